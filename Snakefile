@@ -1,0 +1,60 @@
+"""Rethinking Expert Trajectory Utilization in LLM Post-training (arXiv 2512.11470), as a workflow.
+
+    data -> base model -> SFT -> sub-phase labels -> RL from the branch points
+         -> generations -> grades -> curves -> fits -> tables, figures, report
+
+Choose a study with `--config study=NAME` (studies/NAME.yaml); name a target to get one artefact
+and only what it needs: `snakemake table_4`, `snakemake figure_3`, `snakemake report`.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    data=f"data/{study.name}",
+    results=f"results/{study.name}",
+    logs=f"results/{study.name}/logs",
+    benchmarks=f"results/{study.name}/benchmarks",
+
+
+rule all:
+    input:
+        "<results>/report.html",
+        "<results>/summary.txt",
+
+
+include: "rules/data.smk"
+include: "rules/base.smk"
+include: "rules/sft.smk"
+include: "rules/subphases.smk"
+include: "rules/rl.smk"
+include: "rules/evaluate.smk"
+include: "rules/fit.smk"
+include: "rules/tables.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    table_3,
+    table_4,
+    figure_2,
+    figure_3,
+    figure_8,
+    report,
+
+
+onsuccess:
+    print_summary()
+
+
+onerror:
+    print(f"\nA job failed; its log is named above. Fix the cause and run the same command again: finished work is kept.")

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Build or repair the virtual environment: envs/setup.sh PYTHON VENV LOCK (from the project's root).
+# A stamp inside it, written last, names what it was built from: an interrupted build has none and
+# is completed by the next call, and a finished one costs nothing.
+set -euo pipefail
+
+python=$1
+venv=$2
+lock=$3
+stamp="$venv/.retu-setup"
+
+sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
+# The path counts because an editable install and the scripts of a venv hold it.
+wanted=$({ pwd -P; cat "$lock" pyproject.toml; } | sha256 | cut -d' ' -f1)
+if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ]; then
+    exit 0
+fi
+
+works() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; }
+rm -f "$stamp"
+if ! works "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    if ! works "$python"; then
+        echo "error: '$python' is not Python 3.11; install it or name it: make setup PYTHON=..." >&2
+        exit 2
+    fi
+    "$python" -m venv --clear "$venv"
+fi
+
+echo "Installing $lock into $venv (minutes on the first call) ..."
+pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+"${pip[@]}" -r "$lock"
+"${pip[@]}" --no-deps --no-build-isolation -e .
+echo "$wanted" >"$stamp.new"
+mv "$stamp.new" "$stamp"

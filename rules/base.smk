@@ -1,0 +1,75 @@
+"""Models to start from: the base model, and the reference model that measures difficulty.
+
+In: <data>. Out: <results>/base/{model}, <results>/reference
+"""
+
+
+rule pretrain_base:
+    input:
+        documents="<data>/documents.parquet",
+        manifest="<data>/documents.manifest.json",
+    output:
+        checkpoints=directory("<results>/base/{model}/checkpoints"),
+        losses="<results>/base/{model}/losses.csv",
+        manifest="<results>/base/{model}/manifest.json",
+    params:
+        **stage(plan.base),
+    log:
+        "<logs>/pretrain_base/{model}.log",
+    cache: True
+    threads: study.execution.threads
+    message:
+        "pre-training the base model {wildcards.model}"
+    shell:
+        "python -m workflow_scripts.pretrain_base --spec {params.spec:q}"
+        " --documents {input.documents} --checkpoints {output.checkpoints}"
+        " --losses {output.losses} --manifest {output.manifest} 3>&2 > {log} 2>&1"
+
+
+rule train_reference:
+    input:
+        base=f"<results>/base/{study.reference.model}/checkpoints",
+        base_manifest=f"<results>/base/{study.reference.model}/manifest.json",
+        train="<data>/reference.parquet",
+        train_manifest="<data>/reference.manifest.json",
+        validation="<data>/validation.parquet",
+        validation_manifest="<data>/validation.manifest.json",
+    output:
+        checkpoints=directory("<results>/reference/checkpoints"),
+        losses="<results>/reference/losses.csv",
+        manifest="<results>/reference/manifest.json",
+    params:
+        **stage(plan.reference),
+    log:
+        "<logs>/train_reference.log",
+    cache: True
+    threads: study.execution.threads
+    message:
+        "training the reference model"
+    shell:
+        "python -m workflow_scripts.train_sft --spec {params.spec:q} --title reference"
+        " --base {input.base} --train {input.train} --validation {input.validation}"
+        " --checkpoints {output.checkpoints} --losses {output.losses}"
+        " --manifest {output.manifest} 3>&2 > {log} 2>&1"
+
+
+rule generate_reference:
+    input:
+        checkpoints="<results>/reference/checkpoints",
+        checkpoints_manifest="<results>/reference/manifest.json",
+        problems="<data>/pool.parquet",
+        problems_manifest="<data>/pool.manifest.json",
+    output:
+        "<results>/reference/generations.parquet",
+    params:
+        **stage(plan.reference_generations),
+    log:
+        "<logs>/generate_reference.log",
+    cache: True
+    threads: study.execution.threads
+    message:
+        f"letting the reference model try the pool, {study.reference.attempts} attempts a problem"
+    shell:
+        "python -m workflow_scripts.generate --spec {params.spec:q} --title reference"
+        " --checkpoints {input.checkpoints} --problems {input.problems} --out {output}"
+        " 3>&2 > {log} 2>&1"

@@ -1,0 +1,61 @@
+"""Evaluation: generations are stored first and graded by a rule of its own.
+
+A new grader therefore regrades without a model; a generation is never made twice.
+"""
+
+
+rule generate_base:
+    input:
+        checkpoints="<results>/base/{model}/checkpoints",
+        checkpoints_manifest="<results>/base/{model}/manifest.json",
+        problems="<data>/benchmarks.parquet",
+        problems_manifest="<data>/benchmarks.manifest.json",
+    output:
+        "<results>/base/{model}/generations.parquet",
+    params:
+        **stage(lambda model: plan.generations(plan.base(model))),
+    log:
+        "<logs>/generate_base/{model}.log",
+    cache: True
+    threads: study.execution.threads
+    message:
+        "answering the benchmarks with the base model {wildcards.model}"
+    shell:
+        "python -m workflow_scripts.generate --spec {params.spec:q} --title {wildcards.model}"
+        " --checkpoints {input.checkpoints} --problems {input.problems} --out {output}"
+        " 3>&2 > {log} 2>&1"
+
+
+use rule generate_base as generate_sft with:
+    input:
+        checkpoints="<results>/sft/{model}/{dataset}/seed{seed}/checkpoints",
+        checkpoints_manifest="<results>/sft/{model}/{dataset}/seed{seed}/manifest.json",
+        problems="<data>/benchmarks.parquet",
+        problems_manifest="<data>/benchmarks.manifest.json",
+    output:
+        "<results>/sft/{model}/{dataset}/seed{seed}/generations.parquet",
+    params:
+        **stage(lambda model, dataset, seed: plan.generations(plan.sft(model, dataset, seed))),
+    log:
+        "<logs>/generate_sft/{model}_{dataset}_seed{seed}.log",
+    message:
+        "answering the benchmarks with the checkpoints of {wildcards.dataset}, seed {wildcards.seed}"
+
+
+rule grade:
+    input:
+        "<results>/{run}/generations.parquet",
+    output:
+        "<results>/{run}/grades.parquet",
+    params:
+        **stage(plan.graded),
+    wildcard_constraints:
+        run=r"(reference|(base|sft|rl)/.+)",
+    log:
+        "<logs>/grade/{run}.log",
+    cache: True
+    message:
+        "grading {wildcards.run}"
+    shell:
+        "python -m workflow_scripts.grade --generations {input} --spec {params.spec:q}"
+        " --out {output} > {log} 2>&1"

@@ -1,0 +1,49 @@
+"""Curves and fits: every score against its compute, and the sigmoid of every RL branch.
+
+In: grades and compute of all runs. Out: <results>/curves.csv, <results>/fits.csv
+"""
+
+
+def run_files(wildcards):
+    """Grades and compute of every run that enters the curves."""
+    names = {"base": "losses.csv", "sft": "losses.csv", "rl": "compute.csv"}
+    return [
+        f"{RESULTS}/{run.path}/{name}"
+        for run in evaluated_runs()
+        for name in ("grades.parquet", names[run.kind])
+    ]
+
+
+rule curves:
+    input:
+        run_files,
+    output:
+        "<results>/curves.csv",
+    params:
+        **stage(plan.curves),
+        runs=lambda wildcards: [run.path for run in evaluated_runs()],
+        results=RESULTS,
+    log:
+        "<logs>/curves.log",
+    message:
+        "gathering scores and compute of all runs"
+    shell:
+        "python -m workflow_scripts.curves --study {params.spec} --results {params.results}"
+        " --runs {params.runs} --out {output} > {log} 2>&1"
+
+
+rule fit_curves:
+    input:
+        curves="<results>/curves.csv",
+        subphases="<results>/subphases.csv",
+    output:
+        "<results>/fits.csv",
+    params:
+        **stage(plan.fits),
+    log:
+        "<logs>/fit_curves.log",
+    message:
+        "fitting the sigmoid law to every RL branch"
+    shell:
+        "python -m workflow_scripts.fit_curves --curves {input.curves} --subphases {input.subphases}"
+        " --spec {params.spec:q} --out {output} > {log} 2>&1"

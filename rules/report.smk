@@ -1,0 +1,66 @@
+"""The report: one self-contained page, and the table that ends a run on the terminal.
+
+In: all tables and figures. Out: <results>/report.html, <results>/summary.txt
+"""
+
+
+rule describe_study:
+    output:
+        study="<results>/study.json",
+        versions="<results>/versions.json",
+    params:
+        **stage(plan.describe),
+    log:
+        "<logs>/describe_study.log",
+    message:
+        "describing the study"
+    shell:
+        "python -m workflow_scripts.describe_study --spec {params.spec:q}"
+        " --out-study {output.study} --out-versions {output.versions} > {log} 2>&1"
+
+
+rule make_report:
+    input:
+        study="<results>/study.json",
+        versions="<results>/versions.json",
+        curves="<results>/curves.csv",
+        fits="<results>/fits.csv",
+        subphases="<results>/subphases.csv",
+        tables=[f"<results>/tables/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
+        figures=[f"<results>/figures/figure_{n}.svg" for n in (2, 3, 8)],
+        correlation="<results>/figures/figure_8.csv",
+    output:
+        "<results>/report.html",
+    params:
+        **stage(lambda: plan.artefact("report")),
+        folder=RESULTS,
+    log:
+        "<logs>/report.log",
+    message:
+        "writing the report"
+    shell:
+        "python -m workflow_scripts.report --study-json {input.study} --versions {input.versions}"
+        " --artefacts-dir {params.folder} --curves {input.curves} --fits {input.fits}"
+        " --subphases {input.subphases} --out {output} > {log} 2>&1"
+
+
+rule report:
+    input:
+        rules.make_report.output,
+
+
+rule summary:
+    input:
+        fits="<results>/fits.csv",
+        report="<results>/report.html",
+    output:
+        "<results>/summary.txt",
+    params:
+        **stage(lambda: plan.artefact("summary")),
+    log:
+        "<logs>/summary.log",
+    message:
+        "summing up"
+    shell:
+        "python -m workflow_scripts.summary --fits {input.fits} --report {input.report}"
+        " --out {output} > {log} 2>&1"

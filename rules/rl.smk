@@ -1,0 +1,44 @@
+"""Reinforcement learning from a branch point, or from the base model (Pure RL).
+
+In: checkpoints of SFT or base, RL prompts, benchmarks.
+Out: <results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}
+"""
+
+
+def start_folder(wildcards):
+    """The folder that holds the model RL starts from."""
+    if wildcards.dataset == NO_DATASET:
+        return f"{RESULTS}/base/{wildcards.model}"
+    return f"{RESULTS}/sft/{wildcards.model}/{wildcards.dataset}/seed{wildcards.seed}"
+
+
+rule train_rl:
+    input:
+        start=lambda wildcards: f"{start_folder(wildcards)}/checkpoints",
+        start_manifest=lambda wildcards: f"{start_folder(wildcards)}/manifest.json",
+        prompts="<data>/rl_prompts.parquet",
+        prompts_manifest="<data>/rl_prompts.manifest.json",
+        benchmarks="<data>/benchmarks.parquet",
+        benchmarks_manifest="<data>/benchmarks.manifest.json",
+    output:
+        checkpoints=directory("<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/checkpoints"),
+        generations="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/generations.parquet",
+        history="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/history.parquet",
+        compute="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/compute.csv",
+        manifest="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/manifest.json",
+    params:
+        **stage(plan.rl),
+    log:
+        "<logs>/train_rl/{model}_{dataset}_step{sft_step}_{recipe}_seed{seed}.log",
+    cache: True
+    threads: study.execution.threads
+    message:
+        "RL ({wildcards.recipe}) of {wildcards.model} from {wildcards.dataset} step"
+        " {wildcards.sft_step}, seed {wildcards.seed}"
+    shell:
+        "python -m workflow_scripts.train_rl --spec {params.spec:q}"
+        " --title '{wildcards.dataset} step {wildcards.sft_step} seed {wildcards.seed}'"
+        " --start {input.start} --prompts {input.prompts} --benchmarks {input.benchmarks}"
+        " --checkpoints {output.checkpoints} --generations {output.generations}"
+        " --history {output.history} --compute {output.compute} --manifest {output.manifest}"
+        " 3>&2 > {log} 2>&1"

@@ -1,0 +1,32 @@
+"""Supervised fine-tuning on expert trajectories: checkpoints and the validation loss curve.
+
+In: <results>/base, <results>/sft_sets. Out: <results>/sft/{model}/{dataset}/seed{seed}
+"""
+
+
+rule train_sft:
+    input:
+        base="<results>/base/{model}/checkpoints",
+        base_manifest="<results>/base/{model}/manifest.json",
+        train="<results>/sft_sets/{dataset}.parquet",
+        train_manifest="<results>/sft_sets/{dataset}.manifest.json",
+        validation="<data>/validation.parquet",
+        validation_manifest="<data>/validation.manifest.json",
+    output:
+        checkpoints=directory("<results>/sft/{model}/{dataset}/seed{seed}/checkpoints"),
+        losses="<results>/sft/{model}/{dataset}/seed{seed}/losses.csv",
+        manifest="<results>/sft/{model}/{dataset}/seed{seed}/manifest.json",
+    params:
+        **stage(plan.sft),
+    log:
+        "<logs>/train_sft/{model}_{dataset}_seed{seed}.log",
+    cache: True
+    threads: study.execution.threads
+    message:
+        "SFT of {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m workflow_scripts.train_sft --spec {params.spec:q}"
+        " --title '{wildcards.dataset} seed {wildcards.seed}'"
+        " --base {input.base} --train {input.train} --validation {input.validation}"
+        " --checkpoints {output.checkpoints} --losses {output.losses}"
+        " --manifest {output.manifest} 3>&2 > {log} 2>&1"

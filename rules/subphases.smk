@@ -1,0 +1,37 @@
+"""Sub-phases of SFT (paper Eq. 5-9): they decide where RL branches off.
+
+In: losses.csv of an SFT run. Out: subphases.csv beside it, and of all runs together
+"""
+
+
+checkpoint label_subphases:
+    input:
+        losses="<results>/sft/{model}/{dataset}/seed{seed}/losses.csv",
+    output:
+        subphases="<results>/sft/{model}/{dataset}/seed{seed}/subphases.csv",
+    params:
+        **stage(plan.labels),
+        study=study.name,
+    log:
+        "<logs>/label_subphases/{model}_{dataset}_seed{seed}.log",
+    message:
+        "labelling the checkpoints of {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m workflow_scripts.label_subphases --losses {input.losses} --study {params.study}"
+        " --model {wildcards.model} --dataset {wildcards.dataset} --seed {wildcards.seed}"
+        " --spec {params.spec:q} --out {output.subphases} > {log} 2>&1"
+
+
+rule subphases:
+    input:
+        [f"<results>/{run.path}/subphases.csv" for run in plan.sft_runs()],
+    output:
+        "<results>/subphases.csv",
+    params:
+        **stage(plan.subphases),
+    log:
+        "<logs>/subphases.log",
+    message:
+        "gathering the sub-phases of all SFT runs"
+    shell:
+        "python -m workflow_scripts.concatenate --tables {input} --out {output} > {log} 2>&1"

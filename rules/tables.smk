@@ -1,0 +1,127 @@
+"""Tables and figures, named as in the paper: `snakemake table_4`, `snakemake figure_3`.
+
+In: dataset_stats.csv, subphases.csv, curves.csv, fits.csv. Out: <results>/tables, <results>/figures
+"""
+
+ORDER = ",".join(study.datasets)
+
+
+rule make_table_3:
+    input:
+        "<results>/dataset_stats.csv",
+    output:
+        csv="<results>/tables/table_3.csv",
+        md="<results>/tables/table_3.md",
+    params:
+        **stage(lambda: plan.artefact("table_3")),
+    log:
+        "<logs>/table_3.log",
+    message:
+        "table 3: the data sets"
+    shell:
+        "python -m workflow_scripts.table_3 --stats {input} --out-csv {output.csv}"
+        " --out-md {output.md} > {log} 2>&1"
+
+
+rule make_table_4:
+    input:
+        "<results>/fits.csv",
+    output:
+        csv="<results>/tables/table_4.csv",
+        md="<results>/tables/table_4.md",
+    params:
+        **stage(lambda: plan.artefact("table_4")),
+        order=ORDER,
+    log:
+        "<logs>/table_4.log",
+    message:
+        "table 4: the fitted curve of every branch"
+    shell:
+        "python -m workflow_scripts.table_4 --fits {input} --order {params.order}"
+        " --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
+
+
+rule make_figure_2:
+    input:
+        curves="<results>/curves.csv",
+        fits="<results>/fits.csv",
+    output:
+        svg="<results>/figures/figure_2.svg",
+        png="<results>/figures/figure_2.png",
+    params:
+        **stage(lambda: plan.artefact("figure_2")),
+        order=ORDER,
+    log:
+        "<logs>/figure_2.log",
+    message:
+        "figure 2: the paradigms"
+    shell:
+        "python -m workflow_scripts.figure_2 --curves {input.curves} --fits {input.fits}"
+        " --order {params.order} --out-svg {output.svg} --out-png {output.png} > {log} 2>&1"
+
+
+rule make_figure_3:
+    input:
+        curves="<results>/curves.csv",
+        fits="<results>/fits.csv",
+        subphases="<results>/subphases.csv",
+    output:
+        svg="<results>/figures/figure_3.svg",
+        png="<results>/figures/figure_3.png",
+    params:
+        **stage(lambda: plan.artefact("figure_3")),
+        order=ORDER,
+    log:
+        "<logs>/figure_3.log",
+    message:
+        "figure 3: RL from every branch point"
+    shell:
+        "python -m workflow_scripts.figure_3 --curves {input.curves} --fits {input.fits}"
+        " --subphases {input.subphases} --order {params.order}"
+        " --out-svg {output.svg} --out-png {output.png} > {log} 2>&1"
+
+
+rule make_figure_8:
+    input:
+        fits="<results>/fits.csv",
+        subphases="<results>/subphases.csv",
+    output:
+        svg="<results>/figures/figure_8.svg",
+        png="<results>/figures/figure_8.png",
+        csv="<results>/figures/figure_8.csv",
+    params:
+        **stage(lambda: plan.artefact("figure_8")),
+        order=ORDER,
+    log:
+        "<logs>/figure_8.log",
+    message:
+        "figure 8: ceiling against minimum validation loss"
+    shell:
+        "python -m workflow_scripts.figure_8 --fits {input.fits} --subphases {input.subphases}"
+        " --order {params.order} --out-svg {output.svg} --out-png {output.png}"
+        " --out-csv {output.csv} > {log} 2>&1"
+
+
+rule table_3:
+    input:
+        rules.make_table_3.output,
+
+
+rule table_4:
+    input:
+        rules.make_table_4.output,
+
+
+rule figure_2:
+    input:
+        rules.make_figure_2.output,
+
+
+rule figure_3:
+    input:
+        rules.make_figure_3.output,
+
+
+rule figure_8:
+    input:
+        rules.make_figure_8.output,

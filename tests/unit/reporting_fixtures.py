@@ -1,0 +1,221 @@
+"""A made-up study in the tidy file formats, for the tests of tables, figures and report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+STEPS = (0, 40, 80, 160, 320)
+LOSSES = (0.80, 0.46, 0.40, 0.403, 0.46)
+LABELS = ("Adaptation", "Adaptation", "Stable", "Stable", "Severe Overfitting")
+RL_STEPS = np.arange(0, 130, 10)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Parameters of the made-up study."""
+
+    datasets: tuple[str, ...] = ("Small", "Medium", "Large", "Huge")
+    seeds: tuple[int, ...] = (0,)
+    models: tuple[str, ...] = ("tiny",)
+    pure_rl: bool = True
+    without_branches: str = ""
+    without_subphases: str = ""
+    eflops: float = 1e-7  # SFT compute of the last checkpoint
+
+
+def law(x: np.ndarray, p_sft: float, plasticity: float, c_mid: float, b: float) -> np.ndarray:
+    """The law written out again, so that figures are not checked against themselves."""
+    with np.errstate(divide="ignore"):
+        return p_sft + plasticity / (1 + (c_mid / x) ** b)
+
+
+def curve_rows(
+    key: dict[str, object], x_sft: float, points: list[tuple[int, float, float]]
+) -> list[dict[str, object]]:
+    """An `overall` and one benchmark row per (rl_step, x_rl, score)."""
+    return [
+        key
+        | {
+            "x_sft_eflops": x_sft,
+            "x_rl_eflops": x_rl,
+            "benchmark": benchmark,
+            "n_problems": 200,
+            "n_samples": 1,
+            "score": score,
+            "rl_step": step,
+            "source": "grades.parquet",
+        }
+        for step, x_rl, score in points
+        for benchmark in ("arithmetic", "overall")
+    ]
+
+
+def branch_rows(
+    key: dict[str, object],
+    x_sft: float,
+    p_sft: float,
+    gain: float,
+    made: Made,
+    rng: np.random.Generator,
+) -> tuple[list[dict[str, object]], dict[str, object]]:
+    """The curve of one RL run, and the fit row that goes with it."""
+    x_max, c_mid, b = 0.6 * made.eflops, 0.12 * made.eflops, 1.4
+    x = x_max * RL_STEPS / RL_STEPS[-1]
+    scores = law(x, p_sft, gain, c_mid, b) + rng.normal(0, 0.7, len(x)) * (x > 0)
+    rows = curve_rows(
+        key, x_sft, list(zip(RL_STEPS.tolist(), x.tolist(), scores.tolist(), strict=True))
+    )
+    low = p_sft + gain - 1.5
+    fit = key | {
+        "x_sft_eflops": x_sft,
+        "n_points": len(x),
+        "x_max_eflops": x_max,
+        "p_sft": p_sft,
+        "epsilon": 0.0,
+        "pl_rl": gain,
+        "a_post": p_sft + gain,
+        "a_post_low": low,
+        "a_post_high": low + 4.0,
+        "c_mid": c_mid,
+        "b": b,
+        "rmse": 0.7,
+        "r2": 0.95,
+        "best_score": float(scores.max()),
+        "at_bound": False,
+        "verdict": "identified",
+    }
+    return rows, fit
+
+
+def make_frames(made: Made) -> dict[str, pd.DataFrame]:
+    """curves, fits and subphases of the study."""
+    rng = np.random.default_rng(7)
+    curves: list[dict[str, object]] = []
+    fits: list[dict[str, object]] = []
+    subphases: list[dict[str, object]] = []
+    for model in made.models:
+        for seed in made.seeds:
+            base = {"study": "made", "model": model, "recipe": "grpo", "seed": seed}
+            if made.pure_rl:
+                key = base | {"dataset": "none", "sft_step": 0, "paradigm": "Pure RL"}
+                rows, fit = branch_rows(key, 0.0, 8.0 + rng.normal(), 22.0, made, rng)
+                curves += rows
+                fits.append(fit | {"subphase": np.nan})
+            for place, dataset in enumerate(made.datasets):
+                own = add_dataset(base | {"dataset": dataset}, place, made, rng)
+                curves, fits, subphases = curves + own[0], fits + own[1], subphases + own[2]
+    return {
+        "curves": pd.DataFrame(curves),
+        "fits": pd.DataFrame(fits),
+        "subphases": pd.DataFrame(subphases),
+    }
+
+
+def add_dataset(
+    base: dict[str, object], place: int, made: Made, rng: np.random.Generator
+) -> tuple[list[dict[str, object]], list[dict[str, object]], list[dict[str, object]]]:
+    """One SFT run and its branches: better data (higher place) has lower loss and more score."""
+    curves: list[dict[str, object]] = []
+    fits: list[dict[str, object]] = []
+    labels: list[dict[str, object]] = []
+    losses = np.array(LOSSES) - 0.03 * place + rng.normal(0, 0.001)
+    for i, step in enumerate(STEPS):
+        x_sft = made.eflops * step / STEPS[-1]
+        p_sft = 8.0 + 8.0 * i + 4.0 * place - (9.0 if i == 4 else 0.0) + rng.normal()
+        score = p_sft if step else 8.0
+        pure = base | {"sft_step": step, "paradigm": "Pure SFT"}
+        curves += curve_rows(pure, x_sft, [(0, 0.0, score)])
+        ratio = losses[i] / losses.min()
+        if base["dataset"] != made.without_subphases:
+            labels.append(
+                {
+                    "study": "made",
+                    "model": base["model"],
+                    "dataset": base["dataset"],
+                    "seed": base["seed"],
+                    "sft_step": step,
+                    "x_sft_eflops": x_sft,
+                    "val_loss": losses[i],
+                    "min_val_loss": losses.min(),
+                    "ratio": ratio,
+                    "subphase": LABELS[i],
+                    "margin_stable": ratio - 1.02,
+                    "margin_severe": ratio - 1.10,
+                    "branch": step > 0,
+                }
+            )
+        if step and base["dataset"] != made.without_branches:
+            key = base | {"sft_step": step, "paradigm": "SFT-then-RL"}
+            rows, fit = branch_rows(key, x_sft, score, 30.0 - 3.0 * i, made, rng)
+            curves += rows
+            fits.append(
+                fit
+                | {"subphase": LABELS[i] if base["dataset"] != made.without_subphases else np.nan}
+            )
+    return curves, fits, labels
+
+
+def make_stats(made: Made) -> pd.DataFrame:
+    """dataset_stats.csv: the SFT sets, a validation set and a benchmark without a win rate."""
+    sft = [
+        {
+            "dataset": name,
+            "role": "sft",
+            "rows": 128 * 4**i,
+            "mean_prompt_tokens": 14.5,
+            "mean_response_tokens": 30.25,
+            "mean_steps": 2.2,
+            "win_rate": 0.25,
+            "attempts": 4,
+            "selection": "win rate <= 0.5 | random",
+        }
+        for i, name in enumerate(made.datasets)
+    ]
+    other = [
+        {
+            "dataset": "test",
+            "role": "benchmark",
+            "rows": 200,
+            "mean_prompt_tokens": 14.0,
+            "mean_response_tokens": 29.0,
+            "mean_steps": 2.0,
+            "win_rate": np.nan,
+            "attempts": np.nan,
+            "selection": np.nan,
+        },
+        {
+            "dataset": "val",
+            "role": "validation",
+            "rows": 199,
+            "mean_prompt_tokens": 14.0,
+            "mean_response_tokens": 29.0,
+            "mean_steps": 2.0,
+            "win_rate": np.nan,
+            "attempts": np.nan,
+            "selection": np.nan,
+        },
+    ]
+    return pd.DataFrame([other[0], *sft, other[1]])
+
+
+def write_study(folder: Path, made: Made, title: str = "A made-up study") -> list[str]:
+    """Write all input files of the reporting scripts into `folder`; return the data-set order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in make_frames(made).items():
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    make_stats(made).to_csv(folder / "dataset_stats.csv", index=False)
+    study = {
+        "name": "made",
+        "title": title,
+        "description": "Numbers drawn from a known law.",
+        "order": list(made.datasets),
+        "seeds": list(made.seeds),
+        "benchmarks": [{"name": "arithmetic", "problems": 200, "samples": 1}],
+    }
+    (folder / "study.json").write_text(json.dumps(study), encoding="utf-8")
+    versions = {"retu": "0.1.0", "python": "3.11.2", "packages": {"numpy": "2.4.6"}}
+    (folder / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
+    return list(made.datasets)

@@ -1,0 +1,86 @@
+"""Environments: pins, locks, conda files and the package's own requirements agree."""
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("analysis", "lab", "dev", "gpu")
+
+
+def load_lock() -> ModuleType:
+    """envs/lock.py, which is a script and not in the package."""
+    spec = importlib.util.spec_from_file_location("lock", ROOT / "envs" / "lock.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+lock = load_lock()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pins_are_exact_and_in_the_lock(name: str) -> None:
+    locked = lock.read_lock(name)
+    pins = list(lock.read_pins(ROOT / "envs" / f"{name}.in"))
+    assert len(pins) >= 10
+    for pin in pins:
+        assert re.fullmatch(r"==[\w.]+", str(pin.specifier)), f"{pin} is not an exact pin"
+        assert str(pin.specifier) == "==" + locked[canonicalize_name(pin.name)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_locks_hold_nothing_but_public_pins(name: str) -> None:
+    text = (ROOT / "envs" / f"{name}.txt").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9.-]+==[\w.]+", line) for line in lines)
+    assert lines == sorted(set(lines), key=lambda line: line.split("==")[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_conda_files_hold_the_locks(name: str) -> None:
+    text = (ROOT / "envs" / f"{name}.yaml").read_text()
+    assert text == lock.conda_text(name)
+    python, _, pip = yaml.safe_load(text)["dependencies"]
+    assert python == "python=3.11"
+    assert pip["pip"] == [f"{key}=={value}" for key, value in lock.read_lock(name).items()]
+
+
+def test_larger_environments_contain_the_smaller() -> None:
+    analysis, lab, dev = (set(lock.read_lock(name).items()) for name in NAMES[:3])
+    assert analysis < lab < dev
+    assert "torch" not in dict(analysis)
+
+
+@pytest.mark.parametrize(("extra", "name"), [("lab", "lab"), ("gpu", "gpu"), ("dev", "dev")])
+def test_requirements_of_the_package_allow_the_pins(extra: str, name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    locked = lock.read_lock(name)
+    needs = project["dependencies"] + project["optional-dependencies"][extra]
+    for need in map(Requirement, needs):
+        if need.name != project["name"]:
+            assert need.specifier.contains(locked[canonicalize_name(need.name)]), str(need)
+
+
+def test_closure_follows_extras_and_stops_at_what_is_missing() -> None:
+    assert {"jinja2", "markupsafe"} <= lock.closure([Requirement("jinja2")]).keys()
+    with pytest.raises(SystemExit, match="no-such-package is not installed"):
+        lock.closure([Requirement("no-such-package")])
+
+
+def test_differences_name_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.txt").write_text("numpy==0.0.1\nno-such-package==1.0\n")
+    monkeypatch.setattr(lock, "ENVS", tmp_path)
+    lines = lock.differences("x")
+    assert any(line.startswith("numpy: locked 0.0.1, installed ") for line in lines)
+    assert "no-such-package: locked 1.0, installed not" in lines
+    assert not any(line.startswith("pip:") for line in lines)

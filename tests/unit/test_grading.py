@@ -1,0 +1,254 @@
+"""Grading: what counts as an answer, what is refused, and the two ways it is called."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.evaluation.grading import (
+    GraderSettings,
+    check_golds,
+    closing_brace,
+    grade,
+    grader_identity,
+    last_boxes,
+    make_reward,
+)
+from workflow_scripts.evaluation.guard import expanded_terms, log2_size, nesting, text_problem
+from workflow_scripts.grade import grade_table, read_settings
+
+LAB = r"9 b + 9 = 8 thus c * 4 = 2 so \boxed{ 2 }"
+
+
+@pytest.mark.parametrize(
+    ("generation", "gold"),
+    [
+        (LAB, "2"),
+        (r"\boxed{5} is wrong, so \boxed{7}", "7"),
+        (r"\boxed{\boxed{7}}", "7"),
+        (r"\boxed{1} and \boxed{2}", "1, 2"),
+        (r"$\boxed{1}$, $\boxed{2}$ or $\boxed{3}$", r"\{1,2,3\}"),
+        (r"\boxed{x = 5}", "5"),
+        (r"\boxed{\frac{1}{2}}", "0.5"),
+        (r"\boxed{1,234}", r"\$1234"),
+        (r"\boxed{(x+1)^2}", "x^2+2x+1"),
+        (r"\boxed{2^{2025}}", r"2 \cdot 2^{2024}"),
+        (r"\boxed{7\text{ cm}}", "7"),
+        ("The final answer is $2$.", "2"),
+    ],
+)
+def test_correct_answers(generation: str, gold: str) -> None:
+    assert grade(generation, gold).correct
+
+
+@pytest.mark.parametrize(
+    ("generation", "gold", "reason"),
+    [
+        (LAB, "3", "differs"),
+        ("", "2", "empty"),
+        (" \n", "2", "empty"),
+        ("9 b + 9 = 8 so 2", "2", "no answer"),
+        ("the answer is 2", "2", "no answer"),
+        ("2", "2", "no answer"),
+        (r"so \boxed{ 2", "2", "box not closed"),
+        (r"\boxed{2} but \boxed{3", "2", "box not closed"),
+        (r"\boxed{}", "2", "not readable as LaTeX"),
+        (r"\boxed{\frac12}", "0.5", "not readable as LaTeX"),
+        (r"\boxed{7} \boxed{5}", "7", "differs"),
+    ],
+)
+def test_incorrect_answers_say_why(generation: str, gold: str, reason: str) -> None:
+    result = grade(generation, gold)
+    assert (result.correct, result.reason) == (False, reason)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("9^{9^{9^9}}", "too large"),
+        ("((2^{9999})^{9999})", "too large"),
+        (r"2^{999 \cdot 999 \cdot 999}", "too large"),
+        ("10^{100000000}", "too large"),
+        ("100000!", "too large"),
+        ("5!!!", "too large"),
+        (r"\binom{1000000}{500000}", "7 digits"),
+        ("(x+1)^{5000}", "terms"),
+        ("(a+b+c+d)^{30}", "terms"),
+        ("(a+b)^{20} (c+d)^{20} (f+g)^{20}", "terms"),
+        (r"\int \sin(x^3) \cos(x^5) dx", "unevaluated (Integral)"),
+        (r"\sum_{i=1}^{100000000} i", "unevaluated (Sum)"),
+        ("(" * 100 + "1" + ")" * 100, "nested"),
+        ("{" * 50 + "1" + "}" * 50, "nested"),
+        (r"\frac{1}{" * 20 + "1" + "}" * 20, "nested"),
+        ("1" * 5000, "longer than"),
+        ("+".join("abcdfghjklmnopq"), "symbols"),
+        ("2\u0301", "characters"),
+        ("2\x00", "characters"),
+    ],
+)
+def test_hostile_answers_end_quickly(answer: str, reason: str) -> None:
+    grade(LAB, "2")  # loads the engine outside the clock
+    start = time.perf_counter()
+    result = grade(rf"\boxed{{{answer}}}", "2")
+    assert time.perf_counter() - start < 2.0
+    assert not result.correct
+    assert result.reason.startswith("refused: ")
+    assert reason in result.reason
+
+
+@pytest.mark.parametrize(
+    "text", [r"\boxed{" * 20_000, "answer " + "$a" * 20_000, "{" * 100_000, "answer \\[" * 9_000]
+)
+def test_hostile_generations_end_quickly(text: str) -> None:
+    grade(LAB, "2")
+    start = time.perf_counter()
+    assert not grade(text, "2").correct
+    assert time.perf_counter() - start < 2.0
+
+
+def test_repair_accepts_malformed_latex_on_demand() -> None:
+    assert grade(r"\boxed{\frac12}", "0.5", GraderSettings(repair=True)).correct
+    assert grade(r"\boxed{\frac{1}{2}}", r"\frac12").correct
+
+
+def test_strictness_and_rounding_are_settings() -> None:
+    assert not grade(r"\boxed{y+1}", "x+1").correct
+    assert grade(r"\boxed{y+1}", "x+1", GraderSettings(strict=False)).correct
+    assert not grade(r"\boxed{0.333}", r"\frac{1}{3}").correct
+    assert grade(r"\boxed{0.333}", r"\frac{1}{3}", GraderSettings(float_rounding=2)).correct
+
+
+def test_tail_limits_where_an_unboxed_answer_is_found() -> None:
+    text = "final answer is $2$" + " and so on" * 100
+    assert not grade(text, "2").correct
+    assert grade(text, "2", GraderSettings(tail_chars=2000)).correct
+
+
+def test_golds_in_the_styles_of_the_benchmarks_parse() -> None:
+    check_golds(["2", r"\boxed{2}", r"$\frac{3}{4}$", r"\frac12", r"11\sqrt2", r"\$32,\!348"])
+    check_golds([r"90^\circ", r"\left( 3, \frac{\pi}{2} \right)", r"x \in [-2,7]", r"\text{(C)}"])
+    check_golds([r"\begin{pmatrix} -2 \\ -14 \\ -7 \end{pmatrix}", r"5.0 \times 10^{-3}", "6 - 5i"])
+
+
+def test_bad_golds_are_listed() -> None:
+    with pytest.raises(InputError, match=r"3 unusable.*''.*\{\{1.*100000!") as error:
+        check_golds(["2", "", "{" * 2 + "1", "100000!", "100000!"])
+    assert "mend the data set" in str(error.value)
+
+
+def test_a_bad_gold_is_no_incorrect_answer() -> None:
+    with pytest.raises(InputError, match="does not parse"):
+        grade(LAB, "")
+
+
+def test_grades_are_equal_in_threads() -> None:
+    pairs = [(rf"\boxed{{{n} + x^{n % 4}}}", f"{n % 7} + x^{n % 4}") for n in range(40)]
+    expected = [n == n % 7 for n in range(40)]
+    results: dict[int, list[bool]] = {}
+
+    def work(key: int) -> None:
+        settings = GraderSettings(max_chars=100 + key)  # its own key, so that no cache answers
+        results[key] = [grade(text, gold, settings).correct for text, gold in pairs]
+
+    threads = [threading.Thread(target=work, args=(key,)) for key in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == dict.fromkeys(range(4), expected)
+
+
+def test_reward_takes_texts_and_chats() -> None:
+    reward = make_reward()
+    assert reward(completions=[LAB, LAB], gold=["2", "3"], prompts=["", ""]) == [1.0, 0.0]
+    chat = [{"role": "assistant", "content": LAB}]
+    assert reward(completions=[chat], gold=["2"]) == [1.0]
+    assert reward.__name__ == "accuracy_reward"
+    with pytest.raises(ValueError, match="shorter"):
+        reward(completions=[LAB, LAB], gold=["2"])
+
+
+def test_identity_names_versions_and_settings() -> None:
+    identity = grader_identity(GraderSettings(max_chars=50))
+    assert json.loads(json.dumps(identity)) == identity
+    assert identity["settings"] == {
+        "max_chars": 50,
+        "tail_chars": 500,
+        "float_rounding": 6,
+        "strict": True,
+        "repair": False,
+    }
+    versions = identity["versions"]
+    assert isinstance(versions, dict)
+    assert versions["math-verify"].count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "JSON object"),
+        ('{"tolerance": 1}', "unknown key 'tolerance'"),
+        ('{"max_chars": 0}', "positive whole number"),
+        ('{"max_chars": true}', "positive whole number"),
+        ('{"strict": 1}', "true or false"),
+    ],
+)
+def test_bad_settings(spec: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_settings(spec)
+
+
+def test_grade_table_keeps_order_and_counts_empty_as_wrong() -> None:
+    generations = pd.DataFrame(
+        {
+            "step": [4, 4, 2],
+            "benchmark": ["b", "a", "a"],
+            "problem_id": ["p", "q", "r"],
+            "sample": [0, 0, 0],
+            "gold": ["2", "2", "2"],
+            "generation": [LAB, None, "no"],
+        }
+    )
+    table = grade_table(generations, GraderSettings())
+    assert table["correct"].tolist() == [1, 0, 0]
+    assert table["reason"].tolist() == ["equal", "empty", "no answer"]
+    assert table["problem_id"].tolist() == ["p", "q", "r"]
+
+
+def test_boxes_and_braces() -> None:
+    assert last_boxes(r"\boxed{1} then \boxed {\frac{1}{2}}") == [r"\boxed {\frac{1}{2}}"]
+    assert last_boxes(r"\boxed{\{1\}}") == [r"\boxed{\{1\}}"]
+    assert last_boxes("none") == []
+    assert closing_brace("{a{b}c}d", 0) == 7
+    assert closing_brace("{a{b}", 0) is None
+    assert nesting("(1)[{2}]") == 2
+    assert text_problem(r"\boxed{2}", 300) is None
+
+
+def test_estimates_are_upper_bounds() -> None:
+    sympy = pytest.importorskip("sympy")
+    x, y = sympy.symbols("x y")
+    number = sympy.Pow(3, 200, evaluate=False)
+    assert log2_size(number) >= (3**200).bit_length() - 1
+    assert log2_size(sympy.factorial(50, evaluate=False)) >= sympy.factorial(50).p.bit_length()
+    for power in (1, 2, 7):
+        expression = (x + y + 1) ** power
+        assert expanded_terms(expression) >= len(expression.expand().args)
+
+
+def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workflow_scripts import grade as script
+
+    rows = {"step": [1], "benchmark": ["a"], "problem_id": ["p"], "sample": [0]}
+    frame = pd.DataFrame({**rows, "gold": ["2"], "generation": [LAB]})
+    frame.to_parquet(tmp_path / "generations.parquet")
+    out = tmp_path / "grades.parquet"
+    options = ["--generations", str(tmp_path / "generations.parquet"), "--spec", "{}"]
+    monkeypatch.setattr("sys.argv", ["grade", *options, "--out", str(out)])
+    script.main()
+    assert pd.read_parquet(out)["correct"].tolist() == [1]

@@ -1,0 +1,229 @@
+"""The scripts end to end on made-up studies: files, determinism, the page's promises."""
+
+import base64
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from reporting_fixtures import Made, make_frames, write_study
+
+from workflow_scripts import figure_2, figure_3, figure_8, report, summary, table_3, table_4
+from workflow_scripts.errors import InputError
+from workflow_scripts.reporting import style
+from workflow_scripts.reporting.figure_branches import draw as draw_branches
+from workflow_scripts.reporting.figure_paradigms import draw as draw_paradigms
+from workflow_scripts.reporting.figure_selection import draw as draw_selection
+from workflow_scripts.reporting.lines import mean_law, score_limits
+from workflow_scripts.reporting.schema import with_text
+from workflow_scripts.script import run
+
+STUDIES = {
+    "plain": Made(),
+    "seeds": Made(seeds=(0, 1), without_branches="Medium", without_subphases="Large"),
+    "one": Made(datasets=("Only",), pure_rl=False),
+    "models": Made(datasets=("A", "B", "C"), models=("tiny", "small")),
+}
+TABLES = ("table_3", "table_4")
+FIGURES = ("figure_2", "figure_3", "figure_8")
+
+
+def commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
+    """The seven scripts with the options the workflow gives them, in its order."""
+    out = folder / "artefacts"
+    curves, fits = f"--curves={folder}/curves.csv", f"--fits={folder}/fits.csv"
+    labels, ordered = f"--subphases={folder}/subphases.csv", f"--order={order}"
+    table = {n: [f"--out-csv={out}/{n}.csv", f"--out-md={out}/{n}.md"] for n in TABLES}
+    image = {n: [f"--out-svg={out}/{n}.svg", f"--out-png={out}/{n}.png"] for n in FIGURES}
+    page = [f"--study-json={folder}/study.json", f"--artefacts-dir={out}", curves, fits, labels]
+    return [
+        (table_3, [f"--stats={folder}/dataset_stats.csv", *table["table_3"]]),
+        (table_4, [fits, ordered, *table["table_4"]]),
+        (figure_2, [curves, fits, ordered, *image["figure_2"]]),
+        (figure_3, [curves, fits, labels, ordered, *image["figure_3"]]),
+        (figure_8, [fits, labels, ordered, *image["figure_8"], f"--out-csv={out}/figure_8.csv"]),
+        (report, [*page, f"--versions={folder}/versions.json", f"--out={out}/report.html"]),
+        (summary, [fits, "--report=report.html", f"--out={out}/summary.txt"]),
+    ]
+
+
+def build(folder: Path, made: Made, patch: pytest.MonkeyPatch, title: str = "A study") -> Path:
+    """Write a made-up study and run all scripts on it; return the folder of the artefacts."""
+    order = ",".join(write_study(folder, made, title))
+    for script, options in commands(folder, order):
+        patch.setattr(sys, "argv", [script.__name__, *options])
+        script.main()
+    return folder / "artefacts"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_two_builds_are_the_same_bytes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build(tmp_path / "first", STUDIES[name], monkeypatch)
+    second = build(tmp_path / "second", STUDIES[name], monkeypatch)
+    names = sorted(path.name for path in first.iterdir())
+    assert len(names) == 13, "two tables twice, three figures twice, figure 8's data, page, summary"
+    for file in names:
+        assert (first / file).read_bytes() == (second / file).read_bytes(), file
+
+
+def test_the_page_is_self_contained_and_carries_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = build(tmp_path, Made(), monkeypatch)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "http:" not in page
+    assert "https:" not in page
+    assert not re.search(r"<(script|link|iframe|object|embed)\b|@import|url\(", page)
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert len(sources) == 3
+    for name, source in zip(FIGURES, sources, strict=True):
+        head, content = source.split(",", 1)
+        assert head == "data:image/svg+xml;base64"
+        assert base64.b64decode(content) == (out / f"{name}.svg").read_bytes()
+    for target in ("table_3", "table_4", *FIGURES):
+        assert f"snakemake {target} --config study=made" in page
+
+
+def test_the_page_shows_the_numbers_of_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = build(tmp_path, Made(), monkeypatch)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for row in pd.read_csv(out / "table_4.csv").itertuples():
+        assert f'<td class="n">{row.a_post:.1f}</td>' in page
+    for text in ("packages.numpy", "2.4.6", "arithmetic: 200 problems, 1 sample each"):
+        assert text in page
+    for question in ("Which paradigm", "When to switch", "Which data", "What ceiling"):
+        assert f"<b>{question}.</b>" in page
+
+
+def test_names_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile = "<img src=x onerror=1>&"
+    out = build(tmp_path, Made(datasets=(hostile, "B", "C")), monkeypatch, title=hostile)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert hostile not in page
+    assert "&lt;img src=x onerror=1&gt;&amp;" in page
+
+
+def test_figure_8_says_when_it_cannot_correlate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = build(tmp_path, STUDIES["one"], monkeypatch)
+    table = pd.read_csv(out / "figure_8.csv")
+    assert table["note"].tolist() == ["needs at least 3 data sets"]
+    assert table["pearson_a_post"].isna().all()
+    frames = {name: with_text(frame) for name, frame in make_frames(STUDIES["one"]).items()}
+    with style.context():
+        figure = draw_selection(frames["fits"], frames["subphases"], ["Only"])
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert any("needs at least 3 data sets" in text for text in texts)
+
+
+def overall(made: Made) -> dict[str, pd.DataFrame]:
+    """The frames as the readers give them."""
+    frames = {name: with_text(frame) for name, frame in make_frames(made).items()}
+    frames["curves"] = frames["curves"][frames["curves"]["benchmark"] == "overall"]
+    return frames
+
+
+def test_figure_3_labels_every_ceiling_and_says_when_there_is_none() -> None:
+    frames = overall(Made(without_branches="Medium"))
+    with style.context():
+        figure = draw_branches(frames["curves"], frames["fits"], frames["subphases"], ["Small"])
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    ceilings = frames["fits"].query("paradigm == 'SFT-then-RL'")["a_post"]
+    assert all(f"{ceiling:.1f}" in texts for ceiling in ceilings)
+    assert texts.count("no RL branch") == 1
+
+
+def test_figure_3_brackets_a_ceiling_that_is_not_identified() -> None:
+    frames = overall(Made(datasets=("A",)))
+    frames["fits"]["verdict"] = "not identified"
+    with style.context():
+        figure = draw_branches(frames["curves"], frames["fits"], frames["subphases"], ["A"])
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    top = frames["fits"].query("dataset == 'A'")["a_post"].max()
+    assert f"({top:.1f})" in texts
+
+
+def test_figure_2_names_the_best_score_of_each_paradigm() -> None:
+    frames = overall(Made())
+    with style.context():
+        figure = draw_paradigms(frames["curves"], frames["fits"], ["Small"], "Medium")
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    scores = frames["curves"].query("dataset == 'Medium'").groupby("paradigm")["score"].max()
+    assert f"SFT-then-RL, Medium (best {scores['SFT-then-RL']:.1f})" in labels
+    assert f"Pure SFT, Medium (best {scores['Pure SFT']:.1f})" in labels
+    assert any(label.startswith("Pure RL (best") for label in labels)
+    assert "GFLOPs" in figure.axes[0].get_xlabel()
+
+
+def test_figure_2_refuses_an_unknown_highlight() -> None:
+    frames = overall(Made())
+    with pytest.raises(InputError, match="--highlight Nowhere"):
+        draw_paradigms(frames["curves"], frames["fits"], ["Small"], "Nowhere")
+
+
+def test_mean_law_averages_seeds_and_skips_failed_fits() -> None:
+    fits = overall(Made(datasets=("A",), seeds=(0, 1, 2)))["fits"].query("sft_step == 40").copy()
+    far = np.array([1e9])
+    law = mean_law(fits, far)
+    assert law is not None
+    assert law[0] == pytest.approx(fits["a_post"].mean(), abs=1e-6)
+    fits["c_mid"] = np.nan
+    assert mean_law(fits, far) is None
+
+
+def test_score_limits_survive_a_collapse_and_keep_ordinary_data() -> None:
+    scores = np.append(np.linspace(68, 80, 200), [25.0, 24.0])
+    low, high = score_limits(scores, np.array([82.0, np.nan]))
+    assert 50 < low < 68
+    assert high > 82
+    low, _ = score_limits(np.linspace(10, 60, 50), np.array([65.0]))
+    assert low < 10
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "log"),
+    [
+        ([0.6, 1.1, 1.7, 2.9], [250, 250, 250, 250], True),
+        ([35, 350, 700, 1366], [80, 400, 760, 1430], False),
+        ([5.0], [5.0], False),
+    ],
+)
+def test_axis_scale_follows_the_data(starts: list[float], ends: list[float], log: bool) -> None:
+    assert style.prefers_log(starts, ends) is log
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("artefacts/figure_3.svg", None, "figure_3.svg: no such figure; run snakemake figure_3"),
+        ("study.json", "{}", "study.json: lacks name, title"),
+        ("versions.json", "[1]", "versions.json: must be a JSON object"),
+        ("study.json", "{", "study.json: not readable as JSON"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(
+    file: str,
+    content: str | None,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    build(tmp_path, Made(datasets=("A",)), monkeypatch)
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_text(content, encoding="utf-8")
+    options = next(options for script, options in commands(tmp_path, "A") if script is report)
+    monkeypatch.setattr(sys, "argv", ["report", *options])
+    with pytest.raises(SystemExit) as stop:
+        run(report.main)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,245 @@
+"""Numbers, tables, correlations and sentences: their values against the inputs."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from reporting_fixtures import Made, make_frames, make_stats
+
+from workflow_scripts.reporting.aggregate import (
+    branch_means,
+    dataset_ceilings,
+    pooled_interval,
+    t_interval,
+    usual_subphase,
+)
+from workflow_scripts.reporting.answer import Finding, findings
+from workflow_scripts.reporting.correlation import correlate
+from workflow_scripts.reporting.markdown import interval, make_table, number, significant
+from workflow_scripts.reporting.schema import read_curves, read_fits, with_text
+from workflow_scripts.reporting.tables import (
+    TABLE_4_COLUMNS,
+    subphase_table_text,
+    table_3,
+    table_3_text,
+    table_4,
+    table_4_text,
+)
+from workflow_scripts.reporting.terminal import WIDTH, summary
+from workflow_scripts.reporting.units import choose_unit
+
+ORDER = ["Small", "Medium", "Large", "Huge"]
+
+
+def frames(made: Made | None = None) -> dict[str, pd.DataFrame]:
+    """The made-up study as the scripts see it: overall rows, empty text filled in."""
+    made_frames = make_frames(made or Made())
+    curves = made_frames["curves"]
+    made_frames["curves"] = curves[curves["benchmark"] == "overall"]
+    return {name: with_text(frame) for name, frame in made_frames.items()}
+
+
+def answer(made: dict[str, pd.DataFrame]) -> dict[str, Finding]:
+    """The findings by question."""
+    found = findings(made["curves"], made["fits"], made["subphases"], ORDER)
+    return {part.question: part for part in found}
+
+
+@pytest.mark.parametrize(
+    ("largest", "name"),
+    [(1366.0, "EFLOPs"), (1.0, "EFLOPs"), (0.02, "PFLOPs"), (3e-7, "GFLOPs"), (0.0, "EFLOPs")],
+)
+def test_unit_follows_the_largest_value(largest: float, name: str) -> None:
+    unit = choose_unit([0.0, largest / 50, largest, math.nan])
+    assert unit.name == name
+    assert largest == 0 or largest * unit.per_eflop >= 1
+
+
+def test_number_formats() -> None:
+    assert number(-0.04) == "0.0"
+    assert number(-1.25, 2) == "−1.25"
+    assert number(math.nan) == "–"
+    assert significant(123456.0) == "123456"
+    assert significant(0.012345) == "0.0123"
+    assert significant(1.5e-9) == "1.50e−9"
+    assert interval(1.0, math.nan) == "–"
+    assert interval(-1.0, 2.0) == "[−1.0, 2.0]"
+
+
+def test_markdown_cells_cannot_break_out() -> None:
+    table = make_table([("a", False, ["x | y\nz"]), ("b", True, ["1"])])
+    assert table.markdown() == "| a | b |\n| --- | ---: |\n| x \\| y z | 1 |\n"
+
+
+def test_table_3_keeps_values_and_orders_roles() -> None:
+    stats = make_stats(Made())
+    table = table_3(stats)
+    assert list(table["dataset"]) == [*ORDER, "val", "test"]
+    merged = table.merge(stats, on="dataset", suffixes=("", "_in"))
+    assert (merged["rows"] == merged["rows_in"]).all()
+    text = table_3_text(table)
+    assert text.rows[0][:4] == ("Small", "SFT", "128", "14.5")
+    assert text.rows[-1][6:] == ("–", "–", "–"), "unknown win rate, attempts, selection"
+
+
+def test_table_4_keeps_every_digit_and_puts_pure_rl_first() -> None:
+    fits = frames()["fits"].sample(frac=1, random_state=0)
+    order = ["Huge", "Small", "Large", "Medium"]
+    table = table_4(fits, order)
+    assert tuple(table.columns) == TABLE_4_COLUMNS
+    assert list(table["dataset"].drop_duplicates()) == ["none", *order]
+    assert table["sft_step"].tolist() == [0, *[40, 80, 160, 320] * 4]
+    keys = ["dataset", "sft_step"]
+    expected = fits.set_index(keys)[["a_post", "c_mid", "p_sft"]]
+    pd.testing.assert_frame_equal(
+        table.set_index(keys)[["a_post", "c_mid", "p_sft"]].sort_index(), expected.sort_index()
+    )
+
+
+def test_table_4_text_has_units_and_only_needed_columns() -> None:
+    one = table_4_text(table_4(frames()["fits"], ORDER))
+    assert one.headers[:3] == ("Data set", "SFT step", "x_sft (GFLOPs)")
+    assert one.rows[0][0] == "Pure RL"
+    assert one.rows[4][2] == "100", "1e-7 EFLOPs are 100 GFLOPs"
+    several = table_4_text(table_4(frames(Made(seeds=(0, 1)))["fits"], ORDER))
+    assert "Seed" in several.headers
+    assert "Model" not in several.headers
+
+
+def test_table_4_shows_a_fit_that_failed_as_dashes() -> None:
+    fits = frames()["fits"]
+    fits.loc[1, ["a_post", "a_post_low", "a_post_high", "c_mid", "b"]] = np.nan
+    text = table_4_text(table_4(fits, ORDER))
+    row = dict(zip(text.headers, text.rows[1], strict=True))
+    assert (row["A_post"], row["90% interval"], row["B"]) == ("–", "–", "–")
+
+
+def test_subphase_table_joins_the_scores() -> None:
+    made = frames()
+    text = subphase_table_text(made["subphases"], made["curves"], ORDER)
+    assert len(text.rows) == 20
+    row = dict(zip(text.headers, text.rows[2], strict=True))
+    score = made["curves"].query("dataset == 'Small' and sft_step == 80 and paradigm == 'Pure SFT'")
+    assert row["P_sft"] == number(float(score["score"].iloc[0]))
+    assert (row["Sub-phase"], row["RL branch"]) == ("Stable", "yes")
+
+
+def test_correlation_of_the_published_pairs() -> None:
+    """Paper, figure 8a: r = -0.92, Spearman -1; the Fisher interval of n = 5 is wide."""
+    losses = [0.51, 0.44, 0.42, 0.40, 0.37]
+    ceilings = [77.3, 78.8, 79.7, 82.8, 84.0]
+    found = correlate(losses, ceilings)
+    assert found.pearson == pytest.approx(-0.923, abs=5e-4)
+    assert found.spearman == pytest.approx(-1.0)
+    assert (found.low, found.high) == pytest.approx((-0.995, -0.217), abs=5e-3)
+
+
+def test_correlation_states_what_it_cannot_say() -> None:
+    assert correlate([1.0, 2.0, math.nan], [1.0, 2.0, 3.0]).note == "needs at least 3 data sets"
+    assert "constant" in correlate([1.0, 2.0, 3.0], [5.0, 5.0, 5.0]).note
+    three = correlate([1.0, 2.0, 3.0], [1.0, 2.0, 2.5])
+    assert (three.low, three.high) == (-1.0, 1.0)
+
+
+def test_t_interval_against_a_textbook_value() -> None:
+    low, high = t_interval([1.0, 2.0, 3.0])
+    assert (high - low) / 2 == pytest.approx(2.919986 / math.sqrt(3), rel=1e-5)
+    assert math.isnan(t_interval([1.0])[0])
+
+
+def test_pooled_interval_never_hides_vague_fits() -> None:
+    rows = pd.DataFrame(
+        {"a_post": [60.0, 60.1], "a_post_low": [50.0, 52.0], "a_post_high": [70.0, 99.0]}
+    )
+    low, high = pooled_interval(rows)
+    assert low == pytest.approx(51.0)
+    assert high == pytest.approx(84.5)
+    spread = rows.assign(a_post=[50.0, 70.0])
+    assert pooled_interval(spread) == (0.0, 100.0), "two distant seeds say nothing, within 0..100"
+
+
+def test_usual_subphase_prefers_the_earlier_of_a_tie() -> None:
+    assert usual_subphase(pd.Series(["Severe Overfitting", "Stable"])) == "Stable"
+    assert usual_subphase(pd.Series(["Stable", "", ""])) == ""
+
+
+def test_dataset_ceilings_take_the_highest_branch() -> None:
+    made = frames(Made(seeds=(0, 1, 2)))
+    table = dataset_ceilings(made["fits"], made["subphases"], ORDER, "tiny")
+    assert list(table["dataset"]) == ORDER
+    means = branch_means(made["fits"].query("dataset == 'Huge'"))
+    assert table["a_post"].iloc[3] == pytest.approx(means["a_post"].max())
+    losses = made["subphases"].query("dataset == 'Huge'").groupby("seed")["val_loss"].min()
+    assert table["min_val_loss"].iloc[3] == pytest.approx(losses.mean())
+
+
+def test_answer_follows_the_sign_of_the_data() -> None:
+    made = frames()
+    found = answer(made)
+    assert "SFT-then-RL reached the highest" in found["Which paradigm"].text
+    assert not found["Which paradigm"].weak
+    assert "goes with a higher ceiling" in found["Which data"].text
+    assert not found["Which data"].weak
+    assert "Stable in 4 (of 4 data sets)" in found["When to switch"].text
+    assert "points higher than from overfitted" in found["When to switch"].text
+    mirrored = {name: frame.copy() for name, frame in made.items()}
+    mirrored["fits"]["a_post"] = 100 - mirrored["fits"]["a_post"]
+    mirrored["fits"]["best_score"] = 100 - mirrored["fits"]["best_score"]
+    opposite = answer(mirrored)
+    assert "goes with a lower ceiling" in opposite["Which data"].text
+    assert "points lower than from overfitted" in opposite["When to switch"].text
+
+
+def test_answer_admits_weak_evidence() -> None:
+    two = answer(frames(Made(datasets=("Small", "Medium"))))
+    assert two["When to switch"].weak
+    assert "too few for an interval" in two["When to switch"].text
+    assert two["Which data"].weak
+    assert "needs at least 3 data sets" in two["Which data"].text
+    noisy = frames()
+    noisy["curves"] = noisy["curves"].assign(n_problems=2)
+    assert answer(noisy)["Which paradigm"].weak
+
+
+def test_answer_does_not_quote_a_ceiling_that_is_not_identified() -> None:
+    made = frames()
+    made["fits"]["verdict"] = "bound"
+    found = answer(made)["What ceiling"]
+    best = made["fits"].query("paradigm == 'SFT-then-RL'")["best_score"].max()
+    assert found.weak
+    assert "No ceiling is identified" in found.text
+    assert f"{number(float(best))}%" in found.text
+
+
+def test_answer_uses_a_second_measure_against_a_lone_ceiling() -> None:
+    made = frames()
+    branch = made["fits"]["paradigm"] == "SFT-then-RL"
+    made["fits"].loc[branch, "best_score"] = 100 - made["fits"].loc[branch, "best_score"]
+    found = answer(made)
+    assert found["Which data"].weak
+    assert "best observed scores do not agree" in found["Which data"].text
+
+
+def test_summary_is_plain_and_narrow() -> None:
+    fits = frames(
+        Made(datasets=("A data set with a name that no terminal likes", "B"), seeds=(0, 1))
+    )
+    text = summary(fits["fits"], "results/made/report.html")
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[-1] == "Report: results/made/report.html"
+    assert sum("identified" in line for line in lines) == len(fits["fits"])
+    first = fits["fits"].query("dataset == 'B' and seed == 1 and sft_step == 40").iloc[0]
+    row = next(line for line in lines if line.startswith("B") and line.split()[1:3] == ["1", "40"])
+    assert number(first["a_post"]) in row.split()
+
+
+def test_readers_keep_the_data_set_none_and_empty_labels(tmp_path: Path) -> None:
+    for name, frame in make_frames(Made()).items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    fits = read_fits(tmp_path / "fits.csv")
+    pure = fits[fits["paradigm"] == "Pure RL"].iloc[0]
+    assert (pure["dataset"], pure["subphase"]) == ("none", "")
+    assert set(read_curves(tmp_path / "curves.csv")["benchmark"]) == {"overall"}

@@ -1,0 +1,78 @@
+"""Scores: means over problems, weights, and what is refused."""
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.evaluation.scores import OVERALL, score_table
+
+
+def make_grades(correct: dict[str, list[list[int]]], step: int = 0) -> pd.DataFrame:
+    """Grades of one step from benchmark -> problem -> samples."""
+    rows = [
+        {"step": step, "benchmark": name, "problem_id": f"{name}-{number}", "sample": sample}
+        | {"correct": value, "parsed": "", "reason": ""}
+        for name, problems in correct.items()
+        for number, samples in enumerate(problems)
+        for sample, value in enumerate(samples)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_overall_weights_problems_not_samples() -> None:
+    grades = make_grades({"easy": [[1], [1], [0]], "aime": [[1, 0, 0, 0]]})
+    table = score_table(grades).set_index("benchmark")
+    assert table.loc["easy", "score"] == pytest.approx(200 / 3)
+    assert table.loc["aime", "score"] == pytest.approx(25.0)
+    assert table.loc[OVERALL, "score"] == pytest.approx(100 * (3 * 2 / 3 + 1 * 0.25) / 4)
+    assert table["n_problems"].to_dict() == {"aime": 1, "easy": 3, OVERALL: 4}
+    assert table["n_samples"].to_dict() == {"aime": 4, "easy": 3, OVERALL: 7}
+
+
+def test_overall_of_the_published_base_model() -> None:
+    """Paper: benchmark scores and sizes of the base model give 46.71 overall."""
+    sizes = {"gsm8k": 1317, "olympiad_bench": 291, "math": 237, "minerva": 262}
+    right = {"gsm8k": 893, "olympiad_bench": 37, "math": 55, "minerva": 21}
+    correct = {name: [[int(n < right[name])] for n in range(sizes[name])] for name in sizes}
+    aime = {"aime": 18, "aime25": 7}  # right answers among 25 problems x 16 samples
+    for name, total in aime.items():
+        correct[name] = [[int(16 * p + s < total) for s in range(16)] for p in range(25)]
+    table = score_table(make_grades(correct)).set_index("benchmark")["score"].round(2)
+    assert table.to_dict() == {
+        "aime": 4.5,
+        "aime25": 1.75,
+        "gsm8k": 67.81,
+        "math": 23.21,
+        "minerva": 8.02,
+        "olympiad_bench": 12.71,
+        OVERALL: 46.71,
+    }
+
+
+def test_steps_are_sorted_whatever_the_order_of_rows() -> None:
+    steps = [make_grades({"a": [[1, 0], [1, 1]]}, step) for step in (20, 3, 0)]
+    grades = pd.concat(steps, ignore_index=True)
+    table = score_table(grades)
+    assert table["step"].tolist() == [0, 0, 3, 3, 20, 20]
+    shuffled = grades.sample(frac=1.0, random_state=1)
+    pd.testing.assert_frame_equal(score_table(shuffled), table)
+
+
+def test_missing_duplicate_and_impossible_grades_are_refused() -> None:
+    grades = make_grades({"a": [[1, 0], [1, 1]], "b": [[1]]})
+    with pytest.raises(InputError, match=r"g\.parquet: benchmark a lacks 1 of 4 samples"):
+        score_table(grades.drop(index=1), "g.parquet")
+    with pytest.raises(InputError, match="step 0, a, problem a-0, sample 1 is there twice"):
+        score_table(pd.concat([grades, grades.iloc[[1]]]))
+    for value in (2.0, float("nan")):
+        with pytest.raises(InputError, match="not graded 0 or 1"):
+            score_table(grades.assign(correct=[value, 0, 1, 1, 1]))
+    with pytest.raises(InputError, match="rename it"):
+        score_table(grades.assign(benchmark=OVERALL))
+
+
+def test_a_benchmark_missing_at_one_step_is_refused() -> None:
+    first = make_grades({"a": [[1]], "b": [[1]]}, 0)
+    second = make_grades({"a": [[1]]}, 5)
+    with pytest.raises(InputError, match="benchmark b lacks some steps"):
+        score_table(pd.concat([first, second]))

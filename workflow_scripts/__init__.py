@@ -1,0 +1,1 @@
+"""The scripts behind the workflow: one thin script per rule, the real code in sub-packages."""

@@ -1,0 +1,1 @@
+"""Compute accounting: how many floating-point operations SFT and RL cost."""

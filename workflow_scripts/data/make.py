@@ -1,0 +1,73 @@
+"""Drawing all splits of the lab's data from one seed, strictly disjoint."""
+
+import random
+
+import pandas as pd
+
+from workflow_scripts.data.arithmetic import Problem, document, draw, draw_distinct, trajectory
+from workflow_scripts.errors import InputError
+from workflow_scripts.study.schema import ArithmeticData, Benchmark
+
+
+def rows(rng: random.Random, problems: list[Problem]) -> pd.DataFrame:
+    """Rows of an expert split: problem_id, prompt, gold, steps, trajectory."""
+    return pd.DataFrame(
+        {
+            "problem_id": [problem.identity for problem in problems],
+            "prompt": [problem.prompt for problem in problems],
+            "gold": [problem.answer for problem in problems],
+            "steps": [len(problem.chain) for problem in problems],
+            "trajectory": [trajectory(rng, problem) for problem in problems],
+        }
+    )
+
+
+def make_splits(data: ArithmeticData, benchmarks: dict[str, Benchmark]) -> dict[str, pd.DataFrame]:
+    """Draw benchmarks, validation, RL prompts, pool, reference and documents, in this order.
+
+    Each split has a generator of its own, seeded by the study's seed and the split's name; a
+    problem drawn for one split is never drawn for a later one.
+
+    Returns:
+        split name -> frame; `benchmarks` has one row per problem and a `benchmark` column.
+
+    Raises:
+        InputError: a split asks for more problems than exist.
+    """
+    taken: set[str] = set()
+
+    def split(name: str, problems: int, steps: dict[int, float]) -> tuple[random.Random, list[Problem]]:
+        rng = random.Random(f"{data.seed}/{name}")
+        return rng, draw_distinct(rng, problems, steps, taken, f"study: {name}")
+
+    frames = []
+    for name, benchmark in benchmarks.items():
+        frame = rows(*split(f"benchmarks.{name}", benchmark.problems, benchmark.steps))
+        frames.append(frame.drop(columns="trajectory").assign(benchmark=name))
+    splits = {"benchmarks": pd.concat(frames, ignore_index=True)}
+    for name in ("validation", "rl_prompts", "pool", "reference"):
+        section = getattr(data, name)
+        splits[name] = rows(*split(f"data.{name}", section.problems, section.steps))
+    splits["rl_prompts"] = splits["rl_prompts"].drop(columns="trajectory")
+    splits["documents"] = documents(data, taken)
+    return splits
+
+
+def documents(data: ArithmeticData, held_out: set[str]) -> pd.DataFrame:
+    """Pre-training texts; repeats are allowed, problems of any other split are not."""
+    rng = random.Random(f"{data.seed}/data.documents")
+    lengths, weights = zip(*sorted(data.documents.steps.items()), strict=True)
+    texts: list[str] = []
+    while len(texts) < data.documents.problems:
+        problem = draw_outside(rng, rng.choices(lengths, weights)[0], held_out)
+        texts.append(document(rng, problem, data.wrong_result_rate, data.boxed_rate))
+    return pd.DataFrame({"text": texts})
+
+
+def draw_outside(rng: random.Random, steps: int, held_out: set[str]) -> Problem:
+    """Draw a problem of given length outside `held_out`."""
+    for _ in range(1000):
+        problem = draw(rng, steps)
+        if problem.identity not in held_out:
+            return problem
+    raise InputError(f"study: data.documents.steps: no problem of {steps} steps is left; raise the chain length")

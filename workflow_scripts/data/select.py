@@ -1,0 +1,36 @@
+"""Drawing SFT sets from the pool: all, at random, or by the reference model's win rate.
+
+The paper selects Easy102K and Hard102K by the win rate of a small reasoning model over four
+attempts (1.0, and at most 0.25; PAPER Table 3), so difficulty is measured, never assumed.
+"""
+
+import pandas as pd
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.study.schema import Dataset
+
+
+def win_rates(grades: pd.DataFrame) -> pd.DataFrame:
+    """Win rate and number of attempts per problem from graded reference samples."""
+    grouped = grades.groupby("problem_id", sort=True)["correct"]
+    return pd.DataFrame({"win_rate": grouped.mean(), "attempts": grouped.size()}).reset_index()
+
+
+def select(pool: pd.DataFrame, rates: pd.DataFrame, name: str, dataset: Dataset) -> pd.DataFrame:
+    """Draw one SFT set; its rows carry the measured `win_rate`.
+
+    Raises:
+        InputError: too few rows of the pool meet the win-rate bounds.
+    """
+    rated = pool.merge(rates, on="problem_id", how="left", validate="one_to_one")
+    if dataset.win_rate is not None:
+        inside = rated["win_rate"].between(dataset.win_rate.min, dataset.win_rate.max)
+        rated = rated[inside]
+    if dataset.rows == "all":
+        return rated.reset_index(drop=True)
+    if len(rated) < dataset.rows:
+        raise InputError(
+            f"data set {name}: asks for {dataset.rows} rows, but only {len(rated)} of the pool's"
+            f" {len(pool)} have the wanted win rate; lower rows or enlarge data.pool.problems"
+        )
+    return rated.sample(n=dataset.rows, random_state=dataset.seed).reset_index(drop=True)

@@ -1,0 +1,55 @@
+"""The lab's word-level tokenizer, and the one way to load any model's tokenizer."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflow_scripts.data.arithmetic import VOCABULARY
+from workflow_scripts.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+PROBE = "<bos> 9 b + 9 ? 9 b + 9 = 8 so \\boxed{ 8 }"
+
+
+def make_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
+    """Build the tokenizer: one token per blank-separated word, left padding."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = {word: index for index, word in enumerate(VOCABULARY)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<bos>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        padding_side="left",
+        model_max_length=max_length,
+    )
+
+
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+    """Load a model's tokenizer and prove by a round trip that it is the one that was saved.
+
+    `AutoTokenizer` replaces a word-level tokenizer of a Qwen2 model by its own, with which every
+    prompt becomes empty and training goes on with loss 0, so the class is taken from the file.
+
+    Raises:
+        InputError: no tokenizer in the folder, or it does not keep the lab's words.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    settings = folder / "tokenizer_config.json"
+    if not settings.is_file():
+        raise InputError(f"{folder}: has no tokenizer; delete the model and run again")
+    saved = json.loads(settings.read_text(encoding="utf-8")).get("tokenizer_class", "")
+    generic = saved in {"PreTrainedTokenizerFast", "TokenizersBackend"}
+    loader = PreTrainedTokenizerFast if generic else AutoTokenizer
+    tokenizer = loader.from_pretrained(folder)
+    if generic and tokenizer.decode(tokenizer(PROBE)["input_ids"]) != PROBE:
+        raise InputError(f"{folder}: the tokenizer does not reproduce its own words; make it anew")
+    return tokenizer

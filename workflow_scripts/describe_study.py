@@ -1,0 +1,30 @@
+"""Rule `describe_study`: the resolved study and the versions that ran it, for the report."""
+
+import importlib.metadata
+import json
+from pathlib import Path
+
+from workflow_scripts.script import arguments, run
+from workflow_scripts.tables_io import write_text
+
+PACKAGES = (
+    *("snakemake", "torch", "transformers", "trl", "datasets", "math-verify"),
+    *("numpy", "scipy", "pandas", "matplotlib"),
+)
+
+
+def installed() -> dict[str, str]:
+    """Versions of the packages that matter; those of another environment are left out."""
+    known = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
+    return {name: known[name] for name in PACKAGES if name in known}
+
+
+def main() -> None:
+    """Write study.json and versions.json."""
+    options = arguments(__doc__, spec=json.loads, out_study=Path, out_versions=Path)
+    write_text(options.out_study, json.dumps(options.spec, indent=1) + "\n")
+    write_text(options.out_versions, json.dumps(installed(), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,29 @@
+"""Figure 3: SFT curves, RL branches, fitted laws and ceilings, as SVG and PNG."""
+
+from pathlib import Path
+
+from workflow_scripts.reporting import style
+from workflow_scripts.reporting.figure_branches import draw
+from workflow_scripts.reporting.schema import read_curves, read_fits, read_subphases, split_order
+from workflow_scripts.script import arguments, run
+
+
+def main() -> None:
+    """Read the three tidy files, draw the figure."""
+    options = arguments(
+        __doc__,
+        curves=Path,
+        fits=Path,
+        subphases=Path,
+        order=split_order,
+        out_svg=Path,
+        out_png=Path,
+    )
+    curves, fits = read_curves(options.curves), read_fits(options.fits)
+    with style.context():
+        figure = draw(curves, fits, read_subphases(options.subphases), options.order)
+        style.save(figure, options.out_svg, options.out_png)
+
+
+if __name__ == "__main__":
+    run(main)

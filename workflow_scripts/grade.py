@@ -1,0 +1,57 @@
+"""Grade stored generations: one verdict and one reason per sample.
+
+Generation and grading are separate so that a new grader regrades without a GPU.
+
+    python -m workflow_scripts.grade --generations FILE --spec '{}' --out grades.parquet
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.evaluation.grading import GraderSettings, check_golds, grade
+from workflow_scripts.evaluation.scores import GRADE_COLUMNS, check_grades
+from workflow_scripts.script import arguments, run
+from workflow_scripts.tables_io import read_table, write_parquet
+
+NEEDED = ("step", "benchmark", "problem_id", "sample", "gold", "generation")
+
+
+def read_settings(spec: str) -> GraderSettings:
+    """Grader settings from the command line; InputError when it is not JSON."""
+    try:
+        return GraderSettings.from_spec(json.loads(spec))
+    except json.JSONDecodeError as error:
+        raise InputError(f"--spec: not JSON ({error}); pass an object such as {{}}") from error
+
+
+def grade_table(generations: pd.DataFrame, settings: GraderSettings) -> pd.DataFrame:
+    """Grade every row of a table of generations; columns `GRADE_COLUMNS`, order kept.
+
+    Raises:
+        InputError: a gold answer does not parse.
+    """
+    texts = generations["generation"].fillna("").astype(str).tolist()
+    golds = generations["gold"].astype(str).tolist()
+    check_golds(golds, settings)
+    grades = [grade(text, gold, settings) for text, gold in zip(texts, golds, strict=True)]
+    table = generations[["step", "benchmark", "problem_id", "sample"]].assign(
+        correct=[int(item.correct) for item in grades],
+        parsed=[item.parsed for item in grades],
+        reason=[item.reason for item in grades],
+    )
+    return table[list(GRADE_COLUMNS)]
+
+
+def main() -> None:
+    args = arguments(__doc__, generations=Path, spec=str, out=Path)
+    settings = read_settings(args.spec)
+    table = grade_table(read_table(args.generations, NEEDED), settings)
+    check_grades(table, str(args.generations))
+    write_parquet(table, args.out)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,95 @@
+r"""Label the checkpoints of one SFT run and mark where RL branches off.
+
+    python -m workflow_scripts.label_subphases --losses losses.csv --study lab --model tiny \
+        --dataset easy --seed 0 --spec '{"branching": "guided"}' --out subphases.csv
+
+Reads step, val_loss and x_sft_eflops (EFLOPs) of `losses.csv`; the spec takes delta, delta2,
+branching ("exhaustive" or "guided") and max_stable.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.labeling.subphases import Branching, choose_branches, label_subphases
+from workflow_scripts.script import arguments, run
+from workflow_scripts.tables_io import read_table, write_csv
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """What a study says about labels and branch points."""
+
+    branching: Branching
+    delta: float = 0.02
+    delta2: float = 0.10
+    max_stable: int | None = None
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+
+def parse_spec(text: str) -> LabelSpec:
+    """Read the JSON of `--spec`; InputError names the first wrong key."""
+    try:
+        return TypeAdapter(LabelSpec).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"--spec: {where or 'JSON'}: {first['msg']}") from error
+
+
+def label_table(losses: pd.DataFrame, spec: LabelSpec, **run_facts: str | int) -> pd.DataFrame:
+    """One row per checkpoint; `run_facts` (study, model, dataset, seed) lead every row."""
+    steps, loss = losses["step"].to_numpy(), losses["val_loss"].to_numpy()
+    labels = label_subphases(steps, loss, spec.delta, spec.delta2)
+    table = pd.DataFrame(
+        {
+            "sft_step": steps,
+            "x_sft_eflops": losses["x_sft_eflops"],
+            "val_loss": loss,
+            "min_val_loss": labels.min_val_loss,
+            "ratio": labels.ratio,
+            "subphase": labels.subphase,
+            "margin_stable": labels.margin_stable,
+            "margin_severe": labels.margin_severe,
+            "branch": choose_branches(steps, labels.subphase, spec.branching, spec.max_stable),
+        }
+    )
+    for position, (name, value) in enumerate(run_facts.items()):
+        table.insert(position, name, value)
+    return table
+
+
+def main() -> None:
+    """Read losses.csv, write subphases.csv."""
+    options = arguments(
+        __doc__,
+        losses=Path,
+        study=str,
+        model=str,
+        dataset=str,
+        seed=int,
+        spec=parse_spec,
+        out=Path,
+    )
+    losses = read_table(options.losses, ["step", "val_loss", "x_sft_eflops"])
+    try:
+        table = label_table(
+            losses,
+            options.spec,
+            study=options.study,
+            model=options.model,
+            dataset=options.dataset,
+            seed=options.seed,
+        )
+    except InputError as error:
+        raise InputError(f"{options.losses}: {error}") from error
+    write_csv(table, options.out)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,29 @@
+"""Rule `make_data`: draw the lab's data from one seed and store every split."""
+
+from pathlib import Path
+
+from workflow_scripts.data.checks import check_disjoint
+from workflow_scripts.data.make import make_splits
+from workflow_scripts.data.store import write_dataset
+from workflow_scripts.evaluation.grading import check_golds
+from workflow_scripts.script import arguments, run
+from workflow_scripts.study.jobs import DataJob
+
+EXPERT_SPLITS = ("benchmarks", "validation", "rl_prompts", "pool", "reference")
+
+
+def main() -> None:
+    """Write SPLIT.parquet and SPLIT.manifest.json for every split into `--out`."""
+    options = arguments(__doc__, spec=DataJob.model_validate_json, out=Path)
+    job: DataJob = options.spec
+    splits = make_splits(job.data, job.benchmarks)
+    check_disjoint({name: splits[name] for name in EXPERT_SPLITS})
+    for name in EXPERT_SPLITS:
+        check_golds(splits[name]["gold"].tolist())
+    for name, frame in splits.items():
+        write_dataset(frame, options.out / f"{name}.parquet", seed=job.data.seed)
+        print(f"{name}: {len(frame)} rows")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,135 @@
+"""The report: one HTML page with everything inside it, to be sent as it is."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.reporting.answer import Finding, findings
+from workflow_scripts.reporting.lines import select
+from workflow_scripts.reporting.schema import STATS_COLUMNS, models_of, with_text
+from workflow_scripts.reporting.tables import (
+    TABLE_4_COLUMNS,
+    subphase_table_text,
+    table_3_text,
+    table_4_text,
+)
+from workflow_scripts.tables_io import read_table
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "report"
+TEMPLATE = "page.html.j2"
+STUDY_KEYS = ("name", "title", "description", "order", "seeds", "benchmarks")
+FIGURES = ("figure_2", "figure_3", "figure_8")
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """What earlier rules made for the page: Table 3, Table 4, and the figures as data URIs."""
+
+    table_3: pd.DataFrame
+    table_4: pd.DataFrame
+    figures: dict[str, str]
+
+
+def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a JSON object that must have `keys`; InputError names file and key."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as JSON ({error}); run its rule again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be a JSON object; run its rule again")
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise InputError(f"{path}: lacks {', '.join(missing)}; run its rule again")
+    return content
+
+
+def read_artefacts(folder: Path) -> Artefacts:
+    """Read table_3.csv, table_4.csv and the SVG figures from the study's artefact folder."""
+    return Artefacts(
+        with_text(read_table(folder / "table_3.csv", STATS_COLUMNS)),
+        with_text(read_table(folder / "table_4.csv", TABLE_4_COLUMNS)),
+        {name: data_uri(folder / f"{name}.svg") for name in FIGURES},
+    )
+
+
+def data_uri(svg: Path) -> str:
+    """An SVG file as a data URI: an image of its own, so ids of several figures cannot clash."""
+    try:
+        content = svg.read_bytes()
+    except OSError as error:
+        raise InputError(f"{svg}: no such figure; run snakemake {svg.stem}") from error
+    return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
+
+
+def answers(
+    curves: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
+) -> dict[str, list[Finding]]:
+    """The findings of each model."""
+    return {
+        model: findings(
+            select(curves, model=model),
+            select(fits, model=model),
+            select(subphases, model=model),
+            order,
+        )
+        for model in models_of(fits)
+    }
+
+
+def render(
+    study: dict[str, Any],
+    artefacts: Artefacts,
+    curves: pd.DataFrame,
+    fits: pd.DataFrame,
+    subphases: pd.DataFrame,
+    versions: dict[str, Any],
+) -> str:
+    """Fill the page template. The same inputs give the same bytes: no dates, no random ids."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    order = [str(name) for name in study["order"]]
+    return environment.get_template(TEMPLATE).render(
+        study=study,
+        answers=answers(curves, fits, subphases, order),
+        table_3=table_3_text(artefacts.table_3),
+        table_4=table_4_text(artefacts.table_4),
+        subphases=subphase_table_text(subphases, curves, order),
+        figures=artefacts.figures,
+        counts=counts(curves, fits),
+        versions=sorted(flatten(versions).items()),
+    )
+
+
+def counts(curves: pd.DataFrame, fits: pd.DataFrame) -> dict[str, int]:
+    """How much evidence stands behind the page."""
+    return {
+        "evaluated points": len(curves),
+        "RL branches": len(fits),
+        "problems per point": int(curves["n_problems"].max()),
+    }
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested versions as one level of `group.name: text`."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        inner = (
+            flatten(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {prefix + key: str(value)}
+        )
+        flat |= inner
+    return flat

@@ -1,0 +1,1 @@
+"""The sigmoid law of RL: its formula, the fitting engine, ceilings and their intervals."""

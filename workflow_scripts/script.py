@@ -1,0 +1,47 @@
+"""What every thin script shares: the entry point and the command line for paths."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from workflow_scripts.errors import InputError
+
+EXIT_BAD_INPUT = 2
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script: an `InputError` ends it with one line on stderr and exit status 2."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser whose description is the script's docstring and that takes no abbreviations."""
+    return argparse.ArgumentParser(
+        description=doc, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def arguments(doc: str | None, **options: type | Callable[[str], object]) -> argparse.Namespace:
+    """Parse required options given as `name=type`; `model_dir=Path` becomes `--model-dir PATH`."""
+    result = parser(doc)
+    for name, kind in options.items():
+        result.add_argument("--" + name.replace("_", "-"), dest=name, type=kind, required=True)
+    return result.parse_args()
+
+
+def state_folder(output: Path) -> Path:
+    """Where a job keeps what it needs to resume: beside the outputs, never among them.
+
+    Snakemake deletes declared outputs before it reruns a job, and SLURM's requeue does the same,
+    so training state has its own tree (`RETU_STATE`, default `.state/` in the work folder) that
+    mirrors the path of the output.
+    """
+    root = Path(os.environ.get("RETU_STATE", ".state"))
+    inside = output if not output.is_absolute() else output.relative_to(output.anchor)
+    return root / inside

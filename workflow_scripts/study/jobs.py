@@ -1,0 +1,81 @@
+"""What each rule's script is told: the sections of the study it needs, and nothing else.
+
+A job is passed as JSON (`--spec`). It is a Snakemake parameter too, so a run is stale exactly when
+a fact that it used has changed.
+"""
+
+from workflow_scripts.study.schema import (
+    ArithmeticData,
+    Benchmark,
+    Dataset,
+    Evaluation,
+    Execution,
+    Model,
+    RlRecipe,
+    Section,
+    SftRecipe,
+)
+
+
+class DataJob(Section):
+    """Draw the data."""
+
+    data: ArithmeticData
+    benchmarks: dict[str, Benchmark]
+
+
+class PretrainJob(Section):
+    """Make a base model."""
+
+    model: Model
+    execution: Execution
+
+
+class SftJob(Section):
+    """Fine-tune a base model and keep the listed checkpoints."""
+
+    recipe: SftRecipe
+    checkpoints: list[int]
+    seed: int
+    execution: Execution
+
+
+class SelectJob(Section):
+    """Draw one SFT set from the pool."""
+
+    name: str
+    dataset: Dataset
+
+
+class StatsJob(Section):
+    """Measure the data sets."""
+
+    datasets: dict[str, Dataset]
+
+
+class GenerateJob(Section):
+    """Answer problem sets with every checkpoint: samples a problem per problem set."""
+
+    samples: dict[str, int]
+    evaluation: Evaluation
+    execution: Execution
+
+
+class LabelJob(Section):
+    """Label checkpoints and choose where RL starts."""
+
+    delta: float
+    delta2: float
+    branching: str
+    max_stable: int | None
+
+
+class RlJob(Section):
+    """One RL run from the checkpoint at `sft_step` (0: the base model)."""
+
+    sft_step: int
+    recipe: RlRecipe
+    seed: int
+    evaluation: Evaluation
+    samples: dict[str, int]
+    execution: Execution

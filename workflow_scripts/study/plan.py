@@ -1,0 +1,251 @@
+"""The stages of a study: what each rule is told, and a key that says when it is stale.
+
+A stage's key is a hash over its specification, the code it runs, its environment and the keys of
+the stages before it. Rules carry it as a parameter, so a result is stale if and only if something
+that went into it has changed, even when a run was interrupted between two stages, and without any
+use of modification times. The graph of files is Snakemake's; this is the graph of identities.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from workflow_scripts.identity import code_digest, file_digest
+from workflow_scripts.study import jobs
+from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
+from workflow_scripts.study.schema import Config, Section, SftRun, Study
+
+ENVIRONMENTS = Path(__file__).resolve().parents[2] / "envs"
+GRADER_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
+TEMPLATES = Path(__file__).resolve().parents[2] / "report"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One rule's work: module, specification (JSON) and what it comes after."""
+
+    module: str
+    spec: str
+    environment: str
+    after: tuple["Stage", ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """16 hexadecimal digits that change with anything the stage depends on."""
+        parts = [
+            code_digest(f"workflow_scripts.{self.module}"),
+            self.spec,
+            self.environment,
+            *(stage.key for stage in self.after),
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All stages of a study; methods take the wildcards of their rule."""
+
+    study: Study
+    config: Config
+
+    @cached_property
+    def training(self) -> str:
+        """Identity of the training environment: the digest of its lock."""
+        return file_digest(ENVIRONMENTS / "lab.txt")
+
+    @cached_property
+    def analysis(self) -> str:
+        """Identity of the analysis environment."""
+        return file_digest(ENVIRONMENTS / "analysis.txt")
+
+    @cached_property
+    def grading(self) -> str:
+        """Identity of the grader: the versions that decide a verdict, nothing else."""
+        return ",".join(f"{name}=={importlib.metadata.version(name)}" for name in GRADER_PACKAGES)
+
+    def sft_run(self, model: str, dataset: str) -> SftRun:
+        """The SFT run of a model and data set."""
+        return next(r for r in self.study.sft_runs if (r.model, r.dataset) == (model, dataset))
+
+    def branching(self, run: SftRun) -> str:
+        """Where RL starts: config.yaml may override the run."""
+        return self.config.branching or run.branching
+
+    @cached_property
+    def samples(self) -> dict[str, int]:
+        """Samples per problem of each benchmark."""
+        return {name: b.samples for name, b in self.study.benchmarks.items()}
+
+    def trained(self, module: str, job: Section, *after: Stage) -> Stage:
+        """A stage in the training environment."""
+        return Stage(module, job.model_dump_json(), self.training, after)
+
+    def analysed(self, module: str, spec: str, *after: Stage) -> Stage:
+        """A stage in the analysis environment."""
+        return Stage(module, spec, self.analysis, after)
+
+    def data(self) -> Stage:
+        """Draw the data."""
+        return self.trained("make_data", jobs.DataJob(data=self.study.data, benchmarks=self.study.benchmarks))
+
+    def base(self, model: str) -> Stage:
+        """Make a base model."""
+        job = jobs.PretrainJob(model=self.study.models[model], execution=self.study.execution)
+        return self.trained("pretrain_base", job, self.data())
+
+    def reference(self) -> Stage:
+        """Fine-tune the reference model."""
+        reference = self.study.reference
+        job = jobs.SftJob(
+            recipe=self.study.recipes.sft[reference.recipe],
+            checkpoints=[reference.steps],
+            seed=0,
+            execution=self.study.execution,
+        )
+        return self.trained("train_sft", job, self.base(reference.model))
+
+    def reference_generations(self) -> Stage:
+        """Let the reference model attempt the pool."""
+        reference = self.study.reference
+        settings = self.study.evaluation.model_copy(update={"temperature": reference.temperature})
+        job = jobs.GenerateJob(
+            samples={"pool": reference.attempts}, evaluation=settings, execution=self.study.execution
+        )
+        return self.trained("generate", job, self.reference())
+
+    def sft_set(self, dataset: str) -> Stage:
+        """Draw an SFT set."""
+        job = jobs.SelectJob(name=dataset, dataset=self.study.datasets[dataset])
+        return self.trained("select_sft_set", job, self.grades(self.reference_generations()))
+
+    def sft(self, model: str, dataset: str, seed: str) -> Stage:
+        """Fine-tune on an SFT set."""
+        run = self.sft_run(model, dataset)
+        job = jobs.SftJob(
+            recipe=self.study.recipes.sft[run.recipe],
+            checkpoints=run.checkpoints,
+            seed=int(seed),
+            execution=self.study.execution,
+        )
+        return self.trained("train_sft", job, self.base(model), self.sft_set(dataset))
+
+    def generations(self, of: Stage) -> Stage:
+        """Answer the benchmarks with the checkpoints of a stage."""
+        job = jobs.GenerateJob(
+            samples=self.samples, evaluation=self.study.evaluation, execution=self.study.execution
+        )
+        return self.trained("generate", job, of, self.data())
+
+    def grades(self, of: Stage) -> Stage:
+        """Grade the generations of a stage."""
+        spec = self.study.evaluation.grader.model_dump_json()
+        return Stage("grade", spec, self.grading, (of,))
+
+    def labels(self, model: str, dataset: str, seed: str) -> Stage:
+        """Label the checkpoints of an SFT run."""
+        run = self.sft_run(model, dataset)
+        job = jobs.LabelJob(
+            delta=self.study.labels.delta,
+            delta2=self.study.labels.delta2,
+            branching=self.branching(run),
+            max_stable=run.max_stable,
+        )
+        return self.analysed("label_subphases", job.model_dump_json(), self.sft(model, dataset, seed))
+
+    def rl(self, model: str, dataset: str, sft_step: str, recipe: str, seed: str) -> Stage:
+        """One RL run; `dataset` none and `sft_step` 0 is Pure RL."""
+        job = jobs.RlJob(
+            sft_step=int(sft_step),
+            recipe=self.study.recipes.rl[recipe],
+            seed=int(seed),
+            evaluation=self.study.evaluation,
+            samples=self.samples,
+            execution=self.study.execution,
+        )
+        start = self.base(model) if dataset == NO_DATASET else self.sft(model, dataset, seed)
+        return self.trained("train_rl", job, start)
+
+    def graded(self, run: str) -> Stage:
+        """The grades of a run, given its path below results/STUDY."""
+        if run == "reference":
+            return self.grades(self.reference_generations())
+        return self.grades(self.answered(parse_run(run)))
+
+    def answered(self, run: Run) -> Stage:
+        """The stage that stores the generations of a run."""
+        if run.kind == "base":
+            return self.generations(self.base(run.model))
+        if run.kind == "sft":
+            return self.generations(self.sft(run.model, run.dataset, str(run.seed)))
+        return self.rl(run.model, run.dataset, str(run.sft_step), run.recipe, str(run.seed))
+
+    def sft_runs(self) -> list[Run]:
+        """Every SFT run, seed by seed."""
+        return [Run("sft", r.model, r.dataset, seed=s) for r in self.study.sft_runs for s in self.study.seeds]
+
+    def rl_runs(self, chosen: Callable[[Run], Iterable[int]]) -> list[Run]:
+        """Every RL branch, Pure RL first; `chosen` gives the SFT steps at which a run branches."""
+        runs = []
+        for rl in sorted(self.study.rl_runs, key=lambda rl: rl.start):
+            if rl.start == "base":
+                runs += [Run("rl", m, NO_DATASET, 0, rl.recipe, s) for m in rl.models for s in self.study.seeds]
+                continue
+            for sft in self.sft_runs():
+                if sft.model in rl.models and (rl.datasets == "all" or sft.dataset in rl.datasets):
+                    steps = chosen(sft)
+                    runs += [replace(sft, kind="rl", sft_step=n, recipe=rl.recipe) for n in steps]
+        return runs
+
+    def evaluated(self) -> list[Stage]:
+        """Grades of everything that may enter the curves: every possible branch, chosen or not."""
+        bases = [Run("base", model) for model in self.study.models]
+        branches = self.rl_runs(lambda run: self.sft_run(run.model, run.dataset).checkpoints)
+        return [self.grades(self.answered(run)) for run in [*bases, *self.sft_runs(), *branches]]
+
+    def dataset_stats(self) -> Stage:
+        """Measure the data sets."""
+        after = [self.sft_set(dataset) for dataset in self.study.datasets]
+        job = jobs.StatsJob(datasets=self.study.datasets)
+        return self.analysed("dataset_stats", job.model_dump_json(), *after)
+
+    def subphases(self) -> Stage:
+        """Gather the sub-phases of all SFT runs."""
+        runs = [self.labels(run.model, run.dataset, str(run.seed)) for run in self.sft_runs()]
+        return self.analysed("concatenate", "", *runs)
+
+    def curves(self) -> Stage:
+        """Gather all scores."""
+        return self.analysed("curves", self.study.name, self.subphases(), *self.evaluated())
+
+    def fits(self) -> Stage:
+        """Fit every branch."""
+        return self.analysed("fit_curves", self.study.fit.model_dump_json(), self.curves())
+
+    def artefact(self, module: str) -> Stage:
+        """A table, a figure or the report: it reads what the fits and the statistics left."""
+        templates = [file_digest(path) for path in sorted(TEMPLATES.iterdir())] if module == "report" else []
+        spec = json.dumps([self.facts(), templates])
+        return self.analysed(module, spec, self.fits(), self.dataset_stats())
+
+    def describe(self) -> Stage:
+        """The resolved study and the versions that ran it."""
+        return self.analysed("describe_study", json.dumps(self.facts()))
+
+    def facts(self) -> dict[str, object]:
+        """What the report says of the study."""
+        study = self.study
+        return {
+            "name": study.name,
+            "title": study.title,
+            "description": study.description,
+            "order": list(study.datasets),
+            "seeds": list(study.seeds),
+            "benchmarks": [
+                {"name": name, "problems": b.problems, "samples": b.samples}
+                for name, b in study.benchmarks.items()
+            ],
+        }

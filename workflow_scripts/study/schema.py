@@ -1,0 +1,259 @@
+"""The types of a study file: which models, data, SFT runs, RL recipes and benchmarks exist.
+
+One class a section, one field a fact. `schemas/*.schema.json` are generated from these classes
+(`python -m workflow_scripts.study.dump_schemas`), so that editors and the code agree.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=64)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A section of a study: unknown keys are errors, values never change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Config(Section):
+    """`config.yaml`: which study to run and how."""
+
+    study: str = Field("lab", description="name of a file in studies/, or a path to one")
+    branching: Literal["exhaustive", "guided"] | None = Field(
+        None, description="overrides where RL starts in every SFT run of the study"
+    )
+
+
+class Execution(Section):
+    """Where and how models run; nothing here may change what is measured."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    vllm: bool = Field(False, description="generate with vLLM (colocated) instead of transformers")
+    gradient_checkpointing: bool = False
+    gradient_accumulation: PositiveInt = 1
+    threads: PositiveInt = 1
+
+
+class Problems(Section):
+    """A number of problems, drawn with the given share of each chain length."""
+
+    problems: PositiveInt
+    steps: dict[PositiveInt, PositiveFloat] = Field(
+        description="chain length -> relative frequency; the difficulty knob of the task"
+    )
+
+
+class Benchmark(Problems):
+    """An evaluation set; `samples` generations a problem (the paper: 1, and 16 for AIME)."""
+
+    samples: PositiveInt = 1
+
+
+class ArithmeticData(Section):
+    """The verifiable lab task: chains of + - * modulo 10, with expert trajectories."""
+
+    kind: Literal["arithmetic"] = "arithmetic"
+    seed: int
+    documents: Problems = Field(description="pre-training text: worked chains, often wrong")
+    wrong_result_rate: dict[Literal["+", "-", "*"], Share] = Field(
+        description="how often a pre-training document gets the result of an operator wrong"
+    )
+    boxed_rate: Share = Field(description="share of pre-training documents with a boxed answer")
+    pool: Problems = Field(description="expert trajectories from which the SFT sets are drawn")
+    reference: Problems = Field(description="trajectories that train the reference model only")
+    validation: Problems
+    rl_prompts: Problems
+
+
+class Pretraining(Section):
+    """How a lab base model is made from documents."""
+
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    warmup_steps: NonNegativeInt = 0
+    weight_decay: float = 0.0
+    max_length: PositiveInt = 128
+    seed: int = 0
+
+
+class Model(Section):
+    """A lab model: its architecture and how it is pre-trained."""
+
+    architecture: Literal["qwen2", "llama"]
+    hidden_size: PositiveInt
+    layers: PositiveInt
+    heads: PositiveInt
+    kv_heads: PositiveInt
+    intermediate_size: PositiveInt
+    max_positions: PositiveInt = 256
+    pretraining: Pretraining
+
+
+class WinRate(Section):
+    """Inclusive bounds on the reference model's win rate (PAPER: Easy = 1.0, Hard <= 0.25)."""
+
+    min: Share = 0.0
+    max: Share = 1.0
+
+
+class Dataset(Section):
+    """An SFT set drawn from the pool: all of it, at random, or by measured win rate."""
+
+    title: str = Field(description="the set of the paper that it mirrors")
+    rows: PositiveInt | Literal["all"]
+    win_rate: WinRate | None = None
+    seed: int = 0
+
+    @property
+    def rule(self) -> str:
+        """The selection rule in words, for Table 3."""
+        if self.win_rate is None:
+            return "all" if self.rows == "all" else "random"
+        low, high = self.win_rate.min, self.win_rate.max
+        if low == high:
+            return f"win rate = {low:g}"
+        return f"win rate <= {high:g}" if low == 0 else f"win rate {low:g} to {high:g}"
+
+
+class Reference(Section):
+    """The reference model whose win rate over `attempts` samples measures difficulty."""
+
+    model: Name
+    recipe: Name
+    steps: PositiveInt
+    attempts: PositiveInt = 4
+    temperature: PositiveFloat = 1.0
+
+
+class SftRecipe(Section):
+    """Hyperparameters of supervised fine-tuning (paper appendix C.1)."""
+
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    scheduler: Literal["cosine", "constant", "constant_with_warmup", "linear"] = "cosine"
+    warmup_steps: NonNegativeInt = 0
+    weight_decay: float = 0.01
+    adam_beta1: Share = 0.9
+    adam_beta2: Share = 0.95
+    max_grad_norm: PositiveFloat = 1.0
+    max_length: PositiveInt = 128
+    too_long: Literal["error", "truncate"] = "error"
+
+
+class SftRun(Section):
+    """One SFT run: its checkpoints are where RL may branch off."""
+
+    model: Name
+    dataset: Name
+    recipe: Name
+    checkpoints: Annotated[list[PositiveInt], Field(min_length=1)]
+    branching: Literal["exhaustive", "guided"] = "guided"
+    max_stable: PositiveInt | None = Field(
+        None, description="guided: at most so many Stable checkpoints, spread evenly"
+    )
+
+
+class RlRecipe(Section):
+    """Hyperparameters of reinforcement learning (paper appendix C.2.2, DAPO_dc)."""
+
+    steps: PositiveInt
+    evaluate_every: PositiveInt
+    prompts_per_step: PositiveInt
+    rollouts: Annotated[int, Field(ge=2)]
+    learning_rate: PositiveFloat
+    scheduler: Literal["constant", "constant_with_warmup"] = "constant"
+    warmup_steps: NonNegativeInt = 0
+    weight_decay: float = 0.0
+    epsilon_low: PositiveFloat = 0.2
+    epsilon_high: PositiveFloat = 0.28
+    dual_clip: PositiveFloat | None = 10.0
+    kl_coefficient: float = 0.0
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
+    temperature: PositiveFloat = 1.0
+    max_completion_length: PositiveInt
+    max_grad_norm: PositiveFloat = 1.0
+
+
+class RlRun(Section):
+    """RL from the branch points of SFT (`sft`) or from the base model (`base`: Pure RL)."""
+
+    start: Literal["base", "sft"]
+    recipe: Name
+    models: Annotated[list[Name], Field(min_length=1)]
+    datasets: list[Name] | Literal["all"] = "all"
+
+
+class Recipes(Section):
+    """Named recipes that runs refer to."""
+
+    sft: dict[Name, SftRecipe]
+    rl: dict[Name, RlRecipe]
+
+
+class Grader(Section):
+    """Settings of the math-verify grader; a change regrades and never regenerates."""
+
+    max_chars: PositiveInt = Field(300, description="longest answer that is parsed")
+    tail_chars: PositiveInt = Field(500, description="how much of an unboxed answer is searched")
+    float_rounding: PositiveInt = Field(6, description="decimal places to which numbers agree")
+    strict: bool = Field(True, description="variables and kinds of sets must agree, too")
+    repair: bool = Field(False, description="accept malformed LaTeX in answers")
+
+
+class Evaluation(Section):
+    """Sampling of the benchmarks (paper: temperature 0.7, top-p 1) and grading."""
+
+    temperature: PositiveFloat = 0.7
+    max_new_tokens: PositiveInt
+    batch_size: PositiveInt = 512
+    seed: int = 0
+    grader: Grader = Grader()
+
+
+class Labels(Section):
+    """Thresholds of the sub-phases (paper Eq. 5-9)."""
+
+    delta: PositiveFloat = 0.02
+    delta2: PositiveFloat = 0.10
+
+
+class Fit(Section):
+    """Settings of the sigmoid fit."""
+
+    b_min: PositiveFloat = 0.1
+    b_max: PositiveFloat = 20.0
+    gain_bound_factor: PositiveFloat = 1.5
+    fit_epsilon: bool = False
+    n_bootstrap: PositiveInt = 200
+    level: Share = 0.90
+    seed: int = 0
+    min_points: PositiveInt = 5
+    identified_width: PositiveFloat = 10.0
+
+
+class Study(Section):
+    """One study file: everything about an experiment, nothing about the machine it runs on."""
+
+    name: Name
+    title: str
+    description: str
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    execution: Execution = Execution()
+    data: ArithmeticData
+    benchmarks: Annotated[dict[Name, Benchmark], Field(min_length=1)]
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    reference: Reference
+    recipes: Recipes
+    sft_runs: Annotated[list[SftRun], Field(min_length=1)]
+    rl_runs: list[RlRun]
+    evaluation: Evaluation
+    labels: Labels = Labels()
+    fit: Fit = Fit()

@@ -1,0 +1,20 @@
+"""The summary of a study: a small table of its RL branches, printed and kept."""
+
+from pathlib import Path
+
+from workflow_scripts.reporting.schema import read_fits
+from workflow_scripts.reporting.terminal import summary
+from workflow_scripts.script import arguments, run
+from workflow_scripts.tables_io import write_text
+
+
+def main() -> None:
+    """Read fits.csv, print the table and where the report is."""
+    options = arguments(__doc__, fits=Path, report=str, out=Path)
+    text = summary(read_fits(options.fits), options.report)
+    write_text(options.out, text)
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,58 @@
+"""Reading and writing the small tables between rules: checked on the way in, atomic on the way out."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.errors import InputError
+
+
+def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV or Parquet table that must have rows and `columns`.
+
+    Raises:
+        InputError: missing, unreadable or empty file, or a missing column; names file and remedy.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such table; run the rule that makes it (snakemake {path})")
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not readable ({reason}); delete it and run again") from error
+    if frame.empty:
+        raise InputError(f"{path}: has no rows; delete it and run again")
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; delete it and run again")
+    return frame
+
+
+def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it in: never half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a CSV atomically; floats keep every digit, so equal numbers give equal bytes."""
+    replace_atomically(path, lambda p: frame.to_csv(p, index=False, lineterminator="\n"))
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a Parquet file atomically."""
+    replace_atomically(path, lambda p: frame.to_parquet(p, index=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    replace_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))

@@ -1,0 +1,88 @@
+"""Rule `train_rl`: reinforcement learning from one branch point, benchmarks answered on the way."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.compute.flops import ModelShape
+from workflow_scripts.data.checks import check_lengths
+from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
+from workflow_scripts.data.tokenizer import load_tokenizer
+from workflow_scripts.evaluation.generate import attempts
+from workflow_scripts.evaluation.grading import GraderSettings, check_golds, make_reward
+from workflow_scripts.manifest import check_manifest, write_manifest
+from workflow_scripts.script import arguments, run, state_folder
+from workflow_scripts.study.jobs import RlJob
+from workflow_scripts.tables_io import read_table, write_csv, write_parquet
+from workflow_scripts.training.checkpoints import (
+    checkpoint_steps,
+    model_config,
+    open_state,
+    publish_checkpoints,
+    train_resumably,
+)
+from workflow_scripts.training.models import configure, load_model
+from workflow_scripts.training.reinforcement import (
+    Reinforced,
+    compute_table,
+    evaluation_steps,
+    history_table,
+    part_path,
+    rl_trainer,
+)
+
+
+def main() -> None:
+    """Train, then publish the last checkpoint, all generations, the history and the compute."""
+    inputs = dict.fromkeys(("start", "prompts", "benchmarks"), Path)
+    outputs = dict.fromkeys(("checkpoints", "generations", "history", "compute", "manifest"), Path)
+    options = arguments(__doc__, spec=RlJob.model_validate_json, title=str, **inputs, **outputs)
+    job: RlJob = options.spec
+    start_manifest = check_manifest(options.start.with_name("manifest.json"), options.start)
+    start = checkpoint_steps(options.start)[job.sft_step]
+    state = state_folder(options.checkpoints)
+    data = manifest_path(options.prompts).read_text(encoding="utf-8")
+    open_state(state, job.model_dump_json() + start.name + start_manifest["digest"] + data)
+
+    configure(job.execution, job.seed)
+    plan = prepare(options.title, job, start, options.prompts, options.benchmarks, state)
+    trainer = rl_trainer(plan)
+    train_resumably(trainer, state)
+
+    steps = evaluation_steps(job.recipe.steps, job.recipe.evaluate_every)
+    parts = [read_table(part_path(state, step)) for step in steps]
+    history = history_table(trainer.state.log_history)
+    publish_checkpoints(state, {job.recipe.steps: job.recipe.steps}, options.checkpoints)
+    write_parquet(pd.concat(parts, ignore_index=True), options.generations)
+    write_parquet(history, options.history)
+    shape = ModelShape.from_config(model_config(start))
+    write_csv(compute_table(history, job, shape), options.compute)
+    write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=[job.recipe.steps])
+
+
+def prepare(
+    title: str, job: RlJob, start: Path, prompts: Path, benchmarks: Path, state: Path
+) -> Reinforced:
+    """Load model and data, and check them before anything is trained."""
+    tokenizer = load_tokenizer(start)
+    dataset = read_dataset(prompts, ("prompt", "gold"))
+    check_golds(list(dataset["gold"]))
+    model = load_model(start, job.execution)
+    encoded = tokenizer(list(dataset["prompt"]))["input_ids"]
+    lengths = [len(ids) + job.recipe.max_completion_length for ids in encoded]
+    remedy = "lower max_completion_length in the RL recipe or shorten the prompts"
+    check_lengths(lengths, model.config.max_position_embeddings, str(prompts), remedy)
+    return Reinforced(
+        title=f"RL {title}",
+        job=job,
+        model=model,
+        tokenizer=tokenizer,
+        prompts=dataset,
+        attempts=attempts(read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold")), job.samples),
+        reward=make_reward(GraderSettings(**job.evaluation.grader.model_dump())),
+        state=state,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Making base models, supervised fine-tuning and reinforcement learning, on TRL's trainers."""

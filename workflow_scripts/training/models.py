@@ -1,0 +1,69 @@
+"""Building lab models and loading any checkpoint the way the study's `execution` asks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflow_scripts.data.arithmetic import VOCABULARY
+from workflow_scripts.errors import InputError
+from workflow_scripts.study.schema import Execution, Model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def configure(execution: Execution, seed: int) -> None:
+    """Fix threads and every random generator: same seed and machine, same bytes."""
+    import torch
+    from transformers import set_seed
+
+    torch.set_num_threads(execution.threads)
+    if execution.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("study: execution.device: is cuda, but torch sees no GPU; use cpu or a GPU node")
+    set_seed(seed)
+
+
+def build_model(model: Model, seed: int) -> "PreTrainedModel":
+    """A freshly initialised lab model (Qwen2 or Llama architecture, tied embeddings)."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+    shared = {
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": model.hidden_size,
+        "intermediate_size": model.intermediate_size,
+        "num_hidden_layers": model.layers,
+        "num_attention_heads": model.heads,
+        "num_key_value_heads": model.kv_heads,
+        "max_position_embeddings": model.max_positions,
+        "tie_word_embeddings": True,
+        "initializer_range": 0.05,
+        "pad_token_id": VOCABULARY.index("<pad>"),
+        "bos_token_id": VOCABULARY.index("<bos>"),
+        "eos_token_id": VOCABULARY.index("<eos>"),
+    }
+    torch.manual_seed(seed)
+    if model.architecture == "llama":
+        return LlamaForCausalLM(LlamaConfig(**shared))
+    return Qwen2ForCausalLM(Qwen2Config(use_sliding_window=False, **shared))
+
+
+def load_model(folder: Path, execution: Execution) -> "PreTrainedModel":
+    """Load a checkpoint in the study's dtype and attention, on its device.
+
+    Raises:
+        InputError: the folder holds no readable model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, execution.dtype),
+            attn_implementation=execution.attention,
+            local_files_only=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder}: not a readable model ({reason}); delete it and run again") from error
+    return model.to(execution.device)

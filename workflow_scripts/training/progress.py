@@ -1,0 +1,59 @@
+"""Telling the person who waits: one line now and then on the terminal, all of it in the log.
+
+Rules send a job's output to its log file and hand the terminal over as file descriptor 3
+(`3>&2 > log 2>&1`); without one, progress goes to the log alone.
+"""
+
+import os
+import time
+from typing import Any
+
+from transformers import TrainerCallback
+
+TERMINAL = 3
+EVERY_SECONDS = 10.0
+SHOWN = (("loss", "loss"), ("reward", "reward"), ("eval_loss", "validation loss"))
+
+
+def tell(text: str) -> None:
+    """Print to the log, and to the terminal if the job was given one."""
+    print(text, flush=True)
+    try:
+        os.write(TERMINAL, f"    {text}\n".encode())
+    except OSError:
+        # Started by hand or by a scheduler: no second channel, the log line is all there is.
+        return
+
+
+class Progress(TrainerCallback):
+    """Steps done, loss or reward, and time left, at most every `EVERY_SECONDS`."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.started = self.told = time.monotonic()
+        self.first_step = 0
+        self.latest: dict[str, float] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock; a resumed run counts from where it resumed."""
+        self.started = self.told = time.monotonic()
+        self.first_step = state.global_step
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Remember the newest figures and tell them when it is time."""
+        for key, name in SHOWN:
+            if key in (logs or {}):
+                self.latest[name] = float((logs or {})[key])
+        now = time.monotonic()
+        if now - self.told < EVERY_SECONDS or state.global_step >= state.max_steps:
+            return
+        self.told = now
+        done = state.global_step - self.first_step
+        left = (now - self.started) / max(done, 1) * (state.max_steps - state.global_step)
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in self.latest.items())
+        tell(f"{self.title}: step {state.global_step} of {state.max_steps}, {figures}, {left:.0f} s left")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Say that the run is over."""
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in self.latest.items())
+        tell(f"{self.title}: done, {state.global_step} steps in {time.monotonic() - self.started:.0f} s, {figures}")

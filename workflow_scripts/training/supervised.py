@@ -1,0 +1,124 @@
+"""Supervised training with TRL's SFTTrainer: pre-training on documents, fine-tuning on trajectories."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+from workflow_scripts.study.schema import Execution, Pretraining, SftRecipe
+from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
+from workflow_scripts.training.progress import Progress
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl import SFTConfig, SFTTrainer
+
+
+class EvaluateFirst(TrainerCallback):
+    """Evaluate once before the first step: the base model's loss is step 0 of the loss curve."""
+
+    trainer: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Evaluate unless the run is resumed (then step 0 is in the trainer's history)."""
+        if state.global_step == 0 and self.trainer is not None:
+            self.trainer.evaluate()
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """What a supervised run needs besides its hyperparameters."""
+
+    title: str
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    train: "Dataset"
+    validation: "Dataset | None"
+    save_steps: list[int]
+    seed: int
+    state: Path
+    execution: Execution
+
+
+def base_arguments(run: Supervised, batch_size: int) -> dict[str, Any]:
+    """Trainer arguments that every supervised run shares."""
+    execution = run.execution
+    return {
+        "output_dir": str(run.state),
+        "per_device_train_batch_size": batch_size // execution.gradient_accumulation,
+        "gradient_accumulation_steps": execution.gradient_accumulation,
+        "per_device_eval_batch_size": 256,
+        "max_steps": max(run.save_steps),
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "logging_steps": 10,
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "seed": run.seed,
+        "data_seed": run.seed,
+        "use_cpu": execution.device == "cpu",
+        "bf16": execution.dtype == "bfloat16",
+        "gradient_checkpointing": execution.gradient_checkpointing,
+        "dataloader_pin_memory": execution.device == "cuda",
+        "packing": False,
+    }
+
+
+def pretraining_config(run: Supervised, recipe: Pretraining) -> "SFTConfig":
+    """SFTConfig of pre-training: loss on every token of a document."""
+    from trl import SFTConfig
+
+    return SFTConfig(
+        **base_arguments(run, recipe.batch_size),
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=recipe.warmup_steps,
+        weight_decay=recipe.weight_decay,
+        adam_beta2=0.98,
+        max_length=recipe.max_length,
+        completion_only_loss=False,
+    )
+
+
+def sft_config(run: Supervised, recipe: SftRecipe) -> "SFTConfig":
+    """SFTConfig of fine-tuning: loss on the trajectory alone, end-of-sequence included."""
+    from trl import SFTConfig
+
+    return SFTConfig(
+        **base_arguments(run, recipe.batch_size),
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.scheduler,
+        warmup_steps=recipe.warmup_steps,
+        weight_decay=recipe.weight_decay,
+        adam_beta1=recipe.adam_beta1,
+        adam_beta2=recipe.adam_beta2,
+        max_grad_norm=recipe.max_grad_norm,
+        max_length=recipe.max_length,
+        completion_only_loss=True,
+    )
+
+
+def supervised_trainer(run: Supervised, config: "SFTConfig") -> "SFTTrainer":
+    """The trainer, with our checkpoints, progress and guards."""
+    from trl import SFTTrainer
+
+    first = EvaluateFirst()
+    trainer = SFTTrainer(
+        model=run.model,
+        args=config,
+        train_dataset=run.train,
+        eval_dataset=run.validation,
+        processing_class=run.tokenizer,
+        callbacks=[
+            SaveAtSteps(run.save_steps, evaluate=run.validation is not None),
+            StopOnNan(),
+            Progress(run.title),
+            first,
+        ],
+    )
+    if run.validation is not None:
+        first.trainer = trainer
+    return trainer
