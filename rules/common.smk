@@ -61,9 +61,8 @@ def branch_steps(run):
 
 
 def evaluated_runs():
-    """Every run that enters the curves: base models, SFT runs and the chosen RL branches."""
-    bases = [Run("base", model) for model in study.models]
-    return [*bases, *plan.sft_runs(), *plan.rl_runs(branch_steps)]
+    """Every run that enters the curves: SFT runs and the chosen RL branches."""
+    return [*plan.sft_runs(), *plan.rl_runs(branch_steps)]
 
 
 def print_summary():

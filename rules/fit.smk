@@ -5,12 +5,13 @@ In: grades and compute of all runs. Out: <results>/curves.csv, <results>/fits.cs
 
 
 def run_files(wildcards):
-    """Grades and compute of every run that enters the curves."""
-    names = {"base": "losses.csv", "sft": "losses.csv", "rl": "compute.csv"}
+    """Grades and compute of every run that enters the curves, and grades of the base models."""
+    compute = {"sft": "losses.csv", "rl": "compute.csv"}
+    runs = evaluated_runs()
+    folders = {run.path for run in runs} | {f"base/{run.model}" for run in runs}
     return [
-        f"{RESULTS}/{run.path}/{name}"
-        for run in evaluated_runs()
-        for name in ("grades.parquet", names[run.kind])
+        *(f"{RESULTS}/{folder}/grades.parquet" for folder in sorted(folders)),
+        *(f"{RESULTS}/{run.path}/{compute[run.kind]}" for run in runs),
     ]
 
 

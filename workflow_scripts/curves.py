@@ -1,18 +1,22 @@
-"""Join the graded evaluations of a study into curves.csv: score against compute.
-
-python -m workflow_scripts.curves --study lab --points points.json --out curves.csv
-"""
+"""Rule `curves`: scores and compute of every run, in one tidy table (curves.csv)."""
 
 from pathlib import Path
 
-from workflow_scripts.evaluation.curves import curve_table, read_runs
-from workflow_scripts.script import arguments, run
+from workflow_scripts.evaluation.curves import curve_table
+from workflow_scripts.script import parser, run
+from workflow_scripts.study.layout import parse_run
 from workflow_scripts.tables_io import write_csv
 
 
 def main() -> None:
-    args = arguments(__doc__, study=str, points=Path, out=Path)
-    write_csv(curve_table(args.study, read_runs(args.points)), args.out)
+    """Read grades and compute of `--runs` (paths below `--results`) and write the table."""
+    options = parser(__doc__)
+    options.add_argument("--study", required=True, help="name for the study column")
+    options.add_argument("--results", type=Path, required=True, help="folder of the study")
+    options.add_argument("--runs", type=parse_run, nargs="+", required=True)
+    options.add_argument("--out", type=Path, required=True)
+    given = options.parse_args()
+    write_csv(curve_table(given.study, given.results, given.runs), given.out)
 
 
 if __name__ == "__main__":

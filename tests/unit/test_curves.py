@@ -1,20 +1,22 @@
 """The joint table: points of SFT runs and RL branches, their compute, and what is refused."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from workflow_scripts import curves as script
 from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.curves import CURVE_COLUMNS, curve_table, read_runs
+from workflow_scripts.evaluation.curves import CURVE_COLUMNS, curve_table
+from workflow_scripts.study.layout import Run, parse_run
 
-Points = list[dict[str, Any]]
+SFT = Run("sft", "tiny", "easy", seed=1)
+BRANCH = Run("rl", "tiny", "easy", 4, "grpo", 1)
+PURE_RL = Run("rl", "tiny", "none", 0, "grpo", 1)
+RUNS = [BRANCH, PURE_RL, SFT]
 
 
-def write_grades(path: Path, correct_by_step: dict[int, list[int]]) -> str:
+def write_grades(results: Path, run: Run, correct_by_step: dict[int, list[int]]) -> None:
     """Grades of one benchmark, one sample a problem."""
     rows = [
         {"step": step, "benchmark": "chains", "problem_id": f"p{n}", "sample": 0}
@@ -22,43 +24,31 @@ def write_grades(path: Path, correct_by_step: dict[int, list[int]]) -> str:
         for step, values in correct_by_step.items()
         for n, value in enumerate(values)
     ]
-    pd.DataFrame(rows).to_parquet(path)
-    return path.as_posix()
+    folder = results / run.path
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_parquet(folder / "grades.parquet")
 
 
-def write_compute(path: Path, column: str, by_step: dict[int, float]) -> str:
+def write_compute(path: Path, column: str, by_step: dict[int, float]) -> None:
     """A table of compute by step."""
     pd.DataFrame({"step": list(by_step), column: list(by_step.values())}).to_csv(path, index=False)
-    return path.as_posix()
 
 
 @pytest.fixture
-def points(tmp_path: Path) -> Points:
-    """An SFT run with steps 0, 4, 8; one branch from step 4; Pure RL from the base model."""
-    sft = write_grades(tmp_path / "sft.parquet", {0: [0, 0], 4: [1, 0], 8: [1, 1]})
-    losses = write_compute(
-        tmp_path / "losses.csv", "x_sft_eflops", {0: 0.0, 4: 2e-6, 6: 3e-6, 8: 4e-6}
-    )
-    rl = write_grades(tmp_path / "rl.parquet", {10: [1, 1], 5: [0, 1]})
-    spent = write_compute(tmp_path / "compute.csv", "x_rl_eflops", {0: 0.0, 5: 1e-6, 10: 2.5e-6})
-    run = {"model": "tiny", "dataset": "easy", "seed": 1}
-    branch = {"kind": "rl", "grades": rl, "compute": spent, "recipe": "grpo", "parent_grades": sft}
-    return [
-        {**run, **branch, "paradigm": "SFT-then-RL", "sft_step": 4, "x_sft": losses},
-        {**run, **branch, "paradigm": "Pure RL", "dataset": "none", "sft_step": 0},
-        {**run, "kind": "sft", "grades": sft, "compute": losses, "recipe": "sft"}
-        | {"paradigm": "Pure SFT"},
-    ]
+def results(tmp_path: Path) -> Path:
+    """A base model, an SFT run with steps 4 and 8, one branch from step 4, and Pure RL."""
+    write_grades(tmp_path, Run("base", "tiny"), {0: [0, 0]})
+    write_grades(tmp_path, SFT, {4: [1, 0], 8: [1, 1]})
+    losses = {0: 0.0, 4: 2e-6, 6: 3e-6, 8: 4e-6}
+    write_compute(tmp_path / SFT.path / "losses.csv", "x_sft_eflops", losses)
+    for run in (BRANCH, PURE_RL):
+        write_grades(tmp_path, run, {10: [1, 1], 5: [0, 1]})
+        write_compute(tmp_path / run.path / "compute.csv", "x_rl_eflops", {5: 1e-6, 10: 2.5e-6})
+    return tmp_path
 
 
-def make_table(path: Path, entries: Points) -> pd.DataFrame:
-    """The table of a list of runs, by way of points.json."""
-    path.write_text(json.dumps(entries))
-    return curve_table("lab", read_runs(path))
-
-
-def test_points_compute_and_scores(tmp_path: Path, points: Points) -> None:
-    table = make_table(tmp_path / "points.json", points)
+def test_points_compute_and_scores(results: Path) -> None:
+    table = curve_table("lab", results, RUNS)
     assert tuple(table.columns) == CURVE_COLUMNS
     assert table.groupby("benchmark").size().to_dict() == {"chains": 9, "overall": 9}
     overall = table[table["benchmark"] == "overall"]
@@ -75,33 +65,21 @@ def test_points_compute_and_scores(tmp_path: Path, points: Points) -> None:
         ["Pure RL", 0, 10, 0.0, 2.5e-6, 100.0],
     ]
     first = overall[(overall["paradigm"] == "SFT-then-RL") & (overall["rl_step"] == 0)]
-    assert first["source"].tolist() == [(tmp_path / "sft.parquet").as_posix()]
+    assert first["source"].tolist() == [(results / SFT.path / "grades.parquet").as_posix()]
 
 
-def test_the_base_model_may_be_evaluated_apart(tmp_path: Path, points: Points) -> None:
-    together = make_table(tmp_path / "points.json", points[2:])
-    write_grades(tmp_path / "sft.parquet", {4: [1, 0], 8: [1, 1]})
-    base = write_grades(tmp_path / "base.parquet", {0: [0, 0]})
-    apart = make_table(tmp_path / "points.json", [points[2] | {"parent_grades": base}])
-    sources = apart.loc[apart["sft_step"] == 0, "source"]
-    assert set(sources) == {base}
-    pd.testing.assert_frame_equal(apart.drop(columns="source"), together.drop(columns="source"))
-
-
-def test_order_of_runs_does_not_matter(tmp_path: Path, points: Points) -> None:
-    table = make_table(tmp_path / "points.json", points)
-    again = make_table(tmp_path / "points.json", points[::-1])
-    pd.testing.assert_frame_equal(table, again)
+def test_order_of_runs_does_not_matter(results: Path) -> None:
+    table = curve_table("lab", results, RUNS)
+    pd.testing.assert_frame_equal(table, curve_table("lab", results, RUNS[::-1]))
 
 
 def test_command_line_writes_the_same_bytes_twice(
-    tmp_path: Path, points: Points, monkeypatch: pytest.MonkeyPatch
+    results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "points.json"
-    path.write_text(json.dumps(points))
-    outs = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    outs = [results / "one.csv", results / "two.csv"]
     for out in outs:
-        options = ["--study", "lab", "--points", str(path), "--out", str(out)]
+        paths = [run.path for run in RUNS]
+        options = ["--study", "lab", "--results", str(results), "--out", str(out), "--runs", *paths]
         monkeypatch.setattr("sys.argv", ["curves", *options])
         script.main()
     assert outs[0].read_bytes() == outs[1].read_bytes()
@@ -109,45 +87,35 @@ def test_command_line_writes_the_same_bytes_twice(
     assert pd.read_csv(outs[0])["x_rl_eflops"].max() == 2.5e-6
 
 
-def test_the_same_run_twice_is_refused(tmp_path: Path, points: Points) -> None:
-    with pytest.raises(InputError, match=r"two runs give the same point.*Pure SFT"):
-        make_table(tmp_path / "points.json", [*points, points[2]])
+def test_the_same_run_twice_is_refused(results: Path) -> None:
+    with pytest.raises(InputError, match="listed twice"):
+        curve_table("lab", results, [*RUNS, SFT])
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"kind": "eval"}, "run 0, kind"),
-        ({"colour": "red"}, "run 0, colour"),
-        ({"sft_step": None}, "needs sft_step"),
-        ({"parent_grades": None}, "needs parent_grades"),
-        ({"x_sft": None}, "needs x_sft"),
-        ({"sft_step": 5}, r"step 5, where .*rl\.parquet starts, is not evaluated"),
-    ],
-)
-def test_bad_entries_are_named(
-    tmp_path: Path, points: Points, change: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        make_table(tmp_path / "points.json", [points[0] | change, *points[1:]])
-
-
-def test_missing_compute_step_zero_and_other_benchmarks(tmp_path: Path, points: Points) -> None:
-    path = tmp_path / "points.json"
-    write_compute(tmp_path / "compute.csv", "x_rl_eflops", {0: 0.0, 5: 1e-6})
+def test_missing_compute_parent_step_and_other_benchmarks(results: Path) -> None:
+    compute = results / BRANCH.path / "compute.csv"
+    write_compute(compute, "x_rl_eflops", {5: 1e-6})
     with pytest.raises(InputError, match="no x_rl_eflops for step 10"):
-        make_table(path, points[:1])
-    write_grades(tmp_path / "rl.parquet", {0: [1, 1], 5: [0, 1]})
+        curve_table("lab", results, [BRANCH])
+    write_compute(compute, "x_rl_eflops", {5: 1e-6, 10: 2e-6})
+    write_grades(results, SFT, {8: [1, 1]})
+    with pytest.raises(InputError, match=r"step 4, where .* starts, is not evaluated"):
+        curve_table("lab", results, [BRANCH])
+    write_grades(results, SFT, {4: [1, 0], 8: [1, 1]})
+    write_grades(results, BRANCH, {0: [1, 1], 5: [0, 1]})
     with pytest.raises(InputError, match="has step 0"):
-        make_table(path, points[:1])
-    write_grades(tmp_path / "rl.parquet", {5: [0, 1, 1]})
+        curve_table("lab", results, [BRANCH])
+    write_grades(results, BRANCH, {5: [0, 1, 1]})
     with pytest.raises(InputError, match="other benchmarks"):
-        make_table(path, points[:1])
+        curve_table("lab", results, [BRANCH])
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}"])
-def test_unreadable_list_of_runs(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "points.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match=r"points\.json"):
-        read_runs(path)
+@pytest.mark.parametrize("run", [Run("base", "tiny"), SFT, BRANCH, PURE_RL])
+def test_paths_of_runs_read_back(run: Run) -> None:
+    assert parse_run(run.path) == run
+
+
+@pytest.mark.parametrize("path", ["sft/tiny", "rl/tiny/easy/step4/seed0", "sft/tiny/easy/seed01", ""])
+def test_other_paths_are_refused(path: str) -> None:
+    with pytest.raises(InputError, match="is not the path of a run"):
+        parse_run(path)

@@ -41,8 +41,8 @@ class Run:
 
     @property
     def parent(self) -> "Run":
-        """What an RL branch starts from: an SFT run, or the base model."""
-        if self.dataset == NO_DATASET:
+        """What a run starts from: SFT from the base model, RL from that or from an SFT run."""
+        if self.kind == "sft" or self.dataset == NO_DATASET:
             return Run("base", self.model)
         return Run("sft", self.model, self.dataset, seed=self.seed)
 
