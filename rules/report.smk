@@ -26,14 +26,14 @@ rule make_report:
         curves="<results>/curves.csv",
         fits="<results>/fits.csv",
         subphases="<results>/subphases.csv",
-        tables=[f"<results>/tables/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
-        figures=[f"<results>/figures/figure_{n}.svg" for n in (2, 3, 8)],
-        correlation="<results>/figures/figure_8.csv",
+        tables=[f"<results>/artefacts/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
+        figures=[f"<results>/artefacts/figure_{n}.svg" for n in (2, 3, 8)],
+        correlation="<results>/artefacts/figure_8.csv",
     output:
         "<results>/report.html",
     params:
         **stage(lambda: plan.artefact("report")),
-        folder=RESULTS,
+        folder=f"{RESULTS}/artefacts",
     log:
         "<logs>/report.log",
     message:

@@ -1,6 +1,6 @@
 """Tables and figures, named as in the paper: `snakemake table_4`, `snakemake figure_3`.
 
-In: dataset_stats.csv, subphases.csv, curves.csv, fits.csv. Out: <results>/tables, <results>/figures
+In: dataset_stats.csv, subphases.csv, curves.csv, fits.csv. Out: <results>/artefacts
 """
 
 ORDER = ",".join(study.datasets)
@@ -10,8 +10,8 @@ rule make_table_3:
     input:
         "<results>/dataset_stats.csv",
     output:
-        csv="<results>/tables/table_3.csv",
-        md="<results>/tables/table_3.md",
+        csv="<results>/artefacts/table_3.csv",
+        md="<results>/artefacts/table_3.md",
     params:
         **stage(lambda: plan.artefact("table_3")),
     log:
@@ -27,8 +27,8 @@ rule make_table_4:
     input:
         "<results>/fits.csv",
     output:
-        csv="<results>/tables/table_4.csv",
-        md="<results>/tables/table_4.md",
+        csv="<results>/artefacts/table_4.csv",
+        md="<results>/artefacts/table_4.md",
     params:
         **stage(lambda: plan.artefact("table_4")),
         order=ORDER,
@@ -46,8 +46,8 @@ rule make_figure_2:
         curves="<results>/curves.csv",
         fits="<results>/fits.csv",
     output:
-        svg="<results>/figures/figure_2.svg",
-        png="<results>/figures/figure_2.png",
+        svg="<results>/artefacts/figure_2.svg",
+        png="<results>/artefacts/figure_2.png",
     params:
         **stage(lambda: plan.artefact("figure_2")),
         order=ORDER,
@@ -66,8 +66,8 @@ rule make_figure_3:
         fits="<results>/fits.csv",
         subphases="<results>/subphases.csv",
     output:
-        svg="<results>/figures/figure_3.svg",
-        png="<results>/figures/figure_3.png",
+        svg="<results>/artefacts/figure_3.svg",
+        png="<results>/artefacts/figure_3.png",
     params:
         **stage(lambda: plan.artefact("figure_3")),
         order=ORDER,
@@ -86,9 +86,9 @@ rule make_figure_8:
         fits="<results>/fits.csv",
         subphases="<results>/subphases.csv",
     output:
-        svg="<results>/figures/figure_8.svg",
-        png="<results>/figures/figure_8.png",
-        csv="<results>/figures/figure_8.csv",
+        svg="<results>/artefacts/figure_8.svg",
+        png="<results>/artefacts/figure_8.png",
+        csv="<results>/artefacts/figure_8.csv",
     params:
         **stage(lambda: plan.artefact("figure_8")),
         order=ORDER,

@@ -16,7 +16,12 @@ from workflow_scripts.training.checkpoints import (
     train_resumably,
 )
 from workflow_scripts.training.models import build_model, configure
-from workflow_scripts.training.supervised import Supervised, pretraining_config, supervised_trainer
+from workflow_scripts.training.supervised import (
+    Supervised,
+    as_completions,
+    pretraining_config,
+    supervised_trainer,
+)
 
 SAVES = 4
 
@@ -36,7 +41,7 @@ def main() -> None:
         title=f"pre-training {options.checkpoints.parent.name}",
         model=build_model(job.model, recipe.seed),
         tokenizer=tokenizer,
-        train=read_dataset(options.documents, ("text",)),
+        train=as_completions(read_dataset(options.documents, ("prompt", "trajectory"))),
         validation=None,
         save_steps=[recipe.steps * part // SAVES for part in range(1, SAVES + 1)],
         seed=recipe.seed,

@@ -21,7 +21,12 @@ from workflow_scripts.training.checkpoints import (
 )
 from workflow_scripts.training.losses import loss_table
 from workflow_scripts.training.models import configure, load_model
-from workflow_scripts.training.supervised import Supervised, sft_config, supervised_trainer
+from workflow_scripts.training.supervised import (
+    Supervised,
+    as_completions,
+    sft_config,
+    supervised_trainer,
+)
 
 
 def main() -> None:
@@ -68,14 +73,6 @@ def main() -> None:
     publish_checkpoints(state, {step: step for step in job.checkpoints}, options.checkpoints)
     write_csv(pd.DataFrame(losses), options.losses)
     write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=job.checkpoints)
-
-
-def as_completions(dataset: "Dataset") -> "Dataset":  # type: ignore[name-defined] # noqa: F821
-    """Rename to TRL's prompt and completion columns; a blank keeps the words apart."""
-    return dataset.map(
-        lambda row: {"prompt": row["prompt"] + " ", "completion": row["trajectory"]},
-        remove_columns=["trajectory"],
-    )
 
 
 if __name__ == "__main__":

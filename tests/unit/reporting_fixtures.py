@@ -118,9 +118,7 @@ def add_dataset(
     base: dict[str, object], place: int, made: Made, rng: np.random.Generator
 ) -> tuple[list[dict[str, object]], list[dict[str, object]], list[dict[str, object]]]:
     """One SFT run and its branches: better data (higher place) has lower loss and more score."""
-    curves: list[dict[str, object]] = []
-    fits: list[dict[str, object]] = []
-    labels: list[dict[str, object]] = []
+    curves, fits, labels = [], [], []
     losses = np.array(LOSSES) - 0.03 * place + rng.normal(0, 0.001)
     for i, step in enumerate(STEPS):
         x_sft = made.eflops * step / STEPS[-1]
@@ -160,45 +158,16 @@ def add_dataset(
 
 def make_stats(made: Made) -> pd.DataFrame:
     """dataset_stats.csv: the SFT sets, a validation set and a benchmark without a win rate."""
+    common = {"mean_prompt_tokens": 14.5, "mean_response_tokens": 30.25, "mean_steps": 2.2}
+    known = {"win_rate": 0.25, "attempts": 4, "selection": "win rate <= 0.5 | random"}
+    unknown = {"win_rate": np.nan, "attempts": np.nan, "selection": np.nan}
     sft = [
-        {
-            "dataset": name,
-            "role": "sft",
-            "rows": 128 * 4**i,
-            "mean_prompt_tokens": 14.5,
-            "mean_response_tokens": 30.25,
-            "mean_steps": 2.2,
-            "win_rate": 0.25,
-            "attempts": 4,
-            "selection": "win rate <= 0.5 | random",
-        }
+        {"dataset": name, "role": "sft", "rows": 128 * 4**i} | common | known
         for i, name in enumerate(made.datasets)
     ]
-    other = [
-        {
-            "dataset": "test",
-            "role": "benchmark",
-            "rows": 200,
-            "mean_prompt_tokens": 14.0,
-            "mean_response_tokens": 29.0,
-            "mean_steps": 2.0,
-            "win_rate": np.nan,
-            "attempts": np.nan,
-            "selection": np.nan,
-        },
-        {
-            "dataset": "val",
-            "role": "validation",
-            "rows": 199,
-            "mean_prompt_tokens": 14.0,
-            "mean_response_tokens": 29.0,
-            "mean_steps": 2.0,
-            "win_rate": np.nan,
-            "attempts": np.nan,
-            "selection": np.nan,
-        },
-    ]
-    return pd.DataFrame([other[0], *sft, other[1]])
+    test = {"dataset": "test", "role": "benchmark", "rows": 200} | common | unknown
+    validation = {"dataset": "val", "role": "validation", "rows": 199} | common | unknown
+    return pd.DataFrame([test, *sft, validation])
 
 
 def write_study(folder: Path, made: Made, title: str = "A made-up study") -> list[str]:

@@ -17,7 +17,7 @@ from workflow_scripts.reporting.aggregate import (
 )
 from workflow_scripts.reporting.answer import Finding, findings
 from workflow_scripts.reporting.correlation import correlate
-from workflow_scripts.reporting.markdown import interval, make_table, number, significant
+from workflow_scripts.reporting.markdown import MISSING, interval, make_table, number, significant
 from workflow_scripts.reporting.schema import read_curves, read_fits, with_text
 from workflow_scripts.reporting.tables import (
     TABLE_4_COLUMNS,
@@ -30,6 +30,7 @@ from workflow_scripts.reporting.tables import (
 from workflow_scripts.reporting.terminal import WIDTH, summary
 from workflow_scripts.reporting.units import choose_unit
 
+MINUS = "\N{MINUS SIGN}"
 ORDER = ["Small", "Medium", "Large", "Huge"]
 
 
@@ -59,13 +60,13 @@ def test_unit_follows_the_largest_value(largest: float, name: str) -> None:
 
 def test_number_formats() -> None:
     assert number(-0.04) == "0.0"
-    assert number(-1.25, 2) == "−1.25"
-    assert number(math.nan) == "–"
+    assert number(-1.25, 2) == f"{MINUS}1.25"
+    assert number(math.nan) == MISSING
     assert significant(123456.0) == "123456"
     assert significant(0.012345) == "0.0123"
-    assert significant(1.5e-9) == "1.50e−9"
-    assert interval(1.0, math.nan) == "–"
-    assert interval(-1.0, 2.0) == "[−1.0, 2.0]"
+    assert significant(1.5e-9) == f"1.50e{MINUS}09"
+    assert interval(1.0, math.nan) == MISSING
+    assert interval(-1.0, 2.0) == f"[{MINUS}1.0, 2.0]"
 
 
 def test_markdown_cells_cannot_break_out() -> None:
@@ -81,7 +82,7 @@ def test_table_3_keeps_values_and_orders_roles() -> None:
     assert (merged["rows"] == merged["rows_in"]).all()
     text = table_3_text(table)
     assert text.rows[0][:4] == ("Small", "SFT", "128", "14.5")
-    assert text.rows[-1][6:] == ("–", "–", "–"), "unknown win rate, attempts, selection"
+    assert text.rows[-1][6:] == (MISSING, MISSING, MISSING), "unknown win rate, attempts, selection"
 
 
 def test_table_4_keeps_every_digit_and_puts_pure_rl_first() -> None:
@@ -113,7 +114,7 @@ def test_table_4_shows_a_fit_that_failed_as_dashes() -> None:
     fits.loc[1, ["a_post", "a_post_low", "a_post_high", "c_mid", "b"]] = np.nan
     text = table_4_text(table_4(fits, ORDER))
     row = dict(zip(text.headers, text.rows[1], strict=True))
-    assert (row["A_post"], row["90% interval"], row["B"]) == ("–", "–", "–")
+    assert (row["A_post"], row["90% interval"], row["B"]) == (MISSING, MISSING, MISSING)
 
 
 def test_subphase_table_joins_the_scores() -> None:

@@ -131,9 +131,9 @@ def trajectory(rng: random.Random, problem: Problem) -> str:
 def document(
     rng: random.Random, problem: Problem, wrong_result_rate: Mapping[str, float], boxed_rate: float
 ) -> str:
-    """A pre-training text: a worked chain, its results often wrong, its answer seldom boxed."""
+    """What follows the problem in a pre-training text: a chain, often wrong, seldom boxed."""
     value = problem.start
-    words = [problem.prompt, str(value)]
+    words = [str(value)]
     for label, (operator, digit) in zip(LABELS, problem.chain, strict=False):
         wrong = rng.random() < wrong_result_rate.get(operator, 0.0)
         value = rng.randrange(MODULUS) if wrong else apply(value, operator, digit)

@@ -57,11 +57,12 @@ def documents(data: ArithmeticData, held_out: set[str]) -> pd.DataFrame:
     """Pre-training texts; repeats are allowed, problems of any other split are not."""
     rng = random.Random(f"{data.seed}/data.documents")
     lengths, weights = zip(*sorted(data.documents.steps.items()), strict=True)
-    texts: list[str] = []
-    while len(texts) < data.documents.problems:
+    rows: list[tuple[str, str]] = []
+    while len(rows) < data.documents.problems:
         problem = draw_outside(rng, rng.choices(lengths, weights)[0], held_out)
-        texts.append(document(rng, problem, data.wrong_result_rate, data.boxed_rate))
-    return pd.DataFrame({"text": texts})
+        text = document(rng, problem, data.wrong_result_rate, data.boxed_rate)
+        rows.append((problem.prompt, text))
+    return pd.DataFrame(rows, columns=["prompt", "trajectory"])
 
 
 def draw_outside(rng: random.Random, steps: int, held_out: set[str]) -> Problem:

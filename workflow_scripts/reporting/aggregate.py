@@ -91,7 +91,7 @@ def top_row(rows: pd.DataFrame, measure: str) -> pd.Series:
 def dataset_ceilings(
     fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str], model: str
 ) -> pd.DataFrame:
-    """Highest ceiling of each SFT data set beside its minimum validation loss (paper section 6.3).
+    """Highest ceiling of each SFT data set beside its minimum validation loss (paper, figure 8a).
 
     The ceiling is the highest A_post of all branches, identified or not, as in the paper; the
     column `identified` tells which. `best_score` is the highest score observed in any branch.

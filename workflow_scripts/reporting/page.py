@@ -117,7 +117,7 @@ def counts(curves: pd.DataFrame, fits: pd.DataFrame) -> dict[str, int]:
     """How much evidence stands behind the page."""
     return {
         "evaluated points": len(curves),
-        "RL branches": len(fits),
+        "RL runs": len(fits),
         "problems per point": int(curves["n_problems"].max()),
     }
 

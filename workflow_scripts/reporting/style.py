@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -26,7 +27,7 @@ LOG_ADVANTAGE = 1.5  # a linear axis is easier to read, so a logarithmic one mus
 INK = "#222222"
 GREY = "#7f7f7f"
 FAINT = "#c9c9c9"
-RC: dict[str, object] = {
+RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same outlines everywhere
     "font.size": 8,
     "axes.titlesize": 9,

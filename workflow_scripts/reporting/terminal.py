@@ -21,7 +21,7 @@ def summary(fits: pd.DataFrame, report: str) -> str:
     """The branches in the order of Table 4, data sets as they come in fits.csv, and the report."""
     table = table_4(fits, list(fits["dataset"].drop_duplicates()))
     text = render(summary_table(table))
-    title = f"Study {fits['study'].iloc[0]}: {len(table)} RL branches, scores in percent"
+    title = f"Study {fits['study'].iloc[0]}: {len(table)} RL runs, scores in percent"
     return f"{title}\n\n{text}\nReport: {report}\n"
 
 

@@ -42,6 +42,14 @@ class Supervised:
     execution: Execution
 
 
+def as_completions(dataset: "Dataset") -> "Dataset":
+    """Rename to TRL's prompt and completion columns; a blank keeps the words apart."""
+    return dataset.map(
+        lambda row: {"prompt": row["prompt"] + " ", "completion": row["trajectory"]},
+        remove_columns=["trajectory"],
+    )
+
+
 def base_arguments(run: Supervised, batch_size: int) -> dict[str, Any]:
     """Trainer arguments that every supervised run shares."""
     execution = run.execution
@@ -63,12 +71,13 @@ def base_arguments(run: Supervised, batch_size: int) -> dict[str, Any]:
         "bf16": execution.dtype == "bfloat16",
         "gradient_checkpointing": execution.gradient_checkpointing,
         "dataloader_pin_memory": execution.device == "cuda",
+        "completion_only_loss": True,
         "packing": False,
     }
 
 
 def pretraining_config(run: Supervised, recipe: Pretraining) -> "SFTConfig":
-    """SFTConfig of pre-training: loss on every token of a document."""
+    """SFTConfig of pre-training: loss on what follows the problem; the problem itself is random."""
     from trl import SFTConfig
 
     return SFTConfig(
@@ -79,12 +88,11 @@ def pretraining_config(run: Supervised, recipe: Pretraining) -> "SFTConfig":
         weight_decay=recipe.weight_decay,
         adam_beta2=0.98,
         max_length=recipe.max_length,
-        completion_only_loss=False,
     )
 
 
 def sft_config(run: Supervised, recipe: SftRecipe) -> "SFTConfig":
-    """SFTConfig of fine-tuning: loss on the trajectory alone, end-of-sequence included."""
+    """SFTConfig of fine-tuning: loss on the trajectory, end-of-sequence included."""
     from trl import SFTConfig
 
     return SFTConfig(
@@ -97,7 +105,6 @@ def sft_config(run: Supervised, recipe: SftRecipe) -> "SFTConfig":
         adam_beta2=recipe.adam_beta2,
         max_grad_norm=recipe.max_grad_norm,
         max_length=recipe.max_length,
-        completion_only_loss=True,
     )
 
 
