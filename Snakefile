@@ -57,4 +57,7 @@ onsuccess:
 
 
 onerror:
-    print(f"\nA job failed; its log is named above. Fix the cause and run the same command again: finished work is kept.")
+    print(
+        "\nA job failed; its log is named above. Fix the cause and run the same command again:"
+        " finished work is kept."
+    )

@@ -12,12 +12,12 @@ rule pretrain_base:
         checkpoints=directory("<results>/base/{model}/checkpoints"),
         losses="<results>/base/{model}/losses.csv",
         manifest="<results>/base/{model}/manifest.json",
-    params:
-        **stage(plan.base),
     log:
         "<logs>/pretrain_base/{model}.log",
     cache: True
     threads: study.execution.threads
+    params:
+        **stage(plan.base),
     message:
         "pre-training the base model {wildcards.model}"
     shell:
@@ -38,12 +38,12 @@ rule train_reference:
         checkpoints=directory("<results>/reference/checkpoints"),
         losses="<results>/reference/losses.csv",
         manifest="<results>/reference/manifest.json",
-    params:
-        **stage(plan.reference),
     log:
         "<logs>/train_reference.log",
     cache: True
     threads: study.execution.threads
+    params:
+        **stage(plan.reference),
     message:
         "training the reference model"
     shell:
@@ -61,12 +61,12 @@ rule generate_reference:
         problems_manifest="<data>/pool.manifest.json",
     output:
         "<results>/reference/generations.parquet",
-    params:
-        **stage(plan.reference_generations),
     log:
         "<logs>/generate_reference.log",
     cache: True
     threads: study.execution.threads
+    params:
+        **stage(plan.reference_generations),
     message:
         f"letting the reference model try the pool, {study.reference.attempts} attempts a problem"
     shell:

@@ -4,6 +4,8 @@ Nothing here makes a file. A mistake in config.yaml or the study ends Snakemake 
 exists.
 """
 
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -17,9 +19,9 @@ from workflow_scripts.study.plan import Plan
 # Jobs use the interpreter that runs Snakemake, activated or not, and never a hub or a second core
 # that the study did not ask for; a variable that is set outside wins.
 shell.prefix(
-    f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH"
+    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
     " HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-1}} OMP_NUM_THREADS=${{OMP_NUM_THREADS:-1}}"
-    " TOKENIZERS_PARALLELISM=false PYTHONHASHSEED=0 MPLBACKEND=Agg; "
+    " TOKENIZERS_PARALLELISM=false PYTHONHASHSEED=0 MPLBACKEND=Agg RETU_PROGRESS_FD=3; "
 )
 
 try:
@@ -33,9 +35,9 @@ RESULTS = f"results/{study.name}"
 
 
 wildcard_constraints:
-    model="|".join(study.models),
-    dataset="|".join([*study.datasets, NO_DATASET]),
-    recipe="|".join(study.recipes.rl),
+    model="|".join(map(re.escape, study.models)),
+    dataset="|".join(map(re.escape, [*study.datasets, NO_DATASET])),
+    recipe="|".join(map(re.escape, study.recipes.rl)),
     sft_step=r"\d+",
     seed="|".join(map(str, study.seeds)),
 

@@ -8,14 +8,21 @@ rule make_data:
     output:
         **{
             f"{split}{kind}": f"<data>/{split}{suffix}"
-            for split in ("benchmarks", "validation", "rl_prompts", "pool", "reference", "documents")
+            for split in (
+                "benchmarks",
+                "validation",
+                "rl_prompts",
+                "pool",
+                "reference",
+                "documents",
+            )
             for kind, suffix in (("", ".parquet"), ("_manifest", ".manifest.json"))
         },
-    params:
-        **stage(plan.data),
     log:
         "<logs>/make_data.log",
     cache: True
+    params:
+        **stage(plan.data),
     message:
         "drawing the data"
     shell:
@@ -35,11 +42,11 @@ rule select_sft_set:
     output:
         data="<results>/sft_sets/{dataset}.parquet",
         manifest="<results>/sft_sets/{dataset}.manifest.json",
-    params:
-        **stage(plan.sft_set),
     log:
         "<logs>/select_sft_set/{dataset}.log",
     cache: True
+    params:
+        **stage(plan.sft_set),
     message:
         "drawing the SFT set {wildcards.dataset}"
     shell:
@@ -54,10 +61,10 @@ rule dataset_stats:
         splits=[f"<data>/{name}.parquet" for name in ("validation", "rl_prompts", "benchmarks")],
     output:
         "<results>/dataset_stats.csv",
-    params:
-        **stage(plan.dataset_stats),
     log:
         "<logs>/dataset_stats.log",
+    params:
+        **stage(plan.dataset_stats),
     message:
         "measuring the data sets"
     shell:

@@ -12,12 +12,12 @@ rule generate_base:
         problems_manifest="<data>/benchmarks.manifest.json",
     output:
         "<results>/base/{model}/generations.parquet",
-    params:
-        **stage(lambda model: plan.generations(plan.base(model))),
     log:
         "<logs>/generate_base/{model}.log",
     cache: True
     threads: study.execution.threads
+    params:
+        **stage(lambda model: plan.generations(plan.base(model))),
     message:
         "answering the benchmarks with the base model {wildcards.model}"
     shell:
@@ -34,10 +34,11 @@ use rule generate_base as generate_sft with:
         problems_manifest="<data>/benchmarks.manifest.json",
     output:
         "<results>/sft/{model}/{dataset}/seed{seed}/generations.parquet",
-    params:
-        **stage(lambda model, dataset, seed: plan.generations(plan.sft(model, dataset, seed))),
     log:
         "<logs>/generate_sft/{model}_{dataset}_seed{seed}.log",
+    cache: True
+    params:
+        **stage(lambda model, dataset, seed: plan.generations(plan.sft(model, dataset, seed))),
     message:
         "answering the benchmarks with the checkpoints of {wildcards.dataset}, seed {wildcards.seed}"
 
@@ -47,13 +48,13 @@ rule grade:
         "<results>/{run}/generations.parquet",
     output:
         "<results>/{run}/grades.parquet",
-    params:
-        **stage(plan.graded),
-    wildcard_constraints:
-        run=r"(reference|(base|sft|rl)/.+)",
     log:
         "<logs>/grade/{run}.log",
+    wildcard_constraints:
+        run=r"(reference|(base|sft|rl)/.+)",
     cache: True
+    params:
+        **stage(plan.graded),
     message:
         "grading {wildcards.run}"
     shell:

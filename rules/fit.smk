@@ -20,12 +20,12 @@ rule curves:
         run_files,
     output:
         "<results>/curves.csv",
+    log:
+        "<logs>/curves.log",
     params:
         **stage(plan.curves),
         runs=lambda wildcards: [run.path for run in evaluated_runs()],
         results=RESULTS,
-    log:
-        "<logs>/curves.log",
     message:
         "gathering scores and compute of all runs"
     shell:
@@ -39,10 +39,10 @@ rule fit_curves:
         subphases="<results>/subphases.csv",
     output:
         "<results>/fits.csv",
-    params:
-        **stage(plan.fits),
     log:
         "<logs>/fit_curves.log",
+    params:
+        **stage(plan.fits),
     message:
         "fitting the sigmoid law to every RL branch"
     shell:

@@ -8,10 +8,10 @@ rule describe_study:
     output:
         study="<results>/study.json",
         versions="<results>/versions.json",
-    params:
-        **stage(plan.describe),
     log:
         "<logs>/describe_study.log",
+    params:
+        **stage(plan.describe),
     message:
         "describing the study"
     shell:
@@ -31,11 +31,11 @@ rule make_report:
         correlation="<results>/artefacts/figure_8.csv",
     output:
         "<results>/report.html",
-    params:
-        **stage(lambda: plan.artefact("report")),
-        folder=f"{RESULTS}/artefacts",
     log:
         "<logs>/report.log",
+    params:
+        **stage(plan.report),
+        folder=f"{RESULTS}/artefacts",
     message:
         "writing the report"
     shell:
@@ -55,10 +55,10 @@ rule summary:
         report="<results>/report.html",
     output:
         "<results>/summary.txt",
-    params:
-        **stage(lambda: plan.artefact("summary")),
     log:
         "<logs>/summary.log",
+    params:
+        **stage(lambda: plan.artefact("summary")),
     message:
         "summing up"
     shell:

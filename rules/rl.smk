@@ -21,17 +21,19 @@ rule train_rl:
         benchmarks="<data>/benchmarks.parquet",
         benchmarks_manifest="<data>/benchmarks.manifest.json",
     output:
-        checkpoints=directory("<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/checkpoints"),
+        checkpoints=directory(
+            "<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/checkpoints"
+        ),
         generations="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/generations.parquet",
         history="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/history.parquet",
         compute="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/compute.csv",
         manifest="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/manifest.json",
-    params:
-        **stage(plan.rl),
     log:
         "<logs>/train_rl/{model}_{dataset}_step{sft_step}_{recipe}_seed{seed}.log",
     cache: True
     threads: study.execution.threads
+    params:
+        **stage(plan.rl),
     message:
         "RL ({wildcards.recipe}) of {wildcards.model} from {wildcards.dataset} step"
         " {wildcards.sft_step}, seed {wildcards.seed}"

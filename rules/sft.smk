@@ -16,12 +16,12 @@ rule train_sft:
         checkpoints=directory("<results>/sft/{model}/{dataset}/seed{seed}/checkpoints"),
         losses="<results>/sft/{model}/{dataset}/seed{seed}/losses.csv",
         manifest="<results>/sft/{model}/{dataset}/seed{seed}/manifest.json",
-    params:
-        **stage(plan.sft),
     log:
         "<logs>/train_sft/{model}_{dataset}_seed{seed}.log",
     cache: True
     threads: study.execution.threads
+    params:
+        **stage(plan.sft),
     message:
         "SFT of {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:

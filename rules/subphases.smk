@@ -9,11 +9,11 @@ checkpoint label_subphases:
         losses="<results>/sft/{model}/{dataset}/seed{seed}/losses.csv",
     output:
         subphases="<results>/sft/{model}/{dataset}/seed{seed}/subphases.csv",
+    log:
+        "<logs>/label_subphases/{model}_{dataset}_seed{seed}.log",
     params:
         **stage(plan.labels),
         study=study.name,
-    log:
-        "<logs>/label_subphases/{model}_{dataset}_seed{seed}.log",
     message:
         "labelling the checkpoints of {wildcards.dataset}, seed {wildcards.seed}"
     shell:
@@ -27,10 +27,10 @@ rule subphases:
         [f"<results>/{run.path}/subphases.csv" for run in plan.sft_runs()],
     output:
         "<results>/subphases.csv",
-    params:
-        **stage(plan.subphases),
     log:
         "<logs>/subphases.log",
+    params:
+        **stage(plan.subphases),
     message:
         "gathering the sub-phases of all SFT runs"
     shell:

@@ -12,10 +12,10 @@ rule make_table_3:
     output:
         csv="<results>/artefacts/table_3.csv",
         md="<results>/artefacts/table_3.md",
-    params:
-        **stage(lambda: plan.artefact("table_3")),
     log:
         "<logs>/table_3.log",
+    params:
+        **stage(lambda: plan.artefact("table_3")),
     message:
         "table 3: the data sets"
     shell:
@@ -29,11 +29,11 @@ rule make_table_4:
     output:
         csv="<results>/artefacts/table_4.csv",
         md="<results>/artefacts/table_4.md",
+    log:
+        "<logs>/table_4.log",
     params:
         **stage(lambda: plan.artefact("table_4")),
         order=ORDER,
-    log:
-        "<logs>/table_4.log",
     message:
         "table 4: the fitted curve of every branch"
     shell:
@@ -48,11 +48,11 @@ rule make_figure_2:
     output:
         svg="<results>/artefacts/figure_2.svg",
         png="<results>/artefacts/figure_2.png",
+    log:
+        "<logs>/figure_2.log",
     params:
         **stage(lambda: plan.artefact("figure_2")),
         order=ORDER,
-    log:
-        "<logs>/figure_2.log",
     message:
         "figure 2: the paradigms"
     shell:
@@ -68,11 +68,11 @@ rule make_figure_3:
     output:
         svg="<results>/artefacts/figure_3.svg",
         png="<results>/artefacts/figure_3.png",
+    log:
+        "<logs>/figure_3.log",
     params:
         **stage(lambda: plan.artefact("figure_3")),
         order=ORDER,
-    log:
-        "<logs>/figure_3.log",
     message:
         "figure 3: RL from every branch point"
     shell:
@@ -89,11 +89,11 @@ rule make_figure_8:
         svg="<results>/artefacts/figure_8.svg",
         png="<results>/artefacts/figure_8.png",
         csv="<results>/artefacts/figure_8.csv",
+    log:
+        "<logs>/figure_8.log",
     params:
         **stage(lambda: plan.artefact("figure_8")),
         order=ORDER,
-    log:
-        "<logs>/figure_8.log",
     message:
         "figure 8: ceiling against minimum validation loss"
     shell:

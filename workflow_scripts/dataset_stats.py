@@ -14,7 +14,7 @@ ROLES = {"validation": "validation", "rl_prompts": "rl", "benchmarks": "benchmar
 
 def mean_tokens(texts: pd.Series) -> float:
     """Mean number of tokens; in the lab a token is a blank-separated word."""
-    return float(texts.str.split().str.len().mean())
+    return float(texts.map(lambda text: len(text.split())).mean())
 
 
 def measure(name: str, role: str, selection: str, frame: pd.DataFrame) -> dict[str, object]:

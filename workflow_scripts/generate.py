@@ -14,6 +14,7 @@ from workflow_scripts.tables_io import write_parquet
 from workflow_scripts.training.checkpoints import checkpoint_steps
 from workflow_scripts.training.models import configure
 from workflow_scripts.training.progress import tell
+from workflow_scripts.usage import work
 
 
 def main() -> None:
@@ -33,12 +34,13 @@ def main() -> None:
         # A split such as the pool is sampled like a benchmark that bears its name.
         problems = problems.assign(benchmark=options.problems.stem)
     rows = attempts(problems, job.samples)
-    configure(job.execution, job.evaluation.seed)
+    configure(job.execution, job.sampling.seed)
     folders = checkpoint_steps(options.checkpoints)
     parts = []
     for done, (step, folder) in enumerate(folders.items(), start=1):
         engine = load_engine(folder, job.execution)
-        parts.append(generate(engine, rows, step, job.evaluation))
+        with work():
+            parts.append(generate(engine, rows, step, job.sampling))
         tell(f"generating {options.title}: checkpoint {done} of {len(folders)} (step {step})")
     write_parquet(pd.concat(parts, ignore_index=True), options.out)
 

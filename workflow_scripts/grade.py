@@ -27,15 +27,19 @@ def read_settings(spec: str) -> GraderSettings:
         raise InputError(f"--spec: not JSON ({error}); pass an object such as {{}}") from error
 
 
-def grade_table(generations: pd.DataFrame, settings: GraderSettings) -> pd.DataFrame:
+def grade_table(
+    generations: pd.DataFrame, settings: GraderSettings, source: str = "generations"
+) -> pd.DataFrame:
     """Grade every row of a table of generations; columns `GRADE_COLUMNS`, order kept.
+
+    `source` is how errors call the table.
 
     Raises:
         InputError: a gold answer does not parse.
     """
     texts = generations["generation"].fillna("").astype(str).tolist()
     golds = generations["gold"].astype(str).tolist()
-    check_golds(golds, settings)
+    check_golds(golds, settings, source)
     grades = [grade(text, gold, settings) for text, gold in zip(texts, golds, strict=True)]
     table = generations[["step", "benchmark", "problem_id", "sample"]].assign(
         correct=[int(item.correct) for item in grades],
@@ -48,8 +52,9 @@ def grade_table(generations: pd.DataFrame, settings: GraderSettings) -> pd.DataF
 def main() -> None:
     args = arguments(__doc__, generations=Path, spec=str, out=Path)
     settings = read_settings(args.spec)
-    table = grade_table(read_table(args.generations, NEEDED), settings)
-    check_grades(table, str(args.generations))
+    source = str(args.generations)
+    table = grade_table(read_table(args.generations, NEEDED), settings, source)
+    check_grades(table, source)
     write_parquet(table, args.out)
 
 

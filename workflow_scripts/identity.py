@@ -41,7 +41,14 @@ def imported_modules(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in names if name.split(".")[0] == PACKAGE and module_path(name)}
+    inside = {name for name in names if name.split(".")[0] == PACKAGE and module_path(name)}
+    return inside | {parent for name in inside for parent in parent_packages(name)}
+
+
+def parent_packages(name: str) -> list[str]:
+    """The packages whose `__init__` runs before the module: `a.b.c` -> `a`, `a.b`."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 @functools.cache

@@ -19,7 +19,7 @@ def main() -> None:
     splits = make_splits(job.data, job.benchmarks)
     check_disjoint({name: splits[name] for name in EXPERT_SPLITS})
     for name in EXPERT_SPLITS:
-        check_golds(splits[name]["gold"].tolist())
+        check_golds(splits[name]["gold"].tolist(), where=f"data.{name}")
     for name, frame in splits.items():
         write_dataset(frame, options.out / f"{name}.parquet", seed=job.data.seed)
         print(f"{name}: {len(frame)} rows")

@@ -6,6 +6,7 @@ digest of the whole. Readers check it before they trust the bytes behind it.
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,16 @@ def md5(path: Path) -> str:
 
 def describe(target: Path) -> dict[str, Any]:
     """List the files of a folder (or one file) with hash and size, plus the digest of the list."""
-    paths = [target] if target.is_file() else sorted(p for p in target.rglob("*") if p.is_file())
+    # Snakemake's cache puts links in the place of folders; they read like the folders themselves.
+    walk = os.walk(target, followlinks=True)
+    inside = sorted(Path(folder) / name for folder, _, names in walk for name in names)
+    paths = [target] if target.is_file() else inside
     files = [
-        {"path": path.relative_to(target.parent).as_posix(), "md5": md5(path), "size": path.stat().st_size}
+        {
+            "path": path.relative_to(target.parent).as_posix(),
+            "md5": md5(path),
+            "size": path.stat().st_size,
+        }
         for path in paths
         if path.name != ".snakemake_timestamp"
     ]
@@ -43,11 +51,15 @@ def write_manifest(path: Path, target: Path, **facts: object) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Read a manifest; InputError when it is missing or not JSON."""
+    """Read a manifest; InputError when it is missing, not JSON or not a manifest."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not {"digest", "files"} <= content.keys():
+            raise ValueError("no digest and files in it")
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable manifest ({error}); delete it and run again") from error
+        raise InputError(
+            f"{path}: not a readable manifest ({error}); delete it and run again"
+        ) from error
     return content
 
 
@@ -55,8 +67,13 @@ def check_manifest(path: Path, target: Path) -> dict[str, Any]:
     """Compare `target` with its manifest and return it; InputError names the first difference."""
     content = read_manifest(path)
     found = {item["path"]: item["md5"] for item in describe(target)["files"]}
-    for item in content["files"]:
-        if found.get(item["path"]) != item["md5"]:
-            state = "is missing" if item["path"] not in found else "has changed"
-            raise InputError(f"{target.parent / item['path']}: {state} since {path} was written; delete both and run again")
+    listed = {item["path"]: item["md5"] for item in content["files"]}
+    for name in sorted(listed | found):
+        if listed.get(name) != found.get(name):
+            state = "has changed" if name in listed else "is new"
+            state = state if name in found else "is missing"
+            where = target.parent / name
+            raise InputError(
+                f"{where}: {state} since {path} was written; delete both and run again"
+            )
     return content

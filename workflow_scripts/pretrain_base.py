@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.data.store import read_dataset
+from workflow_scripts.data.store import manifest_path, read_dataset
 from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.manifest import write_manifest
+from workflow_scripts.identity import code_digest
+from workflow_scripts.manifest import read_manifest, write_manifest
 from workflow_scripts.script import arguments, run, state_folder
 from workflow_scripts.study.jobs import PretrainJob
 from workflow_scripts.tables_io import write_csv
 from workflow_scripts.training.checkpoints import (
+    close_state,
     open_state,
     publish_checkpoints,
     train_resumably,
@@ -29,19 +31,26 @@ SAVES = 4
 def main() -> None:
     """Pre-train and publish `checkpoints/step-000000` (RL and SFT start from it)."""
     options = arguments(
-        __doc__, spec=PretrainJob.model_validate_json, documents=Path, checkpoints=Path, losses=Path, manifest=Path
+        __doc__,
+        spec=PretrainJob.model_validate_json,
+        documents=Path,
+        checkpoints=Path,
+        losses=Path,
+        manifest=Path,
     )
     job: PretrainJob = options.spec
     recipe = job.model.pretraining
     configure(job.execution, recipe.seed)
     state = state_folder(options.checkpoints)
-    open_state(state, job.model_dump_json())
+    documents = read_dataset(options.documents, ("prompt", "trajectory"))
+    data = read_manifest(manifest_path(options.documents))["digest"]
+    open_state(state, code_digest("workflow_scripts.pretrain_base"), job.model_dump_json(), data)
     tokenizer = make_tokenizer(job.model.max_positions)
     plan = Supervised(
         title=f"pre-training {options.checkpoints.parent.name}",
         model=build_model(job.model, recipe.seed),
         tokenizer=tokenizer,
-        train=as_completions(read_dataset(options.documents, ("prompt", "trajectory"))),
+        train=as_completions(documents),
         validation=None,
         save_steps=[recipe.steps * part // SAVES for part in range(1, SAVES + 1)],
         seed=recipe.seed,
@@ -52,6 +61,7 @@ def main() -> None:
     publish_checkpoints(state, {recipe.steps: 0}, options.checkpoints)
     write_csv(pd.DataFrame({"step": [0], "x_sft_eflops": [0.0]}), options.losses)
     write_manifest(options.manifest, options.checkpoints, seed=recipe.seed, steps=[0])
+    close_state(state)
 
 
 if __name__ == "__main__":

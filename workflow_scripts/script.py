@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.usage import usage_line
 
 EXIT_BAD_INPUT = 2
 
@@ -15,6 +16,7 @@ def run(main: Callable[[], None]) -> None:
     """Run a script: an `InputError` ends it with one line on stderr and exit status 2."""
     try:
         main()
+        print(usage_line())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)

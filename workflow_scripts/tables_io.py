@@ -1,4 +1,4 @@
-"""Reading and writing the small tables between rules: checked on the way in, atomic on the way out."""
+"""Reading and writing the tables between rules: checked on the way in, atomic on the way out."""
 
 import os
 from collections.abc import Callable, Sequence

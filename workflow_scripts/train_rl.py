@@ -5,17 +5,19 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.compute.flops import ModelShape
-from workflow_scripts.data.checks import check_lengths
+from workflow_scripts.data.checks import check_disjoint, check_lengths
 from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
 from workflow_scripts.data.tokenizer import load_tokenizer
 from workflow_scripts.evaluation.generate import attempts
 from workflow_scripts.evaluation.grading import GraderSettings, check_golds, make_reward
-from workflow_scripts.manifest import check_manifest, write_manifest
+from workflow_scripts.identity import code_digest
+from workflow_scripts.manifest import check_manifest, read_manifest, write_manifest
 from workflow_scripts.script import arguments, run, state_folder
 from workflow_scripts.study.jobs import RlJob
 from workflow_scripts.tables_io import read_table, write_csv, write_parquet
 from workflow_scripts.training.checkpoints import (
-    checkpoint_steps,
+    checkpoint_at,
+    close_state,
     model_config,
     open_state,
     publish_checkpoints,
@@ -39,10 +41,12 @@ def main() -> None:
     options = arguments(__doc__, spec=RlJob.model_validate_json, title=str, **inputs, **outputs)
     job: RlJob = options.spec
     start_manifest = check_manifest(options.start.with_name("manifest.json"), options.start)
-    start = checkpoint_steps(options.start)[job.sft_step]
+    start = checkpoint_at(options.start, job.sft_step)
     state = state_folder(options.checkpoints)
-    data = manifest_path(options.prompts).read_text(encoding="utf-8")
-    open_state(state, job.model_dump_json() + start.name + start_manifest["digest"] + data)
+    code = code_digest("workflow_scripts.train_rl")
+    sets = (options.prompts, options.benchmarks)
+    data = [read_manifest(manifest_path(path))["digest"] for path in sets]
+    open_state(state, code, job.model_dump_json(), start_manifest["digest"], *data)
 
     configure(job.execution, job.seed)
     plan = prepare(options.title, job, start, options.prompts, options.benchmarks, state)
@@ -58,6 +62,7 @@ def main() -> None:
     shape = ModelShape.from_config(model_config(start))
     write_csv(compute_table(history, job, shape), options.compute)
     write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=[job.recipe.steps])
+    close_state(state)
 
 
 def prepare(
@@ -66,7 +71,9 @@ def prepare(
     """Load model and data, and check them before anything is trained."""
     tokenizer = load_tokenizer(start)
     dataset = read_dataset(prompts, ("prompt", "gold"))
-    check_golds(list(dataset["gold"]))
+    problems = read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold"))
+    check_disjoint({str(benchmarks): problems, str(prompts): dataset.to_pandas()})
+    check_golds([*problems["gold"], *dataset["gold"]], where=f"{benchmarks}, {prompts}")
     model = load_model(start, job.execution)
     encoded = tokenizer(list(dataset["prompt"]))["input_ids"]
     lengths = [len(ids) + job.recipe.max_completion_length for ids in encoded]
@@ -78,7 +85,7 @@ def prepare(
         model=model,
         tokenizer=tokenizer,
         prompts=dataset,
-        attempts=attempts(read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold")), job.samples),
+        attempts=attempts(problems, job.samples),
         reward=make_reward(GraderSettings(**job.evaluation.grader.model_dump())),
         state=state,
     )

@@ -115,7 +115,9 @@ def test_paths_of_runs_read_back(run: Run) -> None:
     assert parse_run(run.path) == run
 
 
-@pytest.mark.parametrize("path", ["sft/tiny", "rl/tiny/easy/step4/seed0", "sft/tiny/easy/seed01", ""])
+@pytest.mark.parametrize(
+    "path", ["sft/tiny", "rl/tiny/easy/step4/seed0", "sft/tiny/easy/seed01", ""]
+)
 def test_other_paths_are_refused(path: str) -> None:
     with pytest.raises(InputError, match="is not the path of a run"):
         parse_run(path)

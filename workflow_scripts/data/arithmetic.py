@@ -71,7 +71,8 @@ def apply(left: int, operator: str, right: int) -> int:
 
 def possible_problems(steps: int) -> int:
     """How many different problems of so many steps exist."""
-    return MODULUS * (len(OPERATORS) * MODULUS) ** steps
+    count: int = MODULUS * (len(OPERATORS) * MODULUS) ** steps
+    return count
 
 
 def draw(rng: random.Random, steps: int) -> Problem:

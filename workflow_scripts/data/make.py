@@ -6,7 +6,7 @@ import pandas as pd
 
 from workflow_scripts.data.arithmetic import Problem, document, draw, draw_distinct, trajectory
 from workflow_scripts.errors import InputError
-from workflow_scripts.study.schema import ArithmeticData, Benchmark
+from workflow_scripts.study.schema import ArithmeticData, Problems
 
 
 def rows(rng: random.Random, problems: list[Problem]) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def rows(rng: random.Random, problems: list[Problem]) -> pd.DataFrame:
     )
 
 
-def make_splits(data: ArithmeticData, benchmarks: dict[str, Benchmark]) -> dict[str, pd.DataFrame]:
+def make_splits(data: ArithmeticData, benchmarks: dict[str, Problems]) -> dict[str, pd.DataFrame]:
     """Draw benchmarks, validation, RL prompts, pool, reference and documents, in this order.
 
     Each split has a generator of its own, seeded by the study's seed and the split's name; a
@@ -56,11 +56,12 @@ def make_splits(data: ArithmeticData, benchmarks: dict[str, Benchmark]) -> dict[
 def documents(data: ArithmeticData, held_out: set[str]) -> pd.DataFrame:
     """Pre-training texts; repeats are allowed, problems of any other split are not."""
     rng = random.Random(f"{data.seed}/data.documents")
+    wrong = {str(operator): rate for operator, rate in data.wrong_result_rate.items()}
     lengths, weights = zip(*sorted(data.documents.steps.items()), strict=True)
     rows: list[tuple[str, str]] = []
     while len(rows) < data.documents.problems:
         problem = draw_outside(rng, rng.choices(lengths, weights)[0], held_out)
-        text = document(rng, problem, data.wrong_result_rate, data.boxed_rate)
+        text = document(rng, problem, wrong, data.boxed_rate)
         rows.append((problem.prompt, text))
     return pd.DataFrame(rows, columns=["prompt", "trajectory"])
 

@@ -26,11 +26,12 @@ def select(pool: pd.DataFrame, rates: pd.DataFrame, name: str, dataset: Dataset)
     if dataset.win_rate is not None:
         inside = rated["win_rate"].between(dataset.win_rate.min, dataset.win_rate.max)
         rated = rated[inside]
-    if dataset.rows == "all":
-        return rated.reset_index(drop=True)
-    if len(rated) < dataset.rows:
+    wanted = 1 if dataset.rows == "all" else dataset.rows
+    if len(rated) < wanted:
         raise InputError(
             f"data set {name}: asks for {dataset.rows} rows, but only {len(rated)} of the pool's"
             f" {len(pool)} have the wanted win rate; lower rows or enlarge data.pool.problems"
         )
+    if dataset.rows == "all":
+        return rated.reset_index(drop=True)
     return rated.sample(n=dataset.rows, random_state=dataset.seed).reset_index(drop=True)

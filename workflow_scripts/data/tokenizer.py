@@ -49,7 +49,8 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     saved = json.loads(settings.read_text(encoding="utf-8")).get("tokenizer_class", "")
     generic = saved in {"PreTrainedTokenizerFast", "TokenizersBackend"}
     loader = PreTrainedTokenizerFast if generic else AutoTokenizer
-    tokenizer = loader.from_pretrained(folder)
+    # Said aloud, because the default follows HF_HUB_OFFLINE and is saved with every checkpoint.
+    tokenizer = loader.from_pretrained(folder, local_files_only=True)
     if generic and tokenizer.decode(tokenizer(PROBE)["input_ids"]) != PROBE:
         raise InputError(f"{folder}: the tokenizer does not reproduce its own words; make it anew")
     return tokenizer

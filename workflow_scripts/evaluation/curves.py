@@ -68,7 +68,7 @@ def own_and_start(results: Path, run: Run) -> pd.DataFrame:
     """Scores of a run's own steps, and as step 0 those of the checkpoint it starts from.
 
     Raises:
-        InputError: the run evaluated step 0 itself, its parent lacks the step, or benchmarks differ.
+        InputError: a run evaluated step 0 itself, its parent lacks the step, or benchmarks differ.
     """
     grades = results / run.path / "grades.parquet"
     parent = results / run.parent.path / "grades.parquet"
@@ -101,7 +101,7 @@ def sft_compute(results: Path, run: Run) -> float:
 
 
 def curve_table(study: str, results: Path, runs: list[Run]) -> pd.DataFrame:
-    """All points of SFT and RL runs, columns `CURVE_COLUMNS`, in an order that depends on content only.
+    """All points of SFT and RL runs, columns `CURVE_COLUMNS`; the order depends on content only.
 
     Raises:
         InputError: a table is missing or wrong, or a run is listed twice.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workflow_scripts.study.schema import Evaluation, Execution
+from workflow_scripts.study.schema import Execution, Sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -23,7 +23,7 @@ class Answer:
 class Engine(Protocol):
     """Samples one answer per prompt, in the order of the prompts."""
 
-    def sample(self, prompts: Sequence[str], settings: Evaluation, seed: int) -> list[Answer]:
+    def sample(self, prompts: Sequence[str], settings: Sampling, seed: int) -> list[Answer]:
         """Sample with the study's temperature and token limit; equal seeds give equal answers."""
         ...
 
@@ -39,7 +39,7 @@ class TransformersEngine:
         self.model = model
         self.tokenizer = tokenizer
 
-    def sample(self, prompts: Sequence[str], settings: Evaluation, seed: int) -> list[Answer]:
+    def sample(self, prompts: Sequence[str], settings: Sampling, seed: int) -> list[Answer]:
         """See `Engine`."""
         import torch
 
@@ -57,7 +57,7 @@ class TransformersEngine:
         self.model.train(training)
         return [answers[i] for i in range(len(prompts))]
 
-    def _batch(self, prompts: list[str], settings: Evaluation) -> list[Answer]:
+    def _batch(self, prompts: list[str], settings: Sampling) -> list[Answer]:
         """Sample one batch."""
         encoded = self.tokenizer(prompts, return_tensors="pt", padding=True).to(self.model.device)
         output = self.model.generate(
@@ -89,7 +89,7 @@ class VllmEngine:
     def __init__(self, llm: Any) -> None:
         self.llm = llm
 
-    def sample(self, prompts: Sequence[str], settings: Evaluation, seed: int) -> list[Answer]:
+    def sample(self, prompts: Sequence[str], settings: Sampling, seed: int) -> list[Answer]:
         """See `Engine`; every prompt has its own seed, so batching does not matter."""
         from vllm import SamplingParams
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.engines import Engine
-from workflow_scripts.study.schema import Evaluation
+from workflow_scripts.study.schema import Sampling
 
 PROBLEM_COLUMNS = ("benchmark", "problem_id", "prompt", "gold")
 
@@ -27,7 +27,7 @@ def attempts(problems: pd.DataFrame, samples: Mapping[str, int]) -> pd.DataFrame
     return rows
 
 
-def generate(engine: Engine, rows: pd.DataFrame, step: int, settings: Evaluation) -> pd.DataFrame:
+def generate(engine: Engine, rows: pd.DataFrame, step: int, settings: Sampling) -> pd.DataFrame:
     """Sample an answer for every row of `attempts` with the model at `step`.
 
     Returns:

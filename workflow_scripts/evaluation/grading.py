@@ -177,8 +177,10 @@ def parse_gold(gold: str, settings: GraderSettings) -> tuple[Any, ...]:
     return tuple(parsed)
 
 
-def check_golds(golds: Iterable[str], settings: GraderSettings | None = None) -> None:
-    """Make sure that every gold answer parses; InputError lists those that do not."""
+def check_golds(
+    golds: Iterable[str], settings: GraderSettings | None = None, where: str = "gold answers"
+) -> None:
+    """Make sure that every gold answer of `where` parses; InputError lists those that do not."""
     bad: list[str] = []
     for gold in dict.fromkeys(golds):
         try:
@@ -187,7 +189,9 @@ def check_golds(golds: Iterable[str], settings: GraderSettings | None = None) ->
             bad.append(str(error))
     if bad:
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise InputError(f"{len(bad)} unusable: {'; '.join(bad[:5])}{more}; mend the data set")
+        raise InputError(
+            f"{where}: {len(bad)} unusable: {'; '.join(bad[:5])}{more}; mend the data set"
+        )
 
 
 def parse(text: str, repair: bool) -> list[Any]:

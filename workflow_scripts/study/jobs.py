@@ -6,12 +6,13 @@ a fact that it used has changed.
 
 from workflow_scripts.study.schema import (
     ArithmeticData,
-    Benchmark,
     Dataset,
     Evaluation,
     Execution,
     Model,
+    Problems,
     RlRecipe,
+    Sampling,
     Section,
     SftRecipe,
 )
@@ -21,7 +22,7 @@ class DataJob(Section):
     """Draw the data."""
 
     data: ArithmeticData
-    benchmarks: dict[str, Benchmark]
+    benchmarks: dict[str, Problems]
 
 
 class PretrainJob(Section):
@@ -57,7 +58,7 @@ class GenerateJob(Section):
     """Answer problem sets with every checkpoint: samples a problem per problem set."""
 
     samples: dict[str, int]
-    evaluation: Evaluation
+    sampling: Sampling
     execution: Execution
 
 

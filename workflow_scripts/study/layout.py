@@ -1,21 +1,25 @@
 """Where runs live below results/STUDY: the path of a run says what it is, both ways.
 
-    base/MODEL                                          a base model
-    reference                                           the reference model
-    sft/MODEL/DATASET/seedN                             an SFT run
-    rl/MODEL/DATASET/stepN/RECIPE/seedN                 an RL branch; DATASET is `none` for Pure RL
+base/MODEL                                          a base model
+reference                                           the reference model
+sft/MODEL/DATASET/seedN                             an SFT run
+rl/MODEL/DATASET/stepN/RECIPE/seedN                 an RL branch; DATASET is `none` for Pure RL
 """
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from workflow_scripts.errors import InputError
 
 NO_DATASET = "none"
-PATTERN = re.compile(
-    r"(?P<kind>base|sft|rl)/(?P<model>[^/]+)(/(?P<dataset>[^/]+))?(/step(?P<sft_step>\d+))?"
-    r"(/(?P<recipe>(?!seed)[^/]+))?(/seed(?P<seed>\d+))?"
+PATTERNS = (
+    re.compile(r"(?P<kind>base)/(?P<model>[^/]+)"),
+    re.compile(r"(?P<kind>sft)/(?P<model>[^/]+)/(?P<dataset>[^/]+)/seed(?P<seed>\d+)"),
+    re.compile(
+        r"(?P<kind>rl)/(?P<model>[^/]+)/(?P<dataset>[^/]+)/step(?P<sft_step>\d+)"
+        r"/(?P<recipe>[^/]+)/seed(?P<seed>\d+)"
+    ),
 )
 
 
@@ -56,11 +60,13 @@ class Run:
 
 def parse_run(path: str) -> Run:
     """Read a run from its path; InputError when the path is none of a run's."""
-    match = PATTERN.fullmatch(path)
-    if match:
-        found = {key: value for key, value in match.groupdict().items() if value is not None}
-        numbers = {key: int(found[key]) for key in ("sft_step", "seed") if key in found}
-        run = Run(**{**found, **numbers})  # type: ignore[arg-type]
-        if run.path == path:
-            return run
+    for pattern in PATTERNS:
+        if match := pattern.fullmatch(path):
+            found: dict[str, Any] = match.groupdict()
+            for key in found.keys() & {"sft_step", "seed"}:
+                found[key] = int(found[key])
+            run = Run(**found)
+            # `seed007` or a step on Pure RL reads well, but is not how the run is called.
+            if run.path == path:
+                return run
     raise InputError(f"{path}: is not the path of a run below results/STUDY")

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.study.layout import NO_DATASET
 from workflow_scripts.study.schema import Config, Study
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
@@ -31,7 +32,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" line {where.line + 1}" if where else ""
-        raise InputError(f"{path}{line}: not valid YAML; {getattr(error, 'problem', error)}") from error
+        raise InputError(
+            f"{path}{line}: not valid YAML; {getattr(error, 'problem', error)}"
+        ) from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: must be a mapping of keys to values")
     return content
@@ -51,16 +54,24 @@ def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Mode
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Merge mappings key by key; anything else is replaced; null removes the inherited key."""
+    """Merge sections key by key; anything else is replaced; null removes the inherited key.
+
+    A mapping with numbers for keys (`steps: {1: 2, 3: 1}`) is one value, not a section.
+    """
     merged = dict(base)
     for key, value in changes.items():
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+        elif is_section(value) and is_section(merged.get(key)):
             merged[key] = merge(merged[key], value)
         else:
             merged[key] = value
     return merged
+
+
+def is_section(value: object) -> bool:
+    """Whether a value is a mapping from names."""
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
 def study_path(name: str) -> Path:
@@ -89,7 +100,7 @@ def check_reference(where: str, kind: str, name: str, known: Iterable[str]) -> N
 
 
 def check_references(study: Study, path: Path) -> None:
-    """Every name used in a run must be defined in the same study, and once only."""
+    """Every name used in a run must be defined in the same study."""
     for i, run in enumerate(study.sft_runs):
         where = f"{path}: sft_runs.{i}"
         check_reference(f"{where}.model", "model", run.model, study.models)
@@ -97,9 +108,6 @@ def check_references(study: Study, path: Path) -> None:
         check_reference(f"{where}.recipe", "SFT recipe", run.recipe, study.recipes.sft)
         if run.checkpoints != sorted(set(run.checkpoints)):
             raise InputError(f"{where}.checkpoints: must be increasing, without repeats")
-    pairs = [(run.model, run.dataset) for run in study.sft_runs]
-    if len(set(pairs)) < len(pairs):
-        raise InputError(f"{path}: sft_runs: a model and data set pair appears twice; keep one")
     for i, rl in enumerate(study.rl_runs):
         where = f"{path}: rl_runs.{i}"
         check_reference(f"{where}.recipe", "RL recipe", rl.recipe, study.recipes.rl)
@@ -108,7 +116,56 @@ def check_references(study: Study, path: Path) -> None:
         for dataset in [] if rl.datasets == "all" else rl.datasets:
             check_reference(f"{where}.datasets", "data set", dataset, study.datasets)
     check_reference(f"{path}: reference.model", "model", study.reference.model, study.models)
-    check_reference(f"{path}: reference.recipe", "SFT recipe", study.reference.recipe, study.recipes.sft)
+    check_reference(
+        f"{path}: reference.recipe", "SFT recipe", study.reference.recipe, study.recipes.sft
+    )
+
+
+def check_no_repeats(where: str, names: list[str]) -> None:
+    """InputError if a name appears twice: a run listed twice would count twice."""
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if repeated:
+        raise InputError(f"{where}: {repeated[0]} appears twice; keep one")
+
+
+def check_runs(study: Study, path: Path) -> None:
+    """Every run has a place of its own below results/STUDY."""
+    if NO_DATASET in study.datasets:
+        raise InputError(
+            f"{path}: datasets: {NO_DATASET!r} stands for Pure RL; rename the data set"
+        )
+    check_no_repeats(f"{path}: seeds", [str(seed) for seed in study.seeds])
+    pairs = [f"SFT of {run.model} on {run.dataset}" for run in study.sft_runs]
+    check_no_repeats(f"{path}: sft_runs", pairs)
+    branches = [
+        f"{rl.recipe} of {model}, start {rl.start}, data set {dataset}"
+        for rl in study.rl_runs
+        for model in rl.models
+        for dataset in (study.datasets if rl.datasets == "all" else rl.datasets)
+    ]
+    check_no_repeats(f"{path}: rl_runs", branches)
+
+
+def check_batches(study: Study, path: Path) -> None:
+    """A batch that gradient accumulation does not divide would silently shrink."""
+    sizes = {
+        **{
+            f"models.{n}.pretraining.batch_size": m.pretraining.batch_size
+            for n, m in study.models.items()
+        },
+        **{f"recipes.sft.{n}.batch_size": r.batch_size for n, r in study.recipes.sft.items()},
+        **{
+            f"recipes.rl.{n}: prompts_per_step * rollouts": r.prompts_per_step * r.rollouts
+            for n, r in study.recipes.rl.items()
+        },
+    }
+    parts = study.execution.gradient_accumulation
+    for where, size in sizes.items():
+        if size % parts:
+            raise InputError(
+                f"{path}: {where}: {size} is not a multiple of execution.gradient_accumulation,"
+                f" which is {parts}; change one of them"
+            )
 
 
 def load_study(name: str) -> Study:
@@ -120,8 +177,11 @@ def load_study(name: str) -> Study:
     path = study_path(name)
     study = validate(Study, read_study(name), str(path))
     if study.name != path.stem:
-        raise InputError(f"{path}: name: is {study.name!r}, but the file is called {path.stem!r}; make them equal")
-    check_references(study, path)
+        raise InputError(
+            f"{path}: name: is {study.name!r}, but the file is {path.stem!r}; make them equal"
+        )
+    for check in (check_references, check_runs, check_batches):
+        check(study, path)
     return study
 
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from workflow_scripts.identity import code_digest, file_digest
 from workflow_scripts.study import jobs
 from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
-from workflow_scripts.study.schema import Config, Section, SftRun, Study
+from workflow_scripts.study.schema import Config, Grader, Section, SftRun, Study
 
 ENVIRONMENTS = Path(__file__).resolve().parents[2] / "envs"
 GRADER_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
+ARTEFACTS = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
 TEMPLATES = Path(__file__).resolve().parents[2] / "report"
 
 
@@ -90,7 +91,8 @@ class Plan:
 
     def data(self) -> Stage:
         """Draw the data."""
-        return self.trained("make_data", jobs.DataJob(data=self.study.data, benchmarks=self.study.benchmarks))
+        drawn = {name: b.drawing for name, b in self.study.benchmarks.items()}
+        return self.trained("make_data", jobs.DataJob(data=self.study.data, benchmarks=drawn))
 
     def base(self, model: str) -> Stage:
         """Make a base model."""
@@ -111,16 +113,17 @@ class Plan:
     def reference_generations(self) -> Stage:
         """Let the reference model attempt the pool."""
         reference = self.study.reference
-        settings = self.study.evaluation.model_copy(update={"temperature": reference.temperature})
         job = jobs.GenerateJob(
-            samples={"pool": reference.attempts}, evaluation=settings, execution=self.study.execution
+            samples={"pool": reference.attempts},
+            sampling=reference.sampling,
+            execution=self.study.execution,
         )
         return self.trained("generate", job, self.reference())
 
     def sft_set(self, dataset: str) -> Stage:
         """Draw an SFT set."""
         job = jobs.SelectJob(name=dataset, dataset=self.study.datasets[dataset])
-        return self.trained("select_sft_set", job, self.grades(self.reference_generations()))
+        return self.trained("select_sft_set", job, self.graded("reference"))
 
     def sft(self, model: str, dataset: str, seed: str) -> Stage:
         """Fine-tune on an SFT set."""
@@ -136,14 +139,19 @@ class Plan:
     def generations(self, of: Stage) -> Stage:
         """Answer the benchmarks with the checkpoints of a stage."""
         job = jobs.GenerateJob(
-            samples=self.samples, evaluation=self.study.evaluation, execution=self.study.execution
+            samples=self.samples,
+            sampling=self.study.evaluation.sampling,
+            execution=self.study.execution,
         )
         return self.trained("generate", job, of, self.data())
 
-    def grades(self, of: Stage) -> Stage:
+    def grades(self, of: Stage, grader: Grader) -> Stage:
         """Grade the generations of a stage."""
-        spec = self.study.evaluation.grader.model_dump_json()
-        return Stage("grade", spec, self.grading, (of,))
+        return Stage("grade", grader.model_dump_json(), self.grading, (of,))
+
+    def scored(self, run: Run) -> Stage:
+        """Grade the answers of a run."""
+        return self.grades(self.answered(run), self.study.evaluation.grader)
 
     def labels(self, model: str, dataset: str, seed: str) -> Stage:
         """Label the checkpoints of an SFT run."""
@@ -154,7 +162,9 @@ class Plan:
             branching=self.branching(run),
             max_stable=run.max_stable,
         )
-        return self.analysed("label_subphases", job.model_dump_json(), self.sft(model, dataset, seed))
+        return self.analysed(
+            "label_subphases", job.model_dump_json(), self.sft(model, dataset, seed)
+        )
 
     def rl(self, model: str, dataset: str, sft_step: str, recipe: str, seed: str) -> Stage:
         """One RL run; `dataset` none and `sft_step` 0 is Pure RL."""
@@ -172,8 +182,8 @@ class Plan:
     def graded(self, run: str) -> Stage:
         """The grades of a run, given its path below results/STUDY."""
         if run == "reference":
-            return self.grades(self.reference_generations())
-        return self.grades(self.answered(parse_run(run)))
+            return self.grades(self.reference_generations(), self.study.reference.grader)
+        return self.scored(parse_run(run))
 
     def answered(self, run: Run) -> Stage:
         """The stage that stores the generations of a run."""
@@ -185,14 +195,22 @@ class Plan:
 
     def sft_runs(self) -> list[Run]:
         """Every SFT run, seed by seed."""
-        return [Run("sft", r.model, r.dataset, seed=s) for r in self.study.sft_runs for s in self.study.seeds]
+        return [
+            Run("sft", r.model, r.dataset, seed=s)
+            for r in self.study.sft_runs
+            for s in self.study.seeds
+        ]
 
     def rl_runs(self, chosen: Callable[[Run], Iterable[int]]) -> list[Run]:
         """Every RL branch, Pure RL first; `chosen` gives the SFT steps at which a run branches."""
         runs = []
         for rl in sorted(self.study.rl_runs, key=lambda rl: rl.start):
             if rl.start == "base":
-                runs += [Run("rl", m, NO_DATASET, 0, rl.recipe, s) for m in rl.models for s in self.study.seeds]
+                runs += [
+                    Run("rl", m, NO_DATASET, 0, rl.recipe, s)
+                    for m in rl.models
+                    for s in self.study.seeds
+                ]
                 continue
             for sft in self.sft_runs():
                 if sft.model in rl.models and (rl.datasets == "all" or sft.dataset in rl.datasets):
@@ -204,7 +222,7 @@ class Plan:
         """Grades of everything that may enter the curves: every possible branch, chosen or not."""
         bases = [Run("base", model) for model in self.study.models]
         branches = self.rl_runs(lambda run: self.sft_run(run.model, run.dataset).checkpoints)
-        return [self.grades(self.answered(run)) for run in [*bases, *self.sft_runs(), *branches]]
+        return [self.scored(run) for run in [*bases, *self.sft_runs(), *branches]]
 
     def dataset_stats(self) -> Stage:
         """Measure the data sets."""
@@ -226,10 +244,15 @@ class Plan:
         return self.analysed("fit_curves", self.study.fit.model_dump_json(), self.curves())
 
     def artefact(self, module: str) -> Stage:
-        """A table, a figure or the report: it reads what the fits and the statistics left."""
-        templates = [file_digest(path) for path in sorted(TEMPLATES.iterdir())] if module == "report" else []
-        spec = json.dumps([self.facts(), templates])
-        return self.analysed(module, spec, self.fits(), self.dataset_stats())
+        """A table or a figure, drawn from the fits or the statistics, or the summary."""
+        source = self.dataset_stats() if module == "table_3" else self.fits()
+        return self.analysed(module, json.dumps(list(self.study.datasets)), source)
+
+    def report(self) -> Stage:
+        """The report: it shows every table and figure."""
+        templates = [file_digest(path) for path in sorted(TEMPLATES.iterdir())]
+        shown = [self.artefact(module) for module in ARTEFACTS]
+        return self.analysed("report", json.dumps(templates), self.describe(), *shown)
 
     def describe(self) -> Stage:
         """The resolved study and the versions that ran it."""

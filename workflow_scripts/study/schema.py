@@ -53,6 +53,11 @@ class Benchmark(Problems):
 
     samples: PositiveInt = 1
 
+    @property
+    def drawing(self) -> Problems:
+        """What its problems depend on: all of it but the number of samples."""
+        return Problems(problems=self.problems, steps=self.steps)
+
 
 class ArithmeticData(Section):
     """The verifiable lab task: chains of + - * modulo 10, with expert trajectories."""
@@ -92,6 +97,9 @@ class Model(Section):
     kv_heads: PositiveInt
     intermediate_size: PositiveInt
     max_positions: PositiveInt = 256
+    initializer_range: PositiveFloat = Field(
+        0.1, description="small models learn to copy several times faster from wider weights"
+    )
     pretraining: Pretraining
 
 
@@ -119,16 +127,6 @@ class Dataset(Section):
         if low == high:
             return f"win rate = {low:g}"
         return f"win rate <= {high:g}" if low == 0 else f"win rate {low:g} to {high:g}"
-
-
-class Reference(Section):
-    """The reference model whose win rate over `attempts` samples measures difficulty."""
-
-    model: Name
-    recipe: Name
-    steps: PositiveInt
-    attempts: PositiveInt = 4
-    temperature: PositiveFloat = 1.0
 
 
 class SftRecipe(Section):
@@ -207,13 +205,37 @@ class Grader(Section):
     repair: bool = Field(False, description="accept malformed LaTeX in answers")
 
 
-class Evaluation(Section):
-    """Sampling of the benchmarks (paper: temperature 0.7, top-p 1) and grading."""
+class Sampling(Section):
+    """How answers are sampled (paper: temperature 0.7, top-p 1)."""
 
     temperature: PositiveFloat = 0.7
     max_new_tokens: PositiveInt
     batch_size: PositiveInt = 512
     seed: int = 0
+
+
+class Evaluation(Sampling):
+    """How checkpoints are scored: answers are sampled, then graded."""
+
+    grader: Grader = Grader()
+
+    @property
+    def sampling(self) -> Sampling:
+        """What generations depend on: all of it but the grader."""
+        return Sampling(**self.model_dump(exclude={"grader"}))
+
+
+class Reference(Section):
+    """The reference model whose win rate over `attempts` samples measures difficulty.
+
+    It has sampling and grading of its own: how checkpoints are scored must not change the data.
+    """
+
+    model: Name
+    recipe: Name
+    steps: PositiveInt
+    attempts: PositiveInt = 4
+    sampling: Sampling
     grader: Grader = Grader()
 
 

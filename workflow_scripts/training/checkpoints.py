@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.usage import work
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -24,21 +25,33 @@ MARKER = "complete"
 REQUEST = "request"
 STEP_FOLDER = "step-{:06d}"
 # Written by trainers beside the weights, of no use to whoever loads the model.
-NOT_PUBLISHED = ("optimizer.pt", "scheduler.pt", "rng_state*.pth", "trainer_state.json", "training_args.bin", MARKER)
+NOT_PUBLISHED = (
+    "optimizer.pt",
+    "scheduler.pt",
+    "rng_state*.pth",
+    "trainer_state.json",
+    "training_args.bin",
+    MARKER,
+)
 
 
-def open_state(folder: Path, request: str) -> None:
+def open_state(folder: Path, *request: str) -> None:
     """Make the state folder ready for a job; state of a different request is thrown away.
 
-    `request` is everything that decides the run (its specification and the digests of its
-    inputs): a resumed run must be the continuation of the same one.
+    `request` is everything that decides the run (its code, its specification and the digests of
+    its inputs): a resumed run must be the continuation of the same one.
     """
-    digest = hashlib.sha256(request.encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(request).encode()).hexdigest()
     note = folder / REQUEST
     if folder.exists() and (not note.is_file() or note.read_text(encoding="utf-8") != digest):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     note.write_text(digest, encoding="utf-8")
+
+
+def close_state(folder: Path) -> None:
+    """Drop the state of a run whose results are in place: running it again means training again."""
+    shutil.rmtree(folder)
 
 
 def latest_complete(state: Path) -> Path | None:
@@ -60,8 +73,13 @@ class SaveAtSteps(TrainerCallback):
         self.evaluate = evaluate
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask the trainer for a save after this step, if it is one of ours."""
+        """Ask the trainer for a save after this step, if it is one of ours.
+
+        A log line comes first: it shows a diverged run before it is saved, and a resumed run
+        then averages the training loss over the same steps as one that was never killed.
+        """
         due = state.global_step in self.steps
+        control.should_log = control.should_log or due
         control.should_save = due
         control.should_evaluate = due and self.evaluate
 
@@ -75,9 +93,11 @@ class SaveAtSteps(TrainerCallback):
 class StopOnNan(TrainerCallback):
     """End a diverged run at once instead of training on NaN weights."""
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         """Check the losses of every log line."""
-        for key in ("loss", "eval_loss", "grad_norm"):
+        for key in ("loss", "eval_loss", "grad_norm", "train_loss"):
             value = float((logs or {}).get(key, 0.0))
             if value != value or value in (float("inf"), float("-inf")):
                 raise InputError(
@@ -87,11 +107,25 @@ class StopOnNan(TrainerCallback):
 
 
 def train_resumably(trainer: "Trainer", state: Path) -> None:
-    """Train, from the newest complete checkpoint if there is one."""
+    """Train, from the newest complete checkpoint if there is one.
+
+    Raises:
+        InputError: the model diverged until nothing could be sampled from it.
+    """
     checkpoint = latest_complete(state)
     if checkpoint is not None:
         print(f"resuming from step {checkpoint.name.removeprefix('checkpoint-')}")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    try:
+        with work():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except RuntimeError as error:
+        # Sampling is the first to notice NaN in the weights, before a loss is ever logged.
+        if "probability tensor" not in str(error):
+            raise
+        raise InputError(
+            f"training: no probabilities to sample from after step {trainer.state.global_step};"
+            " lower learning_rate in the recipe or look at the data"
+        ) from error
 
 
 def publish_folder(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -100,6 +134,9 @@ def publish_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     fill(temporary)
+    if folder.is_symlink():
+        # Restored from Snakemake's cache: the link goes, what it points to stays.
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(temporary, folder)
 
@@ -125,6 +162,15 @@ def checkpoint_steps(folder: Path) -> dict[int, Path]:
     if not found:
         raise InputError(f"{folder}: holds no checkpoint; delete it and run again")
     return dict(sorted(found.items()))
+
+
+def checkpoint_at(folder: Path, step: int) -> Path:
+    """The checkpoint of a step under a published folder; InputError if it has none."""
+    found = checkpoint_steps(folder)
+    if step not in found:
+        steps = ", ".join(map(str, found))
+        raise InputError(f"{folder}: has no checkpoint of step {step}, only of {steps}; name one")
+    return found[step]
 
 
 def model_config(folder: Path) -> dict[str, Any]:

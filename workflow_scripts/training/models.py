@@ -1,7 +1,7 @@
 """Building lab models and loading any checkpoint the way the study's `execution` asks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.data.arithmetic import VOCABULARY
 from workflow_scripts.errors import InputError
@@ -18,8 +18,29 @@ def configure(execution: Execution, seed: int) -> None:
 
     torch.set_num_threads(execution.threads)
     if execution.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("study: execution.device: is cuda, but torch sees no GPU; use cpu or a GPU node")
+        raise InputError(
+            "study: execution.device: is cuda, but torch sees no GPU; use cpu or a GPU node"
+        )
     set_seed(seed)
+
+
+def trainer_arguments(state: Path, execution: Execution, seed: int) -> dict[str, Any]:
+    """Arguments that SFT's and RL's trainers share; saving and evaluating is up to callbacks."""
+    return {
+        "output_dir": str(state),
+        "gradient_accumulation_steps": execution.gradient_accumulation,
+        "seed": seed,
+        "data_seed": seed,
+        "use_cpu": execution.device == "cpu",
+        "bf16": execution.dtype == "bfloat16",
+        "gradient_checkpointing": execution.gradient_checkpointing,
+        "dataloader_pin_memory": execution.device == "cuda",
+        "save_strategy": "no",
+        # A filtered NaN would be logged as the last good loss and hide a diverged run.
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
 
 
 def build_model(model: Model, seed: int) -> "PreTrainedModel":
@@ -36,7 +57,7 @@ def build_model(model: Model, seed: int) -> "PreTrainedModel":
         "num_key_value_heads": model.kv_heads,
         "max_position_embeddings": model.max_positions,
         "tie_word_embeddings": True,
-        "initializer_range": 0.05,
+        "initializer_range": model.initializer_range,
         "pad_token_id": VOCABULARY.index("<pad>"),
         "bos_token_id": VOCABULARY.index("<bos>"),
         "eos_token_id": VOCABULARY.index("<eos>"),
@@ -51,7 +72,7 @@ def load_model(folder: Path, execution: Execution) -> "PreTrainedModel":
     """Load a checkpoint in the study's dtype and attention, on its device.
 
     Raises:
-        InputError: the folder holds no readable model.
+        InputError: the folder holds no readable model, or its weights are not finite.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -65,5 +86,12 @@ def load_model(folder: Path, execution: Execution) -> "PreTrainedModel":
         )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: not a readable model ({reason}); delete it and run again") from error
+        raise InputError(
+            f"{folder}: not a readable model ({reason}); delete it and run again"
+        ) from error
+    if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
+        raise InputError(
+            f"{folder}: has weights that are no finite numbers; delete it, lower learning_rate in"
+            " the recipe that made it and run again"
+        )
     return model.to(execution.device)

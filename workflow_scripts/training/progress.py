@@ -1,16 +1,18 @@
 """Telling the person who waits: one line now and then on the terminal, all of it in the log.
 
-Rules send a job's output to its log file and hand the terminal over as file descriptor 3
-(`3>&2 > log 2>&1`); without one, progress goes to the log alone.
+Rules send a job's output to its log file and hand the terminal over as another file descriptor
+(`3>&2 > log 2>&1`), whose number stands in `RETU_PROGRESS_FD`: without it, descriptor 3 would be
+whatever file a job opened first. Started by hand, a job tells its progress to the log alone.
 """
 
+import contextlib
 import os
 import time
 from typing import Any
 
 from transformers import TrainerCallback
 
-TERMINAL = 3
+TERMINAL = "RETU_PROGRESS_FD"
 EVERY_SECONDS = 10.0
 SHOWN = (("loss", "loss"), ("reward", "reward"), ("eval_loss", "validation loss"))
 
@@ -18,11 +20,10 @@ SHOWN = (("loss", "loss"), ("reward", "reward"), ("eval_loss", "validation loss"
 def tell(text: str) -> None:
     """Print to the log, and to the terminal if the job was given one."""
     print(text, flush=True)
-    try:
-        os.write(TERMINAL, f"    {text}\n".encode())
-    except OSError:
-        # Started by hand or by a scheduler: no second channel, the log line is all there is.
-        return
+    if TERMINAL in os.environ:
+        # The terminal may be closed long before the job is done: the log has the line anyway.
+        with contextlib.suppress(OSError):
+            os.write(int(os.environ[TERMINAL]), f"    {text}\n".encode())
 
 
 class Progress(TrainerCallback):
@@ -39,7 +40,9 @@ class Progress(TrainerCallback):
         self.started = self.told = time.monotonic()
         self.first_step = state.global_step
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         """Remember the newest figures and tell them when it is time."""
         for key, name in SHOWN:
             if key in (logs or {}):
@@ -50,10 +53,14 @@ class Progress(TrainerCallback):
         self.told = now
         done = state.global_step - self.first_step
         left = (now - self.started) / max(done, 1) * (state.max_steps - state.global_step)
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in self.latest.items())
-        tell(f"{self.title}: step {state.global_step} of {state.max_steps}, {figures}, {left:.0f} s left")
+        step = f"step {state.global_step} of {state.max_steps}"
+        tell(f"{self.title}: {step}, {self.figures()}, {left:.0f} s left")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say that the run is over."""
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in self.latest.items())
-        tell(f"{self.title}: done, {state.global_step} steps in {time.monotonic() - self.started:.0f} s, {figures}")
+        seconds = time.monotonic() - self.started
+        tell(f"{self.title}: done, {state.global_step} steps in {seconds:.0f} s, {self.figures()}")
+
+    def figures(self) -> str:
+        """The newest figures as text."""
+        return ", ".join(f"{name} {value:.3f}" for name, value in self.latest.items())

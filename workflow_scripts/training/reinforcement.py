@@ -19,6 +19,7 @@ from workflow_scripts.evaluation.generate import generate
 from workflow_scripts.study.jobs import RlJob
 from workflow_scripts.tables_io import write_parquet
 from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
+from workflow_scripts.training.models import trainer_arguments
 from workflow_scripts.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from trl import GRPOConfig, GRPOTrainer
 
 # Wall-clock figures have no place among results that two equal runs must share to the byte.
-NOT_REPEATABLE = ("step_time", "train_runtime", "train_samples_per_second", "train_steps_per_second")
+NOT_REPEATABLE = (
+    *("step_time", "train_runtime"),
+    *("train_samples_per_second", "train_steps_per_second"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,9 @@ def grpo_config(run: Reinforced) -> "GRPOConfig":
     recipe, execution = run.job.recipe, run.job.execution
     sequences = recipe.prompts_per_step * recipe.rollouts
     return GRPOConfig(
-        output_dir=str(run.state),
+        **trainer_arguments(run.state, execution, run.job.seed),
         max_steps=recipe.steps,
         per_device_train_batch_size=sequences // execution.gradient_accumulation,
-        gradient_accumulation_steps=execution.gradient_accumulation,
         num_generations=recipe.rollouts,
         max_completion_length=recipe.max_completion_length,
         learning_rate=recipe.learning_rate,
@@ -99,17 +102,7 @@ def grpo_config(run: Reinforced) -> "GRPOConfig":
         use_vllm=execution.vllm,
         vllm_mode="colocate",
         vllm_importance_sampling_correction=False,
-        seed=run.job.seed,
-        data_seed=run.job.seed,
-        use_cpu=execution.device == "cpu",
-        bf16=execution.dtype == "bfloat16",
-        gradient_checkpointing=execution.gradient_checkpointing,
-        dataloader_pin_memory=execution.device == "cuda",
-        save_strategy="no",
         logging_steps=1,
-        logging_nan_inf_filter=False,
-        report_to="none",
-        disable_tqdm=True,
     )
 
 
@@ -125,7 +118,12 @@ def rl_trainer(run: Reinforced) -> "GRPOTrainer":
         args=grpo_config(run),
         train_dataset=run.prompts,
         processing_class=run.tokenizer,
-        callbacks=[evaluation, SaveAtSteps(steps, evaluate=False), StopOnNan(), Progress(run.title)],
+        callbacks=[
+            evaluation,
+            SaveAtSteps(steps, evaluate=False),
+            StopOnNan(),
+            Progress(run.title),
+        ],
     )
 
     def engine() -> Engine:

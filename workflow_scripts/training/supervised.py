@@ -1,4 +1,4 @@
-"""Supervised training with TRL's SFTTrainer: pre-training on documents, fine-tuning on trajectories."""
+"""Supervised training with TRL's SFTTrainer: pre-training on documents, SFT on trajectories."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from transformers import TrainerCallback
 
 from workflow_scripts.study.schema import Execution, Pretraining, SftRecipe
 from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
+from workflow_scripts.training.models import trainer_arguments
 from workflow_scripts.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -52,25 +53,13 @@ def as_completions(dataset: "Dataset") -> "Dataset":
 
 def base_arguments(run: Supervised, batch_size: int) -> dict[str, Any]:
     """Trainer arguments that every supervised run shares."""
-    execution = run.execution
     return {
-        "output_dir": str(run.state),
-        "per_device_train_batch_size": batch_size // execution.gradient_accumulation,
-        "gradient_accumulation_steps": execution.gradient_accumulation,
+        **trainer_arguments(run.state, run.execution, run.seed),
+        "per_device_train_batch_size": batch_size // run.execution.gradient_accumulation,
         "per_device_eval_batch_size": 256,
         "max_steps": max(run.save_steps),
-        "save_strategy": "no",
         "eval_strategy": "no",
         "logging_steps": 10,
-        "logging_nan_inf_filter": False,
-        "report_to": "none",
-        "disable_tqdm": True,
-        "seed": run.seed,
-        "data_seed": run.seed,
-        "use_cpu": execution.device == "cpu",
-        "bf16": execution.dtype == "bfloat16",
-        "gradient_checkpointing": execution.gradient_checkpointing,
-        "dataloader_pin_memory": execution.device == "cuda",
         "completion_only_loss": True,
         "packing": False,
     }

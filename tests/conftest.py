@@ -1,0 +1,90 @@
+"""A checkout to run the workflow in, and one finished smoke run that the tests share."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# What a run reads; never results, data or state, so a test run starts from nothing.
+PARTS = (
+    *("Snakefile", "config.yaml", "rules", "workflow_scripts", "studies", "envs", "report"),
+    *("profiles", "schemas"),
+)
+SMOKE = ("study=smoke",)
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy the project's files, as a clone would have them, into a new folder."""
+    folder.mkdir(parents=True)
+    for name in PARTS:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def clean_environment(**changes: str) -> dict[str, str]:
+    """The environment of a test's processes: offline, one thread, no setting from outside."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RETU_", "SNAKEMAKE_"))}
+    fixed = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**kept, **fixed, "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg", **changes}
+
+
+def snakemake_command(*arguments: str, config: Sequence[str] = SMOKE) -> list[str]:
+    """The command line of a Snakemake run on two cores."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return [*command, "--config", *config]
+
+
+def snakemake(
+    folder: Path, *arguments: str, config: Sequence[str] = SMOKE, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run Snakemake in a checkout; stdout and stderr come back as one text in `stdout`."""
+    return subprocess.run(
+        snakemake_command(*arguments, config=config),
+        cwd=folder,
+        env=clean_environment(**environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A fresh checkout without results."""
+    return copy_checkout(tmp_path / "checkout")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output cache that checkouts share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A checkout in which the smoke study ran to the end, filling the cache; do not change it.
+
+    What the run printed is in `output.txt`. The blank in the path is there to be stumbled over.
+    """
+    folder = copy_checkout(tmp_path_factory.mktemp("smoke") / "finished run")
+    done = snakemake(folder, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+    assert done.returncode == 0, done.stdout
+    (folder / "output.txt").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """The finished run copied elsewhere: results and data, but nothing that Snakemake remembers."""
+    ignored = shutil.ignore_patterns(".snakemake", ".state", "__pycache__", ".snakemake_timestamp")
+    return shutil.copytree(finished, tmp_path / "copied", ignore=ignored)

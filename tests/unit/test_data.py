@@ -1,0 +1,253 @@
+"""The lab's data: right, repeatable, disjoint, and refused where it cannot be drawn."""
+
+import random
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.data.arithmetic import (
+    CONNECTIVES,
+    LABELS,
+    OPERATORS,
+    VOCABULARY,
+    Problem,
+    document,
+    draw,
+    draw_distinct,
+    possible_problems,
+    quotas,
+    trajectory,
+)
+from workflow_scripts.data.checks import check_disjoint, check_lengths
+from workflow_scripts.data.make import draw_outside, make_splits
+from workflow_scripts.data.store import manifest_path, read_dataset, read_frame, write_dataset
+from workflow_scripts.errors import InputError
+from workflow_scripts.manifest import write_manifest
+from workflow_scripts.study.load import load_study
+from workflow_scripts.study.schema import Problems
+
+STEP = re.compile(r"([a-i]) ([+*-]) (\d) = (\d)")
+
+
+def splits(seed: int = 2512) -> dict[str, pd.DataFrame]:
+    """The splits of the smoke study with another seed."""
+    study = load_study("smoke")
+    data = study.data.model_copy(update={"seed": seed})
+    return make_splits(data, {name: b.drawing for name, b in study.benchmarks.items()})
+
+
+SPLITS = splits()
+EXPERT = {name: frame for name, frame in SPLITS.items() if "trajectory" in frame}
+
+
+def recomputed(prompt: str) -> list[int]:
+    """The value after each step of a prompt, by Python's own arithmetic from left to right."""
+    words = prompt.removeprefix("<bos> ").removesuffix(" ?").split()
+    values = [int(words[0])]
+    for operator, digit in zip(words[2::3], words[3::3], strict=True):
+        values.append(eval(f"({values[-1]} {operator} {digit}) % 10"))
+    return values
+
+
+@pytest.mark.parametrize("name", ["validation", "pool", "reference"])
+def test_every_trajectory_is_right(name: str) -> None:
+    for row in SPLITS[name].itertuples():
+        values = recomputed(str(row.prompt))
+        steps = STEP.findall(str(row.trajectory))
+        assert [int(result) for *_, result in steps] == values[1:]
+        assert [label for label, *_ in steps] == list(LABELS[: len(steps)])
+        assert str(row.trajectory).startswith(f"{values[0]} b ")
+        assert str(row.trajectory).endswith(f" \\boxed{{ {values[-1]} }}")
+        assert row.gold == str(values[-1])
+        assert row.steps == len(steps)
+
+
+def test_gold_answers_of_what_has_no_trajectory() -> None:
+    for name in ("benchmarks", "rl_prompts"):
+        frame = SPLITS[name]
+        assert [str(recomputed(prompt)[-1]) for prompt in frame["prompt"]] == list(frame["gold"])
+        assert "trajectory" not in frame
+
+
+@pytest.mark.parametrize("name", EXPERT)
+def test_all_words_are_in_the_vocabulary(name: str) -> None:
+    text = EXPERT[name]["prompt"] + " " + EXPERT[name]["trajectory"]
+    assert set(" ".join(text).split()) <= set(VOCABULARY)
+
+
+def test_connectives_are_drawn_evenly_enough() -> None:
+    words = " ".join(SPLITS["pool"]["trajectory"]).split()
+    counts = [words.count(word) for word in CONNECTIVES]
+    assert min(counts) > 0.15 * sum(counts)
+
+
+def test_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        for name, frame in splits().items():
+            write_dataset(frame, tmp_path / folder / f"{name}.parquet", seed=2512)
+    first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+    second = {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
+    assert first == second
+    assert len(first) == 2 * len(SPLITS)
+
+
+def test_another_seed_gives_other_data() -> None:
+    other = splits(seed=1)
+    assert all(not frame.equals(other[name]) for name, frame in SPLITS.items())
+
+
+def test_no_problem_is_in_two_splits() -> None:
+    unique = {name: frame for name, frame in SPLITS.items() if name != "documents"}
+    check_disjoint(unique)
+    held_out = {prompt for frame in unique.values() for prompt in frame["prompt"]}
+    assert held_out.isdisjoint(SPLITS["documents"]["prompt"])
+
+
+def test_sizes_and_lengths_are_as_asked() -> None:
+    study = load_study("smoke")
+    for name in ("validation", "rl_prompts", "pool", "reference"):
+        section: Problems = getattr(study.data, name)
+        counts = SPLITS[name]["steps"].value_counts().to_dict()
+        assert counts == quotas(section.problems, section.steps)
+    sizes = SPLITS["benchmarks"]["benchmark"].value_counts().to_dict()
+    assert sizes == {name: b.problems for name, b in study.benchmarks.items()}
+    assert len(SPLITS["documents"]) == study.data.documents.problems
+
+
+@pytest.mark.parametrize(
+    ("problems", "shares", "expected"),
+    [
+        (10, {1: 1}, {1: 10}),
+        (10, {2: 1, 3: 2, 4: 1}, {2: 3, 3: 5, 4: 2}),
+        (1, {1: 1, 2: 1}, {1: 1, 2: 0}),
+        (7, {3: 0.2, 1: 0.2, 2: 0.6}, {1: 2, 2: 4, 3: 1}),
+    ],
+)
+def test_quotas(problems: int, shares: dict[int, float], expected: dict[int, int]) -> None:
+    assert quotas(problems, shares) == expected
+    assert sum(expected.values()) == problems
+
+
+def test_more_problems_than_exist() -> None:
+    assert possible_problems(1) == 300
+    taken: set[str] = set()
+    assert len(draw_distinct(random.Random(0), 240, {1: 1}, taken, "data.pool")) == 240
+    with pytest.raises(InputError, match=r"data\.pool: asks for 1 problems of 1 steps, .*300"):
+        draw_distinct(random.Random(0), 1, {1: 1}, taken, "data.pool")
+
+
+def test_chains_longer_than_there_are_labels() -> None:
+    with pytest.raises(InputError, match=r"data\.pool\.steps: 9 is above the longest chain, 8"):
+        draw_distinct(random.Random(0), 1, {9: 1}, set(), "data.pool")
+
+
+def test_problems_taken_by_another_split_are_not_drawn() -> None:
+    taken = {
+        problem.identity for problem in draw_distinct(random.Random(0), 100, {1: 1}, set(), "")
+    }
+    before = set(taken)
+    drawn = draw_distinct(random.Random(0), 100, {1: 1}, taken, "")
+    assert before.isdisjoint(problem.identity for problem in drawn)
+    assert len(taken) == 200
+
+
+def test_documents_avoid_what_is_held_out_or_say_that_they_cannot() -> None:
+    everything = {
+        Problem(start, ((operator, digit),)).identity
+        for start in range(10)
+        for operator in OPERATORS
+        for digit in range(10)
+    }
+    one_left = everything - {"3*7"}
+    assert draw_outside(random.Random(0), 1, one_left).identity == "3*7"
+    with pytest.raises(InputError, match=r"data\.documents\.steps: no problem of 1 steps is left"):
+        draw_outside(random.Random(0), 1, everything)
+
+
+def test_a_worked_problem() -> None:
+    problem = Problem(9, (("+", 9), ("*", 4), ("-", 5)))
+    assert problem.identity == "9+9*4-5"
+    assert problem.prompt == "<bos> 9 b + 9 c * 4 d - 5 ?"
+    assert problem.results == [8, 2, 7]
+    text = re.sub("|".join(CONNECTIVES), "so", trajectory(random.Random(0), problem))
+    assert text == "9 b + 9 = 8 so c * 4 = 2 so d - 5 = 7 so \\boxed{ 7 }"
+
+
+def wrong_share(operator: str, rates: dict[str, float]) -> float:
+    """Share of wrong results of an operator in 4000 documents of one step."""
+    rng = random.Random(0)
+    wrong: list[bool] = []
+    for _ in range(4000):
+        problem = draw(rng, 1)
+        if problem.chain[0][0] == operator:
+            written = STEP.findall(document(rng, problem, rates, 0.5))[0][3]
+            wrong.append(written != problem.answer)
+    return sum(wrong) / len(wrong)
+
+
+def test_documents_are_wrong_at_the_rate_of_the_operator() -> None:
+    rates = {"+": 0.0, "-": 0.5, "*": 1.0}
+    # A wrong result is drawn from ten digits, so one in ten is right by luck.
+    assert wrong_share("+", rates) == 0.0
+    assert wrong_share("-", rates) == pytest.approx(0.45, abs=0.04)
+    assert wrong_share("*", rates) == pytest.approx(0.9, abs=0.04)
+
+
+def test_documents_box_their_answer_at_the_given_rate() -> None:
+    rng = random.Random(0)
+    texts = [document(rng, draw(rng, 2), {}, 0.3) for _ in range(2000)]
+    boxed = [text for text in texts if "\\boxed{" in text]
+    assert len(boxed) / len(texts) == pytest.approx(0.3, abs=0.04)
+    assert all(re.search(r" # \d$", text) for text in texts if text not in boxed)
+
+
+def frames(*prompts: list[str]) -> dict[str, pd.DataFrame]:
+    """Splits a, b, c... of the given prompts."""
+    return {
+        name: pd.DataFrame({"prompt": rows}) for name, rows in zip("abc", prompts, strict=False)
+    }
+
+
+def test_overlaps_are_named() -> None:
+    check_disjoint(frames(["p", "q"], ["r"]))
+    with pytest.raises(InputError, match=r"^b: shares the prompt 'q' with a; "):
+        check_disjoint(frames(["p", "q"], ["r", "q"]))
+    with pytest.raises(InputError, match=r"^a: holds the prompt 'p' twice"):
+        check_disjoint(frames(["p", "p"]))
+
+
+def test_rows_that_are_too_long() -> None:
+    check_lengths([3, 5], 5, "set", "shorten it")
+    with pytest.raises(InputError, match="set: row 1 has 6 tokens, above 5; shorten it"):
+        check_lengths([3, 6, 7], 5, "set", "shorten it")
+
+
+def test_a_stored_set_is_checked_when_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "pool.parquet"
+    write_dataset(SPLITS["pool"], path, seed=1)
+    pd.testing.assert_frame_equal(read_frame(path), SPLITS["pool"])
+    assert read_dataset(path, ("prompt",)).column_names == ["prompt"]
+    write_dataset(SPLITS["reference"], path, seed=1)
+    other = tmp_path / "other.parquet"
+    write_dataset(SPLITS["pool"], other, seed=1)
+    other.replace(path)
+    with pytest.raises(InputError, match=r"pool\.parquet: has changed since .*run again"):
+        read_frame(path)
+
+
+def test_empty_cells_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pool.parquet"
+    frame = SPLITS["pool"].head(3).copy()
+    frame.loc[1, "trajectory"] = None
+    frame.to_parquet(path)
+    write_manifest(manifest_path(path), path)
+    with pytest.raises(InputError, match=r"pool\.parquet: has empty cells; every row needs prompt"):
+        read_dataset(path, ("prompt", "trajectory"))
+
+
+def test_quotas_prefer_short_chains_when_shares_are_equal() -> None:
+    counts = quotas(5, {1: 1, 2: 1, 3: 1})
+    assert all(short >= long for short, long in pairwise(counts.values()))

@@ -1,0 +1,35 @@
+"""The loss curve: one row per evaluation, in order, with the newest training loss."""
+
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.training.losses import loss_table
+
+HISTORY: list[dict[str, Any]] = [
+    {"step": 0, "eval_loss": 2.5, "eval_runtime": 0.1},
+    {"step": 10, "loss": "1.75", "grad_norm": 1.0},
+    {"step": 15, "loss": 1.5},
+    {"step": 15, "eval_loss": 1.625},
+    {"step": 20, "loss": 1.25},
+    {"step": 30, "eval_loss": 1.375},
+    {"step": 30, "train_loss": 1.4},
+]
+
+
+def test_one_row_per_evaluation() -> None:
+    expected = pd.DataFrame(
+        {
+            "step": [0, 15, 30],
+            "epoch": [0.0, 3.75, 7.5],
+            "val_loss": [2.5, 1.625, 1.375],
+            "train_loss": [float("nan"), 1.5, 1.25],
+        }
+    )
+    pd.testing.assert_frame_equal(loss_table(HISTORY, epochs_per_step=0.25), expected)
+
+
+def test_a_step_that_was_evaluated_again_counts_once_and_rows_are_sorted() -> None:
+    history = [{"step": 9, "eval_loss": 1.0}, {"step": 3, "eval_loss": 2.0}]
+    table = loss_table([*history, {"step": 9, "eval_loss": 1.0}], 1.0)
+    assert table["step"].tolist() == [3, 9]

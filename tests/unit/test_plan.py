@@ -1,0 +1,198 @@
+"""Stage keys: a changed fact makes exactly the stages stale that depend on it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from workflow_scripts.study.load import read_study
+from workflow_scripts.study.plan import Plan, Stage
+from workflow_scripts.study.schema import Config, Study
+
+Edit = Callable[[dict[str, Any]], object]
+
+DATA = {"data"}
+BASE = {"base"}
+REFERENCE = {"reference", "reference_generations", "reference_grades", "full_set", "small_set"}
+STATISTICS = {"dataset_stats", "table_3", "report"}
+SFT = {"full_sft", "small_sft", "full_labels", "small_labels", "subphases"}
+ANSWERS = {"base_answers", "full_answers", "small_answers"}
+GRADES = {"base_grades", "full_grades", "small_grades", "pure_grades", "branch_grades"}
+RL = {"pure_rl", "branch_rl"}
+RL_GRADES = {"pure_grades", "branch_grades"}
+FITS = {"fits", "table_4", "figure_3", "report", "summary"}
+CURVES = {"curves", *FITS}
+EVERYTHING = DATA | BASE | REFERENCE | STATISTICS | SFT | ANSWERS | GRADES | RL | CURVES
+# All that follows from the reference model: Pure RL and the base model's scores do not.
+SELECTED = EVERYTHING - DATA - BASE - {"base_answers", "base_grades", "pure_rl", "pure_grades"}
+SMALL = {"small_sft", "small_labels", "subphases", "small_answers", "small_grades"}
+
+
+def smoke(edit: Edit = lambda study: study) -> Study:
+    """The smoke study after an edit."""
+    content = read_study("smoke")
+    edit(content)
+    return Study.model_validate(content)
+
+
+def stages(study: Study, config: Config | None = None) -> dict[str, Stage]:
+    """One stage of every kind."""
+    plan = Plan(study, config or Config())
+    base, full, small = (
+        plan.base("LabQwen"),
+        *(plan.sft("LabQwen", name, "0") for name in ("LabFull", "LabSmall")),
+    )
+    return {
+        "data": plan.data(),
+        "base": base,
+        "reference": plan.reference(),
+        "reference_generations": plan.reference_generations(),
+        "reference_grades": plan.graded("reference"),
+        "full_set": plan.sft_set("LabFull"),
+        "small_set": plan.sft_set("LabSmall"),
+        "full_sft": full,
+        "small_sft": small,
+        "full_labels": plan.labels("LabQwen", "LabFull", "0"),
+        "small_labels": plan.labels("LabQwen", "LabSmall", "0"),
+        "base_answers": plan.generations(base),
+        "full_answers": plan.generations(full),
+        "small_answers": plan.generations(small),
+        "base_grades": plan.graded("base/LabQwen"),
+        "full_grades": plan.graded("sft/LabQwen/LabFull/seed0"),
+        "small_grades": plan.graded("sft/LabQwen/LabSmall/seed0"),
+        "pure_rl": plan.rl("LabQwen", "none", "0", "dapo_dc", "0"),
+        "branch_rl": plan.rl("LabQwen", "LabFull", "20", "dapo_dc", "0"),
+        "pure_grades": plan.graded("rl/LabQwen/none/step0/dapo_dc/seed0"),
+        "branch_grades": plan.graded("rl/LabQwen/LabFull/step20/dapo_dc/seed0"),
+        "subphases": plan.subphases(),
+        "curves": plan.curves(),
+        "fits": plan.fits(),
+        "dataset_stats": plan.dataset_stats(),
+        **{name: plan.artefact(name) for name in ("table_3", "table_4", "figure_3", "summary")},
+        "report": plan.report(),
+    }
+
+
+def stale(edit: Edit, config: Config | None = None) -> set[str]:
+    """Names of the stages whose key an edit of the smoke study changes."""
+    before = {name: stage.key for name, stage in stages(smoke()).items()}
+    after = {name: stage.key for name, stage in stages(smoke(edit), config).items()}
+    return {name for name in before if before[name] != after[name]}
+
+
+def update(*path: str | int, **values: object) -> Edit:
+    """An edit that sets keys of the section at `path`."""
+
+    def edit(content: dict[str, Any]) -> None:
+        section: Any = content
+        for part in path:
+            section = section[part]
+        section.update(values)
+
+    return edit
+
+
+CHANGES: dict[str, tuple[Edit, set[str]]] = {
+    "nothing": (lambda study: study, set()),
+    "data seed": (update("data", seed=1), EVERYTHING),
+    "size of a benchmark": (update("benchmarks", "Chain1", problems=13), EVERYTHING),
+    "samples of a benchmark": (
+        update("benchmarks", "Chain1", samples=2),
+        ANSWERS | GRADES | RL | CURVES,
+    ),
+    "pre-training steps": (
+        update("models", "LabQwen", "pretraining", steps=81),
+        EVERYTHING - DATA,
+    ),
+    "attempts of the reference": (update("reference", attempts=5), SELECTED - {"reference"}),
+    "SFT recipe": (update("recipes", "sft", "standard", learning_rate=2e-3), SELECTED),
+    "rows of a data set": (
+        update("datasets", "LabSmall", rows=33),
+        {"small_set"} | STATISTICS | SMALL | CURVES,
+    ),
+    "checkpoints of a run": (
+        update("sft_runs", 1, checkpoints=[10, 30]),
+        SMALL | CURVES,
+    ),
+    "where RL branches": (
+        update("sft_runs", 1, branching="exhaustive"),
+        {"small_labels", "subphases"} | CURVES,
+    ),
+    "sub-phase threshold": (
+        lambda study: study.update(labels={"delta": 0.03}),
+        {"full_labels", "small_labels", "subphases"} | CURVES,
+    ),
+    "RL recipe": (
+        update("recipes", "rl", "dapo_dc", learning_rate=1e-4),
+        RL | RL_GRADES | CURVES,
+    ),
+    "temperature": (update("evaluation", temperature=0.9), ANSWERS | GRADES | RL | CURVES),
+    "temperature of the reference": (
+        update("reference", "sampling", temperature=0.9),
+        SELECTED - {"reference"},
+    ),
+    # The grader is RL's reward; answers that are stored stay.
+    "grader": (update("evaluation", grader={"float_rounding": 5}), GRADES | RL | CURVES),
+    "grader of the reference": (
+        update("reference", grader={"float_rounding": 5}),
+        SELECTED - {"reference", "reference_generations"},
+    ),
+    "fit": (update("fit", n_bootstrap=21), FITS),
+    "title": (lambda study: study.update(title="Another"), {"report"}),
+}
+
+
+@pytest.mark.parametrize(("edit", "expected"), CHANGES.values(), ids=CHANGES.keys())
+def test_a_fact_makes_stale_what_depends_on_it(edit: Edit, expected: set[str]) -> None:
+    assert stale(edit) == expected
+
+
+def test_a_new_seed_leaves_the_runs_of_the_old_ones() -> None:
+    assert stale(update(seeds=[0, 1])) == {"subphases"} | CURVES
+
+
+def test_the_configuration_overrides_branching() -> None:
+    guided = stale(lambda study: study, Config(branching="guided"))
+    assert guided == {"full_labels", "subphases"} | CURVES
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ("training", EVERYTHING),
+        ("grading", SELECTED - {"reference", "reference_generations"} | GRADES),
+        ("analysis", {"full_labels", "small_labels", "subphases"} | STATISTICS | CURVES),
+    ],
+)
+def test_environments(
+    monkeypatch: pytest.MonkeyPatch, environment: str, expected: set[str]
+) -> None:
+    before = {name: stage.key for name, stage in stages(smoke()).items()}
+    monkeypatch.setattr(Plan, environment, "another")
+    after = {name: stage.key for name, stage in stages(smoke()).items()}
+    assert {name for name in before if before[name] != after[name]} == expected
+
+
+def test_runs_of_the_plan() -> None:
+    plan = Plan(smoke(update(seeds=[0, 4])), Config())
+    assert [run.path for run in plan.sft_runs()] == [
+        *("sft/LabQwen/LabFull/seed0", "sft/LabQwen/LabFull/seed4"),
+        *("sft/LabQwen/LabSmall/seed0", "sft/LabQwen/LabSmall/seed4"),
+    ]
+    branches = plan.rl_runs(lambda run: [10] if run.dataset == "LabSmall" else [])
+    assert [run.path for run in branches] == [
+        *("rl/LabQwen/none/step0/dapo_dc/seed0", "rl/LabQwen/none/step0/dapo_dc/seed4"),
+        *("rl/LabQwen/LabSmall/step10/dapo_dc/seed0", "rl/LabQwen/LabSmall/step10/dapo_dc/seed4"),
+    ]
+
+
+def test_rl_may_be_limited_to_some_data_sets() -> None:
+    plan = Plan(smoke(update("rl_runs", 1, datasets=["LabSmall"])), Config())
+    assert {run.dataset for run in plan.rl_runs(lambda run: [10])} == {"none", "LabSmall"}
+
+
+def test_jobs_are_told_what_they_need_and_no_more() -> None:
+    spec = json.loads(stages(smoke())["full_answers"].spec)
+    assert spec.keys() == {"samples", "sampling", "execution"}
+    assert spec["samples"] == {"Chain1": 1, "Chain2": 1, "Chain3": 1, "Chain6": 4}

@@ -1,0 +1,174 @@
+"""Study files: what is accepted, and that every mistake is one line naming file and key."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.study import load
+from workflow_scripts.study.dump_schemas import SCHEMAS, schema_texts
+from workflow_scripts.study.load import load_config, load_study, merge, read_study
+
+Edit = Callable[[dict[str, Any]], object]
+
+
+def saved(folder: Path, edit: Edit) -> Path:
+    """The smoke study, changed and written out in full as `mine.yaml`."""
+    content = read_study("smoke") | {"name": "mine"}
+    edit(content)
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def run(**changes: object) -> dict[str, object]:
+    """An SFT run of the smoke study with changes."""
+    return {"model": "LabQwen", "dataset": "LabFull", "recipe": "standard", "checkpoints": [5]} | (
+        changes
+    )
+
+
+@pytest.mark.parametrize("path", sorted(load.STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_studies_of_the_project_are_valid(path: Path) -> None:
+    assert load_study(path.stem).name == path.stem
+
+
+def test_schemas_are_what_the_classes_say() -> None:
+    stored = {path.name: path.read_text() for path in SCHEMAS.glob("*.json")}
+    assert stored == schema_texts()
+    assert json.loads(stored["study.schema.json"])["additionalProperties"] is False
+
+
+MISTAKES: dict[str, tuple[Edit, str]] = {
+    "unknown key": (lambda s: s.update(sedes=[1]), r"sedes: .*not permitted; remove it or correct"),
+    "unknown key deep down": (lambda s: s["data"].update(pol=1), r"data\.pol: "),
+    "wrong type": (
+        lambda s: s["recipes"]["rl"]["dapo_dc"].update(steps="many"),
+        r"recipes\.rl\.dapo_dc\.steps: .*integer.*, got 'many'",
+    ),
+    "out of bounds": (lambda s: s["reference"].update(temperature=0), r"reference\.temperature: "),
+    "missing key": (lambda s: s.pop("reference"), "reference: field required"),
+    "two mistakes": (lambda s: s.update(a=1, b=2), r"a: .*\(and 1 more\)"),
+    "unknown model": (
+        lambda s: s["sft_runs"][0].update(model="LabQwem"),
+        r"sft_runs\.0\.model: unknown model 'LabQwem'; did you mean LabQwen\?",
+    ),
+    "unknown data set": (
+        lambda s: s["sft_runs"][1].update(dataset="zzz"),
+        r"sft_runs\.1\.dataset: unknown data set 'zzz'; known: LabFull, LabSmall",
+    ),
+    "unknown SFT recipe": (
+        lambda s: s["sft_runs"][0].update(recipe="fast"),
+        r"sft_runs\.0\.recipe: unknown SFT recipe 'fast'",
+    ),
+    "unknown RL recipe": (
+        lambda s: s["rl_runs"][0].update(recipe="ppo"),
+        r"rl_runs\.0\.recipe: unknown RL recipe 'ppo'; known: dapo_dc",
+    ),
+    "unknown RL data set": (
+        lambda s: s["rl_runs"][1].update(datasets=["LabFul"]),
+        r"rl_runs\.1\.datasets: unknown data set 'LabFul'; did you mean LabFull\?",
+    ),
+    "unknown reference model": (
+        lambda s: s["reference"].update(model="x"),
+        r"reference\.model: unknown model 'x'",
+    ),
+    "checkpoints not increasing": (
+        lambda s: s["sft_runs"][0].update(checkpoints=[20, 10]),
+        r"sft_runs\.0\.checkpoints: must be increasing",
+    ),
+    "SFT run twice": (
+        lambda s: s.update(sft_runs=[run(), run(checkpoints=[7])]),
+        "sft_runs: SFT of LabQwen on LabFull appears twice",
+    ),
+    "RL run twice": (
+        lambda s: s["rl_runs"].append(s["rl_runs"][1]),
+        "rl_runs: dapo_dc of LabQwen, start sft, data set LabFull appears twice",
+    ),
+    "seed twice": (lambda s: s.update(seeds=[3, 3]), "seeds: 3 appears twice"),
+    "reserved name": (
+        lambda s: s["datasets"].update(none=s["datasets"]["LabFull"]),
+        "datasets: 'none' stands for Pure RL",
+    ),
+    "indivisible batch": (
+        lambda s: s.update(execution={"gradient_accumulation": 3}),
+        r"batch_size: 32 is not a multiple of execution\.gradient_accumulation, which is 3",
+    ),
+    "other name than the file": (lambda s: s.update(name="yours"), "name: is 'yours'"),
+}
+
+
+@pytest.mark.parametrize(("edit", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, edit: Edit, message: str) -> None:
+    path = saved(tmp_path, edit)
+    with pytest.raises(InputError, match=message) as caught:
+        load_study(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unchanged_copy_is_valid(tmp_path: Path) -> None:
+    mine = load_study(str(saved(tmp_path, lambda s: s)))
+    assert mine.model_copy(update={"name": "smoke"}) == load_study("smoke")
+
+
+def test_unknown_study_suggests_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"study 'smoek': there is no .*; did you mean smoke\?"):
+        load_study("smoek")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- 1\n", "must be a mapping"), ("a: [1\nb: 2\n", "line 2: not valid YAML")],
+)
+def test_files_that_are_no_studies(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_study(str(path))
+
+
+def test_a_circle_of_extensions_is_named(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text(f"extends: {two}\n")
+    two.write_text(f"extends: {one}\n")
+    with pytest.raises(InputError, match=r"extends itself .*one -> two -> one"):
+        load_study(str(one))
+
+
+def test_merge_goes_key_by_key_and_null_removes() -> None:
+    base = {"keep": 1, "list": [1, 2], "section": {"a": 1, "b": 2}, "gone": {"x": 1}}
+    changes = {"list": [3], "section": {"b": 5, "c": 6}, "gone": None}
+    merged = {"keep": 1, "list": [3], "section": {"a": 1, "b": 5, "c": 6}}
+    assert merge(base, changes) == merged
+    assert base["section"] == {"a": 1, "b": 2}
+
+
+def test_merge_replaces_a_table_of_numbers_as_one_value() -> None:
+    assert merge({"steps": {2: 2, 3: 4}}, {"steps": {1: 1}}) == {"steps": {1: 1}}
+
+
+def test_extending_keeps_what_is_not_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: smoke\nname: mine\nseeds: [5]\nbenchmarks: {Chain3: null}\n")
+    mine, smoke = load_study(str(path)), load_study("smoke")
+    assert mine.seeds == [5]
+    assert list(mine.benchmarks) == [name for name in smoke.benchmarks if name != "Chain3"]
+    assert mine.recipes == smoke.recipes
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"study": 5}, r"config\.yaml: study: .*, got 5"),
+        ({"studdy": "lab"}, r"config\.yaml: studdy: .*not permitted"),
+        ({"branching": "some"}, r"config\.yaml: branching: .*'exhaustive' or 'guided'"),
+    ],
+)
+def test_mistakes_in_the_configuration(content: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_config(content)

@@ -1,0 +1,104 @@
+"""Running the scripts behind the rules on the files of a finished smoke run."""
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from workflow_scripts.script import run
+from workflow_scripts.study.load import load_study
+from workflow_scripts.study.plan import Plan, Stage
+from workflow_scripts.study.schema import Config
+
+SFT_RUN = "results/smoke/sft/LabQwen/LabSmall/seed0"
+RL_RUN = "results/smoke/rl/LabQwen/LabFull/step20/dapo_dc/seed0"
+SFT_OUTPUTS = ("checkpoints", "losses", "manifest")
+RL_OUTPUTS = ("checkpoints", "generations", "history", "compute", "manifest")
+FILES = {
+    "checkpoints": "checkpoints",
+    "losses": "losses.csv",
+    "generations": "generations.parquet",
+    "history": "history.parquet",
+    "compute": "compute.csv",
+    "manifest": "manifest.json",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a script ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def plan() -> Plan:
+    """The plan of the smoke study."""
+    return Plan(load_study("smoke"), Config())
+
+
+def invoke(folder: Path, module: str, *arguments: str) -> Ended:
+    """Run `python -m workflow_scripts.MODULE` in this process, as if started in `folder`.
+
+    Libraries that take ten seconds to import are loaded once for all tests.
+    """
+    script = importlib.import_module(f"workflow_scripts.{module}")
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with (
+        contextlib.chdir(folder),
+        mock.patch.object(sys, "argv", [module, *arguments]),
+        mock.patch.dict("os.environ", {"RETU_STATE": ".state"}),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            run(script.main)
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def options(**values: object) -> list[str]:
+    """`name=value` as `--name value`."""
+    return [part for name, value in values.items() for part in (f"--{name}", str(value))]
+
+
+def with_spec(stage: Stage, **changes: Any) -> Stage:
+    """A stage whose specification has other values; `recipe={...}` changes keys of a section."""
+    spec = json.loads(stage.spec)
+    for key, value in changes.items():
+        spec[key] = spec[key] | value if isinstance(value, dict) else value
+    return Stage(stage.module, json.dumps(spec), stage.environment)
+
+
+def sft_arguments(out: str, stage: Stage | None = None, **changes: object) -> list[str]:
+    """Arguments of train_sft for the smoke study's LabSmall run, writing below `out`."""
+    values: dict[str, object] = {
+        "spec": (stage or plan().sft("LabQwen", "LabSmall", "0")).spec,
+        "title": "test",
+        "base": "results/smoke/base/LabQwen/checkpoints",
+        "train": "results/smoke/sft_sets/LabSmall.parquet",
+        "validation": "data/smoke/validation.parquet",
+        **{name: f"{out}/{FILES[name]}" for name in SFT_OUTPUTS},
+    }
+    return options(**values | changes)
+
+
+def rl_arguments(out: str, stage: Stage | None = None, **changes: object) -> list[str]:
+    """Arguments of train_rl for the branch from LabFull step 20, writing below `out`."""
+    values: dict[str, object] = {
+        "spec": (stage or plan().rl("LabQwen", "LabFull", "20", "dapo_dc", "0")).spec,
+        "title": "test",
+        "start": "results/smoke/sft/LabQwen/LabFull/seed0/checkpoints",
+        "prompts": "data/smoke/rl_prompts.parquet",
+        "benchmarks": "data/smoke/benchmarks.parquet",
+        **{name: f"{out}/{FILES[name]}" for name in RL_OUTPUTS},
+    }
+    return options(**values | changes)

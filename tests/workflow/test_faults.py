@@ -1,0 +1,157 @@
+"""Kills and interruptions: running again ends in the same bytes as a run that was left alone."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import clean_environment, snakemake, snakemake_command
+from smoke_scripts import (
+    FILES,
+    RL_OUTPUTS,
+    RL_RUN,
+    SFT_OUTPUTS,
+    SFT_RUN,
+    invoke,
+    plan,
+    rl_arguments,
+    sft_arguments,
+    with_spec,
+)
+
+from workflow_scripts.training.checkpoints import MARKER
+
+pytestmark = pytest.mark.slow
+
+OUT = "again"
+STATE = f".state/{OUT}/checkpoints"
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]", seconds: float = 120.0) -> None:
+    """Wait until `path` exists; fail if the process ends first."""
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, f"ended with {process.returncode} before {path.name}"
+        assert time.monotonic() < deadline, f"no {path} after {seconds} s"
+        time.sleep(0.002)
+
+
+def start(command: list[str], folder: Path) -> "subprocess.Popen[str]":
+    """Start a process in a group of its own, as a shell does."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill_at(folder: Path, module: str, arguments: list[str], step: int) -> None:
+    """Start a training script and kill it as soon as the checkpoint of `step` is complete."""
+    command = [sys.executable, "-m", f"workflow_scripts.{module}", *arguments]
+    process = start(command, folder)
+    try:
+        wait_for(folder / STATE / f"checkpoint-{step}" / MARKER, process)
+    finally:
+        process.kill()
+        process.wait()
+    assert not (folder / OUT / "manifest.json").exists(), "finished before it was killed"
+
+
+def assert_same(folder: Path, run: str, outputs: tuple[str, ...]) -> None:
+    """The outputs below `again` equal those of a run of the workflow, byte by byte."""
+    for name in outputs:
+        made, expected = folder / OUT / FILES[name], folder / run / FILES[name]
+        files = [path.relative_to(expected) for path in expected.rglob("*") if path.is_file()]
+        for file in files or [Path()]:
+            assert (made / file).read_bytes() == (expected / file).read_bytes(), f"{name} {file}"
+
+
+@pytest.fixture(scope="module")
+def checkout(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run to train in."""
+    ignored = shutil.ignore_patterns(".snakemake", ".state", "__pycache__", ".snakemake_timestamp")
+    return shutil.copytree(finished, tmp_path_factory.mktemp("faults") / "checkout", ignore=ignored)
+
+
+@pytest.fixture(autouse=True)
+def clean(checkout: Path) -> Iterator[None]:
+    """Leave neither outputs nor state to the next test."""
+    yield
+    for name in (OUT, ".state"):
+        shutil.rmtree(checkout / name, ignore_errors=True)
+
+
+def test_killed_sft_goes_on_where_it_was(checkout: Path) -> None:
+    kill_at(checkout, "train_sft", sft_arguments(OUT), step=10)
+    shutil.copytree(checkout / STATE, checkout / OUT / "saved state")
+    ended = invoke(checkout, "train_sft", *sft_arguments(OUT))
+    assert ended.code == 0, ended.err
+    assert "resuming from step 10" in ended.out
+    assert_same(checkout, SFT_RUN, SFT_OUTPUTS)
+    assert not (checkout / STATE).exists()
+
+    # The same kill, but in the middle of a save: the mark is missing, the weights are cut short.
+    shutil.rmtree(checkout / OUT / "checkpoints")
+    shutil.move(checkout / OUT / "saved state", checkout / STATE)
+    unfinished = checkout / STATE / "checkpoint-10"
+    (unfinished / MARKER).unlink()
+    os.truncate(unfinished / "model.safetensors", 1000)
+    ended = invoke(checkout, "train_sft", *sft_arguments(OUT))
+    assert ended.code == 0, ended.err
+    assert "resuming" not in ended.out
+    assert_same(checkout, SFT_RUN, SFT_OUTPUTS)
+
+
+def test_killed_rl_goes_on_where_it_was(checkout: Path) -> None:
+    kill_at(checkout, "train_rl", rl_arguments(OUT), step=3)
+    # Whatever was being written when the kill came is worth nothing without its mark.
+    half = checkout / STATE / "checkpoint-4"
+    half.mkdir(exist_ok=True)
+    (half / MARKER).unlink(missing_ok=True)
+    (half / "model.safetensors").write_bytes(b"half")
+    ended = invoke(checkout, "train_rl", *rl_arguments(OUT))
+    assert ended.code == 0, ended.err
+    assert "resuming from step 3" in ended.out
+    assert_same(checkout, RL_RUN, RL_OUTPUTS)
+
+
+def test_state_of_other_settings_is_not_continued(checkout: Path) -> None:
+    kill_at(checkout, "train_sft", sft_arguments(OUT), step=10)
+    stage = with_spec(plan().sft("LabQwen", "LabSmall", "0"), recipe={"learning_rate": 2e-3})
+    ended = invoke(checkout, "train_sft", *sft_arguments(OUT, stage))
+    assert ended.code == 0, ended.err
+    assert "resuming" not in ended.out
+    losses = (checkout / OUT / "losses.csv").read_bytes()
+    assert losses != (checkout / SFT_RUN / "losses.csv").read_bytes()
+
+
+def test_an_interrupted_workflow_is_finished_by_the_next(checkout: Path) -> None:
+    target = f"{SFT_RUN}/manifest.json"
+    expected = {
+        name: (checkout / SFT_RUN / name).read_bytes() for name in ("manifest.json", "losses.csv")
+    }
+    shutil.rmtree(checkout / SFT_RUN)
+    process = start(snakemake_command(target), checkout)
+    try:
+        wait_for(checkout / ".state" / SFT_RUN / "checkpoints" / "checkpoint-10" / MARKER, process)
+        # What Ctrl-C does: the signal goes to Snakemake and to the job.
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) != 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not any((checkout / SFT_RUN / FILES[name]).exists() for name in SFT_OUTPUTS)
+    again = snakemake(checkout, target)
+    assert again.returncode == 0, again.stdout
+    assert {name: (checkout / SFT_RUN / name).read_bytes() for name in expected} == expected
+    log = checkout / "results/smoke/logs/train_sft/LabQwen_LabSmall_seed0.log"
+    assert "resuming from step 10" in log.read_text()

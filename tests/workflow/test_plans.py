@@ -1,0 +1,222 @@
+"""What Snakemake plans to run, for each study, target and change."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from conftest import SMOKE, copy_checkout, snakemake
+
+from workflow_scripts.study.load import load_study
+
+pytestmark = pytest.mark.slow
+
+NOTHING = "Nothing to be done"
+
+
+def planned(folder: Path, *targets: str, config: Sequence[str] = SMOKE) -> dict[str, int]:
+    """Rule -> number of jobs that Snakemake would run; nothing to be done gives {}."""
+    done = snakemake(folder, "-n", *targets, config=config)
+    assert done.returncode == 0, done.stdout
+    table = re.search(r"^Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", done.stdout, re.MULTILINE)
+    assert (NOTHING in done.stdout) != bool(table), done.stdout
+    rows = (line.split() for line in table[1].splitlines()) if table else []
+    return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout without results."""
+    return copy_checkout(tmp_path_factory.mktemp("fresh") / "checkout")
+
+
+@pytest.fixture(scope="module")
+def remembered(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run, Snakemake's memory included."""
+    target = tmp_path_factory.mktemp("remembered") / "checkout"
+    return shutil.copytree(finished, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+class Edit:
+    """Replaces text in files of a checkout and puts it back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.originals: dict[Path, str] = {}
+
+    def __call__(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        text = path.read_text()
+        self.originals.setdefault(path, text)
+        assert old in text, f"{name} no longer has {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+    def undo(self) -> None:
+        for path, text in self.originals.items():
+            path.write_text(text)
+
+
+@pytest.fixture
+def edit(remembered: Path) -> Iterator[Edit]:
+    """Edits of `remembered` that last for one test."""
+    made = Edit(remembered)
+    yield made
+    made.undo()
+
+
+@pytest.mark.parametrize("name", ["smoke", "lab", "lab_full"])
+def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
+    study = load_study(name)
+    jobs = planned(fresh, config=[f"study={name}"])
+    runs = len(study.sft_runs) * len(study.seeds)
+    assert jobs["make_data"] == 1
+    assert jobs["pretrain_base"] == len(study.models)
+    assert jobs["train_reference"] == 1
+    assert jobs["select_sft_set"] == len(study.datasets)
+    assert jobs["train_sft"] == runs
+    assert jobs["dataset_stats"] == jobs["fit_curves"] == jobs["make_report"] == 1
+    if all(run.branching == "exhaustive" for run in study.sft_runs):
+        branches = sum(len(run.checkpoints) for run in study.sft_runs) + 1
+        assert jobs["train_rl"] == branches * len(study.seeds)
+        assert jobs["grade"] == jobs["train_rl"] + runs + len(study.models) + 1
+    else:
+        # Which branches there are is known once the labels are.
+        assert "train_rl" not in jobs
+        assert jobs["label_subphases"] == runs
+
+
+def test_branching_can_be_forced_from_the_command_line(fresh: Path) -> None:
+    study = load_study("smoke")
+    jobs = planned(fresh, config=["study=smoke", "branching=exhaustive"])
+    assert jobs["train_rl"] == 1 + sum(len(run.checkpoints) for run in study.sft_runs)
+
+
+@pytest.mark.parametrize(
+    ("target", "without"),
+    [
+        ("figure_3", {"make_report", "summary", "dataset_stats", "make_table_3", "make_figure_2"}),
+        ("table_4", {"make_report", "summary", "dataset_stats", "make_table_3", "make_figure_3"}),
+        ("table_3", {"train_sft", "curves", "fit_curves", "make_report", "generate_base"}),
+    ],
+)
+def test_an_artefact_alone_plans_what_it_needs(fresh: Path, target: str, without: set[str]) -> None:
+    jobs = planned(fresh, target)
+    assert jobs[target] == jobs[f"make_{target}"] == 1
+    assert {"make_data", "select_sft_set"} <= set(jobs)
+    assert not without & set(jobs)
+
+
+def test_a_finished_run_has_nothing_left(finished: Path) -> None:
+    assert planned(finished) == {}
+
+
+def test_results_that_came_without_snakemakes_memory_stand(copied: Path) -> None:
+    assert not (copied / ".snakemake").exists()
+    assert planned(copied) == {}
+
+
+def test_touch_adopts_results_whose_times_were_lost(copied: Path) -> None:
+    """A clone or a data store brings files in any order; Snakemake alone would run them again."""
+    for age, path in enumerate(sorted(copied.rglob("*"), reverse=True)):
+        os.utime(path, (1_700_000_000 + age, 1_700_000_000 + age))
+    assert planned(copied)
+    assert snakemake(copied, "--touch").returncode == 0
+    assert planned(copied) == {}
+
+
+def test_a_comment_changes_nothing(remembered: Path, edit: Edit) -> None:
+    edit("workflow_scripts/data/arithmetic.py", "MODULUS = 10", "# Digits only.\nMODULUS = 10")
+    edit("workflow_scripts/train_sft.py", '"""Rule `train_sft`:', '"""The rule `train_sft`:')
+    edit("studies/smoke.yaml", "extends: lab", "# The smallest.\nextends: lab")
+    assert planned(remembered) == {}
+
+
+def test_an_edited_figure_is_drawn_again_with_what_shows_it(remembered: Path, edit: Edit) -> None:
+    edit("workflow_scripts/reporting/figure_branches.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
+    assert planned(remembered) == {"make_figure_3": 1, "make_report": 1, "summary": 1}
+
+
+def test_another_description_makes_the_report_again(remembered: Path, edit: Edit) -> None:
+    edit("studies/smoke.yaml", "title: Every rule once", "title: Each rule once")
+    assert planned(remembered) == {"describe_study": 1, "make_report": 1, "summary": 1}
+
+
+def test_an_edited_template_makes_the_report_again(remembered: Path, edit: Edit) -> None:
+    edit("report/page.css", "body", "main, body")
+    assert planned(remembered) == {"make_report": 1, "summary": 1}
+
+
+def test_edited_rl_code_trains_rl_again_and_what_follows(remembered: Path, edit: Edit) -> None:
+    edit("workflow_scripts/training/reinforcement.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
+    jobs = planned(remembered)
+    branches = len(list(remembered.glob("results/smoke/rl/*/*/*/*/*/manifest.json")))
+    assert jobs["train_rl"] == jobs["grade"] == branches
+    assert {"curves", "fit_curves", "make_table_4", "make_report", "summary"} <= set(jobs)
+    assert not {"make_data", "pretrain_base", "train_sft", "generate_sft", "dataset_stats"} & (
+        set(jobs)
+    )
+
+
+def test_edited_sft_code_trains_everything_again(remembered: Path, edit: Edit) -> None:
+    edit("workflow_scripts/training/supervised.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
+    jobs = planned(remembered)
+    needed = {"pretrain_base", "train_reference", "train_sft", "label_subphases", "curves"}
+    assert {*needed, "fit_curves", "make_report"} <= set(jobs)
+    assert "make_data" not in jobs
+
+
+def test_more_samples_generate_again_but_train_no_sft(remembered: Path, edit: Edit) -> None:
+    old = "Chain1: {problems: 12, steps: {1: 1}, samples: 1}"
+    edit("studies/smoke.yaml", old, old.replace("samples: 1", "samples: 2"))
+    jobs = planned(remembered)
+    assert {"generate_base", "generate_sft", "train_rl", "curves", "make_report"} <= set(jobs)
+    before = {"make_data", "pretrain_base", "train_reference", "generate_reference", "train_sft"}
+    assert not {*before, "select_sft_set", "dataset_stats", "make_table_3"} & set(jobs)
+
+
+def test_another_grader_generates_nothing_but_rl(remembered: Path, edit: Edit) -> None:
+    edit("studies/smoke.yaml", "fit: {", "evaluation: {grader: {float_rounding: 5}}\nfit: {")
+    jobs = planned(remembered)
+    assert {"grade", "train_rl", "curves"} <= set(jobs)
+    assert not {"generate_base", "generate_sft", "train_sft", "select_sft_set"} & set(jobs)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("study=smoek", r"^error: study 'smoek': there is no \S+; did you mean smoke\?$"),
+        ("branching=most", r"^error: config\.yaml: branching: input should be .*, got 'most'$"),
+        ("studdy=lab", r"^error: config\.yaml: studdy: .*; remove it or correct its spelling$"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_one_line(fresh: Path, config: str, message: str) -> None:
+    done = snakemake(fresh, "-n", config=[config])
+    assert done.returncode != 0
+    assert re.search(message, done.stdout, re.MULTILINE), done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_mistake_in_a_study_is_one_line(checkout: Path) -> None:
+    Edit(checkout)("studies/smoke.yaml", "dapo_dc: {steps: 6,", "dapo_dc: {steps: six,")
+    done = snakemake(checkout, "-n")
+    assert done.returncode != 0
+    message = r"^error: \S+smoke\.yaml: recipes\.rl\.dapo_dc\.steps: .*, got 'six'$"
+    assert re.search(message, done.stdout, re.MULTILINE), done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "figure_33",
+        "results/smoke/sft/LabQwen/Nope/seed0/losses.csv",
+        "results/smoke/rl/LabQwen/none/step0/ppo/seed0/compute.csv",
+    ],
+)
+def test_unknown_targets_are_named(fresh: Path, target: str) -> None:
+    done = snakemake(fresh, "-n", target)
+    assert done.returncode != 0
+    assert f"No rule to produce {target} " in done.stdout
+    assert "Traceback" not in done.stdout

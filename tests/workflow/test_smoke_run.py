@@ -1,0 +1,211 @@
+"""One real run of the smoke study: what it leaves, and that its numbers follow from its answers."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import copy_checkout, snakemake
+from smoke_scripts import invoke, options, plan
+
+from workflow_scripts.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
+from workflow_scripts.evaluation.grading import GraderSettings
+from workflow_scripts.grade import grade_table
+from workflow_scripts.manifest import check_manifest
+from workflow_scripts.study.load import load_study
+from workflow_scripts.training.checkpoints import checkpoint_at, model_config
+
+pytestmark = pytest.mark.slow
+
+ARTEFACTS = [
+    *("table_3.csv", "table_3.md", "table_4.csv", "table_4.md", "figure_8.csv"),
+    *(f"figure_{number}.{kind}" for number in (2, 3, 8) for kind in ("svg", "png")),
+]
+STUDY = load_study("smoke")
+TRAINED = ("make_data", "pretrain_base", "train_reference", "train_sft", "train_rl")
+CACHED = (*TRAINED, "generate_base", "generate_sft", "generate_reference", "select_sft_set")
+
+
+@pytest.fixture(scope="module")
+def results(finished: Path) -> Path:
+    """The results of the finished run."""
+    return finished / "results" / "smoke"
+
+
+@pytest.fixture(scope="module")
+def curves(results: Path) -> pd.DataFrame:
+    """The joint table of curves."""
+    return pd.read_csv(results / "curves.csv", keep_default_na=False)
+
+
+def runs(results: Path) -> dict[str, Path]:
+    """Path -> folder of every run with generations."""
+    found = sorted(path.parent for path in results.rglob("generations.parquet"))
+    return {path.relative_to(results).as_posix(): path for path in found}
+
+
+def used(checkout: Path, rules: tuple[str, ...]) -> list[str]:
+    """Logs of rules whose script ran to its end: each closes with a line on what it used."""
+    logs = (checkout / "results" / "smoke" / "logs").rglob("*.log")
+    names = {log: log.relative_to(checkout / "results" / "smoke" / "logs") for log in logs}
+    of_rules = {log for log, name in names.items() if name.parts[0].removesuffix(".log") in rules}
+    return sorted(str(names[log]) for log in of_rules if "usage: " in log.read_text())
+
+
+def test_everything_is_there(results: Path) -> None:
+    tables = ["curves.csv", "fits.csv", "subphases.csv", "dataset_stats.csv", "summary.txt"]
+    expected = [*tables, "report.html", *(f"artefacts/{name}" for name in ARTEFACTS)]
+    sizes = {name: (results / name).stat().st_size for name in expected}
+    assert min(sizes.values()) > 0
+    assert (results / "artefacts" / "figure_3.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_terminal_showed_progress_and_the_summary(finished: Path, results: Path) -> None:
+    output = (finished / "output.txt").read_text()
+    assert re.search(r"^    SFT LabSmall seed 0: done, 20 steps in \d+ s, ", output, re.MULTILINE)
+    assert re.search(r"^    RL none step 0 seed 0: done, 6 steps in ", output, re.MULTILINE)
+    assert (results / "summary.txt").read_text().strip() in output
+
+
+def test_heavy_outputs_match_their_manifests(finished: Path, results: Path) -> None:
+    for path in results.rglob("manifest.json"):
+        assert check_manifest(path, path.with_name("checkpoints"))["files"]
+    for path in finished.rglob("*.manifest.json"):
+        data = path.with_name(path.name.replace(".manifest.json", ".parquet"))
+        assert check_manifest(path, data)["rows"] == len(pd.read_parquet(data))
+
+
+def test_the_runs_are_those_of_the_study_and_its_labels(results: Path) -> None:
+    labels = pd.read_csv(results / "subphases.csv")
+    chosen = labels[labels["branch"]]
+    branches = [f"{row.dataset}/step{row.sft_step}" for row in chosen.itertuples()]
+    assert {"LabFull/step10", "LabFull/step20"} < set(branches)
+    assert set(runs(results)) == {
+        *("reference", "base/LabQwen"),
+        *(f"sft/LabQwen/{name}/seed0" for name in ("LabFull", "LabSmall")),
+        *(f"rl/LabQwen/{start}/dapo_dc/seed0" for start in ["none/step0", *branches]),
+    }
+
+
+def test_grades_follow_from_stored_answers(results: Path) -> None:
+    settings = GraderSettings(**STUDY.evaluation.grader.model_dump())
+    for folder in runs(results).values():
+        answers = pd.read_parquet(folder / "generations.parquet")
+        stored = pd.read_parquet(folder / "grades.parquet")
+        pd.testing.assert_frame_equal(grade_table(answers, settings), stored)
+
+
+def test_every_answer_that_counts_has_the_gold_in_its_last_box(results: Path) -> None:
+    counted = 0
+    for folder in runs(results).values():
+        table = pd.read_parquet(folder / "generations.parquet")
+        correct = pd.read_parquet(folder / "grades.parquet")["correct"] == 1
+        for row in table[correct].itertuples():
+            boxes = re.findall(r"\\boxed\{([^}]*)\}", str(row.generation))
+            assert str(row.gold) in boxes[-1].split()
+            counted += 1
+    assert counted > 50
+
+
+def test_scores_follow_from_grades(finished: Path, curves: pd.DataFrame) -> None:
+    """Every score of curves.csv, computed from the file its row names: a mean of means."""
+    grades = {source: pd.read_parquet(finished / source) for source in curves["source"].unique()}
+    for row in curves.itertuples():
+        table = grades[str(row.source)]
+        # An RL branch starts with its SFT checkpoint: step 0 of RL stands in the parent's file.
+        rows = table[table["step"] == (row.rl_step or row.sft_step)]
+        if row.benchmark != "overall":
+            rows = rows[rows["benchmark"] == row.benchmark]
+        problems = rows.groupby(["benchmark", "problem_id"])["correct"].mean()
+        assert row.score == pytest.approx(100 * problems.mean(), abs=1e-9)
+        assert (row.n_problems, row.n_samples) == (len(problems), len(rows))
+
+
+def test_every_run_has_all_its_points(curves: pd.DataFrame, results: Path) -> None:
+    recipe = STUDY.recipes.rl["dapo_dc"]
+    overall = curves[curves["benchmark"] == "overall"]
+    for _, branch in overall[overall["paradigm"] != "Pure SFT"].groupby(["dataset", "sft_step"]):
+        assert branch["rl_step"].tolist() == list(range(recipe.steps + 1))
+        assert branch["x_rl_eflops"].is_monotonic_increasing
+        assert branch["x_rl_eflops"].iloc[0] == 0 < branch["x_rl_eflops"].iloc[1]
+    for run in STUDY.sft_runs:
+        points = overall[(overall["paradigm"] == "Pure SFT") & (overall["dataset"] == run.dataset)]
+        assert points["sft_step"].tolist() == [0, *run.checkpoints]
+    assert len(curves) == len(overall) * (len(STUDY.benchmarks) + 1)
+    assert overall["n_problems"].unique() == [sum(b.problems for b in STUDY.benchmarks.values())]
+
+
+def test_sft_compute_follows_from_the_data(results: Path, curves: pd.DataFrame) -> None:
+    config = model_config(checkpoint_at(results / "base" / "LabQwen" / "checkpoints", 0))
+    rows = pd.read_parquet(results / "sft_sets" / "LabSmall.parquet")
+    words = (rows["prompt"] + " " + rows["trajectory"] + " <eos>").map(lambda text: text.split())
+    batch = STUDY.recipes.sft["standard"].batch_size
+    step = sft_step_flops(ModelShape.from_config(config), batch, words.map(len).mean()) / EFLOPS
+    points = curves[(curves["dataset"] == "LabSmall") & (curves["paradigm"] == "Pure SFT")]
+    assert points["x_sft_eflops"].tolist() == pytest.approx((points["sft_step"] * step).tolist())
+
+
+def test_rl_compute_follows_from_the_tokens_of_its_history(results: Path) -> None:
+    config = model_config(checkpoint_at(results / "base" / "LabQwen" / "checkpoints", 0))
+    folder = results / "rl" / "LabQwen" / "none" / "step0" / "dapo_dc" / "seed0"
+    history, compute = pd.read_parquet(folder / "history.parquet"), read_compute(folder)
+    recipe = STUDY.recipes.rl["dapo_dc"]
+    sequences = recipe.prompts_per_step * recipe.rollouts
+    spent, before = 0.0, 0.0
+    for tokens, x_rl in zip(history["num_tokens"], compute["x_rl_eflops"], strict=True):
+        mean_length = (tokens - before) / sequences
+        spent += rl_flops(ModelShape.from_config(config), sequences, sequences, mean_length)
+        assert x_rl == pytest.approx(spent / EFLOPS, rel=1e-9)
+        before = tokens
+
+
+def read_compute(folder: Path) -> pd.DataFrame:
+    """The compute of an RL run, one row per step."""
+    table = pd.read_csv(folder / "compute.csv")
+    assert table["step"].tolist() == list(range(1, len(table) + 1))
+    return table
+
+
+def test_fits_and_table_4_follow_from_the_curves(finished: Path, tmp_path: Path) -> None:
+    results = finished / "results" / "smoke"
+    inputs = options(curves=results / "curves.csv", subphases=results / "subphases.csv")
+    spec = plan().fits().spec
+    fits = tmp_path / "fits.csv"
+    assert invoke(tmp_path, "fit_curves", *inputs, *options(spec=spec, out=fits)).code == 0
+    assert fits.read_bytes() == (results / "fits.csv").read_bytes()
+    table = tmp_path / "table_4.csv"
+    outputs = {"out-csv": table, "out-md": tmp_path / "table_4.md"}
+    order = ",".join(STUDY.datasets)
+    assert invoke(tmp_path, "table_4", *options(fits=fits, order=order, **outputs)).code == 0
+    assert table.read_bytes() == (results / "artefacts" / "table_4.csv").read_bytes()
+    assert len(pd.read_csv(table)) == len(list(results.glob("rl/*/*/*/*/*/manifest.json")))
+
+
+def test_the_report_needs_nothing_beside_itself(results: Path) -> None:
+    page = (results / "report.html").read_text()
+    sources = re.findall(r"<(?:img|script|iframe|source)\b[^>]*\bsrc\s*=\s*[\"']([^\"']*)", page)
+    assert [source for source in sources if not source.startswith("data:")] == []
+    assert not re.search(r"<link\b|@import|url\((?![\"']?(?:data:|#))", page)
+    assert "<svg" in page or any(source.startswith("data:image") for source in sources)
+    assert "LabSmall" in page
+
+
+def test_running_again_does_nothing(finished: Path, cache: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("results/**/*")}
+    done = snakemake(finished, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("results/**/*")} == before
+
+
+def test_another_checkout_trains_nothing_that_the_cache_holds(
+    finished: Path, cache: Path, tmp_path: Path
+) -> None:
+    other = copy_checkout(tmp_path / "other")
+    done = snakemake(other, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+    assert done.returncode == 0, done.stdout
+    assert used(other, CACHED) == []
+    assert {log.split("/")[0].removesuffix(".log") for log in used(finished, CACHED)} == {*CACHED}
+    for name in ("curves.csv", "fits.csv", "subphases.csv", "dataset_stats.csv"):
+        mine, theirs = (folder / "results" / "smoke" / name for folder in (other, finished))
+        assert mine.read_bytes() == theirs.read_bytes()

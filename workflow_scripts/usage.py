@@ -1,0 +1,29 @@
+"""What a job cost: CPU time, how much of it was training and generation, and peak memory.
+
+Every script ends its log with one `usage:` line; `benchmarks/overhead.py` adds them up.
+"""
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+WORK = {"seconds": 0.0}
+
+
+@contextmanager
+def work() -> Iterator[None]:
+    """Count the CPU time of a block as training or generation (the rest is overhead)."""
+    started = time.process_time()
+    try:
+        yield
+    finally:
+        WORK["seconds"] += time.process_time() - started
+
+
+def usage_line() -> str:
+    """The figures of this process so far, imports included."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cpu = time.process_time()
+    spent = f"cpu {cpu:.2f} s, training and generation {WORK['seconds']:.2f} s"
+    return f"usage: {spent}, peak {peak:.0f} MB"
