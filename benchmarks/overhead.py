@@ -89,7 +89,7 @@ def table(costs: dict[str, Cost], total: float) -> list[str]:
 
 def main() -> None:
     """Run, add up, print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--study", default="lab")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="run in this new folder and leave it there")

@@ -15,6 +15,8 @@ rule pretrain_base:
     log:
         "<logs>/pretrain_base/{model}.log",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     threads: study.execution.threads
     params:
         **stage(plan.base),
@@ -41,6 +43,8 @@ rule train_reference:
     log:
         "<logs>/train_reference.log",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     threads: study.execution.threads
     params:
         **stage(plan.reference),
@@ -64,6 +68,8 @@ rule generate_reference:
     log:
         "<logs>/generate_reference.log",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     threads: study.execution.threads
     params:
         **stage(plan.reference_generations),

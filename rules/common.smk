@@ -16,10 +16,13 @@ from workflow_scripts.study.layout import NO_DATASET, Run
 from workflow_scripts.study.load import load_config, load_study
 from workflow_scripts.study.plan import Plan
 
-# Jobs use the interpreter that runs Snakemake, activated or not, and never a hub or a second core
-# that the study did not ask for; a variable that is set outside wins.
+# Jobs use the interpreter that runs Snakemake, activated or not (unless --sdm conda gives each rule
+# its own), and never a hub or a second core that the study did not ask for; a variable that is set
+# outside wins.
+uses_conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
+python_first = "" if uses_conda else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
 shell.prefix(
-    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
+    f"set -euo pipefail; export {python_first}"
     " HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-1}} OMP_NUM_THREADS=${{OMP_NUM_THREADS:-1}}"
     " TOKENIZERS_PARALLELISM=false PYTHONHASHSEED=0 MPLBACKEND=Agg RETU_PROGRESS_FD=3; "
 )
@@ -65,6 +68,24 @@ def branch_steps(run):
 def evaluated_runs():
     """Every run that enters the curves: SFT runs and the chosen RL branches."""
     return [*plan.sft_runs(), *plan.rl_runs(branch_steps)]
+
+
+def start_folder(wildcards):
+    """The folder that holds the model RL starts from."""
+    if wildcards.dataset == NO_DATASET:
+        return f"{RESULTS}/base/{wildcards.model}"
+    return f"{RESULTS}/sft/{wildcards.model}/{wildcards.dataset}/seed{wildcards.seed}"
+
+
+def run_files(wildcards):
+    """Grades and compute of every run that enters the curves, and grades of the base models."""
+    compute = {"sft": "losses.csv", "rl": "compute.csv"}
+    runs = evaluated_runs()
+    folders = {run.path for run in runs} | {f"base/{run.model}" for run in runs}
+    return [
+        *(f"{RESULTS}/{folder}/grades.parquet" for folder in sorted(folders)),
+        *(f"{RESULTS}/{run.path}/{compute[run.kind]}" for run in runs),
+    ]
 
 
 def print_summary():

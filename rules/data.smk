@@ -21,6 +21,8 @@ rule make_data:
     log:
         "<logs>/make_data.log",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     params:
         **stage(plan.data),
     message:
@@ -45,6 +47,8 @@ rule select_sft_set:
     log:
         "<logs>/select_sft_set/{dataset}.log",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     params:
         **stage(plan.sft_set),
     message:
@@ -63,6 +67,8 @@ rule dataset_stats:
         "<results>/dataset_stats.csv",
     log:
         "<logs>/dataset_stats.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(plan.dataset_stats),
     message:

@@ -15,6 +15,8 @@ rule generate_base:
     log:
         "<logs>/generate_base/{model}.log",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     threads: study.execution.threads
     params:
         **stage(lambda model: plan.generations(plan.base(model))),
@@ -53,6 +55,8 @@ rule grade:
     wildcard_constraints:
         run=r"(reference|(base|sft|rl)/.+)",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     params:
         **stage(plan.graded),
     message:

@@ -4,17 +4,6 @@ In: grades and compute of all runs. Out: <results>/curves.csv, <results>/fits.cs
 """
 
 
-def run_files(wildcards):
-    """Grades and compute of every run that enters the curves, and grades of the base models."""
-    compute = {"sft": "losses.csv", "rl": "compute.csv"}
-    runs = evaluated_runs()
-    folders = {run.path for run in runs} | {f"base/{run.model}" for run in runs}
-    return [
-        *(f"{RESULTS}/{folder}/grades.parquet" for folder in sorted(folders)),
-        *(f"{RESULTS}/{run.path}/{compute[run.kind]}" for run in runs),
-    ]
-
-
 rule curves:
     input:
         run_files,
@@ -22,14 +11,15 @@ rule curves:
         "<results>/curves.csv",
     log:
         "<logs>/curves.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(plan.curves),
         runs=lambda wildcards: [run.path for run in evaluated_runs()],
-        results=RESULTS,
     message:
         "gathering scores and compute of all runs"
     shell:
-        "python -m workflow_scripts.curves --study {params.spec} --results {params.results}"
+        "python -m workflow_scripts.curves --study {params.spec} --results $(dirname {output})"
         " --runs {params.runs} --out {output} > {log} 2>&1"
 
 
@@ -41,6 +31,8 @@ rule fit_curves:
         "<results>/fits.csv",
     log:
         "<logs>/fit_curves.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(plan.fits),
     message:

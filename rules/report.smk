@@ -10,6 +10,8 @@ rule describe_study:
         versions="<results>/versions.json",
     log:
         "<logs>/describe_study.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(plan.describe),
     message:
@@ -33,14 +35,15 @@ rule make_report:
         "<results>/report.html",
     log:
         "<logs>/report.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(plan.report),
-        folder=f"{RESULTS}/artefacts",
     message:
         "writing the report"
     shell:
         "python -m workflow_scripts.report --study-json {input.study} --versions {input.versions}"
-        " --artefacts-dir {params.folder} --curves {input.curves} --fits {input.fits}"
+        " --artefacts-dir $(dirname {input.correlation}) --curves {input.curves} --fits {input.fits}"
         " --subphases {input.subphases} --out {output} > {log} 2>&1"
 
 
@@ -57,6 +60,8 @@ rule summary:
         "<results>/summary.txt",
     log:
         "<logs>/summary.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.artefact("summary")),
     message:

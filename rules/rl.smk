@@ -5,13 +5,6 @@ Out: <results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}
 """
 
 
-def start_folder(wildcards):
-    """The folder that holds the model RL starts from."""
-    if wildcards.dataset == NO_DATASET:
-        return f"{RESULTS}/base/{wildcards.model}"
-    return f"{RESULTS}/sft/{wildcards.model}/{wildcards.dataset}/seed{wildcards.seed}"
-
-
 rule train_rl:
     input:
         start=lambda wildcards: f"{start_folder(wildcards)}/checkpoints",
@@ -31,6 +24,8 @@ rule train_rl:
     log:
         "<logs>/train_rl/{model}_{dataset}_step{sft_step}_{recipe}_seed{seed}.log",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     threads: study.execution.threads
     params:
         **stage(plan.rl),

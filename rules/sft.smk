@@ -19,6 +19,8 @@ rule train_sft:
     log:
         "<logs>/train_sft/{model}_{dataset}_seed{seed}.log",
     cache: True
+    conda:
+        "../envs/lab.yaml"
     threads: study.execution.threads
     params:
         **stage(plan.sft),

@@ -11,6 +11,8 @@ checkpoint label_subphases:
         subphases="<results>/sft/{model}/{dataset}/seed{seed}/subphases.csv",
     log:
         "<logs>/label_subphases/{model}_{dataset}_seed{seed}.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(plan.labels),
         study=study.name,
@@ -29,6 +31,8 @@ rule subphases:
         "<results>/subphases.csv",
     log:
         "<logs>/subphases.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(plan.subphases),
     message:

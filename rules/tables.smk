@@ -14,6 +14,8 @@ rule make_table_3:
         md="<results>/artefacts/table_3.md",
     log:
         "<logs>/table_3.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.artefact("table_3")),
     message:
@@ -31,6 +33,8 @@ rule make_table_4:
         md="<results>/artefacts/table_4.md",
     log:
         "<logs>/table_4.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.artefact("table_4")),
         order=ORDER,
@@ -50,6 +54,8 @@ rule make_figure_2:
         png="<results>/artefacts/figure_2.png",
     log:
         "<logs>/figure_2.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.artefact("figure_2")),
         order=ORDER,
@@ -70,6 +76,8 @@ rule make_figure_3:
         png="<results>/artefacts/figure_3.png",
     log:
         "<logs>/figure_3.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.artefact("figure_3")),
         order=ORDER,
@@ -91,6 +99,8 @@ rule make_figure_8:
         csv="<results>/artefacts/figure_8.csv",
     log:
         "<logs>/figure_8.log",
+    conda:
+        "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.artefact("figure_8")),
         order=ORDER,
