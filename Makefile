@@ -31,8 +31,7 @@ setup: ## build or repair .venv from envs/dev.txt; does nothing when it is curre
 	@envs/setup.sh "$(PYTHON)" "$(VENV)" envs/dev.txt
 
 reproduce: setup ## run the lab study end to end (STUDY=..., CORES=...) and print its results
-	$(SNAKEMAKE) --config study=$(STUDY)
-	@cat "results/$(STUDY)/summary.txt"
+	$(SNAKEMAKE) --quiet host reason --config study=$(STUDY)
 	@echo "Report: $(CURDIR)/results/$(STUDY)/report.html"
 
 smoke: setup ## run every rule once with seconds of training

@@ -98,9 +98,7 @@ def main() -> None:
     copy_project(folder)
     try:
         wall, total = run_study(folder, options.study, options.cores)
-        print(
-            f"study {options.study}: {wall:.0f} s on {options.cores} cores, {total:.0f} s of CPU time\n"
-        )
+        print(f"study {options.study}: {wall:.0f} s on {options.cores} cores, {total:.0f} CPU s\n")
         print("\n".join(table(costs_by_rule(folder / "results" / options.study / "logs"), total)))
     finally:
         if options.keep is None:

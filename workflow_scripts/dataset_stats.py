@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.data.select import selection_rule
 from workflow_scripts.data.store import read_frame
 from workflow_scripts.script import parser, run
 from workflow_scripts.study.jobs import StatsJob
@@ -44,7 +45,9 @@ def main() -> None:
     rows = []
     for path in given.sets:
         dataset = given.spec.datasets[path.stem]
-        rows.append(measure(path.stem, "sft", dataset.rule, read_frame(path, ("prompt",))))
+        rows.append(
+            measure(path.stem, "sft", selection_rule(dataset), read_frame(path, ("prompt",)))
+        )
     for path in given.splits:
         rows.append(measure(path.stem, ROLES[path.stem], "", read_frame(path, ("prompt",))))
     write_csv(pd.DataFrame(rows), given.out)

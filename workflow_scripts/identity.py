@@ -13,6 +13,8 @@ from pathlib import Path
 
 PACKAGE = "workflow_scripts"
 ROOT = Path(__file__).resolve().parent
+# Types without behaviour: what they say reaches a job as its specification, which is hashed too.
+CARRIED_BY_SPECIFICATION = frozenset({f"{PACKAGE}.study.schema", f"{PACKAGE}.study.jobs"})
 
 
 def module_path(name: str) -> Path | None:
@@ -64,12 +66,12 @@ def parsed(name: str) -> tuple[str, frozenset[str]]:
 
 
 def used_modules(name: str) -> list[str]:
-    """The module and all package modules it imports, directly or not, sorted."""
+    """The module and all package modules it imports, directly or not, sorted; types left out."""
     seen: set[str] = set()
     queue = [name]
     while queue:
         module = queue.pop()
-        if module not in seen:
+        if module not in seen | CARRIED_BY_SPECIFICATION:
             seen.add(module)
             queue.extend(parsed(module)[1])
     return sorted(seen)

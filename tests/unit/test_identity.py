@@ -110,3 +110,14 @@ def test_file_digest_follows_the_bytes(tmp_path: Path) -> None:
     path.write_text("torch==2\n")
     assert file_digest(path) != before
     assert len(before) == 16
+
+
+def test_types_that_a_specification_carries_are_left_out(package: Path) -> None:
+    before = digest("train_sft")
+    edited(
+        package / "study" / "schema.py",
+        "class Section(",
+        "class Unused:\n    x = 1\n\n\nclass Section(",
+    )
+    assert digest("train_sft") == before
+    assert "workflow_scripts.study.schema" not in used_modules("workflow_scripts.train_sft")

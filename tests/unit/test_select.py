@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from workflow_scripts.data.select import select, win_rates
+from workflow_scripts.data.select import select, selection_rule, win_rates
 from workflow_scripts.errors import InputError
 from workflow_scripts.study.schema import Dataset, WinRate
 
@@ -81,4 +81,4 @@ def test_problems_that_were_never_tried_are_not_in_bounds() -> None:
     ],
 )
 def test_rules_in_words(dataset: Dataset, words: str) -> None:
-    assert dataset.rule == words
+    assert selection_rule(dataset) == words

@@ -35,3 +35,13 @@ def select(pool: pd.DataFrame, rates: pd.DataFrame, name: str, dataset: Dataset)
     if dataset.rows == "all":
         return rated.reset_index(drop=True)
     return rated.sample(n=dataset.rows, random_state=dataset.seed).reset_index(drop=True)
+
+
+def selection_rule(dataset: Dataset) -> str:
+    """How the rows of a set are chosen, in words (Table 3)."""
+    if dataset.win_rate is None:
+        return "all" if dataset.rows == "all" else "random"
+    low, high = dataset.win_rate.min, dataset.win_rate.max
+    if low == high:
+        return f"win rate = {low:g}"
+    return f"win rate <= {high:g}" if low == 0 else f"win rate {low:g} to {high:g}"

@@ -118,16 +118,6 @@ class Dataset(Section):
     win_rate: WinRate | None = None
     seed: int = 0
 
-    @property
-    def rule(self) -> str:
-        """The selection rule in words, for Table 3."""
-        if self.win_rate is None:
-            return "all" if self.rows == "all" else "random"
-        low, high = self.win_rate.min, self.win_rate.max
-        if low == high:
-            return f"win rate = {low:g}"
-        return f"win rate <= {high:g}" if low == 0 else f"win rate {low:g} to {high:g}"
-
 
 class SftRecipe(Section):
     """Hyperparameters of supervised fine-tuning (paper appendix C.1)."""
