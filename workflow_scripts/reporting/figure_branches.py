@@ -62,9 +62,11 @@ def draw(
     grid = figure.subplots(len(panels), 2, squeeze=False, sharey=True, gridspec_kw=spacing)
     branch_scores = curves[curves["paradigm"].isin([SFT_THEN_RL, PURE_SFT])]["score"]
     limits = score_limits(branch_scores.to_numpy(), fits["a_post"].to_numpy(dtype=float))
+    # One kind of axis for the whole figure: panels are compared with one another.
+    log = all(wants_log(panel) for panel in panels)
     for (left, right), panel in zip(grid, panels, strict=True):
         left.set_ylim(*limits)
-        draw_curves(left, panel, unit)
+        draw_curves(left, panel, unit, log)
         draw_ceilings(right, panel)
         left.set_ylabel("Score (%)")
     grid[-1, 0].set_xlabel(f"Total training compute, x_sft + x_rl ({unit.name})")
@@ -104,12 +106,12 @@ def labels_by_step(panel: Panel) -> dict[int, str]:
     return {step: usual_subphase(labels) for step, labels in steps.items()}
 
 
-def draw_curves(axes: Axes, panel: Panel, unit: Unit) -> None:
+def draw_curves(axes: Axes, panel: Panel, unit: Unit, log: bool) -> None:
     """Left panel: scores against total compute, branches in the colour of their sub-phase."""
     draw_pure_rl(axes, panel, unit.per_eflop)
     draw_sft(axes, panel, unit.per_eflop)
     draw_rl(axes, panel, unit.per_eflop)
-    set_scale(axes, panel, unit.per_eflop)
+    set_scale(axes, panel, unit.per_eflop, log)
     mark_cut_points(axes, panel, unit.per_eflop)
     axes.set_title(panel.name, loc="left", fontweight="bold")
 
@@ -163,14 +165,24 @@ def draw_pure_rl(axes: Axes, panel: Panel, scale: float) -> None:
         )
 
 
-def set_scale(axes: Axes, panel: Panel, scale: float) -> None:
-    """Choose the compute axis so that both the SFT curve and its branches can be read."""
-    sft = panel.sft["x_sft_eflops"].to_numpy() * scale
+def branch_spans(panel: Panel) -> pd.DataFrame:
+    """Where each branch starts (`x_sft_eflops`) and ends (`total`) on the compute axis, EFLOPs."""
     ends = panel.rl.assign(total=panel.rl["x_sft_eflops"] + panel.rl["x_rl_eflops"])
-    spans = ends.groupby(["sft_step", "seed", "recipe"])[["x_sft_eflops", "total"]].max() * scale
+    return ends.groupby(["sft_step", "seed", "recipe"])[["x_sft_eflops", "total"]].max()
+
+
+def wants_log(panel: Panel) -> bool:
+    """Whether this panel alone would be read better on a logarithmic axis."""
+    spans = branch_spans(panel)
+    return style.prefers_log(spans["x_sft_eflops"].tolist(), spans["total"].tolist())
+
+
+def set_scale(axes: Axes, panel: Panel, scale: float, log: bool) -> None:
+    """Fit the compute axis to the SFT curve and its branches."""
+    sft = panel.sft["x_sft_eflops"].to_numpy() * scale
+    spans = branch_spans(panel) * scale
     positive = np.concatenate([sft[sft > 0], spans["x_sft_eflops"].to_numpy()])
     largest = max([*positive, *spans["total"], 1e-12])
-    log = style.prefers_log(spans["x_sft_eflops"].tolist(), spans["total"].tolist())
     style.set_compute_axis(axes, log, min([*positive, largest]), largest)
 
 
