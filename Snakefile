@@ -22,7 +22,6 @@ pathvars:
     data=f"data/{study.name}",
     results=f"results/{study.name}",
     logs=f"results/{study.name}/logs",
-    benchmarks=f"results/{study.name}/benchmarks",
 
 
 rule all:

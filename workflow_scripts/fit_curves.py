@@ -32,7 +32,9 @@ DIGITS = 6
 
 
 def branch_row(points: pd.DataFrame, settings: FitSettings) -> dict[str, object]:
-    """Fit one branch; adds its compute range and best observed score.
+    """Fit one branch; adds its compute range and the best score observed after RL.
+
+    The point x_rl = 0 is no part of the best score, because SFT alone reached it.
 
     Raises:
         InputError: no single point at x_rl = 0, a repeated RL step, several x_sft, or what
@@ -41,7 +43,8 @@ def branch_row(points: pd.DataFrame, settings: FitSettings) -> dict[str, object]
     ordered = points.sort_values("rl_step", kind="stable")
     if ordered["rl_step"].duplicated().any() or ordered["rl_step"].isna().any():
         raise InputError("an RL step is missing or appears twice; remove the repeated evaluation")
-    start = ordered.loc[ordered["x_rl_eflops"] == 0, "score"]
+    at_start = ordered["x_rl_eflops"] == 0
+    start = ordered.loc[at_start, "score"]
     if len(start) != 1:
         raise InputError(
             f"{len(start)} points at x_rl = 0; exactly one, the score P_sft, is needed"
@@ -55,7 +58,7 @@ def branch_row(points: pd.DataFrame, settings: FitSettings) -> dict[str, object]
         "x_sft_eflops": ordered["x_sft_eflops"].iloc[0],
         "x_max_eflops": ordered["x_rl_eflops"].max(),
         "p_sft": p_sft,
-        "best_score": ordered["score"].max(),
+        "best_score": ordered.loc[~at_start, "score"].max(),
     }
 
 

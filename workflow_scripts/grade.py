@@ -50,6 +50,7 @@ def grade_table(
 
 
 def main() -> None:
+    """Grade every stored generation and write one row for each."""
     args = arguments(__doc__, generations=Path, spec=str, out=Path)
     settings = read_settings(args.spec)
     source = str(args.generations)

@@ -24,13 +24,20 @@ def module_path(name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def is_prose(statement: ast.stmt) -> bool:
+    """A bare string: a docstring, or the note below an attribute."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
 def strip_docstrings(tree: ast.Module) -> ast.Module:
     """Remove docstrings in place: prose must not make a training run stale."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            head = node.body[0] if node.body else None
-            if isinstance(head, ast.Expr) and isinstance(head.value, ast.Constant):
-                node.body = node.body[1:]
+            node.body = [statement for statement in node.body if not is_prose(statement)]
     return tree
 
 

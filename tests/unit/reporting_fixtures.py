@@ -36,6 +36,9 @@ def curve_rows(
     key: dict[str, object], x_sft: float, points: list[tuple[int, float, float]]
 ) -> list[dict[str, object]]:
     """An `overall` and one benchmark row per (rl_step, x_rl, score)."""
+    base = f"base/{key['model']}"
+    sft = f"sft/{key['model']}/{key['dataset']}/seed{key['seed']}" if key["sft_step"] else base
+    rl = f"rl/{key['model']}/{key['dataset']}/step{key['sft_step']}/grpo/seed{key['seed']}"
     return [
         key
         | {
@@ -46,7 +49,7 @@ def curve_rows(
             "n_samples": 1,
             "score": score,
             "rl_step": step,
-            "source": "grades.parquet",
+            "source": f"{rl if step else sft}/grades.parquet",
         }
         for step, x_rl, score in points
         for benchmark in ("arithmetic", "overall")
@@ -83,7 +86,7 @@ def branch_rows(
         "b": b,
         "rmse": 0.7,
         "r2": 0.95,
-        "best_score": float(scores.max()),
+        "best_score": float(scores[1:].max()),
         "at_bound": False,
         "verdict": "identified",
     }

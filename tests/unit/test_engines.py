@@ -154,8 +154,12 @@ def test_vllm_gets_a_seed_for_every_prompt(monkeypatch: pytest.MonkeyPatch) -> N
     module = ModuleType("vllm")
     module.SamplingParams = SimpleNamespace  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vllm", module)
-    answers = VllmEngine(FakeLlm()).sample(["a", "b"], SAMPLING, seed=10)
-    assert answers == [Answer("a 10 1.0 12", 2, False), Answer("b 11 1.0 12", 2, True)]
+    engine = VllmEngine(FakeLlm())
+    answers = engine.sample(["a", "b"], SAMPLING, seed=10)
+    assert answers == [Answer("a 10000030 1.0 12", 2, False), Answer("b 10000031 1.0 12", 2, True)]
+    used = {a.text.split()[1] for a in answers}
+    # The next step asks with the next seed: none of this step's seeds may come again.
+    assert not used & {a.text.split()[1] for a in engine.sample(["a", "b"], SAMPLING, seed=11)}
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])

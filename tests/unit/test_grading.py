@@ -1,6 +1,5 @@
 """Grading: what counts as an answer, what is refused, and the two ways it is called."""
 
-import json
 import threading
 import time
 from pathlib import Path
@@ -14,7 +13,6 @@ from workflow_scripts.evaluation.grading import (
     check_golds,
     closing_brace,
     grade,
-    grader_identity,
     last_boxes,
     make_reward,
 )
@@ -170,21 +168,6 @@ def test_reward_takes_texts_and_chats() -> None:
     assert reward.__name__ == "accuracy_reward"
     with pytest.raises(ValueError, match="shorter"):
         reward(completions=[LAB, LAB], gold=["2"])
-
-
-def test_identity_names_versions_and_settings() -> None:
-    identity = grader_identity(GraderSettings(max_chars=50))
-    assert json.loads(json.dumps(identity)) == identity
-    assert identity["settings"] == {
-        "max_chars": 50,
-        "tail_chars": 500,
-        "float_rounding": 6,
-        "strict": True,
-        "repair": False,
-    }
-    versions = identity["versions"]
-    assert isinstance(versions, dict)
-    assert versions["math-verify"].count(".") == 2
 
 
 @pytest.mark.parametrize(

@@ -172,3 +172,21 @@ def test_extending_keeps_what_is_not_named(tmp_path: Path) -> None:
 def test_mistakes_in_the_configuration(content: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_config(content)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("models", {"LabQwen": {"heads": 5}}, r"models\.LabQwen: heads 5 must divide"),
+        ("benchmarks", {"overall": {"problems": 3, "steps": {2: 1}}}, r"benchmarks\.overall"),
+        ("labels", {"delta": 0.2}, r"labels\.delta: must be below delta2"),
+        ("fit", {"b_min": 30.0}, r"fit\.b_min: must be below b_max"),
+    ],
+)
+def test_values_that_are_wrong_together(
+    tmp_path: Path, section: str, change: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"extends": "lab", "name": "mine", section: change}))
+    with pytest.raises(InputError, match=message):
+        load_study(str(path))

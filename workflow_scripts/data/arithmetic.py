@@ -46,7 +46,9 @@ class Problem:
     @property
     def prompt(self) -> str:
         """The prompt, tokens separated by blanks."""
-        steps = [f"{label} {op} {digit}" for label, (op, digit) in zip(LABELS, self.chain, strict=False)]
+        steps = [
+            f"{label} {op} {digit}" for label, (op, digit) in zip(LABELS, self.chain, strict=False)
+        ]
         return " ".join(["<bos>", str(self.start), *steps, "?"])
 
     @property
@@ -104,12 +106,16 @@ def draw_distinct(
     for steps, count in quotas(problems, shares).items():
         if steps > len(LABELS):
             raise InputError(f"{where}.steps: {steps} is above the longest chain, {len(LABELS)}")
-        used = sum(identity.count("+") + identity.count("-") + identity.count("*") == steps for identity in taken)
+        used = sum(
+            identity.count("+") + identity.count("-") + identity.count("*") == steps
+            for identity in taken
+        )
         # Rejection sampling stalls near exhaustion; four fifths of a small universe is enough.
         if count > 0.8 * possible_problems(steps) - used:
             raise InputError(
-                f"{where}: asks for {count} problems of {steps} steps, but of {possible_problems(steps)}"
-                f" that exist {used} are taken; lower problems or the share of {steps} in steps"
+                f"{where}: asks for {count} problems of {steps} steps, but {used} of the"
+                f" {possible_problems(steps)} that exist are taken; lower problems or the share of"
+                f" {steps} in steps"
             )
         for _ in range(count):
             problem = draw(rng, steps)
@@ -124,7 +130,9 @@ def draw_distinct(
 def trajectory(rng: random.Random, problem: Problem) -> str:
     """The expert's worked solution, ending in the boxed answer."""
     words = [str(problem.start)]
-    for label, (operator, digit), result in zip(LABELS, problem.chain, problem.results, strict=False):
+    for label, (operator, digit), result in zip(
+        LABELS, problem.chain, problem.results, strict=False
+    ):
         words += [label, operator, str(digit), "=", str(result), rng.choice(CONNECTIVES)]
     return " ".join([*words, "\\boxed{", problem.answer, "}"])
 

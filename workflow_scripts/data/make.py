@@ -36,7 +36,9 @@ def make_splits(data: ArithmeticData, benchmarks: dict[str, Problems]) -> dict[s
     """
     taken: set[str] = set()
 
-    def split(name: str, problems: int, steps: dict[int, float]) -> tuple[random.Random, list[Problem]]:
+    def split(
+        name: str, problems: int, steps: dict[int, float]
+    ) -> tuple[random.Random, list[Problem]]:
         rng = random.Random(f"{data.seed}/{name}")
         return rng, draw_distinct(rng, problems, steps, taken, f"study: {name}")
 
@@ -72,4 +74,6 @@ def draw_outside(rng: random.Random, steps: int, held_out: set[str]) -> Problem:
         problem = draw(rng, steps)
         if problem.identity not in held_out:
             return problem
-    raise InputError(f"study: data.documents.steps: no problem of {steps} steps is left; raise the chain length")
+    raise InputError(
+        f"study: data.documents.steps: no problem of {steps} steps is left; raise the chain length"
+    )

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+# Neighbouring steps have neighbouring seeds; prompts of one step must not reuse those of the next.
+SEED_STRIDE = 1_000_003
+
+
 @dataclass(frozen=True)
 class Answer:
     """One sampled answer: text without special tokens, its length, and whether it ended itself."""
@@ -98,7 +102,7 @@ class VllmEngine:
                 temperature=settings.temperature,
                 top_p=1.0,
                 max_tokens=settings.max_new_tokens,
-                seed=seed + index,
+                seed=seed * SEED_STRIDE + index,
             )
             for index in range(len(prompts))
         ]

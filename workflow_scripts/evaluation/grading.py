@@ -7,12 +7,11 @@ Hostile answers are refused with a reason before the engine sees them (`guard`).
 """
 
 import functools
-import importlib.metadata
 import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from workflow_scripts.errors import InputError
@@ -73,24 +72,6 @@ class Grade:
 def expected(kind: type) -> str:
     """How an error message calls the values of a setting."""
     return "a positive whole number" if kind is int else "true or false"
-
-
-def grader_identity(settings: GraderSettings | None = None) -> dict[str, object]:
-    """Everything that decides a grade: name, versions and settings, ready for JSON."""
-    packages = ("math-verify", "latex2sympy2_extended", "sympy")
-    return {
-        "name": "math-verify",
-        "versions": {name: installed_version(name) for name in packages},
-        "settings": asdict(settings or GraderSettings()),
-    }
-
-
-def installed_version(package: str) -> str:
-    """Version of a package; planning works in environments that have no grader."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def grade(generation: str, gold: str, settings: GraderSettings | None = None) -> Grade:

@@ -41,9 +41,16 @@ def pooled_interval(rows: pd.DataFrame) -> tuple[float, float]:
 
     One seed: the interval of its fit. Several: the union of the mean fit interval and the Student
     interval over seeds, because two seeds can agree by luck while both fits are vague.
+
+    A seed without gain has a ceiling, P_sft, but no interval; the mean then has none either
+    (NaN). Taking P_sft for both ends would claim a certainty that no fit has. A seed without a
+    ceiling (too few points) counts neither in the mean nor here.
     """
+    rows = rows.dropna(subset=["a_post"])
+    if rows[["a_post_low", "a_post_high"]].isna().any(axis=None):
+        return math.nan, math.nan
     low, high = float(rows["a_post_low"].mean()), float(rows["a_post_high"].mean())
-    seeds_low, seeds_high = t_interval(rows["a_post"].dropna().tolist())
+    seeds_low, seeds_high = t_interval(rows["a_post"].tolist())
     if math.isfinite(seeds_low):
         low, high = np.fmin(low, seeds_low), np.fmax(high, seeds_high)
     return max(float(low), 0.0) if math.isfinite(low) else low, min(float(high), 100.0)
@@ -94,7 +101,8 @@ def dataset_ceilings(
     """Highest ceiling of each SFT data set beside its minimum validation loss (paper, figure 8a).
 
     The ceiling is the highest A_post of all branches, identified or not, as in the paper; the
-    column `identified` tells which. `best_score` is the highest score observed in any branch.
+    column `identified` tells which. `best_score` is the highest score observed after RL in any
+    branch.
     """
     branches = branch_means(fits[(fits["model"] == model) & (fits["paradigm"] == SFT_THEN_RL)])
     losses = (
@@ -122,6 +130,15 @@ def point_means(curves: pd.DataFrame) -> pd.DataFrame:
     points = measures.reset_index()
     points["x_total"] = points["x_sft_eflops"] + points["x_rl_eflops"]
     return points.sort_values([*BRANCH, "x_total"], kind="stable").reset_index(drop=True)
+
+
+def achieved(points: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `points` that the training of their own paradigm reached.
+
+    An RL run carries the checkpoint it starts from as its point rl_step 0. A best score must not
+    count that point: with it, SFT-then-RL could never do worse than the SFT before it.
+    """
+    return points[(points["paradigm"] == PURE_SFT) | (points["rl_step"] > 0)]
 
 
 def paradigms_of(curves: pd.DataFrame) -> list[str]:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from workflow_scripts.labeling.subphases import ADAPTATION, MILD, SEVERE, STABLE
 from workflow_scripts.reporting.aggregate import (
+    achieved,
     best_branch,
     branch_means,
     dataset_ceilings,
@@ -72,9 +73,9 @@ def findings(
 
 def paradigm_finding(curves: pd.DataFrame) -> Finding | None:
     """Best observed score of each paradigm, and whether the gap exceeds sampling noise."""
-    points = point_means(curves)
+    points = achieved(point_means(curves))
     best = {
-        name: points.loc[points["paradigm"] == name, "score"].max() for name in paradigms_of(curves)
+        name: points.loc[points["paradigm"] == name, "score"].max() for name in paradigms_of(points)
     }
     ranked = sorted(best.items(), key=lambda item: -item[1])
     if len(ranked) < 2:
@@ -124,17 +125,17 @@ def switch_finding(branches: pd.DataFrame) -> Finding | None:
     labels = tops["subphase"].replace("", "unlabelled").value_counts(sort=False)
     places = ", ".join(f"{label} in {count}" for label, count in labels.items())
     sentences = [f"The highest ceiling of a data set lies in: {places} (of {len(tops)} data sets)."]
-    weak = True
+    supports = []
     for name, others in (("Adaptation", (ADAPTATION,)), ("overfitted", (MILD, SEVERE))):
         ceiling = contrast(known, (STABLE,), others, "a_post")
         observed = contrast(known, (STABLE,), others, "best_score")
         if ceiling.n:
             text, supported = contrast_sentence(name, ceiling, observed)
             sentences.append(text)
-            weak = weak and not supported
+            supports.append(supported)
     if len(sentences) == 1:
         sentences.append("No data set has both Stable and other branches, so nothing is compared.")
-    return Finding("When to switch", " ".join(sentences), weak)
+    return Finding("When to switch", " ".join(sentences), not (supports and all(supports)))
 
 
 def contrast_sentence(name: str, ceiling: Contrast, observed: Contrast) -> tuple[str, bool]:

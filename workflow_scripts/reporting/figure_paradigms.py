@@ -11,7 +11,13 @@ from matplotlib.lines import Line2D
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.reporting import style
-from workflow_scripts.reporting.aggregate import BRANCH, paradigms_of, point_means, top_row
+from workflow_scripts.reporting.aggregate import (
+    BRANCH,
+    achieved,
+    paradigms_of,
+    point_means,
+    top_row,
+)
 from workflow_scripts.reporting.lines import law_grid, mean_law, select
 from workflow_scripts.reporting.markdown import number
 from workflow_scripts.reporting.schema import (
@@ -62,7 +68,7 @@ def draw(
 
 def highest_dataset(curves: pd.DataFrame, order: Sequence[str]) -> str:
     """The SFT data set with the highest mean score in SFT-then-RL, else in any paradigm."""
-    points = point_means(curves)
+    points = achieved(point_means(curves))
     points = points[points["dataset"] != NO_DATASET]
     after_rl = select(points, paradigm=SFT_THEN_RL)
     candidates = points if after_rl.empty else after_rl
@@ -88,7 +94,10 @@ def draw_model(
         if rows.empty:
             continue
         draw_full(axes, rows, curves, fits, look, scale)
-        best = top_row(rows, "score")
+        own = achieved(rows)
+        if own.empty:
+            continue
+        best = top_row(own, "score")
         axes.plot(best["x_total"] * scale, best["score"], ms=11, mfc=look.colour, **STAR)
         where = "" if best["dataset"] == NO_DATASET else f", {best['dataset']}"
         label = f"{paradigm}{where} (best {number(float(best['score']))})"

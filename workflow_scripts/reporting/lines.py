@@ -16,12 +16,20 @@ def law_grid(x_max: float) -> np.ndarray:
 
 
 def mean_law(fits: pd.DataFrame, x_rl: np.ndarray) -> np.ndarray | None:
-    """The fitted law averaged over the seeds of one branch, percent; None without any fit."""
-    known = fits.dropna(subset=["p_sft", *PARAMETERS])
+    """The fitted law averaged over the seeds of one branch, percent; None without any fit.
+
+    A seed without gain (PL_rl = 0, no C_mid and no B) counts as a flat line at its P_sft, as it
+    does in the mean of A_post.
+    """
+    flat = fits["pl_rl"] == 0
+    shaped = fits[["p_sft", *PARAMETERS]].notna().all(axis=1)
+    known = fits[flat | shaped]
     if known.empty:
         return None
     gains = [
         gain(x_rl, epsilon=epsilon, pl_rl=pl_rl, c_mid=c_mid, b=b)
+        if pl_rl != 0
+        else np.zeros_like(x_rl)
         for epsilon, pl_rl, c_mid, b in known[PARAMETERS].to_numpy(dtype=float)
     ]
     return np.asarray(float(known["p_sft"].mean()) + np.mean(gains, axis=0), dtype=float)

@@ -114,12 +114,22 @@ def render(
 
 
 def counts(curves: pd.DataFrame, fits: pd.DataFrame) -> dict[str, int]:
-    """How much evidence stands behind the page."""
+    """How much evidence stands behind the page: evaluations made, RL runs, problems."""
     return {
-        "evaluated points": len(curves),
+        "evaluated points": n_evaluations(curves),
         "RL runs": len(fits),
         "problems per point": int(curves["n_problems"].max()),
     }
+
+
+def n_evaluations(curves: pd.DataFrame) -> int:
+    """Number of distinct evaluations: a step of a grades file, however many curves show it.
+
+    A branch borrows its point x_rl = 0 from its SFT run, and an SFT run its step 0 from the base
+    model; `source` names the file they come from, where their step is the SFT step.
+    """
+    steps = curves["rl_step"].where(curves["rl_step"] > 0, curves["sft_step"])
+    return len(curves[["source"]].assign(step=steps).drop_duplicates())
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:

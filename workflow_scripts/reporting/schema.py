@@ -6,11 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
+from workflow_scripts.scaling.settings import FitSettings
 from workflow_scripts.tables_io import read_table
 
 CURVE_COLUMNS = (
     *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"),
-    *("x_sft_eflops", "x_rl_eflops", "benchmark", "n_problems", "n_samples", "score", "rl_step"),
+    *("x_sft_eflops", "x_rl_eflops", "benchmark", "n_problems", "n_samples", "score"),
+    *("rl_step", "source"),
 )
 FIT_COLUMNS = (
     *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed", "subphase"),
@@ -35,8 +37,8 @@ OVERALL = "overall"
 IDENTIFIED = "identified"
 SUBPHASES = (ADAPTATION, STABLE, BETWEEN_STABLE, MILD, SEVERE)
 
-# fits.csv carries the ends of each interval but not its level; this is the level of the fits.
-LEVEL = 0.90
+# fits.csv carries the ends of each interval but not its level, which no study changes.
+LEVEL = FitSettings.level
 
 
 def read_curves(path: Path) -> pd.DataFrame:

@@ -31,8 +31,8 @@ class CurveFit:
         n_points: number of points, x = 0 included.
         verdict: "identified"; "bound" if the upper bound set the ceiling, in the fit or in more
             than `bound_share` of the draws; "not identified" for too few points, for scores that
-            never rise above P_sft (then
-            PL_rl is 0 and has no interval), or for an interval wider than `identified_width`.
+            never rise above P_sft (then PL_rl is 0 and A_post has no interval), or for an
+            interval wider than `identified_width`.
     """
 
     epsilon: float
@@ -54,8 +54,7 @@ def fit_curve(
 ) -> CurveFit:
     """Fit one branch.
 
-    The result depends on this branch and the settings only, never on other branches, so adding
-    one to a study leaves all other rows as they were.
+    The result depends on this branch and the settings only: a new branch changes no other row.
 
     Args:
         x: RL compute, EFLOPs, not decreasing; the measured point x = 0 is part of a full branch.
@@ -76,8 +75,7 @@ def fit_curve(
     fitted = gain(compute, **best)
     residual = observed_gain - fitted
     draws = draw_ceilings(compute, fitted, residual, p_sft, settings)
-    tail = (1 - settings.level) / 2
-    low, high = (float(q) for q in np.quantile(draws.a_post, [tail, 1 - tail]))
+    low, high = _central(draws.a_post, settings.level)
     at_bound = bool(is_at_bound(np.array([best["pl_rl"]]), rows.cap)[0])
     often_bound = at_bound or float(draws.at_bound.mean()) > settings.bound_share
     return CurveFit(
@@ -91,6 +89,13 @@ def fit_curve(
         n_points=compute.size,
         verdict=_verdict(often_bound, high - low, settings),
     )
+
+
+def _central(values: FloatArray, level: float) -> tuple[float, float]:
+    """The quantiles between which the central share `level` of the values lies."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _verdict(often_bound: bool, width: float, settings: FitSettings) -> Verdict:

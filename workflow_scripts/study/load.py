@@ -113,12 +113,30 @@ def check_references(study: Study, path: Path) -> None:
         check_reference(f"{where}.recipe", "RL recipe", rl.recipe, study.recipes.rl)
         for model in rl.models:
             check_reference(f"{where}.models", "model", model, study.models)
+        trained = {run.dataset for run in study.sft_runs}
         for dataset in [] if rl.datasets == "all" else rl.datasets:
-            check_reference(f"{where}.datasets", "data set", dataset, study.datasets)
+            check_reference(f"{where}.datasets", "data set", dataset, trained)
     check_reference(f"{path}: reference.model", "model", study.reference.model, study.models)
     check_reference(
         f"{path}: reference.recipe", "SFT recipe", study.reference.recipe, study.recipes.sft
     )
+
+
+def check_values(study: Study, path: Path) -> None:
+    """Facts that are wrong only together, found before anything is trained."""
+    for name, model in study.models.items():
+        where = f"{path}: models.{name}"
+        if model.hidden_size % model.heads or model.heads % model.kv_heads:
+            raise InputError(
+                f"{where}: heads {model.heads} must divide hidden_size {model.hidden_size}, and"
+                f" kv_heads {model.kv_heads} must divide heads; change one of them"
+            )
+    if "overall" in study.benchmarks:
+        raise InputError(f"{path}: benchmarks.overall: the name is that of the mean; rename it")
+    if study.labels.delta >= study.labels.delta2:
+        raise InputError(f"{path}: labels.delta: must be below delta2 (paper: 0.02 and 0.10)")
+    if study.fit.b_min >= study.fit.b_max:
+        raise InputError(f"{path}: fit.b_min: must be below b_max")
 
 
 def check_no_repeats(where: str, names: list[str]) -> None:
@@ -180,7 +198,7 @@ def load_study(name: str) -> Study:
         raise InputError(
             f"{path}: name: is {study.name!r}, but the file is {path.stem!r}; make them equal"
         )
-    for check in (check_references, check_runs, check_batches):
+    for check in (check_references, check_runs, check_batches, check_values):
         check(study, path)
     return study
 

@@ -7,7 +7,6 @@ use of modification times. The graph of files is Snakemake's; this is the graph 
 """
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
 from workflow_scripts.study.schema import Config, Grader, Section, SftRun, Study
 
 ENVIRONMENTS = Path(__file__).resolve().parents[2] / "envs"
-GRADER_PACKAGES = ("math-verify", "latex2sympy2_extended", "sympy")
+GRADER_PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy")
 ARTEFACTS = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
 TEMPLATES = Path(__file__).resolve().parents[2] / "report"
 
@@ -65,8 +64,9 @@ class Plan:
 
     @cached_property
     def grading(self) -> str:
-        """Identity of the grader: the versions that decide a verdict, nothing else."""
-        return ",".join(f"{name}=={importlib.metadata.version(name)}" for name in GRADER_PACKAGES)
+        """Identity of the grader: the locked versions that decide a verdict, nothing else."""
+        lines = (ENVIRONMENTS / "lab.txt").read_text(encoding="utf-8").splitlines()
+        return ",".join(line for line in lines if line.split("==")[0] in GRADER_PACKAGES)
 
     def sft_run(self, model: str, dataset: str) -> SftRun:
         """The SFT run of a model and data set."""
@@ -259,7 +259,7 @@ class Plan:
         return self.analysed("describe_study", json.dumps(self.facts()))
 
     def facts(self) -> dict[str, object]:
-        """What the report says of the study."""
+        """What the report says of the study, and below `resolved` every fact of it."""
         study = self.study
         return {
             "name": study.name,
@@ -271,4 +271,5 @@ class Plan:
                 {"name": name, "problems": b.problems, "samples": b.samples}
                 for name, b in study.benchmarks.items()
             ],
+            "resolved": {**study.model_dump(), "config": self.config.model_dump()},
         }

@@ -28,7 +28,7 @@ class Config(Section):
 
 
 class Execution(Section):
-    """Where and how models run; nothing here may change what is measured."""
+    """Where and how models run: it can move last digits, so it is part of what a result is."""
 
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -244,9 +244,8 @@ class Fit(Section):
     gain_bound_factor: PositiveFloat = 1.5
     fit_epsilon: bool = False
     n_bootstrap: PositiveInt = 200
-    level: Share = 0.90
     seed: int = 0
-    min_points: PositiveInt = 5
+    min_points: Annotated[int, Field(ge=4)] = 5
     identified_width: PositiveFloat = 10.0
 
 

@@ -6,6 +6,7 @@ so a kill in the middle of a save costs the steps since the one before and nothi
 """
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 MARKER = "complete"
+TRAINERS = ("torch", "transformers", "trl", "accelerate", "datasets")
 REQUEST = "request"
 STEP_FOLDER = "step-{:06d}"
 # Written by trainers beside the weights, of no use to whoever loads the model.
@@ -39,9 +41,11 @@ def open_state(folder: Path, *request: str) -> None:
     """Make the state folder ready for a job; state of a different request is thrown away.
 
     `request` is everything that decides the run (its code, its specification and the digests of
-    its inputs): a resumed run must be the continuation of the same one.
+    its inputs), to which the installed versions of the trainers are added: a resumed run must be
+    the continuation of the same one.
     """
-    digest = hashlib.sha256(json.dumps(request).encode()).hexdigest()
+    versions = [importlib.metadata.version(package) for package in TRAINERS]
+    digest = hashlib.sha256(json.dumps([*request, *versions]).encode()).hexdigest()
     note = folder / REQUEST
     if folder.exists() and (not note.is_file() or note.read_text(encoding="utf-8") != digest):
         shutil.rmtree(folder)

@@ -1,0 +1,33 @@
+"""data.dvc describes the lab's data: drawing it again gives the committed hash."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from workflow_scripts import make_data
+from workflow_scripts.manifest import md5
+from workflow_scripts.study.load import load_config, load_study
+from workflow_scripts.study.plan import Plan
+
+
+def dvc_folder_hash(folder: Path) -> str:
+    """DVC's hash of a folder: the MD5 of its sorted list of files and their MD5s."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    listed = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
+    return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def test_drawing_the_lab_data_again_gives_the_committed_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pointer = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
+    plan = Plan(load_study("lab"), load_config({}))
+    folder = tmp_path / "lab"
+    monkeypatch.setattr("sys.argv", ["make_data", "--spec", plan.data().spec, "--out", str(folder)])
+    make_data.main()
+    assert pointer["path"] == "data/lab"
+    assert dvc_folder_hash(folder) == pointer["md5"]
