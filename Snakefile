@@ -32,6 +32,7 @@ rule all:
 
 include: "rules/data.smk"
 include: "rules/base.smk"
+include: "rules/sft_sets.smk"
 include: "rules/sft.smk"
 include: "rules/subphases.smk"
 include: "rules/rl.smk"

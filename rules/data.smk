@@ -1,6 +1,6 @@
-"""Data: the lab's splits from one seed, and the SFT sets drawn from the pool.
+"""Data: every split of the lab's task, drawn from one seed and strictly disjoint.
 
-In: nothing. Out: <data>/*.parquet with manifests, <results>/sft_sets/{dataset}.parquet
+In: the study alone. Out: <data>/SPLIT.parquet, each with its manifest
 """
 
 
@@ -30,49 +30,3 @@ rule make_data:
     shell:
         "python -m workflow_scripts.make_data --spec {params.spec:q} --out $(dirname {output.pool})"
         " > {log} 2>&1"
-
-
-rule select_sft_set:
-    input:
-        pool="<data>/pool.parquet",
-        pool_manifest="<data>/pool.manifest.json",
-        benchmarks="<data>/benchmarks.parquet",
-        benchmarks_manifest="<data>/benchmarks.manifest.json",
-        validation="<data>/validation.parquet",
-        validation_manifest="<data>/validation.manifest.json",
-        reference_grades="<results>/reference/grades.parquet",
-    output:
-        data="<results>/sft_sets/{dataset}.parquet",
-        manifest="<results>/sft_sets/{dataset}.manifest.json",
-    log:
-        "<logs>/select_sft_set/{dataset}.log",
-    cache: True
-    conda:
-        "../envs/lab.yaml"
-    params:
-        **stage(plan.sft_set),
-    message:
-        "drawing the SFT set {wildcards.dataset}"
-    shell:
-        "python -m workflow_scripts.select_sft_set --spec {params.spec:q} --pool {input.pool}"
-        " --reference-grades {input.reference_grades} --benchmarks {input.benchmarks}"
-        " --validation {input.validation} --out {output.data} > {log} 2>&1"
-
-
-rule dataset_stats:
-    input:
-        sets=[f"<results>/sft_sets/{name}.parquet" for name in study.datasets],
-        splits=[f"<data>/{name}.parquet" for name in ("validation", "rl_prompts", "benchmarks")],
-    output:
-        "<results>/dataset_stats.csv",
-    log:
-        "<logs>/dataset_stats.log",
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        **stage(plan.dataset_stats),
-    message:
-        "measuring the data sets"
-    shell:
-        "python -m workflow_scripts.dataset_stats --spec {params.spec:q} --sets {input.sets}"
-        " --splits {input.splits} --out {output} > {log} 2>&1"

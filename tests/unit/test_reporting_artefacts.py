@@ -119,6 +119,7 @@ def test_the_page_shows_the_numbers_of_the_tables(plain: Path) -> None:
     page = (plain / "artefacts" / "report.html").read_text(encoding="utf-8")
     for a_post in pd.read_csv(plain / "artefacts" / "table_4.csv")["a_post"]:
         assert f'<td class="n">{a_post:.1f}</td>' in page
+    assert "<b>221</b> evaluated points" in page, "1 base + 12 Pure RL + 4 * (4 SFT + 4 * 12 RL)"
     for text in ("packages.numpy", "2.4.6", "arithmetic: 200 problems, 1 sample each"):
         assert text in page
     for question in ("Which paradigm", "When to switch", "Which data", "What ceiling"):
@@ -188,6 +189,19 @@ def test_figure_2_names_the_best_score_of_each_paradigm() -> None:
     assert "GFLOPs" in figure.axes[0].get_xlabel()
 
 
+def test_figure_2_puts_no_star_on_the_checkpoint_before_rl() -> None:
+    frames = overall(Made(datasets=("A",)))
+    curves = frames["curves"]
+    after_rl = (curves["paradigm"] == "SFT-then-RL") & (curves["rl_step"] > 0)
+    curves.loc[after_rl, "score"] = 12.0
+    with style.context():
+        figure = draw_paradigms(curves, frames["fits"], ["A"])
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert "SFT-then-RL, A (best 12.0)" in labels
+
+
 def test_figure_2_refuses_an_unknown_highlight() -> None:
     frames = overall(Made())
     with pytest.raises(InputError, match="--highlight Nowhere"):
@@ -202,6 +216,20 @@ def test_mean_law_averages_seeds_and_skips_failed_fits() -> None:
     assert law[0] == pytest.approx(fits["a_post"].mean(), abs=1e-6)
     fits["c_mid"] = np.nan
     assert mean_law(fits, far) is None
+
+
+def test_mean_law_counts_a_seed_without_gain_as_flat() -> None:
+    fits = overall(Made(datasets=("A",), seeds=(0, 1)))["fits"].query("sft_step == 40").copy()
+    second = fits["seed"] == 1
+    fits.loc[second, ["c_mid", "b", "a_post_low", "a_post_high"]] = np.nan
+    fits.loc[second, "pl_rl"] = 0.0
+    fits.loc[second, "a_post"] = fits.loc[second, "p_sft"]
+    law = mean_law(fits, np.array([0.0, 1e9]))
+    assert law is not None
+    assert law == pytest.approx([fits["p_sft"].mean(), fits["a_post"].mean()], abs=1e-6)
+    flat = mean_law(fits[second], np.array([0.0, 1e9]))
+    assert flat is not None
+    assert flat == pytest.approx(fits.loc[second, "p_sft"].iloc[0])
 
 
 def test_score_limits_survive_a_collapse_and_keep_ordinary_data() -> None:

@@ -15,9 +15,10 @@ from workflow_scripts.reporting.aggregate import (
     t_interval,
     usual_subphase,
 )
-from workflow_scripts.reporting.answer import Finding, findings
+from workflow_scripts.reporting.answer import Finding, findings, switch_finding
 from workflow_scripts.reporting.correlation import correlate
 from workflow_scripts.reporting.markdown import MISSING, interval, make_table, number, significant
+from workflow_scripts.reporting.page import n_evaluations
 from workflow_scripts.reporting.schema import read_curves, read_fits, with_text
 from workflow_scripts.reporting.tables import (
     TABLE_4_COLUMNS,
@@ -161,6 +162,15 @@ def test_pooled_interval_never_hides_vague_fits() -> None:
     assert pooled_interval(spread) == (0.0, 100.0), "two distant seeds say nothing, within 0..100"
 
 
+def test_pooled_interval_is_missing_when_a_seed_has_no_gain() -> None:
+    rows = pd.DataFrame(
+        {"a_post": [60.0, 40.0], "a_post_low": [55.0, math.nan], "a_post_high": [65.0, math.nan]}
+    )
+    assert np.isnan(pooled_interval(rows)).all()
+    unfitted = rows.assign(a_post=[60.0, math.nan])
+    assert pooled_interval(unfitted) == (55.0, 65.0), "without a ceiling it counts nowhere"
+
+
 def test_usual_subphase_prefers_the_earlier_of_a_tie() -> None:
     assert usual_subphase(pd.Series(["Severe Overfitting", "Stable"])) == "Stable"
     assert usual_subphase(pd.Series(["Stable", "", ""])) == ""
@@ -191,6 +201,50 @@ def test_answer_follows_the_sign_of_the_data() -> None:
     opposite = answer(mirrored)
     assert "goes with a lower ceiling" in opposite["Which data"].text
     assert "points lower than from overfitted" in opposite["When to switch"].text
+
+
+def test_a_paradigm_does_not_take_credit_for_the_checkpoint_it_starts_from() -> None:
+    made = frames()
+    curves = made["curves"]
+    after_rl = (curves["paradigm"] == "SFT-then-RL") & (curves["rl_step"] > 0)
+    curves.loc[after_rl, "score"] = 12.0
+    best = curves.loc[curves["paradigm"] == "Pure SFT", "score"].max()
+    found = answer(made)["Which paradigm"]
+    assert found.text.startswith(f"Pure SFT reached the highest observed score, {number(best)}%")
+    assert "SFT-then-RL 12.0%" in found.text
+    assert not found.weak
+
+
+@pytest.mark.parametrize(
+    ("adaptation", "weak"), [((50.0, 51.5, 52.2), False), ((70.0, 50.0, 62.0), True)]
+)
+def test_one_unsupported_comparison_makes_the_switch_weak(
+    adaptation: tuple[float, ...], weak: bool
+) -> None:
+    """Stable clearly beats Severe Overfitting; only the comparison with Adaptation varies."""
+    ceilings = {
+        "Adaptation": adaptation,
+        "Stable": (60.0, 61.0, 62.0),
+        "Severe Overfitting": (50.0, 51.5, 52.0),
+    }
+    branches = pd.DataFrame(
+        [
+            {"dataset": dataset, "subphase": label, "a_post": ceiling, "best_score": ceiling}
+            for label, values in ceilings.items()
+            for dataset, ceiling in zip("ABC", values, strict=True)
+        ]
+    )
+    found = switch_finding(branches)
+    assert found is not None
+    assert found.weak is weak
+    assert ("weak evidence" in found.text) is weak
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_borrowed_points_are_one_evaluation(seeds: tuple[int, ...]) -> None:
+    """Per seed: Pure RL, and four data sets with four checkpoints and four branches each."""
+    curves = frames(Made(seeds=seeds))["curves"]
+    assert n_evaluations(curves) == 1 + len(seeds) * (12 + 4 * (4 + 4 * 12))
 
 
 def test_answer_admits_weak_evidence() -> None:

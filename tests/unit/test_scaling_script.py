@@ -61,6 +61,16 @@ def test_one_row_per_branch_with_its_label() -> None:
     assert table.loc[0, "a_post"] == pytest.approx(69.0, abs=1.5)
 
 
+def test_best_score_is_one_that_rl_reached() -> None:
+    hurt = branch(0, 20).reset_index(drop=True)
+    start = hurt.query("benchmark == 'overall' and rl_step == 0")["score"].iloc[0]
+    hurt.loc[hurt["rl_step"] > 0, "score"] = start - 5 - hurt["rl_step"]
+    table = script.fit_table(hurt, subphases(), SETTINGS)
+    assert table.loc[0, "p_sft"] == start
+    assert table.loc[0, "pl_rl"] == 0
+    assert table.loc[0, "best_score"] == pytest.approx(start - 6)
+
+
 def test_other_branches_do_not_change_a_row() -> None:
     alone = script.fit_table(branch(0, 20), subphases(), SETTINGS)
     together = script.fit_table(curves(), subphases(), SETTINGS)

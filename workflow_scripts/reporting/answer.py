@@ -197,14 +197,14 @@ def ceiling_finding(branches: pd.DataFrame) -> Finding | None:
         if best is None:
             return None
         text = (
-            f"No ceiling is identified by the data; what is known is the best observed score, "
+            f"No ceiling is identified by the data; what is known is the best score after RL, "
             f"{number(float(best['best_score']))}% ({place_of(best)})."
         )
         return Finding("What ceiling", text, True)
     ends = interval(float(top["a_post_low"]), float(top["a_post_high"]))
     text = (
         f"The highest identified ceiling is {number(float(top['a_post']))}% (90% interval {ends}; "
-        f"{place_of(top)}); the best score seen in that branch is "
+        f"{place_of(top)}); the best score after RL in that branch is "
         f"{number(float(top['best_score']))}%. {count}."
     )
     return Finding("What ceiling", text, 2 * len(identified) < len(branches))
