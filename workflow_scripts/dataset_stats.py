@@ -6,7 +6,7 @@ import pandas as pd
 
 from workflow_scripts.data.select import selection_rule
 from workflow_scripts.data.store import read_frame
-from workflow_scripts.script import parser, run
+from workflow_scripts.script import parser, run, specification
 from workflow_scripts.study.jobs import StatsJob
 from workflow_scripts.tables_io import write_csv
 
@@ -37,7 +37,7 @@ def measure(name: str, role: str, selection: str, frame: pd.DataFrame) -> dict[s
 def main() -> None:
     """Measure the SFT sets, then the splits that are not trained on by SFT."""
     options = parser(__doc__)
-    options.add_argument("--spec", type=StatsJob.model_validate_json, required=True)
+    options.add_argument("--spec", type=specification(StatsJob), required=True)
     options.add_argument("--sets", type=Path, nargs="+", required=True)
     options.add_argument("--splits", type=Path, nargs="+", required=True)
     options.add_argument("--out", type=Path, required=True)

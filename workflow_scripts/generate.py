@@ -8,7 +8,7 @@ from workflow_scripts.data.store import read_frame
 from workflow_scripts.evaluation.engines import load_engine
 from workflow_scripts.evaluation.generate import attempts, generate
 from workflow_scripts.manifest import check_manifest
-from workflow_scripts.script import arguments, run
+from workflow_scripts.script import arguments, run, specification
 from workflow_scripts.study.jobs import GenerateJob
 from workflow_scripts.tables_io import write_parquet
 from workflow_scripts.training.checkpoints import checkpoint_steps
@@ -21,7 +21,7 @@ def main() -> None:
     """Store the generations of every checkpoint of a run in one Parquet file."""
     options = arguments(
         __doc__,
-        spec=GenerateJob.model_validate_json,
+        spec=specification(GenerateJob),
         title=str,
         checkpoints=Path,
         problems=Path,

@@ -7,45 +7,21 @@ Reads step, val_loss and x_sft_eflops (EFLOPs) of `losses.csv`; the spec takes d
 branching ("exhaustive" or "guided") and max_stable.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import pandas as pd
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.labeling.subphases import Branching, choose_branches, label_subphases
-from workflow_scripts.script import arguments, run
+from workflow_scripts.labeling.subphases import choose_branches, label_subphases
+from workflow_scripts.script import arguments, run, specification
+from workflow_scripts.study.jobs import LabelJob
 from workflow_scripts.tables_io import read_table, write_csv
 
 
-@dataclass(frozen=True)
-class LabelSpec:
-    """What a study says about labels and branch points."""
-
-    branching: Branching
-    delta: float = 0.02
-    delta2: float = 0.10
-    max_stable: int | None = None
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
-
-
-def parse_spec(text: str) -> LabelSpec:
-    """Read the JSON of `--spec`; InputError names the first wrong key."""
-    try:
-        return TypeAdapter(LabelSpec).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"--spec: {where or 'JSON'}: {first['msg']}") from error
-
-
-def label_table(losses: pd.DataFrame, spec: LabelSpec, **run_facts: str | int) -> pd.DataFrame:
+def label_table(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> pd.DataFrame:
     """One row per checkpoint; `run_facts` (study, model, dataset, seed) lead every row."""
     steps, loss = losses["step"].to_numpy(), losses["val_loss"].to_numpy()
-    labels = label_subphases(steps, loss, spec.delta, spec.delta2)
+    labels = label_subphases(steps, loss, job.delta, job.delta2)
     table = pd.DataFrame(
         {
             "sft_step": steps,
@@ -56,7 +32,7 @@ def label_table(losses: pd.DataFrame, spec: LabelSpec, **run_facts: str | int) -
             "subphase": labels.subphase,
             "margin_stable": labels.margin_stable,
             "margin_severe": labels.margin_severe,
-            "branch": choose_branches(steps, labels.subphase, spec.branching, spec.max_stable),
+            "branch": choose_branches(steps, labels.subphase, job.branching, job.max_stable),
         }
     )
     for position, (name, value) in enumerate(run_facts.items()):
@@ -73,7 +49,7 @@ def main() -> None:
         model=str,
         dataset=str,
         seed=int,
-        spec=parse_spec,
+        spec=specification(LabelJob),
         out=Path,
     )
     losses = read_table(options.losses, ["step", "val_loss", "x_sft_eflops"])

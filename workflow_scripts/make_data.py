@@ -6,7 +6,7 @@ from workflow_scripts.data.checks import check_disjoint
 from workflow_scripts.data.make import make_splits
 from workflow_scripts.data.store import write_dataset
 from workflow_scripts.evaluation.grading import check_golds
-from workflow_scripts.script import arguments, run
+from workflow_scripts.script import arguments, run, specification
 from workflow_scripts.study.jobs import DataJob
 
 EXPERT_SPLITS = ("benchmarks", "validation", "rl_prompts", "pool", "reference")
@@ -14,7 +14,7 @@ EXPERT_SPLITS = ("benchmarks", "validation", "rl_prompts", "pool", "reference")
 
 def main() -> None:
     """Write SPLIT.parquet and SPLIT.manifest.json for every split into `--out`."""
-    options = arguments(__doc__, spec=DataJob.model_validate_json, out=Path)
+    options = arguments(__doc__, spec=specification(DataJob), out=Path)
     job: DataJob = options.spec
     splits = make_splits(job.data, job.benchmarks)
     check_disjoint({name: splits[name] for name in EXPERT_SPLITS})

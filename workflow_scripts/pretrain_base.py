@@ -8,7 +8,7 @@ from workflow_scripts.data.store import manifest_path, read_dataset
 from workflow_scripts.data.tokenizer import make_tokenizer
 from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import read_manifest, write_manifest
-from workflow_scripts.script import arguments, run, state_folder
+from workflow_scripts.script import arguments, run, specification, state_folder
 from workflow_scripts.study.jobs import PretrainJob
 from workflow_scripts.tables_io import write_csv
 from workflow_scripts.training.checkpoints import (
@@ -32,7 +32,7 @@ def main() -> None:
     """Pre-train and publish `checkpoints/step-000000` (RL and SFT start from it)."""
     options = arguments(
         __doc__,
-        spec=PretrainJob.model_validate_json,
+        spec=specification(PretrainJob),
         documents=Path,
         checkpoints=Path,
         losses=Path,

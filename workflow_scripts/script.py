@@ -5,11 +5,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.usage import usage_line
 
 EXIT_BAD_INPUT = 2
+Job = TypeVar("Job", bound=BaseModel)
 
 
 def run(main: Callable[[], None]) -> None:
@@ -35,6 +39,20 @@ def arguments(doc: str | None, **options: type | Callable[[str], object]) -> arg
     for name, kind in options.items():
         result.add_argument("--" + name.replace("_", "-"), dest=name, type=kind, required=True)
     return result.parse_args()
+
+
+def specification(model: type[Job]) -> Callable[[str], Job]:
+    """Reads the JSON of `--spec` into `model`; InputError names the first wrong key."""
+
+    def read(text: str) -> Job:
+        try:
+            return model.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"--spec: {where or 'JSON'}: {first['msg']}") from error
+
+    return read
 
 
 def state_folder(output: Path) -> Path:

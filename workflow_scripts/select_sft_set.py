@@ -5,7 +5,7 @@ from pathlib import Path
 from workflow_scripts.data.checks import check_disjoint
 from workflow_scripts.data.select import select, win_rates
 from workflow_scripts.data.store import read_frame, write_dataset
-from workflow_scripts.script import arguments, run
+from workflow_scripts.script import arguments, run, specification
 from workflow_scripts.study.jobs import SelectJob
 from workflow_scripts.tables_io import read_table
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Write the set and its manifest; it must not share a prompt with what it is judged on."""
     options = arguments(
         __doc__,
-        spec=SelectJob.model_validate_json,
+        spec=specification(SelectJob),
         pool=Path,
         reference_grades=Path,
         benchmarks=Path,

@@ -12,7 +12,7 @@ from workflow_scripts.evaluation.generate import attempts
 from workflow_scripts.evaluation.grading import GraderSettings, check_golds, make_reward
 from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import check_manifest, read_manifest, write_manifest
-from workflow_scripts.script import arguments, run, state_folder
+from workflow_scripts.script import arguments, run, specification, state_folder
 from workflow_scripts.study.jobs import RlJob
 from workflow_scripts.tables_io import read_table, write_csv, write_parquet
 from workflow_scripts.training.checkpoints import (
@@ -38,7 +38,7 @@ def main() -> None:
     """Train, then publish the last checkpoint, all generations, the history and the compute."""
     inputs = dict.fromkeys(("start", "prompts", "benchmarks"), Path)
     outputs = dict.fromkeys(("checkpoints", "generations", "history", "compute", "manifest"), Path)
-    options = arguments(__doc__, spec=RlJob.model_validate_json, title=str, **inputs, **outputs)
+    options = arguments(__doc__, spec=specification(RlJob), title=str, **inputs, **outputs)
     job: RlJob = options.spec
     start_manifest = check_manifest(options.start.with_name("manifest.json"), options.start)
     start = checkpoint_at(options.start, job.sft_step)

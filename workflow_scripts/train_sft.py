@@ -11,7 +11,7 @@ from workflow_scripts.data.store import manifest_path, read_dataset
 from workflow_scripts.data.tokenizer import load_tokenizer
 from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import check_manifest, read_manifest, write_manifest
-from workflow_scripts.script import arguments, run, state_folder
+from workflow_scripts.script import arguments, run, specification, state_folder
 from workflow_scripts.study.jobs import SftJob
 from workflow_scripts.study.schema import SftRecipe
 from workflow_scripts.tables_io import write_csv
@@ -41,7 +41,7 @@ def main() -> None:
     """Train, then publish the listed checkpoints and the loss curve with its compute."""
     inputs = dict.fromkeys(("base", "train", "validation"), Path)
     outputs = dict.fromkeys(("checkpoints", "losses", "manifest"), Path)
-    options = arguments(__doc__, spec=SftJob.model_validate_json, title=str, **inputs, **outputs)
+    options = arguments(__doc__, spec=specification(SftJob), title=str, **inputs, **outputs)
     job: SftJob = options.spec
     base_manifest = check_manifest(options.base.with_name("manifest.json"), options.base)
     base = checkpoint_at(options.base, 0)

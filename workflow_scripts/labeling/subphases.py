@@ -14,16 +14,16 @@ It is called "Between Stable" here, so that no checkpoint loses its label silent
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.study.schema import Branching
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-Branching = Literal["exhaustive", "guided"]
 
 ADAPTATION = "Adaptation"
 STABLE = "Stable"

@@ -6,9 +6,11 @@ a fact that it used has changed.
 
 from workflow_scripts.study.schema import (
     ArithmeticData,
+    Branching,
     Dataset,
     Evaluation,
     Execution,
+    Labels,
     Model,
     Problems,
     RlRecipe,
@@ -62,13 +64,11 @@ class GenerateJob(Section):
     execution: Execution
 
 
-class LabelJob(Section):
+class LabelJob(Labels):
     """Label checkpoints and choose where RL starts."""
 
-    delta: float
-    delta2: float
-    branching: str
-    max_stable: int | None
+    branching: Branching
+    max_stable: int | None = None
 
 
 class RlJob(Section):

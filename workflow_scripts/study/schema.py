@@ -12,6 +12,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=64)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+Branching = Literal["exhaustive", "guided"]
+
+
 class Section(BaseModel):
     """A section of a study: unknown keys are errors, values never change after validation."""
 
@@ -22,7 +25,7 @@ class Config(Section):
     """`config.yaml`: which study to run and how."""
 
     study: str = Field("lab", description="name of a file in studies/, or a path to one")
-    branching: Literal["exhaustive", "guided"] | None = Field(
+    branching: Branching | None = Field(
         None, description="overrides where RL starts in every SFT run of the study"
     )
 
@@ -141,7 +144,7 @@ class SftRun(Section):
     dataset: Name
     recipe: Name
     checkpoints: Annotated[list[PositiveInt], Field(min_length=1)]
-    branching: Literal["exhaustive", "guided"] = "guided"
+    branching: Branching = "guided"
     max_stable: PositiveInt | None = Field(
         None, description="guided: at most so many Stable checkpoints, spread evenly"
     )
