@@ -75,7 +75,8 @@ def fit_curve(
     fitted = gain(compute, **best)
     residual = observed_gain - fitted
     draws = draw_ceilings(compute, fitted, residual, p_sft, settings)
-    low, high = _central(draws.a_post, settings.level)
+    # A draw adds its PL_rl to a P_sft of its own, which can pass the 100 percent that no score can.
+    low, high = _central(np.minimum(draws.a_post, 100.0), settings.level)
     at_bound = bool(is_at_bound(np.array([best["pl_rl"]]), rows.cap)[0])
     often_bound = at_bound or float(draws.at_bound.mean()) > settings.bound_share
     return CurveFit(
