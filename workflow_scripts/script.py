@@ -22,14 +22,15 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
         print(usage_line())
-        leave()
+        if main.__module__ == "__main__":
+            leave()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
 
 
 def leave() -> NoReturn:
-    """End the process with its exit handlers, but without tearing down every imported module.
+    """End a script's own process with its exit handlers, but without tearing down its modules.
 
     Unloading torch and transformers takes over a second a process, for memory that the system
     takes back at once.

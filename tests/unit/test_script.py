@@ -1,0 +1,40 @@
+"""The entry point of scripts: one line for bad input, and who may end the process."""
+
+import subprocess
+import sys
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.script import run
+
+
+def test_a_caller_that_imports_a_script_goes_on_after_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seen: list[str] = []
+    run(lambda: seen.append("ran"))
+    assert seen == ["ran"]
+    assert "usage: cpu" in capsys.readouterr().out
+
+
+def test_bad_input_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise InputError("file: key: what to do")
+
+    with pytest.raises(SystemExit, match="2"):
+        run(main)
+    assert capsys.readouterr().err == "error: file: key: what to do\n"
+
+
+def test_a_script_of_its_own_ends_with_its_output_and_exit_handlers_done() -> None:
+    code = (
+        "import atexit\n"
+        "from workflow_scripts.script import run\n"
+        "atexit.register(lambda: print('handler'))\n"
+        "def main() -> None:\n    print('work')\n"
+        "run(main)\nprint('never reached')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["work", "usage", "handler"]
