@@ -258,4 +258,4 @@ def test_a_specification_with_an_unknown_key(checkout: Path) -> None:
     stage = Stage("train_sft", json.dumps(json.loads(sft_stage().spec) | {"stepps": 1}), "")
     ended = invoke(checkout, "train_sft", *sft_arguments(OUT, stage))
     assert ended.code == 2
-    assert "argument --spec: " in ended.err
+    assert "error: --spec: stepps: " in ended.err
