@@ -72,16 +72,15 @@ def evaluated_runs():
 
 def start_folder(wildcards):
     """The folder that holds the model RL starts from."""
-    if wildcards.dataset == NO_DATASET:
-        return f"{RESULTS}/base/{wildcards.model}"
-    return f"{RESULTS}/sft/{wildcards.model}/{wildcards.dataset}/seed{wildcards.seed}"
+    run = Run("rl", wildcards.model, wildcards.dataset, seed=int(wildcards.seed))
+    return f"{RESULTS}/{run.parent.path}"
 
 
 def run_files(wildcards):
     """Grades and compute of every run that enters the curves, and grades of the base models."""
     compute = {"sft": "losses.csv", "rl": "compute.csv"}
     runs = evaluated_runs()
-    folders = {run.path for run in runs} | {f"base/{run.model}" for run in runs}
+    folders = {run.path for run in runs} | {run.parent.path for run in runs}
     return [
         *(f"{RESULTS}/{folder}/grades.parquet" for folder in sorted(folders)),
         *(f"{RESULTS}/{run.path}/{compute[run.kind]}" for run in runs),
