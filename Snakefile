@@ -2,6 +2,7 @@
 
     data -> base model -> SFT -> sub-phase labels -> RL from the branch points
          -> generations -> grades -> curves -> fits -> tables, figures, report
+    files released by the authors ----^                -> verdicts on the published numbers
 
 Choose a study with `--config study=NAME` (studies/NAME.yaml); name a target to get one artefact
 and only what it needs: `snakemake table_4`, `snakemake figure_3`, `snakemake report`.
@@ -30,26 +31,32 @@ rule all:
         "<results>/summary.txt",
 
 
-include: "rules/data.smk"
-include: "rules/base.smk"
-include: "rules/sft_sets.smk"
-include: "rules/sft.smk"
-include: "rules/subphases.smk"
-include: "rules/rl.smk"
-include: "rules/evaluate.smk"
-include: "rules/fit.smk"
-include: "rules/tables.smk"
-include: "rules/report.smk"
+if RELEASED:
+
+    include: "rules/released.smk"
+    include: "rules/fit.smk"
+    include: "rules/audit.smk"
+    include: "rules/describe.smk"
+    include: "rules/audit_report.smk"
+
+else:
+
+    include: "rules/runs.smk"
+    include: "rules/data.smk"
+    include: "rules/base.smk"
+    include: "rules/sft_sets.smk"
+    include: "rules/sft.smk"
+    include: "rules/subphases.smk"
+    include: "rules/rl.smk"
+    include: "rules/evaluate.smk"
+    include: "rules/fit.smk"
+    include: "rules/tables.smk"
+    include: "rules/describe.smk"
+    include: "rules/report.smk"
 
 
 localrules:
     all,
-    table_3,
-    table_4,
-    figure_2,
-    figure_3,
-    figure_8,
-    report,
 
 
 onsuccess:

@@ -1,6 +1,7 @@
 """Evaluation: generations are stored first and graded by a rule of its own.
 
-A new grader therefore regrades without a model; a generation is never made twice.
+A new grader therefore regrades without a model; a generation is never made twice. The last rule
+gathers every score with its compute in <results>/curves.csv.
 """
 
 
@@ -64,3 +65,22 @@ rule grade:
     shell:
         "python -m workflow_scripts.grade --generations {input} --spec {params.spec:q}"
         " --out {output} > {log} 2>&1"
+
+
+rule curves:
+    input:
+        run_files,
+    output:
+        "<results>/curves.csv",
+    log:
+        "<logs>/curves.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(plan.curves),
+        runs=lambda wildcards: [run.path for run in evaluated_runs()],
+    message:
+        "gathering scores and compute of all runs"
+    shell:
+        "python -m workflow_scripts.curves --study {params.spec} --results $(dirname {output})"
+        " --runs {params.runs} --out {output} > {log} 2>&1"

@@ -1,26 +1,7 @@
-"""Curves and fits: every score against its compute, and the sigmoid of every RL branch.
+"""Fits: the sigmoid of every RL branch by each protocol of the study, and forecasts of it.
 
-In: grades and compute of all runs. Out: <results>/curves.csv, <results>/fits.csv
+In: curves.csv, subphases.csv. Out: <results>/fits/PROTOCOL.csv and its draws, forecasts.csv
 """
-
-
-rule curves:
-    input:
-        run_files,
-    output:
-        "<results>/curves.csv",
-    log:
-        "<logs>/curves.log",
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        **stage(plan.curves),
-        runs=lambda wildcards: [run.path for run in evaluated_runs()],
-    message:
-        "gathering scores and compute of all runs"
-    shell:
-        "python -m workflow_scripts.curves --study {params.spec} --results $(dirname {output})"
-        " --runs {params.runs} --out {output} > {log} 2>&1"
 
 
 rule fit_curves:
@@ -28,15 +9,46 @@ rule fit_curves:
         curves="<results>/curves.csv",
         subphases="<results>/subphases.csv",
     output:
-        "<results>/fits.csv",
+        fits="<results>/fits/{protocol}.csv",
+        draws="<results>/fits/{protocol}.draws.parquet",
     log:
-        "<logs>/fit_curves.log",
+        "<logs>/fit_curves/{protocol}.log",
     conda:
         "../envs/analysis.yaml"
     params:
         **stage(plan.fits),
+        listed=lambda wildcards: study.fit.listed.get(wildcards.protocol, "none"),
     message:
-        "fitting the sigmoid law to every RL branch"
+        "fitting the sigmoid law to every RL branch, protocol {wildcards.protocol}"
     shell:
         "python -m workflow_scripts.fit_curves --curves {input.curves} --subphases {input.subphases}"
-        " --spec {params.spec:q} --out {output} > {log} 2>&1"
+        " --spec {params.spec:q} --listed {params.listed} --out {output.fits}"
+        " --out-draws {output.draws} > {log} 2>&1"
+
+
+rule forecast:
+    input:
+        "<results>/curves.csv",
+    output:
+        points="<results>/forecasts.csv",
+        scores="<results>/forecast_scores.csv",
+    log:
+        "<logs>/forecast.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(plan.forecasts),
+    message:
+        "forecasting the later part of every branch from its first"
+    shell:
+        "python -m workflow_scripts.forecast --curves {input} --spec {params.spec:q}"
+        " --out {output.points} --out-summary {output.scores} > {log} 2>&1"
+
+
+rule forecasts:
+    input:
+        rules.forecast.output,
+
+
+localrules:
+    forecasts,

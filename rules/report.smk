@@ -4,29 +4,12 @@ In: all tables and figures. Out: <results>/report.html, <results>/summary.txt
 """
 
 
-rule describe_study:
-    output:
-        study="<results>/study.json",
-        versions="<results>/versions.json",
-    log:
-        "<logs>/describe_study.log",
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        **stage(plan.describe),
-    message:
-        "describing the study"
-    shell:
-        "python -m workflow_scripts.describe_study --spec {params.spec:q}"
-        " --out-study {output.study} --out-versions {output.versions} > {log} 2>&1"
-
-
 rule make_report:
     input:
         study="<results>/study.json",
         versions="<results>/versions.json",
         curves="<results>/curves.csv",
-        fits="<results>/fits.csv",
+        fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
         tables=[f"<results>/artefacts/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
         figures=[f"<results>/artefacts/figure_{n}.svg" for n in (2, 3, 8)],
@@ -54,7 +37,7 @@ rule report:
 
 rule summary:
     input:
-        fits="<results>/fits.csv",
+        fits=MAIN_FITS,
         report="<results>/report.html",
     output:
         "<results>/summary.txt",
@@ -69,3 +52,7 @@ rule summary:
     shell:
         "python -m workflow_scripts.summary --fits {input.fits} --report {input.report}"
         " --out {output} > {log} 2>&1"
+
+
+localrules:
+    report,

@@ -1,6 +1,6 @@
 """Tables and figures, named as in the paper: `snakemake table_4`, `snakemake figure_3`.
 
-In: dataset_stats.csv, subphases.csv, curves.csv, fits.csv. Out: <results>/artefacts
+In: dataset_stats.csv, subphases.csv, curves.csv, fits. Out: <results>/artefacts
 """
 
 ORDER = ",".join(study.datasets)
@@ -27,7 +27,7 @@ rule make_table_3:
 
 rule make_table_4:
     input:
-        "<results>/fits.csv",
+        MAIN_FITS,
     output:
         csv="<results>/artefacts/table_4.csv",
         md="<results>/artefacts/table_4.md",
@@ -48,7 +48,7 @@ rule make_table_4:
 rule make_figure_2:
     input:
         curves="<results>/curves.csv",
-        fits="<results>/fits.csv",
+        fits=MAIN_FITS,
     output:
         svg="<results>/artefacts/figure_2.svg",
         png="<results>/artefacts/figure_2.png",
@@ -69,7 +69,7 @@ rule make_figure_2:
 rule make_figure_3:
     input:
         curves="<results>/curves.csv",
-        fits="<results>/fits.csv",
+        fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
         svg="<results>/artefacts/figure_3.svg",
@@ -91,7 +91,7 @@ rule make_figure_3:
 
 rule make_figure_8:
     input:
-        fits="<results>/fits.csv",
+        fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
         svg="<results>/artefacts/figure_8.svg",
@@ -135,3 +135,11 @@ rule figure_3:
 rule figure_8:
     input:
         rules.make_figure_8.output,
+
+
+localrules:
+    table_3,
+    table_4,
+    figure_2,
+    figure_3,
+    figure_8,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What a run reads; never results, data or state, so a test run starts from nothing.
 PARTS = (
     *("Snakefile", "config.yaml", "rules", "workflow_scripts", "studies", "envs", "report"),
-    *("profiles", "schemas"),
+    *("profiles", "schemas", "claims"),
 )
 SMOKE = ("study=smoke",)
 

@@ -1,106 +1,124 @@
-r"""Fit the RL law to every branch of a joint curve file.
+r"""Fit the RL law to every branch of a joint curve file by one protocol.
 
     python -m workflow_scripts.fit_curves --curves curves.csv --subphases subphases.csv \
-        --spec '{"n_bootstrap": 200, "seed": 0}' --out fits.csv
+        --spec '{"name": "robust", "protocol": {}, "fit": {}}' --listed none \
+        --out robust.csv --out-draws robust.draws.parquet
 
-One row a branch (study, model, dataset, sft_step, paradigm, recipe, seed) from its `overall`
-points; the spec takes the fields of `scaling.settings.FitSettings`. Fitted numbers keep six
-significant digits, far below evaluation noise, so that equal inputs give equal bytes.
+One row a branch (study, model, dataset, sft_step, paradigm, recipe, seed); `--listed` is a table of
+per-branch settings or `none`. Fitted numbers keep six significant digits, far below evaluation
+noise, so that equal inputs give equal bytes. The draws are those of the bootstrap, independent
+between branches.
 """
 
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.scaling.fit import fit_curve
-from workflow_scripts.scaling.settings import FitSettings, parse_settings
-from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import read_table, write_csv
+from workflow_scripts.scaling.branch import Listed, read_listed
+from workflow_scripts.scaling.fit import FittedBranch, fit_branch
+from workflow_scripts.scaling.measured import CURVE_COLUMNS, Measured, measured_branches
+from workflow_scripts.scaling.problem import usable_points
+from workflow_scripts.script import arguments, run, specification
+from workflow_scripts.study.analysis import FitJob
+from workflow_scripts.tables_io import read_table, write_csv, write_parquet
 
-BRANCH = ["study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"]
 CHECKPOINT = ["study", "model", "dataset", "sft_step", "seed"]
-CURVE_COLUMNS = [*BRANCH, "benchmark", "rl_step", "x_sft_eflops", "x_rl_eflops", "score"]
-OUTPUT = [
-    *BRANCH, "subphase", "x_sft_eflops", "n_points", "x_max_eflops", "p_sft", "epsilon", "pl_rl",
-    "a_post", "a_post_low", "a_post_high", "c_mid", "b", "rmse", "r2", "best_score", "at_bound",
-    "verdict",
-]  # fmt: skip
-FITTED = ["epsilon", "pl_rl", "a_post", "a_post_low", "a_post_high", "c_mid", "b", "rmse", "r2"]
 DIGITS = 6
 
 
-def branch_row(points: pd.DataFrame, settings: FitSettings) -> dict[str, object]:
-    """Fit one branch; adds its compute range and the best score observed after RL.
-
-    The point x_rl = 0 is no part of the best score, because SFT alone reached it.
-
-    Raises:
-        InputError: no single point at x_rl = 0, a repeated RL step, several x_sft, or what
-            `fit_curve` refuses.
-    """
-    ordered = points.sort_values("rl_step", kind="stable")
-    if ordered["rl_step"].duplicated().any() or ordered["rl_step"].isna().any():
-        raise InputError("an RL step is missing or appears twice; remove the repeated evaluation")
-    at_start = ordered["x_rl_eflops"] == 0
-    start = ordered.loc[at_start, "score"]
-    if len(start) != 1:
-        raise InputError(
-            f"{len(start)} points at x_rl = 0; exactly one, the score P_sft, is needed"
-        )
-    if ordered["x_sft_eflops"].nunique(dropna=False) != 1:
-        raise InputError("several values of x_sft_eflops; a branch starts from one checkpoint")
-    p_sft = float(start.iloc[0])
-    fit = fit_curve(ordered["x_rl_eflops"], ordered["score"], p_sft, settings)
-    return {
-        **asdict(fit),
-        "x_sft_eflops": ordered["x_sft_eflops"].iloc[0],
-        "x_max_eflops": ordered["x_rl_eflops"].max(),
-        "p_sft": p_sft,
-        "best_score": ordered.loc[~at_start, "score"].max(),
-    }
+def common_compute(branches: list[Measured]) -> float:
+    """Largest RL compute that every branch from SFT reached before any collapse, EFLOPs."""
+    from_sft = [b for b in branches if b.key["paradigm"] == "SFT-then-RL"] or branches
+    return min(float(b.branch.x[usable_points(b.branch) - 1]) for b in from_sft)
 
 
-def fit_table(curves: pd.DataFrame, subphases: pd.DataFrame, settings: FitSettings) -> pd.DataFrame:
-    """One row per branch of `curves`, in the order of the branch columns.
+def fit_all(
+    branches: list[Measured], job: FitJob, listed: dict[tuple[str, int], Listed] | None
+) -> list[FittedBranch]:
+    """Fit every branch; with a table of settings, only those that it lists."""
+    x_common = job.fit.common_compute or common_compute(branches)
+    fitted = []
+    for measured in branches:
+        place = (str(measured.key["dataset"]), int(str(measured.key["sft_step"])))
+        given = Listed() if listed is None else listed.get(place)
+        stream = zlib.crc32(measured.title.encode())
+        # A branch that the authors did not fit has no settings of theirs: nothing is invented.
+        branch = measured.branch if given else measured.branch.first(1)
+        fit, draws = fit_branch(branch, job.protocol, job.fit, given, x_common, stream)
+        fitted.append(FittedBranch(fit, draws))
+    return fitted
 
-    A branch from the base model (sft_step 0) needs no label; without one its sub-phase is empty.
+
+def fit_table(
+    branches: list[Measured], fitted: list[FittedBranch], subphases: pd.DataFrame, job: FitJob
+) -> pd.DataFrame:
+    """One row a branch with its sub-phase; a branch from the base model (step 0) needs no label.
 
     Raises:
-        InputError: no branch at all, a branch that cannot be fitted, or one without a label.
+        InputError: a branch without a label.
     """
-    kept = curves[(curves["paradigm"] != "Pure SFT") & (curves["benchmark"] == "overall")]
-    if kept.empty:
-        raise InputError("no overall row of an RL branch; evaluate at least one branch")
     labels = {tuple(row): name for *row, name in subphases[[*CHECKPOINT, "subphase"]].to_numpy()}
     rows = []
-    for key, points in kept.groupby(BRANCH, sort=True, dropna=False):
-        branch = dict(zip(BRANCH, key, strict=True))
-        title = ", ".join(f"{name} {value}" for name, value in branch.items())
-        checkpoint = tuple(branch[name] for name in CHECKPOINT)
-        if (points["sft_step"] > 0).any() and checkpoint not in labels:
-            raise InputError(f"branch {title}: no sub-phase for it; label the SFT run first")
-        try:
-            fitted = branch_row(points, settings)
-        except InputError as error:
-            raise InputError(f"branch {title}: {error}") from error
-        rows.append({**branch, "subphase": labels.get(checkpoint, ""), **fitted})
-    table = pd.DataFrame(rows)[OUTPUT]
+    for measured, (fit, _) in zip(branches, fitted, strict=True):
+        checkpoint = tuple(measured.key[name] for name in CHECKPOINT)
+        if measured.key["sft_step"] != 0 and checkpoint not in labels:
+            raise InputError(
+                f"branch {measured.title}: no sub-phase for it; label the SFT run first"
+            )
+        rows.append(
+            {
+                **measured.key,
+                "protocol": job.name,
+                "subphase": labels.get(checkpoint, ""),
+                "x_sft_eflops": measured.x_sft_eflops,
+                "x_max_eflops": measured.branch.x[-1],
+                "x_common_eflops": job.fit.common_compute or common_compute(branches),
+                **asdict(fit),
+            }
+        )
+    table = pd.DataFrame(rows)
     # Significant digits, not decimals: C_mid of a small model is far below one EFLOP.
-    table[FITTED] = table[FITTED].map(lambda value: float(f"{value:.{DIGITS}g}"))
+    fitted_columns = [name for name in asdict(fitted[0].fit) if table[name].dtype == float]
+    table[fitted_columns] = table[fitted_columns].map(lambda v: float(f"{v:.{DIGITS}g}"))
     return table
 
 
+def draw_table(branches: list[Measured], fitted: list[FittedBranch]) -> pd.DataFrame:
+    """All draws, one row a branch and draw; branches without a fit have none."""
+    frames = []
+    for measured, (_, draws) in zip(branches, fitted, strict=True):
+        frame = pd.DataFrame(draws).astype(np.float32)
+        frame.insert(0, "draw", np.arange(len(frame)))
+        key = pd.DataFrame([measured.key] * len(frame), columns=list(measured.key))
+        frames.append(pd.concat([key, frame], axis=1))
+    return pd.concat(frames, ignore_index=True)
+
+
 def main() -> None:
-    """Read curves.csv and subphases.csv, write fits.csv."""
-    options = arguments(__doc__, curves=Path, subphases=Path, spec=parse_settings, out=Path)
+    """Read curves.csv and subphases.csv, write the fits and the draws of one protocol."""
+    options = arguments(
+        __doc__,
+        curves=Path,
+        subphases=Path,
+        spec=specification(FitJob),
+        listed=Path,
+        out=Path,
+        out_draws=Path,
+    )
     curves = read_table(options.curves, CURVE_COLUMNS)
     subphases = read_table(options.subphases, [*CHECKPOINT, "subphase"])
+    listed = None if options.listed == Path("none") else read_listed(options.listed)
     try:
-        table = fit_table(curves, subphases, options.spec)
+        branches = measured_branches(curves)
+        fitted = fit_all(branches, options.spec, listed)
+        table = fit_table(branches, fitted, subphases, options.spec)
     except InputError as error:
         raise InputError(f"{options.curves}: {error}") from error
+    write_parquet(draw_table(branches, fitted), options.out_draws)
     write_csv(table, options.out)
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 PACKAGE = "workflow_scripts"
 ROOT = Path(__file__).resolve().parent
 # Types without behaviour: what they say reaches a job as its specification, which is hashed too.
-CARRIED_BY_SPECIFICATION = frozenset({f"{PACKAGE}.study.schema", f"{PACKAGE}.study.jobs"})
+CARRIED_BY_SPECIFICATION = frozenset(
+    f"{PACKAGE}.study.{name}" for name in ("schema", "section", "released", "jobs")
+)
 
 
 def module_path(name: str) -> Path | None:

@@ -1,5 +1,6 @@
 """Reading and writing the tables between rules: checked on the way in, atomic on the way out."""
 
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,27 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InputError(f"{path}: lacks the columns {', '.join(missing)}; delete it and run again")
+    return frame
+
+
+def read_facts(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV of facts kept with the project, leaving out the `#` lines that tell its source.
+
+    Raises:
+        InputError: missing, unreadable or empty file, or a missing column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        # Only whole lines are comments: a `#` inside a cell belongs to it.
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        frame = pd.read_csv(io.StringIO("\n".join(lines)))
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not readable ({reason}); restore it from git") from error
+    missing = [column for column in columns if column not in frame.columns]
+    if missing or frame.empty:
+        what = f"lacks the columns {', '.join(missing)}" if missing else "has no rows"
+        raise InputError(f"{path}: {what}; restore it from git")
     return frame
 
 

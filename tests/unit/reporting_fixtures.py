@@ -46,7 +46,7 @@ def curve_rows(
             "x_rl_eflops": x_rl,
             "benchmark": benchmark,
             "n_problems": 200,
-            "n_samples": 1,
+            "n_samples": 200,
             "score": score,
             "rl_step": step,
             "source": f"{rl if step else sft}/grades.parquet",
@@ -72,24 +72,43 @@ def branch_rows(
         key, x_sft, list(zip(RL_STEPS.tolist(), x.tolist(), scores.tolist(), strict=True))
     )
     low = p_sft + gain - 1.5
-    fit = key | {
-        "x_sft_eflops": x_sft,
-        "n_points": len(x),
-        "x_max_eflops": x_max,
-        "p_sft": p_sft,
-        "epsilon": 0.0,
-        "pl_rl": gain,
-        "a_post": p_sft + gain,
-        "a_post_low": low,
-        "a_post_high": low + 4.0,
-        "c_mid": c_mid,
-        "b": b,
-        "rmse": 0.7,
-        "r2": 0.95,
-        "best_score": float(scores[1:].max()),
-        "at_bound": False,
-        "verdict": "identified",
-    }
+    places = {"end": x_max, "double": 2 * x_max, "common": 0.5 * x_max}
+    at = {name: float(law(np.array(x), p_sft, gain, c_mid, b)) for name, x in places.items()}
+    read = {f"{name}_score": score for name, score in at.items()}
+    read |= {f"{name}_low": score - 0.5 for name, score in at.items()}
+    read |= {f"{name}_high": score + 0.5 for name, score in at.items()}
+    fit = (
+        key
+        | read
+        | {
+            "protocol": "robust",
+            "x_sft_eflops": x_sft,
+            "n_points": len(x),
+            "n_fit": len(x),
+            "collapsed": False,
+            "x_max_eflops": x_max,
+            "x_end_eflops": x_max,
+            "x_common_eflops": 0.5 * x_max,
+            "p_sft": p_sft,
+            "epsilon": 0.0,
+            "pl_rl": gain,
+            "a_post": p_sft + gain,
+            "a_post_low": low,
+            "a_post_high": low + 4.0,
+            "a_post_profile_low": low,
+            "a_post_profile_high": low + 4.0,
+            "c_mid": c_mid,
+            "b": b,
+            "noise": 0.7,
+            "rmse": 0.7,
+            "r2": 0.95,
+            "heldout_rmse": 0.8,
+            "best_score": float(scores[1:].max()),
+            "best_smoothed": float(np.median(scores[-5:])),
+            "at_bound": False,
+            "verdict": "identified",
+        }
+    )
     return rows, fit
 
 

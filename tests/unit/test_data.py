@@ -26,7 +26,7 @@ from workflow_scripts.data.make import draw_outside, make_splits
 from workflow_scripts.data.store import manifest_path, read_dataset, read_frame, write_dataset
 from workflow_scripts.errors import InputError
 from workflow_scripts.manifest import write_manifest
-from workflow_scripts.study.load import load_study
+from workflow_scripts.study.load import load_training_study
 from workflow_scripts.study.schema import Problems
 
 STEP = re.compile(r"([a-i]) ([+*-]) (\d) = (\d)")
@@ -34,7 +34,7 @@ STEP = re.compile(r"([a-i]) ([+*-]) (\d) = (\d)")
 
 def splits(seed: int = 2512) -> dict[str, pd.DataFrame]:
     """The splits of the smoke study with another seed."""
-    study = load_study("smoke")
+    study = load_training_study("smoke")
     data = study.data.model_copy(update={"seed": seed})
     return make_splits(data, {name: b.drawing for name, b in study.benchmarks.items()})
 
@@ -107,7 +107,7 @@ def test_no_problem_is_in_two_splits() -> None:
 
 
 def test_sizes_and_lengths_are_as_asked() -> None:
-    study = load_study("smoke")
+    study = load_training_study("smoke")
     for name in ("validation", "rl_prompts", "pool", "reference"):
         section: Problems = getattr(study.data, name)
         counts = SPLITS[name]["steps"].value_counts().to_dict()

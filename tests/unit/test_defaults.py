@@ -3,14 +3,7 @@
 from dataclasses import asdict
 
 from workflow_scripts.evaluation.grading import GraderSettings
-from workflow_scripts.scaling.settings import FitSettings
-from workflow_scripts.study.schema import Fit, Grader
-
-
-def test_fit_settings_agree_with_the_schema() -> None:
-    given = Fit().model_dump()
-    used = asdict(FitSettings())
-    assert {key: used[key] for key in given} == given
+from workflow_scripts.study.schema import Grader
 
 
 def test_grader_settings_agree_with_the_schema() -> None:

@@ -116,8 +116,8 @@ def test_types_that_a_specification_carries_are_left_out(package: Path) -> None:
     before = digest("train_sft")
     edited(
         package / "study" / "schema.py",
-        "class Section(",
-        "class Unused:\n    x = 1\n\n\nclass Section(",
+        "class Execution(",
+        "class Unused:\n    x = 1\n\n\nclass Execution(",
     )
     assert digest("train_sft") == before
     assert "workflow_scripts.study.schema" not in used_modules("workflow_scripts.train_sft")

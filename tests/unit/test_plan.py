@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from workflow_scripts.study.load import read_study
-from workflow_scripts.study.plan import Plan, Stage
+from workflow_scripts.study.plan import Plan
 from workflow_scripts.study.schema import Config, Study
+from workflow_scripts.study.stage import Stage
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -67,7 +68,7 @@ def stages(study: Study, config: Config | None = None) -> dict[str, Stage]:
         "branch_grades": plan.graded("rl/LabQwen/LabFull/step20/dapo_dc/seed0"),
         "subphases": plan.subphases(),
         "curves": plan.curves(),
-        "fits": plan.fits(),
+        "fits": plan.fits("robust"),
         "dataset_stats": plan.dataset_stats(),
         **{name: plan.artefact(name) for name in ("table_3", "table_4", "figure_3", "summary")},
         "report": plan.report(),

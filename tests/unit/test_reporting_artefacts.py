@@ -218,6 +218,25 @@ def test_mean_law_averages_seeds_and_skips_failed_fits() -> None:
     assert mean_law(fits, far) is None
 
 
+def test_mean_law_starts_at_p_sft_plus_epsilon_of_either_sign() -> None:
+    fits = overall(Made(datasets=("A",)))["fits"].query("sft_step == 40").assign(epsilon=-0.75)
+    law = mean_law(fits, np.array([0.0, 1e9]))
+    assert law is not None
+    assert law == pytest.approx([fits["p_sft"].iloc[0] - 0.75, fits["a_post"].iloc[0]], abs=1e-6)
+
+
+def test_a_law_is_drawn_up_to_a_collapse_only() -> None:
+    frames = overall(Made(datasets=("A",)))
+    end = 0.3 * float(frames["fits"]["x_max_eflops"].iloc[0])
+    frames["fits"] = frames["fits"].assign(x_end_eflops=end)
+    with style.context():
+        figure = draw_branches(frames["curves"], frames["fits"], frames["subphases"], ["A"])
+    laws = [line for line in figure.axes[0].lines if line.get_linewidth() == 1.4]
+    spans = [float(np.ptp(np.asarray(line.get_xdata(), dtype=float))) for line in laws]
+    assert len(spans) == 4
+    assert spans == pytest.approx([end * 1e9 * 0.999] * 4, rel=1e-3), "axis in GFLOPs"
+
+
 def test_mean_law_counts_a_seed_without_gain_as_flat() -> None:
     fits = overall(Made(datasets=("A",), seeds=(0, 1)))["fits"].query("sft_step == 40").copy()
     second = fits["seed"] == 1

@@ -116,6 +116,8 @@ def test_table_4_shows_a_fit_that_failed_as_dashes() -> None:
     text = table_4_text(table_4(fits, ORDER))
     row = dict(zip(text.headers, text.rows[1], strict=True))
     assert (row["A_post"], row["90% interval"], row["B"]) == (MISSING, MISSING, MISSING)
+    low, high = fits["end_low"].iloc[1], fits["end_high"].iloc[1]
+    assert row["90% at the end"] == interval(low, high), "what is identified stays"
 
 
 def test_subphase_table_joins_the_scores() -> None:

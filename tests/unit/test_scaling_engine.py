@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.scaling.engine import Rows, solve
+from workflow_scripts.scaling.engine import solve
 from workflow_scripts.scaling.law import FloatArray, gain, rise_fraction
 from workflow_scripts.scaling.linear import Sums, loss_change, solve_linear
-from workflow_scripts.scaling.settings import FitSettings, parse_settings
+from workflow_scripts.scaling.rows import Bounds, Rows
 
 X = np.concatenate([[0.0], np.geomspace(0.5, 60.0, 25)])
 PARAMETERS = [
@@ -27,7 +26,7 @@ def rows_of(gains: FloatArray, cap: float = 60.0, weight: FloatArray | None = No
 
 def scipy_best(observed: FloatArray, cap: float, fit_epsilon: bool) -> float:
     """Smallest sum of squares that scipy finds from twelve starts within the same bounds."""
-    settings = FitSettings()
+    settings = Bounds()
     low = np.array([0, 0, np.log(X[1] / settings.c_mid_below), np.log(settings.b_min)])
     high = np.array([1, 1, np.log(X[-1] * settings.c_mid_above), np.log(settings.b_max)])
 
@@ -52,7 +51,7 @@ def scipy_best(observed: FloatArray, cap: float, fit_epsilon: bool) -> float:
 @pytest.mark.parametrize("truth", PARAMETERS)
 def test_noiseless_curves_return_their_parameters(truth: dict[str, float]) -> None:
     observed = gain(X, **truth)[None, :]
-    found = solve(rows_of(observed), FitSettings(fit_epsilon=truth["epsilon"] > 0))
+    found = solve(rows_of(observed), Bounds(fit_epsilon=truth["epsilon"] > 0))
     for name, value in truth.items():
         assert getattr(found, name)[0] == pytest.approx(value, rel=1e-5, abs=1e-8), name
     assert found.sse[0] < 1e-10
@@ -63,7 +62,7 @@ def test_noiseless_curves_return_their_parameters(truth: dict[str, float]) -> No
 def test_sum_of_squares_is_no_worse_than_multi_start_scipy(cap: float, fit_epsilon: bool) -> None:
     rng = np.random.default_rng(7)
     observed = np.stack([gain(X, **p) + rng.normal(0, 1.0, X.size) for p in PARAMETERS])
-    found = solve(rows_of(observed, cap), FitSettings(fit_epsilon=fit_epsilon))
+    found = solve(rows_of(observed, cap), Bounds(fit_epsilon=fit_epsilon))
     assert (found.pl_rl <= cap * (1 + 1e-12)).all()
     assert (found.epsilon <= found.pl_rl).all()
     for row, sse in zip(observed, found.sse, strict=True):
@@ -73,7 +72,7 @@ def test_sum_of_squares_is_no_worse_than_multi_start_scipy(cap: float, fit_epsil
 def test_reported_parameters_give_the_reported_sum_of_squares() -> None:
     rng = np.random.default_rng(3)
     observed = gain(X, **PARAMETERS[3]) + rng.normal(0, 0.7, (5, X.size))
-    found = solve(rows_of(observed), FitSettings(fit_epsilon=True))
+    found = solve(rows_of(observed), Bounds(fit_epsilon=True))
     for k, row in enumerate(observed):
         names = ("epsilon", "pl_rl", "c_mid", "b")
         fitted = gain(X, **{name: float(getattr(found, name)[k]) for name in names})
@@ -86,27 +85,27 @@ def test_weight_zero_is_the_same_as_leaving_the_point_out() -> None:
     spoiled[[5, 20]] = [40.0, 0.0]
     weight = np.ones_like(X)
     weight[[5, 20]] = 0.0
-    found = solve(rows_of(spoiled[None], weight=weight[None]), FitSettings())
+    found = solve(rows_of(spoiled[None], weight=weight[None]), Bounds())
     assert found.pl_rl[0] == pytest.approx(8.0, rel=1e-6)
-    spoiled_too = solve(rows_of(spoiled[None]), FitSettings())
+    spoiled_too = solve(rows_of(spoiled[None]), Bounds())
     assert abs(spoiled_too.pl_rl[0] - 8.0) > 0.5
 
 
 def test_compute_of_tiny_models_changes_nothing_but_the_scale() -> None:
     rng = np.random.default_rng(5)
     observed = (gain(X, **PARAMETERS[0]) + rng.normal(0, 0.5, X.size))[None]
-    large = solve(rows_of(observed), FitSettings())
-    small = solve(Rows(X * 1e-9, observed, np.ones_like(observed), np.array([60.0])), FitSettings())
+    large = solve(rows_of(observed), Bounds())
+    small = solve(Rows(X * 1e-9, observed, np.ones_like(observed), np.array([60.0])), Bounds())
     assert small.c_mid[0] == pytest.approx(large.c_mid[0] * 1e-9, rel=1e-6)
     assert small.pl_rl[0] == pytest.approx(large.pl_rl[0], rel=1e-6)
 
 
 def test_parameters_stay_in_their_ranges() -> None:
     step = np.where(X > 10, 5.0, 0.0)[None]
-    found = solve(rows_of(step), FitSettings(b_max=4.0))
+    found = solve(rows_of(step), Bounds(b_max=4.0))
     assert found.b[0] == pytest.approx(4.0)
     drop = np.where(X > 10, -5.0, 0.0)[None]
-    assert solve(rows_of(drop), FitSettings()).pl_rl[0] == 0.0
+    assert solve(rows_of(drop), Bounds()).pl_rl[0] == 0.0
 
 
 def test_linear_solution_beats_a_fine_grid_of_the_triangle() -> None:
@@ -136,22 +135,3 @@ def test_law_at_its_landmarks() -> None:
     values = gain([0.0, 10.0, 1e12], epsilon=1.0, pl_rl=9.0, c_mid=10.0, b=2.0)
     assert values == pytest.approx([1.0, 5.0, 9.0])
     assert gain(20.0, epsilon=0.0, pl_rl=5.0, c_mid=10.0, b=2.0) == pytest.approx(4.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "word"),
-    [
-        ('{"b_min": 3.0, "b_max": 2.0}', "b_min < b_max"),
-        ('{"level": 1.0}', "level"),
-        ('{"n_bootstrap": 2.5}', "n_bootstrap"),
-        ('{"bootstrap": 2}', "bootstrap"),
-        ("[]", "JSON"),
-    ],
-)
-def test_bad_settings_name_what_is_wrong(text: str, word: str) -> None:
-    with pytest.raises(InputError, match=word):
-        parse_settings(text)
-
-
-def test_settings_from_json_keep_defaults() -> None:
-    assert parse_settings('{"seed": 4, "b_max": 12}') == FitSettings(seed=4, b_max=12)

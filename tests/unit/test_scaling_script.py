@@ -9,11 +9,14 @@ import pytest
 
 from workflow_scripts import fit_curves as script
 from workflow_scripts.errors import InputError
+from workflow_scripts.scaling.branch import Listed
 from workflow_scripts.scaling.law import gain
-from workflow_scripts.scaling.settings import FitSettings
+from workflow_scripts.scaling.measured import measured_branches
+from workflow_scripts.study.analysis import Fit
+from workflow_scripts.study.protocols import fit_job
 
 X = np.concatenate([[0.0], np.geomspace(1.0, 40.0, 10)])
-SETTINGS = FitSettings(n_bootstrap=30)
+JOB = fit_job("robust", Fit(n_bootstrap=30))
 
 
 def branch(seed: int, sft_step: int, scale: float = 1.0) -> pd.DataFrame:
@@ -33,7 +36,15 @@ def branch(seed: int, sft_step: int, scale: float = 1.0) -> pd.DataFrame:
     points = pd.DataFrame(
         {**facts, "x_rl_eflops": X * scale, "score": score, "rl_step": range(X.size)}
     )
-    return pd.concat([points.assign(benchmark="overall"), points.assign(benchmark="k3", score=1.0)])
+    counted = points.assign(n_problems=400, n_samples=400)
+    return pd.concat([counted.assign(benchmark="overall"), counted.assign(benchmark="k3")])
+
+
+def fit_table(curves: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Fit all branches of a table."""
+    branches = measured_branches(curves)
+    fitted = script.fit_all(branches, JOB, None)
+    return script.fit_table(branches, fitted, labels, JOB)
 
 
 def curves() -> pd.DataFrame:
@@ -49,45 +60,43 @@ def subphases(seed: int = 0) -> pd.DataFrame:
 
 
 def test_one_row_per_branch_with_its_label() -> None:
-    table = script.fit_table(curves(), subphases(), SETTINGS)
+    table = fit_table(curves(), subphases())
     assert list(table["paradigm"]) == ["SFT-then-RL", "Pure RL"]
     assert list(table["subphase"]) == ["Stable", ""]
     assert list(table["x_sft_eflops"]) == [10.0, 0.0]
     assert list(table["n_points"]) == [X.size, X.size]
     overall = branch(0, 20).query("benchmark == 'overall'")["score"]
-    assert table.loc[0, "p_sft"] == overall.iloc[0]
-    assert table.loc[0, "best_score"] == overall.max()
+    assert table.loc[0, "p_sft"] == pytest.approx(overall.iloc[0], rel=1e-5)
+    assert table.loc[0, "best_score"] == pytest.approx(overall.max(), rel=1e-5)
     assert table.loc[0, "x_max_eflops"] == X.max()
-    assert table.loc[0, "a_post"] == pytest.approx(69.0, abs=1.5)
+    assert table.loc[0, "a_post"] == pytest.approx(69.0, abs=2.0)
 
 
 def test_best_score_is_one_that_rl_reached() -> None:
     hurt = branch(0, 20).reset_index(drop=True)
     start = hurt.query("benchmark == 'overall' and rl_step == 0")["score"].iloc[0]
     hurt.loc[hurt["rl_step"] > 0, "score"] = start - 5 - hurt["rl_step"]
-    table = script.fit_table(hurt, subphases(), SETTINGS)
-    assert table.loc[0, "p_sft"] == start
+    table = fit_table(hurt, subphases())
+    assert table.loc[0, "p_sft"] == pytest.approx(start, rel=1e-5)
     assert table.loc[0, "pl_rl"] == 0
     assert table.loc[0, "best_score"] == pytest.approx(start - 6)
 
 
 def test_other_branches_do_not_change_a_row() -> None:
-    alone = script.fit_table(branch(0, 20), subphases(), SETTINGS)
-    together = script.fit_table(curves(), subphases(), SETTINGS)
+    alone = fit_table(branch(0, 20), subphases())
+    together = fit_table(curves(), subphases())
     pd.testing.assert_frame_equal(alone, together.head(1), check_exact=True)
 
 
 def test_order_of_the_rows_does_not_matter() -> None:
     shuffled = curves().sample(frac=1.0, random_state=1)
-    expected = script.fit_table(curves(), subphases(), SETTINGS)
-    pd.testing.assert_frame_equal(
-        script.fit_table(shuffled, subphases(), SETTINGS), expected, check_exact=True
-    )
+    expected = fit_table(curves(), subphases())
+    pd.testing.assert_frame_equal(fit_table(shuffled, subphases()), expected, check_exact=True)
 
 
 def test_compute_of_tiny_models_keeps_its_digits() -> None:
-    small = script.fit_table(branch(0, 20, scale=1e-9), subphases(), SETTINGS)
-    large = script.fit_table(branch(0, 20), subphases(), SETTINGS)
+    small = fit_table(branch(0, 20, scale=1e-9), subphases())
+    large = fit_table(branch(0, 20), subphases())
     assert small["c_mid"].to_numpy() == pytest.approx(large["c_mid"].to_numpy() * 1e-9, rel=1e-4)
     assert list(small["x_max_eflops"]) == [X.max() * 1e-9]
 
@@ -99,7 +108,7 @@ def test_compute_of_tiny_models_keeps_its_digits() -> None:
         (lambda c: pd.concat([c, c.tail(1)]), "appears twice"),
         (lambda c: c.assign(x_sft_eflops=range(len(c))), "several values of x_sft"),
         (lambda c: c.assign(x_rl_eflops=c["x_rl_eflops"].mod(7)), "decreases"),
-        (lambda c: c.assign(paradigm="Pure SFT"), "no overall row"),
+        (lambda c: c.assign(paradigm="Pure SFT"), "no row of an RL branch"),
     ],
     ids=["no start", "repeated", "two checkpoints", "compute falls", "no branch"],
 )
@@ -107,35 +116,80 @@ def test_broken_curves_are_refused(change: object, word: str) -> None:
     assert callable(change)
     overall = branch(0, 20).query("benchmark == 'overall'")
     with pytest.raises(InputError, match=word):
-        script.fit_table(change(overall), subphases(), SETTINGS)
+        fit_table(change(overall), subphases())
 
 
 def test_a_branch_without_a_label_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"seed 0.*no sub-phase"):
-        script.fit_table(curves(), subphases(seed=1), SETTINGS)
+        fit_table(curves(), subphases(seed=1))
+
+
+def command(folder: Path, spec: str, table: pd.DataFrame) -> dict[str, Path]:
+    """Write the inputs of the script and set its command line; the paths by name."""
+    names = {"curves": "csv", "subphases": "csv", "out": "csv", "out-draws": "parquet"}
+    paths = {name: folder / f"{name}.{kind}" for name, kind in names.items()}
+    table.to_csv(paths["curves"], index=False)
+    subphases().to_csv(paths["subphases"], index=False)
+    options = [f"--{name}={path}" for name, path in paths.items()]
+    sys.argv = ["fit_curves", *options, "--listed", "none", "--spec", spec]
+    return paths
 
 
 def test_script_writes_the_same_bytes_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = {name: tmp_path / f"{name}.csv" for name in ("curves", "subphases", "out")}
-    curves().to_csv(paths["curves"], index=False)
-    subphases().to_csv(paths["subphases"], index=False)
-    options = [f"--{name}={path}" for name, path in paths.items()]
-    monkeypatch.setattr(sys, "argv", ["fit_curves", *options, "--spec", '{"n_bootstrap": 30}'])
+    monkeypatch.setattr(sys, "argv", [])
+    paths = command(tmp_path, JOB.model_dump_json(), curves())
+    outputs = [paths["out"], paths["out-draws"]]
     script.main()
-    first = paths["out"].read_bytes()
+    first = [path.read_bytes() for path in outputs]
     script.main()
-    assert paths["out"].read_bytes() == first
-    assert list(pd.read_csv(paths["out"]).columns) == script.OUTPUT
+    assert [path.read_bytes() for path in outputs] == first
+    draws = pd.read_parquet(paths["out-draws"])
+    assert len(draws) == 2 * 30
+    fits = pd.read_csv(paths["out"])
+    assert list(fits["protocol"]) == ["robust", "robust"]
+    inside = draws["a_post"].between(fits["a_post_low"].min(), fits["a_post_high"].max())
+    assert 0.8 < inside.mean() < 1
+
+
+def test_branches_draw_independently() -> None:
+    branches = measured_branches(pd.concat([branch(0, 20), branch(0, 0)]))
+    first, second = (fitted.draws for fitted in script.fit_all(branches, JOB, None))
+    noise = [draws["p_sft"] - draws["p_sft"].mean() for draws in (first, second)]
+    assert abs(np.corrcoef(noise)[0, 1]) < 0.5
+
+
+def test_a_branch_that_the_table_leaves_out_is_not_fitted() -> None:
+    branches = measured_branches(curves())
+    job = fit_job("kit", Fit(n_bootstrap=5))
+    listed = {("easy", 20): Listed(end=X.size)}
+    table = script.fit_table(branches, script.fit_all(branches, job, listed), subphases(), job)
+    assert list(table["n_fit"]) == [X.size, 1]
+    assert table["a_post"].notna().tolist() == [True, False]
+    assert table.loc[1, "verdict"] == "not identified"
+
+
+def test_the_common_compute_is_what_every_branch_reached() -> None:
+    longer, shorter = branch(0, 20), branch(1, 20)
+    shorter = shorter[shorter["rl_step"] <= 7]
+    branches = measured_branches(pd.concat([longer, shorter, branch(0, 0, scale=0.01)]))
+    assert script.common_compute(branches) == X[7]
 
 
 def test_script_names_the_curve_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = {name: tmp_path / f"{name}.csv" for name in ("curves", "subphases", "out")}
-    curves().assign(score=200.0).to_csv(paths["curves"], index=False)
-    subphases().to_csv(paths["subphases"], index=False)
-    options = [f"--{name}={path}" for name, path in paths.items()]
-    monkeypatch.setattr(sys, "argv", ["fit_curves", *options, "--spec", "{}"])
+    monkeypatch.setattr(sys, "argv", [])
+    paths = command(tmp_path, JOB.model_dump_json(), curves().assign(score=200.0))
     with pytest.raises(InputError, match=r"curves\.csv: branch .*outside 0 to 100"):
         script.main()
     assert not paths["out"].exists()
+
+
+@pytest.mark.parametrize("spec", ['{"name": "robust"}', "[]", '{"fit": {"min_points": 2}}'])
+def test_a_wrong_specification_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [])
+    command(tmp_path, spec, curves())
+    with pytest.raises(InputError, match="--spec: "):
+        script.main()

@@ -10,8 +10,16 @@ import yaml
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.study import load
+from workflow_scripts.study.analysis import Protocol
 from workflow_scripts.study.dump_schemas import SCHEMAS, schema_texts
-from workflow_scripts.study.load import load_config, load_study, merge, read_study
+from workflow_scripts.study.load import (
+    load_config,
+    load_study,
+    load_training_study,
+    merge,
+    read_study,
+)
+from workflow_scripts.study.protocols import known_protocols
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -155,7 +163,7 @@ def test_merge_replaces_a_table_of_numbers_as_one_value() -> None:
 def test_extending_keeps_what_is_not_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("extends: smoke\nname: mine\nseeds: [5]\nbenchmarks: {Chain3: null}\n")
-    mine, smoke = load_study(str(path)), load_study("smoke")
+    mine, smoke = load_training_study(str(path)), load_training_study("smoke")
     assert mine.seeds == [5]
     assert list(mine.benchmarks) == [name for name in smoke.benchmarks if name != "Chain3"]
     assert mine.recipes == smoke.recipes
@@ -180,7 +188,8 @@ def test_mistakes_in_the_configuration(content: dict[str, object], message: str)
         ("models", {"LabQwen": {"heads": 5}}, r"models\.LabQwen: heads 5 must divide"),
         ("benchmarks", {"overall": {"problems": 3, "steps": {2: 1}}}, r"benchmarks\.overall"),
         ("labels", {"delta": 0.2}, r"labels\.delta: must be below delta2"),
-        ("fit", {"b_min": 30.0}, r"fit\.b_min: must be below b_max"),
+        ("fit", {"protocols": ["robst"]}, r"unknown protocol 'robst'; did you mean robust\?"),
+        ("fit", {"listed": {"kit": "no.csv"}}, r"fit\.listed\.kit: there is no file no\.csv"),
     ],
 )
 def test_values_that_are_wrong_together(
@@ -190,3 +199,57 @@ def test_values_that_are_wrong_together(
     path.write_text(yaml.safe_dump({"extends": "lab", "name": "mine", section: change}))
     with pytest.raises(InputError, match=message):
         load_study(str(path))
+
+
+def test_a_released_study_is_no_training_study() -> None:
+    with pytest.raises(InputError, match="trains nothing"):
+        load_training_study("released")
+
+
+def released(folder: Path, edit: Edit) -> str:
+    """The released study, changed and written out as `mine.yaml`."""
+    content = read_study("released") | {"name": "mine"}
+    edit(content)
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda s: s.update(kind="relaesed"), r"unknown kind of study .*did you mean released"),
+        (lambda s: s["release"].update(commit="main"), r"release\.commit: string should match"),
+        (
+            lambda s: s["release"].update(caches="x.csv"),
+            r"release\.caches: there is no file x\.csv",
+        ),
+        (lambda s: s.update(models={}), r"models: .*not permitted"),
+        (
+            lambda s: s["sensitivity"]["axes"].update(capfactor=[1]),
+            r"axes\.capfactor: unknown key of a protocol .*did you mean cap_factor",
+        ),
+        (
+            lambda s: s["sensitivity"]["axes"].update(student=["wide"]),
+            r"axes\.student: student: .*number",
+        ),
+        (
+            lambda s: s["sensitivity"]["axes"].update(benchmarks=[["minerwa"]]),
+            r"unknown benchmark 'minerwa'; did you mean minerva\?",
+        ),
+        (lambda s: s["fit"].update(protocols=["kit", "kit"]), r"fit\.protocols: kit appears twice"),
+    ],
+)
+def test_mistakes_in_a_released_study_are_one_line(
+    tmp_path: Path, edit: Edit, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_study(released(tmp_path, edit))
+    assert "\n" not in str(caught.value)
+
+
+def test_protocols_of_the_project_are_valid_and_told_apart() -> None:
+    known = known_protocols()
+    assert {"robust", "paper", "kit", "plain"} <= set(known)
+    assert len({p.model_dump_json(exclude={"description"}) for p in known.values()}) == len(known)
+    assert known["robust"].model_copy(update={"description": ""}) == Protocol()

@@ -11,9 +11,10 @@ from typing import Any
 from unittest import mock
 
 from workflow_scripts.script import run
-from workflow_scripts.study.load import load_study
-from workflow_scripts.study.plan import Plan, Stage
+from workflow_scripts.study.load import load_training_study
+from workflow_scripts.study.plan import Plan
 from workflow_scripts.study.schema import Config
+from workflow_scripts.study.stage import Stage
 
 SFT_RUN = "results/smoke/sft/LabQwen/LabSmall/seed0"
 RL_RUN = "results/smoke/rl/LabQwen/LabFull/step20/dapo_dc/seed0"
@@ -40,7 +41,7 @@ class Ended:
 
 def plan() -> Plan:
     """The plan of the smoke study."""
-    return Plan(load_study("smoke"), Config())
+    return Plan(load_training_study("smoke"), Config())
 
 
 def invoke(folder: Path, module: str, *arguments: str) -> Ended:

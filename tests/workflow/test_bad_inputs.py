@@ -21,7 +21,7 @@ from smoke_scripts import (
 
 from workflow_scripts.data.store import manifest_path, write_dataset
 from workflow_scripts.manifest import write_manifest
-from workflow_scripts.study.plan import Stage
+from workflow_scripts.study.stage import Stage
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from workflow_scripts import make_data
 from workflow_scripts.manifest import md5
-from workflow_scripts.study.load import load_config, load_study
+from workflow_scripts.study.load import load_config, load_training_study
 from workflow_scripts.study.plan import Plan
 
 
@@ -25,7 +25,7 @@ def test_drawing_the_lab_data_again_gives_the_committed_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pointer = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
-    plan = Plan(load_study("lab"), load_config({}))
+    plan = Plan(load_training_study("lab"), load_config({}))
     folder = tmp_path / "lab"
     monkeypatch.setattr("sys.argv", ["make_data", "--spec", plan.data().spec, "--out", str(folder)])
     make_data.main()

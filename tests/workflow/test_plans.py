@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import SMOKE, copy_checkout, snakemake
 
-from workflow_scripts.study.load import load_study
+from workflow_scripts.study.load import load_training_study
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ def edit(remembered: Path) -> Iterator[Edit]:
 
 @pytest.mark.parametrize("name", ["smoke", "lab", "lab_full"])
 def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
-    study = load_study(name)
+    study = load_training_study(name)
     jobs = planned(fresh, config=[f"study={name}"])
     runs = len(study.sft_runs) * len(study.seeds)
     assert jobs["make_data"] == 1
@@ -88,7 +88,7 @@ def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
 
 
 def test_branching_can_be_forced_from_the_command_line(fresh: Path) -> None:
-    study = load_study("smoke")
+    study = load_training_study("smoke")
     jobs = planned(fresh, config=["study=smoke", "branching=exhaustive"])
     assert jobs["train_rl"] == 1 + sum(len(run.checkpoints) for run in study.sft_runs)
 

@@ -12,7 +12,7 @@ from workflow_scripts.compute.flops import EFLOPS, ModelShape, rl_flops, sft_ste
 from workflow_scripts.evaluation.grading import GraderSettings
 from workflow_scripts.grade import grade_table
 from workflow_scripts.manifest import check_manifest
-from workflow_scripts.study.load import load_study
+from workflow_scripts.study.load import load_training_study
 from workflow_scripts.training.checkpoints import checkpoint_at, model_config
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ ARTEFACTS = [
     *("table_3.csv", "table_3.md", "table_4.csv", "table_4.md", "figure_8.csv"),
     *(f"figure_{number}.{kind}" for number in (2, 3, 8) for kind in ("svg", "png")),
 ]
-STUDY = load_study("smoke")
+STUDY = load_training_study("smoke")
 TRAINED = ("make_data", "pretrain_base", "train_reference", "train_sft", "train_rl")
 CACHED = (*TRAINED, "generate_base", "generate_sft", "generate_reference", "select_sft_set")
 
@@ -53,7 +53,7 @@ def used(checkout: Path, rules: tuple[str, ...]) -> list[str]:
 
 
 def test_everything_is_there(results: Path) -> None:
-    tables = ["curves.csv", "fits.csv", "subphases.csv", "dataset_stats.csv", "summary.txt"]
+    tables = ["curves.csv", "fits/robust.csv", "subphases.csv", "dataset_stats.csv", "summary.txt"]
     expected = [*tables, "report.html", *(f"artefacts/{name}" for name in ARTEFACTS)]
     sizes = {name: (results / name).stat().st_size for name in expected}
     assert min(sizes.values()) > 0
@@ -169,10 +169,12 @@ def read_compute(folder: Path) -> pd.DataFrame:
 def test_fits_and_table_4_follow_from_the_curves(finished: Path, tmp_path: Path) -> None:
     results = finished / "results" / "smoke"
     inputs = options(curves=results / "curves.csv", subphases=results / "subphases.csv")
-    spec = plan().fits().spec
-    fits = tmp_path / "fits.csv"
-    assert invoke(tmp_path, "fit_curves", *inputs, *options(spec=spec, out=fits)).code == 0
-    assert fits.read_bytes() == (results / "fits.csv").read_bytes()
+    spec = plan().fits("robust").spec
+    fits, draws = tmp_path / "robust.csv", tmp_path / "robust.draws.parquet"
+    outputs = {"listed": "none", "out": fits, "out-draws": draws}
+    assert invoke(tmp_path, "fit_curves", *inputs, *options(spec=spec, **outputs)).code == 0
+    for made in (fits, draws):
+        assert made.read_bytes() == (results / "fits" / made.name).read_bytes()
     table = tmp_path / "table_4.csv"
     outputs = {"out-csv": table, "out-md": tmp_path / "table_4.md"}
     order = ",".join(STUDY.datasets)
@@ -206,6 +208,6 @@ def test_another_checkout_trains_nothing_that_the_cache_holds(
     assert done.returncode == 0, done.stdout
     assert used(other, CACHED) == []
     assert {log.split("/")[0].removesuffix(".log") for log in used(finished, CACHED)} == {*CACHED}
-    for name in ("curves.csv", "fits.csv", "subphases.csv", "dataset_stats.csv"):
+    for name in ("curves.csv", "fits/robust.csv", "subphases.csv", "dataset_stats.csv"):
         mine, theirs = (folder / "results" / "smoke" / name for folder in (other, finished))
         assert mine.read_bytes() == theirs.read_bytes()

@@ -122,15 +122,15 @@ def draw_sft(axes: Axes, panel: Panel, scale: float) -> None:
     axes.plot(means["x_total"] * scale, means["score"], color=style.GREY, lw=1.0, zorder=2)
     several = panel.sft["seed"].nunique() > 1
     labels = labels_by_step(panel)
-    for step in means["sft_step"]:
-        rows = select(panel.sft, sft_step=step)
-        look, size = style.subphase_look(labels.get(int(step), "")), 11 if several else 22
-        if int(step) not in labels:  # evaluated, but its loss is not known: no more than a dot
-            look, size = style.Look(style.GREY, "o"), 4
+    labelled = panel.sft["sft_step"].isin(labels)
+    rest = panel.sft[~labelled]  # evaluated, but their loss is not known: no more than dots
+    axes.scatter(rest["x_sft_eflops"] * scale, rest["score"], s=4, color=style.GREY, lw=0, zorder=5)
+    for step, label in labels.items():
+        rows, look = select(panel.sft, sft_step=step), style.subphase_look(label)
         axes.scatter(
             rows["x_sft_eflops"] * scale,
             rows["score"],
-            s=size,
+            s=11 if several else 22,
             color=look.colour,
             marker=look.marker,
             edgecolors="white",
@@ -149,7 +149,7 @@ def draw_rl(axes: Axes, panel: Panel, scale: float) -> None:
         x = (rows["x_sft_eflops"] + rows["x_rl_eflops"]) * scale
         axes.scatter(x, rows["score"], s=4, color=colour, alpha=0.45, linewidths=0, zorder=3)
         fits = select(panel.fits, sft_step=step, recipe=recipe)
-        grid = law_grid(float(fits["x_max_eflops"].max())) if len(fits) else np.empty(0)
+        grid = law_grid(float(fits["x_end_eflops"].max())) if len(fits) else np.empty(0)
         law = mean_law(fits, grid)
         if law is not None:
             start = float(fits["x_sft_eflops"].mean())

@@ -141,7 +141,7 @@ def draw_full(
             x, raw["score"], s=9, color=look.colour, marker=look.marker, alpha=0.5, lw=0, zorder=3
         )
         branch = select(fits, paradigm=paradigm, dataset=dataset, recipe=recipe, sft_step=step)
-        grid = law_grid(float(branch["x_max_eflops"].max())) if len(branch) else np.empty(0)
+        grid = law_grid(float(branch["x_end_eflops"].max())) if len(branch) else np.empty(0)
         law = mean_law(branch, grid)
         x_line, y_line = line["x_total"].to_numpy(), line["score"].to_numpy()
         if law is not None:

@@ -93,15 +93,8 @@ def render(
     versions: dict[str, Any],
 ) -> str:
     """Fill the page template. The same inputs give the same bytes: no dates, no random ids."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     order = [str(name) for name in study["order"]]
-    return environment.get_template(TEMPLATE).render(
+    return page_template(TEMPLATE).render(
         study=study,
         answers=answers(curves, fits, subphases, order),
         table_3=table_3_text(artefacts.table_3),
@@ -111,6 +104,18 @@ def render(
         counts=counts(curves, fits),
         versions=sorted(flatten(versions).items()),
     )
+
+
+def page_template(name: str) -> jinja2.Template:
+    """A template of the folder `report`: everything is escaped, an unknown name is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def counts(curves: pd.DataFrame, fits: pd.DataFrame) -> dict[str, int]:

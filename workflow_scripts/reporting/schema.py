@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
-from workflow_scripts.scaling.settings import FitSettings
+from workflow_scripts.study.analysis import LEVEL as LEVEL
 from workflow_scripts.tables_io import read_table
 
 CURVE_COLUMNS = (
@@ -15,10 +15,13 @@ CURVE_COLUMNS = (
     *("rl_step", "source"),
 )
 FIT_COLUMNS = (
-    *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed", "subphase"),
-    *("x_sft_eflops", "n_points", "x_max_eflops", "p_sft", "epsilon", "pl_rl"),
-    *("a_post", "a_post_low", "a_post_high", "c_mid", "b", "rmse", "r2", "best_score"),
-    *("at_bound", "verdict"),
+    *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed", "protocol"),
+    *("subphase", "x_sft_eflops", "x_max_eflops", "x_common_eflops", "n_points", "n_fit"),
+    *("collapsed", "x_end_eflops", "p_sft", "epsilon", "pl_rl", "a_post", "a_post_low"),
+    *("a_post_high", "a_post_profile_low", "a_post_profile_high", "c_mid", "b", "noise"),
+    *("rmse", "r2", "heldout_rmse", "best_score", "best_smoothed"),
+    *("end_score", "end_low", "end_high", "double_score", "double_low", "double_high"),
+    *("common_score", "common_low", "common_high", "at_bound", "verdict"),
 )
 SUBPHASE_COLUMNS = (
     *("study", "model", "dataset", "seed", "sft_step", "x_sft_eflops", "val_loss"),
@@ -36,9 +39,6 @@ NO_DATASET = "none"
 OVERALL = "overall"
 IDENTIFIED = "identified"
 SUBPHASES = (ADAPTATION, STABLE, BETWEEN_STABLE, MILD, SEVERE)
-
-# fits.csv carries the ends of each interval but not its level, which no study changes.
-LEVEL = FitSettings.level
 
 
 def read_curves(path: Path) -> pd.DataFrame:

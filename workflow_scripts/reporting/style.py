@@ -27,6 +27,7 @@ LOG_ADVANTAGE = 1.5  # a linear axis is easier to read, so a logarithmic one mus
 INK = "#222222"
 GREY = "#7f7f7f"
 FAINT = "#c9c9c9"
+KIT = "#B0306A"  # an alarm apart from the colours of sub-phases
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same outlines everywhere
     "font.size": 8,

@@ -30,7 +30,9 @@ ROLE_NAMES = {"sft": "SFT", "validation": "validation", "rl": "RL", "benchmark":
 TABLE_4_COLUMNS = (
     *("model", "dataset", "sft_step", "x_sft_eflops", "subphase", "paradigm", "recipe", "seed"),
     *("p_sft", "epsilon", "pl_rl", "c_mid", "b", "a_post", "a_post_low", "a_post_high"),
-    *("best_score", "n_points", "x_max_eflops", "rmse", "r2", "at_bound", "verdict"),
+    *("a_post_profile_low", "a_post_profile_high", "best_score", "best_smoothed"),
+    *("end_score", "end_low", "end_high", "n_points", "n_fit", "collapsed", "x_end_eflops"),
+    *("x_max_eflops", "noise", "rmse", "r2", "heldout_rmse", "at_bound", "protocol", "verdict"),
 )
 
 
@@ -97,6 +99,7 @@ def table_4_text(table: pd.DataFrame) -> TextTable:
     """Table 4 for people; model, recipe and seed appear only when the study has several."""
     unit = choose_unit([*table["x_sft_eflops"], *table["x_max_eflops"]])
     ends = zip(table["a_post_low"], table["a_post_high"], strict=True)
+    at_end = zip(table["end_low"], table["end_high"], strict=True)
     columns = [
         ("Data set", False, branch_labels(table)),
         *[(name.capitalize(), False, texts(table[name])) for name in varying(table)],
@@ -111,6 +114,8 @@ def table_4_text(table: pd.DataFrame) -> TextTable:
         ("A_post", True, [number(value) for value in table["a_post"]]),
         ("90% interval", True, [interval(low, high) for low, high in ends]),
         ("Best score", True, [number(value) for value in table["best_score"]]),
+        ("Curve at the end", True, [number(value) for value in table["end_score"]]),
+        ("90% at the end", True, [interval(low, high) for low, high in at_end]),
         ("Verdict", False, [label or MISSING for label in texts(table["verdict"])]),
     ]
     return make_table(columns)

@@ -1,8 +1,8 @@
-"""Residual bootstrap of the ceiling A_post.
+"""Residual bootstrap: refits of curves that noise could have produced instead.
 
 A draw replaces every score by its fitted value plus a residual drawn with replacement. P_sft is a
 measured score like the others, so it is drawn as well: a ceiling is never more certain than the
-checkpoint it starts from.
+checkpoint it starts from. Which points a protocol dropped, and their weights, stay as they are.
 
 On synthetic curves with Gaussian noise the 90% interval covers the true ceiling in 88 to 90% of
 the cases with 25 points, but in only about 80% with 8: few points make it too narrow.
@@ -11,56 +11,58 @@ the cases with 25 points, but in only about 80% with 8: few points make it too n
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from workflow_scripts.scaling.engine import Rows, solve
-from workflow_scripts.scaling.law import FloatArray
-from workflow_scripts.scaling.settings import SCORE_MAX, FitSettings
-
-BoolArray = npt.NDArray[np.bool_]
+from workflow_scripts.scaling.engine import solve
+from workflow_scripts.scaling.law import BoolArray, FloatArray
+from workflow_scripts.scaling.point import Point, residual_sd
+from workflow_scripts.scaling.problem import Curves, Problem
 
 AT_BOUND = 1e-6
 """Distance to the cap, relative to it, below which PL_rl is at its bound."""
+LARGEST_RESIDUAL = 4.0
+"""Residuals are cut at so many robust standard deviations where the fit has reweighted them: a
+weight that all but removes an outlier must not meet it again at another, heavy point."""
 
 
-class Ceilings(NamedTuple):
-    """A_post of every draw (percent) and whether PL_rl hit its upper bound, each (D,)."""
+class Draws(NamedTuple):
+    """Refitted curves of D draws, their P_sft (percent), and whether PL_rl met its bound, (D,)."""
 
-    a_post: FloatArray
+    curves: Curves
+    p_sft: FloatArray
     at_bound: BoolArray
 
 
-def gain_cap(
-    gain: FloatArray, weight: FloatArray, p_sft: FloatArray, settings: FitSettings
+def draw_curves(problem: Problem, point: Point, count: int, rng: np.random.Generator) -> Draws:
+    """Refit `count` resampled versions of a problem."""
+    fitted = point.curve.score(problem.x)[0] - problem.base
+    noise = draw_noise(problem, point, (count, problem.x.size + 1), rng)
+    if problem.free_origin:
+        gain = fitted + noise[:, :-1] * problem.noise
+        p_sft = problem.p_sft + noise[:, -1] * problem.noise[0]
+        base = np.full(count, problem.base)
+    else:
+        # The point at x = 0 is P_sft itself: its noise moves the origin of all gains.
+        origin = noise[:, -1]
+        moved = noise[:, :-1] * problem.noise - origin[:, None]
+        gain = fitted + np.where(problem.x > 0, moved, 0.0)
+        p_sft = problem.p_sft + origin
+        base = p_sft
+    weight = np.broadcast_to(point.weight, gain.shape)
+    rows = problem.rows(gain, weight, p_sft)
+    solution = solve(rows, problem.bounds)
+    return Draws(problem.curves(solution, base), p_sft, is_at_bound(solution.pl_rl, rows.cap))
+
+
+def draw_noise(
+    problem: Problem, point: Point, shape: tuple[int, int], rng: np.random.Generator
 ) -> FloatArray:
-    """Upper bound of PL_rl of each row, points: the gain bound, and A_post <= 100."""
-    largest = np.where(weight > 0, gain, -np.inf).max(axis=1)
-    cap: FloatArray = np.minimum(settings.gain_bound_factor * largest, SCORE_MAX - p_sft)
-    return np.maximum(cap, 0.0)
-
-
-def draw_ceilings(
-    x: FloatArray, fitted: FloatArray, residual: FloatArray, p_sft: float, settings: FitSettings
-) -> Ceilings:
-    """Refit `settings.n_bootstrap` resampled curves.
-
-    Args:
-        x: RL compute of the points, EFLOPs, shape (n,).
-        fitted: fitted gain at every point, points, shape (n,).
-        residual: observed minus fitted gain, points, shape (n,).
-        p_sft: measured score of the checkpoint, percent.
-        settings: bounds, number of draws and seed.
-    """
-    rng = np.random.default_rng(settings.seed)
-    pool = _inflated(residual[x > 0], settings.n_parameters)
-    # The point at x = 0 is P_sft itself: its noise moves the origin of all gains.
-    noise = rng.choice(pool, size=(settings.n_bootstrap, x.size + 1))
-    origin = noise[:, -1]
-    gain = fitted + np.where(x > 0, noise[:, :-1] - origin[:, None], 0.0)
-    weight = np.ones_like(gain)
-    cap = gain_cap(gain, weight, p_sft + origin, settings)
-    pl_rl = solve(Rows(x, gain, weight, cap), settings).pl_rl
-    return Ceilings(p_sft + origin + pl_rl, is_at_bound(pl_rl, cap))
+    """Residuals of the kept points after x = 0, relative to their error, drawn with replacement."""
+    residual = (problem.gain + problem.base - point.curve.score(problem.x)[0]) / problem.noise
+    pool = residual[(problem.x > 0) & (point.weight > 0)]
+    if problem.protocol.student is not None:
+        limit = LARGEST_RESIDUAL * residual_sd(pool)
+        pool = np.clip(pool, -limit, limit)
+    return rng.choice(_inflated(pool, problem.n_parameters), size=shape)
 
 
 def is_at_bound(pl_rl: FloatArray, cap: FloatArray) -> BoolArray:
@@ -71,6 +73,5 @@ def is_at_bound(pl_rl: FloatArray, cap: FloatArray) -> BoolArray:
 def _inflated(residual: FloatArray, n_parameters: int) -> FloatArray:
     """Residuals with mean 0 and the variance of the noise; a fit shrinks it by its parameters."""
     freedom = max(residual.size - n_parameters, 1)
-    factor = float(np.sqrt(residual.size / freedom))
     centred: FloatArray = residual - residual.mean()
-    return factor * centred
+    return float(np.sqrt(residual.size / freedom)) * centred

@@ -1,169 +1,260 @@
-"""Fit the RL law to one branch and say whether the data identify its ceiling."""
+"""Fit the RL law to one branch and say what the data identify of it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.scaling.bootstrap import draw_ceilings, gain_cap, is_at_bound
-from workflow_scripts.scaling.engine import Rows, solve
-from workflow_scripts.scaling.law import FloatArray, gain
-from workflow_scripts.scaling.settings import SCORE_MAX, FitSettings
+from workflow_scripts.scaling.bootstrap import Draws, draw_curves, draw_noise, is_at_bound
+from workflow_scripts.scaling.branch import Branch, Listed
+from workflow_scripts.scaling.law import SCORE_MAX, FloatArray
+from workflow_scripts.scaling.point import Point, fit_point, residual_sd
+from workflow_scripts.scaling.problem import Problem, make_problem, usable_points
+from workflow_scripts.scaling.profile import profile_interval
+from workflow_scripts.scaling.smooth import centred_median, smoothed_best
+from workflow_scripts.study.analysis import LEVEL, Fit, Protocol
 
 Verdict = Literal["identified", "bound", "not identified"]
+Facts = dict[str, Any]
+"""Some fields of a `BranchFit` by name."""
 NAN = float("nan")
+PLACES = ("end", "double", "common")
+"""Where curves are read: at the end of the branch, at twice its compute, at a common compute."""
 
 
 @dataclass(frozen=True)
-class CurveFit:
+class BranchFit:
     """The fitted law of one branch; scores and gains in points, compute in EFLOPs.
 
     Attributes:
-        epsilon, pl_rl, c_mid, b: parameters of the law; NaN where nothing was fitted, and c_mid
+        n_points, n_fit: points of the branch, and those with weight in the fit; x = 0 counts.
+        collapsed: the branch collapses after x_end_eflops.
+        x_end_eflops: last compute before a collapse.
+        p_sft: measured score at x = 0.
+        epsilon: fitted offset at x = 0 from P_sft; of either sign for a free origin.
+        pl_rl, c_mid, b, a_post: parameters of the law; NaN where nothing was fitted, and c_mid
             and b also where there is no gain whose shape they could describe.
-        a_post: ceiling P_sft + PL_rl, percent.
-        a_post_low, a_post_high: bootstrap interval of the ceiling at the level of the settings.
-        rmse: root mean square of the residuals over all points, x = 0 included.
-        r2: share of the variance explained over the same points; NaN for constant scores.
+        a_post_low, a_post_high: bootstrap interval of the ceiling.
+        a_post_profile_low, a_post_profile_high: profile interval of the ceiling.
+        noise: robust standard deviation of the residuals.
+        rmse, r2: over the points that were fitted; r2 is NaN for constant scores.
+        heldout_rmse: refitted without the last points before a collapse (`Fit.held_out`), over
+            these points.
+        best_score, best_smoothed: highest score after RL, and highest median of five.
+        end_score, double_score, common_score: the curve at x_end, at twice x_end and at the common
+            compute, each with the ends of its bootstrap interval.
         at_bound: PL_rl of the fit equals its upper bound.
-        n_points: number of points, x = 0 included.
-        verdict: "identified"; "bound" if the upper bound set the ceiling, in the fit or in more
-            than `bound_share` of the draws; "not identified" for too few points, for scores that
-            never rise above P_sft (then PL_rl is 0 and A_post has no interval), or for an
-            interval wider than `identified_width`.
+        verdict: "bound" if the upper bound set the ceiling: in the fit, in more than `bound_share`
+            of the draws, or at the end of the profile interval; "not identified" for too few
+            points, for scores that never rise above P_sft, for an interval wider than
+            `identified_width`, or where the branch has reached more than the interval allows (the
+            law does not describe it); else "identified".
     """
 
-    epsilon: float
-    pl_rl: float
-    a_post: float
-    a_post_low: float
-    a_post_high: float
-    c_mid: float
-    b: float
-    rmse: float
-    r2: float
-    at_bound: bool
     n_points: int
-    verdict: Verdict
+    n_fit: int
+    collapsed: bool
+    x_end_eflops: float
+    p_sft: float
+    epsilon: float = NAN
+    pl_rl: float = NAN
+    a_post: float = NAN
+    a_post_low: float = NAN
+    a_post_high: float = NAN
+    a_post_profile_low: float = NAN
+    a_post_profile_high: float = NAN
+    c_mid: float = NAN
+    b: float = NAN
+    noise: float = NAN
+    rmse: float = NAN
+    r2: float = NAN
+    heldout_rmse: float = NAN
+    best_score: float = NAN
+    best_smoothed: float = NAN
+    end_score: float = NAN
+    end_low: float = NAN
+    end_high: float = NAN
+    double_score: float = NAN
+    double_low: float = NAN
+    double_high: float = NAN
+    common_score: float = NAN
+    common_low: float = NAN
+    common_high: float = NAN
+    at_bound: bool = False
+    verdict: Verdict = "not identified"
 
 
-def fit_curve(
-    x: npt.ArrayLike, score: npt.ArrayLike, p_sft: float, settings: FitSettings
-) -> CurveFit:
-    """Fit one branch.
+class FittedBranch(NamedTuple):
+    """A fit and, by name, its draws (each of shape (D,)); no draws where nothing was fitted."""
+
+    fit: BranchFit
+    draws: dict[str, FloatArray]
+
+
+def fit_branch(
+    branch: Branch,
+    protocol: Protocol,
+    settings: Fit,
+    listed: Listed | None = None,
+    x_common: float = NAN,
+    stream: int = 0,
+) -> FittedBranch:
+    """Fit one branch by one protocol.
 
     The result depends on this branch and the settings only: a new branch changes no other row.
 
     Args:
-        x: RL compute, EFLOPs, not decreasing; the measured point x = 0 is part of a full branch.
-        score: score at each x, percent.
-        p_sft: score of the SFT checkpoint, percent.
-        settings: bounds and protocol.
-
-    Raises:
-        InputError: unequal lengths, NaN, negative or decreasing x, scores outside 0 to 100.
+        branch: the points.
+        protocol: how to fit.
+        settings: draws, seed, and the lines between identified and not.
+        listed: what a table says about this branch.
+        x_common: compute at which branches are compared, EFLOPs.
+        stream: number of the branch's own random stream, so that branches draw independently.
     """
-    compute, observed = _checked(x, score, p_sft)
-    if compute.size < settings.min_points or not (compute > 0).any():
-        return _unfitted(compute.size)
-    observed_gain = observed - p_sft
-    if observed_gain.max() <= 0:
-        return _without_gain(observed_gain, p_sft)
-    rows, best = _best_fit(compute, observed_gain, p_sft, settings)
-    fitted = gain(compute, **best)
-    residual = observed_gain - fitted
-    draws = draw_ceilings(compute, fitted, residual, p_sft, settings)
-    # A draw adds its PL_rl to a P_sft of its own, which can pass the 100 percent that no score can.
-    low, high = _central(np.minimum(draws.a_post, 100.0), settings.level)
-    at_bound = bool(is_at_bound(np.array([best["pl_rl"]]), rows.cap)[0])
-    often_bound = at_bound or float(draws.at_bound.mean()) > settings.bound_share
-    return CurveFit(
-        **best,
-        a_post=p_sft + best["pl_rl"],
-        a_post_low=low,
-        a_post_high=high,
-        rmse=_rmse(residual),
-        r2=_r2(observed_gain, residual),
-        at_bound=at_bound,
-        n_points=compute.size,
-        verdict=_verdict(often_bound, high - low, settings),
+    given = listed or Listed()
+    usable = usable_points(branch)
+    facts = _observed(branch, usable)
+    problem = make_problem(branch, protocol, given)
+    if problem.x.size < settings.min_points or not (problem.x > 0).any():
+        return FittedBranch(BranchFit(**facts, n_fit=problem.x.size), {})
+    if float(problem.gain.max()) - problem.room <= 0:
+        return FittedBranch(_without_gain(facts, problem), {})
+    point = fit_point(problem, given)
+    rng = np.random.default_rng([settings.seed, stream])
+    draws = draw_curves(problem, point, settings.n_bootstrap, rng)
+    places = np.array([facts["x_end_eflops"], 2 * facts["x_end_eflops"], x_common])
+    drawn = _drawn(draws, places)
+    drawn["best_smoothed"] = _smoothed_draws(branch.first(usable), problem, point, settings, rng)
+    fit = BranchFit(
+        **facts,
+        **_curve(problem, point, places),
+        **_intervals(drawn),
+        **_ceiling(problem, point, draws, settings, drawn),
+        heldout_rmse=held_out_error(branch.first(usable), protocol, given, settings),
     )
+    return FittedBranch(fit, drawn)
 
 
-def _central(values: FloatArray, level: float) -> tuple[float, float]:
+def held_out_error(branch: Branch, protocol: Protocol, listed: Listed, settings: Fit) -> float:
+    """Refit without the last share of the points and predict them: RMSE in points, or NaN."""
+    first = branch.x.size - round(settings.held_out * (branch.x.size - 1))
+    problem = make_problem(branch.first(first), protocol, listed)
+    if first >= branch.x.size or problem.x.size < settings.min_points:
+        return NAN
+    if float(problem.gain.max()) - problem.room <= 0:
+        predicted = np.full(branch.x.size - first, branch.p_sft)
+    else:
+        predicted = fit_point(problem, listed).curve.score(branch.x[first:])[0]
+    return float(np.sqrt(np.mean((branch.score[first:] - predicted) ** 2)))
+
+
+def central(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
     """The quantiles between which the central share `level` of the values lies."""
     tail = (1 - level) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _verdict(often_bound: bool, width: float, settings: FitSettings) -> Verdict:
-    if often_bound:
-        return "bound"
-    return "not identified" if width > settings.identified_width else "identified"
+def _observed(branch: Branch, usable: int) -> Facts:
+    """What the measured points say without any fit."""
+    after = branch.score[1:]
+    return {
+        "n_points": branch.x.size,
+        "collapsed": usable < branch.x.size,
+        "x_end_eflops": float(branch.x[usable - 1]),
+        "p_sft": branch.p_sft,
+        "best_score": float(after.max()) if after.size else NAN,
+        "best_smoothed": float(smoothed_best(branch.score[1:usable])) if usable > 1 else NAN,
+    }
 
 
-def _best_fit(
-    x: FloatArray, observed_gain: FloatArray, p_sft: float, settings: FitSettings
-) -> tuple[Rows, dict[str, float]]:
-    """Fit one curve: the row that was fitted and its parameters by name."""
-    row = observed_gain[None, :]
-    weight = np.ones_like(row)
-    rows = Rows(x, row, weight, gain_cap(row, weight, np.array([p_sft]), settings))
-    best = solve(rows, settings)
-    names = ("epsilon", "pl_rl", "c_mid", "b")
-    return rows, {name: float(getattr(best, name)[0]) for name in names}
-
-
-def _unfitted(n_points: int) -> CurveFit:
-    """Too few points: no parameter is worth printing."""
-    return CurveFit(NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, False, n_points, "not identified")
-
-
-def _without_gain(observed_gain: FloatArray, p_sft: float) -> CurveFit:
-    """RL never rose above P_sft: the bounded fit is PL_rl = 0, and the shape is undefined."""
-    return CurveFit(
+def _without_gain(facts: Facts, problem: Problem) -> BranchFit:
+    """No fitted score is above P_sft: the bounded fit is PL_rl = 0, and the shape is undefined."""
+    residual = problem.gain - problem.room
+    return BranchFit(
+        **facts,
+        n_fit=problem.x.size,
         epsilon=0.0,
         pl_rl=0.0,
-        a_post=p_sft,
-        a_post_low=NAN,
-        a_post_high=NAN,
-        c_mid=NAN,
-        b=NAN,
-        rmse=_rmse(observed_gain),
-        r2=_r2(observed_gain, observed_gain),
-        at_bound=False,
-        n_points=observed_gain.size,
-        verdict="not identified",
+        a_post=problem.p_sft,
+        noise=residual_sd(residual),
+        rmse=float(np.sqrt(np.mean(residual**2))),
     )
 
 
-def _rmse(residual: FloatArray) -> float:
-    return float(np.sqrt(np.mean(residual**2)))
+def _curve(problem: Problem, point: Point, places: FloatArray) -> Facts:
+    """The fitted curve in numbers."""
+    curve = point.curve
+    kept = point.weight > 0
+    observed = problem.gain + problem.base
+    residual = (observed - curve.score(problem.x)[0])[kept]
+    total = float(((observed[kept] - observed[kept].mean()) ** 2).sum())
+    a_post = float(curve.ceiling[0])
+    scores = dict(zip((f"{place}_score" for place in PLACES), curve.score(places)[0], strict=True))
+    return {
+        "n_fit": int(kept.sum()),
+        "epsilon": float(curve.epsilon[0]) - problem.room,
+        "pl_rl": a_post - problem.p_sft,
+        "a_post": a_post,
+        "c_mid": float(curve.c_mid[0]),
+        "b": float(curve.b[0]),
+        "noise": residual_sd(residual),
+        "rmse": float(np.sqrt(np.mean(residual**2))),
+        "r2": 1.0 - float((residual**2).sum()) / total if total > 0 else NAN,
+        **{name: float(value) for name, value in scores.items()},
+    }
 
 
-def _r2(observed: FloatArray, residual: FloatArray) -> float:
-    total = float(((observed - observed.mean()) ** 2).sum())
-    return 1.0 - float((residual**2).sum()) / total if total > 0 else NAN
+def _drawn(draws: Draws, places: FloatArray) -> dict[str, FloatArray]:
+    """Quantities of every draw; a ceiling stays within the 100 percent that no score passes."""
+    # A draw adds its PL_rl to a P_sft of its own, and the sum can be above what a score can be.
+    scores = np.minimum(draws.curves.score(places), SCORE_MAX)
+    return {
+        "p_sft": draws.p_sft,
+        "a_post": np.minimum(draws.curves.ceiling, SCORE_MAX),
+        "c_mid": draws.curves.c_mid,
+        "b": draws.curves.b,
+        **{f"{place}_score": scores[:, i] for i, place in enumerate(PLACES)},
+    }
 
 
-def _checked(x: npt.ArrayLike, score: npt.ArrayLike, p_sft: float) -> tuple[FloatArray, FloatArray]:
-    """Both arrays as float64, or the InputError that `fit_curve` documents."""
-    try:
-        compute, observed = np.asarray(x, dtype=np.float64), np.asarray(score, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"curve: a compute value or score is not a number ({error})") from error
-    if compute.ndim != 1 or compute.shape != observed.shape:
-        raise InputError(f"curve: {compute.size} compute values but {observed.size} scores")
-    if not (np.isfinite(compute).all() and (compute >= 0).all()):
-        raise InputError("curve: a compute value is missing, infinite or negative")
-    if (np.diff(compute) < 0).any():
-        raise InputError(
-            f"curve: compute decreases after {compute[int(np.argmax(np.diff(compute) < 0))]} EFLOPs"
-        )
-    scores = np.append(observed, p_sft)
-    if not ((scores >= 0) & (scores <= SCORE_MAX)).all():
-        raise InputError("curve: a score or P_sft is missing or outside 0 to 100 percent")
-    return compute, observed
+def _smoothed_draws(
+    branch: Branch, problem: Problem, point: Point, settings: Fit, rng: np.random.Generator
+) -> FloatArray:
+    """Best median of five of the observed, smoothed scores with new noise, percent, shape (D,)."""
+    size = branch.x.size - 1
+    noise = draw_noise(problem, point, (settings.n_bootstrap, size), rng)
+    best: FloatArray = smoothed_best(centred_median(branch.score[1:]) + noise)
+    return best
+
+
+def _intervals(drawn: dict[str, FloatArray]) -> Facts:
+    """Bootstrap intervals of the scores at the three places."""
+    ends: Facts = {}
+    for place in PLACES:
+        low, high = central(drawn[f"{place}_score"])
+        ends |= {f"{place}_low": low, f"{place}_high": high}
+    return ends
+
+
+def _ceiling(
+    problem: Problem, point: Point, draws: Draws, settings: Fit, drawn: dict[str, FloatArray]
+) -> Facts:
+    """Both intervals of the ceiling, and what set it."""
+    cap = problem.cap(problem.gain[None], point.weight[None], problem.p_sft)
+    at_bound = bool(is_at_bound(point.curve.pl_rl, cap)[0])
+    low, high = central(drawn["a_post"])
+    profile_low, profile_high = profile_interval(problem, point, LEVEL)
+    open_ended = bool(is_at_bound(np.array([profile_high - problem.base]), cap)[0])
+    bound = at_bound or open_ended or float(draws.at_bound.mean()) > settings.bound_share
+    wide = max(high - low, profile_high - profile_low) > settings.identified_width
+    passed = central(drawn["best_smoothed"])[0] > max(high, profile_high)
+    verdict: Verdict = "bound" if bound else "not identified" if wide or passed else "identified"
+    return {
+        "a_post_low": low,
+        "a_post_high": high,
+        "a_post_profile_low": profile_low,
+        "a_post_profile_high": profile_high,
+        "at_bound": at_bound,
+        "verdict": verdict,
+    }

@@ -11,6 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+SCORE_MAX = 100.0
+"""Scores are percentages, so no ceiling is higher."""
 
 
 def rise_fraction(

@@ -46,25 +46,33 @@ def loss_change(sums: Sums, epsilon: FloatArray, rise: FloatArray) -> FloatArray
 
 def solve_linear(sums: Sums, cap: FloatArray, fit_epsilon: bool) -> LinearFit:
     """Minimise the sum of squares over the triangle; epsilon stays 0 unless `fit_epsilon`."""
-    rise = _clipped(sums.phi_gain, sums.phi_phi, cap)
-    inside = (rise > 0) & (rise < cap)
-    best = LinearFit(np.zeros_like(rise), rise, np.where(inside, FACE_RISE, FACE_NONE))
     if not fit_epsilon:
-        return best
-    flat = _clipped(sums.gain, sums.one, cap)
-    best = _better(sums, best, flat, np.zeros_like(rise), FACE_NONE)
-    # On the edge epsilon + rise = cap the curve is cap - rise * (1 - phi).
-    missing = cap * (sums.one - sums.phi) - (sums.gain - sums.phi_gain)
-    trade = _clipped(missing, sums.one - 2 * sums.phi + sums.phi_phi, cap)
-    best = _better(sums, best, cap - trade, trade, FACE_TRADE)
+        rise = _clipped(sums.phi_gain, sums.phi_phi, cap)
+        inside = (rise > 0) & (rise < cap)
+        return LinearFit(np.zeros_like(rise), rise, np.where(inside, FACE_RISE, FACE_NONE))
     determinant = sums.one * sums.phi_phi - sums.phi**2
     safe = np.where(determinant > 0, determinant, 1.0)
     epsilon = (sums.phi_phi * sums.gain - sums.phi * sums.phi_gain) / safe
     rise = (sums.one * sums.phi_gain - sums.phi * sums.gain) / safe
-    allowed = (determinant > 0) & (epsilon > 0) & (rise > 0) & (epsilon + rise < cap)
-    return _better(
-        sums, best, np.where(allowed, epsilon, 0.0), np.where(allowed, rise, 0.0), FACE_BOTH
-    )
+    # The problem is convex: a free optimum inside the triangle is the answer, and few are not.
+    outside = ~((determinant > 0) & (epsilon > 0) & (rise > 0) & (epsilon + rise < cap))
+    face = np.full(rise.shape, FACE_BOTH)
+    if outside.any():
+        part = Sums(*(np.broadcast_to(field, rise.shape)[outside] for field in sums))
+        edge = _best_edge(part, np.broadcast_to(cap, rise.shape)[outside])
+        epsilon[outside], rise[outside], face[outside] = edge
+    return LinearFit(epsilon, rise, face)
+
+
+def _best_edge(sums: Sums, cap: FloatArray) -> LinearFit:
+    """The best point on the three edges of the triangle."""
+    best = solve_linear(sums, cap, fit_epsilon=False)
+    flat = _clipped(sums.gain, sums.one, cap)
+    best = _better(sums, best, flat, np.zeros_like(flat), FACE_NONE)
+    # On the edge epsilon + rise = cap the curve is cap - rise * (1 - phi).
+    missing = cap * (sums.one - sums.phi) - (sums.gain - sums.phi_gain)
+    trade = _clipped(missing, sums.one - 2 * sums.phi + sums.phi_phi, cap)
+    return _better(sums, best, cap - trade, trade, FACE_TRADE)
 
 
 def _clipped(numerator: FloatArray, denominator: FloatArray, cap: FloatArray) -> FloatArray:

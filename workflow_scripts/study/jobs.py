@@ -4,20 +4,21 @@ A job is passed as JSON (`--spec`). It is a Snakemake parameter too, so a run is
 a fact that it used has changed.
 """
 
+from workflow_scripts.study.analysis import Fit, Labels, Protocol
+from workflow_scripts.study.released import SampleCount
 from workflow_scripts.study.schema import (
     ArithmeticData,
     Branching,
     Dataset,
     Evaluation,
     Execution,
-    Labels,
     Model,
     Problems,
     RlRecipe,
     Sampling,
-    Section,
     SftRecipe,
 )
+from workflow_scripts.study.section import Section
 
 
 class DataJob(Section):
@@ -80,3 +81,22 @@ class RlJob(Section):
     evaluation: Evaluation
     samples: dict[str, int]
     execution: Execution
+
+
+class ImportJob(Section):
+    """Turn released caches into curves."""
+
+    study: str
+    model: str
+    recipe: str
+    seed: int
+    rl_steps_per_row: int
+    benchmarks: dict[str, SampleCount]
+
+
+class SensitivityJob(Section):
+    """Refit every branch under all combinations of changes to a protocol."""
+
+    protocol: Protocol
+    fit: Fit
+    axes: dict[str, list[object]]

@@ -1,66 +1,41 @@
-"""The stages of a study: what each rule is told, and a key that says when it is stale.
+"""The stages of a training study: what each rule is told, and what it comes after.
 
-A stage's key is a hash over its specification, the code it runs, its environment and the keys of
-the stages before it. Rules carry it as a parameter, so a result is stale if and only if something
-that went into it has changed, even when a run was interrupted between two stages, and without any
-use of modification times. The graph of files is Snakemake's; this is the graph of identities.
+The graph of files is Snakemake's; this is the graph of identities (`stage.py`).
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
-from workflow_scripts.identity import code_digest, file_digest
+from workflow_scripts.identity import file_digest
 from workflow_scripts.study import jobs
+from workflow_scripts.study.analysis import Fit
 from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
-from workflow_scripts.study.schema import Config, Grader, Section, SftRun, Study
+from workflow_scripts.study.schema import Config, Grader, SftRun, Study
+from workflow_scripts.study.section import Section
+from workflow_scripts.study.stage import ENVIRONMENTS, AnalysisPlan, Stage
 
-ENVIRONMENTS = Path(__file__).resolve().parents[2] / "envs"
 GRADER_PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy")
 ARTEFACTS = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
-TEMPLATES = Path(__file__).resolve().parents[2] / "report"
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One rule's work: module, specification (JSON) and what it comes after."""
-
-    module: str
-    spec: str
-    environment: str
-    after: tuple["Stage", ...] = ()
-
-    @cached_property
-    def key(self) -> str:
-        """16 hexadecimal digits that change with anything the stage depends on."""
-        parts = [
-            code_digest(f"workflow_scripts.{self.module}"),
-            self.spec,
-            self.environment,
-            *(stage.key for stage in self.after),
-        ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All stages of a study; methods take the wildcards of their rule."""
+class Plan(AnalysisPlan):
+    """All stages of a training study; methods take the wildcards of their rule."""
 
     study: Study
     config: Config
+
+    @property
+    def fit(self) -> Fit:
+        """How the study fits."""
+        return self.study.fit
 
     @cached_property
     def training(self) -> str:
         """Identity of the training environment: the digest of its lock."""
         return file_digest(ENVIRONMENTS / "lab.txt")
-
-    @cached_property
-    def analysis(self) -> str:
-        """Identity of the analysis environment."""
-        return file_digest(ENVIRONMENTS / "analysis.txt")
 
     @cached_property
     def grading(self) -> str:
@@ -84,10 +59,6 @@ class Plan:
     def trained(self, module: str, job: Section, *after: Stage) -> Stage:
         """A stage in the training environment."""
         return Stage(module, job.model_dump_json(), self.training, after)
-
-    def analysed(self, module: str, spec: str, *after: Stage) -> Stage:
-        """A stage in the analysis environment."""
-        return Stage(module, spec, self.analysis, after)
 
     def data(self) -> Stage:
         """Draw the data."""
@@ -239,20 +210,15 @@ class Plan:
         """Gather all scores."""
         return self.analysed("curves", self.study.name, self.subphases(), *self.evaluated())
 
-    def fits(self) -> Stage:
-        """Fit every branch."""
-        return self.analysed("fit_curves", self.study.fit.model_dump_json(), self.curves())
-
     def artefact(self, module: str) -> Stage:
         """A table or a figure, drawn from the fits or the statistics, or the summary."""
-        source = self.dataset_stats() if module == "table_3" else self.fits()
+        source = self.dataset_stats() if module == "table_3" else self.fits(self.fit.protocols[0])
         return self.analysed(module, json.dumps(list(self.study.datasets)), source)
 
     def report(self) -> Stage:
         """The report: it shows every table and figure."""
-        templates = [file_digest(path) for path in sorted(TEMPLATES.iterdir())]
         shown = [self.artefact(module) for module in ARTEFACTS]
-        return self.analysed("report", json.dumps(templates), self.describe(), *shown)
+        return self.analysed("report", "", self.describe(), *shown, facts=self.templates())
 
     def describe(self) -> Stage:
         """The resolved study and the versions that ran it."""

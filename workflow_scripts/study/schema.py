@@ -6,23 +6,20 @@ One class a section, one field a fact. `schemas/*.schema.json` are generated fro
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=64)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
+from workflow_scripts.study.analysis import Fit, Labels
+from workflow_scripts.study.section import Name, Section, Share
 
 Branching = Literal["exhaustive", "guided"]
 
 
-class Section(BaseModel):
-    """A section of a study: unknown keys are errors, values never change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Config(Section):
     """`config.yaml`: which study to run and how."""
+
+    mirror: str | None = Field(
+        None, description="folder that holds the released files, instead of the network"
+    )
 
     study: str = Field("lab", description="name of a file in studies/, or a path to one")
     branching: Branching | None = Field(
@@ -232,29 +229,10 @@ class Reference(Section):
     grader: Grader = Grader()
 
 
-class Labels(Section):
-    """Thresholds of the sub-phases (paper Eq. 5-9)."""
-
-    delta: PositiveFloat = 0.02
-    delta2: PositiveFloat = 0.10
-
-
-class Fit(Section):
-    """Settings of the sigmoid fit."""
-
-    b_min: PositiveFloat = 0.1
-    b_max: PositiveFloat = 20.0
-    gain_bound_factor: PositiveFloat = 1.5
-    fit_epsilon: bool = False
-    n_bootstrap: PositiveInt = 200
-    seed: int = 0
-    min_points: Annotated[int, Field(ge=4)] = 5
-    identified_width: PositiveFloat = 10.0
-
-
 class Study(Section):
     """One study file: everything about an experiment, nothing about the machine it runs on."""
 
+    kind: Literal["training"] = "training"
     name: Name
     title: str
     description: str

@@ -1,0 +1,177 @@
+"""Speed and accuracy of the fits, and of the forecasts, on the released curves.
+
+    snakemake forecasts --config study=released   # makes the curves
+    python benchmarks/fits.py [--curves results/released/curves.csv] [--draws 1000]
+        [--kit FOLDER --kit-python PYTHON] [--kit-scripts 3]
+
+Prints three tables: seconds on one core to fit every branch with its bootstrap draws, by protocol,
+beside the released kit where a copy is given (its own scripts, started one by one as it does);
+how near the engine's sums of squares are to those of scipy from many starts; and the forecasts.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import least_squares
+
+from workflow_scripts import forecast
+from workflow_scripts.fit_curves import fit_all
+from workflow_scripts.scaling.bootstrap import draw_noise
+from workflow_scripts.scaling.branch import Listed, read_listed
+from workflow_scripts.scaling.engine import solve, theta_bounds
+from workflow_scripts.scaling.forecast_settings import parse_spec
+from workflow_scripts.scaling.law import FloatArray, rise_fraction
+from workflow_scripts.scaling.measured import CURVE_COLUMNS, Measured, measured_branches
+from workflow_scripts.scaling.point import fit_point
+from workflow_scripts.scaling.problem import make_problem
+from workflow_scripts.scaling.rows import Bounds
+from workflow_scripts.study.load import load_study
+from workflow_scripts.study.protocols import fit_job, known_protocols
+from workflow_scripts.tables_io import read_facts, read_table
+
+ROOT = Path(__file__).resolve().parents[1]
+AGREES = 0.15
+REFERENCE_STARTS = [(c, b) for c in (0.15, 0.5, 0.9) for b in (0.5, 1.5, 4.0)]
+
+
+def protocol_rows(branches: list[Measured], draws: int) -> list[dict[str, object]]:
+    """Seconds and agreement with Table 4 of every protocol of the released study."""
+    study = load_study("released")
+    published = read_facts(ROOT / "claims" / "table_4.csv").dropna(subset=["pl_rl"])
+    values = published.set_index(["dataset", "sft_step"])["pl_rl"]
+    untrimmed = published.set_index(["dataset", "sft_step"])["lts_share"] == 0
+    rows: list[dict[str, object]] = []
+    for name in ("kit", "paper", "robust", "plain"):
+        fit = study.fit.model_copy(update={"n_bootstrap": draws})
+        table = study.fit.listed.get(name)
+        listed = read_listed(ROOT / table) if table else None
+        started = time.process_time()
+        fitted = fit_all(branches, fit_job(name, fit), listed)
+        seconds = time.process_time() - started
+        places = [(str(m.key["dataset"]), int(str(m.key["sft_step"]))) for m in branches]
+        found = pd.Series([f.fit.pl_rl for f in fitted], index=pd.MultiIndex.from_tuples(places))
+        error = (found.reindex(values.index) - values).abs()
+        held_out = np.array([f.fit.heldout_rmse for f in fitted])
+        rows.append(
+            {
+                "protocol": name,
+                "seconds": round(seconds, 1),
+                "PL within 0.15": f"{int((error <= AGREES).sum())} of {len(error)}",
+                "not trimmed": f"{int((error[untrimmed] <= AGREES).sum())} of {untrimmed.sum()}",
+                "identified": sum(f.fit.verdict == "identified" for f in fitted),
+                "held-out RMSE, median": round(float(np.nanmedian(held_out)), 2),
+                "mean": round(float(np.nanmean(held_out)), 2),
+            }
+        )
+    return rows
+
+
+def engine_rows(branches: list[Measured], draws: int, checked: int) -> dict[str, object]:
+    """Time of the bare engine, and how often its sums of squares equal a multi-start's."""
+    rng = np.random.default_rng(1)
+    seconds, excess = 0.0, []
+    for measured in branches:
+        problem = make_problem(measured.branch, known_protocols()["plain"], Listed())
+        point = fit_point(problem, Listed())
+        noise = draw_noise(problem, point, (draws, problem.x.size), rng)
+        gain = point.curve.score(problem.x) - problem.base + np.where(problem.x > 0, noise, 0.0)
+        rows = problem.rows(gain, np.ones_like(gain), problem.p_sft)
+        started = time.process_time()
+        found = solve(rows, problem.bounds)
+        seconds += time.process_time() - started
+        for i in rng.choice(draws, checked, replace=False):
+            best = multi_start(problem.x, gain[i], float(rows.cap[i]), problem.bounds)
+            excess.append(float(found.sse[i]) / max(best, 1e-12) - 1)
+    share = float(np.mean(np.array(excess) <= 1e-6))
+    return {
+        "branches x draws": f"{len(branches)} x {draws}",
+        "seconds": round(seconds, 1),
+        "within 1e-6 of multi-start": f"{share:.1%} of {len(excess)}",
+        "better than it": f"{float(np.mean(np.array(excess) < -1e-6)):.1%}",
+    }
+
+
+def multi_start(x: FloatArray, gain: FloatArray, cap: float, bounds: Bounds) -> float:
+    """Smallest sum of squares that scipy finds from nine starts within the same bounds."""
+    low, high = theta_bounds(x, bounds)
+
+    def residual(q: FloatArray) -> FloatArray:
+        return np.asarray(q[0] * rise_fraction(x, q[1], np.exp(q[2])) - gain)
+
+    limits = ([0.0, *low], [max(cap, 1e-9), *high])
+    quantiles = np.log(np.quantile(x[x > 0], [q for q, _ in REFERENCE_STARTS]))
+    costs = [
+        least_squares(
+            residual, [0.6 * max(cap, 1e-9), c, np.log(b)], bounds=limits, xtol=1e-12, ftol=1e-12
+        ).cost
+        for c, (_, b) in zip(quantiles, REFERENCE_STARTS, strict=True)
+    ]
+    return 2 * float(min(costs))
+
+
+def kit_seconds(kit: Path, python: str, count: int) -> tuple[int, float]:
+    """Wall seconds of the first `count` released scripts (0: all), each started as it is."""
+    scripts = sorted(kit.glob("run_sh/*/*_fit_ckpt*.sh"))
+    chosen = scripts[:count] if count else scripts
+    folder = Path(python).absolute().parent
+    with tempfile.TemporaryDirectory() as output:
+        environment = {
+            **os.environ,
+            "KIT_ROOT": str(kit.resolve()),
+            "FIT_OUTPUT_ROOT": output,
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        }
+        started = time.monotonic()
+        for script in chosen:
+            subprocess.run(
+                ["bash", str(script)], env=environment, check=True, stdout=subprocess.DEVNULL
+            )
+        return len(chosen), time.monotonic() - started
+
+
+def show(title: str, rows: list[dict[str, object]]) -> None:
+    """Print a table."""
+    print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False, float_format='%.2f')}")
+
+
+def main() -> None:
+    """Print the tables."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--curves", type=Path, default=ROOT / "results/released/curves.csv")
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--checked", type=int, default=6, help="draws a branch that are checked")
+    parser.add_argument("--kit", type=Path, help="analysis/flops_estimate_kit of the release")
+    parser.add_argument("--kit-python", default=sys.executable)
+    parser.add_argument("--kit-scripts", type=int, default=0, help="only so many of its 37")
+    options = parser.parse_args()
+    branches = measured_branches(read_table(options.curves, CURVE_COLUMNS))
+    rows = protocol_rows(branches, options.draws)
+    show(f"Fits of {len(branches)} branches with {options.draws} draws each, CPU seconds", rows)
+    if options.kit:
+        count, seconds = kit_seconds(options.kit, options.kit_python, options.kit_scripts)
+        ours = float(str(next(row["seconds"] for row in rows if row["protocol"] == "robust")))
+        whole = seconds / count * 37
+        print(
+            f"\nReleased kit: {count} of 37 scripts in {seconds:.0f} s, without intervals; all of"
+            f" them {whole:.0f} s, which is {whole / ours:.0f} times the robust fits with theirs"
+        )
+    show("Engine alone (plain law)", [engine_rows(branches, options.draws, options.checked)])
+    known = forecast.read_branches(read_table(options.curves, CURVE_COLUMNS))
+    spec = parse_spec("{}")
+    with contextlib.redirect_stdout(io.StringIO()):  # the tuned settings are the rule's business
+        scores = [row for part in spec.fractions for row in forecast.replay(known, part, spec)[1]]
+    show("Forecasts, errors in points", scores)
+
+
+if __name__ == "__main__":
+    main()

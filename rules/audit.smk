@@ -1,0 +1,210 @@
+"""Published and refitted values side by side, and the verdict on every published number.
+
+In: curves.csv, subphases.csv, fits of all protocols, claims/ (published values).
+Out: <results>/artefacts, sensitivity.csv, fixed_points.csv, claims.csv, report.html
+"""
+
+ORDER = ",".join(study.datasets)
+FITS = [f"<results>/fits/{protocol}.csv" for protocol in study.fit.protocols]
+DRAWS = [f"<results>/fits/{protocol}.draws.parquet" for protocol in study.fit.protocols]
+PUBLISHED = plan.published()
+
+
+rule fixed_points:
+    input:
+        "<results>/curves.csv",
+    output:
+        "<results>/fixed_points.csv",
+    log:
+        "<logs>/fixed_points.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(plan.fixed_points),
+        listed=study.fit.listed["paper"],
+    message:
+        "looking for the published fits among the fixed points of trimming"
+    shell:
+        "python -m workflow_scripts.fixed_points --curves {input} --spec {params.spec:q}"
+        " --listed {params.listed} --table-4 claims/table_4.csv --out {output} > {log} 2>&1"
+
+
+rule refit_by_recipes:
+    input:
+        curves="<results>/curves.csv",
+        subphases="<results>/subphases.csv",
+    output:
+        branches="<results>/sensitivity.csv",
+        recipes="<results>/sensitivity_recipes.csv",
+        summary="<results>/sensitivity_summary.csv",
+        md="<results>/sensitivity.md",
+    log:
+        "<logs>/sensitivity.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(plan.sensitivity),
+    message:
+        "refitting every branch under a grid of recipes"
+    shell:
+        "python -m workflow_scripts.sensitivity --curves {input.curves}"
+        " --subphases {input.subphases} --spec {params.spec:q} --out {output.branches}"
+        " --out-recipes {output.recipes} --out-summary {output.summary} --out-md {output.md}"
+        " > {log} 2>&1"
+
+
+rule make_table_4:
+    input:
+        fits=FITS,
+        fixed_points="<results>/fixed_points.csv",
+    output:
+        csv="<results>/artefacts/table_4.csv",
+        md="<results>/artefacts/table_4.md",
+    log:
+        "<logs>/table_4.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(lambda: plan.artefact("table_4")),
+        order=ORDER,
+    message:
+        "table 4: every fit as published and refitted"
+    shell:
+        "python -m workflow_scripts.audit_table_4 --published claims/table_4.csv"
+        " --fits {input.fits} --fixed-points {input.fixed_points} --order {params.order}"
+        " --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
+
+
+rule make_table_5:
+    input:
+        fits=FITS,
+        draws=DRAWS,
+        subphases="<results>/subphases.csv",
+    output:
+        csv="<results>/artefacts/table_5.csv",
+        md="<results>/artefacts/table_5.md",
+    log:
+        "<logs>/table_5.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(lambda: plan.artefact("table_5")),
+    message:
+        "table 5: ceilings and minimum losses over sets of growing size"
+    shell:
+        "python -m workflow_scripts.audit_table_5 --published claims/table_5.csv"
+        " --fits {input.fits} --draws {input.draws} --subphases {input.subphases}"
+        " --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
+
+
+rule make_figure_3:
+    input:
+        curves="<results>/curves.csv",
+        fits=MAIN_FITS,
+        subphases="<results>/subphases.csv",
+        table_4="<results>/artefacts/table_4.csv",
+    output:
+        svg="<results>/artefacts/figure_3.svg",
+        png="<results>/artefacts/figure_3.png",
+    log:
+        "<logs>/figure_3.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(lambda: plan.artefact("figure_3")),
+        order=ORDER,
+    message:
+        "figure 3: all branches, measured, published and refitted"
+    shell:
+        "python -m workflow_scripts.audit_figure_3 --curves {input.curves} --fits {input.fits}"
+        " --subphases {input.subphases} --table-4 {input.table_4} --order {params.order}"
+        " --out-svg {output.svg} --out-png {output.png} > {log} 2>&1"
+
+
+rule make_figure_8:
+    input:
+        fits=FITS,
+        draws=DRAWS,
+        subphases="<results>/subphases.csv",
+        recipes="<results>/sensitivity_recipes.csv",
+    output:
+        svg="<results>/artefacts/figure_8.svg",
+        png="<results>/artefacts/figure_8.png",
+        csv="<results>/artefacts/figure_8.csv",
+    log:
+        "<logs>/figure_8.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(lambda: plan.artefact("figure_8")),
+        order=ORDER,
+    message:
+        "figure 8: highest ceiling against minimum validation loss"
+    shell:
+        "python -m workflow_scripts.audit_figure_8 --published claims/figure_8.csv"
+        " --fits {input.fits} --draws {input.draws} --subphases {input.subphases}"
+        " --sensitivity {input.recipes} --order {params.order} --out-svg {output.svg}"
+        " --out-png {output.png} --out-csv {output.csv} > {log} 2>&1"
+
+
+rule judge_claims:
+    input:
+        curves="<results>/curves.csv",
+        subphases="<results>/subphases.csv",
+        fits=FITS,
+        draws=DRAWS[0],
+    output:
+        csv="<results>/claims.csv",
+        md="<results>/claims.md",
+    log:
+        "<logs>/claims.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(plan.claims),
+        settings=RELEASE.kit_settings,
+    message:
+        "judging every published number"
+    shell:
+        "python -m workflow_scripts.claims_ledger --claims-dir claims --curves {input.curves}"
+        " --subphases {input.subphases} --fits {input.fits} --draws {input.draws}"
+        " --settings {params.settings} --out {output.csv} --out-md {output.md} > {log} 2>&1"
+
+
+rule table_4:
+    input:
+        rules.make_table_4.output,
+
+
+rule table_5:
+    input:
+        rules.make_table_5.output,
+
+
+rule figure_3:
+    input:
+        rules.make_figure_3.output,
+
+
+rule figure_8:
+    input:
+        rules.make_figure_8.output,
+
+
+rule sensitivity:
+    input:
+        rules.refit_by_recipes.output,
+
+
+rule claims:
+    input:
+        rules.judge_claims.output,
+
+
+localrules:
+    table_4,
+    table_5,
+    figure_3,
+    figure_8,
+    sensitivity,
+    claims,

@@ -1,0 +1,21 @@
+"""What a study is and what ran it, for its report.
+
+In: the study alone. Out: <results>/study.json, <results>/versions.json
+"""
+
+
+rule describe_study:
+    output:
+        study="<results>/study.json",
+        versions="<results>/versions.json",
+    log:
+        "<logs>/describe_study.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(plan.describe),
+    message:
+        "describing the study"
+    shell:
+        "python -m workflow_scripts.describe_study --spec {params.spec:q}"
+        " --out-study {output.study} --out-versions {output.versions} > {log} 2>&1"

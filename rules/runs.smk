@@ -1,0 +1,49 @@
+"""The runs of a training study: which there are, and the files they leave for the curves."""
+
+import re
+
+import pandas as pd
+
+from workflow_scripts.study.layout import NO_DATASET, Run
+
+
+wildcard_constraints:
+    model="|".join(map(re.escape, study.models)),
+    dataset="|".join(map(re.escape, [*study.datasets, NO_DATASET])),
+    recipe="|".join(map(re.escape, study.recipes.rl)),
+    sft_step=r"\d+",
+    seed="|".join(map(str, study.seeds)),
+
+
+def branch_steps(run):
+    """SFT steps at which RL branches off from an SFT run: known once its labels are."""
+    sft_run = plan.sft_run(run.model, run.dataset)
+    if plan.branching(sft_run) == "exhaustive":
+        return sft_run.checkpoints
+    output = checkpoints.label_subphases.get(
+        model=run.model, dataset=run.dataset, seed=run.seed
+    ).output
+    frame = pd.read_csv(output.subphases)
+    return frame.loc[frame["branch"], "sft_step"].tolist()
+
+
+def evaluated_runs():
+    """Every run that enters the curves: SFT runs and the chosen RL branches."""
+    return [*plan.sft_runs(), *plan.rl_runs(branch_steps)]
+
+
+def start_folder(wildcards):
+    """The folder that holds the model RL starts from."""
+    run = Run("rl", wildcards.model, wildcards.dataset, seed=int(wildcards.seed))
+    return f"{RESULTS}/{run.parent.path}"
+
+
+def run_files(wildcards):
+    """Grades and compute of every run that enters the curves, and grades of the base models."""
+    compute = {"sft": "losses.csv", "rl": "compute.csv"}
+    runs = evaluated_runs()
+    folders = {run.path for run in runs} | {run.parent.path for run in runs}
+    return [
+        *(f"{RESULTS}/{folder}/grades.parquet" for folder in sorted(folders)),
+        *(f"{RESULTS}/{run.path}/{compute[run.kind]}" for run in runs),
+    ]

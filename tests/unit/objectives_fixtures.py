@@ -1,0 +1,140 @@
+"""The golden batch of the objectives, random windows, and losses with their gradients."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.training.objectives.advantages import group_advantage
+from workflow_scripts.training.objectives.batch import PolicyBatch
+from workflow_scripts.training.objectives.objective import ObjectiveTerms, objective
+from workflow_scripts.training.objectives.reduction import WindowCounts, window_totals
+from workflow_scripts.training.objectives.settings import Clip, ObjectiveSettings
+
+GOLDEN: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "golden" / "algorithm_vectors.json").read_text(encoding="utf-8")
+)
+INPUTS = GOLDEN["inputs"]
+TOLERANCE = 1e-6
+
+SETTINGS = {
+    "grpo": ObjectiveSettings("grpo", "seq_mean", Clip(), entropy_coef=0.001),
+    "dapo": ObjectiveSettings("dapo", "token_mean", Clip(0.2, 0.28, 10.0), kl_coef=0.01),
+    "luffy": ObjectiveSettings("luffy", "const", None, entropy_coef=0.001),
+    "srft": ObjectiveSettings("srft", "const", None, entropy_coef=0.001),
+    "srft_ratio": ObjectiveSettings("srft", "dr_grpo", None, srft_self_term="ratio"),
+    "upt": ObjectiveSettings("upt", "dr_grpo", None, sft_weight=0.3, entropy_coef=0.001),
+    "prefix_rft": ObjectiveSettings("prefix_rft", "const", Clip(0.2, 0.2, 3.0)),
+    "sft": ObjectiveSettings("sft", "token_mean", None),
+}
+"""A preset of every method, by the name of the test case."""
+
+
+def real(values: Any) -> Tensor:
+    """A float64 tensor."""
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def flags(values: Any) -> Tensor:
+    """A bool tensor."""
+    return torch.tensor(values, dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The inputs that all blocks of the golden file share: 8 rows of 4 tokens, 2 prompts."""
+
+    log_prob: Tensor
+    old_log_prob: Tensor
+    entropy: Tensor
+    mask: Tensor
+    group: Tensor
+    expert_row: Tensor
+    reward: Tensor
+    mixed_reward: Tensor
+    length_limit: int
+
+
+SHARED = Shared(
+    log_prob=real(INPUTS["logp"]),
+    old_log_prob=real(INPUTS["old_logp"]),
+    entropy=real(INPUTS["entropy"]),
+    mask=flags(INPUTS["mask"]),
+    group=torch.tensor(INPUTS["group"]),
+    expert_row=flags(INPUTS["is_expert_row"]),
+    reward=real(INPUTS["rewards_on_policy"]),
+    mixed_reward=real(INPUTS["rewards_mixed"]),
+    length_limit=INPUTS["L_max"],
+)
+
+
+def golden_batch(advantage: Any, **changes: Any) -> PolicyBatch:
+    """The golden batch with these advantages; a fresh leaf for gradients each time."""
+    shared: dict[str, Any] = {
+        "log_prob": SHARED.log_prob.clone().requires_grad_(),
+        "old_log_prob": SHARED.old_log_prob,
+        "entropy": SHARED.entropy,
+        "mask": SHARED.mask,
+        "advantage": real(advantage) if isinstance(advantage, list) else advantage,
+    }
+    return PolicyBatch(**{**shared, **changes})
+
+
+def counts_of(batch: PolicyBatch, length_limit: int = SHARED.length_limit) -> WindowCounts:
+    """The totals of a window that this batch is all of."""
+    totals = window_totals(batch.mask, batch.expert_row, batch.active, batch.imitated)
+    return WindowCounts.from_totals(totals, length_limit)
+
+
+def evaluated(
+    batch: PolicyBatch, settings: ObjectiveSettings, counts: WindowCounts | None = None
+) -> tuple[ObjectiveTerms, Tensor]:
+    """The objective and its gradient by log-probability, (B, T)."""
+    result = objective(batch, settings, counts or counts_of(batch))
+    (gradient,) = torch.autograd.grad(result.loss, batch.log_prob)
+    return result, gradient
+
+
+def rows_of(batch: PolicyBatch, rows: list[int]) -> PolicyBatch:
+    """Some rows of a batch, as a micro-batch with a leaf of its own."""
+    chosen: dict[str, Any] = {}
+    for field in fields(batch):
+        value = getattr(batch, field.name)
+        chosen[field.name] = None if value is None else value.detach()[rows]
+    chosen["log_prob"].requires_grad_()
+    return PolicyBatch(**chosen)
+
+
+def random_window(seed: int = 0, prompts: int = 3, n: int = 4, length: int = 7) -> PolicyBatch:
+    """A window of prompts x n rows: the last of a group is the expert or the hybrid row.
+
+    The first prompt's rollouts are inactive, as if gated, the expert of the second is, and one
+    row of the last has no token.
+    """
+    make = torch.Generator().manual_seed(seed)
+    shape = (prompts * n, length)
+
+    def uniform(low: float, high: float, size: tuple[int, ...] = shape) -> Tensor:
+        return torch.empty(size, dtype=torch.float64).uniform_(low, high, generator=make)
+
+    row = torch.arange(shape[0])
+    group, expert_row = row // n, row % n == n - 1
+    lengths = torch.randint(2, length + 1, (shape[0],), generator=make)
+    lengths[-2] = 0
+    log_prob = uniform(-4.0, -0.05)
+    reward = (row % 3 == 0).double()
+    return PolicyBatch(
+        log_prob=log_prob.requires_grad_(),
+        old_log_prob=log_prob.detach() + uniform(-0.5, 0.5),
+        entropy=uniform(0.0, 2.0),
+        mask=torch.arange(length) < lengths[:, None],
+        advantage=group_advantage(reward, group, divide_by_std=False),
+        reward=reward,
+        expert_row=expert_row,
+        prefix=expert_row[:, None] & (torch.arange(length) < lengths[:, None] // 2),
+        active=torch.where(group == 0, expert_row, (group > 1) | ~expert_row),
+        reference_log_prob=log_prob.detach() + uniform(-0.3, 0.3),
+    )

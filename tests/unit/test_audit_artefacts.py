@@ -1,0 +1,276 @@
+"""The audit's scripts end to end: figures, the page's promises, the summary of a run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from audit_fixtures import HOSTILE, ORDER, RUNAWAY, is_branch, make_audit, write_audit
+
+from workflow_scripts import (
+    audit_figure_3,
+    audit_figure_8,
+    audit_report,
+    audit_summary,
+    audit_table_4,
+    audit_table_5,
+    sensitivity,
+)
+from workflow_scripts.claims.verdict import VERDICTS
+from workflow_scripts.reporting import style
+from workflow_scripts.reporting.audit_answer import (
+    Evidence,
+    findings,
+    headline_finding,
+    indicator_finding,
+    sensitivity_finding,
+)
+from workflow_scripts.reporting.audit_figure_3 import draw
+from workflow_scripts.reporting.audit_inputs import Fitted
+from workflow_scripts.reporting.audit_page import read_shown
+from workflow_scripts.reporting.audit_table_4 import table_4
+from workflow_scripts.reporting.schema import with_text
+from workflow_scripts.script import run
+
+ROOT = Path(audit_report.__file__).parents[1]
+TABLES = (
+    *("claims", "data_quality", "labels_check", "forecast_scores", "sensitivity"),
+    *("sensitivity_summary", "caches"),
+)
+PUBLISHED = ("table_4", "table_5", "figure_8")
+SPEC = '{"protocol": {}, "fit": {"common_compute": 30}, "axes": {"student": [4.0, null]}}'
+SECTIONS = (
+    *("answer", "verdicts", "headlines", "table_4", "figures", "table_5", "sensitivity"),
+    *("quality", "labels", "forecasts", "ledger", "provenance"),
+)
+
+
+def commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
+    """The scripts with their options, in the order of the workflow."""
+    return [*analysis_commands(folder), *page_commands(folder)]
+
+
+def outputs(out: Path, name: str, *kinds: str) -> list[str]:
+    """`--out-KIND` of an artefact for each kind."""
+    return [f"--out-{kind}={out}/{name}.{kind}" for kind in kinds]
+
+
+def analysis_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
+    """Sensitivity, tables and figures."""
+    out, protocols = folder / "artefacts", ("kit", "paper", "robust")
+    fits = ["--fits", *[f"{folder}/fits/{name}.csv" for name in protocols]]
+    draws = ["--draws", *[f"{folder}/fits/{name}.draws.parquet" for name in protocols]]
+    curves, labels = f"--curves={folder}/curves.csv", f"--subphases={folder}/subphases.csv"
+    published = {n: f"--published={folder}/published_{n}.csv" for n in PUBLISHED}
+    order, names = f"--order={','.join(ORDER)}", ("recipes", "summary")
+    grid = [f"--out-{name}={folder}/sensitivity_{name}.csv" for name in names]
+    grid += [f"--out={folder}/sensitivity.csv", f"--out-md={folder}/sensitivity.md"]
+    fixed = f"--fixed-points={folder}/fixed_points.csv"
+    recipes = f"--sensitivity={folder}/sensitivity_recipes.csv"
+    robust, table = f"--fits={folder}/fits/robust.csv", f"--table-4={out}/table_4.csv"
+    table_4 = [*fits, published["table_4"], order, fixed, *outputs(out, "table_4", "csv", "md")]
+    table_5 = [*fits, *draws, published["table_5"], labels, *outputs(out, "table_5", "csv", "md")]
+    figure_3 = [curves, robust, labels, order, table, *outputs(out, "figure_3", "svg", "png")]
+    figure_8 = [*fits, *draws, published["figure_8"], labels, order, recipes]
+    return [
+        (sensitivity, [curves, labels, f"--spec={SPEC}", *grid]),
+        (audit_table_4, table_4),
+        (audit_table_5, table_5),
+        (audit_figure_3, figure_3),
+        (audit_figure_8, [*figure_8, *outputs(out, "figure_8", "svg", "png", "csv")]),
+    ]
+
+
+def page_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
+    """The page and the summary."""
+    out = folder / "artefacts"
+    described = [f"--study-json={folder}/study.json", f"--versions={folder}/versions.json"]
+    shown = [f"--{name.replace('_', '-')}={folder}/{name}.csv" for name in TABLES]
+    page = [*described, f"--artefacts-dir={out}", *shown, f"--out={out}/report.html"]
+    tables = [f"--table-4={out}/table_4.csv", f"--figure-8={out}/figure_8.csv"]
+    done = ["--study=made", f"--claims={folder}/claims.csv", *tables, "--report=report.html"]
+    return [(audit_report, page), (audit_summary, [*done, f"--out={out}/summary.txt"])]
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a complete made-up audit; tests read it and copy it, none changes it."""
+    folder = tmp_path_factory.mktemp("audit") / "made"
+    write_audit(folder, title=HOSTILE)
+    with pytest.MonkeyPatch.context() as patch:
+        for script, options in commands(folder):
+            patch.setattr(sys, "argv", [script.__name__, *options])
+            script.main()
+    return folder
+
+
+def evidence_of(folder: Path) -> Evidence:
+    """The tables that the answer speaks of."""
+    files = {name: folder / f"{name}.csv" for name in TABLES}
+    return read_shown(folder / "artefacts", files).evidence
+
+
+def test_every_artefact_is_made(audit: Path) -> None:
+    sizes = {path.name: path.stat().st_size for path in (audit / "artefacts").iterdir()}
+    images = [f"figure_{n}.{kind}" for n in (3, 8) for kind in ("svg", "png")]
+    assert all(sizes[name] > 20_000 for name in images)
+    tables = [f"table_{n}.{kind}" for n in (4, 5) for kind in ("csv", "md")]
+    assert {*images, *tables, "figure_8.csv", "report.html", "summary.txt"} == set(sizes)
+
+
+@pytest.mark.parametrize("script", [audit_table_4, audit_figure_3, audit_figure_8, audit_report])
+def test_another_process_gives_the_same_bytes(
+    script: ModuleType, audit: Path, tmp_path: Path
+) -> None:
+    again = shutil.copytree(audit, tmp_path / "again")
+    options = next(options for found, options in commands(again) if found is script)
+    before = {path.name: path.read_bytes() for path in (again / "artefacts").iterdir()}
+    environment = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", script.__name__, *options]
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment, timeout=120)
+    after = {path.name: path.read_bytes() for path in (again / "artefacts").iterdir()}
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_the_page_has_its_sections_and_nothing_from_outside(audit: Path) -> None:
+    page = (audit / "artefacts" / "report.html").read_text(encoding="utf-8")
+    for section in SECTIONS:
+        assert f'id="{section}"' in page
+        assert f'href="#{section}"' in page
+    assert not re.search(r"<(script|link|iframe|object|embed)\b|@import|url\(", page)
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert len(sources) == 2
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert "example/repository" in page
+    assert "ab" * 32 in page
+
+
+def test_the_page_escapes_what_tables_say(audit: Path) -> None:
+    page = (audit / "artefacts" / "report.html").read_text(encoding="utf-8")
+    assert HOSTILE not in page
+    escaped = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;"
+    assert page.count(escaped) >= 4, "title, heading, notes of claims, a finding"
+
+
+def test_the_page_shows_verdicts_and_the_planted_miss(audit: Path) -> None:
+    page = (audit / "artefacts" / "report.html").read_text(encoding="utf-8")
+    for verdict in VERDICTS:
+        assert f">{verdict}</td>" in page
+    assert '<td class="bad">no</td>' in page
+    kit = make_audit().fits["kit"]
+    runaway = float(kit.loc[is_branch(kit, RUNAWAY), "a_post"].iloc[0])
+    assert f'<td class="n">{runaway:.1f}</td>' in page
+    assert "For 1 of the 1 misses the published value is another fixed point" in page
+
+
+def test_figure_3_marks_every_branch_and_the_runaway_ceiling() -> None:
+    made = make_audit()
+    protocols = {n: Fitted(with_text(made.fits[n]), made.draws[n]) for n in made.fits}
+    none = pd.DataFrame(columns=["dataset", "sft_step", "nearest_pl_rl", "is_fixed_point"])
+    table = table_4(with_text(made.published), protocols, none, ORDER)
+    overall = with_text(made.curves[made.curves["benchmark"] == "overall"])
+    with style.context():
+        figure = draw(overall, protocols["robust"].fits, with_text(made.subphases), table, ORDER)
+    right = figure.axes[1::2]
+    crosses = [[line for line in axes.lines if line.get_marker() == "x"] for axes in right]
+    heights = [np.asarray(line.get_ydata(), dtype=float)[0] for own in crosses for line in own]
+    assert [len(own) for own in crosses] == [4, 4, 4, 4]
+    assert np.isfinite(heights).sum() == 15, "one branch of 16 is not published"
+    texts = [text.get_text() for axes in right for text in axes.texts]
+    kit = made.fits["kit"][is_branch(made.fits["kit"], RUNAWAY)]
+    assert f"{float(kit['a_post'].iloc[0]):.0f}" in texts
+    dashed = [line for axes in figure.axes[::2] for line in axes.lines if line.is_dashed()]
+    assert len(dashed) >= 15
+
+
+def test_figure_8_has_a_panel_and_intervals_for_each_column_set(audit: Path) -> None:
+    table = pd.read_csv(audit / "artefacts" / "figure_8.csv")
+    assert table.groupby("column_set").size().to_dict() == dict.fromkeys(
+        ["published", "kit", "paper", "robust", "best observed", "equal compute"], 4
+    )
+    measured = table[table["column_set"] != "published"]
+    assert measured[["low", "high", "boot_low", "boot_high"]].notna().all(axis=None)
+    assert (measured["low"] < measured["high"]).all()
+    svg = (audit / "artefacts" / "figure_8.svg").read_text(encoding="utf-8")
+    assert svg.startswith("<?xml")
+
+
+def test_the_answer_quotes_what_holds_and_what_stays_open(audit: Path) -> None:
+    claims = evidence_of(audit).claims
+    found = headline_finding(claims)
+    assert found.weak
+    assert found.text.startswith("2 of 3 headline sentences can be tested")
+    assert "2 hold with probability 0.95 or more" in found.text
+    assert "and 1 by the extrapolated ceiling" in found.text
+    assert (
+        "Open as ceilings, though true at equal compute: \N{LEFT DOUBLE QUOTATION MARK}It leans"
+        in found.text
+    )
+    contradicted = claims.assign(probability_common=0.01)
+    assert "Contradicted at equal compute" in headline_finding(contradicted).text
+    nothing = claims.assign(
+        **dict.fromkeys(["probability_ceiling", "probability_common", "probability_best"], np.nan)
+    )
+    assert headline_finding(nothing).text == "No sentence can be tested here."
+
+
+def test_the_answer_follows_the_data(audit: Path) -> None:
+    evidence = evidence_of(audit)
+    table = evidence.figure_8
+    r = float(table.loc[table["column_set"] == "equal compute", "pearson"].iloc[0])
+    text = indicator_finding(table).text
+    assert f"{r:.2f}".replace("-", "\N{MINUS SIGN}") in text
+    strong = table.assign(boot_low=-0.99, boot_high=-0.95)
+    assert not indicator_finding(strong).weak
+    assert indicator_finding(strong.assign(boot_high=0.2)).weak
+    summary = evidence.sensitivity
+    always = summary.assign(share_exact_order=1.0)
+    assert "for every choice of benchmarks" in sensitivity_finding(always).text
+    half = sensitivity_finding(summary.assign(share_exact_order=0.5))
+    assert half.weak
+    assert "50% of them" in half.text
+    others = findings(replace(evidence, forecasts=evidence.forecasts.head(1)))
+    assert others[-1].text == "No forecast."
+    assert others[-1].weak
+
+
+def test_the_summary_fits_a_terminal(audit: Path) -> None:
+    lines = (audit / "artefacts" / "summary.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    assert lines[-1] == "Report: report.html"
+    assert any(line.split() == ["exact", "1", "1"] for line in lines)
+    assert any(line.startswith("r with minimum loss") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("artefacts/figure_3.svg", "no such figure; run snakemake figure_3"),
+        ("claims.csv", "claims.csv: no such table"),
+        ("sensitivity_summary.csv", "sensitivity_summary.csv: no such table"),
+    ],
+)
+def test_a_missing_input_is_told_in_one_line(
+    file: str,
+    message: str,
+    audit: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = shutil.copytree(audit, tmp_path / "broken")
+    (broken / file).unlink()
+    options = next(options for script, options in commands(broken) if script is audit_report)
+    monkeypatch.setattr(sys, "argv", ["audit_report", *options])
+    with pytest.raises(SystemExit) as stop:
+        run(audit_report.main)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err

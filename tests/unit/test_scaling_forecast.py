@@ -1,0 +1,241 @@
+"""Forecasts: planted curves, coverage, units, bad input, and the algebra behind them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.scaling.branch import Branch
+from workflow_scripts.scaling.forecast import Forecast, GainPrior, forecast, learn_prior
+from workflow_scripts.scaling.forecast_model import (
+    condition,
+    gather,
+    moments,
+    rise_on_grid,
+    sample,
+    stack,
+)
+from workflow_scripts.scaling.forecast_settings import (
+    MIN_POINTS,
+    ForecastSettings,
+    ForecastSpec,
+    parse_spec,
+)
+from workflow_scripts.scaling.forecast_walk import smooth, whiten
+from workflow_scripts.scaling.law import FloatArray, gain
+
+X = np.linspace(0.0, 60.0, 41)
+ERROR = 0.75
+PRIOR = GainPrior(mean=6.0, slope=-0.6, centre=74.0, sd=2.0)
+SETTINGS = ForecastSettings()
+CUT = 17
+
+
+def planted(
+    rng: np.random.Generator, pl_rl: float = 7.0, c_mid: float = 12.0, b: float = 1.3
+) -> tuple[FloatArray, FloatArray]:
+    """True and observed scores at X of a branch from 72 percent."""
+    truth = 72 + gain(X, epsilon=0.0, pl_rl=pl_rl, c_mid=c_mid, b=b)
+    noise = SETTINGS.noise * ERROR * rng.standard_t(SETTINGS.tail, X.size)
+    return truth, truth + noise
+
+
+def first_points(
+    score: FloatArray, cut: int = CUT, settings: ForecastSettings = SETTINGS, scale: float = 1.0
+) -> Forecast:
+    """Forecast all points after the first `cut`."""
+    x = X * scale
+    errors = np.full(cut, ERROR)
+    return forecast(x[:cut], score[:cut], errors, PRIOR, settings, x[cut:])
+
+
+@pytest.mark.parametrize(("c_mid", "bias"), [(X[CUT - 1], 0.3), (12.0, 0.8)])
+def test_planted_curves_are_forecast(c_mid: float, bias: float) -> None:
+    # Where C_mid is not the compute spent, as the prior has it, 16 points leave some bias.
+    ends = []
+    for seed in range(40):
+        truth, score = planted(np.random.default_rng(seed), c_mid=c_mid)
+        ends.append(first_points(score).median[-1] - truth[-1])
+    assert abs(np.mean(ends)) < bias
+    assert np.std(ends) < 1.0
+
+
+def test_intervals_cover_what_comes() -> None:
+    rng = np.random.default_rng(1)
+    inside = []
+    for _ in range(120):
+        spread = rng.normal(size=3)
+        shape = {
+            "pl_rl": max(PRIOR.at(np.array([72.0]))[0][0] + 2 * spread[0], 0.5),
+            "c_mid": X[CUT - 1] * np.exp(0.5 * spread[1]),
+            "b": 1.2 * np.exp(0.3 * spread[2]),
+        }
+        _, score = planted(rng, **shape)
+        made = first_points(score)
+        inside.append((score[CUT:] >= made.low) & (score[CUT:] <= made.high))
+    assert 0.85 < np.mean(inside) < 0.97
+
+
+def test_more_points_make_better_and_narrower_forecasts() -> None:
+    errors: dict[int, list[float]] = {8: [], 24: []}
+    widths: dict[int, list[float]] = {8: [], 24: []}
+    for seed in range(30):
+        truth, score = planted(np.random.default_rng(seed))
+        for cut in errors:
+            made = first_points(score, cut)
+            errors[cut].append(abs(made.median[-1] - truth[-1]))
+            widths[cut].append(made.high[-1] - made.low[-1])
+    assert np.mean(errors[24]) < 0.7 * np.mean(errors[8])
+    assert np.mean(widths[24]) < 0.7 * np.mean(widths[8])
+
+
+def test_one_wild_point_hardly_moves_a_forecast() -> None:
+    _, score = planted(np.random.default_rng(4))
+    wild = score.copy()
+    wild[9] -= 25
+    moved = first_points(wild).median - first_points(score).median
+    assert np.abs(moved).max() < 0.5
+
+
+def test_later_points_are_not_looked_at() -> None:
+    _, score = planted(np.random.default_rng(5))
+    changed = score.copy()
+    changed[CUT:] = 10.0
+    np.testing.assert_array_equal(first_points(score).draws, first_points(changed).draws)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1000.0])
+def test_the_unit_of_compute_does_not_matter(scale: float) -> None:
+    _, score = planted(np.random.default_rng(6))
+    made, scaled = first_points(score), first_points(score, scale=scale)
+    np.testing.assert_allclose(scaled.draws, made.draws, rtol=1e-9)
+    np.testing.assert_allclose(scaled.x, made.x * scale)
+
+
+def test_gains_errors_and_prior_scale_together() -> None:
+    _, score = planted(np.random.default_rng(7))
+    x, rise = X[:CUT], score[:CUT] - score[0]
+    small = forecast(x, 40 + rise, np.full(CUT, 0.7), GainPrior(6.0, sd=2.0), SETTINGS, X[CUT:])
+    large = forecast(
+        x, 40 + 3 * rise, np.full(CUT, 2.1), GainPrior(18.0, sd=6.0), SETTINGS, X[CUT:]
+    )
+    np.testing.assert_allclose(large.median - 40, 3 * (small.median - 40), rtol=1e-9)
+    np.testing.assert_allclose(large.high - large.low, 3 * (small.high - small.low), rtol=1e-9)
+
+
+def test_forecasts_repeat_and_stay_percentages() -> None:
+    score = np.linspace(60.0, 99.5, CUT)
+    made, again = first_points(score), first_points(score)
+    np.testing.assert_array_equal(made.draws, again.draws)
+    assert made.observed.max() <= 100
+    assert made.draws.shape == (SETTINGS.n_draws, X.size - CUT)
+    assert ((made.low <= made.median) & (made.median <= made.high)).all()
+
+
+def test_bad_input_is_refused() -> None:
+    _, score = planted(np.random.default_rng(8))
+    error, later = np.full(CUT, ERROR), X[CUT:]
+
+    def refused(message: str, **changed: FloatArray) -> None:
+        given = {"x": X[:CUT], "score": score[:CUT], "error": error, "x_new": later, **changed}
+        with pytest.raises(InputError, match=message):
+            forecast(**given, prior=PRIOR, settings=SETTINGS)
+
+    few = slice(0, MIN_POINTS - 1)
+    refused("at least 5", x=X[few], score=score[few], error=error[few])
+    refused("all 17 scores are 70", score=np.full(CUT, 70.0))
+    refused("missing or infinite", score=np.where(np.arange(CUT) == 3, np.nan, score[:CUT]))
+    refused("missing or infinite", x=np.where(np.arange(CUT) == 3, np.inf, X[:CUT]))
+    refused("must not decrease", x=X[:CUT][::-1])
+    refused("start at 0", x=X[:CUT] + 1)
+    refused("same length", error=error[:-1])
+    refused("not positive", error=0 * error)
+    refused("outside 0 to 100", score=score[:CUT] + 50)
+    refused("must rise from", x_new=np.array([1.0, 2.0]))
+    refused("no finite compute", x_new=np.array([]))
+    refused("no finite compute", x_new=np.array([70.0, np.nan]))
+
+
+def test_prior_is_the_line_through_other_branches() -> None:
+    rng = np.random.default_rng(9)
+    p_sft = rng.uniform(60, 80, 200)
+    prior = learn_prior(p_sft, 6 - 0.5 * (p_sft - 70) + rng.normal(0, 1.5, 200))
+    mean, sd = prior.at(np.array([70.0, 74.0]))
+    np.testing.assert_allclose(mean, [6.0, 4.0], atol=0.4)
+    np.testing.assert_allclose(sd, 1.5, rtol=0.15)
+    assert prior.at(np.array([99.9]))[0][0] == 0.0
+
+
+def test_too_few_branches_teach_nothing() -> None:
+    untaught = learn_prior(np.array([70.0, 72.0, 74.0]), np.array([5.0, 4.0, 3.0]))
+    assert not untaught.learned
+    assert untaught.at(np.array([60.0]))[0][0] == pytest.approx(10.0)
+    same = learn_prior(np.full(5, 70.0), np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert same.slope == 0
+    assert same.at(np.array([70.0]))[0][0] == pytest.approx(3.0)
+
+
+def test_whitening_and_smoothing_agree_with_dense_algebra() -> None:
+    rng = np.random.default_rng(10)
+    n = 12
+    step, noise = rng.uniform(0.0, 1.0, (1, n)), rng.uniform(0.2, 1.0, (1, n))
+    data = rng.normal(size=(1, n, 2))
+    walk = np.minimum.outer(step[0].cumsum(), step[0].cumsum())
+    total = walk + np.diag(noise[0])
+    white = whiten(data, noise, step)
+    expected = data[0].T @ np.linalg.solve(total, data[0])
+    np.testing.assert_allclose(white.columns[0].T @ white.columns[0], expected)
+    posterior = walk @ np.linalg.solve(total, data[0])
+    np.testing.assert_allclose(white.end_mean[0], posterior[-1])
+    np.testing.assert_allclose(smooth(data[..., 0], noise, step)[0], posterior[:, 0])
+    left = walk[-1, -1] - walk[-1] @ np.linalg.solve(total, walk[-1])
+    np.testing.assert_allclose(white.end_variance[0], left)
+
+
+def test_moments_are_those_of_the_draws() -> None:
+    _, score = planted(np.random.default_rng(11))
+    settings = replace(SETTINGS, n_draws=40_000)
+    curves = stack([Branch(X[:CUT], score[:CUT], np.full(CUT, ERROR))])
+    posterior = condition(gather(curves, settings), np.array([9.0]), np.array([3.0]))
+    x_new = X[None, CUT:] / curves.spent[:, None]
+    mean, variance = moments(posterior, x_new, rise_on_grid(x_new, settings))
+    draws = sample(posterior, x_new[0], np.random.default_rng(0))
+    np.testing.assert_allclose(draws.mean(axis=0), mean[0], atol=0.05)
+    np.testing.assert_allclose(draws.std(axis=0), np.sqrt(variance[0]), rtol=0.03)
+
+
+def test_a_batch_of_unequal_lengths_is_every_branch_alone() -> None:
+    curves = [
+        Branch(X[:cut], planted(np.random.default_rng(cut))[1][:cut], np.full(cut, ERROR))
+        for cut in (9, 17, 30)
+    ]
+    mean, sd = np.full(1, 9.0), np.full(1, 3.0)
+    together = condition(gather(stack(curves), SETTINGS), mean, sd)
+    for i, curve in enumerate(curves):
+        alone = condition(gather(stack([curve]), SETTINGS), mean, sd)
+        np.testing.assert_allclose(together.weight[i], alone.weight[0], rtol=1e-9, atol=1e-15)
+        np.testing.assert_allclose(together.gain[i], alone.gain[0], rtol=1e-9)
+
+
+def test_candidates_are_all_combinations() -> None:
+    spec = ForecastSpec(gain_spread=(1.0, 2.0), c_mid=(1.0,), drift=(0.5, 1.0), noise=(0.6,))
+    chosen = {(c.gain_spread, c.drift) for c in spec.candidates()}
+    assert chosen == {(1.0, 0.5), (1.0, 1.0), (2.0, 0.5), (2.0, 1.0)}
+    assert {c.c_mid for c in spec.candidates()} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"fractions": [1.5]}', "fractions"),
+        ('{"fraction": [0.3]}', "fraction"),
+        ('{"drift": []}', "no value to try"),
+        ('{"settings": {"tail": 1}}', "tail > 2"),
+        ("{", "JSON"),
+    ],
+)
+def test_wrong_specifications_are_told_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        parse_spec(text)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,31 @@
+r"""Figure 3 of an audit: measured points, published and robust curves, ceilings side by side.
+
+    python -m workflow_scripts.audit_figure_3 --curves curves.csv --fits fits/robust.csv \
+        --subphases subphases.csv --table-4 artefacts/table_4.csv --order S1K,Easy102K \
+        --out-svg figure_3.svg --out-png figure_3.png
+
+`--fits` are those of the robust protocol; `--table-4` is the audit's own.
+"""
+
+from pathlib import Path
+
+from workflow_scripts.reporting import style
+from workflow_scripts.reporting.audit_figure_3 import draw
+from workflow_scripts.reporting.audit_table_4 import read_table_4
+from workflow_scripts.reporting.schema import read_curves, read_fits, read_subphases, split_order
+from workflow_scripts.script import arguments, run
+
+
+def main() -> None:
+    """Read curves, fits and the table, draw the figure."""
+    paths = ("curves", "fits", "subphases", "table_4", "out_svg", "out_png")
+    options = arguments(__doc__, **dict.fromkeys(paths, Path), order=split_order)
+    curves, fits = read_curves(options.curves), read_fits(options.fits)
+    subphases, table = read_subphases(options.subphases), read_table_4(options.table_4)
+    with style.context():
+        figure = draw(curves, fits, subphases, table, options.order)
+        style.save(figure, options.out_svg, options.out_png)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,60 @@
+r"""Figure 8 of an audit: highest ceiling against minimum loss, for six column sets.
+
+    python -m workflow_scripts.audit_figure_8 --published claims/figure_8.csv \
+        --fits kit.csv paper.csv robust.csv \
+        --draws kit.draws.parquet paper.draws.parquet robust.draws.parquet \
+        --subphases subphases.csv --sensitivity sensitivity_recipes.csv --order S1K,Easy102K \
+        --out-svg figure_8.svg --out-png figure_8.png --out-csv figure_8.csv
+
+The CSV has one row a column set and data set, correlations repeated. `--sensitivity none` leaves
+out the correlations without single benchmarks.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.reporting import style
+from workflow_scripts.reporting.audit_figure_8 import draw
+from workflow_scripts.reporting.audit_inputs import (
+    NOT_GIVEN,
+    ROBUST,
+    read_ceilings,
+    read_protocols,
+)
+from workflow_scripts.reporting.audit_selection import (
+    correlation_table,
+    value_table,
+    without_benchmarks,
+)
+from workflow_scripts.reporting.schema import read_subphases, split_order
+from workflow_scripts.reporting.sensitivity import RECIPE_COLUMNS
+from workflow_scripts.script import parser, run
+from workflow_scripts.tables_io import read_table, write_csv
+
+
+def main() -> None:
+    """Read published values, fits and draws, write the figure and the numbers in it."""
+    options = parser(__doc__)
+    paths = ("--published", "--subphases", "--sensitivity", "--out-svg", "--out-png", "--out-csv")
+    for name in paths:
+        options.add_argument(name, type=Path, required=True)
+    options.add_argument("--fits", type=Path, nargs="+", required=True)
+    options.add_argument("--draws", type=Path, nargs="+", required=True)
+    options.add_argument("--order", type=split_order, required=True)
+    chosen = options.parse_args()
+    protocols = read_protocols(chosen.fits, chosen.draws)
+    published, subphases = read_ceilings(chosen.published), read_subphases(chosen.subphases)
+    values = value_table(published, protocols, subphases, chosen.order)
+    found = correlation_table(values, protocols)
+    if chosen.sensitivity != NOT_GIVEN:
+        without = without_benchmarks(read_table(chosen.sensitivity, RECIPE_COLUMNS))
+        found = found.join(without, on="column_set")
+    write_csv(values.merge(found, on="column_set"), chosen.out_csv)
+    x_common = float(np.nanmin(protocols[ROBUST].fits["x_common_eflops"]))
+    with style.context():
+        style.save(draw(values, found, x_common), chosen.out_svg, chosen.out_png)
+
+
+if __name__ == "__main__":
+    run(main)

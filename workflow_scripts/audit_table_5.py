@@ -1,0 +1,49 @@
+r"""Table 5 of an audit: the indicator over data sets of growing size, as published and refitted.
+
+    python -m workflow_scripts.audit_table_5 --published claims/table_5.csv \
+        --fits kit.csv paper.csv robust.csv \
+        --draws kit.draws.parquet paper.draws.parquet robust.draws.parquet \
+        --subphases subphases.csv --out-csv table_5.csv --out-md table_5.md
+
+Data sets are those of the published table, in its order. Those without released curves keep their
+published values only; the published column is also correlated without them, to compare like with
+like.
+"""
+
+from pathlib import Path
+
+from workflow_scripts.reporting.audit_inputs import read_ceilings, read_protocols
+from workflow_scripts.reporting.audit_selection import (
+    correlation_table,
+    correlation_text,
+    value_table,
+    wide_text,
+    with_released_only,
+)
+from workflow_scripts.reporting.schema import read_subphases
+from workflow_scripts.script import parser, run
+from workflow_scripts.tables_io import write_csv, write_text
+
+
+def main() -> None:
+    """Read published values, fits and draws, write the table with all digits and for people."""
+    options = parser(__doc__)
+    for name in ("--published", "--subphases", "--out-csv", "--out-md"):
+        options.add_argument(name, type=Path, required=True)
+    options.add_argument("--fits", type=Path, nargs="+", required=True)
+    options.add_argument("--draws", type=Path, nargs="+", required=True)
+    chosen = options.parse_args()
+    published = read_ceilings(chosen.published)
+    protocols = read_protocols(chosen.fits, chosen.draws)
+    # The order is that of the published table: by size of the data set.
+    order = [str(name) for name in published["dataset"]]
+    table = value_table(published, protocols, read_subphases(chosen.subphases), order)
+    values = with_released_only(table)
+    found = correlation_table(values, protocols)
+    write_csv(values.merge(found, on="column_set"), chosen.out_csv)
+    text = f"{wide_text(values, order).markdown()}\n{correlation_text(found).markdown()}"
+    write_text(chosen.out_md, text)
+
+
+if __name__ == "__main__":
+    run(main)

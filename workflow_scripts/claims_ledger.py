@@ -1,0 +1,39 @@
+r"""Give every number and headline sentence of the paper a verdict.
+
+    python -m workflow_scripts.claims_ledger --claims-dir claims --curves curves.csv \
+        --subphases subphases.csv --fits fits/kit.csv fits/paper.csv fits/robust.csv \
+        --draws fits/robust.draws.parquet --settings studies/released/kit_settings.csv \
+        --out claims.csv --out-md claims.md
+
+`--settings` may be left out: then tau and LTS share of Table 4 cannot be checked.
+"""
+
+from pathlib import Path
+
+from workflow_scripts.claims.evidence import read_evidence
+from workflow_scripts.claims.judge import judge_all
+from workflow_scripts.claims.ledger import read_ledger
+from workflow_scripts.claims.summary import summary
+from workflow_scripts.script import parser, run
+from workflow_scripts.tables_io import write_csv, write_text
+
+
+def main() -> None:
+    """Read the ledger and the evidence, write claims.csv and claims.md."""
+    options = parser(__doc__)
+    for name in ("--claims-dir", "--curves", "--subphases", "--draws", "--out", "--out-md"):
+        options.add_argument(name, type=Path, required=True)
+    options.add_argument("--fits", type=Path, nargs="+", required=True)
+    options.add_argument("--settings", type=Path)
+    chosen = options.parse_args()
+    ledger = read_ledger(chosen.claims_dir)
+    evidence = read_evidence(
+        chosen.curves, chosen.subphases, chosen.fits, chosen.draws, chosen.settings
+    )
+    table = judge_all(ledger, evidence)
+    write_csv(table, chosen.out)
+    write_text(chosen.out_md, summary(table))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,29 @@
+r"""Rule `curves` of a released study: the authors' result files as curves.csv.
+
+    python -m workflow_scripts.import_curves --caches-dir data/released/caches \
+        --caches studies/released/caches.csv --spec JSON --out results/released/curves.csv
+
+The spec names study, model, recipe and seed, and says how many RL steps lie between two
+evaluations and how many problems and samples each benchmark has.
+"""
+
+from pathlib import Path
+
+from workflow_scripts.released.curves import curve_table
+from workflow_scripts.released.facts import read_caches
+from workflow_scripts.script import arguments, run, specification
+from workflow_scripts.study.jobs import ImportJob
+from workflow_scripts.tables_io import write_csv
+
+
+def main() -> None:
+    """Read every listed file, write the joint table."""
+    options = arguments(
+        __doc__, caches_dir=Path, caches=Path, spec=specification(ImportJob), out=Path
+    )
+    files = read_caches(options.caches)
+    write_csv(curve_table(options.caches_dir, files, options.spec), options.out)
+
+
+if __name__ == "__main__":
+    run(main)

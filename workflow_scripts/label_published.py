@@ -1,0 +1,38 @@
+r"""Rule `subphases` of a released study: labels from the published losses, and how sure they are.
+
+    python -m workflow_scripts.label_published --losses claims/sft_losses.csv --curves curves.csv \
+        --study released --model Qwen2.5-7B --seed 0 --spec JSON --out subphases.csv \
+        --out-check labels_check.csv
+
+The spec takes delta and delta2; branches are the RL runs that exist in the curves.
+"""
+
+from pathlib import Path
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.released.label_check import LOSS_COLUMNS, check_labels, published_labels
+from workflow_scripts.script import arguments, run, specification
+from workflow_scripts.study.jobs import LabelJob
+from workflow_scripts.tables_io import read_facts, read_table, write_csv
+
+CURVE_COLUMNS = ("dataset", "sft_step", "paradigm", "x_sft_eflops")
+
+
+def main() -> None:
+    """Read losses and curves, write the labels and the check of the published ones."""
+    inputs = {"losses": Path, "curves": Path, "study": str, "model": str, "seed": int}
+    options = arguments(__doc__, **inputs, spec=specification(LabelJob), out=Path, out_check=Path)
+    losses = read_facts(options.losses, LOSS_COLUMNS)
+    curves = read_table(options.curves, CURVE_COLUMNS)
+    facts = {"study": options.study, "model": options.model, "seed": options.seed}
+    try:
+        table = published_labels(losses, curves, options.spec, **facts)
+        check = check_labels(losses, options.spec)
+    except InputError as error:
+        raise InputError(f"{options.losses}: {error}") from error
+    write_csv(table, options.out)
+    write_csv(check, options.out_check)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,146 @@
+"""Facts of a study that are wrong only together, found before any rule exists."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.study.analysis import Protocol
+from workflow_scripts.study.files import did_you_mean, validate
+from workflow_scripts.study.layout import NO_DATASET
+from workflow_scripts.study.protocols import known_protocols
+from workflow_scripts.study.released import ReleasedStudy
+from workflow_scripts.study.schema import Study
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS_AXIS = "benchmarks"
+
+
+def check_training_study(study: Study, path: Path) -> None:
+    """Everything that a training study must keep."""
+    for check in (check_references, check_runs, check_batches, check_values):
+        check(study, path)
+
+
+def check_reference(where: str, kind: str, name: str, known: Iterable[str]) -> None:
+    """InputError unless `name` is one of the `known` names of its kind."""
+    if name not in known:
+        raise InputError(f"{where}: unknown {kind} {name!r}; {did_you_mean(name, known)}")
+
+
+def check_references(study: Study, path: Path) -> None:
+    """Every name used in a run must be defined in the same study."""
+    for i, run in enumerate(study.sft_runs):
+        where = f"{path}: sft_runs.{i}"
+        check_reference(f"{where}.model", "model", run.model, study.models)
+        check_reference(f"{where}.dataset", "data set", run.dataset, study.datasets)
+        check_reference(f"{where}.recipe", "SFT recipe", run.recipe, study.recipes.sft)
+        if run.checkpoints != sorted(set(run.checkpoints)):
+            raise InputError(f"{where}.checkpoints: must be increasing, without repeats")
+    for i, rl in enumerate(study.rl_runs):
+        where = f"{path}: rl_runs.{i}"
+        check_reference(f"{where}.recipe", "RL recipe", rl.recipe, study.recipes.rl)
+        for model in rl.models:
+            check_reference(f"{where}.models", "model", model, study.models)
+        trained = {run.dataset for run in study.sft_runs}
+        for dataset in [] if rl.datasets == "all" else rl.datasets:
+            check_reference(f"{where}.datasets", "data set", dataset, trained)
+    check_reference(f"{path}: reference.model", "model", study.reference.model, study.models)
+    check_reference(
+        f"{path}: reference.recipe", "SFT recipe", study.reference.recipe, study.recipes.sft
+    )
+
+
+def check_values(study: Study, path: Path) -> None:
+    """Facts that are wrong only together, found before anything is trained."""
+    for name, model in study.models.items():
+        where = f"{path}: models.{name}"
+        if model.hidden_size % model.heads or model.heads % model.kv_heads:
+            raise InputError(
+                f"{where}: heads {model.heads} must divide hidden_size {model.hidden_size}, and"
+                f" kv_heads {model.kv_heads} must divide heads; change one of them"
+            )
+    if "overall" in study.benchmarks:
+        raise InputError(f"{path}: benchmarks.overall: the name is that of the mean; rename it")
+
+
+def check_analysis(study: Study | ReleasedStudy, path: Path) -> None:
+    """Labels, protocols and the tables of per-branch settings."""
+    if study.labels.delta >= study.labels.delta2:
+        raise InputError(f"{path}: labels.delta: must be below delta2 (paper: 0.02 and 0.10)")
+    check_no_repeats(f"{path}: fit.protocols", study.fit.protocols)
+    for name in study.fit.protocols:
+        check_reference(f"{path}: fit.protocols", "protocol", name, known_protocols())
+    for name, table in study.fit.listed.items():
+        check_reference(f"{path}: fit.listed", "protocol", name, known_protocols())
+        check_file(f"{path}: fit.listed.{name}", table)
+
+
+def check_file(where: str, name: str) -> None:
+    """InputError unless a file of the project exists."""
+    if not (ROOT / name).is_file():
+        raise InputError(f"{where}: there is no file {name} in the project")
+
+
+def check_release(study: ReleasedStudy, path: Path) -> None:
+    """The tables of a released study exist, and its grid of recipes is one."""
+    for key in ("caches", "kit_settings", "losses"):
+        check_file(f"{path}: release.{key}", getattr(study.release, key))
+    if "overall" in study.benchmarks:
+        raise InputError(f"{path}: benchmarks.overall: the name is that of the mean; rename it")
+    check_no_repeats(f"{path}: datasets", study.datasets)
+    for axis, values in study.sensitivity.axes.items():
+        where = f"{path}: sensitivity.axes.{axis}"
+        known = [*Protocol.model_fields, BENCHMARKS_AXIS]
+        check_reference(where, "key of a protocol", axis, known)
+        for value in values if axis != BENCHMARKS_AXIS else []:
+            validate(Protocol, {axis: value}, where)
+        for left_out in values if axis == BENCHMARKS_AXIS else []:
+            for name in left_out if isinstance(left_out, list) else [left_out]:
+                check_reference(where, "benchmark", str(name), study.benchmarks)
+
+
+def check_no_repeats(where: str, names: list[str]) -> None:
+    """InputError if a name appears twice: a run listed twice would count twice."""
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if repeated:
+        raise InputError(f"{where}: {repeated[0]} appears twice; keep one")
+
+
+def check_runs(study: Study, path: Path) -> None:
+    """Every run has a place of its own below results/STUDY."""
+    if NO_DATASET in study.datasets:
+        raise InputError(
+            f"{path}: datasets: {NO_DATASET!r} stands for Pure RL; rename the data set"
+        )
+    check_no_repeats(f"{path}: seeds", [str(seed) for seed in study.seeds])
+    pairs = [f"SFT of {run.model} on {run.dataset}" for run in study.sft_runs]
+    check_no_repeats(f"{path}: sft_runs", pairs)
+    branches = [
+        f"{rl.recipe} of {model}, start {rl.start}, data set {dataset}"
+        for rl in study.rl_runs
+        for model in rl.models
+        for dataset in (study.datasets if rl.datasets == "all" else rl.datasets)
+    ]
+    check_no_repeats(f"{path}: rl_runs", branches)
+
+
+def check_batches(study: Study, path: Path) -> None:
+    """A batch that gradient accumulation does not divide would silently shrink."""
+    sizes = {
+        **{
+            f"models.{n}.pretraining.batch_size": m.pretraining.batch_size
+            for n, m in study.models.items()
+        },
+        **{f"recipes.sft.{n}.batch_size": r.batch_size for n, r in study.recipes.sft.items()},
+        **{
+            f"recipes.rl.{n}: prompts_per_step * rollouts": r.prompts_per_step * r.rollouts
+            for n, r in study.recipes.rl.items()
+        },
+    }
+    parts = study.execution.gradient_accumulation
+    for where, size in sizes.items():
+        if size % parts:
+            raise InputError(
+                f"{path}: {where}: {size} is not a multiple of execution.gradient_accumulation,"
+                f" which is {parts}; change one of them"
+            )

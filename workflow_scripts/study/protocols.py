@@ -1,0 +1,22 @@
+"""Fitting protocols by name, and the jobs that fit by them."""
+
+import functools
+from pathlib import Path
+
+from workflow_scripts.study.analysis import Fit, FitJob, Protocol
+from workflow_scripts.study.files import read_yaml, validate
+
+PROTOCOLS = Path(__file__).resolve().parents[1] / "scaling" / "protocols.yaml"
+
+
+@functools.cache
+def known_protocols() -> dict[str, Protocol]:
+    """Every protocol of `scaling/protocols.yaml` by name."""
+    content = read_yaml(PROTOCOLS)
+    return {name: validate(Protocol, p, f"{PROTOCOLS}: {name}") for name, p in content.items()}
+
+
+def fit_job(name: str, fit: Fit) -> FitJob:
+    """What `fit_curves` is told; which other protocols a study names is no part of it."""
+    alone = fit.model_copy(update={"protocols": [name], "listed": {}})
+    return FitJob(name=name, protocol=known_protocols()[name], fit=alone)

@@ -1,0 +1,1 @@
+"""What every row of an RL batch is: pure decisions, made before a tensor exists."""
