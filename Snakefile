@@ -35,6 +35,7 @@ if RELEASED:
 
     include: "rules/released.smk"
     include: "rules/fit.smk"
+    include: "rules/claims.smk"
     include: "rules/audit.smk"
     include: "rules/describe.smk"
     include: "rules/audit_report.smk"
@@ -64,6 +65,7 @@ onsuccess:
 
 
 onerror:
+    print_errors(log)
     print(
         "\nA job failed; its log is named above. Fix the cause and run the same command again:"
         " finished work is kept."

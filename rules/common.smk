@@ -4,6 +4,7 @@ Nothing here makes a file. A mistake in config.yaml or the study ends Snakemake 
 exists.
 """
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -53,3 +54,11 @@ def print_summary():
     summary = Path(RESULTS) / "summary.txt"
     if summary.is_file():
         print(summary.read_text(encoding="utf-8"))
+
+
+def print_errors(log):
+    """Repeat the one-line errors of the jobs that failed, which Snakemake's own report buries."""
+    failed = re.findall(r"^ +log: (\S+) \(check log", Path(log).read_text(encoding="utf-8"), re.M)
+    for path in filter(Path.is_file, map(Path, dict.fromkeys(failed))):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        print(*[line for line in lines if line.startswith("error: ")], sep="\n")

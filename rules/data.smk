@@ -12,6 +12,7 @@ rule make_data:
                 "benchmarks",
                 "validation",
                 "rl_prompts",
+                "mixed",
                 "pool",
                 "reference",
                 "documents",

@@ -82,5 +82,5 @@ rule curves:
     message:
         "gathering scores and compute of all runs"
     shell:
-        "python -m workflow_scripts.curves --study {params.spec} --results $(dirname {output})"
+        "python -m workflow_scripts.curves --spec {params.spec:q} --results $(dirname {output})"
         " --runs {params.runs} --out {output} > {log} 2>&1"

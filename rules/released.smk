@@ -10,6 +10,8 @@ import shlex
 RELEASE = study.release
 # Where the files come from is no part of what they are: their hashes say that.
 MIRROR = settings.mirror or os.environ.get("RETU_MIRROR", "")
+if MIRROR and not Path(MIRROR).is_dir():
+    sys.exit(f"error: mirror: there is no folder {MIRROR}; correct --config mirror or RETU_MIRROR")
 
 
 rule fetch_caches:

@@ -13,6 +13,7 @@ rule make_report:
         subphases="<results>/subphases.csv",
         tables=[f"<results>/artefacts/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
         figures=[f"<results>/artefacts/figure_{n}.svg" for n in (2, 3, 8)],
+        paradigms="<results>/artefacts/figure_2.csv",
         correlation="<results>/artefacts/figure_8.csv",
     output:
         "<results>/report.html",

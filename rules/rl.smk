@@ -1,6 +1,6 @@
 """Reinforcement learning from a branch point, or from the base model (Pure RL).
 
-In: checkpoints of SFT or base, RL prompts, benchmarks.
+In: checkpoints of SFT or base, RL prompts (with expert trajectories for the mixed paradigms), benchmarks.
 Out: <results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}
 """
 
@@ -9,8 +9,8 @@ rule train_rl:
     input:
         start=lambda wildcards: f"{start_folder(wildcards)}/checkpoints",
         start_manifest=lambda wildcards: f"{start_folder(wildcards)}/manifest.json",
-        prompts="<data>/rl_prompts.parquet",
-        prompts_manifest="<data>/rl_prompts.manifest.json",
+        prompts=lambda wildcards: f"{prompts_of(wildcards)}.parquet",
+        prompts_manifest=lambda wildcards: f"{prompts_of(wildcards)}.manifest.json",
         benchmarks="<data>/benchmarks.parquet",
         benchmarks_manifest="<data>/benchmarks.manifest.json",
     output:

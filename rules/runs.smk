@@ -38,6 +38,11 @@ def start_folder(wildcards):
     return f"{RESULTS}/{run.parent.path}"
 
 
+def prompts_of(wildcards):
+    """Where the prompts of an RL recipe are, without the suffix."""
+    return f"data/{study.name}/{study.recipes.rl[wildcards.recipe].prompts}"
+
+
 def run_files(wildcards):
     """Grades and compute of every run that enters the curves, and grades of the base models."""
     compute = {"sft": "losses.csv", "rl": "compute.csv"}

@@ -52,6 +52,8 @@ rule make_figure_2:
     output:
         svg="<results>/artefacts/figure_2.svg",
         png="<results>/artefacts/figure_2.png",
+        csv="<results>/artefacts/figure_2.csv",
+        md="<results>/artefacts/figure_2.md",
     log:
         "<logs>/figure_2.log",
     conda:
@@ -63,7 +65,8 @@ rule make_figure_2:
         "figure 2: the paradigms"
     shell:
         "python -m workflow_scripts.figure_2 --curves {input.curves} --fits {input.fits}"
-        " --order {params.order} --out-svg {output.svg} --out-png {output.png} > {log} 2>&1"
+        " --order {params.order} --out-svg {output.svg} --out-png {output.png}"
+        " --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
 
 
 rule make_figure_3:

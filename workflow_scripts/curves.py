@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from workflow_scripts.evaluation.curves import curve_table
-from workflow_scripts.script import parser, run
+from workflow_scripts.script import parser, run, specification
+from workflow_scripts.study.jobs import CurvesJob
 from workflow_scripts.study.layout import parse_run
 from workflow_scripts.tables_io import write_csv
 
@@ -11,12 +12,13 @@ from workflow_scripts.tables_io import write_csv
 def main() -> None:
     """Read grades and compute of `--runs` (paths below `--results`) and write the table."""
     options = parser(__doc__)
-    options.add_argument("--study", required=True, help="name for the study column")
+    options.add_argument("--spec", type=specification(CurvesJob), required=True)
     options.add_argument("--results", type=Path, required=True, help="folder of the study")
     options.add_argument("--runs", type=parse_run, nargs="+", required=True)
     options.add_argument("--out", type=Path, required=True)
     given = options.parse_args()
-    write_csv(curve_table(given.study, given.results, given.runs), given.out)
+    job: CurvesJob = given.spec
+    write_csv(curve_table(job.study, given.results, given.runs, job.titles), given.out)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,35 @@
-"""Figure 2: score against total compute for every paradigm, as SVG and PNG."""
+"""Figure 2: score against total compute for every paradigm, as SVG and PNG, with its table."""
 
 from pathlib import Path
 
 from workflow_scripts.reporting import style
 from workflow_scripts.reporting.figure_paradigms import draw
+from workflow_scripts.reporting.paradigm_table import paradigm_table, paradigm_table_text
 from workflow_scripts.reporting.schema import read_curves, read_fits, split_order
 from workflow_scripts.script import parser, run
+from workflow_scripts.tables_io import write_csv, write_text
 
 
 def main() -> None:
-    """Read curves.csv and fits.csv, draw the figure."""
+    """Read curves.csv and fits.csv, draw the figure, write the table: all digits, and rounded."""
     options = parser(__doc__)
-    for name in ("curves", "fits", "out-svg", "out-png"):
+    for name in ("curves", "fits", "out-svg", "out-png", "out-csv", "out-md"):
         options.add_argument(f"--{name}", type=Path, required=True)
     options.add_argument(
         "--order", type=split_order, required=True, help="SFT data sets: D1,D2,..."
     )
-    options.add_argument("--highlight", help="data set in full colour (default: the best one)")
+    options.add_argument(
+        "--highlight",
+        help="SFT data set in full colour (default: that of the common checkpoint, else the best)",
+    )
     given = options.parse_args()
     curves, fits = read_curves(given.curves), read_fits(given.fits)
+    table = paradigm_table(curves, fits, given.order, given.highlight)
     with style.context():
         figure = draw(curves, fits, given.order, given.highlight)
         style.save(figure, given.out_svg, given.out_png)
+    write_csv(table, given.out_csv)
+    write_text(given.out_md, paradigm_table_text(table).markdown())
 
 
 if __name__ == "__main__":

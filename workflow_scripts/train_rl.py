@@ -70,7 +70,8 @@ def prepare(
 ) -> Reinforced:
     """Load model and data, and check them before anything is trained."""
     tokenizer = load_tokenizer(start)
-    dataset = read_dataset(prompts, ("prompt", "gold"))
+    experts = ("expert",) if job.recipe.paradigm.planner.needs_experts else ()
+    dataset = read_dataset(prompts, ("prompt", "gold", *experts))
     problems = read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold"))
     check_disjoint({str(benchmarks): problems, str(prompts): dataset.to_pandas()})
     check_golds([*problems["gold"], *dataset["gold"]], where=f"{benchmarks}, {prompts}")

@@ -7,10 +7,35 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.reporting.schema import with_text
+
 STEPS = (0, 40, 80, 160, 320)
 LOSSES = (0.80, 0.46, 0.40, 0.403, 0.46)
 LABELS = ("Adaptation", "Adaptation", "Stable", "Stable", "Severe Overfitting")
 RL_STEPS = np.arange(0, 130, 10)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a made-up method learns: gain from the base model and after SFT, noise, collapse."""
+
+    gain: float
+    gain_after_sft: float
+    noise: float = 0.7
+    fall: float = 1.0  # share of the run before a collapse
+    length: float = 0.5  # of the longest run
+
+
+METHODS = {
+    "GRPO": Method(22.0, 6.5),
+    "DAPO_d": Method(25.0, 9.0),
+    "LUFFY": Method(24.0, 4.0),
+    "SRFT": Method(16.0, 3.0, noise=2.0, fall=0.6),
+    "UPT": Method(14.0, 2.0),
+    "Prefix-RFT": Method(21.0, 5.0),
+}
+ORDINARY = Method(22.0, 22.0, length=1.0)
+CHECKPOINT = 160  # of the last data set: where all methods start
 
 
 @dataclass(frozen=True)
@@ -24,6 +49,8 @@ class Made:
     without_branches: str = ""
     without_subphases: str = ""
     eflops: float = 1e-7  # SFT compute of the last checkpoint
+    methods: tuple[str, ...] = ()  # of METHODS, from the base model
+    after_sft: tuple[str, ...] = ()  # of METHODS, from CHECKPOINT
 
 
 def law(x: np.ndarray, p_sft: float, plasticity: float, c_mid: float, b: float) -> np.ndarray:
@@ -63,16 +90,19 @@ def branch_rows(
     gain: float,
     made: Made,
     rng: np.random.Generator,
+    method: Method = ORDINARY,
 ) -> tuple[list[dict[str, object]], dict[str, object]]:
     """The curve of one RL run, and the fit row that goes with it."""
-    x_max, c_mid, b = 0.6 * made.eflops, 0.12 * made.eflops, 1.4
+    x_max, c_mid, b = 0.6 * made.eflops * method.length, 0.12 * made.eflops * method.length, 1.4
     x = x_max * RL_STEPS / RL_STEPS[-1]
-    scores = law(x, p_sft, gain, c_mid, b) + rng.normal(0, 0.7, len(x)) * (x > 0)
+    scores = law(x, p_sft, gain, c_mid, b) + rng.normal(0, method.noise, len(x)) * (x > 0)
+    usable = round(method.fall * len(x))
+    scores[usable:] *= 0.2
     rows = curve_rows(
         key, x_sft, list(zip(RL_STEPS.tolist(), x.tolist(), scores.tolist(), strict=True))
     )
     low = p_sft + gain - 1.5
-    places = {"end": x_max, "double": 2 * x_max, "common": 0.5 * x_max}
+    places = {"end": float(x[usable - 1]), "double": 2 * x_max, "common": 0.5 * x_max}
     at = {name: float(law(np.array(x), p_sft, gain, c_mid, b)) for name, x in places.items()}
     read = {f"{name}_score": score for name, score in at.items()}
     read |= {f"{name}_low": score - 0.5 for name, score in at.items()}
@@ -84,10 +114,11 @@ def branch_rows(
             "protocol": "robust",
             "x_sft_eflops": x_sft,
             "n_points": len(x),
-            "n_fit": len(x),
-            "collapsed": False,
+            "n_fit": usable,
+            "collapsed": usable < len(x),
             "x_max_eflops": x_max,
-            "x_end_eflops": x_max,
+            # Fits keep six significant digits.
+            "x_end_eflops": float(f"{x[usable - 1]:.6g}"),
             "x_common_eflops": 0.5 * x_max,
             "p_sft": p_sft,
             "epsilon": 0.0,
@@ -103,10 +134,12 @@ def branch_rows(
             "rmse": 0.7,
             "r2": 0.95,
             "heldout_rmse": 0.8,
+            "lag1": 0.0,
             "best_score": float(scores[1:].max()),
-            "best_smoothed": float(np.median(scores[-5:])),
+            "best_smoothed": float(np.median(scores[usable - 5 : usable])),
             "at_bound": False,
             "verdict": "identified",
+            "reason": "",
         }
     )
     return rows, fit
@@ -124,6 +157,13 @@ def make_frames(made: Made) -> dict[str, pd.DataFrame]:
             if made.pure_rl:
                 key = base | {"dataset": "none", "sft_step": 0, "paradigm": "Pure RL"}
                 rows, fit = branch_rows(key, 0.0, 8.0 + rng.normal(), 22.0, made, rng)
+                curves += rows
+                fits.append(fit | {"subphase": np.nan})
+            for name in made.methods:
+                key = base | {"dataset": "none", "sft_step": 0, "paradigm": name}
+                method = METHODS[name]
+                key["recipe"] = name.lower()
+                rows, fit = branch_rows(key, 0.0, 8.0, method.gain, made, rng, method)
                 curves += rows
                 fits.append(fit | {"subphase": np.nan})
             for place, dataset in enumerate(made.datasets):
@@ -175,6 +215,14 @@ def add_dataset(
                 fit
                 | {"subphase": LABELS[i] if base["dataset"] != made.without_subphases else np.nan}
             )
+        if step == CHECKPOINT and base["dataset"] == made.datasets[-1]:
+            for name in made.after_sft:
+                key = base | {"sft_step": step, "paradigm": f"SFT-then-{name}"}
+                key["recipe"] = name.lower()
+                method = METHODS[name]
+                rows, fit = branch_rows(key, x_sft, score, method.gain_after_sft, made, rng, method)
+                curves += rows
+                fits.append(fit | {"subphase": LABELS[i]})
     return curves, fits, labels
 
 
@@ -210,3 +258,14 @@ def write_study(folder: Path, made: Made, title: str = "A made-up study") -> lis
     versions = {"retu": "0.1.0", "python": "3.11.2", "packages": {"numpy": "2.4.6"}}
     (folder / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
     return list(made.datasets)
+
+
+ALL = Made(methods=tuple(METHODS), after_sft=tuple(METHODS))
+ORDER = list(ALL.datasets)
+
+
+def read_frames(made: Made = ALL) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Overall rows of the curves, and the fits, as the readers give them."""
+    frames = {name: with_text(frame) for name, frame in make_frames(made).items()}
+    curves = frames["curves"]
+    return curves[curves["benchmark"] == "overall"], frames["fits"]

@@ -139,11 +139,13 @@ def test_a_ceiling_beyond_its_interval_is_outside_although_reproduced(tmp_path: 
     assert row["difference"] == pytest.approx(-2.0)
 
 
-def test_a_ceiling_below_what_was_reached_is_not_identified(tmp_path: Path) -> None:
+def test_a_ceiling_that_the_fit_does_not_identify_is_not_judged(tmp_path: Path) -> None:
     made = tables()
-    made.draws.loc[where(made.draws, "SFT889K", 7200), "best_smoothed"] += 2.0
-    table = judged(made, tmp_path)
-    assert table.loc[CEILING, "verdict"] == UNIDENTIFIED
+    rows = where(made.fits["robust"], "SFT889K", 7200)
+    put(made.fits["robust"], rows, verdict="not identified", reason="reached more")
+    row = judged(made, tmp_path).loc[CEILING]
+    assert row["verdict"] == UNIDENTIFIED
+    assert "not identified (reached more)" in str(row["note"])
 
 
 def test_an_offset_that_is_printed_as_zero_is_a_flag(tmp_path: Path) -> None:
@@ -171,6 +173,12 @@ def test_the_error_after_the_window_is_that_of_the_law(tmp_path: Path) -> None:
     put(made.settings, where(made.settings, "S1K", 62), train_end=3)
     row = judged(made, tmp_path).loc["appendix_f.validation_rmse"]
     assert row["ours"] == pytest.approx(np.sqrt((1 + 4) / 2), rel=1e-5)
+    # Whether points after a collapse count is not known, so the number is not judged.
+    assert row["verdict"] == UNCHECKABLE
+    put(made.fits["robust"], where(made.fits["robust"], "S1K", 62), x_end_eflops=100.0)
+    note = str(judged(made, tmp_path).loc["appendix_f.validation_rmse", "note"])
+    assert "all points: 1.58" in note
+    assert "without collapses: 1.00" in note
 
 
 def test_labels_are_judged_by_their_margin(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_points_compute_and_scores(results: Path) -> None:
-    table = curve_table("lab", results, RUNS)
+    table = curve_table("lab", results, RUNS, {})
     assert tuple(table.columns) == CURVE_COLUMNS
     assert table.groupby("benchmark").size().to_dict() == {"chains": 9, "overall": 9}
     overall = table[table["benchmark"] == "overall"]
@@ -69,8 +69,8 @@ def test_points_compute_and_scores(results: Path) -> None:
 
 
 def test_order_of_runs_does_not_matter(results: Path) -> None:
-    table = curve_table("lab", results, RUNS)
-    pd.testing.assert_frame_equal(table, curve_table("lab", results, RUNS[::-1]))
+    table = curve_table("lab", results, RUNS, {})
+    pd.testing.assert_frame_equal(table, curve_table("lab", results, RUNS[::-1], {}))
 
 
 def test_command_line_writes_the_same_bytes_twice(
@@ -79,7 +79,8 @@ def test_command_line_writes_the_same_bytes_twice(
     outs = [results / "one.csv", results / "two.csv"]
     for out in outs:
         paths = [run.path for run in RUNS]
-        options = ["--study", "lab", "--results", str(results), "--out", str(out), "--runs", *paths]
+        spec = '{"study": "lab", "titles": {}}'
+        options = ["--spec", spec, "--results", str(results), "--out", str(out), "--runs", *paths]
         monkeypatch.setattr("sys.argv", ["curves", *options])
         script.main()
     assert outs[0].read_bytes() == outs[1].read_bytes()
@@ -87,27 +88,32 @@ def test_command_line_writes_the_same_bytes_twice(
     assert pd.read_csv(outs[0])["x_rl_eflops"].max() == 2.5e-6
 
 
+def test_titles_of_recipes_name_the_paradigms(results: Path) -> None:
+    table = curve_table("lab", results, RUNS, {BRANCH.recipe: "LUFFY"})
+    assert set(table["paradigm"]) == {"Pure SFT", "LUFFY", "SFT-then-LUFFY"}
+
+
 def test_the_same_run_twice_is_refused(results: Path) -> None:
     with pytest.raises(InputError, match="listed twice"):
-        curve_table("lab", results, [*RUNS, SFT])
+        curve_table("lab", results, [*RUNS, SFT], {})
 
 
 def test_missing_compute_parent_step_and_other_benchmarks(results: Path) -> None:
     compute = results / BRANCH.path / "compute.csv"
     write_compute(compute, "x_rl_eflops", {5: 1e-6})
     with pytest.raises(InputError, match="no x_rl_eflops for step 10"):
-        curve_table("lab", results, [BRANCH])
+        curve_table("lab", results, [BRANCH], {})
     write_compute(compute, "x_rl_eflops", {5: 1e-6, 10: 2e-6})
     write_grades(results, SFT, {8: [1, 1]})
     with pytest.raises(InputError, match=r"step 4, where .* starts, is not evaluated"):
-        curve_table("lab", results, [BRANCH])
+        curve_table("lab", results, [BRANCH], {})
     write_grades(results, SFT, {4: [1, 0], 8: [1, 1]})
     write_grades(results, BRANCH, {0: [1, 1], 5: [0, 1]})
     with pytest.raises(InputError, match="has step 0"):
-        curve_table("lab", results, [BRANCH])
+        curve_table("lab", results, [BRANCH], {})
     write_grades(results, BRANCH, {5: [0, 1, 1]})
     with pytest.raises(InputError, match="other benchmarks"):
-        curve_table("lab", results, [BRANCH])
+        curve_table("lab", results, [BRANCH], {})
 
 
 @pytest.mark.parametrize("run", [Run("base", "tiny"), SFT, BRANCH, PURE_RL])

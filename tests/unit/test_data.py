@@ -100,10 +100,26 @@ def test_another_seed_gives_other_data() -> None:
 
 
 def test_no_problem_is_in_two_splits() -> None:
-    unique = {name: frame for name, frame in SPLITS.items() if name != "documents"}
+    unique = {name: frame for name, frame in SPLITS.items() if name not in ("documents", "mixed")}
     check_disjoint(unique)
     held_out = {prompt for frame in unique.values() for prompt in frame["prompt"]}
     assert held_out.isdisjoint(SPLITS["documents"]["prompt"])
+
+
+def test_mixed_prompts_are_rows_of_the_pool_with_their_trajectories() -> None:
+    mixed, pool = SPLITS["mixed"], SPLITS["pool"].set_index("prompt")
+    assert len(mixed) == load_training_study("smoke").data.mixed
+    assert mixed["prompt"].is_unique
+    assert list(mixed["expert"]) == list(pool.loc[mixed["prompt"], "trajectory"])
+    assert list(mixed["gold"]) == list(pool.loc[mixed["prompt"], "gold"])
+    assert not splits(seed=1)["mixed"].equals(mixed)
+
+
+def test_more_mixed_prompts_than_the_pool_has_are_refused() -> None:
+    study = load_training_study("smoke")
+    data = study.data.model_copy(update={"mixed": 257})
+    with pytest.raises(InputError, match=r"data\.mixed: is 257, but the pool has 256"):
+        make_splits(data, {name: b.drawing for name, b in study.benchmarks.items()})
 
 
 def test_sizes_and_lengths_are_as_asked() -> None:

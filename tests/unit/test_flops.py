@@ -94,9 +94,10 @@ def test_rl_charges_discarded_sequences_as_generated() -> None:
     shape = ModelShape.from_config(QWEN_7B)
     per_sequence = 2000 * forward_flops_per_token(shape, 2000)
     # Two rounds of 128 prompts x 8, of which 64 x 8 sequences are trained on.
-    assert rl_flops(shape, 2048, 512, 2000) == pytest.approx((2048 + 3 * 512) * per_sequence)
-    assert rl_flops(shape, 512, 512, 2000) == pytest.approx(4 * 512 * per_sequence)
-    assert rl_flops(shape, 128, 0, 2000) == pytest.approx(128 * per_sequence)
+    spent = rl_flops(shape, 2048 * 2000, 512 * 2000, 2000)
+    assert spent == pytest.approx((2048 + 3 * 512) * per_sequence)
+    assert rl_flops(shape, 512 * 2000, 512 * 2000, 2000) == pytest.approx(4 * 512 * per_sequence)
+    assert rl_flops(shape, 128 * 2000, 0, 2000) == pytest.approx(128 * per_sequence)
 
 
 def test_config_defaults_follow_transformers() -> None:
@@ -121,7 +122,7 @@ def test_bad_config_names_the_key(change: dict[str, Any], word: str) -> None:
 
 def test_bad_counts_are_refused() -> None:
     shape = ModelShape.from_config(QWEN_7B)
-    with pytest.raises(InputError, match="generated"):
+    with pytest.raises(InputError, match="forward"):
         rl_flops(shape, -1, 0, 100)
     with pytest.raises(InputError, match="batch"):
         sft_step_flops(shape, 0, 100)

@@ -176,7 +176,10 @@ def test_environments(
 
 
 def test_runs_of_the_plan() -> None:
-    plan = Plan(smoke(update(seeds=[0, 4])), Config())
+    def two_runs(content: dict[str, Any]) -> None:
+        content.update(seeds=[0, 4], rl_runs=content["rl_runs"][:2])
+
+    plan = Plan(smoke(two_runs), Config())
     assert [run.path for run in plan.sft_runs()] == [
         *("sft/LabQwen/LabFull/seed0", "sft/LabQwen/LabFull/seed4"),
         *("sft/LabQwen/LabSmall/seed0", "sft/LabQwen/LabSmall/seed4"),

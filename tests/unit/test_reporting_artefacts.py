@@ -12,13 +12,11 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
-from reporting_fixtures import Made, make_frames, write_study
+from reporting_fixtures import METHODS, Made, make_frames, write_study
 
 from workflow_scripts import figure_2, figure_3, figure_8, report, summary, table_3, table_4
-from workflow_scripts.errors import InputError
 from workflow_scripts.reporting import style
 from workflow_scripts.reporting.figure_branches import draw as draw_branches
-from workflow_scripts.reporting.figure_paradigms import draw as draw_paradigms
 from workflow_scripts.reporting.figure_selection import draw as draw_selection
 from workflow_scripts.reporting.lines import mean_law, score_limits
 from workflow_scripts.reporting.schema import with_text
@@ -28,9 +26,10 @@ STUDIES = {
     "plain": Made(),
     "seeds": Made(seeds=(0, 1), without_branches="Medium", without_subphases="Large"),
     "one": Made(datasets=("Only",), pure_rl=False),
+    "paradigms": Made(methods=tuple(METHODS), after_sft=tuple(METHODS)),
     "models": Made(datasets=("A", "B", "C"), models=("tiny", "small")),
 }
-TABLES = ("table_3", "table_4")
+TABLES = ("table_3", "table_4", "figure_2")
 ROOT = Path(report.__file__).parents[1]
 ORDER = "Small,Medium,Large,Huge"
 FIGURES = ("figure_2", "figure_3", "figure_8")
@@ -47,7 +46,7 @@ def commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
     return [
         (table_3, [f"--stats={folder}/dataset_stats.csv", *table["table_3"]]),
         (table_4, [fits, ordered, *table["table_4"]]),
-        (figure_2, [curves, fits, ordered, *image["figure_2"]]),
+        (figure_2, [curves, fits, ordered, *image["figure_2"], *table["figure_2"]]),
         (figure_3, [curves, fits, labels, ordered, *image["figure_3"]]),
         (figure_8, [fits, labels, ordered, *image["figure_8"], f"--out-csv={out}/figure_8.csv"]),
         (report, [*page, f"--versions={folder}/versions.json", f"--out={out}/report.html"]),
@@ -73,13 +72,13 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["seeds", "one", "models"])
+@pytest.mark.parametrize("name", ["seeds", "one", "paradigms", "models"])
 def test_every_kind_of_study_gets_every_artefact(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = build(tmp_path, STUDIES[name], monkeypatch)
     sizes = {path.name: path.stat().st_size for path in out.iterdir()}
-    assert len(sizes) == 13, "two tables twice, three figures twice, figure 8's data, page, summary"
+    assert len(sizes) == 15, "three tables and three figures twice, figure 8's data, page, summary"
     assert all(size > 10_000 for file, size in sizes.items() if file.endswith((".svg", ".png")))
 
 
@@ -111,7 +110,7 @@ def test_the_page_is_self_contained_and_carries_the_figures(plain: Path) -> None
         head, content = source.split(",", 1)
         assert head == "data:image/svg+xml;base64"
         assert base64.b64decode(content) == (out / f"{name}.svg").read_bytes()
-    for target in (*TABLES, *FIGURES):
+    for target in ("table_3", "table_4", *FIGURES):
         assert f"snakemake {target} --config study=made" in page
 
 
@@ -119,6 +118,9 @@ def test_the_page_shows_the_numbers_of_the_tables(plain: Path) -> None:
     page = (plain / "artefacts" / "report.html").read_text(encoding="utf-8")
     for a_post in pd.read_csv(plain / "artefacts" / "table_4.csv")["a_post"]:
         assert f'<td class="n">{a_post:.1f}</td>' in page
+    table = pd.read_csv(plain / "artefacts" / "figure_2.csv")
+    for best in table.loc[table["in_figure"], "best_score"]:
+        assert f'<td class="n">{best:.1f}</td>' in page
     assert "<b>221</b> evaluated points" in page, "1 base + 12 Pure RL + 4 * (4 SFT + 4 * 12 RL)"
     for text in ("packages.numpy", "2.4.6", "arithmetic: 200 problems, 1 sample each"):
         assert text in page
@@ -173,39 +175,6 @@ def test_figure_3_brackets_a_ceiling_that_is_not_identified() -> None:
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     top = frames["fits"].query("dataset == 'A'")["a_post"].max()
     assert f"({top:.1f})" in texts
-
-
-def test_figure_2_names_the_best_score_of_each_paradigm() -> None:
-    frames = overall(Made())
-    with style.context():
-        figure = draw_paradigms(frames["curves"], frames["fits"], ["Small"], "Medium")
-    legend = figure.axes[0].get_legend()
-    assert legend is not None
-    labels = [text.get_text() for text in legend.get_texts()]
-    scores = frames["curves"].query("dataset == 'Medium'").groupby("paradigm")["score"].max()
-    assert f"SFT-then-RL, Medium (best {scores['SFT-then-RL']:.1f})" in labels
-    assert f"Pure SFT, Medium (best {scores['Pure SFT']:.1f})" in labels
-    assert any(label.startswith("Pure RL (best") for label in labels)
-    assert "GFLOPs" in figure.axes[0].get_xlabel()
-
-
-def test_figure_2_puts_no_star_on_the_checkpoint_before_rl() -> None:
-    frames = overall(Made(datasets=("A",)))
-    curves = frames["curves"]
-    after_rl = (curves["paradigm"] == "SFT-then-RL") & (curves["rl_step"] > 0)
-    curves.loc[after_rl, "score"] = 12.0
-    with style.context():
-        figure = draw_paradigms(curves, frames["fits"], ["A"])
-    legend = figure.axes[0].get_legend()
-    assert legend is not None
-    labels = [text.get_text() for text in legend.get_texts()]
-    assert "SFT-then-RL, A (best 12.0)" in labels
-
-
-def test_figure_2_refuses_an_unknown_highlight() -> None:
-    frames = overall(Made())
-    with pytest.raises(InputError, match="--highlight Nowhere"):
-        draw_paradigms(frames["curves"], frames["fits"], ["Small"], "Nowhere")
 
 
 def test_mean_law_averages_seeds_and_skips_failed_fits() -> None:
@@ -275,6 +244,8 @@ def test_axis_scale_follows_the_data(starts: list[float], ends: list[float], log
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
+        ("artefacts/figure_2.csv", None, "figure_2.csv: no such table"),
+        ("artefacts/figure_2.csv", "model\ntiny\n", "figure_2.csv: lacks the columns paradigm"),
         ("artefacts/figure_3.svg", None, "figure_3.svg: no such figure; run snakemake figure_3"),
         ("study.json", "{}", "study.json: lacks name, title"),
         ("versions.json", "[1]", "versions.json: must be a JSON object"),

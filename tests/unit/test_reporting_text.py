@@ -212,8 +212,9 @@ def test_a_paradigm_does_not_take_credit_for_the_checkpoint_it_starts_from() -> 
     curves.loc[after_rl, "score"] = 12.0
     best = curves.loc[curves["paradigm"] == "Pure SFT", "score"].max()
     found = answer(made)["Which paradigm"]
-    assert found.text.startswith(f"Pure SFT reached the highest observed score, {number(best)}%")
+    assert found.text.startswith(f"Pure SFT reached the highest score, {number(best)}%")
     assert "SFT-then-RL 12.0%" in found.text
+    assert f"{number(best - 12)} points below the best pure paradigm, Pure SFT" in found.text
     assert not found.weak
 
 

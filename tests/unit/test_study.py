@@ -75,7 +75,31 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
     ),
     "unknown RL recipe": (
         lambda s: s["rl_runs"][0].update(recipe="ppo"),
-        r"rl_runs\.0\.recipe: unknown RL recipe 'ppo'; known: dapo_dc",
+        r"rl_runs\.0\.recipe: unknown RL recipe 'ppo'; known: dapo_d, dapo_dc",
+    ),
+    "unknown method": (
+        lambda s: s["recipes"]["rl"]["luffy"]["paradigm"]["objective"].update(method="lufy"),
+        r"objective.*method.*'lufy'",
+    ),
+    "experts for a plain method": (
+        lambda s: s["recipes"]["rl"]["dapo_dc"]["paradigm"].update(planner={"n_expert": 1}),
+        r"recipes\.rl\.dapo_dc\.planner: n_expert is set for the method dapo",
+    ),
+    "prompts without experts": (
+        lambda s: s["recipes"]["rl"]["luffy"].update(prompts="rl_prompts"),
+        r"recipes\.rl\.luffy\.prompts: is rl_prompts, .* set it to mixed",
+    ),
+    "unknown preset": (
+        lambda s: s["recipes"]["rl"].update(luffy={"preset": "lufy"}),
+        r"recipes\.rl\.luffy\.preset: unknown preset 'lufy'; did you mean luffy\?",
+    ),
+    "unknown key of a paradigm": (
+        lambda s: s["recipes"]["rl"]["luffy"]["paradigm"].update(gama=0.1),
+        r"recipes\.rl\.luffy\.paradigm\.gama: .*not permitted",
+    ),
+    "group of one": (
+        lambda s: s["recipes"]["rl"]["luffy"].update(rollouts=1),
+        r"recipes\.rl\.luffy\.rollouts: ",
     ),
     "unknown RL data set": (
         lambda s: s["rl_runs"][1].update(datasets=["LabFul"]),
@@ -253,3 +277,14 @@ def test_protocols_of_the_project_are_valid_and_told_apart() -> None:
     assert {"robust", "paper", "kit", "plain"} <= set(known)
     assert len({p.model_dump_json(exclude={"description"}) for p in known.values()}) == len(known)
     assert known["robust"].model_copy(update={"description": ""}) == Protocol()
+
+
+def test_a_recipe_builds_on_its_preset_and_its_own_values_win() -> None:
+    lab = load_training_study("lab").recipes.rl
+    assert lab["luffy"].paradigm.planner.n_expert == 1
+    assert lab["luffy"].paradigm.objective.clip is None
+    assert lab["luffy"].title == "LUFFY"
+    # The preset samples dynamically; the lab takes that out of dapo_dc and leaves it in dapo_d.
+    assert lab["dapo_dc"].paradigm.planner.dynamic_sampling is None
+    assert lab["dapo_dc"].paradigm.advantage.divide_by_std
+    assert lab["dapo_d"].paradigm.planner.dynamic_sampling is not None

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 ARTEFACTS = [
     *("table_3.csv", "table_3.md", "table_4.csv", "table_4.md", "figure_8.csv"),
+    *("figure_2.csv", "figure_2.md"),
     *(f"figure_{number}.{kind}" for number in (2, 3, 8) for kind in ("svg", "png")),
 ]
 STUDY = load_training_study("smoke")
@@ -122,10 +123,11 @@ def test_scores_follow_from_grades(finished: Path, curves: pd.DataFrame) -> None
 
 
 def test_every_run_has_all_its_points(curves: pd.DataFrame, results: Path) -> None:
-    recipe = STUDY.recipes.rl["dapo_dc"]
     overall = curves[curves["benchmark"] == "overall"]
-    for _, branch in overall[overall["paradigm"] != "Pure SFT"].groupby(["dataset", "sft_step"]):
-        assert branch["rl_step"].tolist() == list(range(recipe.steps + 1))
+    after = overall[overall["paradigm"] != "Pure SFT"]
+    assert set(after["paradigm"]) == {"Pure RL", "SFT-then-RL", "DAPO_d", "LUFFY", "Prefix-RFT"}
+    for (recipe, *_), branch in after.groupby(["recipe", "dataset", "sft_step"]):
+        assert branch["rl_step"].tolist() == list(range(STUDY.recipes.rl[str(recipe)].steps + 1))
         assert branch["x_rl_eflops"].is_monotonic_increasing
         assert branch["x_rl_eflops"].iloc[0] == 0 < branch["x_rl_eflops"].iloc[1]
     for run in STUDY.sft_runs:
@@ -154,9 +156,25 @@ def test_rl_compute_follows_from_the_tokens_of_its_history(results: Path) -> Non
     spent, before = 0.0, 0.0
     for tokens, x_rl in zip(history["num_tokens"], compute["x_rl_eflops"], strict=True):
         mean_length = (tokens - before) / sequences
-        spent += rl_flops(ModelShape.from_config(config), sequences, sequences, mean_length)
+        step = tokens - before
+        spent += rl_flops(ModelShape.from_config(config), step, step, mean_length)
         assert x_rl == pytest.approx(spent / EFLOPS, rel=1e-9)
         before = tokens
+
+
+def test_mixed_paradigms_leave_their_figures(results: Path) -> None:
+    history = {
+        recipe: pd.read_parquet(
+            results / "rl" / "LabQwen" / "none" / "step0" / recipe / "seed0" / "history.parquet"
+        )
+        for recipe in ("dapo_d", "luffy", "prefix_rft")
+    }
+    luffy = history["luffy"]
+    assert {"paradigm/expert_prob", "paradigm/success_expert"} <= set(luffy.columns)
+    # The expert wrote one row of each group, and nobody generated it.
+    assert (luffy["paradigm/rows_generated"] == luffy["paradigm/rows_trained"] * 3 / 4).all()
+    assert "paradigm/prefix_tokens" in history["prefix_rft"].columns
+    assert any(name.startswith("paradigm/sampling/") for name in history["dapo_d"].columns)
 
 
 def read_compute(folder: Path) -> pd.DataFrame:

@@ -16,8 +16,16 @@ from workflow_scripts.claims.evidence import (
 )
 from workflow_scripts.claims.ledger import Claim
 from workflow_scripts.claims.statements import pearson_draws, spearman_draws
-from workflow_scripts.claims.verdict import EXACT, OUTSIDE, Outcome, agreement, estimated
+from workflow_scripts.claims.verdict import (
+    EXACT,
+    OUTSIDE,
+    UNCHECKABLE,
+    Outcome,
+    agreement,
+    estimated,
+)
 from workflow_scripts.reporting.correlation import fisher_interval
+from workflow_scripts.scaling.law import gain
 
 COLUMNS = {
     **{"PL_rl": "pl_rl", "A_post": "a_post", "C_mid": "c_mid", "B": "b", "epsilon": "epsilon"},
@@ -167,40 +175,58 @@ def mean_fit(claim: Claim, context: Context) -> Outcome:
 
 
 def fit_share(claim: Claim, context: Context) -> Outcome:
-    """The mean share of measured points that lie in the training window, in percent."""
+    """The mean share of points that lie in the training window, in percent, by three counts."""
     flags = [f for b, f in context.evidence.settings.items() if b in context.published]
     if not flags:
         return missing("no released script")
-    # The point at x_rl = 0 is no measured point of the RL run.
-    shares = [100 * float(row["train_end"]) / (float(row["points"]) - 1) for row in flags]
-    return against(claim, float(np.mean(shares)), "released scripts: mean end of the window")
+    end, points = (np.array([float(row[k]) for row in flags]) for k in ("train_end", "points"))
+    # train_end and points count x_rl = 0; whether the paper's count does is not said.
+    counts = {
+        "x = 0 counted": end / points,
+        "not counted": (end - 1) / (points - 1),
+        "counted in the window only": end / (points - 1),
+    }
+    shares = {name: 100 * float(np.mean(share)) for name, share in counts.items()}
+    return undecided(shares, "released scripts: mean end of the window")
+
+
+def undecided(values: dict[str, float], source: str) -> Outcome:
+    """A number that depends on a choice the paper does not tell."""
+    note = ", ".join(f"{name}: {value:.2f}" for name, value in values.items())
+    first = next(iter(values.values()))
+    reason = "depends on what the paper leaves open"
+    return Outcome(UNCHECKABLE, first, source, note=f"{reason}; {note}")
 
 
 def validation_rmse(claim: Claim, context: Context) -> Outcome:
-    """The mean error of the paper protocol on the points after its training window."""
-    errors = [
-        error
-        for branch in context.published
-        if branch in context.evidence.settings
-        for error in later_error(context.evidence, branch)
-    ]
-    if not errors:
+    """The mean error of the paper protocol after its window, with and without collapses."""
+    branches = [b for b in context.published if b in context.evidence.settings]
+    errors = {
+        name: [error for b in branches for error in later_error(context.evidence, b, usable)]
+        for name, usable in (("all points", False), ("without collapses", True))
+    }
+    if not errors["all points"]:
         return missing("no window or no fit by the paper protocol")
-    note = f"median {np.median(errors):.2f} of {len(errors)}; collapsed branches set the mean"
-    return against(
-        claim, float(np.mean(errors)), "paper protocol: mean RMSE after the window", note
-    )
+    means = {name: float(np.mean(found)) for name, found in errors.items()}
+    means["median of all points"] = float(np.median(errors["all points"]))
+    return undecided(means, "paper protocol: mean RMSE after the window")
 
 
-def later_error(evidence: Evidence, branch: Branch) -> list[float]:
-    """RMSE of the paper protocol beyond the training window; empty without such points."""
+def later_error(evidence: Evidence, branch: Branch, usable: bool) -> list[float]:
+    """RMSE of the paper protocol beyond the training window, up to a collapse if `usable`.
+
+    Empty without such points.
+    """
     names = ("p_sft", "epsilon", "pl_rl", "c_mid", "b")
-    p_sft, epsilon, gain, c_mid, b = (evidence.fit(PAPER, branch, name) for name in names)
+    p_sft, epsilon, pl_rl, c_mid, b = (evidence.fit(PAPER, branch, name) for name in names)
     end = int(evidence.settings[branch]["train_end"])
     x, score = (values[end:] for values in evidence.points[branch])
-    if len(x) == 0 or not math.isfinite(gain):
+    if usable:
+        kept = x <= evidence.fit(ROBUST, branch, "x_end_eflops")
+        x, score = x[kept], score[kept]
+    if len(x) == 0 or not math.isfinite(pl_rl):
         return []
-    fitted = p_sft + epsilon + (gain - epsilon) / (1 + (c_mid / x) ** b)
+    fitted = p_sft + gain(x, epsilon=epsilon, pl_rl=pl_rl, c_mid=c_mid, b=b)
     return [float(np.sqrt(np.mean((score - fitted) ** 2)))]
 
 

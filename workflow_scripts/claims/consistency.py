@@ -156,7 +156,7 @@ def peaks(ledger: Ledger) -> Iterator[Finding]:
                 f"{claim.value} is the SFT peak, but {top.place} prints P_sft {top.value} at step"
                 f" {top.sft_step} (if both are the SFT run on {claim.dataset})"
             )
-            yield Finding(CONTRADICTION, "peak", (claim.id,), text)
+            yield Finding(REMARK, "peak", (claim.id,), text)
 
 
 def remarks(ledger: Ledger) -> Iterator[Finding]:

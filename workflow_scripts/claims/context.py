@@ -6,10 +6,10 @@ import numpy as np
 
 from workflow_scripts.claims.evidence import Branch, Evidence, FloatArray
 from workflow_scripts.claims.ledger import Claim, Ledger
-from workflow_scripts.claims.noise import LEVEL
 from workflow_scripts.claims.recompute import FIGURE_ONLY, Recomputed
 from workflow_scripts.claims.statements import Setting, labels_of
 from workflow_scripts.claims.verdict import UNCHECKABLE, Outcome, measured
+from workflow_scripts.study.analysis import LEVEL
 
 NAN = math.nan
 TIER_REASONS = {

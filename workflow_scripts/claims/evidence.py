@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.claims.noise import LEVEL
 from workflow_scripts.claims.tables import read_rows
 from workflow_scripts.errors import InputError
+from workflow_scripts.study.analysis import LEVEL
 from workflow_scripts.tables_io import read_table
 
 FloatArray = npt.NDArray[np.float64]
@@ -73,22 +73,15 @@ class Evidence:
         return float("nan") if row is None else as_number(row[column])
 
     def identified(self, branch: Branch) -> bool:
-        """Whether the robust protocol knows the ceiling of a branch.
-
-        Its own verdict says so, unless the smoothed best score lies above the interval of the
-        ceiling even at the low end of its draws: then the law does not describe the branch.
-        """
-        row = self.fits[ROBUST][branch]
-        reached = np.quantile(self.draws["best_smoothed"][self.branches.index(branch)], LOW)
-        high = as_number(row["a_post_high"])
-        return row["verdict"] == IDENTIFIED and bool(reached <= high)
+        """Whether the robust protocol knows the ceiling of a branch."""
+        return self.fits[ROBUST][branch]["verdict"] == IDENTIFIED
 
     def doubt(self, branch: Branch) -> str:
         """Why the ceiling of a branch is not known; empty when it is."""
         if self.identified(branch):
             return ""
-        verdict = str(self.fits[ROBUST][branch]["verdict"])
-        return "below what was reached" if verdict == IDENTIFIED else f"ceiling: {verdict}"
+        row = self.fits[ROBUST][branch]
+        return f"ceiling: {row['verdict']} ({row['reason']})"
 
     def rows(self, branches: Sequence[Branch]) -> list[int]:
         """Rows of the draws of some branches."""

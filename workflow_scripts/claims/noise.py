@@ -3,8 +3,8 @@
 import math
 from statistics import NormalDist
 
-LEVEL = 0.90
-"""Level of every interval in the ledger."""
+from workflow_scripts.study.analysis import LEVEL
+
 Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 

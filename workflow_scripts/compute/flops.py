@@ -113,22 +113,23 @@ def sft_step_flops(shape: ModelShape, batch: int, mean_length: float) -> float:
 
 
 def rl_flops(
-    shape: ModelShape, generated_sequences: int, trained_sequences: int, mean_length: float
+    shape: ModelShape, forward_tokens: float, trained_tokens: float, mean_length: float
 ) -> float:
-    """FLOPs of RL: (generated + 3 trained) S F, the DAPO and GRPO formulas of appendix E.
+    """FLOPs of RL: (forward + 3 trained) F, the formulas of appendix E for every paradigm.
 
-    Sequences that dynamic sampling discards count as generated. With K rounds, G rollouts and
-    B_gen and B_train prompts, generated = K B_gen G and trained = B_train G. The pass for the old
-    policy's log-probabilities is not counted, as in the paper.
+    Tokens that dynamic sampling discards have been generated, so they count as forward ones. With K
+    rounds, G rollouts, B_gen and B_train prompts of mean length S, forward = K B_gen G S and
+    trained = B_train G S; LUFFY and SRFT charge a forward pass for the expert's tokens, too. The
+    pass for the old policy's log-probabilities is not counted, as in the paper.
 
     Raises:
         InputError: a negative count or a length that is not positive.
     """
-    for name, count in (("generated", generated_sequences), ("trained", trained_sequences)):
+    for name, count in (("forward", forward_tokens), ("trained", trained_tokens)):
         if count < 0:
-            raise InputError(f"RL compute: {name} sequences is {count}; it must not be negative")
-    passes = generated_sequences + TRAIN_OVER_FORWARD * trained_sequences
-    return passes * mean_length * forward_flops_per_token(shape, mean_length)
+            raise InputError(f"RL compute: {name} tokens is {count}; it must not be negative")
+    passes = forward_tokens + TRAIN_OVER_FORWARD * trained_tokens
+    return passes * forward_flops_per_token(shape, mean_length)
 
 
 def _positive(name: str, value: float) -> float:

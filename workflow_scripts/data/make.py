@@ -23,10 +23,10 @@ def rows(rng: random.Random, problems: list[Problem]) -> pd.DataFrame:
 
 
 def make_splits(data: ArithmeticData, benchmarks: dict[str, Problems]) -> dict[str, pd.DataFrame]:
-    """Draw benchmarks, validation, RL prompts, pool, reference and documents, in this order.
+    """Draw benchmarks, validation, RL prompts, pool, reference, mixed and documents.
 
     Each split has a generator of its own, seeded by the study's seed and the split's name; a
-    problem drawn for one split is never drawn for a later one.
+    problem drawn for one split is never drawn for a later one, but for `mixed`, a part of the pool.
 
     Returns:
         split name -> frame; `benchmarks` has one row per problem and a `benchmark` column.
@@ -51,8 +51,22 @@ def make_splits(data: ArithmeticData, benchmarks: dict[str, Problems]) -> dict[s
         section = getattr(data, name)
         splits[name] = rows(*split(f"data.{name}", section.problems, section.steps))
     splits["rl_prompts"] = splits["rl_prompts"].drop(columns="trajectory")
+    splits["mixed"] = mixed_prompts(splits["pool"], data)
     splits["documents"] = documents(data, taken)
     return splits
+
+
+def mixed_prompts(pool: pd.DataFrame, data: ArithmeticData) -> pd.DataFrame:
+    """RL prompts that have an expert trajectory, as the paper's MIX37K: rows of the pool.
+
+    Raises:
+        InputError: more rows than the pool has.
+    """
+    if data.mixed > len(pool):
+        raise InputError(f"study: data.mixed: is {data.mixed}, but the pool has {len(pool)} rows")
+    rng = random.Random(f"{data.seed}/data.mixed")
+    chosen = pool.iloc[sorted(rng.sample(range(len(pool)), data.mixed))]
+    return chosen.rename(columns={"trajectory": "expert"}).reset_index(drop=True)
 
 
 def documents(data: ArithmeticData, held_out: set[str]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ One row per point and benchmark, plus one `overall` row per point. An RL branch 
 point x_rl = 0, which is its SFT checkpoint as evaluated in the SFT run: P_sft by definition.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -100,8 +101,12 @@ def sft_compute(results: Path, run: Run) -> float:
     return float(compute_at(path, "x_sft_eflops", pd.Series([run.sft_step])).iloc[0])
 
 
-def curve_table(study: str, results: Path, runs: list[Run]) -> pd.DataFrame:
+def curve_table(
+    study: str, results: Path, runs: list[Run], titles: Mapping[str, str]
+) -> pd.DataFrame:
     """All points of SFT and RL runs, columns `CURVE_COLUMNS`; the order depends on content only.
+
+    `titles` are those of the RL recipes: what the paradigms are called.
 
     Raises:
         InputError: a table is missing or wrong, or a run is listed twice.
@@ -113,7 +118,7 @@ def curve_table(study: str, results: Path, runs: list[Run]) -> pd.DataFrame:
             study=study,
             model=run.model,
             dataset=run.dataset,
-            paradigm=run.paradigm,
+            paradigm=run.paradigm(titles.get(run.recipe, "RL")),
             recipe=run.recipe,
             seed=run.seed,
         )

@@ -169,7 +169,7 @@ def point_rows(run: Run, points: list[Point], job: ImportJob) -> list[dict[str, 
         scores = {**point.scores, OVERALL: weighted / problems[OVERALL]}
         facts = {
             **{"study": job.study, "model": run.model, "dataset": run.dataset},
-            **{"sft_step": point.sft_step, "paradigm": run.paradigm, "recipe": run.recipe},
+            **{"sft_step": point.sft_step, "paradigm": run.paradigm(), "recipe": run.recipe},
             **{"seed": run.seed, "x_sft_eflops": point.x_sft, "x_rl_eflops": point.x_rl},
             **{"rl_step": point.rl_step, "source": point.source},
         }

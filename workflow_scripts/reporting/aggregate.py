@@ -15,8 +15,16 @@ from workflow_scripts.reporting.schema import (
     SUBPHASES,
     ordered_datasets,
 )
+from workflow_scripts.scaling.smooth import centred_median
 
 BRANCH = ["model", "dataset", "sft_step", "paradigm", "recipe"]
+RUN = [*BRANCH, "seed"]
+RUN_MEANS = [
+    *("n_points", "best_score", "best_smoothed", "best_before_collapse", "end_score"),
+    *("x_sft_eflops", "x_total_eflops", "x_near_best_eflops", "x_collapse_eflops"),
+]
+LAST_PART = 1 / 3  # of a run, for its stability
+NEAR_BEST = 0.95  # share of a run's own best score that counts as reaching it
 MEASURES = ["x_sft_eflops", "p_sft", "a_post", "best_score"]
 BRANCH_FACTS = [*MEASURES, "a_post_low", "a_post_high", "subphase", "identified", "n_seeds"]
 CEILING = ["sft_step", "recipe", "subphase", "a_post", "a_post_low", "a_post_high"]
@@ -146,3 +154,80 @@ def paradigms_of(curves: pd.DataFrame) -> list[str]:
     present = set(curves["paradigm"])
     others = sorted(present - {PURE_SFT, SFT_THEN_RL})
     return [name for name in (PURE_SFT, *others, SFT_THEN_RL) if name in present]
+
+
+def start_measures(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
+    """What was measured per paradigm and start: means over seeds of `run_measures`.
+
+    `spread` pools the variances; `spread_freedom` are its degrees of freedom;
+    `spread_over_seeds` is the standard deviation of `end_score`. A Pure SFT run is one row, step 0.
+    """
+    whole = curves["paradigm"] == PURE_SFT
+    runs = curves.assign(sft_step=curves["sft_step"].where(~whole, 0))
+    ends = fits[fits["collapsed"].astype(bool)].set_index(RUN)["x_end_eflops"].to_dict()
+    records = []
+    for key, rows in achieved(runs).groupby(RUN, sort=False):
+        measured = run_measures(rows, float(ends.get(key, math.inf)))
+        records.append(dict(zip(RUN, key, strict=True)) | measured)
+    table = pd.DataFrame(records)
+    grouped = table.groupby(BRANCH, sort=False)
+    means = grouped[RUN_MEANS].mean()
+    means["spread"] = np.sqrt(grouped["variance"].mean())
+    means["spread_freedom"] = grouped["freedom"].sum()
+    means["spread_over_seeds"] = grouped["end_score"].std()
+    means["n_seeds"] = grouped["seed"].nunique()
+    means["n_collapsed"] = grouped["x_collapse_eflops"].count()
+    return means.reset_index()
+
+
+def run_measures(points: pd.DataFrame, x_end: float) -> dict[str, float]:
+    """What one run reached, how steadily, and at what compute.
+
+    Args:
+        points: the points that the run trained for, one seed; columns of curves.csv.
+        x_end: RL compute of the last point before a collapse, EFLOPs; infinite without one.
+
+    Returns:
+        best_score, best_before_collapse: highest score, percent; best_smoothed: highest running
+            median of five before a collapse, which the few checkpoints of an SFT run do not have.
+        end_score: running median at the last point (the last three); of an SFT run its last score.
+        variance: of the scores of the last third of an RL run, or from the last point before its
+            collapse where that comes earlier; freedom: its degrees of freedom.
+        x_total_eflops: SFT and RL compute of the whole run; x_near_best_eflops: where the running
+            median (SFT: the score) first reaches 95% of its own best; x_collapse_eflops: of the
+            last point before a collapse, NaN without one.
+    """
+    total = points["x_sft_eflops"] + points["x_rl_eflops"]
+    rows = points.assign(x=total).sort_values("x", kind="stable")
+    score, x = rows["score"].to_numpy(dtype=float), rows["x"].to_numpy(dtype=float)
+    # Fitted compute keeps six digits, so the last point may lie a hair beyond its own value.
+    usable = rows["x_rl_eflops"].to_numpy(dtype=float) <= x_end * (1 + 1e-5)
+    pure_sft = bool((rows["paradigm"] == PURE_SFT).all())
+    curve = score if pure_sft else centred_median(score[usable])
+    # A run that has collapsed can lie still at the bottom: the fall itself must count.
+    tail = score[min(score.size - math.ceil(score.size * LAST_PART), int(usable.sum()) - 1) :]
+    varies = tail.size > 1 and not pure_sft
+    return {
+        "n_points": score.size,
+        "best_score": float(score.max()),
+        "best_smoothed": math.nan if pure_sft else float(curve.max()),
+        "best_before_collapse": float(score[usable].max()),
+        "end_score": float(score[-1] if pure_sft else centred_median(score)[-1]),
+        "variance": float(tail.var(ddof=1)) if varies else math.nan,
+        "freedom": tail.size - 1 if varies else 0,
+        "x_sft_eflops": float(rows["x_sft_eflops"].max()),
+        "x_total_eflops": float(x[-1]),
+        "x_near_best_eflops": float(x[np.argmax(curve >= NEAR_BEST * curve.max())]),
+        "x_collapse_eflops": float(x[usable][-1]) if math.isfinite(x_end) else math.nan,
+    }
+
+
+def spread_ratio(
+    spread: float, freedom: float, other: float, other_freedom: float
+) -> tuple[float, float, float]:
+    """Ratio of two standard deviations with the interval for normal scores; NaN without either."""
+    if not (other > 0 and spread >= 0):
+        return math.nan, math.nan, math.nan
+    ratio, tail = spread / other, (1 - LEVEL) / 2
+    high, low = stats.f.ppf([tail, 1 - tail], freedom, other_freedom)
+    return ratio, ratio / math.sqrt(low), ratio / math.sqrt(high)

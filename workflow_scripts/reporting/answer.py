@@ -7,28 +7,29 @@ second measure does not support it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts.labeling.subphases import ADAPTATION, MILD, SEVERE, STABLE
 from workflow_scripts.reporting.aggregate import (
-    achieved,
     best_branch,
     branch_means,
     dataset_ceilings,
     paradigms_of,
-    point_means,
     t_interval,
     top_row,
 )
 from workflow_scripts.reporting.correlation import MIN_DATASETS, correlate
 from workflow_scripts.reporting.lines import select
 from workflow_scripts.reporting.markdown import interval, number
-from workflow_scripts.reporting.schema import LEVEL, SFT_THEN_RL
-
-Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+from workflow_scripts.reporting.paradigm_table import paradigm_table
+from workflow_scripts.reporting.paradigm_words import (
+    instability_sentences,
+    leads_sentence,
+    rivals,
+)
+from workflow_scripts.reporting.schema import SFT_THEN_RL
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def findings(
     models = fits["model"].unique()
     ceilings = dataset_ceilings(fits, subphases, order, str(models[0]) if len(models) else "")
     parts = (
-        paradigm_finding(curves),
+        paradigm_finding(curves, fits, order),
         switch_finding(branches),
         data_finding(ceilings),
         ceiling_finding(branches),
@@ -71,33 +72,33 @@ def findings(
     return [part for part in parts if part is not None]
 
 
-def paradigm_finding(curves: pd.DataFrame) -> Finding | None:
-    """Best observed score of each paradigm, and whether the gap exceeds sampling noise."""
-    points = achieved(point_means(curves))
-    best = {
-        name: points.loc[points["paradigm"] == name, "score"].max() for name in paradigms_of(points)
-    }
-    ranked = sorted(best.items(), key=lambda item: -item[1])
-    if len(ranked) < 2:
+def paradigm_finding(
+    curves: pd.DataFrame, fits: pd.DataFrame, order: Sequence[str]
+) -> Finding | None:
+    """Best smoothed score of each paradigm; sequential SFT-then-RL against the other kinds.
+
+    A lead counts when it exceeds what sampling of problems alone explains. Pure SFT stands with
+    its best checkpoint, which is not smoothed: that favours it.
+    """
+    table = paradigm_table(curves, fits, order)
+    table["best"] = table["best_smoothed"].fillna(table["best_score"])
+    names = paradigms_of(table)
+    tops = pd.DataFrame([top_row(select(table, paradigm=name), "best") for name in names])
+    if len(tops) < 2:
         return None
-    (first, top), (second, next_score) = ranked[:2]
-    gap, noise = top - next_score, sampling_noise(curves, float(top))
-    rest = ", ".join(f"{name} {number(score)}%" for name, score in ranked[1:])
-    weak = gap <= noise
-    verdict = "less" if weak else "more"
+    ranked = tops.sort_values("best", ascending=False, kind="stable")
+    first = ranked.iloc[0]
+    rest = ", ".join(f"{r['paradigm']} {number(r['best'])}%" for _, r in ranked[1:].iterrows())
     text = (
-        f"{first} reached the highest observed score, {number(top)}% (then {rest}). Its lead over "
-        f"{second}, {number(gap)} points, is {verdict} than the {number(noise)} points that "
-        f"sampling of problems alone explains"
+        f"{first['paradigm']} reached the highest score, {number(first['best'])}% (best median of "
+        f"five evaluations, of SFT the best checkpoint; then {rest})."
     )
-    return Finding("Which paradigm", text + (": weak evidence." if weak else "."), weak)
-
-
-def sampling_noise(curves: pd.DataFrame, score: float) -> float:
-    """Half-width of the 90% binomial interval of a difference of two scores, points."""
-    problems = max(float(curves["n_problems"].min()), 1.0)
-    share = min(max(score / 100, 0.0), 1.0)
-    return 100 * Z * math.sqrt(2 * share * (1 - share) / problems)
+    runs = int((table["paradigm"] == SFT_THEN_RL).sum())
+    if runs > 1:
+        text += f" SFT-then-RL counts with the best of {runs} starts, which is optimistic."
+    leads, clear = leads_sentence(*rivals(ranked), curves)
+    text = " ".join([text, leads, *instability_sentences(table)])
+    return Finding("Which paradigm", text, not clear)
 
 
 def contrast(

@@ -98,12 +98,13 @@ def identification_finding(table_4: pd.DataFrame) -> Finding:
     n = counts(table_4)
     common = "/".join(sorted({f"{x:g}" for x in table_4["x_common_eflops"].dropna()}))
     text = (
-        f"Of {n['branches']} ceilings the data identify {n['robust_identified']};"
-        f" {n['robust_bound']} are set by the bound of the fit and {n['robust_not_identified']}"
-        f" have an interval too wide to name a number. {n['bound_agree']} published ceilings"
-        " equal that bound, 1.5 times the largest gain, so they restate an assumption. Known"
-        f" within 2 points (90% interval) is the score at the end of {n['end_narrow']} branches,"
-        f" at {common} EFLOPs of {n['common_narrow']}, and at twice the compute of the branch, if"
+        f"Of {n['branches']} ceilings the data identify {n['robust_identified']}:"
+        f" {n['robust_at_bound']} are at the bound of the fit and {n['robust_maybe_bound']} more"
+        f" may be, {n['robust_wide']} have an interval too wide to name a number, and"
+        f" {n['robust_passed']} lies below what the branch reached. {n['bound_agree']} published"
+        " ceilings equal that bound, 1.5 times the largest gain, so they restate an assumption."
+        " Known within 2 points (90% interval) is the score at the end of"
+        f" {n['end_narrow']} branches, at {common} EFLOPs of {n['common_narrow']}, and at twice the compute of the branch, if"
         f" the law holds so far, of {n['double_narrow']}."
     )
     return Finding("What the data identify", text, 2 * n["robust_identified"] < n["branches"])

@@ -14,7 +14,6 @@ BRANCH = ["dataset", "sft_step"]
 KIT, PAPER, ROBUST = "kit", "paper", "robust"
 PROTOCOLS = (KIT, PAPER, ROBUST)
 PUBLISHED = "published"
-COLUMN_SETS = (PUBLISHED, *PROTOCOLS)
 PUBLISHED_COLUMNS = (
     *("dataset", "sft_step", "x_sft_eflops", "subphase_in_figure_3", "tau", "lts_share"),
     *("epsilon", "pl_rl", "c_mid", "b", "p_sft", "a_post_table_4", "a_post_figure_3"),

@@ -25,14 +25,20 @@ from workflow_scripts.reporting.markdown import (
     number,
     signed,
 )
-from workflow_scripts.reporting.schema import NO_DATASET, PURE_RL, SFT_THEN_RL, with_text
+from workflow_scripts.reporting.schema import (
+    IDENTIFIED,
+    NO_DATASET,
+    PURE_RL,
+    SFT_THEN_RL,
+    with_text,
+)
 from workflow_scripts.reporting.tables import branch_labels, rank_of, texts
 from workflow_scripts.tables_io import read_table
 
 AGREES_WITHIN = 0.15
 """Points between two values of PL_rl that count as equal: printed to 0.1, from P_sft to 0.1."""
 PARAMETERS = ("epsilon", "pl_rl", "a_post", "c_mid", "b")
-VERDICTS = ("at_bound", "verdict")
+VERDICTS = ("at_bound", "verdict", "reason")
 INTERVALS = ("a_post_low", "a_post_high", "a_post_profile_low", "a_post_profile_high")
 PLACES = tuple(f"{p}_{e}" for p in ("end", "double", "common") for e in ("score", "low", "high"))
 FACTS = ("x_sft_eflops", "subphase", "p_sft", "n_points", "collapsed", "x_end_eflops")
@@ -214,12 +220,22 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
         "misses_fixed": int((misses["fixed_point"] == YES).sum()),
         "bound_agree": int((bound & (listed["paper_agrees"] == YES)).sum()),
         "kit_above_100": int((listed[f"a_post_{KIT}"] > 100).sum()),
-        **{
-            f"robust_{verdict.replace(' ', '_')}": int((table["verdict_robust"] == verdict).sum())
-            for verdict in ("identified", "bound", "not identified")
-        },
+        **reasons(table),
         **{f"{place}_narrow": narrow(table, place) for place in ("end", "double", "common")},
         "pure_rl": int((table["paradigm"] == PURE_RL).sum()),
+    }
+
+
+def reasons(table: pd.DataFrame) -> dict[str, int]:
+    """How many robust ceilings are identified, and why the others are not."""
+    reason = table[f"reason_{ROBUST}"].fillna("")
+    maybe = reason.isin(["draws at the bound", "profile meets the bound"])
+    return {
+        "robust_identified": int((table[f"verdict_{ROBUST}"] == IDENTIFIED).sum()),
+        "robust_at_bound": int((reason == "fit at the bound").sum()),
+        "robust_maybe_bound": int(maybe.sum()),
+        "robust_wide": int((reason == "wide interval").sum()),
+        "robust_passed": int((reason == "reached more").sum()),
     }
 
 

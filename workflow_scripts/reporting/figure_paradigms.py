@@ -1,7 +1,8 @@
-"""Figure 2: score against total compute for every paradigm, one data set in full colour."""
+"""Figure 2: score against total compute for every paradigm, by where it starts."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,152 +10,239 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.reporting import style
-from workflow_scripts.reporting.aggregate import (
-    BRANCH,
-    achieved,
-    paradigms_of,
-    point_means,
-    top_row,
+from workflow_scripts.reporting.aggregate import BRANCH, paradigms_of, point_means
+from workflow_scripts.reporting.lines import law_grid, mean_law, score_limits, select
+from workflow_scripts.reporting.paradigms import (
+    AFTER_SFT,
+    Choice,
+    choices,
+    method_looks,
+    method_of,
 )
-from workflow_scripts.reporting.lines import law_grid, mean_law, select
-from workflow_scripts.reporting.markdown import number
-from workflow_scripts.reporting.schema import (
-    NO_DATASET,
-    PURE_SFT,
-    SFT_THEN_RL,
-    models_of,
-    ordered_datasets,
-)
+from workflow_scripts.reporting.schema import NO_DATASET, PURE_SFT, SFT_THEN_RL, models_of
 from workflow_scripts.reporting.units import Unit, choose_unit
 
-AXES_HEIGHT, GAP = 2.9, 1.15  # inches
-LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.25, 1.0  # margins, inches
-LINE = ["paradigm", "dataset", "recipe"]
-STAR: dict[str, Any] = {"marker": "*", "mec": "white", "mew": 0.7, "zorder": 6}
+AXES_HEIGHT, GAP = 2.9, 0.85  # inches
+LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.3, 0.65  # margins, inches; below it the legend
+LEGEND_COLUMNS, LEGEND_ROW = 4, 0.16  # inches
+WIDE_RANGE = 8.0  # ratio of the ends of lines from which a compute axis is logarithmic
+BEFORE = 0.4  # of the longest branch: how much of the SFT curve stands before a checkpoint
+DEEP = 0.25  # of the range of other scores: a collapse that falls further is cut
+PALE = 0.25
+HAIR = 1 + 1e-5  # fitted compute keeps six digits: a point may lie beyond its own value
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: its title, and the rows of curves.csv and of the fits that belong to it.
+
+    Attributes:
+        context: rows of other SFT data sets, drawn pale.
+        window: the stretch of total compute that is shown, EFLOPs; None for all.
+    """
+
+    title: str
+    curves: pd.DataFrame
+    fits: pd.DataFrame
+    context: pd.DataFrame
+    window: tuple[float, float] | None = None
 
 
 def draw(
     curves: pd.DataFrame, fits: pd.DataFrame, order: Sequence[str], highlight: str | None = None
 ) -> Figure:
-    """Draw the figure, one row per model. Call inside `style.context()`.
+    """Draw one row per model: from the base model, and from an SFT checkpoint if there is one.
+
+    Call inside `style.context()`.
 
     Args:
         curves: overall rows of curves.csv; fits: fits.csv; order: SFT data sets.
-        highlight: the data set in full colour; default the one with the highest SFT-then-RL score.
+        highlight: the SFT data set in full colour; default see `choices`.
+
+    Raises:
+        InputError: `highlight` is no data set of the study.
     """
-    if highlight is not None and highlight not in set(curves["dataset"]):
-        known = ", ".join(ordered_datasets(curves, order))
-        raise InputError(
-            f"--highlight {highlight}: not a data set of this study; use one of {known}"
-        )
-    models = models_of(curves)
+    rows = [
+        panels_of(select(curves, model=model), select(fits, model=model), choice)
+        for model, choice in choices(curves, order, highlight).items()
+    ]
     unit = choose_unit(curves["x_sft_eflops"] + curves["x_rl_eflops"])
-    height = TOP + BOTTOM + AXES_HEIGHT * len(models) + GAP * (len(models) - 1)
-    figure = style.new_figure(height, LEFT, RIGHT, TOP, BOTTOM)
-    spacing = {"hspace": GAP / AXES_HEIGHT}
-    grid = figure.subplots(len(models), 1, squeeze=False, gridspec_kw=spacing)
-    for axes, model in zip(grid[:, 0], models, strict=True):
-        own = select(curves, model=model)
-        chosen = highlight or highest_dataset(own, order)
-        draw_model(axes, own, select(fits, model=model), chosen, unit)
-        if len(models) > 1:
-            axes.set_title(model, loc="left", fontweight="bold")
-        axes.set_ylabel("Score (%)")
-        axes.set_xlabel(f"Total training compute, x_sft + x_rl ({unit.name})")
+    looks = method_looks(paradigms_of(curves))
+    handles = legend_handles([panel for panels in rows for panel in panels], looks)
+    bottom = BOTTOM + LEGEND_ROW * math.ceil(len(handles) / LEGEND_COLUMNS)
+    height = TOP + bottom + AXES_HEIGHT * len(rows) + GAP * (len(rows) - 1)
+    figure = style.new_figure(height, LEFT, RIGHT, TOP, bottom)
+    spacing = {"hspace": GAP / AXES_HEIGHT, "wspace": 0.16}
+    grid = figure.subplots(len(rows), max(map(len, rows)), squeeze=False, gridspec_kw=spacing)
+    for line, panels, model in zip(grid, rows, models_of(curves), strict=True):
+        for axes, panel in zip(line, panels, strict=False):
+            draw_panel(axes, panel, looks, unit)
+            name = "" if len(rows) == 1 else f"{model}: "
+            axes.set_title(name + panel.title, loc="left", fontweight="bold")
+        for axes in line[len(panels) :]:
+            axes.set_axis_off()
+        line[0].set_ylabel("Score (%)")
+    label = f"Total training compute, x_sft + x_rl ({unit.name})"
+    figure.supxlabel(label, size=style.RC["axes.labelsize"], y=(bottom - 0.4) / height)
+    figure.legend(handles=handles, loc="lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
     return figure
 
 
-def highest_dataset(curves: pd.DataFrame, order: Sequence[str]) -> str:
-    """The SFT data set with the highest mean score in SFT-then-RL, else in any paradigm."""
-    points = achieved(point_means(curves))
-    points = points[points["dataset"] != NO_DATASET]
-    after_rl = select(points, paradigm=SFT_THEN_RL)
-    candidates = points if after_rl.empty else after_rl
-    if candidates.empty:
-        return NO_DATASET
-    best = candidates.groupby("dataset")["score"].max()
-    return str(best.reindex(ordered_datasets(candidates, order)).idxmax())
+def panels_of(curves: pd.DataFrame, fits: pd.DataFrame, choice: Choice) -> list[Panel]:
+    """The panel of the base model, and that of the checkpoint if several methods start from one."""
+    base = (curves["dataset"] == NO_DATASET) | (
+        (curves["dataset"] == choice.dataset) & curves["paradigm"].isin([PURE_SFT, SFT_THEN_RL])
+    )
+    other = ~base & curves["paradigm"].isin([PURE_SFT, SFT_THEN_RL])
+    # With a panel of its own to compare, other data sets would only crowd the first.
+    context = curves[other] if choice.checkpoint is None else curves.iloc[:0]
+    first = Panel("From the base model", curves[base], fits, context)
+    if choice.checkpoint is None:
+        return [first]
+    dataset, step = choice.checkpoint
+    branches = choice.from_checkpoint(curves)
+    reference = (curves["paradigm"] == PURE_SFT) & (curves["dataset"] == dataset)
+    # The window follows the branches: RL can be short beside the SFT run before and after them.
+    x_sft, x_rl = curves.loc[branches, ["x_sft_eflops", "x_rl_eflops"]].max()
+    window = (max(0.0, x_sft - BEFORE * x_rl), x_sft + x_rl)
+    title = f"From SFT checkpoint {dataset}, step {step}"
+    own = curves[branches | reference]
+    return [first, Panel(title, own, fits[choice.from_checkpoint(fits)], own.iloc[:0], window)]
 
 
-def draw_model(
-    axes: Axes, curves: pd.DataFrame, fits: pd.DataFrame, chosen: str, unit: Unit
-) -> None:
-    """All paradigms of one model, and a legend that names the best score of each."""
+def draw_panel(axes: Axes, panel: Panel, looks: dict[str, style.Look], unit: Unit) -> None:
+    """All lines of a panel; the score axis belongs to what was scored before any collapse."""
     scale = unit.per_eflop
-    points = point_means(curves)
-    with_sft = points["paradigm"].isin([PURE_SFT, SFT_THEN_RL])
-    pale = points[with_sft & (points["dataset"] != chosen)]
-    full = points.drop(pale.index)
-    looks = style.paradigm_looks(paradigms_of(curves))
-    handles = []
-    for paradigm, look in looks.items():
-        rows = full[full["paradigm"] == paradigm]
-        if rows.empty:
-            continue
-        draw_full(axes, rows, curves, fits, look, scale)
-        own = achieved(rows)
-        if own.empty:
-            continue
-        best = top_row(own, "score")
-        axes.plot(best["x_total"] * scale, best["score"], ms=11, mfc=look.colour, **STAR)
-        where = "" if best["dataset"] == NO_DATASET else f", {best['dataset']}"
-        label = f"{paradigm}{where} (best {number(float(best['score']))})"
-        handles.append(
-            Line2D([], [], marker=look.marker, ms=4.5, color=look.colour, lw=1.4, label=label)
-        )
-    # Limits come from the lines in full colour: a collapsed run of another data set is context.
-    axes.set_ylim(axes.get_ylim())
-    for line in lines_of(pale):
-        colour = looks[line["paradigm"].iloc[0]].colour
-        axes.plot(line["x_total"] * scale, line["score"], color=colour, lw=0.8, alpha=0.25)
-    if len(pale):
-        handles.append(Line2D([], [], color=style.FAINT, lw=1.0, label="pale: other SFT data sets"))
-    handles.append(Line2D([], [], ls="", ms=11, mfc=style.INK, **STAR, label="best observed"))
-    set_scale(axes, points, scale)
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    steady = []
+    for line in lines_of(point_means(panel.curves)):
+        steady.append(draw_line(axes, line, panel, look_of(line, looks), scale))
+    for line in lines_of(point_means(panel.context)):
+        colour = look_of(line, looks).colour
+        axes.plot(line["x_total"] * scale, line["score"], color=colour, lw=0.8, alpha=PALE)
+    set_compute_axis(axes, panel, [float(rows["x_total"].max()) * scale for rows in steady], scale)
+    low, high = panel.window or (0.0, np.inf)
+    x = panel.curves["x_sft_eflops"] + panel.curves["x_rl_eflops"]
+    visible = panel.curves.assign(x_total=x)[x.between(low, high)]
+    kept = pd.concat(steady)
+    kept = kept[kept["x_total"].between(low, high)]
+    axes.set_ylim(*panel_limits(kept["score"], visible["score"]))
+    bottom = axes.get_ylim()[0]
+    below = visible[visible["score"] < bottom]
+    for _, rows in below.groupby("paradigm", sort=False):
+        colour, edge = look_of(rows, looks).colour, np.full(len(rows), bottom)
+        axes.plot(rows["x_total"] * scale, edge, "v", color=colour, ms=4, clip_on=False, zorder=6)
+
+
+def look_of(rows: pd.DataFrame, looks: dict[str, style.Look]) -> style.Look:
+    """The look of the one paradigm that these rows have."""
+    return looks[method_of(str(rows["paradigm"].iloc[0]))]
+
+
+def panel_limits(steady: pd.Series, every: pd.Series) -> tuple[float, float]:
+    """Limits of the score axis: a collapse is shown whole only if it costs the rest little room."""
+    low, top = float(steady.min()), float(steady.max())
+    deep = low - float(every.min()) > DEEP * (top - low)
+    shown = steady if deep else pd.concat([steady, every])
+    return score_limits(shown.to_numpy(dtype=float), np.empty(0))
 
 
 def lines_of(points: pd.DataFrame) -> list[pd.DataFrame]:
     """Rows that form one line: an SFT curve over its checkpoints, or one RL run."""
     sft = points["paradigm"] == PURE_SFT
     steps = points["sft_step"].where(~sft, 0)
-    return [rows for _, rows in points.groupby([*LINE, steps], sort=False)]
+    return [rows for _, rows in points.groupby(["paradigm", "dataset", "recipe", steps])]
 
 
-def draw_full(
-    axes: Axes,
-    means: pd.DataFrame,
-    curves: pd.DataFrame,
-    fits: pd.DataFrame,
-    look: style.Look,
-    scale: float,
+def draw_line(
+    axes: Axes, means: pd.DataFrame, panel: Panel, look: style.Look, scale: float
+) -> pd.DataFrame:
+    """Points of every seed, the fitted law (else the line of means), a cross where it collapses.
+
+    Returns the means before a collapse of all seeds.
+    """
+    key = {name: means[name].iloc[0] for name in BRANCH}
+    pure_sft = key["paradigm"] == PURE_SFT
+    branch = select(panel.fits, **key)
+    if pure_sft:
+        key.pop("sft_step")
+    collapsed = branch[branch["collapsed"].astype(bool)]
+    draw_points(axes, select(panel.curves, **key), collapsed, look, scale)
+    ended = 0 < len(branch) == len(collapsed)
+    before = means["x_rl_eflops"] <= (branch["x_end_eflops"].max() * HAIR if ended else np.inf)
+    usable = means[before]
+    # One point before the collapse, so that the fall starts on the line.
+    fall = means[~before | (~before).shift(-1, fill_value=False)]
+    axes.plot(fall["x_total"] * scale, fall["score"], ":", color=look.colour, lw=0.7, zorder=2)
+    grid = law_grid(float(branch["x_end_eflops"].max())) if len(branch) else np.empty(0)
+    law = mean_law(branch, grid)
+    x_line, y_line = usable["x_total"].to_numpy(dtype=float), usable["score"].to_numpy(dtype=float)
+    if law is not None:
+        x_line, y_line = float(branch["x_sft_eflops"].mean()) + grid, law
+    axes.plot(x_line * scale, y_line, color=look.colour, lw=1.4, zorder=2 if pure_sft else 4)
+    x = (collapsed["x_sft_eflops"] + collapsed["x_end_eflops"]).to_numpy(dtype=float)
+    y = np.interp(x, x_line, y_line)
+    axes.plot(x * scale, y, "x", ms=8, mew=2.4, color=look.colour, zorder=6)
+    return usable
+
+
+def draw_points(
+    axes: Axes, raw: pd.DataFrame, collapsed: pd.DataFrame, look: style.Look, scale: float
 ) -> None:
-    """Lines in full colour: seeds as points, and the fitted law or the line of means."""
-    for line in lines_of(means):
-        paradigm, dataset, recipe, step = line.iloc[0][[*LINE, "sft_step"]]
-        raw = select(curves, paradigm=paradigm, dataset=dataset, recipe=recipe)
-        raw = raw[raw["sft_step"].isin(line["sft_step"])]
-        x = (raw["x_sft_eflops"] + raw["x_rl_eflops"]) * scale
+    """Evaluations of every seed, pale after its collapse; `collapsed`: the fits of such seeds."""
+    ends = collapsed.set_index("seed")["x_end_eflops"]
+    fallen = raw["x_rl_eflops"] > raw["seed"].map(ends).fillna(np.inf) * HAIR
+    for rows, alpha in ((raw[~fallen], 0.55), (raw[fallen], PALE)):
+        x = (rows["x_sft_eflops"] + rows["x_rl_eflops"]) * scale
         axes.scatter(
-            x, raw["score"], s=9, color=look.colour, marker=look.marker, alpha=0.5, lw=0, zorder=3
+            x,
+            rows["score"],
+            s=11,
+            color=look.colour,
+            marker=look.marker,
+            alpha=alpha,
+            lw=0,
+            zorder=3,
         )
-        branch = select(fits, paradigm=paradigm, dataset=dataset, recipe=recipe, sft_step=step)
-        grid = law_grid(float(branch["x_end_eflops"].max())) if len(branch) else np.empty(0)
-        law = mean_law(branch, grid)
-        x_line, y_line = line["x_total"].to_numpy(), line["score"].to_numpy()
-        if law is not None:
-            x_line, y_line = float(branch["x_sft_eflops"].mean()) + grid, law
-        axes.plot(x_line * scale, y_line, color=look.colour, lw=1.4, zorder=4)
 
 
-def set_scale(axes: Axes, points: pd.DataFrame, scale: float) -> None:
-    """Choose the compute axis from the branches that follow SFT."""
-    after_rl = points[points["paradigm"] == SFT_THEN_RL]
-    spans = after_rl.groupby(BRANCH)[["x_sft_eflops", "x_total"]].max() * scale
-    total = points["x_total"].to_numpy() * scale
-    positive = total[total > 0]
-    log = style.prefers_log(spans["x_sft_eflops"].tolist(), spans["x_total"].tolist())
-    largest = float(positive.max()) if positive.size else 1.0
-    style.set_compute_axis(axes, log, float(positive.min()) if positive.size else 1.0, largest)
+def set_compute_axis(axes: Axes, panel: Panel, ends: Sequence[float], scale: float) -> None:
+    """The window; without one, all from zero, logarithmic where some lines end far before others.
+
+    Args:
+        axes: its x axis is set; panel: what is drawn.
+        ends: where each line ends, in units of the axis; scale: such units per EFLOP.
+    """
+    if panel.window is not None:
+        low, high = (scale * end for end in panel.window)
+        axes.set_xlim(low, high + 0.03 * (high - low))
+        return
+    largest = max([*ends, 1e-12])
+    total = (panel.curves["x_sft_eflops"] + panel.curves["x_rl_eflops"]).to_numpy() * scale
+    log = largest > WIDE_RANGE * min([end for end in ends if end > 0], default=largest)
+    style.set_compute_axis(axes, log, min([*total[total > 0], largest]), largest)
+
+
+def legend_handles(panels: Sequence[Panel], looks: dict[str, style.Look]) -> list[Line2D]:
+    """One entry per method, after SFT or not, then the kinds of marks."""
+    curves = pd.concat([panel.curves for panel in panels])
+    present = set(curves["paradigm"])
+    handles = []
+    for method, look in looks.items():
+        names = present & {method, AFTER_SFT + method}
+        if not names:
+            continue
+        label = f"({AFTER_SFT}){method}" if len(names) == 2 else names.pop()
+        datasets = curves.loc[curves["paradigm"] == label, "dataset"].unique()
+        if label in (PURE_SFT, SFT_THEN_RL) and len(datasets) == 1:
+            label = f"{label}, {datasets[0]}"
+        handles.append(
+            Line2D([], [], marker=look.marker, ms=4.5, color=look.colour, lw=1.4, label=label)
+        )
+    if any(len(panel.context) for panel in panels):
+        handles.append(Line2D([], [], color=style.FAINT, lw=1.0, label="pale: other SFT data sets"))
+    if any(panel.fits["collapsed"].astype(bool).any() for panel in panels):
+        handles.append(
+            Line2D([], [], ls="", marker="x", ms=6, mew=2, color=style.INK, label="collapse")
+        )
+    return handles

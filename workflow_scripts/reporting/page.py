@@ -13,6 +13,7 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 from workflow_scripts.reporting.answer import Finding, findings
 from workflow_scripts.reporting.lines import select
+from workflow_scripts.reporting.paradigm_table import PARADIGM_COLUMNS, paradigm_table_text
 from workflow_scripts.reporting.schema import STATS_COLUMNS, models_of, with_text
 from workflow_scripts.reporting.tables import (
     TABLE_4_COLUMNS,
@@ -30,10 +31,11 @@ FIGURES = ("figure_2", "figure_3", "figure_8")
 
 @dataclass(frozen=True)
 class Artefacts:
-    """What earlier rules made for the page: Table 3, Table 4, and the figures as data URIs."""
+    """What earlier rules made for the page: three tables, and the figures as data URIs."""
 
     table_3: pd.DataFrame
     table_4: pd.DataFrame
+    paradigms: pd.DataFrame
     figures: dict[str, str]
 
 
@@ -52,10 +54,11 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def read_artefacts(folder: Path) -> Artefacts:
-    """Read table_3.csv, table_4.csv and the SVG figures from the study's artefact folder."""
+    """Read the tables and the SVG figures from the study's artefact folder."""
     return Artefacts(
         with_text(read_table(folder / "table_3.csv", STATS_COLUMNS)),
         with_text(read_table(folder / "table_4.csv", TABLE_4_COLUMNS)),
+        with_text(read_table(folder / "figure_2.csv", PARADIGM_COLUMNS)),
         {name: data_uri(folder / f"{name}.svg") for name in FIGURES},
     )
 
@@ -99,6 +102,7 @@ def render(
         answers=answers(curves, fits, subphases, order),
         table_3=table_3_text(artefacts.table_3),
         table_4=table_4_text(artefacts.table_4),
+        paradigms=paradigm_table_text(artefacts.paradigms),
         subphases=subphase_table_text(subphases, curves, order),
         figures=artefacts.figures,
         counts=counts(curves, fits),

@@ -19,9 +19,9 @@ FIT_COLUMNS = (
     *("subphase", "x_sft_eflops", "x_max_eflops", "x_common_eflops", "n_points", "n_fit"),
     *("collapsed", "x_end_eflops", "p_sft", "epsilon", "pl_rl", "a_post", "a_post_low"),
     *("a_post_high", "a_post_profile_low", "a_post_profile_high", "c_mid", "b", "noise"),
-    *("rmse", "r2", "heldout_rmse", "best_score", "best_smoothed"),
+    *("lag1", "rmse", "r2", "heldout_rmse", "best_score", "best_smoothed"),
     *("end_score", "end_low", "end_high", "double_score", "double_low", "double_high"),
-    *("common_score", "common_low", "common_high", "at_bound", "verdict"),
+    *("common_score", "common_low", "common_high", "at_bound", "verdict", "reason"),
 )
 SUBPHASE_COLUMNS = (
     *("study", "model", "dataset", "seed", "sft_step", "x_sft_eflops", "val_loss"),
@@ -65,9 +65,10 @@ def with_text(frame: pd.DataFrame) -> pd.DataFrame:
         ("subphase", ""),
         ("recipe", ""),
         ("verdict", ""),
+        ("reason", ""),
     ):
         if column in filled.columns:
-            filled[column] = filled[column].fillna(empty).astype(str)
+            filled[column] = filled[column].astype(object).fillna(empty).astype(str)
     return filled
 
 

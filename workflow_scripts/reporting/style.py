@@ -18,7 +18,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from workflow_scripts.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
-from workflow_scripts.reporting.schema import PURE_RL, PURE_SFT, SFT_THEN_RL
 from workflow_scripts.tables_io import replace_atomically
 
 WIDTH = 7.2  # inches, two journal columns
@@ -65,30 +64,11 @@ SUBPHASE_LOOKS = {
     SEVERE: Look("#D55E00", "v"),
 }
 UNKNOWN_LOOK = Look("#999999", "D")
-PARADIGM_LOOKS = {
-    PURE_SFT: Look("#0072B2", "o"),
-    PURE_RL: Look("#D55E00", "v"),
-    SFT_THEN_RL: Look("#009E73", "s"),
-}
-SPARE_LOOKS = (
-    Look("#CC79A7", "P"),
-    Look("#E69F00", "^"),
-    Look("#56B4E9", "X"),
-    Look("#6f5b00", "D"),
-    Look("#000000", "*"),
-)
 
 
 def subphase_look(label: str) -> Look:
     """The look of a sub-phase; grey diamonds for an unknown one."""
     return SUBPHASE_LOOKS.get(label, UNKNOWN_LOOK)
-
-
-def paradigm_looks(paradigms: Sequence[str]) -> dict[str, Look]:
-    """The looks of all paradigms of a study; those beyond the three basic ones share spares."""
-    others = [name for name in paradigms if name not in PARADIGM_LOOKS]
-    spare = {name: SPARE_LOOKS[i % len(SPARE_LOOKS)] for i, name in enumerate(others)}
-    return {name: PARADIGM_LOOKS.get(name) or spare[name] for name in paradigms}
 
 
 @contextmanager

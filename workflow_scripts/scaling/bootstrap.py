@@ -1,8 +1,10 @@
-"""Residual bootstrap: refits of curves that noise could have produced instead.
+"""Block bootstrap of residuals: refits of curves that noise could have produced instead.
 
-A draw replaces every score by its fitted value plus a residual drawn with replacement. P_sft is a
-measured score like the others, so it is drawn as well: a ceiling is never more certain than the
-checkpoint it starts from. Which points a protocol dropped, and their weights, stay as they are.
+A draw replaces every score by its fitted value plus a residual drawn with replacement, in runs of
+neighbours (circular moving blocks of n^(1/3) points): evaluations of one run a few updates apart
+are not independent, and what the law leaves out is smooth. P_sft is a measured score like the
+others, so it is drawn as well: a ceiling is never more certain than the checkpoint it starts from.
+Which points a protocol dropped, and their weights, stay as they are.
 
 On synthetic curves with Gaussian noise the 90% interval covers the true ceiling in 88 to 90% of
 the cases with 25 points, but in only about 80% with 8: few points make it too narrow.
@@ -11,6 +13,7 @@ the cases with 25 points, but in only about 80% with 8: few points make it too n
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from workflow_scripts.scaling.engine import solve
 from workflow_scripts.scaling.law import BoolArray, FloatArray
@@ -56,13 +59,29 @@ def draw_curves(problem: Problem, point: Point, count: int, rng: np.random.Gener
 def draw_noise(
     problem: Problem, point: Point, shape: tuple[int, int], rng: np.random.Generator
 ) -> FloatArray:
-    """Residuals of the kept points after x = 0, relative to their error, drawn with replacement."""
+    """Residuals of the kept points after x = 0, relative to their error, drawn in blocks.
+
+    `shape` is (draws, points); the last column is a draw of its own, not of the block before it.
+    """
     residual = (problem.gain + problem.base - point.curve.score(problem.x)[0]) / problem.noise
     pool = residual[(problem.x > 0) & (point.weight > 0)]
     if problem.protocol.student is not None:
         limit = LARGEST_RESIDUAL * residual_sd(pool)
         pool = np.clip(pool, -limit, limit)
-    return rng.choice(_inflated(pool, problem.n_parameters), size=shape)
+    noise = _inflated(pool, problem.n_parameters)
+    drawn: FloatArray = np.empty(shape)
+    drawn[:, :-1] = noise[_blocks(noise.size, (shape[0], shape[1] - 1), rng)]
+    drawn[:, -1] = rng.choice(noise, size=shape[0])
+    return drawn
+
+
+def _blocks(size: int, shape: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Indices of circular moving blocks of n^(1/3) points, for every row of `shape`."""
+    length = max(1, round(size ** (1 / 3)))
+    count = -(-shape[1] // length)
+    starts = rng.integers(size, size=(shape[0], count))
+    indices = (starts[:, :, None] + np.arange(length)) % size
+    return indices.reshape(shape[0], -1)[:, : shape[1]]
 
 
 def is_at_bound(pl_rl: FloatArray, cap: FloatArray) -> BoolArray:

@@ -18,6 +18,22 @@ Verdict = Literal["identified", "bound", "not identified"]
 Facts = dict[str, Any]
 """Some fields of a `BranchFit` by name."""
 NAN = float("nan")
+REASONS: dict[str, Verdict] = {
+    "fit at the bound": "bound",
+    "draws at the bound": "bound",
+    "profile meets the bound": "bound",
+    "wide interval": "not identified",
+    "reached more": "not identified",
+    "no gain": "not identified",
+    "too few points": "not identified",
+}
+"""Why a ceiling is not known, and the verdict: PL_rl equals its upper bound in the fit, in more
+than `bound_share` of the draws, or at the end of the profile interval; an interval is wider than
+`identified_width`; the best median of five is above both intervals by more than its own standard
+error, so that the law does not describe the branch; no score is above P_sft; there are too few
+points."""
+MEDIAN_OF_FIVE = 0.536
+"""Standard error of the median of five Gaussian values, in their standard deviations."""
 PLACES = ("end", "double", "common")
 """Where curves are read: at the end of the branch, at twice its compute, at a common compute."""
 
@@ -37,6 +53,8 @@ class BranchFit:
         a_post_low, a_post_high: bootstrap interval of the ceiling.
         a_post_profile_low, a_post_profile_high: profile interval of the ceiling.
         noise: robust standard deviation of the residuals.
+        lag1: correlation of neighbouring residuals; far above 0, the law leaves something out and
+            the profile interval, which assumes independent noise, is too narrow.
         rmse, r2: over the points that were fitted; r2 is NaN for constant scores.
         heldout_rmse: refitted without the last points before a collapse (`Fit.held_out`), over
             these points.
@@ -44,11 +62,9 @@ class BranchFit:
         end_score, double_score, common_score: the curve at x_end, at twice x_end and at the common
             compute, each with the ends of its bootstrap interval.
         at_bound: PL_rl of the fit equals its upper bound.
-        verdict: "bound" if the upper bound set the ceiling: in the fit, in more than `bound_share`
-            of the draws, or at the end of the profile interval; "not identified" for too few
-            points, for scores that never rise above P_sft, for an interval wider than
-            `identified_width`, or where the branch has reached more than the interval allows (the
-            law does not describe it); else "identified".
+        verdict: "bound" if the upper bound sets the ceiling or may do so; "not identified" if it is
+            not known for another reason; else "identified".
+        reason: why it is not identified, one of `REASONS`; empty if it is.
     """
 
     n_points: int
@@ -66,6 +82,7 @@ class BranchFit:
     c_mid: float = NAN
     b: float = NAN
     noise: float = NAN
+    lag1: float = NAN
     rmse: float = NAN
     r2: float = NAN
     heldout_rmse: float = NAN
@@ -82,6 +99,7 @@ class BranchFit:
     common_high: float = NAN
     at_bound: bool = False
     verdict: Verdict = "not identified"
+    reason: str = "too few points"
 
 
 class FittedBranch(NamedTuple):
@@ -119,20 +137,26 @@ def fit_branch(
         return FittedBranch(BranchFit(**facts, n_fit=problem.x.size), {})
     if float(problem.gain.max()) - problem.room <= 0:
         return FittedBranch(_without_gain(facts, problem), {})
-    point = fit_point(problem, given)
+    found, drawn = _fitted(branch.first(usable), problem, given, settings, (x_common, stream))
+    held_out = held_out_error(branch.first(usable), protocol, given, settings)
+    return FittedBranch(BranchFit(**facts, **found, heldout_rmse=held_out), drawn)
+
+
+def _fitted(
+    branch: Branch, problem: Problem, listed: Listed, settings: Fit, where: tuple[float, int]
+) -> tuple[Facts, dict[str, FloatArray]]:
+    """Fit and draw; `where` is the common compute and the number of the random stream."""
+    x_common, stream = where
+    point = fit_point(problem, listed)
     rng = np.random.default_rng([settings.seed, stream])
     draws = draw_curves(problem, point, settings.n_bootstrap, rng)
-    places = np.array([facts["x_end_eflops"], 2 * facts["x_end_eflops"], x_common])
+    places = np.array([branch.x[-1], 2 * branch.x[-1], x_common])
     drawn = _drawn(draws, places)
-    drawn["best_smoothed"] = _smoothed_draws(branch.first(usable), problem, point, settings, rng)
-    fit = BranchFit(
-        **facts,
-        **_curve(problem, point, places),
-        **_intervals(drawn),
-        **_ceiling(problem, point, draws, settings, drawn),
-        heldout_rmse=held_out_error(branch.first(usable), protocol, given, settings),
-    )
-    return FittedBranch(fit, drawn)
+    drawn["best_smoothed"] = _smoothed_draws(branch, problem, point, settings, rng)
+    curve = _curve(problem, point, places)
+    reached = float(smoothed_best(branch.score[1:])) - MEDIAN_OF_FIVE * curve["noise"]
+    ceiling = _ceiling(problem, point, draws, settings, reached)
+    return {**curve, **_intervals(drawn), **ceiling}, drawn
 
 
 def held_out_error(branch: Branch, protocol: Protocol, listed: Listed, settings: Fit) -> float:
@@ -179,6 +203,7 @@ def _without_gain(facts: Facts, problem: Problem) -> BranchFit:
         a_post=problem.p_sft,
         noise=residual_sd(residual),
         rmse=float(np.sqrt(np.mean(residual**2))),
+        reason="no gain",
     )
 
 
@@ -199,10 +224,18 @@ def _curve(problem: Problem, point: Point, places: FloatArray) -> Facts:
         "c_mid": float(curve.c_mid[0]),
         "b": float(curve.b[0]),
         "noise": residual_sd(residual),
+        "lag1": _lag1(residual),
         "rmse": float(np.sqrt(np.mean(residual**2))),
         "r2": 1.0 - float((residual**2).sum()) / total if total > 0 else NAN,
         **{name: float(value) for name, value in scores.items()},
     }
+
+
+def _lag1(residual: FloatArray) -> float:
+    """Correlation of residuals with their successors; NaN where they do not vary."""
+    centred = residual - residual.mean()
+    total = float((centred**2).sum())
+    return float((centred[1:] * centred[:-1]).sum()) / total if total > 0 else NAN
 
 
 def _drawn(draws: Draws, places: FloatArray) -> dict[str, FloatArray]:
@@ -223,7 +256,8 @@ def _smoothed_draws(
 ) -> FloatArray:
     """Best median of five of the observed, smoothed scores with new noise, percent, shape (D,)."""
     size = branch.x.size - 1
-    noise = draw_noise(problem, point, (settings.n_bootstrap, size), rng)
+    noise = draw_noise(problem, point, (settings.n_bootstrap, size + 1), rng)[:, :-1]
+    noise = noise * problem.relative(branch.error[1:])
     best: FloatArray = smoothed_best(centred_median(branch.score[1:]) + noise)
     return best
 
@@ -237,24 +271,30 @@ def _intervals(drawn: dict[str, FloatArray]) -> Facts:
     return ends
 
 
-def _ceiling(
-    problem: Problem, point: Point, draws: Draws, settings: Fit, drawn: dict[str, FloatArray]
-) -> Facts:
-    """Both intervals of the ceiling, and what set it."""
+def _ceiling(problem: Problem, point: Point, draws: Draws, settings: Fit, reached: float) -> Facts:
+    """Both intervals of the ceiling, and what set it.
+
+    `reached` is the score that the branch has reached for certain, percent.
+    """
     cap = problem.cap(problem.gain[None], point.weight[None], problem.p_sft)
     at_bound = bool(is_at_bound(point.curve.pl_rl, cap)[0])
-    low, high = central(drawn["a_post"])
+    low, high = central(np.minimum(draws.curves.ceiling, SCORE_MAX))
     profile_low, profile_high = profile_interval(problem, point, LEVEL)
     open_ended = bool(is_at_bound(np.array([profile_high - problem.base]), cap)[0])
-    bound = at_bound or open_ended or float(draws.at_bound.mean()) > settings.bound_share
-    wide = max(high - low, profile_high - profile_low) > settings.identified_width
-    passed = central(drawn["best_smoothed"])[0] > max(high, profile_high)
-    verdict: Verdict = "bound" if bound else "not identified" if wide or passed else "identified"
+    found = {
+        "fit at the bound": at_bound,
+        "draws at the bound": float(draws.at_bound.mean()) > settings.bound_share,
+        "profile meets the bound": open_ended,
+        "wide interval": max(high - low, profile_high - profile_low) > settings.identified_width,
+        "reached more": reached > max(high, profile_high),
+    }
+    reason = next((name for name, holds in found.items() if holds), "")
     return {
         "a_post_low": low,
         "a_post_high": high,
         "a_post_profile_low": profile_low,
         "a_post_profile_high": profile_high,
         "at_bound": at_bound,
-        "verdict": verdict,
+        "verdict": REASONS[reason] if reason else "identified",
+        "reason": reason,
     }

@@ -47,6 +47,7 @@ class Problem:
         x: RL compute, EFLOPs, shape (n,).
         gain: scores counted from `base`, points, shape (n,).
         noise: standard error of each score relative to the others, shape (n,), mean square 1.
+        unit: what these errors are relative to, points; NaN where all scores count alike.
         p_sft: measured score of the checkpoint, percent.
         base: score from which gains are counted: P_sft, or `ROOM` below it for a free origin.
         bounds: ranges of the parameters.
@@ -56,6 +57,7 @@ class Problem:
     x: FloatArray
     gain: FloatArray
     noise: FloatArray
+    unit: float
     p_sft: float
     base: float
     bounds: Bounds
@@ -70,6 +72,10 @@ class Problem:
     def free_origin(self) -> bool:
         """Whether P_sft is fitted as one noisy score among others."""
         return self.protocol.origin == "free"
+
+    def relative(self, error: FloatArray) -> FloatArray:
+        """Standard errors of other scores of the branch in the units of `noise`."""
+        return np.ones_like(error) if np.isnan(self.unit) else error / self.unit
 
     @property
     def n_parameters(self) -> int:
@@ -111,7 +117,8 @@ def make_problem(branch: Branch, protocol: Protocol, listed: Listed) -> Problem:
     score, p_sft = branch.score, branch.p_sft
     if protocol.decimals is not None:
         score, p_sft = score.round(protocol.decimals), round(p_sft, protocol.decimals)
-    error = branch.error[window] if protocol.weights == "binomial" else np.ones(score[window].size)
+    error = branch.error[window]
+    unit = float(np.sqrt(np.mean(error**2))) if error.size else 1.0
     base = p_sft - ROOM if protocol.origin == "free" else p_sft
     gain = score[window] - base
     if protocol.decimals is not None:
@@ -119,7 +126,8 @@ def make_problem(branch: Branch, protocol: Protocol, listed: Listed) -> Problem:
     return Problem(
         x=branch.x[window],
         gain=gain,
-        noise=error / np.sqrt(np.mean(error**2)) if error.size else error,
+        noise=error / unit if protocol.weights == "binomial" else np.ones(error.size),
+        unit=unit if protocol.weights == "binomial" else float("nan"),
         p_sft=p_sft,
         base=base,
         bounds=Bounds(

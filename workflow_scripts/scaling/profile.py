@@ -36,8 +36,19 @@ def profile_interval(problem: Problem, point: Point, level: float) -> tuple[floa
     rows = problem.rows(problem.gain[None], point.weight[None], problem.p_sft)
     levels = np.linspace(0.0, float(rows.cap[0]), CEILINGS)
     loss = profile_loss(problem, rows, levels)
-    inside = levels[loss <= loss.min() + allowed_rise(problem, point, level)]
-    return problem.base + float(inside.min()), problem.base + float(inside.max())
+    excess = loss - loss.min() - allowed_rise(problem, point, level)
+    inside = np.flatnonzero(excess <= 0)
+    ends = _crossing(levels, excess, inside[0], -1), _crossing(levels, excess, inside[-1], 1)
+    return problem.base + ends[0], problem.base + ends[1]
+
+
+def _crossing(levels: FloatArray, excess: FloatArray, last: int, step: int) -> float:
+    """Where the excess passes 0 between the last level inside and the next one in direction."""
+    beyond = last + step
+    if not 0 <= beyond < levels.size:
+        return float(levels[last])
+    share = excess[last] / (excess[last] - excess[beyond])
+    return float(levels[last] + share * (levels[beyond] - levels[last]))
 
 
 def allowed_rise(problem: Problem, point: Point, level: float) -> float:

@@ -10,6 +10,7 @@ from workflow_scripts.study.layout import NO_DATASET
 from workflow_scripts.study.protocols import known_protocols
 from workflow_scripts.study.released import ReleasedStudy
 from workflow_scripts.study.schema import Study
+from workflow_scripts.training.mixed.configuration import check_paradigm
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS_AXIS = "benchmarks"
@@ -17,7 +18,7 @@ BENCHMARKS_AXIS = "benchmarks"
 
 def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
-    for check in (check_references, check_runs, check_batches, check_values):
+    for check in (check_references, check_runs, check_batches, check_values, check_paradigms):
         check(study, path)
 
 
@@ -73,6 +74,18 @@ def check_analysis(study: Study | ReleasedStudy, path: Path) -> None:
     for name, table in study.fit.listed.items():
         check_reference(f"{path}: fit.listed", "protocol", name, known_protocols())
         check_file(f"{path}: fit.listed.{name}", table)
+
+
+def check_paradigms(study: Study, path: Path) -> None:
+    """Every RL recipe is a paradigm that its rows and prompts allow."""
+    for name, recipe in study.recipes.rl.items():
+        where = f"{path}: recipes.rl.{name}"
+        check_paradigm(recipe.paradigm, recipe.rollouts, where)
+        if recipe.paradigm.planner.needs_experts and recipe.prompts != "mixed":
+            raise InputError(
+                f"{where}.prompts: is {recipe.prompts}, whose prompts have no expert trajectory;"
+                " set it to mixed"
+            )
 
 
 def check_file(where: str, name: str) -> None:

@@ -14,6 +14,12 @@ def schema_texts() -> dict[str, str]:
     study["properties"]["extends"] = {"type": "string", "description": "study this one builds on"}
     # A study that extends another gives only what differs, so nothing is required in one file.
     study.pop("required")
+    recipe = study["$defs"]["RlRecipe"]
+    recipe["properties"]["preset"] = {
+        "type": "string",
+        "description": "name in training/presets.yaml, whose values this recipe builds on",
+    }
+    recipe.pop("required")
     schemas = {"config.schema.json": Config.model_json_schema(), "study.schema.json": study}
     return {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas.items()}
 

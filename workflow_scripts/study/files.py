@@ -41,6 +41,8 @@ def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Mode
     """Validate against a pydantic model; the first mistakes become one InputError line."""
     try:
         return model.model_validate(content)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(top level)"

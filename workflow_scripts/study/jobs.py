@@ -72,6 +72,13 @@ class LabelJob(Labels):
     max_stable: int | None = None
 
 
+class CurvesJob(Section):
+    """Gather all scores; `titles` of the RL recipes name the paradigms."""
+
+    study: str
+    titles: dict[str, str]
+
+
 class RlJob(Section):
     """One RL run from the checkpoint at `sft_step` (0: the base model)."""
 

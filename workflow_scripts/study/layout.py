@@ -50,12 +50,13 @@ class Run:
             return Run("base", self.model)
         return Run("sft", self.model, self.dataset, seed=self.seed)
 
-    @property
-    def paradigm(self) -> str:
-        """The paradigm as the paper names it."""
+    def paradigm(self, title: str = "RL") -> str:
+        """The paradigm as the paper names it; `title` is that of the recipe."""
         if self.kind != "rl":
             return "Pure SFT"
-        return "Pure RL" if self.dataset == NO_DATASET else "SFT-then-RL"
+        if self.dataset != NO_DATASET:
+            return f"SFT-then-{title}"
+        return "Pure RL" if title == "RL" else title
 
 
 def parse_run(path: str) -> Run:

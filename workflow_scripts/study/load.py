@@ -16,6 +16,7 @@ from workflow_scripts.study.released import ReleasedStudy
 from workflow_scripts.study.schema import Config, Study
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
+PRESETS = Path(__file__).resolve().parents[1] / "training" / "presets.yaml"
 KINDS: dict[str, type[Study] | type[ReleasedStudy]] = {
     "training": Study,
     "released": ReleasedStudy,
@@ -52,14 +53,38 @@ def study_path(name: str) -> Path:
     return path
 
 
-def read_study(name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+def read_study(name: str) -> dict[str, Any]:
+    """Read a study file with all that it builds on: the study it `extends`, presets of recipes."""
+    return with_presets(read_extended(name), study_path(name))
+
+
+def read_extended(name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read a study file and, key by key below it, the study it `extends`."""
     path = study_path(name)
     if path in seen:
         raise InputError(f"{path}: extends itself ({' -> '.join(p.stem for p in (*seen, path))})")
     content = read_yaml(path)
     parent = content.pop("extends", None)
-    return merge(read_study(str(parent), (*seen, path)), content) if parent else content
+    return merge(read_extended(str(parent), (*seen, path)), content) if parent else content
+
+
+def with_presets(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Complete every RL recipe from the preset that it names.
+
+    Raises:
+        InputError: an unknown preset.
+    """
+    presets = read_yaml(PRESETS)
+    recipes = content.get("recipes", {}).get("rl", {})
+    complete = {}
+    for name, recipe in recipes.items() if is_section(recipes) else ():
+        own = dict(recipe) if is_section(recipe) else {}
+        preset = own.pop("preset", None)
+        if preset is not None:
+            where = f"{path}: recipes.rl.{name}.preset"
+            check_reference(where, "preset", str(preset), presets)
+        complete[name] = recipe if preset is None else merge(presets[preset], own)
+    return {**content, "recipes": {**content["recipes"], "rl": complete}} if complete else content
 
 
 def load_study(name: str) -> Study | ReleasedStudy:

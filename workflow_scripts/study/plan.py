@@ -208,7 +208,9 @@ class Plan(AnalysisPlan):
 
     def curves(self) -> Stage:
         """Gather all scores."""
-        return self.analysed("curves", self.study.name, self.subphases(), *self.evaluated())
+        titles = {name: recipe.title for name, recipe in self.study.recipes.rl.items()}
+        job = jobs.CurvesJob(study=self.study.name, titles=titles)
+        return self.analysed("curves", job.model_dump_json(), self.subphases(), *self.evaluated())
 
     def artefact(self, module: str) -> Stage:
         """A table or a figure, drawn from the fits or the statistics, or the summary."""

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from workflow_scripts.study.analysis import Fit, Labels
 from workflow_scripts.study.section import Name, Section, Share
+from workflow_scripts.training.mixed.configuration import ParadigmSettings
 
 Branching = Literal["exhaustive", "guided"]
 
@@ -73,6 +74,9 @@ class ArithmeticData(Section):
     reference: Problems = Field(description="trajectories that train the reference model only")
     validation: Problems
     rl_prompts: Problems
+    mixed: PositiveInt = Field(
+        description="prompts with expert trajectories for the mixed paradigms: rows of the pool"
+    )
 
 
 class Pretraining(Section):
@@ -148,8 +152,13 @@ class SftRun(Section):
 
 
 class RlRecipe(Section):
-    """Hyperparameters of reinforcement learning (paper appendix C.2.2, DAPO_dc)."""
+    """Hyperparameters of RL: a paradigm (paper appendix C.2) and what depends on scale."""
 
+    title: str = Field(description="name of the paradigm in tables and figures; RL: SFT-then-RL")
+    prompts: Literal["rl_prompts", "mixed"] = Field(
+        "rl_prompts", description="mixed: prompts that have an expert trajectory"
+    )
+    paradigm: ParadigmSettings
     steps: PositiveInt
     evaluate_every: PositiveInt
     prompts_per_step: PositiveInt
@@ -158,12 +167,6 @@ class RlRecipe(Section):
     scheduler: Literal["constant", "constant_with_warmup"] = "constant"
     warmup_steps: NonNegativeInt = 0
     weight_decay: float = 0.0
-    epsilon_low: PositiveFloat = 0.2
-    epsilon_high: PositiveFloat = 0.28
-    dual_clip: PositiveFloat | None = 10.0
-    kl_coefficient: float = 0.0
-    scale_rewards: Literal["group", "batch", "none"] = "group"
-    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
     temperature: PositiveFloat = 1.0
     max_completion_length: PositiveInt
     max_grad_norm: PositiveFloat = 1.0

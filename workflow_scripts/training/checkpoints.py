@@ -33,6 +33,7 @@ NOT_PUBLISHED = (
     "rng_state*.pth",
     "trainer_state.json",
     "training_args.bin",
+    "paradigm_*",
     MARKER,
 )
 

@@ -1,8 +1,7 @@
-"""Reinforcement learning with TRL's GRPOTrainer, evaluated while it runs.
+"""Reinforcement learning by any paradigm, evaluated while it runs.
 
-The recipe is the paper's DAPO_dc without dynamic sampling: clip-higher, dual clip, no KL term,
-group-normalised advantages (appendix C.2.2). Every `evaluate_every` steps the benchmarks are
-answered by the model as it is, the answers are put on disk, and the training state is saved.
+Every `evaluate_every` steps the benchmarks are answered by the model as it is, the answers are put
+on disk, and the training state is saved.
 """
 
 from collections.abc import Callable
@@ -19,13 +18,17 @@ from workflow_scripts.evaluation.generate import generate
 from workflow_scripts.study.jobs import RlJob
 from workflow_scripts.tables_io import write_parquet
 from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
+from workflow_scripts.training.mixed.configuration import trl_arguments
+from workflow_scripts.training.mixed.history import PREFIX
 from workflow_scripts.training.models import trainer_arguments
 from workflow_scripts.training.progress import Progress
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOConfig
+
+    from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
 
 # Wall-clock figures have no place among results that two equal runs must share to the byte.
 NOT_REPEATABLE = (
@@ -91,28 +94,22 @@ def grpo_config(run: Reinforced) -> "GRPOConfig":
         warmup_steps=recipe.warmup_steps,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
-        epsilon=recipe.epsilon_low,
-        epsilon_high=recipe.epsilon_high,
-        delta=recipe.dual_clip,
-        beta=recipe.kl_coefficient,
-        scale_rewards=recipe.scale_rewards,
-        loss_type=recipe.loss,
         temperature=recipe.temperature,
-        top_p=1.0,
         use_vllm=execution.vllm,
         vllm_mode="colocate",
-        vllm_importance_sampling_correction=False,
         logging_steps=1,
+        **trl_arguments(recipe.paradigm),
     )
 
 
-def rl_trainer(run: Reinforced) -> "GRPOTrainer":
+def rl_trainer(run: Reinforced) -> "MixedGRPOTrainer":
     """The trainer, with our evaluation, checkpoints, progress and guards."""
-    from trl import GRPOTrainer
+    from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
 
     steps = evaluation_steps(run.job.recipe.steps, run.job.recipe.evaluate_every)
     evaluation = EvaluateWhileTraining(run, steps)
-    trainer = GRPOTrainer(
+    trainer = MixedGRPOTrainer(
+        paradigm=run.job.recipe.paradigm,
         model=run.model,
         reward_funcs=run.reward,
         args=grpo_config(run),
@@ -138,7 +135,7 @@ def rl_trainer(run: Reinforced) -> "GRPOTrainer":
 
 def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:
     """Every logged figure of every step, without wall-clock times."""
-    rows = [entry for entry in log_history if "reward" in entry]
+    rows = [entry for entry in log_history if "loss" in entry]
     frame = pd.DataFrame(rows).drop(columns=list(NOT_REPEATABLE), errors="ignore")
     return frame[["step", *sorted(set(frame.columns) - {"step"})]].astype({"step": int})
 
@@ -146,20 +143,23 @@ def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:
 def compute_table(history: pd.DataFrame, job: RlJob, shape: ModelShape) -> pd.DataFrame:
     """Cumulative RL compute at every step, by the paper's convention (appendix E).
 
-    Every generated sequence costs one forward pass, every trained one three more; without
-    dynamic sampling both are prompts x rollouts. The mean length is the step's own.
+    Every generated token costs one forward pass, those of discarded samples too, and every trained
+    one three more. LUFFY and SRFT are charged a forward pass for the expert's tokens as well, which
+    nobody generated. The mean length is that of the step's generated sequences.
 
     Returns:
-        columns step, sequences, tokens (cumulative), x_rl_eflops (cumulative).
+        columns step, sequences, tokens (generated, cumulative), x_rl_eflops (cumulative).
     """
-    sequences = job.recipe.prompts_per_step * job.recipe.rollouts
-    tokens = history["num_tokens"].diff().fillna(history["num_tokens"])
-    flops = [rl_flops(shape, sequences, sequences, count / sequences) for count in tokens]
+    rows, tokens, trained = (
+        history[PREFIX + name] for name in ("rows_generated", "tokens_generated", "tokens_trained")
+    )
+    forward = trained.clip(lower=tokens) if job.recipe.paradigm.planner.n_expert else tokens
+    flops = [rl_flops(shape, *step) for step in zip(forward, trained, tokens / rows, strict=True)]
     return pd.DataFrame(
         {
             "step": history["step"],
-            "sequences": history["step"] * sequences,
-            "tokens": history["num_tokens"],
+            "sequences": rows.cumsum().astype(int),
+            "tokens": tokens.cumsum().astype(int),
             "x_rl_eflops": pd.Series(flops, index=history.index).cumsum() / EFLOPS,
         }
     )

@@ -1,0 +1,202 @@
+"""Short real runs of every paradigm: figures of the history, guards, and exact resumption."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mixed_fixtures import LIMIT, PRESETS, SHAPE, follows_form, preset, steps, trainer
+from transformers import TrainerCallback
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.training.checkpoints import (
+    SaveAtSteps,
+    StopOnNan,
+    latest_complete,
+    train_resumably,
+)
+from workflow_scripts.training.mixed.state import STATE_FILE
+from workflow_scripts.training.models import build_model
+
+EVERYWHERE = {
+    *("rows_generated", "tokens_generated", "rows_trained", "tokens_trained", "truncated"),
+    *("success_on_policy", "steps_skipped"),
+}
+MIXED = {"ratio_mean", "ratio_max", "old_kl", "entropy", "entropy_sampled", "entropy_expert"}
+CLIPPED = {"clip_low", "clip_high"}
+SAMPLED = {"sampling/rounds", "sampling/samples_generated", "sampling/samples_discarded"}
+EXPERT = {"success_expert", "expert_prob", "expert_shaped_prob", "loss/entropy_bonus"}
+FIGURES = {
+    "grpo": set(),
+    "dapo_dc": MIXED | CLIPPED | SAMPLED | {"loss/policy", "clip_dual"},
+    "dapo_d": MIXED | CLIPPED | SAMPLED | {"loss/policy", "loss/entropy_bonus"},
+    "luffy": MIXED | EXPERT | {"loss/policy", "loss/expert"},
+    "srft": MIXED | EXPERT | {"loss/sft_demo", "loss/rl_demo", "loss/rl_self"},
+    "upt": MIXED | EXPERT | {"loss/policy", "loss/expert", "loss/sft", "gate/rl", "gate/sft"},
+    "prefix_rft": MIXED
+    | CLIPPED
+    | {"loss/policy", "success_hybrid", "prefix_tokens", "prefix_share", "prefix_frozen_share"},
+}
+
+
+def run_of(folder: Path, name: str, **arguments: Any) -> Any:
+    """A trained run of a preset; the model is stopped at the first number that is none."""
+    changes = {"callbacks": [StopOnNan()], **arguments.pop("changes", {})}
+    run = trainer(folder, arguments.pop("paradigm", preset(name)), changes, **arguments)
+    run.train()
+    return run
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_short_run_of_every_paradigm(tmp_path: Path, name: str) -> None:
+    run = run_of(tmp_path, name, max_steps=4, gradient_accumulation_steps=2)
+    history = steps(run)
+    assert [entry["step"] for entry in history] == [1, 2, 3, 4]
+    for entry in history:
+        assert all(math.isfinite(value) for value in entry.values())
+        figures = {key.removeprefix("paradigm/") for key in entry if key.startswith("paradigm/")}
+        assert figures >= EVERYWHERE | FIGURES[name]
+        terms = [entry[f"paradigm/{key}"] for key in figures if key.startswith("loss/")]
+        if terms:
+            assert sum(terms) == pytest.approx(entry["loss"], rel=1e-5, abs=1e-6)
+        assert entry["grad_norm"] > 0
+        assert entry["entropy"] > 1
+
+
+def test_costs_are_counted_for_every_update(tmp_path: Path) -> None:
+    luffy = steps(run_of(tmp_path / "luffy", "luffy", gradient_accumulation_steps=2))
+    assert [entry["paradigm/rows_generated"] for entry in luffy] == [12.0, 12.0]
+    assert [entry["paradigm/rows_trained"] for entry in luffy] == [16.0, 16.0]
+    dapo = steps(run_of(tmp_path / "dapo", "dapo_dc"))
+    for entry in dapo:
+        assert entry["paradigm/rows_generated"] == entry["paradigm/sampling/samples_generated"] > 8
+        assert entry["paradigm/rows_trained"] == 8.0
+        assert entry["paradigm/tokens_trained"] < entry["paradigm/tokens_generated"]
+    # TRL's own count of tokens is the sum of ours.
+    tokens = sum(entry["paradigm/tokens_generated"] for entry in dapo)
+    assert tokens == dapo[-1]["num_tokens"]
+
+
+def test_success_is_told_by_author(tmp_path: Path) -> None:
+    paradigm = preset("luffy")
+    run = run_of(tmp_path, "luffy", paradigm=paradigm, changes={"reward_funcs": follows_form})
+    for entry in steps(run):
+        assert entry["paradigm/success_on_policy"] == 0.0
+        assert entry["paradigm/success_expert"] == 1.0
+        assert entry["reward"] == 0.25
+
+
+def test_luffys_loss_is_its_formula(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "luffy", max_steps=1)
+    (rows,) = run._buffered_inputs
+    model = build_model(SHAPE, seed=3)
+    ids = torch.cat([rows["prompt_ids"], rows["completion_ids"]], dim=1)
+    seen = torch.cat([rows["prompt_mask"], rows["completion_mask"]], dim=1)
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=seen).logits
+    width = rows["completion_ids"].shape[1]
+    every = logits[:, -width - 1 : -1].log_softmax(-1)
+    own = every.gather(-1, rows["completion_ids"][..., None])[..., 0]
+    entropy = -(every.exp() * every).sum(-1)
+    total = 0.0
+    mask = rows["completion_mask"].bool()
+    for row in range(8):
+        mates = (rows["prompt_ids"] == rows["prompt_ids"][row]).all(1)
+        advantage = float(rows["accuracy"][row] - rows["accuracy"][mates].mean())
+        probability = own[row][mask[row]].exp()
+        shaped = probability / (probability + 0.1)
+        ratio = shaped if bool(rows["expert_row"][row]) else torch.ones_like(probability)
+        total += float((-advantage * ratio).sum()) / LIMIT
+    total -= 0.001 * float(entropy[mask].mean())
+    assert steps(run)[0]["loss"] == pytest.approx(total, abs=1e-6)
+    assert abs(total) > 0.01
+
+
+def test_micro_batches_do_not_change_an_update(tmp_path: Path) -> None:
+    runs = [
+        run_of(
+            tmp_path / f"{size}",
+            "srft",
+            max_steps=1,
+            optim="sgd",
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=16 // size,
+        )
+        for size in (16, 4)
+    ]
+    whole, split = (steps(run)[0] for run in runs)
+    for key in ("loss", "grad_norm", "paradigm/loss/sft_demo", "paradigm/entropy_expert"):
+        assert split[key] == pytest.approx(whole[key], rel=1e-4), key
+    for name, weight in runs[0].model.state_dict().items():
+        torch.testing.assert_close(runs[1].model.state_dict()[name], weight, atol=1e-5, rtol=1e-5)
+
+
+def test_updates_with_too_large_a_gradient_are_left_out(tmp_path: Path) -> None:
+    arguments = {"max_steps": 3, "weight_decay": 0.1}
+    strict = preset("upt", skip_step_grad_norm=1e-6)
+    run = run_of(tmp_path / "strict", "upt", paradigm=strict, **arguments)
+    assert [entry["paradigm/steps_skipped"] for entry in steps(run)] == [1, 2, 3]
+    assert not run.optimizer.state, "moments moved"
+    start = trainer(tmp_path / "start", strict).model.state_dict()
+    assert all(torch.equal(weight, start[name]) for name, weight in run.model.state_dict().items())
+    free = run_of(tmp_path / "free", "upt", **arguments)
+    assert [entry["paradigm/steps_skipped"] for entry in steps(free)] == [0, 0, 0]
+    assert steps(free)[0]["grad_norm"] == steps(run)[0]["grad_norm"]
+    assert not all(torch.equal(w, start[name]) for name, w in free.model.state_dict().items())
+
+
+CASES = {
+    "dapo_dc": {},
+    "prefix_rft": {},
+    # Two updates are a pass over the prompts, so this resumes in the second one.
+    "upt": {"gradient_accumulation_steps": 2},
+    # Saved between two updates with the same rows: these go on from the checkpoint, too.
+    "luffy": {"steps_per_generation": 2},
+    "grpo": {"num_iterations": 2},
+}
+
+
+def killer(step: int) -> TrainerCallback:
+    """A callback that ends a run in the middle of things, at the end of a step."""
+
+    def kill(args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == step:
+            raise KeyboardInterrupt
+
+    callback = TrainerCallback()
+    callback.on_step_end = kill
+    return callback
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_resumed_run_is_the_same_run(tmp_path: Path, name: str) -> None:
+    arguments: dict[str, Any] = {"max_steps": 6, **CASES[name]}
+
+    def saving(folder: Path, *others: Any) -> Any:
+        callbacks = [SaveAtSteps([3, 5], evaluate=False), *others]
+        return trainer(folder, preset(name), {"callbacks": callbacks}, **arguments)
+
+    left_alone = saving(tmp_path / "alone")
+    train_resumably(left_alone, tmp_path / "alone")
+    with pytest.raises(KeyboardInterrupt):
+        train_resumably(saving(tmp_path / "killed", killer(step=4)), tmp_path / "killed")
+    found = latest_complete(tmp_path / "killed")
+    assert found is not None
+    assert found.name == "checkpoint-3"
+    again = saving(tmp_path / "killed")
+    train_resumably(again, tmp_path / "killed")
+    assert steps(again) == steps(left_alone)
+    weights, expected = again.model.state_dict(), left_alone.model.state_dict()
+    assert all(torch.equal(weights[key], expected[key]) for key in expected)
+    between = list((tmp_path / "alone" / "checkpoint-3").glob("paradigm_rows_0.safetensors"))
+    assert len(between) == (name in {"luffy", "grpo"})
+
+
+def test_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    save = SaveAtSteps([2], evaluate=False)
+    trainer(tmp_path, preset("dapo_dc"), {"callbacks": [save]}).train()
+    larger: dict[str, Any] = {"num_generations": 8, "per_device_train_batch_size": 16}
+    other = trainer(tmp_path, preset("dapo_d"), max_steps=3, **larger)
+    with pytest.raises(InputError, match=rf"{STATE_FILE}: the state of dynamic sampling is not"):
+        other.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
