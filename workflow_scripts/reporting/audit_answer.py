@@ -104,8 +104,8 @@ def identification_finding(table_4: pd.DataFrame) -> Finding:
         f" {n['robust_passed']} lies below what the branch reached. {n['bound_agree']} published"
         " ceilings equal that bound, 1.5 times the largest gain, so they restate an assumption."
         " Known within 2 points (90% interval) is the score at the end of"
-        f" {n['end_narrow']} branches, at {common} EFLOPs of {n['common_narrow']}, and at twice the compute of the branch, if"
-        f" the law holds so far, of {n['double_narrow']}."
+        f" {n['end_narrow']} branches, at {common} EFLOPs of {n['common_narrow']}, and at twice the"
+        f" compute of the branch, if the law holds so far, of {n['double_narrow']}."
     )
     return Finding("What the data identify", text, 2 * n["robust_identified"] < n["branches"])
 
