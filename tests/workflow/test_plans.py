@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import SMOKE, copy_checkout, snakemake
 
+from workflow_scripts.study.layout import Run
 from workflow_scripts.study.load import load_training_study
+from workflow_scripts.study.plan import Plan
+from workflow_scripts.study.schema import Config, Study
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +69,12 @@ def edit(remembered: Path) -> Iterator[Edit]:
     made.undo()
 
 
+def every_branch(study: Study) -> list[Run]:
+    """All RL runs of a study if every checkpoint is a branch point."""
+    plan = Plan(study, Config())
+    return plan.rl_runs(lambda run: plan.sft_run(run.model, run.dataset).checkpoints)
+
+
 @pytest.mark.parametrize("name", ["smoke", "lab", "lab_full"])
 def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
     study = load_training_study(name)
@@ -78,8 +87,7 @@ def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
     assert jobs["train_sft"] == runs
     assert jobs["dataset_stats"] == jobs["fit_curves"] == jobs["make_report"] == 1
     if all(run.branching == "exhaustive" for run in study.sft_runs):
-        branches = sum(len(run.checkpoints) for run in study.sft_runs) + 1
-        assert jobs["train_rl"] == branches * len(study.seeds)
+        assert jobs["train_rl"] == len(every_branch(study))
         assert jobs["grade"] == jobs["train_rl"] + runs + len(study.models) + 1
     else:
         # Which branches there are is known once the labels are.
@@ -90,7 +98,7 @@ def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
 def test_branching_can_be_forced_from_the_command_line(fresh: Path) -> None:
     study = load_training_study("smoke")
     jobs = planned(fresh, config=["study=smoke", "branching=exhaustive"])
-    assert jobs["train_rl"] == 1 + sum(len(run.checkpoints) for run in study.sft_runs)
+    assert jobs["train_rl"] == len(every_branch(study))
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def test_the_runs_are_those_of_the_study_and_its_labels(results: Path) -> None:
         *("reference", "base/LabQwen"),
         *(f"sft/LabQwen/{name}/seed0" for name in ("LabFull", "LabSmall")),
         *(f"rl/LabQwen/{start}/dapo_dc/seed0" for start in ["none/step0", *branches]),
+        *(f"rl/LabQwen/none/step0/{name}/seed0" for name in ("dapo_d", "luffy", "prefix_rft")),
     }
 
 

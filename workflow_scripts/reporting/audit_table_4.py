@@ -228,7 +228,7 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
 
 def reasons(table: pd.DataFrame) -> dict[str, int]:
     """How many robust ceilings are identified, and why the others are not."""
-    reason = table[f"reason_{ROBUST}"].fillna("")
+    reason = table[f"reason_{ROBUST}"].astype(object).fillna("")
     maybe = reason.isin(["draws at the bound", "profile meets the bound"])
     return {
         "robust_identified": int((table[f"verdict_{ROBUST}"] == IDENTIFIED).sum()),
