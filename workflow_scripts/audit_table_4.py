@@ -9,6 +9,7 @@ r"""Table 4 of an audit: published, kit, paper protocol and robust side by side.
 
 from pathlib import Path
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.reporting.audit_inputs import (
     read_fixed_points,
     read_protocols,
@@ -17,7 +18,7 @@ from workflow_scripts.reporting.audit_inputs import (
 from workflow_scripts.reporting.audit_table_4 import identified_text, parameters_text, table_4
 from workflow_scripts.reporting.schema import split_order
 from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import write_csv, write_text
+from workflow_scripts.tables_io import write_csv
 
 
 def main() -> None:

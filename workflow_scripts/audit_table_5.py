@@ -12,6 +12,7 @@ like.
 
 from pathlib import Path
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.reporting.audit_inputs import read_ceilings, read_protocols
 from workflow_scripts.reporting.audit_selection import (
     correlation_table,
@@ -22,7 +23,7 @@ from workflow_scripts.reporting.audit_selection import (
 )
 from workflow_scripts.reporting.schema import read_subphases
 from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import write_csv, write_text
+from workflow_scripts.tables_io import write_csv
 
 
 def main() -> None:

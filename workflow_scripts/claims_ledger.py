@@ -10,12 +10,13 @@ r"""Give every number and headline sentence of the paper a verdict.
 
 from pathlib import Path
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.claims.evidence import read_evidence
 from workflow_scripts.claims.judge import judge_all
 from workflow_scripts.claims.ledger import read_ledger
 from workflow_scripts.claims.summary import summary
 from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import write_csv, write_text
+from workflow_scripts.tables_io import write_csv
 
 
 def main() -> None:

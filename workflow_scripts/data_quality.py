@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.evaluation.curves import CURVE_COLUMNS
 from workflow_scripts.released.facts import CacheFile, read_caches
 from workflow_scripts.released.quality import (
@@ -36,7 +37,7 @@ from workflow_scripts.released.quality_facts import (
 )
 from workflow_scripts.reporting.markdown import make_table
 from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import read_facts, read_table, write_csv, write_text
+from workflow_scripts.tables_io import read_facts, read_table, write_csv
 
 SETTING_COLUMNS = (
     *("dataset", "sft_step", "script", "points", "train_start", "train_end"),

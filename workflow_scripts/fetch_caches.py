@@ -9,13 +9,13 @@ them have; what an interrupted download left waits in the state folder. With `--
 files are copied from FOLDER/OWNER/NAME/SHA and the network is not used.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+from workflow_scripts.atomic import replace_folder
 from workflow_scripts.errors import InputError
 from workflow_scripts.manifest import write_manifest
 from workflow_scripts.released.download import Patience, download
@@ -69,22 +69,20 @@ def fetch(files: list[CacheFile], out: Path, source: Callable[[CacheFile], bytes
 
     They are gathered beside `out` and moved in together, so it never holds a part of them.
     """
-    temporary = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
     fetched = 0
-    for file in files:
-        data = kept(out, file)
-        if data is None:
-            data = source(file)
-            fetched += 1
-        place = temporary / file.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
-    if out.is_symlink():
-        # Restored from Snakemake's cache: the link goes, what it points to stays.
-        out.unlink()
-    shutil.rmtree(out, ignore_errors=True)
-    os.replace(temporary, out)
+
+    def fill(folder: Path) -> None:
+        nonlocal fetched
+        for file in files:
+            data = kept(out, file)
+            if data is None:
+                data = source(file)
+                fetched += 1
+            place = folder / file.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+
+    replace_folder(out, fill)
     return fetched
 
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.reporting import style
 from workflow_scripts.reporting.figure_paradigms import draw
 from workflow_scripts.reporting.paradigm_table import paradigm_table, paradigm_table_text
 from workflow_scripts.reporting.schema import read_curves, read_fits, split_order
 from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import write_csv, write_text
+from workflow_scripts.tables_io import write_csv
 
 
 def main() -> None:

@@ -21,19 +21,17 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.scaling.branch import Listed, read_listed
 from workflow_scripts.scaling.fit import FittedBranch, fit_branch
 from workflow_scripts.scaling.measured import CURVE_COLUMNS, Measured, measured_branches
-from workflow_scripts.scaling.problem import usable_points
 from workflow_scripts.script import arguments, run, specification
 from workflow_scripts.study.analysis import FitJob
-from workflow_scripts.tables_io import read_table, write_csv, write_parquet
+from workflow_scripts.tables_io import read_table, shorten, write_csv, write_parquet
 
 CHECKPOINT = ["study", "model", "dataset", "sft_step", "seed"]
-DIGITS = 6
 
 
 def common_compute(branches: list[Measured]) -> float:
     """Largest RL compute that every branch from SFT reached before any collapse, EFLOPs."""
     from_sft = [b for b in branches if b.key["paradigm"] == "SFT-then-RL"] or branches
-    return min(float(b.branch.x[usable_points(b.branch) - 1]) for b in from_sft)
+    return min(float(b.branch.x[b.branch.end - 1]) for b in from_sft)
 
 
 def fit_all(
@@ -61,6 +59,7 @@ def fit_table(
     Raises:
         InputError: a branch without a label.
     """
+    x_common = job.fit.common_compute or common_compute(branches)
     labels = {tuple(row): name for *row, name in subphases[[*CHECKPOINT, "subphase"]].to_numpy()}
     rows = []
     for measured, (fit, _) in zip(branches, fitted, strict=True):
@@ -76,15 +75,12 @@ def fit_table(
                 "subphase": labels.get(checkpoint, ""),
                 "x_sft_eflops": measured.x_sft_eflops,
                 "x_max_eflops": measured.branch.x[-1],
-                "x_common_eflops": job.fit.common_compute or common_compute(branches),
+                "x_common_eflops": x_common,
                 **asdict(fit),
             }
         )
     table = pd.DataFrame(rows)
-    # Significant digits, not decimals: C_mid of a small model is far below one EFLOP.
-    fitted_columns = [name for name in asdict(fitted[0].fit) if table[name].dtype == float]
-    table[fitted_columns] = table[fitted_columns].map(lambda v: float(f"{v:.{DIGITS}g}"))
-    return table
+    return shorten(table, [name for name in asdict(fitted[0].fit) if table[name].dtype == float])
 
 
 def draw_table(branches: list[Measured], fitted: list[FittedBranch]) -> pd.DataFrame:

@@ -31,12 +31,10 @@ from workflow_scripts.scaling.forecast_scores import (
 )
 from workflow_scripts.scaling.forecast_settings import ForecastSettings, ForecastSpec, parse_spec
 from workflow_scripts.scaling.measured import BRANCH, CURVE_COLUMNS, measured_branches
-from workflow_scripts.scaling.problem import usable_points
 from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import read_table, write_csv
+from workflow_scripts.tables_io import read_table, shorten, write_csv
 
 PREDICTED = ["forecast", "low", "high"]
-DIGITS = 6
 Key = tuple[object, ...]
 
 
@@ -50,8 +48,7 @@ def read_branches(curves: pd.DataFrame) -> dict[Key, tuple[Finished, pd.DataFram
     branches = {}
     for measured in measured_branches(curves):
         key = tuple(measured.key.values())
-        branch = measured.branch
-        finished = Finished(str(measured.key["dataset"]), branch, usable_points(branch))
+        finished = Finished(str(measured.key["dataset"]), measured.branch)
         rows = points.get_group(key).sort_values("rl_step", ignore_index=True)
         branches[key] = (finished, rows)
     return branches
@@ -121,13 +118,6 @@ def describe(settings: ForecastSettings) -> str:
     return ", ".join(f"{name} {getattr(settings, name):g}" for name in names)
 
 
-def round_digits(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Keep six significant digits, so that equal inputs give equal bytes on any processor."""
-    return table.assign(
-        **{name: table[name].map(lambda value: float(f"{value:.{DIGITS}g}")) for name in columns}
-    )
-
-
 def main() -> None:
     """Read curves.csv, write forecasts.csv and forecast_scores.csv."""
     options = arguments(__doc__, curves=Path, spec=parse_spec, out=Path, out_summary=Path)
@@ -142,8 +132,8 @@ def main() -> None:
         tables.append(rows)
         summary += scores
     measures = ["median_rmse", "mean_rmse", "coverage", "best_mae"]
-    write_csv(round_digits(pd.DataFrame(summary), measures), options.out_summary)
-    write_csv(round_digits(pd.concat(tables, ignore_index=True), PREDICTED), options.out)
+    write_csv(shorten(pd.DataFrame(summary), measures), options.out_summary)
+    write_csv(shorten(pd.concat(tables, ignore_index=True), PREDICTED), options.out)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.usage import usage_line
+from workflow_scripts.validation import explained
 
 EXIT_BAD_INPUT = 2
-Job = TypeVar("Job", bound=BaseModel)
+Job = TypeVar("Job")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -57,15 +58,14 @@ def arguments(doc: str | None, **options: type | Callable[[str], object]) -> arg
 
 
 def specification(model: type[Job]) -> Callable[[str], Job]:
-    """Reads the JSON of `--spec` into `model`; InputError names the first wrong key."""
+    """Reads the JSON of `--spec` into `model`, a pydantic model or a dataclass.
+
+    InputError names the first wrong key.
+    """
 
     def read(text: str) -> Job:
-        try:
-            return model.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"--spec: {where or 'JSON'}: {first['msg']}") from error
+        with explained("--spec"):
+            return TypeAdapter(model).validate_json(text)
 
     return read
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.errors import InputError
-from workflow_scripts.reporting.recipes import Recipe, recipes_of
 from workflow_scripts.reporting.schema import SUBPHASE_COLUMNS
 from workflow_scripts.reporting.sensitivity import (
     Refits,
@@ -27,12 +27,11 @@ from workflow_scripts.reporting.sensitivity import (
 )
 from workflow_scripts.reporting.sensitivity_text import branch_text, summary_text
 from workflow_scripts.scaling.measured import CURVE_COLUMNS, measured_branches
+from workflow_scripts.scaling.recipes import Recipe, recipes_of
 from workflow_scripts.script import arguments, run, specification
 from workflow_scripts.study.analysis import Fit
 from workflow_scripts.study.jobs import SensitivityJob
-from workflow_scripts.tables_io import read_table, write_csv, write_text
-
-DIGITS = 6
+from workflow_scripts.tables_io import read_table, shorten, write_csv
 
 
 def refit_all(curves: pd.DataFrame, recipes: list[Recipe], settings: Fit) -> Refits:
@@ -42,14 +41,6 @@ def refit_all(curves: pd.DataFrame, recipes: list[Recipe], settings: Fit) -> Ref
         measured = measured_branches(without_benchmarks(curves, left_out))
         branches[left_out] = [(found.key, found.branch) for found in measured]
     return refit(branches, recipes, settings)
-
-
-def shorten(table: pd.DataFrame) -> pd.DataFrame:
-    """Six significant digits, far below evaluation noise: equal inputs give equal bytes."""
-    floats = table.select_dtypes("float").columns
-    return table.assign(
-        **{name: table[name].map(lambda value: float(f"{value:.{DIGITS}g}")) for name in floats}
-    )
 
 
 def page(branches: pd.DataFrame, summary: pd.DataFrame) -> str:

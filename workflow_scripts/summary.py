@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.reporting.schema import read_fits
 from workflow_scripts.reporting.terminal import summary
 from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import write_text
 
 
 def main() -> None:

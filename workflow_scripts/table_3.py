@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.reporting.schema import STATS_COLUMNS
 from workflow_scripts.reporting.tables import table_3, table_3_text
 from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import read_table, write_csv, write_text
+from workflow_scripts.tables_io import read_table, write_csv
 
 
 def main() -> None:

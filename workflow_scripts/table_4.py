@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.reporting.schema import read_fits, split_order
 from workflow_scripts.reporting.tables import table_4, table_4_text
 from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import write_csv, write_text
+from workflow_scripts.tables_io import write_csv
 
 
 def main() -> None:

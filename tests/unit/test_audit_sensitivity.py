@@ -10,7 +10,6 @@ import pytest
 
 from workflow_scripts import sensitivity as script
 from workflow_scripts.errors import InputError
-from workflow_scripts.reporting.recipes import recipes_of, refitted
 from workflow_scripts.reporting.sensitivity import (
     branch_table,
     recipe_table,
@@ -21,6 +20,7 @@ from workflow_scripts.reporting.sensitivity_text import branch_text, summary_tex
 from workflow_scripts.scaling.branch import Branch, Listed, make_branch
 from workflow_scripts.scaling.point import fit_point
 from workflow_scripts.scaling.problem import make_problem
+from workflow_scripts.scaling.recipes import recipes_of, refitted
 from workflow_scripts.study.analysis import Fit, Protocol
 from workflow_scripts.study.jobs import SensitivityJob
 
@@ -89,8 +89,8 @@ def test_flat_and_short_branches_have_no_invented_ceiling() -> None:
 @pytest.mark.parametrize(
     ("axes", "message"),
     [
-        ({"cap_facto": [1.5]}, "axes.cap_facto"),
-        ({"cap_factor": [-1.0]}, "axes.cap_factor"),
+        ({"cap_facto": [1.5]}, "axes: cap_facto: .*spelling"),
+        ({"cap_factor": [-1.0]}, "axes: cap_factor: .* got -1.0"),
         ({"benchmarks": ["minerva"]}, "not a list of benchmarks"),
     ],
 )

@@ -17,7 +17,6 @@ from workflow_scripts.training.checkpoints import (
     model_config,
     open_state,
     publish_checkpoints,
-    publish_folder,
     train_resumably,
 )
 
@@ -168,31 +167,6 @@ def test_unknown_steps_are_named(tmp_path: Path) -> None:
         checkpoint_at(tmp_path / "sft", 60)
     with pytest.raises(InputError, match="holds no checkpoint; delete it and run again"):
         checkpoint_steps(tmp_path / "state")
-
-
-def test_publishing_replaces_all_or_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "checkpoints"
-    publish_folder(folder, lambda target: (target / "old").touch())
-
-    def fail(target: Path) -> None:
-        (target / "half").touch()
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        publish_folder(folder, fail)
-    assert [path.name for path in folder.iterdir()] == ["old"]
-    publish_folder(folder, lambda target: (target / "new").touch())
-    assert [path.name for path in folder.iterdir()] == ["new"]
-    assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_publishing_over_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
-    stored = tmp_path / "cache"
-    publish_folder(stored, lambda target: (target / "old").touch())
-    (tmp_path / "checkpoints").symlink_to(stored)
-    publish_folder(tmp_path / "checkpoints", lambda target: (target / "new").touch())
-    assert [path.name for path in stored.iterdir()] == ["old"]
-    assert not (tmp_path / "checkpoints").is_symlink()
 
 
 def test_the_configuration_of_a_checkpoint(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from claims_fixtures import CLAIMS, MEASURES, Tables, changed_claims, tables
 from workflow_scripts import claims_ledger
 from workflow_scripts.claims.judge import COLUMNS, judge_all
 from workflow_scripts.claims.ledger import read_ledger
-from workflow_scripts.claims.statements import correlation_draws
 from workflow_scripts.claims.verdict import (
     EXACT,
     IMPOSSIBLE,
@@ -255,13 +254,6 @@ def test_each_sentence_can_fail(
     assert min(chances(before)) > 0.9
     assert chances(after) == [0.0, 0.0, 0.0]
     assert after["verdict"] == OUTSIDE
-
-
-def test_correlations_of_draws_are_those_of_numpy() -> None:
-    random = np.random.default_rng(1)
-    x, y = random.normal(size=5), random.normal(size=(5, 7))
-    expected = [np.corrcoef(x, column)[0, 1] for column in y.T]
-    assert correlation_draws(x, y) == pytest.approx(expected)
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *options: str) -> None:

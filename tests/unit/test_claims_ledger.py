@@ -56,7 +56,12 @@ def test_every_cell_is_a_claim_with_a_place() -> None:
         ("statements.yaml", "test: best_is_stable", "test: guess", r"test"),
         ("statements.yaml", "[SFT889K]", "[SFT888K]", r"unknown data set 'SFT888K'"),
         ("statements.yaml", "statement.llama_agrees", "statement.ood_improves", r"stands in"),
-        ("statements.yaml", "- id: statement.llama", "- {id: statement.llama", r"no YAML"),
+        (
+            "statements.yaml",
+            "- id: statement.llama",
+            "- {id: statement.llama",
+            r"line \d+: not valid",
+        ),
         ("ledger.yaml", "check: label", "check: lable", r"ledger\.yaml: tables\.table_4"),
         ("ledger.yaml", "version:", "release:", r"ledger\.yaml: (version|release)"),
     ],

@@ -191,7 +191,7 @@ def test_the_script_refuses_a_study_without_benchmarks(monkeypatch: pytest.Monke
     spec = {key: value for key, value in JOB.model_dump().items() if key != "benchmarks"}
     paths = ["--caches-dir", "a", "--caches", "b", "--out", "c"]
     monkeypatch.setattr(sys, "argv", ["import_curves", *paths, "--spec", json.dumps(spec)])
-    with pytest.raises(InputError, match="--spec: benchmarks: Field required"):
+    with pytest.raises(InputError, match="--spec: benchmarks: field required"):
         script.main()
 
 

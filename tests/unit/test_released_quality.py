@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.released.curves import curve_table
 from workflow_scripts.released.facts import read_caches
 from workflow_scripts.released.quality import KINDS, drop_errors, duplicate_points, wide
+from workflow_scripts.scaling.measured import measured_branches
 from workflow_scripts.tables_io import read_facts, write_csv
 
 DESCRIPTIONS = {"granularity", "sft_density", "benchmark_split"}
@@ -126,6 +128,25 @@ def test_a_planted_fault_is_found(
     row = table.iloc[0]
     assert (row["dataset"], row["sft_step"], row["where"]) == ("Easy", 100, where)
     assert what in row["what"]
+
+
+def test_a_collapse_is_where_the_fits_see_it(tmp_path: Path) -> None:
+    folder = tmp_path / "caches"
+    branch = rl_file(100, rows=20)
+    collapse(branch[100])
+    listed = release(
+        folder, [("sft", "Easy", None, sft_file([100, 200])), ("rl", "Easy", 100, branch)]
+    )
+    table = curve_table(folder, read_caches(listed), JOB)
+    (fitted,) = [found.branch for found in measured_branches(table)]
+    curves = wide(table)
+    (points,) = [points for _, _, points in curves.branches()]
+    assert curves.collapse_row(points) == fitted.end == 13
+    # Fewer answers mean larger errors: the same fall is then no collapse, here as in the fits.
+    few = replace(
+        curves, answers={name: count // 400 + 1 for name, count in curves.answers.items()}
+    )
+    assert few.collapse_row(points) == len(points)
 
 
 def test_steps_after_a_missing_evaluation_are_told(tmp_path: Path) -> None:

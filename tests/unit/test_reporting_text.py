@@ -28,10 +28,11 @@ from workflow_scripts.reporting.tables import (
     table_4,
     table_4_text,
 )
-from workflow_scripts.reporting.terminal import WIDTH, summary
+from workflow_scripts.reporting.terminal import WIDTH, shorten_name, summary
 from workflow_scripts.reporting.units import choose_unit
 
 MINUS = "\N{MINUS SIGN}"
+CUT = "\N{HORIZONTAL ELLIPSIS}"
 ORDER = ["Small", "Medium", "Large", "Huge"]
 
 
@@ -292,6 +293,30 @@ def test_summary_is_plain_and_narrow() -> None:
     first = fits["fits"].query("dataset == 'B' and seed == 1 and sft_step == 40").iloc[0]
     row = next(line for line in lines if line.startswith("B") and line.split()[1:3] == ["1", "40"])
     assert number(first["a_post"]) in row.split()
+
+
+def test_summary_shortens_names_before_it_cuts_a_verdict() -> None:
+    made = Made(
+        datasets=("LabFull", "LabSmall"), methods=("LUFFY", "UPT"), after_sft=("LUFFY", "UPT")
+    )
+    fits = frames(made)["fits"]
+    fits["recipe"] = "recipe_" + fits["recipe"]
+    fits["verdict"] = "not identified"
+    lines = summary(fits, "report.html").splitlines()
+    table = lines[2 : lines.index("", 2)]
+    assert max(map(len, table)) == WIDTH, "names give way as far as needed, and no further"
+    assert all(line.endswith("  not identified") for line in table[2:])
+    assert len(table[2:]) == len(fits)
+    shortened = [line for line in table if CUT in line]
+    starts = [f"SFT-then{CUT}LabSmall  recipe_{name} " for name in ("luffy", "upt")]
+    assert len(shortened) == len(starts)
+    assert all(line.startswith(start) for line, start in zip(shortened, starts, strict=True))
+
+
+def test_a_name_that_fits_stays_whole_and_a_longer_one_keeps_both_ends() -> None:
+    assert shorten_name("LabFull", 7) == "LabFull"
+    assert shorten_name("SFT-then-LUFFY, LabFull", 18) == f"SFT-then-{CUT} LabFull"
+    assert [shorten_name("abcdef", width) for width in (1, 2, 3)] == [CUT, f"a{CUT}", f"a{CUT}f"]
 
 
 def test_readers_keep_the_data_set_none_and_empty_labels(tmp_path: Path) -> None:

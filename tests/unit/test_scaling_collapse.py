@@ -7,6 +7,7 @@ from released_fixtures import CACHES, JOB, TREE, mirror
 from workflow_scripts.errors import InputError
 from workflow_scripts.released.curves import curve_table
 from workflow_scripts.released.facts import read_caches
+from workflow_scripts.scaling.branch import make_branch
 from workflow_scripts.scaling.collapse import CollapseSettings, collapse_start
 from workflow_scripts.scaling.law import FloatArray
 
@@ -51,6 +52,25 @@ def test_a_dip_at_the_start_is_no_collapse() -> None:
     score = rising()
     score[1:5] -= 6
     assert collapse_start(score) == score.size
+
+
+def test_a_branch_ends_where_it_collapses() -> None:
+    score = rising()
+    score[20:] -= 20
+    score[19] = 90.0  # one lucky evaluation
+    x = np.arange(score.size, dtype=np.float64)
+    branch = make_branch(x, score, np.full(score.size, 0.7))
+    assert branch.end == collapse_start(score, error=branch.error) == 20
+    medians = [np.median(score[max(1, i - 2) : min(20, i + 3)]) for i in range(1, 20)]
+    assert branch.best_smoothed == max(medians) < 80
+    noisy = make_branch(x, score, np.full(score.size, 9.0))
+    assert noisy.end == score.size
+
+
+def test_a_branch_without_rl_points_has_no_best() -> None:
+    branch = make_branch([0.0], [70.0])
+    assert branch.end == 1
+    assert np.isnan(branch.best_smoothed)
 
 
 def test_what_follows_does_not_move_the_start() -> None:

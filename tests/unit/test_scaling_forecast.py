@@ -16,6 +16,7 @@ from workflow_scripts.scaling.forecast_model import (
     sample,
     stack,
 )
+from workflow_scripts.scaling.forecast_replay import Finished, prior_without
 from workflow_scripts.scaling.forecast_settings import (
     MIN_POINTS,
     ForecastSettings,
@@ -239,3 +240,14 @@ def test_wrong_specifications_are_told_in_one_line(text: str, message: str) -> N
     with pytest.raises(InputError, match=message) as error:
         parse_spec(text)
     assert "\n" not in str(error.value)
+
+
+def test_a_branch_never_evaluated_after_the_start_teaches_no_gain() -> None:
+    known = [
+        Finished("A", Branch(X, planted(np.random.default_rng(seed))[1], np.full(X.size, ERROR)))
+        for seed in range(5)
+    ]
+    lone = Finished("B", Branch(X[:1], np.array([70.0]), np.array([ERROR])))
+    prior = prior_without([*known, lone], {"C"})
+    assert prior.learned
+    assert prior == prior_without(known, {"C"})

@@ -6,14 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_scripts.atomic import replace_atomically, replace_folder, write_text
 from workflow_scripts.errors import InputError
-from workflow_scripts.tables_io import (
-    read_table,
-    replace_atomically,
-    write_csv,
-    write_parquet,
-    write_text,
-)
+from workflow_scripts.tables_io import read_table, shorten, six_digits, write_csv, write_parquet
 
 FRAME = pd.DataFrame({"step": [1, 2], "score": [0.1 + 0.2, 1e-17], "name": ["a,b", 'c"']})
 
@@ -92,6 +87,45 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         replace_atomically(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    replace_folder(folder, lambda target: (target / "old").touch())
+
+    def fail(target: Path) -> None:
+        (target / "half").touch()
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        replace_folder(folder, fail)
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    replace_folder(folder, lambda target: (target / "new").touch())
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_in_place_of_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
+    stored = tmp_path / "cache"
+    replace_folder(stored, lambda target: (target / "old").touch())
+    (tmp_path / "checkpoints").symlink_to(stored)
+    replace_folder(tmp_path / "checkpoints", lambda target: (target / "new").touch())
+    assert [path.name for path in stored.iterdir()] == ["old"]
+    assert not (tmp_path / "checkpoints").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(1 / 3, 0.333333), (123456.7, 123457.0), (2e-9 / 3, 6.66667e-10), (0.0, 0)]
+)
+def test_six_digits_count_from_the_first_one(value: float, kept: float) -> None:
+    assert six_digits(value) == kept
+    assert np.isnan(six_digits(float("nan")))
+
+
+def test_a_table_is_shortened_in_its_floats_or_in_named_columns() -> None:
+    table = pd.DataFrame({"step": [1234567], "a": [1 / 3], "b": [2 / 3], "name": ["c"]})
+    assert shorten(table).iloc[0].tolist() == [1234567, 0.333333, 0.666667, "c"]
+    assert shorten(table, ["b"]).iloc[0].tolist() == [1234567, 1 / 3, 0.666667, "c"]
 
 
 def test_missing_values_stay_missing(tmp_path: Path) -> None:

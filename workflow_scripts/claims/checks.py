@@ -24,11 +24,12 @@ from workflow_scripts.claims.checks_measured import (
     sft_peak,
 )
 from workflow_scripts.claims.context import TIER_REASONS, Context
-from workflow_scripts.claims.evidence import MEASURES, ROBUST
+from workflow_scripts.claims.evidence import MEASURES
 from workflow_scripts.claims.granularity import fewest_samples
 from workflow_scripts.claims.ledger import Claim
 from workflow_scripts.claims.statements import concerned, probability
 from workflow_scripts.claims.verdict import ROUNDED, UNCHECKABLE, Outcome, agreement, sentence
+from workflow_scripts.study.protocols import ROBUST
 
 
 def from_paper(claim: Claim, context: Context) -> Outcome:

@@ -4,16 +4,8 @@ import math
 
 import numpy as np
 
-from workflow_scripts.claims.context import NAN, Context, against, branch_of, missing, spread
-from workflow_scripts.claims.evidence import (
-    KIT,
-    MEASURES,
-    PAPER,
-    ROBUST,
-    Branch,
-    Evidence,
-    FloatArray,
-)
+from workflow_scripts.claims.context import NAN, Context, against, branch_of, missing
+from workflow_scripts.claims.evidence import MEASURES, Branch, Evidence
 from workflow_scripts.claims.ledger import Claim
 from workflow_scripts.claims.statements import pearson_draws, spearman_draws
 from workflow_scripts.claims.verdict import (
@@ -25,7 +17,9 @@ from workflow_scripts.claims.verdict import (
     estimated,
 )
 from workflow_scripts.reporting.correlation import fisher_interval
-from workflow_scripts.scaling.law import gain
+from workflow_scripts.scaling.draws import central
+from workflow_scripts.scaling.law import FloatArray, gain
+from workflow_scripts.study.protocols import KIT, PAPER, ROBUST
 
 COLUMNS = {
     **{"PL_rl": "pl_rl", "A_post": "a_post", "C_mid": "c_mid", "B": "b", "epsilon": "epsilon"},
@@ -66,7 +60,7 @@ def interval_of(evidence: Evidence, branch: Branch, column: str) -> tuple[float,
         low, high = (evidence.fit(ROBUST, branch, f"a_post_{end}") for end in ("low", "high"))
         return low, high
     if column in evidence.draws:
-        return spread(evidence.draws[column][evidence.rows([branch])[0]])
+        return central(evidence.draws[column][evidence.rows([branch])[0]])
     return NAN, NAN
 
 
@@ -84,7 +78,7 @@ def mean_fitted(claim: Claim, context: Context) -> Outcome:
     ours, paper, kit = (
         float(np.mean([evidence.fit(p, b, column) for b in branches])) for p in (ROBUST, PAPER, KIT)
     )
-    ends = spread(evidence.draws[column][evidence.rows(branches)].mean(axis=0))
+    ends = central(evidence.draws[column][evidence.rows(branches)].mean(axis=0))
     known = [branch for branch in branches if evidence.identified(branch)]
     verdict = estimated(claim.value, ours, paper, ends, len(known) == len(branches))
     note = f"{len(known)} of {len(branches)} ceilings identified; {beside(paper, kit)}"
@@ -101,7 +95,7 @@ def set_ceiling(claim: Claim, context: Context) -> Outcome:
         return missing("no curve of this set")
     tops = {name: highest(evidence, branches, name) for name in (ROBUST, PAPER, KIT)}
     values = {name: evidence.fit(name, branch, "a_post") for name, branch in tops.items()}
-    ends = spread(evidence.draws["a_post"][evidence.rows(branches)].max(axis=0))
+    ends = central(evidence.draws["a_post"][evidence.rows(branches)].max(axis=0))
     known = evidence.identified(tops[ROBUST])
     ours, paper = values[ROBUST], values[PAPER]
     verdict = estimated(claim.value, ours, paper, ends, known)
@@ -132,7 +126,7 @@ def correlation(claim: Claim, context: Context) -> Outcome:
     points = {name: ceilings(evidence, name) for name in (ROBUST, PAPER)}
     ours, theirs = (float(draws_of(values, setting)[0]) for values in points.values())
     others = {name: draws_of(evidence.draws[name], setting) for name in MEASURES}
-    ends = spread(others["a_post"])
+    ends = central(others["a_post"])
     best = [b for n in names for b in setting.best_branches(points[ROBUST], n)]
     verdict = estimated(claim.value, ours, theirs, ends, all(map(evidence.identified, best)))
     note = (
@@ -157,7 +151,7 @@ def ceilings(evidence: Evidence, protocol: str) -> FloatArray:
 
 def median_text(draws: FloatArray) -> str:
     """Median and interval of draws, in words."""
-    low, high = spread(draws)
+    low, high = central(draws)
     return f"{float(np.median(draws)):.2f} [{low:.2f}, {high:.2f}]"
 
 

@@ -2,14 +2,11 @@
 
 import math
 
-import numpy as np
-
-from workflow_scripts.claims.evidence import Branch, Evidence, FloatArray
+from workflow_scripts.claims.evidence import Branch, Evidence
 from workflow_scripts.claims.ledger import Claim, Ledger
 from workflow_scripts.claims.recompute import FIGURE_ONLY, Recomputed
 from workflow_scripts.claims.statements import Setting, labels_of
 from workflow_scripts.claims.verdict import UNCHECKABLE, Outcome, measured
-from workflow_scripts.study.analysis import LEVEL
 
 NAN = math.nan
 TIER_REASONS = {
@@ -47,12 +44,6 @@ class Context:
 def branch_of(claim: Claim) -> Branch:
     """The branch that a claim is about."""
     return claim.dataset, claim.sft_step or 0
-
-
-def spread(values: FloatArray) -> tuple[float, float]:
-    """Ends of the central interval of draws."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
 
 
 def missing(what: str) -> Outcome:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.claims.tables import read_rows
 from workflow_scripts.errors import InputError
-from workflow_scripts.study.analysis import LEVEL
+from workflow_scripts.reporting.schema import IDENTIFIED, OVERALL, PURE_SFT, with_text
+from workflow_scripts.scaling.law import FloatArray
+from workflow_scripts.study.protocols import ROBUST
 from workflow_scripts.tables_io import read_table
 
-FloatArray = npt.NDArray[np.float64]
 Branch = tuple[str, int]
 """Data set and SFT step; ("none", 0) is Pure RL."""
 
@@ -36,10 +36,6 @@ SETTING_COLUMNS = (
     *("dataset", "sft_step", "points", "train_end", "tau", "lts_share", "free_epsilon"),
 )
 OPTIONAL_DRAWS = ("pl_rl", "c_mid", "b", "epsilon")
-PURE_SFT = "Pure SFT"
-IDENTIFIED = "identified"
-PAPER, ROBUST, KIT = "paper", "robust", "kit"
-LOW = (1 - LEVEL) / 2
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ def read_evidence(
     """
     points = read_points(curves)
     by_protocol = read_protocols(fits)
-    drawn = with_dataset(read_table(draws, DRAW_COLUMNS))
+    drawn = with_text(read_table(draws, DRAW_COLUMNS))
     branches, arrays = pivot_draws(drawn, str(draws))
     missing = set(branches) ^ set(by_protocol[ROBUST])
     if missing:
@@ -119,7 +115,7 @@ def read_evidence(
         sft=sft,
         starts=read_starts(points),
         points=read_curves(points[points["paradigm"] != PURE_SFT]),
-        subphases=by_branch(with_dataset(read_table(subphases, SUBPHASE_COLUMNS))),
+        subphases=by_branch(with_text(read_table(subphases, SUBPHASE_COLUMNS))),
         fits=by_protocol,
         branches=branches,
         draws=arrays,
@@ -129,8 +125,8 @@ def read_evidence(
 
 def read_points(curves: Path) -> pd.DataFrame:
     """The overall rows of curves.csv, of one model."""
-    points = with_dataset(read_table(curves, CURVE_COLUMNS))
-    points = points[points["benchmark"] == "overall"]
+    points = with_text(read_table(curves, CURVE_COLUMNS))
+    points = points[points["benchmark"] == OVERALL]
     if points["model"].nunique() != 1:
         raise InputError(f"{curves}: {points['model'].nunique()} models; the ledger judges one")
     return points
@@ -159,16 +155,11 @@ def read_curves(points: pd.DataFrame) -> dict[Branch, tuple[FloatArray, FloatArr
 def read_protocols(fits: Sequence[Path]) -> dict[str, dict[Branch, dict[str, object]]]:
     """The rows of the fit tables by protocol and branch; `robust` must be among them."""
     tables = pd.concat([read_table(path, FIT_COLUMNS) for path in fits], ignore_index=True)
-    grouped = with_dataset(tables).groupby("protocol")
+    grouped = with_text(tables).groupby("protocol")
     found = {str(name): by_branch(rows) for name, rows in grouped}
     if ROBUST not in found:
         raise InputError(f"--fits: no {ROBUST} protocol among {', '.join(found)}; add it")
     return found
-
-
-def with_dataset(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give Pure RL its name: a table reader takes `none` for an empty cell in some versions."""
-    return frame.assign(dataset=frame["dataset"].fillna("none").astype(str))
 
 
 def by_branch(frame: pd.DataFrame) -> dict[Branch, dict[str, object]]:

@@ -14,6 +14,7 @@ from workflow_scripts.claims.granularity import possible
 from workflow_scripts.claims.ledger import Claim, Ledger
 from workflow_scripts.claims.recompute import recompute
 from workflow_scripts.claims.verdict import IMPOSSIBLE, INCONSISTENT, Outcome
+from workflow_scripts.tables_io import six_digits
 
 COLUMNS = (
     *("id", "place", "version", "quantity", "model", "dataset", "sft_step", "unit", "published"),
@@ -26,7 +27,6 @@ PROBABILITIES = {
     "probability_common": "common_score",
     "probability_best": "best_smoothed",
 }
-DIGITS = 6
 WITHOUT_CURVES = (
     "none",
     "difference",
@@ -84,10 +84,10 @@ def row_of(claim: Claim, outcome: Outcome, version: str) -> dict[str, object]:
     counts = claim.counts
     chances = {name: outcome.probabilities.get(m) for name, m in PROBABILITIES.items()}
     numbers = {
-        "ours": outcome.ours if isinstance(outcome.ours, str) else shorten(outcome.ours),
-        "low": shorten(outcome.low),
-        "high": shorten(outcome.high),
-        "difference": shorten(outcome.difference),
+        "ours": outcome.ours if isinstance(outcome.ours, str) else six_digits(outcome.ours),
+        "low": six_digits(outcome.low),
+        "high": six_digits(outcome.high),
+        "difference": six_digits(outcome.difference),
     }
     return {
         **{"id": claim.id, "place": claim.place, "version": version, "quantity": claim.quantity},
@@ -106,8 +106,3 @@ def row_of(claim: Claim, outcome: Outcome, version: str) -> dict[str, object]:
 def text_of(value: int | None) -> str:
     """A count, or nothing."""
     return "" if value is None else str(value)
-
-
-def shorten(value: float) -> float:
-    """Six significant digits: far below evaluation noise, equal bytes for equal inputs."""
-    return float(f"{value:.{DIGITS}g}")

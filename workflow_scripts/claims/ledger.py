@@ -7,10 +7,7 @@ numbers outside them, statements.yaml the headline sentences in our own words.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
-
-import yaml
-from pydantic import BaseModel, ValidationError
+from typing import get_args
 
 from workflow_scripts.claims.granularity import check_number
 from workflow_scripts.claims.schema import (
@@ -26,8 +23,8 @@ from workflow_scripts.claims.schema import (
 from workflow_scripts.claims.tables import Row, read_rows
 from workflow_scripts.errors import InputError
 from workflow_scripts.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
+from workflow_scripts.study.files import parse_yaml, read_yaml, validate
 
-File = TypeVar("File", bound=BaseModel)
 NUMBER_COLUMNS = (
     *("id", "place", "quantity", "model", "dataset", "sft_step", "value", "unit", "counts"),
     *("tier", "check", "of", "note"),
@@ -106,7 +103,7 @@ def read_ledger(folder: Path) -> Ledger:
             value that is no number, an id given twice; names file and line.
     """
     path = folder / "ledger.yaml"
-    file = validated(LedgerFile, read_yaml(path), str(path))
+    file = validate(LedgerFile, read_yaml(path), str(path))
     claims: dict[str, Claim] = {}
     for claim in all_claims(folder, file):
         check_claim(claim)
@@ -128,12 +125,12 @@ def all_claims(folder: Path, file: LedgerFile) -> Iterator[Claim]:
     for row in read_rows(folder / "numbers.csv", NUMBER_COLUMNS):
         yield number_claim(row, file)
     path = folder / "statements.yaml"
-    entries = read_yaml(path)
+    entries = parse_yaml(path)
     if not isinstance(entries, list):
         raise InputError(f"{path}: no list of statements; start each with `- id:`")
     for position, entry in enumerate(entries, start=1):
         where = f"{path}, entry {position}"
-        item = validated(Statement, entry, where)
+        item = validate(Statement, entry, where)
         yield Claim(
             item.id, item.place, "statement", "", item.tier, "statement", where,
             note=item.note, sentence=item.sentence, test=item.test, datasets=tuple(item.datasets),
@@ -158,7 +155,7 @@ def table_claims(name: str, table: Table, row: Row, file: LedgerFile) -> Iterato
 def number_claim(row: Row, file: LedgerFile) -> Claim:
     """The claim of one row of numbers.csv."""
     own = {k: v for k, v in row.cells.items() if k not in ("dataset", "sft_step")}
-    item = validated(Number, own, row.where)
+    item = validate(Number, own, row.where)
     return Claim(
         item.id, item.place, item.quantity, item.value, item.tier, item.check, row.where,
         item.unit, item.model, row.cells["dataset"], step_of(row), None,
@@ -217,23 +214,3 @@ def check_sources(claim: Claim, claims: Mapping[str, Claim], tables: set[str]) -
         raise InputError(f"{claim.where}: {claim.id}: of names {wrong[0]!r}, which is no {kind}")
     if len(words) != count:
         raise InputError(f"{claim.where}: {claim.id}: of has {len(words)} names, not {count}")
-
-
-def read_yaml(path: Path) -> Any:
-    """Parse a YAML file."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: not readable ({error.strerror}); restore it") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: no YAML ({' '.join(str(error).split())})") from error
-
-
-def validated(model: type[File], data: Any, where: str) -> File:
-    """Check `data` against a file schema; InputError names the first wrong key."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where}: {key}: {first['msg']}, not {first['input']!r}") from error

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from workflow_scripts.claims.evidence import ROBUST, Branch, Evidence, FloatArray, as_number
+from workflow_scripts.claims.evidence import Branch, Evidence, as_number
 from workflow_scripts.claims.ledger import Claim, Ledger
 from workflow_scripts.labeling.subphases import MILD, SEVERE, STABLE
+from workflow_scripts.scaling.draws import correlations
+from workflow_scripts.scaling.law import BoolArray, FloatArray
+from workflow_scripts.study.protocols import ROBUST
 
-BoolArray = npt.NDArray[np.bool_]
 PURE_RL: Branch = ("none", 0)
 
 
@@ -150,21 +151,14 @@ def loss_ranks_exactly(values: FloatArray, setting: Setting) -> BoolArray:
 
 def pearson_draws(values: FloatArray, setting: Setting) -> FloatArray:
     """Pearson r over data sets of best value and minimum validation loss, in every draw."""
-    return correlation_draws(np.array(minimum_losses(setting)), setting.tops(values))
+    return correlations(np.array(minimum_losses(setting)), setting.tops(values))
 
 
 def spearman_draws(values: FloatArray, setting: Setting) -> FloatArray:
     """Spearman's rho over data sets of best value and minimum validation loss, in every draw."""
     ranked = setting.tops(values).argsort(axis=0).argsort(axis=0).astype(np.float64)
     losses = np.argsort(np.argsort(minimum_losses(setting))).astype(np.float64)
-    return correlation_draws(losses, ranked)
-
-
-def correlation_draws(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Pearson r of x, shape (n,), with every column of y, shape (n, draws)."""
-    a, b = x - x.mean(), y - y.mean(axis=0)
-    result: FloatArray = (a @ b) / np.sqrt((a @ a) * (b**2).sum(axis=0))
-    return result
+    return correlations(losses, ranked)
 
 
 def minimum_losses(setting: Setting) -> list[float]:

@@ -4,9 +4,10 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.study.files import validate
 from workflow_scripts.study.section import Name, Section
 from workflow_scripts.tables_io import read_facts
 
@@ -73,12 +74,7 @@ def _cache_file(row: dict[str, object], path: Path) -> CacheFile:
     step = row["sft_step"]
     if isinstance(step, float) and step.is_integer():
         row = {**row, "sft_step": int(step)}
-    try:
-        file = CacheFile.model_validate(row)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {row['path']}: {where}: {first['msg']}; correct it") from error
+    file = validate(CacheFile, row, f"{path}: {row['path']}")
     if (file.sft_step is None) != (file.kind == "sft"):
         raise InputError(f"{path}: {file.path}: sft_step belongs to RL files only; correct it")
     return file

@@ -25,8 +25,7 @@ from workflow_scripts.labeling.subphases import (
     SEVERE,
     STABLE,
 )
-
-FloatArray = npt.NDArray[np.float64]
+from workflow_scripts.scaling.law import BoolArray
 
 
 @dataclass(frozen=True)
@@ -119,6 +118,6 @@ def possible_labels(cases: Sequence[Possibility], i: int) -> list[str]:
     return [name for name in names if any(case.allows(i, name) for case in cases)]
 
 
-def _with(flags: npt.NDArray[np.bool_], k: int, value: bool) -> list[bool]:
+def _with(flags: BoolArray, k: int, value: bool) -> list[bool]:
     """The flags with that of the smallest loss set: it is Stable by definition."""
     return [value if i == k else bool(flag) for i, flag in enumerate(flags)]

@@ -11,7 +11,8 @@ import pandas as pd
 
 from workflow_scripts.evaluation.scores import OVERALL
 from workflow_scripts.released.steps import gap_ratios
-from workflow_scripts.scaling.collapse import CollapseSettings, collapse_start
+from workflow_scripts.scaling.collapse import collapse_start
+from workflow_scripts.scaling.noise import score_error
 
 KINDS = {
     "identical_scores": "equal scores on every benchmark at different compute",
@@ -79,6 +80,14 @@ class Curves:
         for dataset, of_dataset in runs.groupby("dataset", sort=False):
             for step, points in of_dataset.groupby("sft_step", sort=True):
                 yield str(dataset), int(str(step)), points.reset_index(drop=True)
+
+    def collapse_row(self, points: pd.DataFrame) -> int:
+        """Row of an RL run at which it collapses, as the fits see it; their number without one."""
+        names = self.benchmarks or [OVERALL]
+        score = points[names].to_numpy(dtype=np.float64)
+        counts = [[found[name] for name in names] for found in (self.problems, self.answers)]
+        error = score_error(score, *np.array(counts, dtype=np.float64))
+        return collapse_start(points[OVERALL].to_numpy(dtype=np.float64), error=error)
 
 
 def wide(curves: pd.DataFrame) -> Curves:
@@ -154,11 +163,11 @@ def missing_evaluations(curves: Curves) -> Iterator[Finding]:
             )
 
 
-def collapses(curves: Curves, settings: CollapseSettings | None = None) -> Iterator[Finding]:
+def collapses(curves: Curves) -> Iterator[Finding]:
     """Runs that collapse."""
     for dataset, step, points in curves.branches():
         score = points[OVERALL].to_numpy(dtype=np.float64)
-        start = collapse_start(score, settings)
+        start = curves.collapse_row(points)
         if start < len(score):
             yield Finding(
                 "collapse",
@@ -178,7 +187,7 @@ def benchmark_drops(curves: Curves) -> Iterator[Finding]:
         falls = {
             name: drop_errors(points[name], curves.answers[name]) for name in curves.benchmarks
         }
-        end = collapse_start(points[OVERALL].to_numpy(dtype=np.float64))
+        end = curves.collapse_row(points)
         for i in map(int, np.flatnonzero(np.max([*falls.values()], axis=0) >= DROP_ERRORS)):
             low = [name for name in curves.benchmarks if falls[name][i] >= ALSO_LOW_ERRORS]
             nearby = [*range(max(0, i - N_AROUND), i), *range(i + 1, i + 1 + N_AROUND)]

@@ -30,8 +30,8 @@ from workflow_scripts.reporting.schema import IDENTIFIED, SFT_THEN_RL, SUBPHASES
 from workflow_scripts.reporting.units import choose_unit
 from workflow_scripts.scaling.law import gain
 
-AXES_HEIGHT, ROW_GAP = 1.5, 0.6  # inches
-LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.95, 0.55  # margins, inches
+HEIGHTS = 1.5, 0.6  # of a row and between rows, inches
+MARGINS = 0.5, 0.1, 0.95, 0.55  # left, right, top, bottom, inches
 OFFSETS = {PUBLISHED: -0.27, KIT: -0.13, PAPER: 0.0, ROBUST: 0.18, "end": 0.34}
 """Horizontal place of each mark within its branch, in branches."""
 LAW = ("p_sft", "epsilon", "pl_rl", "c_mid", "b")
@@ -53,10 +53,10 @@ def draw(
     """
     panels = make_panels(curves, fits, subphases, order)
     unit = choose_unit(curves["x_sft_eflops"] + curves["x_rl_eflops"])
-    height = TOP + BOTTOM + AXES_HEIGHT * len(panels) + ROW_GAP * (len(panels) - 1)
-    figure = style.new_figure(height, LEFT, RIGHT, TOP, BOTTOM)
-    spacing = {"width_ratios": [1.1, 1], "hspace": ROW_GAP / AXES_HEIGHT, "wspace": 0.08}
-    grid = figure.subplots(len(panels), 2, squeeze=False, sharey=True, gridspec_kw=spacing)
+    shape = len(panels), 2
+    figure, grid = style.panel_grid(
+        shape, HEIGHTS, MARGINS, 0.08, sharey=True, width_ratios=[1.1, 1]
+    )
     limits = score_range(curves, table)
     log = all(wants_log(panel) for panel in panels)
     for (left, right), panel in zip(grid, panels, strict=True):

@@ -16,8 +16,8 @@ from workflow_scripts.reporting.markdown import number
 from workflow_scripts.reporting.schema import IDENTIFIED, SUBPHASES
 
 COLUMNS = 3
-AXES_HEIGHT, GAP = 2.05, 0.42  # inches
-LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.3, 0.85  # margins, inches
+HEIGHTS = 2.05, 0.42  # of a row and between rows, inches
+MARGINS = 0.5, 0.1, 0.3, 0.85  # left, right, top, bottom, inches
 NEAR = (0.05, 0.8)
 """Differences in loss and in points within which two names overlap."""
 MEASURED = (PUBLISHED, OBSERVED, COMMON)
@@ -33,13 +33,9 @@ def draw(values: pd.DataFrame, correlations: pd.DataFrame, x_common: float) -> F
         x_common: the equal RL compute, EFLOPs, for the panel's title.
     """
     present = [name for name in SETS if name in set(values["column_set"])]
-    n_rows = -(-len(present) // COLUMNS)
-    height = TOP + BOTTOM + AXES_HEIGHT * n_rows + GAP * (n_rows - 1)
-    figure = style.new_figure(height, LEFT, RIGHT, TOP, BOTTOM)
-    spacing = {"hspace": GAP / AXES_HEIGHT, "wspace": 0.06}
-    grid = figure.subplots(
-        n_rows, COLUMNS, squeeze=False, sharex=True, sharey=True, gridspec_kw=spacing
-    ).ravel()
+    shape = -(-len(present) // COLUMNS), COLUMNS
+    figure, rows = style.panel_grid(shape, HEIGHTS, MARGINS, 0.06, sharex=True, sharey=True)
+    grid = rows.ravel()
     limits = score_range(values)
     for axes in grid[len(present) :]:
         axes.axis("off")
@@ -51,7 +47,9 @@ def draw(values: pd.DataFrame, correlations: pd.DataFrame, x_common: float) -> F
         write_correlation(axes, correlations[correlations["column_set"] == name])
     for axes in grid[::COLUMNS]:
         axes.set_ylabel("Highest of the data set (%)")
-    figure.supxlabel("Minimum validation loss (nats per token)", size=8, y=0.46 / height)
+    figure.supxlabel(
+        "Minimum validation loss (nats per token)", size=8, y=0.46 / figure.get_figheight()
+    )
     figure.legend(handles=legend_handles(values), loc="lower center", ncols=4)
     return figure
 

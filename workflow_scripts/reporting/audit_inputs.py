@@ -8,11 +8,11 @@ import pandas as pd
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.reporting.schema import FIT_COLUMNS, with_text
+from workflow_scripts.study.protocols import AUDITED
 from workflow_scripts.tables_io import read_facts, read_table
 
 BRANCH = ["dataset", "sft_step"]
-KIT, PAPER, ROBUST = "kit", "paper", "robust"
-PROTOCOLS = (KIT, PAPER, ROBUST)
+KIT, PAPER, ROBUST = PROTOCOLS = AUDITED
 PUBLISHED = "published"
 PUBLISHED_COLUMNS = (
     *("dataset", "sft_step", "x_sft_eflops", "subphase_in_figure_3", "tau", "lts_share"),

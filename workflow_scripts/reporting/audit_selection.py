@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.reporting.audit_inputs import KIT, PAPER, PUBLISHED, ROBUST, Fitted
@@ -23,11 +22,10 @@ from workflow_scripts.reporting.markdown import (
     make_table,
     number,
 )
-from workflow_scripts.reporting.recipes import BENCHMARKS, EVERYTHING
 from workflow_scripts.reporting.schema import SFT_THEN_RL, ordered_datasets
-from workflow_scripts.scaling.fit import central
+from workflow_scripts.scaling.draws import central, correlations
+from workflow_scripts.scaling.recipes import BENCHMARKS, EVERYTHING
 
-FloatArray = npt.NDArray[np.float64]
 OBSERVED, COMMON = "best observed", "equal compute"
 SOURCES = {
     KIT: (KIT, "a_post"),
@@ -158,11 +156,9 @@ def bootstrap_interval(part: pd.DataFrame, best: pd.DataFrame) -> tuple[float, f
     if best.empty or len(names) < len(part):
         return np.nan, np.nan
     values = best[names].dropna().to_numpy(dtype=np.float64)
-    losses = part["min_val_loss"].to_numpy(dtype=np.float64)
-    centred, loss = values - values.mean(axis=1, keepdims=True), losses - losses.mean()
-    spread = np.sqrt((centred**2).sum(axis=1) * float(loss @ loss))
-    r = (centred @ loss)[spread > 0] / spread[spread > 0]
-    return central(r) if r.size else (np.nan, np.nan)
+    r = correlations(part["min_val_loss"].to_numpy(dtype=np.float64), values.T)
+    defined = r[np.isfinite(r)]
+    return central(defined) if defined.size else (np.nan, np.nan)
 
 
 def without_benchmarks(recipes: pd.DataFrame) -> pd.DataFrame:

@@ -25,8 +25,8 @@ from workflow_scripts.reporting.schema import (
 )
 from workflow_scripts.reporting.units import Unit, choose_unit
 
-AXES_HEIGHT, ROW_GAP = 1.3, 0.6  # inches
-LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.85, 0.55  # margins, inches
+HEIGHTS = 1.3, 0.6  # of a row and between rows, inches
+MARGINS = 0.5, 0.1, 0.85, 0.55  # left, right, top, bottom, inches
 STRIP = (1.03, 0.13)  # bottom and height of the sub-phase strip, in axes heights
 VALUE_GAP = 4.0  # points between a ceiling's marker and its value
 MANY_BRANCHES = 9  # from here on numbers get smaller or lose a digit to keep apart
@@ -56,10 +56,10 @@ def draw(
     """
     panels = make_panels(curves, fits, subphases, order)
     unit = choose_unit(curves["x_sft_eflops"] + curves["x_rl_eflops"])
-    height = TOP + BOTTOM + AXES_HEIGHT * len(panels) + ROW_GAP * (len(panels) - 1)
-    figure = style.new_figure(height, LEFT, RIGHT, TOP, BOTTOM)
-    spacing = {"width_ratios": [1.35, 1], "hspace": ROW_GAP / AXES_HEIGHT, "wspace": 0.08}
-    grid = figure.subplots(len(panels), 2, squeeze=False, sharey=True, gridspec_kw=spacing)
+    shape = len(panels), 2
+    figure, grid = style.panel_grid(
+        shape, HEIGHTS, MARGINS, 0.08, sharey=True, width_ratios=[1.35, 1]
+    )
     branch_scores = curves[curves["paradigm"].isin([SFT_THEN_RL, PURE_SFT])]["score"]
     limits = score_limits(branch_scores.to_numpy(), fits["a_post"].to_numpy(dtype=float))
     # One kind of axis for the whole figure: panels are compared with one another.

@@ -23,7 +23,7 @@ from workflow_scripts.reporting.paradigms import (
 from workflow_scripts.reporting.schema import NO_DATASET, PURE_SFT, SFT_THEN_RL, models_of
 from workflow_scripts.reporting.units import Unit, choose_unit
 
-AXES_HEIGHT, GAP = 2.9, 0.85  # inches
+HEIGHTS = 2.9, 0.85  # of a row and between rows, inches
 LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.3, 0.65  # margins, inches; below it the legend
 LEGEND_COLUMNS, LEGEND_ROW = 4, 0.16  # inches
 WIDE_RANGE = 8.0  # ratio of the ends of lines from which a compute axis is logarithmic
@@ -71,10 +71,8 @@ def draw(
     looks = method_looks(paradigms_of(curves))
     handles = legend_handles([panel for panels in rows for panel in panels], looks)
     bottom = BOTTOM + LEGEND_ROW * math.ceil(len(handles) / LEGEND_COLUMNS)
-    height = TOP + bottom + AXES_HEIGHT * len(rows) + GAP * (len(rows) - 1)
-    figure = style.new_figure(height, LEFT, RIGHT, TOP, bottom)
-    spacing = {"hspace": GAP / AXES_HEIGHT, "wspace": 0.16}
-    grid = figure.subplots(len(rows), max(map(len, rows)), squeeze=False, gridspec_kw=spacing)
+    shape = len(rows), max(map(len, rows))
+    figure, grid = style.panel_grid(shape, HEIGHTS, (LEFT, RIGHT, TOP, bottom), 0.16)
     for line, panels, model in zip(grid, rows, models_of(curves), strict=True):
         for axes, panel in zip(line, panels, strict=False):
             draw_panel(axes, panel, looks, unit)
@@ -84,7 +82,8 @@ def draw(
             axes.set_axis_off()
         line[0].set_ylabel("Score (%)")
     label = f"Total training compute, x_sft + x_rl ({unit.name})"
-    figure.supxlabel(label, size=style.RC["axes.labelsize"], y=(bottom - 0.4) / height)
+    place = (bottom - 0.4) / figure.get_figheight()
+    figure.supxlabel(label, size=style.RC["axes.labelsize"], y=place)
     figure.legend(handles=handles, loc="lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
     return figure
 

@@ -15,8 +15,8 @@ from workflow_scripts.reporting.correlation import Correlation, correlate
 from workflow_scripts.reporting.markdown import number
 from workflow_scripts.reporting.schema import SFT_THEN_RL, SUBPHASES, models_of
 
-AXES_HEIGHT, GAP = 2.5, 0.75  # inches
-LEFT, RIGHT, TOP, BOTTOM = 0.6, 0.1, 0.25, 0.5  # margins, inches
+HEIGHTS = 2.5, 0.75  # of a row and between rows, inches
+MARGINS = 0.6, 0.1, 0.25, 0.5  # left, right, top, bottom, inches
 MEASURES = {"a_post": "highest A_post", "best_score": "best observed score"}
 
 
@@ -54,10 +54,8 @@ def correlations(ceilings: pd.DataFrame) -> dict[str, Correlation]:
 def draw(fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]) -> Figure:
     """Draw the figure, one panel per model. Call inside `style.context()`."""
     models = models_of(fits[fits["paradigm"] == SFT_THEN_RL]) or [""]
-    height = TOP + BOTTOM + AXES_HEIGHT * len(models) + GAP * (len(models) - 1)
-    figure = style.new_figure(height, LEFT, RIGHT, TOP, BOTTOM)
-    spacing = {"width_ratios": [2.1, 1], "hspace": GAP / AXES_HEIGHT, "wspace": 0.06}
-    grid = figure.subplots(len(models), 2, squeeze=False, gridspec_kw=spacing)
+    shape = len(models), 2
+    figure, grid = style.panel_grid(shape, HEIGHTS, MARGINS, 0.06, width_ratios=[2.1, 1])
     for (axes, side), model in zip(grid, models, strict=True):
         ceilings = dataset_ceilings(fits, subphases, order, model)
         own = fits[(fits["model"] == model) & (fits["paradigm"] == SFT_THEN_RL)]

@@ -16,13 +16,11 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.scores import OVERALL
 from workflow_scripts.reporting.correlation import correlate
-from workflow_scripts.reporting.recipes import BENCHMARKS, Recipe, refitted, value_text
 from workflow_scripts.reporting.schema import NO_DATASET, SFT_THEN_RL
 from workflow_scripts.reporting.tables import rank_of
 from workflow_scripts.scaling.branch import Branch
 from workflow_scripts.scaling.law import FloatArray
-from workflow_scripts.scaling.problem import usable_points
-from workflow_scripts.scaling.smooth import smoothed_best
+from workflow_scripts.scaling.recipes import BENCHMARKS, Recipe, refitted, value_text
 from workflow_scripts.study.analysis import Fit
 
 POINT = ["study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed", "rl_step"]
@@ -110,15 +108,8 @@ def refit(
         cases = [(own[recipe.left_out], recipe.protocol) for recipe in recipes]
         found = refitted(cases, settings.min_points, x_common)
         values[CEILING][:, place], values[COMMON][:, place] = found.T
-        best = {left_out: best_observed(branch) for left_out, branch in own.items()}
-        values[OBSERVED][:, place] = [best[recipe.left_out] for recipe in recipes]
+        values[OBSERVED][:, place] = [own[recipe.left_out].best_smoothed for recipe in recipes]
     return Refits(recipes, keys, values)
-
-
-def best_observed(branch: Branch) -> float:
-    """Best median of five scores after RL and before a collapse, percent."""
-    after = branch.score[1 : usable_points(branch)]
-    return float(smoothed_best(after)) if after.size else float("nan")
 
 
 def branch_table(refits: Refits, order: Sequence[str]) -> pd.DataFrame:

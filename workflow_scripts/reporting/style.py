@@ -13,12 +13,13 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from workflow_scripts.atomic import replace_atomically
 from workflow_scripts.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
-from workflow_scripts.tables_io import replace_atomically
 
 WIDTH = 7.2  # inches, two journal columns
 PNG_DPI = 200
@@ -80,15 +81,31 @@ def context() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, left: float, right: float, top: float, bottom: float) -> Figure:
-    """A figure of journal width, apart from pyplot's global state; all sizes in inches.
+def panel_grid(
+    shape: tuple[int, int],
+    heights: tuple[float, float],
+    margins: tuple[float, float, float, float],
+    wspace: float,
+    **subplots: Any,
+) -> tuple[Figure, npt.NDArray[Any]]:
+    """A figure of journal width, apart from pyplot's global state, and its axes of that shape.
 
     Margins are fixed, not solved for: text outside the axes (strips, keys) would upset a solver.
+
+    Args:
+        shape: rows and columns of panels.
+        heights: of a row, and of the gap between two rows, inches.
+        margins: left, right, top and bottom, inches.
+        wspace: gap between columns, in panel widths.
+        subplots: more for `Figure.subplots`: shared axes, ratios of the widths.
     """
+    (row, gap), (left, right, top, bottom) = heights, margins
+    height = top + bottom + row * shape[0] + gap * (shape[0] - 1)
     figure = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
     figure.subplots_adjust(left / WIDTH, bottom / height, 1 - right / WIDTH, 1 - top / height)
-    return figure
+    spacing = {"hspace": gap / row, "wspace": wspace}
+    return figure, figure.subplots(*shape, squeeze=False, gridspec_kw=spacing, **subplots)
 
 
 def save(figure: Figure, svg: Path, png: Path) -> None:

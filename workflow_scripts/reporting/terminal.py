@@ -1,5 +1,7 @@
 """The summary printed at the end of a run: plain text, at most 100 columns."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from workflow_scripts.reporting.markdown import (
@@ -13,26 +15,28 @@ from workflow_scripts.reporting.markdown import (
 from workflow_scripts.reporting.tables import branch_labels, table_4, texts, varying
 
 WIDTH = 100
-NAME_WIDTH = 24
+GAP = "  "
+CUT = "\N{HORIZONTAL ELLIPSIS}"
 SHORT_SUBPHASES = {"Mild Overfitting": "Mild", "Severe Overfitting": "Severe"}
 
 
 def summary(fits: pd.DataFrame, report: str) -> str:
     """The branches in the order of Table 4, data sets as they come in fits.csv, and the report."""
     table = table_4(fits, list(fits["dataset"].drop_duplicates()))
-    text = render(summary_table(table))
+    # A data set, and the model, recipe or seed where the study has several: names to shorten.
+    text = render(summary_table(table), n_names=1 + len(varying(table)))
     title = f"Study {fits['study'].iloc[0]}: {len(table)} RL runs, scores in percent"
     return f"{title}\n\n{text}\nReport: {report}\n"
 
 
 def summary_table(table: pd.DataFrame) -> TextTable:
-    """The columns worth a glance; names are cut to keep the width."""
+    """The columns worth a glance."""
     ends = zip(table["a_post_low"], table["a_post_high"], strict=True)
     subphases = [SHORT_SUBPHASES.get(label, label) or MISSING for label in texts(table["subphase"])]
     return make_table(
         [
-            ("data set", False, [cut(name) for name in branch_labels(table)]),
-            *[(name, False, [cut(t) for t in texts(table[name])]) for name in varying(table)],
+            ("data set", False, branch_labels(table)),
+            *[(name, False, texts(table[name])) for name in varying(table)],
             ("step", True, [integer(value) for value in table["sft_step"]]),
             ("sub-phase", False, subphases),
             ("P_sft", True, [number(value) for value in table["p_sft"]]),
@@ -44,21 +48,39 @@ def summary_table(table: pd.DataFrame) -> TextTable:
     )
 
 
-def cut(name: str) -> str:
-    """A name that fits its column."""
-    return name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def shorten_name(name: str, width: int) -> str:
+    """A name that fits `width`: both ends stay, for paradigm and data set differ there."""
+    if len(name) <= width:
+        return name
+    tail = max(0, width - len(CUT)) // 2
+    return name[: width - len(CUT) - tail] + CUT + name[len(name) - tail :]
 
 
-def render(table: TextTable) -> str:
-    """Aligned columns under a rule; lines are cut at the terminal width as a last resort."""
+def name_widths(widths: Sequence[int], n_names: int) -> list[int]:
+    """Widths at which a line fits the terminal: the widest of the first `n_names` give way."""
+    fitted = list(widths)
+    excess = sum(fitted) + len(GAP) * (len(fitted) - 1) - WIDTH
+    for _ in range(excess):
+        widest = max(range(n_names), key=lambda i: fitted[i])
+        fitted[widest] = max(1, fitted[widest] - 1)
+    return fitted
+
+
+def render(table: TextTable, n_names: int = 1) -> str:
+    """Aligned columns under a rule; the first `n_names` are shortened as far as the width asks."""
     lines = [table.headers, *table.rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(table.headers))]
+    longest = [max(len(line[i]) for line in lines) for i in range(len(table.headers))]
+    widths = name_widths(longest, n_names)
+    columns = list(zip(widths, table.right, strict=True))
+    shown = [
+        [shorten_name(cell, w) for cell, w in zip(line, widths, strict=True)] for line in lines
+    ]
     cells = [
         [
             cell.rjust(w) if right else cell.ljust(w)
-            for cell, w, right in zip(line, widths, table.right, strict=True)
+            for cell, (w, right) in zip(line, columns, strict=True)
         ]
-        for line in lines
+        for line in shown
     ]
-    printed = ["  ".join(line).rstrip()[:WIDTH] for line in cells]
+    printed = [GAP.join(line).rstrip() for line in cells]
     return "\n".join([printed[0], "-" * max(map(len, printed)), *printed[1:]]) + "\n"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from workflow_scripts.scaling.engine import solve
 from workflow_scripts.scaling.law import BoolArray, FloatArray
-from workflow_scripts.scaling.point import Point, residual_sd
+from workflow_scripts.scaling.point import Point, residual_sd, residuals_of
 from workflow_scripts.scaling.problem import Curves, Problem
 
 AT_BOUND = 1e-6
@@ -63,7 +63,7 @@ def draw_noise(
 
     `shape` is (draws, points); the last column is a draw of its own, not of the block before it.
     """
-    residual = (problem.gain + problem.base - point.curve.score(problem.x)[0]) / problem.noise
+    residual = residuals_of(problem, point.curve)[0] / problem.noise
     pool = residual[(problem.x > 0) & (point.weight > 0)]
     if problem.protocol.student is not None:
         limit = LARGEST_RESIDUAL * residual_sd(pool)

@@ -1,6 +1,7 @@
 """One measured branch, and what a table may say about how to fit it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.scaling.collapse import collapse_start
 from workflow_scripts.scaling.law import SCORE_MAX, FloatArray
+from workflow_scripts.scaling.smooth import smoothed_best
 from workflow_scripts.tables_io import read_facts
 
 LISTED_COLUMNS = (
@@ -35,6 +38,16 @@ class Branch:
     def p_sft(self) -> float:
         """Measured score of the SFT checkpoint, percent."""
         return float(self.score[0])
+
+    @cached_property
+    def end(self) -> int:
+        """Index of the first point of a collapse, or the number of points without one."""
+        return collapse_start(self.score, error=self.error)
+
+    @cached_property
+    def best_smoothed(self) -> float:
+        """Best median of five scores after x = 0 and before a collapse, percent; NaN without."""
+        return float(smoothed_best(self.score[1 : self.end])) if self.end > 1 else float("nan")
 
     def first(self, count: int) -> "Branch":
         """The first `count` points."""

@@ -7,9 +7,10 @@ import numpy as np
 
 from workflow_scripts.scaling.bootstrap import Draws, draw_curves, draw_noise, is_at_bound
 from workflow_scripts.scaling.branch import Branch, Listed
+from workflow_scripts.scaling.draws import central
 from workflow_scripts.scaling.law import SCORE_MAX, FloatArray
-from workflow_scripts.scaling.point import Point, fit_point, residual_sd
-from workflow_scripts.scaling.problem import Problem, make_problem, usable_points
+from workflow_scripts.scaling.point import Point, fit_point, residual_sd, residuals_of
+from workflow_scripts.scaling.problem import Problem, make_problem
 from workflow_scripts.scaling.profile import profile_interval
 from workflow_scripts.scaling.smooth import centred_median, smoothed_best
 from workflow_scripts.study.analysis import LEVEL, Fit, Protocol
@@ -130,15 +131,14 @@ def fit_branch(
         stream: number of the branch's own random stream, so that branches draw independently.
     """
     given = listed or Listed()
-    usable = usable_points(branch)
-    facts = _observed(branch, usable)
+    facts = _observed(branch)
     problem = make_problem(branch, protocol, given)
-    if problem.x.size < settings.min_points or not (problem.x > 0).any():
+    if problem.too_short(settings.min_points):
         return FittedBranch(BranchFit(**facts, n_fit=problem.x.size), {})
-    if float(problem.gain.max()) - problem.room <= 0:
+    if problem.without_gain:
         return FittedBranch(_without_gain(facts, problem), {})
-    found, drawn = _fitted(branch.first(usable), problem, given, settings, (x_common, stream))
-    held_out = held_out_error(branch.first(usable), protocol, given, settings)
+    found, drawn = _fitted(branch, problem, given, settings, (x_common, stream))
+    held_out = held_out_error(branch.first(branch.end), protocol, given, settings)
     return FittedBranch(BranchFit(**facts, **found, heldout_rmse=held_out), drawn)
 
 
@@ -150,11 +150,12 @@ def _fitted(
     point = fit_point(problem, listed)
     rng = np.random.default_rng([settings.seed, stream])
     draws = draw_curves(problem, point, settings.n_bootstrap, rng)
-    places = np.array([branch.x[-1], 2 * branch.x[-1], x_common])
+    kept = branch.first(branch.end)
+    places = np.array([kept.x[-1], 2 * kept.x[-1], x_common])
     drawn = _drawn(draws, places)
-    drawn["best_smoothed"] = _smoothed_draws(branch, problem, point, settings, rng)
+    drawn["best_smoothed"] = _smoothed_draws(kept, problem, point, settings, rng)
     curve = _curve(problem, point, places)
-    reached = float(smoothed_best(branch.score[1:])) - MEDIAN_OF_FIVE * curve["noise"]
+    reached = branch.best_smoothed - MEDIAN_OF_FIVE * curve["noise"]
     ceiling = _ceiling(problem, point, draws, settings, reached)
     return {**curve, **_intervals(drawn), **ceiling}, drawn
 
@@ -163,37 +164,30 @@ def held_out_error(branch: Branch, protocol: Protocol, listed: Listed, settings:
     """Refit without the last share of the points and predict them: RMSE in points, or NaN."""
     first = branch.x.size - round(settings.held_out * (branch.x.size - 1))
     problem = make_problem(branch.first(first), protocol, listed)
-    if first >= branch.x.size or problem.x.size < settings.min_points:
+    if first >= branch.x.size or problem.too_short(settings.min_points):
         return NAN
-    if float(problem.gain.max()) - problem.room <= 0:
+    if problem.without_gain:
         predicted = np.full(branch.x.size - first, branch.p_sft)
     else:
         predicted = fit_point(problem, listed).curve.score(branch.x[first:])[0]
     return float(np.sqrt(np.mean((branch.score[first:] - predicted) ** 2)))
 
 
-def central(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
-    """The quantiles between which the central share `level` of the values lies."""
-    tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _observed(branch: Branch, usable: int) -> Facts:
+def _observed(branch: Branch) -> Facts:
     """What the measured points say without any fit."""
     after = branch.score[1:]
     return {
         "n_points": branch.x.size,
-        "collapsed": usable < branch.x.size,
-        "x_end_eflops": float(branch.x[usable - 1]),
+        "collapsed": branch.end < branch.x.size,
+        "x_end_eflops": float(branch.x[branch.end - 1]),
         "p_sft": branch.p_sft,
         "best_score": float(after.max()) if after.size else NAN,
-        "best_smoothed": float(smoothed_best(branch.score[1:usable])) if usable > 1 else NAN,
+        "best_smoothed": branch.best_smoothed,
     }
 
 
 def _without_gain(facts: Facts, problem: Problem) -> BranchFit:
-    """No fitted score is above P_sft: the bounded fit is PL_rl = 0, and the shape is undefined."""
+    """What is known of a branch whose fit is PL_rl = 0."""
     residual = problem.gain - problem.room
     return BranchFit(
         **facts,
@@ -201,7 +195,7 @@ def _without_gain(facts: Facts, problem: Problem) -> BranchFit:
         epsilon=0.0,
         pl_rl=0.0,
         a_post=problem.p_sft,
-        noise=residual_sd(residual),
+        noise=float(residual_sd(residual)),
         rmse=float(np.sqrt(np.mean(residual**2))),
         reason="no gain",
     )
@@ -211,9 +205,8 @@ def _curve(problem: Problem, point: Point, places: FloatArray) -> Facts:
     """The fitted curve in numbers."""
     curve = point.curve
     kept = point.weight > 0
-    observed = problem.gain + problem.base
-    residual = (observed - curve.score(problem.x)[0])[kept]
-    total = float(((observed[kept] - observed[kept].mean()) ** 2).sum())
+    observed, residual = problem.observed[kept], residuals_of(problem, curve)[0][kept]
+    total = float(((observed - observed.mean()) ** 2).sum())
     a_post = float(curve.ceiling[0])
     scores = dict(zip((f"{place}_score" for place in PLACES), curve.score(places)[0], strict=True))
     return {
@@ -223,7 +216,7 @@ def _curve(problem: Problem, point: Point, places: FloatArray) -> Facts:
         "a_post": a_post,
         "c_mid": float(curve.c_mid[0]),
         "b": float(curve.b[0]),
-        "noise": residual_sd(residual),
+        "noise": float(residual_sd(residual)),
         "lag1": _lag1(residual),
         "rmse": float(np.sqrt(np.mean(residual**2))),
         "r2": 1.0 - float((residual**2).sum()) / total if total > 0 else NAN,

@@ -9,7 +9,6 @@ points that each of them shows.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -26,7 +25,6 @@ from workflow_scripts.scaling.forecast_model import (
 )
 from workflow_scripts.scaling.forecast_settings import MIN_POINTS, ForecastSettings, ForecastSpec
 from workflow_scripts.scaling.law import FloatArray
-from workflow_scripts.scaling.smooth import smoothed_best
 
 MIN_DATA_SETS = 4
 """Tuning for one data set needs two others to try on and more to learn their priors from."""
@@ -39,22 +37,25 @@ class Finished:
     Attributes:
         dataset: group that is left out as a whole.
         curve: all points.
-        end: index of the first point of a collapse, or the number of points.
     """
 
     dataset: str
     curve: Branch
-    end: int
 
     @property
     def p_sft(self) -> float:
         """Score before RL, percent."""
         return self.curve.p_sft
 
-    @cached_property
+    @property
+    def end(self) -> int:
+        """Index of the first point of a collapse, or the number of points."""
+        return self.curve.end
+
+    @property
     def best(self) -> float:
-        """Smoothed best score after x = 0 and before a collapse, percent."""
-        return float(smoothed_best(self.curve.score[1 : self.end]))
+        """Smoothed best score after x = 0 and before a collapse, percent; NaN without."""
+        return self.curve.best_smoothed
 
     def cut(self, fraction: float) -> int:
         """Number of training points: x = 0 and the first `fraction` of those after it."""
@@ -80,8 +81,12 @@ class Finished:
 
 
 def prior_without(branches: Sequence[Finished], hidden: Collection[str]) -> GainPrior:
-    """Prior of the gain from the branches of all data sets but `hidden`."""
-    seen = [branch for branch in branches if branch.dataset not in hidden]
+    """Prior of the gain from the branches of all data sets but `hidden`.
+
+    A branch that was never evaluated after x = 0 has no gain to learn from.
+    """
+    shown = [branch for branch in branches if branch.dataset not in hidden]
+    seen = [branch for branch in shown if branch.end > 1]
     p_sft = np.array([branch.p_sft for branch in seen])
     return learn_prior(p_sft, np.array([branch.best for branch in seen]) - p_sft)
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import ClassVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.validation import explained
 
 MIN_POINTS = 5
 """Points that a forecast needs, x = 0 among them: one more than the law has parameters."""
@@ -123,9 +124,5 @@ def parse_spec(text: str) -> ForecastSpec:
     Raises:
         InputError: not JSON, an unknown key or a value of the wrong type or range.
     """
-    try:
+    with explained("--spec"):
         return TypeAdapter(ForecastSpec).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"--spec: {where or 'JSON'}: {first['msg']}") from error

@@ -1,6 +1,7 @@
 """The best curve of one problem: which points count, and with which weight."""
 
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from workflow_scripts.scaling.branch import Listed
 from workflow_scripts.scaling.engine import solve
 from workflow_scripts.scaling.law import BoolArray, FloatArray
 from workflow_scripts.scaling.problem import Curves, Problem
+from workflow_scripts.scaling.rows import Rows
 from workflow_scripts.scaling.trimming import concentrate, drop_outliers
 
 REWEIGHTINGS = 6
@@ -28,6 +30,13 @@ class Point(NamedTuple):
     weight: FloatArray
 
 
+class Points(NamedTuple):
+    """The same of R problems: one curve a row, weights of shape (R, n)."""
+
+    curves: Curves
+    weight: FloatArray
+
+
 def fit_point(problem: Problem, listed: Listed) -> Point:
     """Fit one problem as its protocol says."""
     protocol = problem.protocol
@@ -36,19 +45,33 @@ def fit_point(problem: Problem, listed: Listed) -> Point:
         return Point(single_start(problem), weight)
     if protocol.trim == "listed":
         weight = weight * trimmed(problem, listed)
-    elif protocol.student is not None:
-        weight = student_weights(problem, weight, protocol.student)
-    return Point(fit_weights(problem, weight[None, :]), weight)
+        return Point(fit_weights(problem, weight[None, :]), weight)
+    curves, weights = fit_points([problem])
+    return Point(curves, weights[0])
+
+
+def fits_alone(problem: Problem) -> bool:
+    """Whether a protocol fits its problems one by one, by a search or a trimming of its own."""
+    return problem.protocol.search != "grid" or problem.protocol.trim != "none"
+
+
+def fit_points(problems: Sequence[Problem]) -> Points:
+    """Fit problems that share x and bounds, and of which none `fits_alone`, in one call."""
+    weight = np.stack([problem.noise**-2 for problem in problems])
+    robust = [i for i, problem in enumerate(problems) if problem.protocol.student is not None]
+    if robust:
+        weight[robust] = student_weights([problems[i] for i in robust], weight[robust])
+    return Points(fit_each(problems, weight), weight)
 
 
 def residuals_of(problem: Problem, curves: Curves) -> FloatArray:
     """Observed minus fitted scores of every curve, points, shape (R, n)."""
-    return problem.gain + problem.base - curves.score(problem.x)
+    return problem.observed - curves.score(problem.x)
 
 
-def residual_sd(residual: FloatArray) -> float:
-    """Robust standard deviation of residuals around 0, points."""
-    return MAD_TO_SD * float(np.median(np.abs(residual)))
+def residual_sd(residual: FloatArray) -> FloatArray:
+    """Robust standard deviation of residuals around 0, points: shape (..., n) to (...)."""
+    return MAD_TO_SD * np.median(np.abs(residual), axis=-1)
 
 
 def trimmed(problem: Problem, listed: Listed) -> BoolArray:
@@ -65,14 +88,21 @@ def trimmed(problem: Problem, listed: Listed) -> BoolArray:
     return kept
 
 
-def student_weights(problem: Problem, weight: FloatArray, freedom: float) -> FloatArray:
-    """Weights of Student noise (expectation-maximisation for a t location), shape (n,)."""
-    base_weight = weight
-    curve = None
+def student_weights(problems: Sequence[Problem], weight: FloatArray) -> FloatArray:
+    """Weights of Student noise (expectation-maximisation for a t location), shape (R, n).
+
+    Args:
+        problems: R problems that share x and bounds; the protocol of each has `student`.
+        weight: weights by the standard errors alone, shape (R, n).
+    """
+    observed = np.stack([problem.observed for problem in problems])
+    noise = np.stack([problem.noise for problem in problems])
+    freedom = np.array([[problem.protocol.student or np.nan] for problem in problems])
+    base_weight, curves = weight, None
     for _ in range(REWEIGHTINGS):
-        curve = fit_weights(problem, weight[None, :], near=curve)
-        standard = residuals_of(problem, curve)[0] / problem.noise
-        scale = max(residual_sd(standard), SMALLEST_SCALE)
+        curves = fit_each(problems, weight, near=curves)
+        standard = (observed - curves.score(problems[0].x)) / noise
+        scale = np.maximum(residual_sd(standard), SMALLEST_SCALE)[:, None]
         weight = base_weight * (freedom + 1) / (freedom + (standard / scale) ** 2)
     return weight
 
@@ -113,6 +143,24 @@ def single_start(problem: Problem) -> Curves:
 def fit_weights(problem: Problem, weight: FloatArray, near: Curves | None = None) -> Curves:
     """Fit the points of a problem with several sets of weights, (R, n), from `near` if given."""
     gain = np.broadcast_to(problem.gain, weight.shape)
-    start = None if near is None else np.log(np.column_stack([near.c_mid, near.b]))
     rows = problem.rows(gain, weight, problem.p_sft)
-    return problem.curves(solve(rows, problem.bounds, start))
+    return problem.curves(solve(rows, problem.bounds, start_of(near)))
+
+
+def fit_each(problems: Sequence[Problem], weight: FloatArray, near: Curves | None = None) -> Curves:
+    """Fit R problems that share x and bounds with one set of weights each, (R, n)."""
+    first = problems[0]
+    gain = np.stack([problem.gain for problem in problems])
+    # The bound of PL_rl is the protocol's, and protocols may differ from row to row.
+    caps = [
+        problem.cap(gain[i : i + 1], weight[i : i + 1], problem.p_sft)
+        for i, problem in enumerate(problems)
+    ]
+    rows = Rows(first.x, gain, weight, np.concatenate(caps))
+    solution = solve(rows, first.bounds, start_of(near))
+    return first.curves(solution, np.array([problem.base for problem in problems]))
+
+
+def start_of(near: Curves | None) -> FloatArray | None:
+    """Where the search begins: the log C_mid and log B of curves, shape (R, 2)."""
+    return None if near is None else np.log(np.column_stack([near.c_mid, near.b]))

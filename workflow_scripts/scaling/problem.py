@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from workflow_scripts.scaling.branch import Branch, Listed
-from workflow_scripts.scaling.collapse import collapse_start
 from workflow_scripts.scaling.engine import Solution
 from workflow_scripts.scaling.law import SCORE_MAX, FloatArray, rise_fraction
 from workflow_scripts.scaling.rows import Bounds, Rows
@@ -78,6 +77,20 @@ class Problem:
         return np.ones_like(error) if np.isnan(self.unit) else error / self.unit
 
     @property
+    def observed(self) -> FloatArray:
+        """The scores that are fitted, percent, shape (n,)."""
+        return self.gain + self.base
+
+    @property
+    def without_gain(self) -> bool:
+        """No score is above P_sft: the bounded fit is PL_rl = 0, and the shape is undefined."""
+        return float(self.gain.max()) <= self.room
+
+    def too_short(self, min_points: int) -> bool:
+        """Fewer points than a fit is asked to have, or none after x = 0."""
+        return self.x.size < min_points or not (self.x > 0).any()
+
+    @property
     def n_parameters(self) -> int:
         """Free parameters of the law: PL_rl, C_mid, B and, where fitted, epsilon."""
         return 4 if self.bounds.fit_epsilon else 3
@@ -103,16 +116,11 @@ class Problem:
         return Curves(start, solution.epsilon, solution.pl_rl, solution.c_mid, solution.b)
 
 
-def usable_points(branch: Branch) -> int:
-    """How many points lie before a collapse."""
-    return collapse_start(branch.score, error=branch.error)
-
-
 def make_problem(branch: Branch, protocol: Protocol, listed: Listed) -> Problem:
     """Choose the points of a branch that a protocol fits, and its bounds."""
     end = branch.x.size if protocol.window == "all" or listed.end is None else listed.end
     if protocol.stop_at_collapse:
-        end = min(end, usable_points(branch))
+        end = min(end, branch.end)
     window = slice(listed.start if protocol.window == "listed" else 0, end)
     score, p_sft = branch.score, branch.p_sft
     if protocol.decimals is not None:

@@ -66,7 +66,7 @@ def allowed_rise(problem: Problem, point: Point, level: float) -> float:
     nu = problem.protocol.student
     if nu is None:
         return float(inflation * np.mean(standard**2))
-    scale = max(residual_sd(standard), SMALLEST_SCALE)
+    scale = max(float(residual_sd(standard)), SMALLEST_SCALE)
     square = (standard / scale) ** 2
     weight = (nu + 1) / (nu + square)
     slope = max(float(np.mean((nu + 1) * (nu - square) / (nu + square) ** 2)), LEAST_SLOPE)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.validation import explained
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -20,10 +21,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(choices) or 'none'}"
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; InputError with the line when it is not one."""
+def parse_yaml(path: Path) -> Any:
+    """Read a YAML file of any shape; InputError with the line when it is not one."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.YAMLError as error:
@@ -32,21 +33,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}{line}: not valid YAML; {getattr(error, 'problem', error)}"
         ) from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; InputError when it is none."""
+    content = parse_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: must be a mapping of keys to values")
     return content
 
 
 def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Model:
-    """Validate against a pydantic model; the first mistakes become one InputError line."""
-    try:
+    """Validate against a pydantic model; the first mistake becomes one InputError line."""
+    with explained(where):
         return model.model_validate(content)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
-        got = "" if first["type"] in {"missing", "extra_forbidden"} else f", got {first['input']!r}"
-        hint = "; remove it or correct its spelling" if first["type"] == "extra_forbidden" else ""
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise InputError(f"{where}: {key}: {first['msg'].lower()}{got}{hint}{more}") from error

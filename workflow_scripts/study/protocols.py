@@ -6,6 +6,8 @@ from pathlib import Path
 from workflow_scripts.study.analysis import Fit, FitJob, Protocol
 from workflow_scripts.study.files import read_yaml, validate
 
+KIT, PAPER, ROBUST = AUDITED = ("kit", "paper", "robust")
+"""The protocols that an audit compares: the released code, the paper's text, and ours."""
 PROTOCOLS = Path(__file__).resolve().parents[1] / "scaling" / "protocols.yaml"
 
 

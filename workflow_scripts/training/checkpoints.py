@@ -10,12 +10,13 @@ import importlib.metadata
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
+from workflow_scripts.atomic import replace_folder
 from workflow_scripts.errors import InputError
 from workflow_scripts.usage import work
 
@@ -133,19 +134,6 @@ def train_resumably(trainer: "Trainer", state: Path) -> None:
         ) from error
 
 
-def publish_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a temporary folder, then move it to its place, replacing what was there."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    fill(temporary)
-    if folder.is_symlink():
-        # Restored from Snakemake's cache: the link goes, what it points to stays.
-        folder.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(temporary, folder)
-
-
 def publish_checkpoints(state: Path, published_as: Mapping[int, int], folder: Path) -> None:
     """Copy checkpoints, weights and tokenizer only, to `folder/step-NNNNNN`.
 
@@ -158,7 +146,7 @@ def publish_checkpoints(state: Path, published_as: Mapping[int, int], folder: Pa
             ignored = shutil.ignore_patterns(*NOT_PUBLISHED)
             shutil.copytree(source, target / STEP_FOLDER.format(name), ignore=ignored)
 
-    publish_folder(folder, fill)
+    replace_folder(folder, fill)
 
 
 def checkpoint_steps(folder: Path) -> dict[int, Path]:

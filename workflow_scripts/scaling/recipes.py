@@ -12,21 +12,14 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import ValidationError
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.scaling.branch import Branch, Listed
-from workflow_scripts.scaling.engine import solve
 from workflow_scripts.scaling.law import FloatArray
-from workflow_scripts.scaling.point import (
-    MAD_TO_SD,
-    REWEIGHTINGS,
-    SMALLEST_SCALE,
-    fit_point,
-)
-from workflow_scripts.scaling.problem import Curves, Problem, make_problem, usable_points
-from workflow_scripts.scaling.rows import Rows
+from workflow_scripts.scaling.point import fit_point, fit_points, fits_alone
+from workflow_scripts.scaling.problem import Curves, Problem, make_problem
 from workflow_scripts.study.analysis import Protocol
+from workflow_scripts.study.files import validate
 from workflow_scripts.study.jobs import SensitivityJob
 
 BENCHMARKS = "benchmarks"
@@ -70,12 +63,7 @@ def make_recipe(protocol: Protocol, changes: dict[str, object]) -> Recipe:
     if not isinstance(left_out, list) or not all(isinstance(name, str) for name in left_out):
         raise InputError(f"--spec: axes.{BENCHMARKS}: {left_out!r} is not a list of benchmarks")
     fields = {axis: value for axis, value in changes.items() if axis != BENCHMARKS}
-    try:
-        changed = Protocol.model_validate({**protocol.model_dump(), **fields})
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"--spec: axes.{key}: {first['msg']}; correct the axis") from error
+    changed = validate(Protocol, {**protocol.model_dump(), **fields}, "--spec: axes")
     return Recipe(text, changed, tuple(left_out), changed == protocol)
 
 
@@ -96,10 +84,9 @@ def refitted(
     NaN for too few points, and for the score without an `x_common`. Without any gain over P_sft
     the curve stays there, as in `fit_branch`. The same branch object is the same branch.
     """
-    usable = {id(branch): usable_points(branch) for branch in {id(b): b for b, _ in cases}.values()}
     keys, problems = [], dict[Hashable, Problem]()
     for branch, protocol in cases:
-        count = usable[id(branch)] if protocol.stop_at_collapse else branch.x.size
+        count = branch.end if protocol.stop_at_collapse else branch.x.size
         rule = protocol.model_copy(update={"stop_at_collapse": False})
         keys.append((id(branch), rule, count))
         if keys[-1] not in problems:
@@ -123,55 +110,17 @@ def refitted(
 
 def without_curve(problem: Problem, min_points: int) -> float | None:
     """The score of a problem that has no curve to fit, None for the others."""
-    if problem.x.size < min_points or not (problem.x > 0).any():
+    if problem.too_short(min_points):
         return NAN
-    return problem.p_sft if float(problem.gain.max()) <= problem.room else None
+    return problem.p_sft if problem.without_gain else None
 
 
 def batch_key(problem: Problem) -> Hashable:
     """Equal for problems that one call of the engine can solve."""
-    protocol = problem.protocol
-    alone = protocol.search != "grid" or protocol.trim != "none"
-    return (problem.x.tobytes(), problem.bounds, id(problem) if alone else None)
+    return (problem.x.tobytes(), problem.bounds, id(problem) if fits_alone(problem) else None)
 
 
 def fit_together(problems: Sequence[Problem]) -> Curves:
-    """Fit problems with one `batch_key`: `fit_point`, many rows at a time."""
+    """Fit problems with one `batch_key`, many rows at a time where their protocols allow it."""
     first = problems[0]
-    if first.protocol.search != "grid" or first.protocol.trim != "none":
-        return fit_point(first, Listed()).curve
-    weight = np.stack([problem.noise**-2 for problem in problems])
-    robust = [i for i, problem in enumerate(problems) if problem.protocol.student is not None]
-    if robust:
-        weight[robust] = student_weights([problems[i] for i in robust], weight[robust])
-    return solve_together(problems, weight)
-
-
-def student_weights(problems: Sequence[Problem], weight: FloatArray) -> FloatArray:
-    """Weights of Student noise, shape (R, n); row by row those of `point.student_weights`."""
-    observed = np.stack([problem.gain + problem.base for problem in problems])
-    noise = np.stack([problem.noise for problem in problems])
-    freedom = np.array([[problem.protocol.student or NAN] for problem in problems])
-    base_weight, curves = weight, None
-    for _ in range(REWEIGHTINGS):
-        curves = solve_together(problems, weight, curves)
-        standard = (observed - curves.score(problems[0].x)) / noise
-        spread = MAD_TO_SD * np.median(np.abs(standard), axis=1, keepdims=True)
-        scaled = standard / np.maximum(spread, SMALLEST_SCALE)
-        weight = base_weight * (freedom + 1) / (freedom + scaled**2)
-    return weight
-
-
-def solve_together(
-    problems: Sequence[Problem], weight: FloatArray, near: Curves | None = None
-) -> Curves:
-    """Fit problems that share x and bounds with the given weights, (R, n), in one call."""
-    first = problems[0]
-    gain = np.stack([problem.gain for problem in problems])
-    caps = [
-        problem.cap(gain[i : i + 1], weight[i : i + 1], problem.p_sft)
-        for i, problem in enumerate(problems)
-    ]
-    start = None if near is None else np.log(np.column_stack([near.c_mid, near.b]))
-    solution = solve(Rows(first.x, gain, weight, np.concatenate(caps)), first.bounds, start)
-    return first.curves(solution, np.array([problem.base for problem in problems]))
+    return fit_point(first, Listed()).curve if fits_alone(first) else fit_points(problems).curves

@@ -1,0 +1,94 @@
+"""Wrong values are told in one line: where, which key, what is wrong, what was given."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+from pydantic import Field, model_validator
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.script import specification
+from workflow_scripts.study.files import validate
+from workflow_scripts.study.section import Section
+
+
+class Run(Section):
+    """One section inside another."""
+
+    steps: int = Field(gt=0)
+    optimiser: Literal["AdamW", "SGD"] = "AdamW"
+
+
+class Job(Section):
+    """A section with a check of its own."""
+
+    name: str
+    run: Run
+
+    @model_validator(mode="after")
+    def _named(self) -> "Job":
+        if self.name == "none":
+            raise InputError("name: `none` is taken; choose another one")
+        return self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A dataclass serves as a specification, too."""
+
+    rates: tuple[float, ...] = field(default=(0.1,))
+
+    def __post_init__(self) -> None:
+        if not self.rates:
+            raise InputError("rates: give one at least")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"name": "a"}, "file: run: field required"),
+        (
+            {"name": "a", "run": {"steps": 0}},
+            "file: run.steps: input should be greater than 0, got 0",
+        ),
+        (
+            {"name": "a", "run": {"steps": 1, "stepps": 2}},
+            "file: run.stepps: extra inputs are not permitted; remove it or correct its spelling",
+        ),
+        (
+            {"name": "a", "run": {"steps": 1, "optimiser": "adam"}},
+            "file: run.optimiser: input should be 'AdamW' or 'SGD', got 'adam'",
+        ),
+        ({"run": {"steps": "x" * 200}}, "file: name: field required (and 1 more)"),
+        (
+            {"name": "a", "run": {"steps": "x" * 200}},
+            "file: run.steps: input should be a valid integer, unable to parse string as"
+            " an integer",
+        ),
+        ({"name": "none", "run": {"steps": 1}}, "file: name: `none` is taken; choose another one"),
+    ],
+)
+def test_the_first_mistake_is_told(content: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        validate(Job, content, "file")
+    assert str(error.value) == message
+
+
+def test_a_specification_is_a_model_or_a_dataclass() -> None:
+    assert specification(Run)('{"steps": 3}') == Run(steps=3)
+    assert specification(Settings)('{"rates": [1, 2]}') == Settings((1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"rates": "x"}', "--spec: rates: input should be a valid array, got 'x'"),
+        ('{"rates": []}', "--spec: rates: give one at least"),
+        ("{", "--spec: (top level): invalid JSON: "),
+    ],
+)
+def test_a_wrong_specification_is_told(text: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        specification(Settings)(text)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
