@@ -1,0 +1,205 @@
+"""Benchmarks of small files in the columns of the hub: tables, counts, and every surprise."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hub_rows import rows, write
+
+from workflow_scripts.data.benchmark_sets import COLUMNS, load_benchmark, tidy
+from workflow_scripts.data.benchmark_sources import BenchmarkSources, OriginalSource, read_sources
+from workflow_scripts.data.hub import HubPlaces
+from workflow_scripts.data.store import manifest_path, read_frame
+from workflow_scripts.errors import InputError
+from workflow_scripts.grading.boxed import judge
+from workflow_scripts.grading.settings import GraderSettings
+from workflow_scripts.load_benchmarks import main as load_benchmarks_main
+
+COMMIT = "3" * 40
+SOURCES = read_sources()
+
+# One row of each benchmark in its hub form, and what must come of it: prompt, gold, options.
+OLYMPIAD = {
+    **{"id": 1606, "question": "Find $n$.", "context": None, "final_answer": ["$2$", "$3$"]},
+    **{"language": "English", "subject": "Math", "modality": "Text-only"},
+}
+ARC = {
+    **{"id": "MCAS_1", "question": "Which is hot?", "answerKey": "3"},
+    "choices": {"text": ["ice", "snow", "fire", "rain"], "label": ["1", "2", "3", "4"]},
+}
+GPQA = {
+    **{"Record ID": "rec1", "Question": "Which spin?", "Correct Answer": "1/2\n"},
+    **{f"Incorrect Answer {i}": text for i, text in enumerate(("0", "1", "3/2"), start=1)},
+}
+ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "gsm8k": ({"question": "Sum?", "answer": "3*4=<<3*4=12>>12\n#### 12,345"}, "Sum?", "12345"),
+    "math": (
+        {"problem": "Area?", "answer": "\\frac{1}{2}", "unique_id": "test/geometry/1.json"},
+        "Area?",
+        "\\frac{1}{2}",
+    ),
+    "olympiad_bench": (OLYMPIAD, "Find $n$.", "$2$, $3$"),
+    "minerva": ({"question": "Mass?", "answer": "1.2e-3"}, "Mass?", "1.2e-3"),
+    "aime": ({"id": 60, "problem": "Find it.", "answer": "204"}, "Find it.", "204"),
+    "aime25": ({"id": "0", "problem": "Find it.", "answer": 70.0}, "Find it.", "70"),
+    "arc_c": (ARC, "Which is hot?\n\nA. ice\nB. snow\nC. fire\nD. rain", "C"),
+}
+
+
+def made(row: dict[str, Any], source: OriginalSource, count: int) -> list[dict[str, Any]]:
+    """So many problems like `row`, with ids and prompts of their own."""
+    prompt, identity = source.columns.prompt, source.columns.id
+    changes: list[dict[str, Any]] = [{prompt: f"{row[prompt]} ({i})"} for i in range(count)]
+    if identity:
+        changes = [{**change, identity: f"id-{i}"} for i, change in enumerate(changes)]
+    return [{**row, **change} for change in changes]
+
+
+def mirror(folder: Path, source: OriginalSource, values: list[dict[str, Any]]) -> HubPlaces:
+    """A mirror that holds the benchmark's file."""
+    write(folder / "mirror" / source.repository.name / source.repository.patterns[0], values)
+    return HubPlaces(folder / "hub.lock.yaml", mirror=folder / "mirror")
+
+
+def pinned(name: str) -> BenchmarkSources:
+    """The listed sources with a benchmark's revision pinned, as a mirror needs it."""
+    source = SOURCES.of(name)
+    repository = source.repository.model_copy(update={"revision": COMMIT})
+    changed = source.model_copy(update={"repository": repository})
+    return SOURCES.model_copy(update={"original": {**SOURCES.original, name: changed}})
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_benchmark_in_its_hub_form(name: str, tmp_path: Path) -> None:
+    row, prompt, gold = ROWS[name]
+    source = SOURCES.of(name)
+    places = mirror(tmp_path, source, made(row, source, source.problems))
+    table = load_benchmark(name, places, pinned(name))
+    assert tuple(table.columns) == COLUMNS
+    assert len(table) == source.problems
+    assert table["problem_id"].is_unique
+    assert set(table["benchmark"]) == {name}
+    head, _, options = prompt.partition("\n")
+    assert table["prompt"][1] == f"{head} (1)" + (f"\n{options}" if options else "")
+    assert set(table["gold"]) == {gold}
+    expected = ["ice", "snow", "fire", "rain"] if name == "arc_c" else None
+    assert table["options"][0] == expected
+
+
+def test_counts_are_those_of_the_paper() -> None:
+    counts = {name: (s.problems, s.cleaned, s.samples) for name, s in SOURCES.original.items()}
+    assert counts == {
+        "gsm8k": (1319, 1317, 1),
+        "olympiad_bench": (675, 291, 1),
+        "math": (500, 237, 1),
+        "minerva": (272, 262, 1),
+        "aime": (30, 25, 16),
+        "aime25": (30, 25, 16),
+        "arc_c": (1172, None, 1),
+        "gpqa_diamond": (198, None, 1),
+    }
+    assert sum(SOURCES.cleaned_counts().values()) == 2157
+
+
+def test_several_answers_parse_as_one_gold() -> None:
+    gold = ROWS["olympiad_bench"][2]
+    for boxed, right in (("2, 3", True), ("3, 2", True), ("2", False)):
+        assert judge(f"\\boxed{{{boxed}}}", gold, GraderSettings()).correct is right
+
+
+def test_gpqa_options_are_shuffled_by_problem(tmp_path: Path) -> None:
+    source = SOURCES.of("gpqa_diamond")
+    values = made(GPQA, source, source.problems)
+    places = mirror(tmp_path, source, values)
+    table = load_benchmark("gpqa_diamond", places, pinned("gpqa_diamond"))
+    backwards = tidy(rows(values[::-1]), "gpqa_diamond", source)
+    assert set(zip(table["problem_id"], table["gold"], strict=True)) == set(
+        zip(backwards["problem_id"], backwards["gold"], strict=True)
+    )
+    for _, row in table.iterrows():
+        assert sorted(row["options"]) == ["0", "1", "1/2", "3/2"]
+        assert row["options"]["ABCD".index(row["gold"])] == "1/2"
+        assert f"\n{row['gold']}. 1/2" in row["prompt"]
+    # 198 fair draws of four letters: 50 each, standard deviation 6.
+    assert all(25 < count < 75 for count in Counter(table["gold"]).values())
+    assert len(set(table["gold"])) == 4
+
+
+def test_olympiad_rows_of_another_language_or_with_images_are_left_out() -> None:
+    source = SOURCES.of("olympiad_bench")
+    values = made(OLYMPIAD, source, source.problems)
+    values += [
+        {**OLYMPIAD, "id": "zh", "language": "Chinese"},
+        {**OLYMPIAD, "id": "image", "modality": "Multimodal"},
+        {**OLYMPIAD, "id": "physics", "subject": "Physics"},
+    ]
+    assert len(tidy(rows(values), "olympiad_bench", source)) == 675
+    values[0]["context"] = "Let $x$ be real."
+    assert tidy(rows(values), "olympiad_bench", source)["prompt"][0] == (
+        "Let $x$ be real.\n\nFind $n$. (0)"
+    )
+
+
+@pytest.mark.parametrize("count", [673, 676])
+def test_a_surprising_number_of_problems(count: int) -> None:
+    source = SOURCES.of("olympiad_bench")
+    with pytest.raises(InputError, match=rf"has {count} problems with .*of 675; pin"):
+        tidy(rows(made(OLYMPIAD, source, count)), "olympiad_bench", source)
+    assert len(tidy(rows(made(OLYMPIAD, source, 674)), "olympiad_bench", source)) == 674
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("gsm8k", {"answer": "The answer is 5"}, "answer has nothing after ####"),
+        ("gsm8k", {"answer": "5 ####  "}, "answer has nothing after ####"),
+        ("gsm8k", {"question": "  "}, "question is empty"),
+        ("minerva", {"answer": None}, "answer is NoneType, not a text"),
+        ("minerva", {"answer": float("nan")}, "answer is float, not a text"),
+        ("minerva", {"question": "10 \ufffdm"}, "question holds damaged characters"),
+        ("math", {"unique_id": "id-1"}, "has the id id-1 of made: row 1"),
+        ("olympiad_bench", {"final_answer": []}, "final_answer is no list of answers"),
+        ("olympiad_bench", {"final_answer": ["1", ""]}, "final_answer is empty"),
+        ("arc_c", {"answerKey": "E"}, "the answer E is none of the labels"),
+        ("arc_c", {"choices": {"text": ["a"], "label": ["A", "B"]}}, "no text and label of the"),
+        ("arc_c", {"choices": {"text": ["a", "a", "b", "c"], "label": list("1234")}}, "4 options"),
+    ],
+)
+def test_a_surprising_row_is_shown(name: str, change: dict[str, Any], message: str) -> None:
+    source = SOURCES.of(name)
+    values = made(ROWS[name][0], source, 5)
+    values[3] |= change
+    with pytest.raises(InputError, match=rf"^made: row 3: .*{message}.*; .*the row is {{"):
+        tidy(rows(values), name, source)
+
+
+def test_a_missing_column_is_told_with_those_there_are() -> None:
+    values = [{"problem": "Sum?", "answer": "#### 1"}]
+    with pytest.raises(InputError, match="has no column question; name the right one, there are"):
+        tidy(rows(values), "gsm8k", SOURCES.of("gsm8k"))
+
+
+def test_unknown_benchmarks_are_suggested() -> None:
+    with pytest.raises(InputError, match=r"benchmark gsm8: unknown; did you mean gsm8k\?"):
+        SOURCES.of("gsm8")
+
+
+def test_the_script_writes_table_and_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = SOURCES.of("aime25")
+    places = mirror(tmp_path, source, made(ROWS["aime25"][0], source, 30))
+    out = tmp_path / "benchmarks.parquet"
+    command = ["load_benchmarks", "--benchmarks", "aime25", "--lock", str(places.lock)]
+    command += ["--mirror", str(places.mirror), "--out", str(out)]
+    monkeypatch.setattr("sys.argv", command)
+    load_benchmarks_main()
+    assert "aime25: 30 problems, 16 answers each" in capsys.readouterr().out
+    assert len(read_frame(out, COLUMNS)) == 30
+    assert json.loads(manifest_path(out).read_text())["samples"] == {"aime25": 16}
+    assert yaml.safe_load(places.lock.read_text())["datasets"]["math-ai/aime25"]["commit"] == (
+        source.repository.revision
+    )

@@ -1,0 +1,154 @@
+"""One chat template for all stages: SFT, RL and evaluation show a model the same tokens."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from workflow_scripts.data.chat import (
+    check_same_prompt,
+    prompt_ids,
+    prompt_of,
+    prompt_text,
+    response_ids,
+    training_example,
+)
+from workflow_scripts.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TEMPLATE = (
+    "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+)
+
+
+def made_tokenizer(bos: bool = False) -> "PreTrainedTokenizerBase":
+    """A byte-level tokenizer in which two newlines are one token, with a chat template."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<|start|>", "<|end|>", "<|bos|>"]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    newline = "\u010a"
+    vocabulary = {token: i for i, token in enumerate([*special, *letters, newline * 2])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [(newline, newline)]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    if bos:
+        mark = ("<|bos|>", vocabulary["<|bos|>"])
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<|bos|> $A", special_tokens=[mark]
+        )
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<|bos|>", eos_token="<|end|>", pad_token="<|end|>"
+    )
+    made.add_special_tokens({"additional_special_tokens": ["<|start|>"]})
+    made.chat_template = ("<|bos|>" if bos else "") + TEMPLATE
+    return made
+
+
+TOKENIZER = made_tokenizer()
+WITH_BOS = made_tokenizer(bos=True)
+QUESTION = "What is 2 + 3?\nAnswer."
+
+
+def test_the_prompt_is_the_template_of_a_single_user_turn() -> None:
+    text = f"<|start|>user\n{QUESTION}<|end|>\n<|start|>assistant\n"
+    assert prompt_text(TOKENIZER, QUESTION) == text
+    assert TOKENIZER.decode(prompt_ids(TOKENIZER, QUESTION)) == text
+    assert prompt_ids(WITH_BOS, QUESTION).count(WITH_BOS.bos_token_id) == 1
+    assert prompt_text(TOKENIZER, "q", "{{ messages[0]['content'] }}:") == "q:"
+
+
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, WITH_BOS])
+def test_sft_rl_and_evaluation_show_the_same_tokens(tokenizer: "PreTrainedTokenizerBase") -> None:
+    response = "\n<think>five</think>\\boxed{5}"
+
+    def sft(question: str) -> list[int]:
+        return prompt_of(training_example(tokenizer, question, response))
+
+    def rendered_by_the_library(question: str) -> list[int]:
+        turns = [{"role": "user", "content": question}]
+        options = {"add_generation_prompt": True, "tokenize": True, "return_dict": False}
+        return list(tokenizer.apply_chat_template(turns, **options))
+
+    stages = {"SFT": sft, "RL": rendered_by_the_library}
+    check_same_prompt(tokenizer, [QUESTION, "$x^2$", "中文"], stages)
+
+
+def test_a_stage_that_adds_special_tokens_again_is_found() -> None:
+    def naive(question: str) -> list[int]:
+        return list(WITH_BOS(prompt_text(WITH_BOS, question))["input_ids"])
+
+    with pytest.raises(InputError, match=r"evaluation: shows .* token 1 begins '<\|bos\|><\|start"):
+        check_same_prompt(WITH_BOS, [QUESTION], {"evaluation": naive})
+
+
+def test_a_stage_that_tokenises_prompt_and_response_together_is_found() -> None:
+    def joint(question: str) -> list[int]:
+        prompt = prompt_ids(TOKENIZER, question)
+        text = prompt_text(TOKENIZER, question) + "\nfive"
+        return list(TOKENIZER(text, add_special_tokens=False)["input_ids"])[: len(prompt)]
+
+    with pytest.raises(InputError, match=r"SFT: shows the model another prompt"):
+        check_same_prompt(TOKENIZER, [QUESTION], {"SFT": joint})
+
+
+def test_a_stage_that_cuts_the_prompt_is_found() -> None:
+    with pytest.raises(InputError, match=r"RL: .* begins '' instead of"):
+        check_same_prompt(TOKENIZER, ["q"], {"RL": lambda q: prompt_ids(TOKENIZER, q)[:-2]})
+
+
+def test_a_training_example_learns_the_response_and_its_end() -> None:
+    example = training_example(TOKENIZER, QUESTION, "five")
+    learnt = [
+        token
+        for token, mask in zip(example["input_ids"], example["completion_mask"], strict=True)
+        if mask
+    ]
+    assert TOKENIZER.decode(learnt) == "five<|end|>"
+    assert prompt_of(example) == prompt_ids(TOKENIZER, QUESTION)
+    assert response_ids(TOKENIZER, "five<|end|>") == response_ids(TOKENIZER, "five")
+    cut = training_example(TOKENIZER, QUESTION, "five", max_length=len(prompt_of(example)) + 2)
+    assert TOKENIZER.decode(cut["input_ids"]).endswith("assistant\nfi")
+    assert len(cut["input_ids"]) == len(cut["completion_mask"])
+
+
+def test_tokenizers_that_cannot_be_used() -> None:
+    bare = made_tokenizer()
+    bare.chat_template = None
+    with pytest.raises(InputError, match=r"has no chat template; name one in the study"):
+        prompt_ids(bare, QUESTION)
+    with pytest.raises(InputError, match=r"does not show the problem 'What is 2"):
+        prompt_ids(bare, QUESTION, "{{ messages[0]['content'] | upper }}")
+    bare.eos_token = None
+    with pytest.raises(InputError, match="has no end-of-sequence token; set one"):
+        response_ids(bare, "five")
+
+
+@pytest.mark.slow
+def test_trl_takes_the_examples_as_they_are(tmp_path: Path) -> None:
+    from datasets import Dataset
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from trl import SFTConfig, SFTTrainer
+
+    shape: dict[str, int] = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 1, "num_key_value_heads": 1}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(TOKENIZER), **shape, **heads))
+    examples = [training_example(TOKENIZER, QUESTION, text) for text in ("\nfive", "six")]
+    arguments = SFTConfig(
+        output_dir=str(tmp_path),
+        use_cpu=True,
+        bf16=False,
+        report_to=[],
+        completion_only_loss=True,
+        per_device_train_batch_size=2,
+        max_length=None,
+    )
+    data = Dataset.from_list(examples)
+    trainer = SFTTrainer(model, arguments, train_dataset=data, processing_class=TOKENIZER)
+    (batch,) = list(trainer.get_train_dataloader())
+    learnt = sorted(TOKENIZER.decode(row[row >= 0]) for row in batch["labels"])
+    assert learnt == ["\nfive<|end|>", "six<|end|>"]

@@ -1,0 +1,204 @@
+"""Expert data of small files in the columns of the hub: contracts, lengths, counts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hub_rows import rows
+
+from workflow_scripts.data.expert_sets import (
+    ExpertSource,
+    Limits,
+    expert_source,
+    load_expert_set,
+    read_expert_sources,
+    tidy_records,
+)
+from workflow_scripts.data.hub import HubPlaces
+from workflow_scripts.data.hub_lock import Repository
+from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
+from workflow_scripts.errors import InputError
+from workflow_scripts.load_expert_set import main as load_expert_set_main
+
+COMMIT = "4" * 40
+
+
+def sft_row(number: int) -> dict[str, Any]:
+    """A row of the paper's SFT files."""
+    answer = f"<think>{'step ' * number}</think><answer>\\boxed{{{number}}}</answer>"
+    return {
+        "data_source": "am_40m",
+        "ability": "math",
+        "reward_model": {"ground_truth": str(number), "style": "rule"},
+        "extra_info": {"question": f"What is {number} + 0?", "answer": answer, "index": number},
+    }
+
+
+def rl_row(number: int) -> dict[str, Any]:
+    """A row of the paper's RL files."""
+    return {
+        "data_source": "skywork",
+        "prompt": [{"role": "user", "content": f"What is {number} + 0?"}],
+        "reward_model": {"ground_truth": str(number), "style": "rule"},
+        "extra_info": {"index": number},
+    }
+
+
+def as_json(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with structs as JSON texts, the other form of these files."""
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in row.items()}
+
+
+def words(texts: list[str]) -> list[int]:
+    """Lengths in words, in the place of tokens."""
+    return [len(text.split()) for text in texts]
+
+
+def made_set(folder: Path, form: str, values: list[dict[str, Any]]) -> tuple[Any, HubPlaces]:
+    """A data set in a mirror, in two files, and its source."""
+    place = folder / "mirror" / "owner/experts"
+    place.mkdir(parents=True, exist_ok=True)
+    half = len(values) // 2
+    for part, chunk in enumerate((values[:half], values[half:])):
+        pd.DataFrame(chunk).to_parquet(place / f"train-{part}.parquet")
+    repository = Repository(name="owner/experts", revision=COMMIT, patterns=("*.parquet",))
+    limits = (len(values), len(values))
+    source = ExpertSource.model_validate({"repository": repository, "form": form, "rows": limits})
+    return source, HubPlaces(folder / "lock.yaml", mirror=folder / "mirror")
+
+
+@pytest.mark.parametrize("as_texts", [False, True])
+def test_an_sft_set_in_both_forms(tmp_path: Path, as_texts: bool) -> None:
+    values = [sft_row(number) for number in range(2500)]
+    source, places = made_set(tmp_path, "sft", [as_json(v) if as_texts else v for v in values])
+    out = tmp_path / "out.parquet"
+    counts = load_expert_set(source, places, out, words)
+    assert (counts.rows, counts.kept, counts.unboxed) == (2500, 2500, 0)
+    frame = read_frame(out)
+    assert list(frame.columns) == ["problem_id", "prompt", "gold", "source", "trajectory"]
+    assert frame["problem_id"].is_unique
+    assert list(frame["gold"]) == [str(number) for number in range(2500)]
+    assert list(frame["trajectory"]) == [value["extra_info"]["answer"] for value in values]
+    assert json.loads(manifest_path(out).read_text())["rows"] == 2500
+    assert read_dataset(out, ("prompt", "trajectory")).num_rows == 2500
+
+
+@pytest.mark.parametrize("as_texts", [False, True])
+def test_an_rl_set_in_both_forms(tmp_path: Path, as_texts: bool) -> None:
+    values = [rl_row(number) for number in range(10)]
+    source, places = made_set(tmp_path, "rl", [as_json(v) if as_texts else v for v in values])
+    out = tmp_path / "out.parquet"
+    load_expert_set(source, places, out, words)
+    frame = read_frame(out)
+    assert list(frame.columns) == ["problem_id", "prompt", "gold", "source"]
+    assert list(frame["prompt"]) == [f"What is {number} + 0?" for number in range(10)]
+    sft = list(tidy_records(rows([sft_row(n) for n in range(10)]), "sft", True))
+    assert list(frame["problem_id"]) == [record["problem_id"] for record in sft]
+
+
+def test_long_rows_are_left_out_and_counted(tmp_path: Path) -> None:
+    values = [sft_row(number) for number in range(20)]
+    values[3]["extra_info"]["question"] = "a very " * 20
+    values[4]["extra_info"]["answer"] = "no box"
+    source, places = made_set(tmp_path, "sft", values)
+    out = tmp_path / "out.parquet"
+    counts = load_expert_set(source, places, out, words, Limits(prompt=10, trajectory=11))
+    # A trajectory of n steps has n + 1 words.
+    lengths = [2 if number == 4 else number + 1 for number in range(11) if number != 3]
+    assert (counts.long_prompts, counts.long_trajectories, counts.kept) == (1, 9, len(lengths))
+    assert counts.unboxed == 1
+    assert counts.mean_trajectory_tokens == round(float(np.mean(lengths)), 1)
+    assert len(read_frame(out)) == counts.kept
+
+
+def test_a_surprising_number_of_rows(tmp_path: Path) -> None:
+    source, places = made_set(tmp_path, "sft", [sft_row(number) for number in range(4)])
+    out = tmp_path / "out.parquet"
+    more = source.model_copy(update={"rows": (5, 6)})
+    with pytest.raises(InputError, match=r"4 rows, 4 within the limits, instead of 5 to 6; check"):
+        load_expert_set(more, places, out, words)
+    with pytest.raises(InputError, match=r"4 rows, 0 within the limits"):
+        load_expert_set(source, places, out, words, Limits(prompt=1))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra_info": {"question": "?"}}, "extra_info has no answer; it has question"),
+        ({"extra_info": {"question": "", "answer": "a"}}, r"extra_info\.question is empty"),
+        ({"extra_info": "{"}, "extra_info is a text, but not JSON"),
+        ({"extra_info": [1]}, "extra_info is no struct"),
+        ({"reward_model": {"ground_truth": None}}, r"reward_model\.ground_truth is NoneType"),
+        ({"data_source": ""}, "data_source is empty"),
+        ({"ability": None}, "ability is NoneType"),
+    ],
+)
+def test_a_surprising_sft_row_is_shown(change: dict[str, Any], message: str) -> None:
+    values = [sft_row(0), {**sft_row(1), **change}]
+    with pytest.raises(InputError, match=rf"^made: row 1: {message}.*the row is {{"):
+        list(tidy_records(rows(values), "sft", False))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": []}, "prompt is no chat"),
+        ({"prompt": "What?"}, "prompt is a text, but not JSON"),
+        (
+            {"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]},
+            r"prompt has the turns \['system', 'user'\]; a single user turn is needed",
+        ),
+        ({"extra_info": {"reward_func": "iou"}}, "asks for the reward iou; leave out rows"),
+        ({"extra_info": '{"reward_func": "iou"}'}, "asks for the reward iou"),
+    ],
+)
+def test_a_surprising_rl_row_is_shown(change: dict[str, Any], message: str) -> None:
+    values = [rl_row(0), {**rl_row(1), **change}]
+    with pytest.raises(InputError, match=rf"^made: row 1: {message}"):
+        list(tidy_records(rows(values), "rl", False))
+    without = {key: cell for key, cell in rl_row(2).items() if key != "extra_info"}
+    assert next(tidy_records(rows([without]), "rl", False))["gold"] == "2"
+
+
+def test_prompts_that_repeat() -> None:
+    again = {**sft_row(1), "reward_model": {"ground_truth": "7"}}
+    values = [sft_row(0), sft_row(1), again]
+    ids = [record["problem_id"] for record in tidy_records(rows(values), "sft", False)]
+    assert ids[2] == f"{ids[1]}-2"
+    with pytest.raises(InputError, match="row 2: repeats the prompt of an earlier row"):
+        list(tidy_records(rows(values), "sft", True))
+
+
+def test_listed_sets() -> None:
+    listed = read_expert_sources()
+    assert expert_source("val199").rows == (199, 199)
+    assert {source.form for source in listed.values()} == {"sft", "rl"}
+    with pytest.raises(InputError, match=r"data set rl62: unknown; did you mean rl62k\?"):
+        expert_source("rl62")
+
+
+def test_the_script_counts_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from workflow_scripts.data.tokenizer import make_tokenizer
+
+    make_tokenizer(64).save_pretrained(tmp_path / "model")
+    _, places = made_set(tmp_path, "sft", [sft_row(number) for number in range(6)])
+    sources = tmp_path / "sets.yaml"
+    sources.write_text(
+        "mine:\n  repository: {name: owner/experts, revision: '" + COMMIT + "', patterns: ['*']}\n"
+        "  form: sft\n  rows: [6, 6]\n"
+    )
+    command = ["load_expert_set", "--dataset", "mine", "--sources", str(sources)]
+    command += ["--tokenizer", str(tmp_path / "model"), "--lock", str(places.lock)]
+    command += ["--mirror", str(places.mirror), "--trajectory-tokens", "4"]
+    monkeypatch.setattr("sys.argv", [*command, "--out", str(tmp_path / "out.parquet")])
+    load_expert_set_main()
+    told = (
+        "4 of 6 rows kept; 0 prompts and 2 trajectories were too long, 0 trajectories box nothing"
+    )
+    assert told in capsys.readouterr().out
