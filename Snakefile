@@ -29,6 +29,7 @@ rule all:
     input:
         "<results>/report.html",
         "<results>/summary.txt",
+        f"lineage/{study.name}/dvc.lock",
 
 
 if RELEASED:
@@ -54,6 +55,10 @@ else:
     include: "rules/tables.smk"
     include: "rules/describe.smk"
     include: "rules/report.smk"
+    include: "rules/regrade.smk"
+
+
+include: "rules/lineage.smk"
 
 
 localrules:

@@ -1,6 +1,6 @@
 """Published and refitted values side by side: tables and figures of a released study.
 
-In: curves.csv, subphases.csv, fits of all protocols, claims/ (published values). Out: <results>/artefacts
+In: curves.csv, subphases.csv, fits of all protocols, claims/ (published values). Out: <results>/tables, <results>/figures
 """
 
 ORDER = ",".join(study.datasets)
@@ -11,8 +11,9 @@ rule make_table_4:
         fits=FITS,
         fixed_points="<results>/fixed_points.csv",
     output:
-        csv="<results>/artefacts/table_4.csv",
-        md="<results>/artefacts/table_4.md",
+        csv="<results>/tables/table_4.csv",
+        md="<results>/tables/table_4.md",
+        record="<results>/tables/table_4.record.json",
     log:
         "<logs>/table_4.log",
     conda:
@@ -23,9 +24,12 @@ rule make_table_4:
     message:
         "table 4: every fit as published and refitted"
     shell:
-        "python -m workflow_scripts.audit_table_4 --published claims/table_4.csv"
-        " --fits {input.fits} --fixed-points {input.fixed_points} --order {params.order}"
-        " --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
+        job(
+            "audit_table_4",
+            "--published claims/table_4.csv"
+            " --fits {input.fits} --fixed-points {input.fixed_points} --order {params.order}"
+            " --out-csv {output.csv} --out-md {output.md}",
+        )
 
 
 rule make_table_5:
@@ -34,8 +38,9 @@ rule make_table_5:
         draws=DRAWS,
         subphases="<results>/subphases.csv",
     output:
-        csv="<results>/artefacts/table_5.csv",
-        md="<results>/artefacts/table_5.md",
+        csv="<results>/tables/table_5.csv",
+        md="<results>/tables/table_5.md",
+        record="<results>/tables/table_5.record.json",
     log:
         "<logs>/table_5.log",
     conda:
@@ -45,9 +50,12 @@ rule make_table_5:
     message:
         "table 5: ceilings and minimum losses over sets of growing size"
     shell:
-        "python -m workflow_scripts.audit_table_5 --published claims/table_5.csv"
-        " --fits {input.fits} --draws {input.draws} --subphases {input.subphases}"
-        " --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
+        job(
+            "audit_table_5",
+            "--published claims/table_5.csv"
+            " --fits {input.fits} --draws {input.draws} --subphases {input.subphases}"
+            " --out-csv {output.csv} --out-md {output.md}",
+        )
 
 
 rule make_figure_3:
@@ -55,10 +63,11 @@ rule make_figure_3:
         curves="<results>/curves.csv",
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
-        table_4="<results>/artefacts/table_4.csv",
+        table_4="<results>/tables/table_4.csv",
     output:
-        svg="<results>/artefacts/figure_3.svg",
-        png="<results>/artefacts/figure_3.png",
+        svg="<results>/figures/figure_3.svg",
+        png="<results>/figures/figure_3.png",
+        record="<results>/figures/figure_3.record.json",
     log:
         "<logs>/figure_3.log",
     conda:
@@ -69,9 +78,12 @@ rule make_figure_3:
     message:
         "figure 3: all branches, measured, published and refitted"
     shell:
-        "python -m workflow_scripts.audit_figure_3 --curves {input.curves} --fits {input.fits}"
-        " --subphases {input.subphases} --table-4 {input.table_4} --order {params.order}"
-        " --out-svg {output.svg} --out-png {output.png} > {log} 2>&1"
+        job(
+            "audit_figure_3",
+            "--curves {input.curves} --fits {input.fits}"
+            " --subphases {input.subphases} --table-4 {input.table_4} --order {params.order}"
+            " --out-svg {output.svg} --out-png {output.png}",
+        )
 
 
 rule make_figure_8:
@@ -81,9 +93,10 @@ rule make_figure_8:
         subphases="<results>/subphases.csv",
         recipes="<results>/sensitivity_recipes.csv",
     output:
-        svg="<results>/artefacts/figure_8.svg",
-        png="<results>/artefacts/figure_8.png",
-        csv="<results>/artefacts/figure_8.csv",
+        svg="<results>/figures/figure_8.svg",
+        png="<results>/figures/figure_8.png",
+        csv="<results>/figures/figure_8.csv",
+        record="<results>/figures/figure_8.record.json",
     log:
         "<logs>/figure_8.log",
     conda:
@@ -94,10 +107,13 @@ rule make_figure_8:
     message:
         "figure 8: highest ceiling against minimum validation loss"
     shell:
-        "python -m workflow_scripts.audit_figure_8 --published claims/figure_8.csv"
-        " --fits {input.fits} --draws {input.draws} --subphases {input.subphases}"
-        " --sensitivity {input.recipes} --order {params.order} --out-svg {output.svg}"
-        " --out-png {output.png} --out-csv {output.csv} > {log} 2>&1"
+        job(
+            "audit_figure_8",
+            "--published claims/figure_8.csv"
+            " --fits {input.fits} --draws {input.draws} --subphases {input.subphases}"
+            " --sensitivity {input.recipes} --order {params.order} --out-svg {output.svg}"
+            " --out-png {output.png} --out-csv {output.csv}",
+        )
 
 
 rule table_4:

@@ -8,9 +8,9 @@ rule make_report:
     input:
         study="<results>/study.json",
         versions="<results>/versions.json",
-        tables=[f"<results>/artefacts/table_{n}.csv" for n in (4, 5)],
-        figures=[f"<results>/artefacts/figure_{n}.svg" for n in (3, 8)],
-        correlations="<results>/artefacts/figure_8.csv",
+        tables=[f"<results>/tables/table_{n}.csv" for n in (4, 5)],
+        figures=[f"<results>/figures/figure_{n}.svg" for n in (3, 8)],
+        correlations="<results>/figures/figure_8.csv",
         claims="<results>/claims.csv",
         quality="<results>/data_quality.csv",
         labels="<results>/labels_check.csv",
@@ -18,23 +18,26 @@ rule make_report:
         sensitivity="<results>/sensitivity.csv",
         recipes="<results>/sensitivity_summary.csv",
     output:
-        "<results>/report.html",
+        page="<results>/report.html",
+        record="<results>/report.record.json",
     log:
         "<logs>/report.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.report),
+        **stage(plan.make_report),
         caches=RELEASE.caches,
     message:
         "writing the report"
     shell:
-        "python -m workflow_scripts.audit_report --study-json {input.study}"
-        " --versions {input.versions} --artefacts-dir $(dirname {input.correlations})"
-        " --claims {input.claims} --data-quality {input.quality} --labels-check {input.labels}"
-        " --forecast-scores {input.forecasts} --sensitivity {input.sensitivity}"
-        " --sensitivity-summary {input.recipes} --caches {params.caches} --out {output}"
-        " > {log} 2>&1"
+        job(
+            "audit_report",
+            "--study-json {input.study}"
+            " --versions {input.versions} --tables-dir $(dirname {input.tables[0]}) --figures-dir $(dirname {input.figures[0]})"
+            " --claims {input.claims} --data-quality {input.quality} --labels-check {input.labels}"
+            " --forecast-scores {input.forecasts} --sensitivity {input.sensitivity}"
+            " --sensitivity-summary {input.recipes} --caches {params.caches} --out {output.page}",
+        )
 
 
 rule report:
@@ -45,11 +48,12 @@ rule report:
 rule summary:
     input:
         claims="<results>/claims.csv",
-        table_4="<results>/artefacts/table_4.csv",
-        figure_8="<results>/artefacts/figure_8.csv",
+        table_4="<results>/tables/table_4.csv",
+        figure_8="<results>/figures/figure_8.csv",
         report="<results>/report.html",
     output:
-        "<results>/summary.txt",
+        text="<results>/summary.txt",
+        record="<results>/summary.record.json",
     log:
         "<logs>/summary.log",
     conda:
@@ -60,9 +64,12 @@ rule summary:
     message:
         "summing up"
     shell:
-        "python -m workflow_scripts.audit_summary --study {params.study} --claims {input.claims}"
-        " --table-4 {input.table_4} --figure-8 {input.figure_8} --report {input.report}"
-        " --out {output} > {log} 2>&1"
+        job(
+            "audit_summary",
+            "--study {params.study} --claims {input.claims}"
+            " --table-4 {input.table_4} --figure-8 {input.figure_8} --report {input.report}"
+            " --out {output.text}",
+        )
 
 
 localrules:

@@ -12,6 +12,7 @@ rule pretrain_base:
         checkpoints=directory("<results>/base/{model}/checkpoints"),
         losses="<results>/base/{model}/losses.csv",
         manifest="<results>/base/{model}/manifest.json",
+        record="<results>/base/{model}/train.record.json",
     log:
         "<logs>/pretrain_base/{model}.log",
     cache: True
@@ -19,13 +20,16 @@ rule pretrain_base:
         "../envs/lab.yaml"
     threads: study.execution.threads
     params:
-        **stage(plan.base),
+        **stage(plan.pretrain_base),
     message:
         "pre-training the base model {wildcards.model}"
     shell:
-        "python -m workflow_scripts.pretrain_base --spec {params.spec:q}"
-        " --documents {input.documents} --checkpoints {output.checkpoints}"
-        " --losses {output.losses} --manifest {output.manifest} 3>&2 > {log} 2>&1"
+        job(
+            "pretrain_base",
+            "--spec {params.spec:q}"
+            " --documents {input.documents} --checkpoints {output.checkpoints}"
+            " --losses {output.losses} --manifest {output.manifest}",
+        )
 
 
 rule train_reference:
@@ -40,6 +44,7 @@ rule train_reference:
         checkpoints=directory("<results>/reference/checkpoints"),
         losses="<results>/reference/losses.csv",
         manifest="<results>/reference/manifest.json",
+        record="<results>/reference/train.record.json",
     log:
         "<logs>/train_reference.log",
     cache: True
@@ -47,14 +52,17 @@ rule train_reference:
         "../envs/lab.yaml"
     threads: study.execution.threads
     params:
-        **stage(plan.reference),
+        **stage(plan.train_reference),
     message:
         "training the reference model"
     shell:
-        "python -m workflow_scripts.train_sft --spec {params.spec:q} --title reference"
-        " --base {input.base} --train {input.train} --validation {input.validation}"
-        " --checkpoints {output.checkpoints} --losses {output.losses}"
-        " --manifest {output.manifest} 3>&2 > {log} 2>&1"
+        job(
+            "train_sft",
+            "--spec {params.spec:q} --title reference"
+            " --base {input.base} --train {input.train} --validation {input.validation}"
+            " --checkpoints {output.checkpoints} --losses {output.losses}"
+            " --manifest {output.manifest}",
+        )
 
 
 rule generate_reference:
@@ -64,7 +72,8 @@ rule generate_reference:
         problems="<data>/pool.parquet",
         problems_manifest="<data>/pool.manifest.json",
     output:
-        "<results>/reference/generations.parquet",
+        generations="<results>/reference/generations.parquet",
+        record="<results>/reference/generations.record.json",
     log:
         "<logs>/generate_reference.log",
     cache: True
@@ -72,10 +81,12 @@ rule generate_reference:
         "../envs/lab.yaml"
     threads: study.execution.threads
     params:
-        **stage(plan.reference_generations),
+        **stage(plan.generate_reference),
     message:
         f"letting the reference model try the pool, {study.reference.attempts} attempts a problem"
     shell:
-        "python -m workflow_scripts.generate --spec {params.spec:q} --title reference"
-        " --checkpoints {input.checkpoints} --problems {input.problems} --out {output}"
-        " 3>&2 > {log} 2>&1"
+        job(
+            "generate",
+            "--spec {params.spec:q} --title reference"
+            " --checkpoints {input.checkpoints} --problems {input.problems} --out {output.generations}",
+        )

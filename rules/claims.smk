@@ -12,7 +12,8 @@ rule fixed_points:
     input:
         "<results>/curves.csv",
     output:
-        "<results>/fixed_points.csv",
+        points="<results>/fixed_points.csv",
+        record="<results>/fixed_points.record.json",
     log:
         "<logs>/fixed_points.log",
     conda:
@@ -23,8 +24,11 @@ rule fixed_points:
     message:
         "looking for the published fits among the fixed points of trimming"
     shell:
-        "python -m workflow_scripts.fixed_points --curves {input} --spec {params.spec:q}"
-        " --listed {params.listed} --table-4 claims/table_4.csv --out {output} > {log} 2>&1"
+        job(
+            "fixed_points",
+            "--curves {input} --spec {params.spec:q}"
+            " --listed {params.listed} --table-4 claims/table_4.csv --out {output.points}",
+        )
 
 
 rule refit_by_recipes:
@@ -36,19 +40,22 @@ rule refit_by_recipes:
         recipes="<results>/sensitivity_recipes.csv",
         summary="<results>/sensitivity_summary.csv",
         md="<results>/sensitivity.md",
+        record="<results>/sensitivity.record.json",
     log:
         "<logs>/sensitivity.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.sensitivity),
+        **stage(plan.refit_by_recipes),
     message:
         "refitting every branch under a grid of recipes"
     shell:
-        "python -m workflow_scripts.sensitivity --curves {input.curves}"
-        " --subphases {input.subphases} --spec {params.spec:q} --out {output.branches}"
-        " --out-recipes {output.recipes} --out-summary {output.summary} --out-md {output.md}"
-        " > {log} 2>&1"
+        job(
+            "sensitivity",
+            "--curves {input.curves}"
+            " --subphases {input.subphases} --spec {params.spec:q} --out {output.branches}"
+            " --out-recipes {output.recipes} --out-summary {output.summary} --out-md {output.md}",
+        )
 
 
 rule judge_claims:
@@ -60,19 +67,23 @@ rule judge_claims:
     output:
         csv="<results>/claims.csv",
         md="<results>/claims.md",
+        record="<results>/claims.record.json",
     log:
         "<logs>/claims.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.claims),
+        **stage(plan.judge_claims),
         settings=RELEASE.kit_settings,
     message:
         "judging every published number"
     shell:
-        "python -m workflow_scripts.claims_ledger --claims-dir claims --curves {input.curves}"
-        " --subphases {input.subphases} --fits {input.fits} --draws {input.draws}"
-        " --settings {params.settings} --out {output.csv} --out-md {output.md} > {log} 2>&1"
+        job(
+            "claims_ledger",
+            "--claims-dir claims --curves {input.curves}"
+            " --subphases {input.subphases} --fits {input.fits} --draws {input.draws}"
+            " --settings {params.settings} --out {output.csv} --out-md {output.md}",
+        )
 
 
 rule sensitivity:

@@ -19,15 +19,18 @@ rule make_data:
             )
             for kind, suffix in (("", ".parquet"), ("_manifest", ".manifest.json"))
         },
+        record="<data>.record.json",
     log:
         "<logs>/make_data.log",
     cache: True
     conda:
         "../envs/lab.yaml"
     params:
-        **stage(plan.data),
+        **stage(plan.make_data),
     message:
         "drawing the data"
     shell:
-        "python -m workflow_scripts.make_data --spec {params.spec:q} --out $(dirname {output.pool})"
-        " > {log} 2>&1"
+        job(
+            "make_data",
+            "--spec {params.spec:q} --out $(dirname {output.pool})",
+        )

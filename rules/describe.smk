@@ -8,14 +8,18 @@ rule describe_study:
     output:
         study="<results>/study.json",
         versions="<results>/versions.json",
+        record="<results>/study.record.json",
     log:
         "<logs>/describe_study.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.describe),
+        **stage(plan.describe_study),
     message:
         "describing the study"
     shell:
-        "python -m workflow_scripts.describe_study --spec {params.spec:q}"
-        " --out-study {output.study} --out-versions {output.versions} > {log} 2>&1"
+        job(
+            "describe_study",
+            "--spec {params.spec:q}"
+            " --out-study {output.study} --out-versions {output.versions}",
+        )

@@ -12,7 +12,8 @@ rule generate_base:
         problems="<data>/benchmarks.parquet",
         problems_manifest="<data>/benchmarks.manifest.json",
     output:
-        "<results>/base/{model}/generations.parquet",
+        generations="<results>/base/{model}/generations.parquet",
+        record="<results>/base/{model}/generations.record.json",
     log:
         "<logs>/generate_base/{model}.log",
     cache: True
@@ -20,13 +21,15 @@ rule generate_base:
         "../envs/lab.yaml"
     threads: study.execution.threads
     params:
-        **stage(lambda model: plan.generations(plan.base(model))),
+        **stage(plan.generate_base),
     message:
         "answering the benchmarks with the base model {wildcards.model}"
     shell:
-        "python -m workflow_scripts.generate --spec {params.spec:q} --title {wildcards.model}"
-        " --checkpoints {input.checkpoints} --problems {input.problems} --out {output}"
-        " 3>&2 > {log} 2>&1"
+        job(
+            "generate",
+            "--spec {params.spec:q} --title {wildcards.model}"
+            " --checkpoints {input.checkpoints} --problems {input.problems} --out {output.generations}",
+        )
 
 
 use rule generate_base as generate_sft with:
@@ -36,12 +39,13 @@ use rule generate_base as generate_sft with:
         problems="<data>/benchmarks.parquet",
         problems_manifest="<data>/benchmarks.manifest.json",
     output:
-        "<results>/sft/{model}/{dataset}/seed{seed}/generations.parquet",
+        generations="<results>/sft/{model}/{dataset}/seed{seed}/generations.parquet",
+        record="<results>/sft/{model}/{dataset}/seed{seed}/generations.record.json",
     log:
         "<logs>/generate_sft/{model}_{dataset}_seed{seed}.log",
     cache: True
     params:
-        **stage(lambda model, dataset, seed: plan.generations(plan.sft(model, dataset, seed))),
+        **stage(plan.generate_sft),
     message:
         "answering the benchmarks with the checkpoints of {wildcards.dataset}, seed {wildcards.seed}"
 
@@ -50,7 +54,8 @@ rule grade:
     input:
         "<results>/{run}/generations.parquet",
     output:
-        "<results>/{run}/grades.parquet",
+        grades="<results>/{run}/grades.parquet",
+        record="<results>/{run}/grades.record.json",
     log:
         "<logs>/grade/{run}.log",
     wildcard_constraints:
@@ -59,19 +64,22 @@ rule grade:
     conda:
         "../envs/lab.yaml"
     params:
-        **stage(plan.graded),
+        **stage(plan.grade),
     message:
         "grading {wildcards.run}"
     shell:
-        "python -m workflow_scripts.grade --generations {input} --spec {params.spec:q}"
-        " --out {output} > {log} 2>&1"
+        job(
+            "grade",
+            "--generations {input} --spec {params.spec:q}" " --out {output.grades}",
+        )
 
 
 rule curves:
     input:
         run_files,
     output:
-        "<results>/curves.csv",
+        curves="<results>/curves.csv",
+        record="<results>/curves.record.json",
     log:
         "<logs>/curves.log",
     conda:
@@ -82,5 +90,8 @@ rule curves:
     message:
         "gathering scores and compute of all runs"
     shell:
-        "python -m workflow_scripts.curves --spec {params.spec:q} --results $(dirname {output})"
-        " --runs {params.runs} --out {output} > {log} 2>&1"
+        job(
+            "curves",
+            "--spec {params.spec:q} --results $(dirname {output.curves})"
+            " --runs {params.runs} --out {output.curves}",
+        )

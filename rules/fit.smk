@@ -11,19 +11,23 @@ rule fit_curves:
     output:
         fits="<results>/fits/{protocol}.csv",
         draws="<results>/fits/{protocol}.draws.parquet",
+        record="<results>/fits/{protocol}.record.json",
     log:
         "<logs>/fit_curves/{protocol}.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.fits),
+        **stage(plan.fit_curves),
         listed=lambda wildcards: study.fit.listed.get(wildcards.protocol, "none"),
     message:
         "fitting the sigmoid law to every RL branch, protocol {wildcards.protocol}"
     shell:
-        "python -m workflow_scripts.fit_curves --curves {input.curves} --subphases {input.subphases}"
-        " --spec {params.spec:q} --listed {params.listed} --out {output.fits}"
-        " --out-draws {output.draws} > {log} 2>&1"
+        job(
+            "fit_curves",
+            "--curves {input.curves} --subphases {input.subphases}"
+            " --spec {params.spec:q} --listed {params.listed} --out {output.fits}"
+            " --out-draws {output.draws}",
+        )
 
 
 rule forecast:
@@ -32,17 +36,21 @@ rule forecast:
     output:
         points="<results>/forecasts.csv",
         scores="<results>/forecast_scores.csv",
+        record="<results>/forecasts.record.json",
     log:
         "<logs>/forecast.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.forecasts),
+        **stage(plan.forecast),
     message:
         "forecasting the later part of every branch from its first"
     shell:
-        "python -m workflow_scripts.forecast --curves {input} --spec {params.spec:q}"
-        " --out {output.points} --out-summary {output.scores} > {log} 2>&1"
+        job(
+            "forecast",
+            "--curves {input} --spec {params.spec:q}"
+            " --out {output.points} --out-summary {output.scores}",
+        )
 
 
 rule forecasts:

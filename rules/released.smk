@@ -18,19 +18,23 @@ rule fetch_caches:
     output:
         caches=directory("<data>/caches"),
         manifest="<data>/caches.manifest.json",
+        record="<data>/caches.record.json",
     log:
         "<logs>/fetch_caches.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.caches),
+        **stage(plan.fetch_caches),
         release=RELEASE,
     message:
         "fetching the released curves"
     shell:
-        "python -m workflow_scripts.fetch_caches --caches {params.release.caches}"
-        " --repository {params.release.repository} --commit {params.release.commit}"
-        f" --mirror {shlex.quote(MIRROR)} --out {{output.caches}} --manifest {{output.manifest}} > {{log}} 2>&1"
+        job(
+            "fetch_caches",
+            "--caches {params.release.caches}"
+            " --repository {params.release.repository} --commit {params.release.commit}"
+            f" --mirror {shlex.quote(MIRROR)} --out {{output.caches}} --manifest {{output.manifest}}",
+        )
 
 
 rule import_curves:
@@ -38,19 +42,23 @@ rule import_curves:
         caches="<data>/caches",
         manifest="<data>/caches.manifest.json",
     output:
-        "<results>/curves.csv",
+        curves="<results>/curves.csv",
+        record="<results>/curves.record.json",
     log:
         "<logs>/import_curves.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.curves),
+        **stage(plan.import_curves),
         listed=RELEASE.caches,
     message:
         "reading the released curves"
     shell:
-        "python -m workflow_scripts.import_curves --caches-dir {input.caches}"
-        " --caches {params.listed} --spec {params.spec:q} --out {output} > {log} 2>&1"
+        job(
+            "import_curves",
+            "--caches-dir {input.caches}"
+            " --caches {params.listed} --spec {params.spec:q} --out {output.curves}",
+        )
 
 
 rule label_published:
@@ -59,21 +67,25 @@ rule label_published:
     output:
         subphases="<results>/subphases.csv",
         check="<results>/labels_check.csv",
+        record="<results>/subphases.record.json",
     log:
         "<logs>/label_published.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.subphases),
+        **stage(plan.label_published),
         losses=RELEASE.losses,
         model=study.model,
         seed=study.seed,
     message:
         "labelling the checkpoints from the published validation losses"
     shell:
-        "python -m workflow_scripts.label_published --losses {params.losses} --curves {input}"
-        f" --study {study.name} --model {{params.model}} --seed {{params.seed}}"
-        " --spec {params.spec:q} --out {output.subphases} --out-check {output.check} > {log} 2>&1"
+        job(
+            "label_published",
+            "--losses {params.losses} --curves {input}"
+            f" --study {study.name} --model {{params.model}} --seed {{params.seed}}"
+            " --spec {params.spec:q} --out {output.subphases} --out-check {output.check}",
+        )
 
 
 rule data_quality:
@@ -84,6 +96,7 @@ rule data_quality:
     output:
         csv="<results>/data_quality.csv",
         md="<results>/data_quality.md",
+        record="<results>/data_quality.record.json",
     log:
         "<logs>/data_quality.log",
     conda:
@@ -94,6 +107,9 @@ rule data_quality:
     message:
         "looking for faults in the released curves"
     shell:
-        "python -m workflow_scripts.data_quality --curves {input.curves} --caches-dir {input.caches}"
-        " --caches {params.release.caches} --settings {params.release.kit_settings}"
-        " --table-4 claims/table_4.csv --out {output.csv} --out-md {output.md} > {log} 2>&1"
+        job(
+            "data_quality",
+            "--curves {input.curves} --caches-dir {input.caches}"
+            " --caches {params.release.caches} --settings {params.release.kit_settings}"
+            " --table-4 claims/table_4.csv --out {output.csv} --out-md {output.md}",
+        )

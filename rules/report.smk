@@ -11,24 +11,29 @@ rule make_report:
         curves="<results>/curves.csv",
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
-        tables=[f"<results>/artefacts/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
-        figures=[f"<results>/artefacts/figure_{n}.svg" for n in (2, 3, 8)],
-        paradigms="<results>/artefacts/figure_2.csv",
-        correlation="<results>/artefacts/figure_8.csv",
+        tables=[f"<results>/tables/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
+        figures=[f"<results>/figures/figure_{n}.svg" for n in (2, 3, 8)],
+        paradigms="<results>/figures/figure_2.csv",
+        correlation="<results>/figures/figure_8.csv",
     output:
-        "<results>/report.html",
+        page="<results>/report.html",
+        record="<results>/report.record.json",
     log:
         "<logs>/report.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.report),
+        **stage(plan.make_report),
     message:
         "writing the report"
     shell:
-        "python -m workflow_scripts.report --study-json {input.study} --versions {input.versions}"
-        " --artefacts-dir $(dirname {input.correlation}) --curves {input.curves} --fits {input.fits}"
-        " --subphases {input.subphases} --out {output} > {log} 2>&1"
+        job(
+            "report",
+            "--study-json {input.study} --versions {input.versions}"
+            " --tables-dir $(dirname {input.tables[0]}) --figures-dir $(dirname {input.figures[0]})"
+            " --curves {input.curves} --fits {input.fits} --subphases {input.subphases}"
+            " --out {output.page}",
+        )
 
 
 rule report:
@@ -41,18 +46,21 @@ rule summary:
         fits=MAIN_FITS,
         report="<results>/report.html",
     output:
-        "<results>/summary.txt",
+        text="<results>/summary.txt",
+        record="<results>/summary.record.json",
     log:
         "<logs>/summary.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("summary")),
+        **stage(plan.summary),
     message:
         "summing up"
     shell:
-        "python -m workflow_scripts.summary --fits {input.fits} --report {input.report}"
-        " --out {output} > {log} 2>&1"
+        job(
+            "summary",
+            "--fits {input.fits} --report {input.report}" " --out {output.text}",
+        )
 
 
 localrules:

@@ -21,6 +21,7 @@ rule train_rl:
         history="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/history.parquet",
         compute="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/compute.csv",
         manifest="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/manifest.json",
+        record="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/train.record.json",
     log:
         "<logs>/train_rl/{model}_{dataset}_step{sft_step}_{recipe}_seed{seed}.log",
     cache: True
@@ -28,14 +29,16 @@ rule train_rl:
         "../envs/lab.yaml"
     threads: study.execution.threads
     params:
-        **stage(plan.rl),
+        **stage(plan.train_rl),
     message:
         "RL ({wildcards.recipe}) of {wildcards.model} from {wildcards.dataset} step"
         " {wildcards.sft_step}, seed {wildcards.seed}"
     shell:
-        "python -m workflow_scripts.train_rl --spec {params.spec:q}"
-        " --title '{wildcards.dataset} step {wildcards.sft_step} seed {wildcards.seed}'"
-        " --start {input.start} --prompts {input.prompts} --benchmarks {input.benchmarks}"
-        " --checkpoints {output.checkpoints} --generations {output.generations}"
-        " --history {output.history} --compute {output.compute} --manifest {output.manifest}"
-        " 3>&2 > {log} 2>&1"
+        job(
+            "train_rl",
+            "--spec {params.spec:q}"
+            " --title '{wildcards.dataset} step {wildcards.sft_step} seed {wildcards.seed}'"
+            " --start {input.start} --prompts {input.prompts} --benchmarks {input.benchmarks}"
+            " --checkpoints {output.checkpoints} --generations {output.generations}"
+            " --history {output.history} --compute {output.compute} --manifest {output.manifest}",
+        )

@@ -16,6 +16,7 @@ rule train_sft:
         checkpoints=directory("<results>/sft/{model}/{dataset}/seed{seed}/checkpoints"),
         losses="<results>/sft/{model}/{dataset}/seed{seed}/losses.csv",
         manifest="<results>/sft/{model}/{dataset}/seed{seed}/manifest.json",
+        record="<results>/sft/{model}/{dataset}/seed{seed}/train.record.json",
     log:
         "<logs>/train_sft/{model}_{dataset}_seed{seed}.log",
     cache: True
@@ -23,12 +24,15 @@ rule train_sft:
         "../envs/lab.yaml"
     threads: study.execution.threads
     params:
-        **stage(plan.sft),
+        **stage(plan.train_sft),
     message:
         "SFT of {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m workflow_scripts.train_sft --spec {params.spec:q}"
-        " --title '{wildcards.dataset} seed {wildcards.seed}'"
-        " --base {input.base} --train {input.train} --validation {input.validation}"
-        " --checkpoints {output.checkpoints} --losses {output.losses}"
-        " --manifest {output.manifest} 3>&2 > {log} 2>&1"
+        job(
+            "train_sft",
+            "--spec {params.spec:q}"
+            " --title '{wildcards.dataset} seed {wildcards.seed}'"
+            " --base {input.base} --train {input.train} --validation {input.validation}"
+            " --checkpoints {output.checkpoints} --losses {output.losses}"
+            " --manifest {output.manifest}",
+        )

@@ -16,19 +16,23 @@ rule select_sft_set:
     output:
         data="<results>/sft_sets/{dataset}.parquet",
         manifest="<results>/sft_sets/{dataset}.manifest.json",
+        record="<results>/sft_sets/{dataset}.record.json",
     log:
         "<logs>/select_sft_set/{dataset}.log",
     cache: True
     conda:
         "../envs/lab.yaml"
     params:
-        **stage(plan.sft_set),
+        **stage(plan.select_sft_set),
     message:
         "drawing the SFT set {wildcards.dataset}"
     shell:
-        "python -m workflow_scripts.select_sft_set --spec {params.spec:q} --pool {input.pool}"
-        " --reference-grades {input.reference_grades} --benchmarks {input.benchmarks}"
-        " --validation {input.validation} --out {output.data} > {log} 2>&1"
+        job(
+            "select_sft_set",
+            "--spec {params.spec:q} --pool {input.pool}"
+            " --reference-grades {input.reference_grades} --benchmarks {input.benchmarks}"
+            " --validation {input.validation} --out {output.data}",
+        )
 
 
 rule dataset_stats:
@@ -36,7 +40,8 @@ rule dataset_stats:
         sets=[f"<results>/sft_sets/{name}.parquet" for name in study.datasets],
         splits=[f"<data>/{name}.parquet" for name in ("validation", "rl_prompts", "benchmarks")],
     output:
-        "<results>/dataset_stats.csv",
+        stats="<results>/dataset_stats.csv",
+        record="<results>/dataset_stats.record.json",
     log:
         "<logs>/dataset_stats.log",
     conda:
@@ -46,5 +51,8 @@ rule dataset_stats:
     message:
         "measuring the data sets"
     shell:
-        "python -m workflow_scripts.dataset_stats --spec {params.spec:q} --sets {input.sets}"
-        " --splits {input.splits} --out {output} > {log} 2>&1"
+        job(
+            "dataset_stats",
+            "--spec {params.spec:q} --sets {input.sets}"
+            " --splits {input.splits} --out {output.stats}",
+        )

@@ -9,26 +9,31 @@ checkpoint label_subphases:
         losses="<results>/sft/{model}/{dataset}/seed{seed}/losses.csv",
     output:
         subphases="<results>/sft/{model}/{dataset}/seed{seed}/subphases.csv",
+        record="<results>/sft/{model}/{dataset}/seed{seed}/subphases.record.json",
     log:
         "<logs>/label_subphases/{model}_{dataset}_seed{seed}.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(plan.labels),
+        **stage(plan.label_subphases),
         study=study.name,
     message:
         "labelling the checkpoints of {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m workflow_scripts.label_subphases --losses {input.losses} --study {params.study}"
-        " --model {wildcards.model} --dataset {wildcards.dataset} --seed {wildcards.seed}"
-        " --spec {params.spec:q} --out {output.subphases} > {log} 2>&1"
+        job(
+            "label_subphases",
+            "--losses {input.losses} --study {params.study}"
+            " --model {wildcards.model} --dataset {wildcards.dataset} --seed {wildcards.seed}"
+            " --spec {params.spec:q} --out {output.subphases}",
+        )
 
 
 rule subphases:
     input:
         [f"<results>/{run.path}/subphases.csv" for run in plan.sft_runs()],
     output:
-        "<results>/subphases.csv",
+        subphases="<results>/subphases.csv",
+        record="<results>/subphases.record.json",
     log:
         "<logs>/subphases.log",
     conda:
@@ -38,4 +43,7 @@ rule subphases:
     message:
         "gathering the sub-phases of all SFT runs"
     shell:
-        "python -m workflow_scripts.concatenate --tables {input} --out {output} > {log} 2>&1"
+        job(
+            "concatenate",
+            "--tables {input} --out {output.subphases}",
+        )

@@ -1,6 +1,6 @@
 """Tables and figures, named as in the paper: `snakemake table_4`, `snakemake figure_3`.
 
-In: dataset_stats.csv, subphases.csv, curves.csv, fits. Out: <results>/artefacts
+In: dataset_stats.csv, subphases.csv, curves.csv, fits. Out: <results>/tables, <results>/figures
 """
 
 ORDER = ",".join(study.datasets)
@@ -10,8 +10,9 @@ rule make_table_3:
     input:
         "<results>/dataset_stats.csv",
     output:
-        csv="<results>/artefacts/table_3.csv",
-        md="<results>/artefacts/table_3.md",
+        csv="<results>/tables/table_3.csv",
+        md="<results>/tables/table_3.md",
+        record="<results>/tables/table_3.record.json",
     log:
         "<logs>/table_3.log",
     conda:
@@ -21,16 +22,19 @@ rule make_table_3:
     message:
         "table 3: the data sets"
     shell:
-        "python -m workflow_scripts.table_3 --stats {input} --out-csv {output.csv}"
-        " --out-md {output.md} > {log} 2>&1"
+        job(
+            "table_3",
+            "--stats {input} --out-csv {output.csv}" " --out-md {output.md}",
+        )
 
 
 rule make_table_4:
     input:
         MAIN_FITS,
     output:
-        csv="<results>/artefacts/table_4.csv",
-        md="<results>/artefacts/table_4.md",
+        csv="<results>/tables/table_4.csv",
+        md="<results>/tables/table_4.md",
+        record="<results>/tables/table_4.record.json",
     log:
         "<logs>/table_4.log",
     conda:
@@ -41,8 +45,10 @@ rule make_table_4:
     message:
         "table 4: the fitted curve of every branch"
     shell:
-        "python -m workflow_scripts.table_4 --fits {input} --order {params.order}"
-        " --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
+        job(
+            "table_4",
+            "--fits {input} --order {params.order}" " --out-csv {output.csv} --out-md {output.md}",
+        )
 
 
 rule make_figure_2:
@@ -50,10 +56,11 @@ rule make_figure_2:
         curves="<results>/curves.csv",
         fits=MAIN_FITS,
     output:
-        svg="<results>/artefacts/figure_2.svg",
-        png="<results>/artefacts/figure_2.png",
-        csv="<results>/artefacts/figure_2.csv",
-        md="<results>/artefacts/figure_2.md",
+        svg="<results>/figures/figure_2.svg",
+        png="<results>/figures/figure_2.png",
+        csv="<results>/figures/figure_2.csv",
+        md="<results>/figures/figure_2.md",
+        record="<results>/figures/figure_2.record.json",
     log:
         "<logs>/figure_2.log",
     conda:
@@ -64,9 +71,12 @@ rule make_figure_2:
     message:
         "figure 2: the paradigms"
     shell:
-        "python -m workflow_scripts.figure_2 --curves {input.curves} --fits {input.fits}"
-        " --order {params.order} --out-svg {output.svg} --out-png {output.png}"
-        " --out-csv {output.csv} --out-md {output.md} > {log} 2>&1"
+        job(
+            "figure_2",
+            "--curves {input.curves} --fits {input.fits}"
+            " --order {params.order} --out-svg {output.svg} --out-png {output.png}"
+            " --out-csv {output.csv} --out-md {output.md}",
+        )
 
 
 rule make_figure_3:
@@ -75,8 +85,9 @@ rule make_figure_3:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
-        svg="<results>/artefacts/figure_3.svg",
-        png="<results>/artefacts/figure_3.png",
+        svg="<results>/figures/figure_3.svg",
+        png="<results>/figures/figure_3.png",
+        record="<results>/figures/figure_3.record.json",
     log:
         "<logs>/figure_3.log",
     conda:
@@ -87,9 +98,12 @@ rule make_figure_3:
     message:
         "figure 3: RL from every branch point"
     shell:
-        "python -m workflow_scripts.figure_3 --curves {input.curves} --fits {input.fits}"
-        " --subphases {input.subphases} --order {params.order}"
-        " --out-svg {output.svg} --out-png {output.png} > {log} 2>&1"
+        job(
+            "figure_3",
+            "--curves {input.curves} --fits {input.fits}"
+            " --subphases {input.subphases} --order {params.order}"
+            " --out-svg {output.svg} --out-png {output.png}",
+        )
 
 
 rule make_figure_8:
@@ -97,9 +111,10 @@ rule make_figure_8:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
-        svg="<results>/artefacts/figure_8.svg",
-        png="<results>/artefacts/figure_8.png",
-        csv="<results>/artefacts/figure_8.csv",
+        svg="<results>/figures/figure_8.svg",
+        png="<results>/figures/figure_8.png",
+        csv="<results>/figures/figure_8.csv",
+        record="<results>/figures/figure_8.record.json",
     log:
         "<logs>/figure_8.log",
     conda:
@@ -110,9 +125,12 @@ rule make_figure_8:
     message:
         "figure 8: ceiling against minimum validation loss"
     shell:
-        "python -m workflow_scripts.figure_8 --fits {input.fits} --subphases {input.subphases}"
-        " --order {params.order} --out-svg {output.svg} --out-png {output.png}"
-        " --out-csv {output.csv} > {log} 2>&1"
+        job(
+            "figure_8",
+            "--fits {input.fits} --subphases {input.subphases}"
+            " --order {params.order} --out-svg {output.svg} --out-png {output.png}"
+            " --out-csv {output.csv}",
+        )
 
 
 rule table_3:

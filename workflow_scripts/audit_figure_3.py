@@ -1,7 +1,7 @@
 r"""Figure 3 of an audit: measured points, published and robust curves, ceilings side by side.
 
     python -m workflow_scripts.audit_figure_3 --curves curves.csv --fits fits/robust.csv \
-        --subphases subphases.csv --table-4 artefacts/table_4.csv --order S1K,Easy102K \
+        --subphases subphases.csv --table-4 tables/table_4.csv --order S1K,Easy102K \
         --out-svg figure_3.svg --out-png figure_3.png
 
 `--fits` are those of the robust protocol; `--table-4` is the audit's own.

@@ -1,18 +1,19 @@
 r"""The summary of an audit: verdicts, key findings and where the report is, printed and kept.
 
     python -m workflow_scripts.audit_summary --study released --claims claims.csv \
-        --table-4 artefacts/table_4.csv --figure-8 artefacts/figure_8.csv --report report.html \
+        --table-4 tables/table_4.csv --figure-8 figures/figure_8.csv --report report.html \
         --out summary.txt
 """
 
 from pathlib import Path
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.claims.judge import COLUMNS
 from workflow_scripts.reporting.audit_selection import CORRELATION_COLUMNS, VALUE_COLUMNS
 from workflow_scripts.reporting.audit_table_4 import read_table_4
 from workflow_scripts.reporting.audit_terminal import summary
 from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import read_table, write_text
+from workflow_scripts.tables_io import read_table
 
 
 def main() -> None:

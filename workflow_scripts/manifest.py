@@ -6,40 +6,19 @@ digest of the whole. Readers check it before they trust the bytes behind it.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.atomic import write_text
 from workflow_scripts.errors import InputError
-from workflow_scripts.tables_io import write_text
-
-CHUNK = 1 << 20
-
-
-def md5(path: Path) -> str:
-    """MD5 of a file, read in chunks."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as handle:
-        while block := handle.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+from workflow_scripts.hashing import hash_tree
 
 
 def describe(target: Path) -> dict[str, Any]:
     """List the files of a folder (or one file) with hash and size, plus the digest of the list."""
-    # Snakemake's cache puts links in the place of folders; they read like the folders themselves.
-    walk = os.walk(target, followlinks=True)
-    inside = sorted(Path(folder) / name for folder, _, names in walk for name in names)
-    paths = [target] if target.is_file() else inside
-    files = [
-        {
-            "path": path.relative_to(target.parent).as_posix(),
-            "md5": md5(path),
-            "size": path.stat().st_size,
-        }
-        for path in paths
-        if path.name != ".snakemake_timestamp"
-    ]
+    found = hash_tree(target).files if target.exists() else ()
+    folder = f"{target.name}/" if target.is_dir() else ""
+    files = [{"path": f"{folder}{f.path}", "md5": f.md5, "size": f.size} for f in found]
     digest = hashlib.md5(json.dumps(files, sort_keys=True).encode(), usedforsecurity=False)
     return {"digest": digest.hexdigest(), "files": files}
 

@@ -2,31 +2,42 @@
 
 from pathlib import Path
 
-from workflow_scripts.reporting.page import STUDY_KEYS, read_artefacts, read_json, render
+from workflow_scripts.atomic import write_text
+from workflow_scripts.reporting.origin import origins
+from workflow_scripts.reporting.page import (
+    STUDY_KEYS,
+    read_artefacts,
+    read_json,
+    render,
+    shown_files,
+)
 from workflow_scripts.reporting.schema import read_curves, read_fits, read_subphases
 from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import write_text
 
 
 def main() -> None:
-    """Read the tidy files and the finished artefacts, write the page."""
+    """Read the tidy files and the finished tables and figures, write the page."""
     options = arguments(
         __doc__,
         study_json=Path,
-        artefacts_dir=Path,
+        tables_dir=Path,
+        figures_dir=Path,
         curves=Path,
         fits=Path,
         subphases=Path,
         versions=Path,
         out=Path,
     )
+    study = read_json(options.study_json, STUDY_KEYS)
+    files = shown_files(options.tables_dir, options.figures_dir, options.subphases)
     page = render(
-        read_json(options.study_json, STUDY_KEYS),
-        read_artefacts(options.artefacts_dir),
+        study,
+        read_artefacts(options.tables_dir, options.figures_dir),
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),
         read_json(options.versions),
+        origins(study["name"], files),
     )
     write_text(options.out, page)
 

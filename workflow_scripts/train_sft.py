@@ -31,6 +31,7 @@ from workflow_scripts.training.supervised import (
     sft_config,
     supervised_trainer,
 )
+from workflow_scripts.usage import FACTS
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -70,8 +71,10 @@ def main() -> None:
     train_resumably(trainer, state)
 
     losses = loss_table(trainer.state.log_history, job.recipe.batch_size / len(train))
+    losses = with_compute(losses, lengths, job.recipe, base)
+    FACTS["eflops"] = float(losses["x_sft_eflops"].max())
     publish_checkpoints(state, {step: step for step in job.checkpoints}, options.checkpoints)
-    write_csv(with_compute(losses, lengths, job.recipe, base), options.losses)
+    write_csv(losses, options.losses)
     write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=job.checkpoints)
     close_state(state)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 WORK = {"seconds": 0.0}
+# What only the job itself knows and its record tells: `eflops` is the training compute spent.
+FACTS: dict[str, float] = {}
 
 
 @contextmanager
@@ -21,9 +23,13 @@ def work() -> Iterator[None]:
         WORK["seconds"] += time.process_time() - started
 
 
+def peak_megabytes() -> float:
+    """Peak memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def usage_line() -> str:
     """The figures of this process so far, imports included."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cpu = time.process_time()
     spent = f"cpu {cpu:.2f} s, training and generation {WORK['seconds']:.2f} s"
-    return f"usage: {spent}, peak {peak:.0f} MB"
+    return f"usage: {spent}, peak {peak_megabytes():.0f} MB"

@@ -93,7 +93,13 @@ def page_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
     out = folder / "artefacts"
     described = [f"--study-json={folder}/study.json", f"--versions={folder}/versions.json"]
     shown = [f"--{name.replace('_', '-')}={folder}/{name}.csv" for name in TABLES]
-    page = [*described, f"--artefacts-dir={out}", *shown, f"--out={out}/report.html"]
+    page = [
+        *described,
+        f"--tables-dir={out}",
+        f"--figures-dir={out}",
+        *shown,
+        f"--out={out}/report.html",
+    ]
     tables = [f"--table-4={out}/table_4.csv", f"--figure-8={out}/figure_8.csv"]
     done = ["--study=made", f"--claims={folder}/claims.csv", *tables, "--report=report.html"]
     return [(audit_report, page), (audit_summary, [*done, f"--out={out}/summary.txt"])]
@@ -114,7 +120,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evidence_of(folder: Path) -> Evidence:
     """The tables that the answer speaks of."""
     files = {name: folder / f"{name}.csv" for name in TABLES}
-    return read_shown(folder / "artefacts", files).evidence
+    return read_shown(folder / "artefacts", folder / "artefacts", files).evidence
 
 
 def test_every_artefact_is_made(audit: Path) -> None:

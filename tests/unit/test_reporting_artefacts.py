@@ -42,7 +42,8 @@ def commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
     labels, ordered = f"--subphases={folder}/subphases.csv", f"--order={order}"
     table = {n: [f"--out-csv={out}/{n}.csv", f"--out-md={out}/{n}.md"] for n in TABLES}
     image = {n: [f"--out-svg={out}/{n}.svg", f"--out-png={out}/{n}.png"] for n in FIGURES}
-    page = [f"--study-json={folder}/study.json", f"--artefacts-dir={out}", curves, fits, labels]
+    shown = [f"--tables-dir={out}", f"--figures-dir={out}"]
+    page = [f"--study-json={folder}/study.json", *shown, curves, fits, labels]
     return [
         (table_3, [f"--stats={folder}/dataset_stats.csv", *table["table_3"]]),
         (table_4, [fits, ordered, *table["table_4"]]),

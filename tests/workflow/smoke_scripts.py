@@ -82,7 +82,7 @@ def with_spec(stage: Stage, **changes: Any) -> Stage:
 def sft_arguments(out: str, stage: Stage | None = None, **changes: object) -> list[str]:
     """Arguments of train_sft for the smoke study's LabSmall run, writing below `out`."""
     values: dict[str, object] = {
-        "spec": (stage or plan().sft("LabQwen", "LabSmall", "0")).spec,
+        "spec": (stage or plan().train_sft("LabQwen", "LabSmall", "0")).spec,
         "title": "test",
         "base": "results/smoke/base/LabQwen/checkpoints",
         "train": "results/smoke/sft_sets/LabSmall.parquet",
@@ -95,7 +95,7 @@ def sft_arguments(out: str, stage: Stage | None = None, **changes: object) -> li
 def rl_arguments(out: str, stage: Stage | None = None, **changes: object) -> list[str]:
     """Arguments of train_rl for the branch from LabFull step 20, writing below `out`."""
     values: dict[str, object] = {
-        "spec": (stage or plan().rl("LabQwen", "LabFull", "20", "dapo_dc", "0")).spec,
+        "spec": (stage or plan().train_rl("LabQwen", "LabFull", "20", "dapo_dc", "0")).spec,
         "title": "test",
         "start": "results/smoke/sft/LabQwen/LabFull/seed0/checkpoints",
         "prompts": "data/smoke/rl_prompts.parquet",

@@ -71,19 +71,19 @@ def refused(checkout: Path, module: str, arguments: list[str]) -> str:
 
 def sft_stage(**changes: Any) -> Stage:
     """The SFT stage of the tests with changes."""
-    return with_spec(plan().sft("LabQwen", "LabSmall", "0"), **changes)
+    return with_spec(plan().train_sft("LabQwen", "LabSmall", "0"), **changes)
 
 
 def rl_stage(**changes: Any) -> Stage:
     """The RL stage of the tests with changes."""
-    return with_spec(plan().rl("LabQwen", "LabFull", "20", "dapo_dc", "0"), **changes)
+    return with_spec(plan().train_rl("LabQwen", "LabFull", "20", "dapo_dc", "0"), **changes)
 
 
 def select_arguments() -> list[str]:
     """Arguments of select_sft_set for LabSmall."""
     return options(
         **{
-            "spec": plan().sft_set("LabSmall").spec,
+            "spec": plan().select_sft_set("LabSmall").spec,
             "pool": "data/smoke/pool.parquet",
             "reference-grades": "results/smoke/reference/grades.parquet",
             "benchmarks": BENCHMARKS,
@@ -229,7 +229,7 @@ def test_a_model_with_poisoned_weights(checkout: Path, tmp_path: Path) -> None:
     expected = f"{poisoned / 'step-000000'}: has weights that are no finite numbers; delete it"
     sft = sft_arguments(OUT, base=poisoned)
     assert refused(checkout, "train_sft", sft).startswith(expected)
-    spec = plan().generations(plan().base("LabQwen")).spec
+    spec = plan().generations(plan().pretrain_base("LabQwen")).spec
     paths = {"checkpoints": poisoned, "problems": BENCHMARKS, "out": f"{OUT}/generations.parquet"}
     generate = options(spec=spec, title="test", **paths)
     assert refused(checkout, "generate", generate).startswith(expected)
@@ -247,7 +247,7 @@ def test_a_benchmark_without_problems(checkout: Path) -> None:
 
 
 def test_a_pool_that_is_too_small(checkout: Path) -> None:
-    spec = with_spec(plan().sft_set("LabSmall"), dataset={"rows": 10_000}).spec
+    spec = with_spec(plan().select_sft_set("LabSmall"), dataset={"rows": 10_000}).spec
     arguments = select_arguments()
     arguments[1] = spec
     line = refused(checkout, "select_sft_set", arguments)

@@ -9,7 +9,7 @@ import yaml
 from conftest import ROOT
 
 from workflow_scripts import make_data
-from workflow_scripts.manifest import md5
+from workflow_scripts.hashing import md5
 from workflow_scripts.study.load import load_config, load_training_study
 from workflow_scripts.study.plan import Plan
 
@@ -27,7 +27,7 @@ def test_drawing_the_lab_data_again_gives_the_committed_hash(
     pointer = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
     plan = Plan(load_training_study("lab"), load_config({}))
     folder = tmp_path / "lab"
-    monkeypatch.setattr("sys.argv", ["make_data", "--spec", plan.data().spec, "--out", str(folder)])
+    monkeypatch.setattr("sys.argv", ["make_data", "--spec", plan.make_data().spec, "--out", str(folder)])
     make_data.main()
     assert pointer["path"] == "data/lab"
     assert dvc_folder_hash(folder) == pointer["md5"]

@@ -129,7 +129,7 @@ def test_killed_rl_goes_on_where_it_was(checkout: Path) -> None:
 
 def test_state_of_other_settings_is_not_continued(checkout: Path) -> None:
     kill_at(checkout, "train_sft", sft_arguments(OUT), step=10)
-    stage = with_spec(plan().sft("LabQwen", "LabSmall", "0"), recipe={"learning_rate": 2e-3})
+    stage = with_spec(plan().train_sft("LabQwen", "LabSmall", "0"), recipe={"learning_rate": 2e-3})
     ended = invoke(checkout, "train_sft", *sft_arguments(OUT, stage))
     assert ended.code == 0, ended.err
     assert "resuming" not in ended.out

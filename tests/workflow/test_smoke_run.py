@@ -9,8 +9,8 @@ from conftest import copy_checkout, snakemake
 from smoke_scripts import invoke, options, plan
 
 from workflow_scripts.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
-from workflow_scripts.evaluation.grading import GraderSettings
 from workflow_scripts.grade import grade_table
+from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.manifest import check_manifest
 from workflow_scripts.study.load import load_training_study
 from workflow_scripts.training.checkpoints import checkpoint_at, model_config
@@ -18,9 +18,9 @@ from workflow_scripts.training.checkpoints import checkpoint_at, model_config
 pytestmark = pytest.mark.slow
 
 ARTEFACTS = [
-    *("table_3.csv", "table_3.md", "table_4.csv", "table_4.md", "figure_8.csv"),
-    *("figure_2.csv", "figure_2.md"),
-    *(f"figure_{number}.{kind}" for number in (2, 3, 8) for kind in ("svg", "png")),
+    *(f"tables/table_{number}.{kind}" for number in (3, 4) for kind in ("csv", "md")),
+    *(f"figures/figure_{number}.{kind}" for number in (2, 3, 8) for kind in ("svg", "png")),
+    *("figures/figure_2.csv", "figures/figure_2.md", "figures/figure_8.csv"),
 ]
 STUDY = load_training_study("smoke")
 TRAINED = ("make_data", "pretrain_base", "train_reference", "train_sft", "train_rl")
@@ -55,10 +55,10 @@ def used(checkout: Path, rules: tuple[str, ...]) -> list[str]:
 
 def test_everything_is_there(results: Path) -> None:
     tables = ["curves.csv", "fits/robust.csv", "subphases.csv", "dataset_stats.csv", "summary.txt"]
-    expected = [*tables, "report.html", *(f"artefacts/{name}" for name in ARTEFACTS)]
+    expected = [*tables, "report.html", *ARTEFACTS]
     sizes = {name: (results / name).stat().st_size for name in expected}
     assert min(sizes.values()) > 0
-    assert (results / "artefacts" / "figure_3.png").read_bytes()[:4] == b"\x89PNG"
+    assert (results / "figures" / "figure_3.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_the_terminal_showed_progress_and_the_summary(finished: Path, results: Path) -> None:
@@ -188,7 +188,7 @@ def read_compute(folder: Path) -> pd.DataFrame:
 def test_fits_and_table_4_follow_from_the_curves(finished: Path, tmp_path: Path) -> None:
     results = finished / "results" / "smoke"
     inputs = options(curves=results / "curves.csv", subphases=results / "subphases.csv")
-    spec = plan().fits("robust").spec
+    spec = plan().fit_curves("robust").spec
     fits, draws = tmp_path / "robust.csv", tmp_path / "robust.draws.parquet"
     outputs = {"listed": "none", "out": fits, "out-draws": draws}
     assert invoke(tmp_path, "fit_curves", *inputs, *options(spec=spec, **outputs)).code == 0
@@ -198,7 +198,7 @@ def test_fits_and_table_4_follow_from_the_curves(finished: Path, tmp_path: Path)
     outputs = {"out-csv": table, "out-md": tmp_path / "table_4.md"}
     order = ",".join(STUDY.datasets)
     assert invoke(tmp_path, "table_4", *options(fits=fits, order=order, **outputs)).code == 0
-    assert table.read_bytes() == (results / "artefacts" / "table_4.csv").read_bytes()
+    assert table.read_bytes() == (results / "tables" / "table_4.csv").read_bytes()
     assert len(pd.read_csv(table)) == len(list(results.glob("rl/*/*/*/*/*/manifest.json")))
 
 

@@ -1,5 +1,6 @@
 """The page of an audit: the answer first, then every table behind it, at last the whole ledger."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from workflow_scripts.reporting.audit_tables import (
     statements_text,
     verdicts_text,
 )
+from workflow_scripts.reporting.origin import Origin
 from workflow_scripts.reporting.page import data_uri, flatten, page_template
 from workflow_scripts.reporting.schema import with_text
 from workflow_scripts.reporting.sensitivity import BRANCH_COLUMNS, SUMMARY_COLUMNS
@@ -63,18 +65,19 @@ class Shown:
     figures: dict[str, str]
 
 
-def read_shown(artefacts: Path, files: dict[str, Path]) -> Shown:
-    """Read the artefact folder and the tables.
+def read_shown(tables: Path, figures: Path, files: dict[str, Path]) -> Shown:
+    """Read the tables and the figures.
 
     Args:
-        artefacts: folder with table_4.csv, table_5.csv, figure_8.csv and the figures.
+        tables: folder with table_4.csv and table_5.csv.
+        figures: folder with figure_8.csv and the figures.
         files: claims, data_quality, labels_check, forecast_scores, sensitivity,
             sensitivity_summary, and the list of released files (caches).
     """
     selection = (*VALUE_COLUMNS, *CORRELATION_COLUMNS)
     evidence = Evidence(
-        table_4=read_table_4(artefacts / "table_4.csv"),
-        figure_8=read_table(artefacts / "figure_8.csv", selection),
+        table_4=read_table_4(tables / "table_4.csv"),
+        figure_8=read_table(figures / "figure_8.csv", selection),
         claims=read_table(files["claims"], CLAIM_COLUMNS),
         sensitivity=read_table(files["sensitivity_summary"], SUMMARY_COLUMNS),
         quality=read_table(files["data_quality"], QUALITY_COLUMNS),
@@ -83,14 +86,30 @@ def read_shown(artefacts: Path, files: dict[str, Path]) -> Shown:
     )
     return Shown(
         evidence,
-        table_5=read_table(artefacts / "table_5.csv", selection),
+        table_5=read_table(tables / "table_5.csv", selection),
         branches=with_text(read_table(files["sensitivity"], BRANCH_COLUMNS)),
         caches=read_facts(files["caches"], CACHE_COLUMNS),
-        figures={name: data_uri(artefacts / f"{name}.svg") for name in FIGURES},
+        figures={name: data_uri(figures / f"{name}.svg") for name in FIGURES},
     )
 
 
-def render(study: dict[str, Any], shown: Shown, versions: dict[str, Any]) -> str:
+def shown_files(tables: Path, figures: Path, files: Mapping[str, Path]) -> dict[str, Path]:
+    """What the page shows, by the names that it has there; arguments as of `read_shown`."""
+    return {
+        **{name: tables / f"{name}.csv" for name in ("table_4", "table_5")},
+        **{name: figures / f"{name}.svg" for name in FIGURES},
+        **{name: files[name] for name in ("claims", "data_quality", "sensitivity")},
+        "labels": files["labels_check"],
+        "forecasts": files["forecast_scores"],
+    }
+
+
+def render(
+    study: dict[str, Any],
+    shown: Shown,
+    versions: dict[str, Any],
+    origins: Mapping[str, Origin],
+) -> str:
     """Fill the template. The same inputs give the same bytes: no dates, no random ids."""
     evidence = shown.evidence
     order = [str(name) for name in study["order"]]
@@ -119,6 +138,7 @@ def render(study: dict[str, Any], shown: Shown, versions: dict[str, Any]) -> str
         figures=shown.figures,
         marks=MARKS,
         versions=sorted(flatten(versions).items()),
+        origins=origins,
     )
 
 

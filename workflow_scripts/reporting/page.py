@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 from workflow_scripts.reporting.answer import Finding, findings
 from workflow_scripts.reporting.lines import select
+from workflow_scripts.reporting.origin import Origin
 from workflow_scripts.reporting.paradigm_table import PARADIGM_COLUMNS, paradigm_table_text
 from workflow_scripts.reporting.schema import STATS_COLUMNS, models_of, with_text
 from workflow_scripts.reporting.tables import (
@@ -53,14 +54,25 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
     return content
 
 
-def read_artefacts(folder: Path) -> Artefacts:
-    """Read the tables and the SVG figures from the study's artefact folder."""
+def read_artefacts(tables: Path, figures: Path) -> Artefacts:
+    """Read the tables and the SVG figures from the study's folders."""
     return Artefacts(
-        with_text(read_table(folder / "table_3.csv", STATS_COLUMNS)),
-        with_text(read_table(folder / "table_4.csv", TABLE_4_COLUMNS)),
-        with_text(read_table(folder / "figure_2.csv", PARADIGM_COLUMNS)),
-        {name: data_uri(folder / f"{name}.svg") for name in FIGURES},
+        with_text(read_table(tables / "table_3.csv", STATS_COLUMNS)),
+        with_text(read_table(tables / "table_4.csv", TABLE_4_COLUMNS)),
+        with_text(read_table(figures / "figure_2.csv", PARADIGM_COLUMNS)),
+        {name: data_uri(figures / f"{name}.svg") for name in FIGURES},
     )
+
+
+def shown_files(tables: Path, figures: Path, subphases: Path) -> dict[str, Path]:
+    """What the page shows, by the names that it has there."""
+    return {
+        "table_3": tables / "table_3.csv",
+        "table_4": tables / "table_4.csv",
+        **{name: figures / f"{name}.svg" for name in FIGURES},
+        "paradigms": figures / "figure_2.csv",
+        "subphases": subphases,
+    }
 
 
 def data_uri(svg: Path) -> str:
@@ -94,6 +106,7 @@ def render(
     fits: pd.DataFrame,
     subphases: pd.DataFrame,
     versions: dict[str, Any],
+    origins: Mapping[str, Origin],
 ) -> str:
     """Fill the page template. The same inputs give the same bytes: no dates, no random ids."""
     order = [str(name) for name in study["order"]]
@@ -107,6 +120,7 @@ def render(
         figures=artefacts.figures,
         counts=counts(curves, fits),
         versions=sorted(flatten(versions).items()),
+        origins=origins,
     )
 
 

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
+from workflow_scripts.lineage.record import Record
 from workflow_scripts.study.schema import Config, Study
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
 def schema_texts() -> dict[str, str]:
-    """File name -> JSON schema text of each configuration file."""
+    """File name -> JSON schema text of each configuration file, and of records."""
     study = Study.model_json_schema()
     study["properties"]["extends"] = {"type": "string", "description": "study this one builds on"}
     # A study that extends another gives only what differs, so nothing is required in one file.
@@ -20,7 +21,11 @@ def schema_texts() -> dict[str, str]:
         "description": "name in training/presets.yaml, whose values this recipe builds on",
     }
     recipe.pop("required")
-    schemas = {"config.schema.json": Config.model_json_schema(), "study.schema.json": study}
+    schemas = {
+        "config.schema.json": Config.model_json_schema(),
+        "record.schema.json": Record.model_json_schema(),
+        "study.schema.json": study,
+    }
     return {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas.items()}
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from workflow_scripts.study import jobs
 from workflow_scripts.study.analysis import Fit
@@ -25,13 +26,21 @@ class ReleasedPlan(AnalysisPlan):
         """How the study fits."""
         return self.study.fit
 
-    def caches(self) -> Stage:
+    def fetch_caches(self) -> Stage:
         """Fetch the released files; where from is no part of what they are."""
         release = self.study.release
         spec = json.dumps([release.repository, release.commit])
         return self.analysed("fetch_caches", spec, facts=(release.caches,))
 
     def curves(self) -> Stage:
+        """All scores: those of the released files."""
+        return self.import_curves()
+
+    def subphases(self) -> Stage:
+        """All labels: those of the published losses."""
+        return self.label_published()
+
+    def import_curves(self) -> Stage:
         """Turn the released files into curves."""
         job = jobs.ImportJob(
             study=self.study.name,
@@ -41,9 +50,9 @@ class ReleasedPlan(AnalysisPlan):
             rl_steps_per_row=self.study.release.rl_steps_per_row,
             benchmarks=self.study.benchmarks,
         )
-        return self.analysed("import_curves", job.model_dump_json(), self.caches())
+        return self.analysed("import_curves", job.model_dump_json(), self.fetch_caches())
 
-    def subphases(self) -> Stage:
+    def label_published(self) -> Stage:
         """Label the checkpoints from the digitised losses."""
         job = jobs.LabelJob(**self.study.labels.model_dump(), branching="exhaustive")
         facts = (self.study.release.losses,)
@@ -56,11 +65,11 @@ class ReleasedPlan(AnalysisPlan):
 
     def fixed_points(self) -> Stage:
         """Look for the published values among the fixed points of trimming."""
-        after = self.fits("paper")
+        after = self.fit_curves("paper")
         facts = (*after.facts, "claims/table_4.csv")
         return self.analysed("fixed_points", after.spec, self.curves(), facts=facts)
 
-    def sensitivity(self) -> Stage:
+    def refit_by_recipes(self) -> Stage:
         """Refit under a grid of recipes."""
         job = jobs.SensitivityJob(
             protocol=known_protocols()[self.fit.protocols[0]],
@@ -75,37 +84,41 @@ class ReleasedPlan(AnalysisPlan):
 
     def all_fits(self) -> list[Stage]:
         """The fits of every protocol."""
-        return [self.fits(protocol) for protocol in self.fit.protocols]
+        return [self.fit_curves(protocol) for protocol in self.fit.protocols]
 
     def artefact(self, name: str) -> Stage:
         """A table or a figure that puts published and refitted values side by side."""
         besides = {
             "table_4": [self.fixed_points()],
             "figure_3": [self.fixed_points()],
-            "figure_8": [self.sensitivity()],
+            "figure_8": [self.refit_by_recipes()],
         }
         after = [*self.all_fits(), *besides.get(name, [])]
         return self.analysed(f"audit_{name}", "", *after, facts=self.published())
 
-    def claims(self) -> Stage:
+    def judge_claims(self) -> Stage:
         """The verdict on every published number."""
         return self.analysed("claims_ledger", "", *self.all_fits(), facts=self.published())
 
-    def report(self) -> Stage:
+    def make_report(self) -> Stage:
         """The page that shows all of it."""
         shown = [self.artefact(name) for name in ARTEFACTS]
-        after = [*shown, self.claims(), self.sensitivity(), self.forecasts(), self.data_quality()]
-        return self.analysed("audit_report", "", *after, self.describe(), facts=self.templates())
+        after = [
+            *shown,
+            self.judge_claims(),
+            self.refit_by_recipes(),
+            self.forecast(),
+            self.data_quality(),
+        ]
+        return self.analysed(
+            "audit_report", "", *after, self.describe_study(), facts=self.templates()
+        )
 
     def summary(self) -> Stage:
         """The text that ends a run."""
-        return self.analysed("audit_summary", "", self.report())
+        return self.analysed("audit_summary", "", self.make_report())
 
-    def describe(self) -> Stage:
-        """The resolved study and the versions that ran it."""
-        return self.analysed("describe_study", json.dumps(self.facts()))
-
-    def facts(self) -> dict[str, object]:
+    def described(self) -> dict[str, Any]:
         """What the report says of the study, and below `resolved` every fact of it."""
         study = self.study
         return {

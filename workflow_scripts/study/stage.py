@@ -6,15 +6,19 @@ result is stale if and only if something that went into it has changed, even whe
 interrupted between two stages, and without any use of modification times.
 """
 
+import functools
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.identity import code_digest, file_digest
 from workflow_scripts.study.analysis import Fit
 from workflow_scripts.study.protocols import fit_job
+from workflow_scripts.study.schema import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / "envs"
@@ -25,7 +29,8 @@ TEMPLATES = ROOT / "report"
 class Stage:
     """One rule's work: module, specification (JSON), environment and what it comes after.
 
-    `facts` are files of the project that it reads.
+    `environment` is the name of a lock in envs/. Where `packages` are named, only their lines of it
+    matter; written `-NAME`, all lines but theirs. `facts` are the project's files that it reads.
     """
 
     module: str
@@ -33,6 +38,12 @@ class Stage:
     environment: str
     after: tuple["Stage", ...] = ()
     facts: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+    @property
+    def lock(self) -> str:
+        """The file that pins the environment, from the project's root."""
+        return f"{ENVIRONMENTS.name}/{self.environment}.txt"
 
     @cached_property
     def key(self) -> str:
@@ -40,47 +51,104 @@ class Stage:
         parts = [
             code_digest(f"workflow_scripts.{self.module}"),
             self.spec,
-            self.environment,
+            lock_identity(ROOT / self.lock, self.packages),
             *(file_digest(ROOT / name) for name in self.facts),
             *(stage.key for stage in self.after),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
+    @property
+    def job(self) -> str:
+        """What a job must know of its stage to record it, as JSON (`lineage.record.Planned`)."""
+        planned = {
+            "key": self.key,
+            "code": code_digest(f"workflow_scripts.{self.module}"),
+            "lock": self.lock,
+            "packages": self.packages,
+            "facts": self.facts,
+        }
+        return json.dumps(planned)
 
-class AnalysisPlan:
-    """What every kind of study does with its curves; a study's plan says where they come from."""
+
+@functools.cache
+def lock_identity(lock: Path, packages: tuple[str, ...] = ()) -> str:
+    """Digest of a lock file, whole or without `-NAME`; or the locked versions of `packages`."""
+    if not packages:
+        return file_digest(lock)
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    names = {name.removeprefix("-") for name in packages}
+    if any(name.startswith("-") for name in packages):
+        others = "\n".join(line for line in lines if line.split("==")[0] not in names)
+        return hashlib.sha256(others.encode()).hexdigest()[:16]
+    return ",".join(line for line in lines if line.split("==")[0] in names)
+
+
+class AnalysisPlan(ABC):
+    """What every kind of study does with its curves; a study's plan says where they come from.
+
+    A rule's stage is the method of the rule's name and takes its wildcards; the rules that draw
+    tables and figures (`make_table_4`) share `artefact`.
+    """
+
+    config: Config
 
     @property
+    @abstractmethod
     def fit(self) -> Fit:
         """How the study fits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def curves(self) -> Stage:
         """Gather all scores."""
-        raise NotImplementedError
 
+    @abstractmethod
     def subphases(self) -> Stage:
         """Label all checkpoints."""
-        raise NotImplementedError
 
-    @cached_property
-    def analysis(self) -> str:
-        """Identity of the analysis environment: the digest of its lock."""
-        return file_digest(ENVIRONMENTS / "analysis.txt")
+    @abstractmethod
+    def artefact(self, name: str) -> Stage:
+        """Draw a table or a figure."""
+
+    @abstractmethod
+    def make_report(self) -> Stage:
+        """Show all of it on one page."""
+
+    @abstractmethod
+    def described(self) -> dict[str, Any]:
+        """What the report says of the study, and below `resolved` every fact of it."""
+
+    def stage(self, rule: str, **wildcards: str) -> Stage:
+        """The stage of a rule's job.
+
+        Raises:
+            LookupError: the study has no such rule, or no such data set, run or protocol.
+        """
+        kind, _, name = rule.partition("_")
+        if kind == "make" and name.startswith(("table_", "figure_")):
+            return self.artefact(name)
+        method = getattr(self, rule, None)
+        if method is None:
+            raise LookupError(f"no rule {rule}")
+        found: Stage = method(**wildcards)
+        return found
 
     def analysed(self, module: str, spec: str, *after: Stage, facts: tuple[str, ...] = ()) -> Stage:
         """A stage in the analysis environment."""
-        return Stage(module, spec, self.analysis, after, facts)
+        return Stage(module, spec, "analysis", after, facts)
 
-    def fits(self, protocol: str) -> Stage:
+    def fit_curves(self, protocol: str) -> Stage:
         """Fit every branch by one protocol."""
         job = fit_job(protocol, self.fit).model_dump_json()
         facts = (self.fit.listed[protocol],) if protocol in self.fit.listed else ()
         return self.analysed("fit_curves", job, self.curves(), self.subphases(), facts=facts)
 
-    def forecasts(self) -> Stage:
+    def forecast(self) -> Stage:
         """Replay every branch: forecast its later part from its first."""
         return self.analysed("forecast", "{}", self.curves())
+
+    def describe_study(self) -> Stage:
+        """The resolved study and the versions that ran it."""
+        return self.analysed("describe_study", json.dumps(self.described()))
 
     def templates(self) -> tuple[str, ...]:
         """The files that a report page is made from."""

@@ -1,0 +1,202 @@
+"""A made-up finished study of any size, in a copy of this project: real small files and records."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from workflow_scripts.hashing import hash_tree
+from workflow_scripts.identity import code_digest, parsed, used_modules
+from workflow_scripts.lineage.record import (
+    Artefact,
+    Code,
+    Commit,
+    Environment,
+    Record,
+    Usage,
+    seeds_in,
+    write_record,
+)
+from workflow_scripts.study.layout import Run
+from workflow_scripts.study.load import load_config, load_study
+from workflow_scripts.study.plan import Plan
+from workflow_scripts.study.schema import Study
+from workflow_scripts.study.stage import lock_identity
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "made_up"
+TABLE = f"results/{NAME}/tables/table_4.csv"
+PARTS = ("config.yaml", "studies", "workflow_scripts", "envs", "report", "schemas", "claims")
+JOBS_A_SEED, OTHER_JOBS = 22, 9
+COLUMNS = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
+
+
+@dataclass
+class Writer:
+    """Writes outputs and records of jobs below `root`, as the plan would have them."""
+
+    root: Path
+    plan: Plan
+    written: dict[str, Artefact] = field(default_factory=dict)
+
+    def job(
+        self, rule: str, path: str, inputs: list[str], outputs: dict[str, str], **wildcards: str
+    ) -> list[str]:
+        """One job; `outputs` maps paths below results/STUDY to contents. Returns their paths."""
+        made = []
+        for name, content in outputs.items():
+            target = self.root / name
+            # A checkpoint is a folder.
+            inside = target / "model.safetensors" if name.endswith("checkpoints") else target
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            inside.write_text(content)
+            made.append(Artefact.from_tree(name, hash_tree(target), listed=True))
+        stage = self.plan.stage(rule, **wildcards)
+        module = f"workflow_scripts.{stage.module}"
+        spec = json.loads(stage.spec) if stage.spec else None
+        record = Record(
+            path=f"{path}.record.json",
+            rule=rule,
+            wildcards=wildcards,
+            key=stage.key,
+            config={"study": NAME, "branching": None},
+            spec=spec,
+            command=[],
+            seeds=sorted(seeds_in([spec, wildcards])),
+            code=Code(
+                module=module,
+                digest=code_digest(module),
+                modules={name: parsed(name)[0][:16] for name in used_modules(module)},
+            ),
+            environment=Environment(
+                lock=stage.lock,
+                packages=list(stage.packages),
+                digest=lock_identity(ROOT / stage.lock, stage.packages),
+                versions={"python": "3.11"},
+            ),
+            facts={},
+            inputs=[self.written[name].model_copy(update={"files": ()}) for name in inputs],
+            outputs=made,
+            git=Commit(commit=None, dirty=[]),
+            host={"name": "benchmark"},
+            slurm_job=None,
+            usage=Usage(
+                started="2026-01-01T00:00:00+00:00",
+                ended="2026-01-01T00:00:01+00:00",
+                seconds=1.0,
+                recording_seconds=0.1,
+                cpu_seconds=1.0,
+                peak_memory_mb=100.0,
+            ),
+        )
+        write_record(self.root / record.path, record)
+        self.written |= {artefact.path: artefact for artefact in made}
+        return [artefact.path for artefact in made]
+
+
+def make_study(writer: Writer) -> None:
+    """All jobs of the study, from the data to a table; every branch has a row in it."""
+    plan, results = writer.plan, f"results/{NAME}"
+    data = writer.job(
+        "make_data", f"data/{NAME}", [], {f"data/{NAME}/{n}.parquet": n for n in ("pool", "rl")}
+    )
+    base = Run("base", "LabQwen")
+    make_run(writer, base, "pretrain_base", data, model="LabQwen")
+    for name in ("LabFull", "LabSmall"):
+        path = f"{results}/sft_sets/{name}"
+        writer.job("select_sft_set", path, data, {f"{path}.parquet": name}, dataset=name)
+    labels = []
+    for run in plan.sft_runs():
+        folder = f"{results}/{run.path}"
+        facts = {"model": run.model, "dataset": run.dataset, "seed": str(run.seed)}
+        read = [f"{results}/{base.path}/checkpoints", f"{results}/sft_sets/{run.dataset}.parquet"]
+        make_run(writer, run, "train_sft", read, **facts)
+        labels += writer.job(
+            "label_subphases",
+            f"{folder}/subphases",
+            [f"{folder}/checkpoints"],
+            {f"{folder}/subphases.csv": f"sft_step,subphase\n10,Stable {run.path}\n"},
+            **facts,
+        )
+    branches = plan.rl_runs(lambda run: [10, 20] if run.dataset == "LabFull" else [20])
+    for run in branches:
+        read = [f"{results}/{run.parent.path}/checkpoints", data[1]]
+        make_run(
+            writer, run, "train_rl", read, model=run.model, dataset=run.dataset,
+            sft_step=str(run.sft_step), recipe=run.recipe, seed=str(run.seed),
+        )  # fmt: skip
+    make_tables(writer, labels, [base, *plan.sft_runs(), *branches], branches)
+
+
+def make_run(writer: Writer, run: Run, rule: str, inputs: list[str], **facts: str) -> None:
+    """Training, answers and grades of a run."""
+    folder = f"results/{NAME}/{run.path}"
+    outputs = {f"{folder}/checkpoints": f"weights of {run.path}"}
+    answers = {f"{folder}/generations.parquet": f"answers of {run.path}"}
+    # RL answers while it trains.
+    writer.job(
+        rule, f"{folder}/train", inputs, outputs | (answers if run.kind == "rl" else {}), **facts
+    )
+    if run.kind != "rl":
+        writer.job(f"generate_{run.kind}", f"{folder}/generations", list(outputs), answers, **facts)
+    writer.job(
+        "grade",
+        f"{folder}/grades",
+        list(answers),
+        {f"{folder}/grades.parquet": f"grades of {run.path}"},
+        run=run.path,
+    )
+
+
+def make_tables(writer: Writer, labels: list[str], runs: list[Run], branches: list[Run]) -> None:
+    """Curves, fits and the table."""
+    results = f"results/{NAME}"
+    grades = {run.path: f"{results}/{run.path}/grades.parquet" for run in runs}
+    curves = [",".join([*COLUMNS, "benchmark", "score", "rl_step", "source"])]
+    fits = [",".join([*COLUMNS, "protocol", "a_post"])]
+    for run in branches:
+        key = f"{run.model},{run.dataset},{run.sft_step},RL,{run.recipe},{run.seed}"
+        curves += [f"{key},overall,{50 + step},{step},{grades[run.path]}" for step in range(6)]
+        fits.append(f"{key},robust,71.5")
+    subphases = writer.job(
+        "subphases", f"{results}/subphases", labels, {f"{results}/subphases.csv": "sft_step\n10\n"}
+    )
+    points = writer.job(
+        "curves",
+        f"{results}/curves",
+        [*grades.values(), *subphases],
+        {f"{results}/curves.csv": "\n".join(curves) + "\n"},
+    )
+    fitted = writer.job(
+        "fit_curves",
+        f"{results}/fits/robust",
+        [*points, *subphases],
+        {f"{results}/fits/robust.csv": "\n".join(fits) + "\n"},
+        protocol="robust",
+    )
+    table = {TABLE: "\n".join(fits) + "\n"}
+    writer.job("make_table_4", f"{results}/tables/table_4", fitted, table)
+
+
+def copy_project(folder: Path, stages: int) -> Plan:
+    """A copy of this project with a study of about so many jobs; its plan."""
+    folder.mkdir(parents=True)
+    for name in PARTS:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (folder / ".dvc").mkdir()
+    for name in (".dvc/config", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, folder / name)
+    seeds = list(range(max(1, (stages - OTHER_JOBS) // JOBS_A_SEED)))
+    path = folder / "studies" / f"{NAME}.yaml"
+    path.write_text(yaml.safe_dump({"extends": "smoke", "name": NAME, "seeds": seeds}))
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    study = load_study(str(path))
+    assert isinstance(study, Study)
+    return Plan(study, load_config({"study": NAME}))

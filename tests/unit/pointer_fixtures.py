@@ -1,0 +1,100 @@
+"""The made-up finished study as a project under git and DVC."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineage_fixtures import WEIGHTS, MadeStudy, make_study
+
+from workflow_scripts.hashing import hash_tree
+from workflow_scripts.lineage.cache import LINKED, Cache, local_cache
+from workflow_scripts.lineage.graph import Lineage
+from workflow_scripts.lineage.pointers import LOCK, Recorded, read_lock, write_pointers
+from workflow_scripts.lineage.record import Artefact
+from workflow_scripts.lineage.restore import Restored, restore
+from workflow_scripts.study.stage import ROOT
+
+LOCK_FILE = f"lineage/smoke/{LOCK}"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project with a made-up study."""
+
+    study: MadeStudy
+
+    @property
+    def root(self) -> Path:
+        """Its folder."""
+        return self.study.root
+
+    @property
+    def cache(self) -> Cache:
+        """DVC's cache in it."""
+        found = local_cache(self.root)
+        assert found is not None
+        return found
+
+    def record(self) -> Recorded:
+        """Write the pointers."""
+        return write_pointers(self.root, self.study.lineage, self.study.plan)
+
+    def restore(self, lineage: Lineage) -> Restored:
+        """Put everything that the pointers name in place."""
+        hashes = read_lock(self.root, "smoke")
+        return restore(self.root, self.cache, lineage, hashes, lineage.order)
+
+    def dvc(self, *command: str) -> str:
+        """What DVC prints; it must succeed."""
+        return self.run(sys.executable, "-m", "dvc", *command)
+
+    def commit(self) -> str:
+        """Commit what git does not ignore; returns the revision."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", "results")
+        return self.run("git", "rev-parse", "HEAD").strip()
+
+    def run(self, *command: str) -> str:
+        """What a command in the project's folder prints; it must succeed."""
+        names = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER")
+                 for what in ("NAME", "EMAIL")}  # fmt: skip
+        environment = {**os.environ, **names, "DVC_NO_ANALYTICS": "1"}
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def make_project(root: Path) -> Project:
+    """A git repository with DVC's files as in this project, and the study in it.
+
+    One of its checkpoints is as big as the files that are linked; the remote is beside it.
+    """
+    project = Project(make_study(root))
+    (root / ".dvc").mkdir()
+    for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
+        shutil.copy(ROOT / name, root / name)
+    enlarge(project)
+    project.run("git", "init", "--quiet")
+    project.commit()
+    return project
+
+
+def enlarge(project: Project) -> None:
+    """Make a checkpoint of the SFT run big, and all records of it say so."""
+    (project.root / WEIGHTS).write_bytes(b"w" * LINKED)
+    folder = Path(WEIGHTS).parents[1].as_posix()
+    tree = hash_tree(project.root / folder)
+    for job, record in project.study.lineage.records.items():
+        change = {}
+        for kind, listed in (("inputs", False), ("outputs", True)):
+            entries = getattr(record, kind)
+            if any(entry.path == folder for entry in entries):
+                new = Artefact.from_tree(folder, tree, listed)
+                change[kind] = [new if entry.path == folder else entry for entry in entries]
+        if change:
+            project.study.rewrite(job, **change)

@@ -1,0 +1,66 @@
+"""What a recording puts into DVC's cache, and how: linked or copied, whole or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from lineage_fixtures import SFT, TABLE, WEIGHTS
+from pointer_fixtures import Project, make_project
+
+from workflow_scripts.hashing import md5
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "a project")
+
+
+def test_big_files_of_checkpoints_are_linked_and_all_others_copied(project: Project) -> None:
+    project.record()
+    weights, table = project.root / WEIGHTS, project.root / TABLE
+    kept = project.cache.path(md5(weights))
+    assert kept.samefile(weights)
+    assert weights.stat().st_mode & 0o777 == 0o444
+    name = md5(table)
+    assert not project.cache.path(name).samefile(table)
+    table.write_text("edited in place\n")
+    assert project.cache.intact(name)
+    assert os.access(table, os.W_OK)
+
+
+@pytest.mark.parametrize("reason", [errno.EXDEV, errno.EPERM, errno.EMLINK])
+def test_where_links_are_impossible_big_files_are_copied(
+    project: Project, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def refuse(source: object, target: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "link", refuse)
+    project.record()
+    weights = project.root / WEIGHTS
+    assert project.cache.intact(md5(weights))
+    assert not project.cache.path(md5(weights)).samefile(weights)
+
+
+def test_outputs_that_are_links_into_snakemakes_cache(project: Project, tmp_path: Path) -> None:
+    for number, name in enumerate((TABLE, f"{SFT}/checkpoints")):
+        path, elsewhere = project.root / name, tmp_path / f"cached{number}"
+        path.rename(elsewhere)
+        path.symlink_to(elsewhere)
+    project.record()
+    assert project.cache.intact(md5(project.root / TABLE))
+    assert project.cache.intact(md5(project.root / WEIGHTS))
+    assert "up to date" in project.dvc("status")
+
+
+def test_an_object_is_whole_or_absent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(source: Path, target: Path) -> str:
+        target.write_bytes(source.read_bytes()[:1])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workflow_scripts.lineage.cache.copy", stop)
+    with pytest.raises(KeyboardInterrupt):
+        project.record()
+    left = [path for path in project.cache.folder.rglob("*") if path.is_file()]
+    assert all(path.parent.name + path.name == md5(path) for path in left)

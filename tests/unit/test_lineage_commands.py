@@ -1,0 +1,273 @@
+"""`retu lineage` as it is asked on the command line: list, show, why, and big studies."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lineage_toy import RESULTS, TABLE, Toy, rewrite
+
+from workflow_scripts import retu
+from workflow_scripts.identity import code_digest, parsed, used_modules
+from workflow_scripts.lineage import commands
+from workflow_scripts.lineage.graph import read_lineage
+from workflow_scripts.lineage.record import Code, Environment
+from workflow_scripts.study.load import load_config
+from workflow_scripts.study.plans import load_plan
+from workflow_scripts.study.stage import lock_identity
+
+PROJECT = Path(retu.__file__).parents[1]
+DATA_RECORD = "data/smoke.record.json"
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the made-up study, which the commands take for theirs."""
+    (tmp_path / "config.yaml").write_text("study: toy\n")
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    return Toy(tmp_path).write()
+
+
+@pytest.fixture
+def smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The made-up study by the name of a real one: its data are current, all else is stale."""
+    (tmp_path / "config.yaml").write_text("study: lab\nbranching: null\n")
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    root = Toy(tmp_path, "smoke").write()
+    as_made_today(root / DATA_RECORD)
+    return root
+
+
+def as_made_today(record: Path) -> None:
+    """Let a record of `make_data` say what a job of today would."""
+    stage = load_plan(load_config({"study": "smoke"})).stage("make_data")
+    name = f"workflow_scripts.{stage.module}"
+    modules = {used: parsed(used)[0][:16] for used in used_modules(name)}
+    lock = lock_identity(PROJECT / stage.lock, stage.packages)
+    rewrite(
+        record,
+        key=stage.key,
+        spec=json.loads(stage.spec),
+        code=Code(module=name, digest=code_digest(name), modules=modules),
+        environment=Environment(
+            lock=stage.lock, packages=list(stage.packages), digest=lock, versions={}
+        ),
+    )
+
+
+def ask(*words: str) -> int:
+    """Exit status of `retu lineage`."""
+    return retu.main(["lineage", *words])
+
+
+def test_the_list_has_every_job_after_what_it_depends_on(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask("list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = ["rule", "output", "ended", "(UTC)", "seconds", "key", "state"]
+    assert lines[0].split() == head
+    assert lines[1].split() == [
+        *("make_data", "data/toy/pool.parquet", "+1", "2026-01-02", "03:04:05", "5.0"),
+        *("01234567", "unknown"),
+    ]
+    assert len(lines) == 20 + 3
+    assert lines[-1].startswith("20 jobs; current or stale cannot be told: study 'toy'")
+
+
+def test_the_list_tells_current_from_stale(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("list", "--study", "smoke", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    states = {job["record"]: job["state"] for job in told["jobs"]}
+    assert told["jobs"][0]["seconds"] == 5.0
+    assert [job for job, state in states.items() if state == "current"] == [DATA_RECORD]
+    assert set(states.values()) == {"current", "stale"}
+    ask("list", "--study", "smoke")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        "20 jobs, 19 of them stale; what made them so: retu lineage why --stale --study smoke"
+    )
+
+
+def test_the_list_names_damaged_records(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (toy / f"{RESULTS}/curves.record.json").write_text("{")
+    assert ask("list") == 0
+    assert "damaged: results/toy/curves.record.json" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_show_tells_everything_in_a_record(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = f"{RESULTS}/sft/M/A/seed0"
+    assert ask("show", f"{folder}/losses.csv") == 0
+    text = capsys.readouterr().out
+    record = read_lineage(toy, "toy").records[f"{folder}/train.record.json"]
+    for part in (
+        "train_sft (model M) (dataset A) (seed 0)",
+        "37817f4c",
+        f"{folder}/checkpoints  8 B in 2 files",
+        "recipe.steps: 20",
+        "seeds        0",
+        "workflow_scripts.train_sft, digest c0dec0dec0dec0de",
+        "commit f00df00df00d, clean",
+        "envs/lab.txt, digest 10c410c410c410c4",
+        "python 3.11.7",
+        "name: here",
+        "2026-01-02T03:04:00+00:00 to 2026-01-02T03:04:05+00:00",
+        "5.0 s, of which 0.10 s for this record; 4.0 s of CPU",
+        "100 MB of memory",
+        "0.5 EFLOPs (5e+17 FLOPs) of training",
+        "SLURM job    none",
+        record.digest,
+    ):
+        assert part in text, part
+
+
+def test_show_json_is_the_record_itself(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("show", TABLE, "--json") == 0
+    record = toy / TABLE.replace(".csv", ".record.json")
+    assert json.loads(capsys.readouterr().out) == json.loads(record.read_text())
+
+
+def test_why_an_output(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("why", TABLE) == 0
+    lines = capsys.readouterr().out.splitlines()
+    digest = read_lineage(toy, "toy").digest(TABLE)[:12]
+    assert lines[:2] == [TABLE, f"lineage      {digest}"]
+    assert lines[4].startswith("tables/table_4.csv ")
+    assert lines[-1] == "machines     here"
+
+
+def test_why_a_cell(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = "results/smoke/tables/table_4.csv"
+    assert ask("why", f"{table}#A,luffy/a_post") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{table}#3/a_post = 3.5"
+    assert lines[4].endswith(" (of the table, with 20 jobs)")
+    assert lines[5].startswith("jobs         10 jobs stand behind it, 9 of them stale")
+    assert any("data/smoke/pool.parquet" in line and "stale" not in line for line in lines)
+    assert ask("why", f"{table}#A,luffy/a_post", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["cell"]["value"] == "3.5"
+    assert told["cell"]["interval"] == {"a_post_low": "3.1", "a_post_high": "3.9"}
+    (fits,) = [
+        o for job in told["jobs"] for o in job["outputs"] if o["path"].endswith("robust.csv")
+    ]
+    assert fits["rows"] == [3]
+
+
+def test_why_as_a_graph(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("why", TABLE, "--mermaid") == 0
+    assert capsys.readouterr().out.startswith("flowchart TD\n  j0[")
+
+
+def test_a_table_that_was_edited_is_a_finding(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = toy / TABLE
+    table.write_text(table.read_text().replace("3.5", "9.5"))
+    assert ask("why", f"{TABLE}#3/a_post") == 1
+    assert "\nchanged      since its record was written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["why"], "name an OUTPUT"),
+        (["why", f"{RESULTS}/nothing.csv"], "no record knows it"),
+        (["why", "results/toi/curves.csv"], "results/toi: has no records"),
+        (["why", "README.md"], "is not below results/STUDY"),
+        (["why", "/etc/passwd"], "is not in this project"),
+        (["show", f"{RESULTS}/nothing.csv"], "no record knows it"),
+        (["list", "--study", "none"], "results/none: has no records"),
+        (["why", f"{TABLE}#1"], "name a cell as"),
+        (["why", f"{RESULTS}/tables/table_4.md#1/x"], "is no CSV table"),
+        (["why", "--stale"], "there is no"),
+    ],
+)
+def test_what_cannot_be_answered_is_told_in_one_line(
+    words: list[str], told: str, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(*words) == 2
+    done = capsys.readouterr()
+    assert done.out == ""
+    assert done.err.startswith("error: ")
+    assert told in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_why_stale_names_first_causes(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("why", "--stale", "--study", "smoke") == 1
+    text = capsys.readouterr().out
+    assert text.startswith("study smoke: 19 of 20 jobs are stale\n")
+    assert text.endswith("to make them again: snakemake --config study=smoke\n")
+    assert ask("why", "results/smoke/curves.csv", "--stale", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["study"], told["stale"]) == ("smoke", 19)
+    assert any("luffy" in job for cause in told["causes"] for job in cause["jobs"])
+
+
+def test_nothing_stale_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    (tmp_path / "config.yaml").write_text("study: smoke\n")
+    outputs = {"data/smoke/pool.parquet": "pool"}
+    Toy(tmp_path, "smoke").job(DATA_RECORD, "make_data", outputs)
+    as_made_today(tmp_path / DATA_RECORD)
+    assert ask("why", "--stale") == 0
+    assert capsys.readouterr().out == "study smoke: 1 job, all current\n"
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_every_command_has_help_and_a_module(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        ask(name, "--help")
+    assert raised.value.code == 0
+    assert f"usage: retu lineage {name}" in capsys.readouterr().out
+    command = commands.COMMANDS[name]
+    module = PROJECT / "workflow_scripts" / "lineage" / f"{command.module}.py"
+    assert f"def {command.function}(options: argparse.Namespace) -> int:" in module.read_text()
+
+
+@pytest.mark.slow
+def test_a_cell_of_a_big_study_is_explained_in_seconds(tmp_path: Path) -> None:
+    """500 jobs, as a whole process; a machine under load gets three times the goal."""
+    root = big_study(tmp_path)
+    script = (
+        "import sys; from pathlib import Path; from workflow_scripts import retu;"
+        "from workflow_scripts.lineage import commands;"
+        f"commands.ROOT = Path({str(root)!r});"
+        f"sys.exit(retu.main(['lineage', 'why', {TABLE!r} + '#A,dapo/a_post']))"
+    )
+    before = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds = time.monotonic() - before
+    assert "jobs stand behind it" in done.stdout
+    assert seconds < 6
+
+
+def big_study(root: Path) -> Path:
+    """The made-up study with 480 more RL branches and their grades."""
+    (root / "config.yaml").write_text("study: toy\n")
+    toy = Toy(root)
+    toy.write_models()
+    for number in range(240):
+        toy.rl(f"A/step10/recipe{number}")
+    toy.write_tables()
+    record = root / f"{RESULTS}/curves.record.json"
+    curves = read_lineage(root, "toy").records[f"{RESULTS}/curves.record.json"]
+    extra = [
+        toy.artefact(f"{RESULTS}/rl/M/A/step10/recipe{n}/seed0/grades.parquet", listed=False)
+        for n in range(240)
+    ]
+    rewrite(record, inputs=[*curves.inputs, *extra])
+    return root

@@ -1,0 +1,99 @@
+"""The graph of records: who made what, what comes before and after, and its hash."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, TABLE, WEIGHTS, MadeStudy, make_study
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.graph import moved, read_lineage, study_of
+from workflow_scripts.lineage.record import read_record
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeStudy:
+    """A made-up finished study."""
+    return make_study(tmp_path)
+
+
+def test_the_maker_of_a_path_is_found(made: MadeStudy) -> None:
+    lineage = made.lineage
+    assert lineage.producer(TABLE) == f"{RESULTS}/tables/table_4.record.json"
+    assert lineage.producer(WEIGHTS) == f"{SFT}/train.record.json"
+    assert lineage.producer(f"{DATA}.record.json") == f"{DATA}.record.json"
+    assert lineage.producer(f"{RESULTS}/tables") is None
+    output = lineage.output(WEIGHTS)
+    assert output is not None
+    assert output.path == f"{SFT}/checkpoints"
+    assert lineage.output(f"{DATA}.record.json") is None
+
+
+def test_before_and_after(made: MadeStudy) -> None:
+    lineage = made.lineage
+    assert sorted(lineage.order) == sorted(job.record for job in JOBS)
+    for job in JOBS:
+        place = lineage.order.index(job.record)
+        for parent in lineage.parents(job.record):
+            assert lineage.order.index(parent) < place
+    train = f"{SFT}/train.record.json"
+    assert lineage.ancestors([train]) == [f"{DATA}.record.json", f"{BASE}/train.record.json", train]
+    after = lineage.descendants([f"{RESULTS}/curves.record.json"])
+    names = ("fits/robust", "tables/table_4", "report")
+    assert after == [f"{RESULTS}/{name}.record.json" for name in names]
+    assert lineage.parents(f"{RESULTS}/report.record.json") == [
+        f"{RESULTS}/tables/table_4.record.json"
+    ]
+
+
+def test_the_hash_of_a_lineage_is_that_of_all_behind_it(made: MadeStudy, tmp_path: Path) -> None:
+    before = made.lineage.digest(TABLE)
+    copy = shutil.copytree(tmp_path, tmp_path.with_name("copy"))
+    assert read_lineage(copy, "smoke").digest(TABLE) == before
+    made.rewrite(f"{RESULTS}/report.record.json", key="0" * 16)
+    made.rewrite(f"{DATA}.record.json", host={"name": "elsewhere"})
+    assert made.lineage.digest(TABLE) == before
+    made.rewrite(f"{DATA}.record.json", key="0" * 16)
+    assert made.lineage.digest(TABLE) != before
+    with pytest.raises(InputError, match=r"x\.csv: has no record"):
+        made.lineage.digest(f"{RESULTS}/x.csv")
+
+
+def test_damaged_records_are_kept_apart(made: MadeStudy) -> None:
+    half, changed = f"{SFT}/train.record.json", f"{RESULTS}/curves.record.json"
+    text = (made.root / half).read_text()
+    (made.root / half).write_text(text[: len(text) // 2])
+    text = (made.root / changed).read_text()
+    (made.root / changed).write_text(text.replace('"rule": "curves"', '"rule": "curve"'))
+    lineage = made.lineage
+    assert set(lineage.damaged) == {half, changed}
+    assert lineage.damaged[half].startswith(f"{half}: not a whole record")
+    assert set(lineage.unsealed) == {changed}
+    assert lineage.unsealed[changed].rule == "curve"
+    assert not {half, changed} & set(lineage.records)
+    assert lineage.producer(WEIGHTS) is None
+
+
+def test_a_study_without_records(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="results/smoke: has no records; run the study"):
+        read_lineage(tmp_path, "smoke")
+
+
+def test_records_taken_over_from_another_study_name_their_own_files(made: MadeStudy) -> None:
+    record = read_record(made.root / f"{SFT}/train.record.json")
+    seen = moved(record, record.path.replace("/smoke/", "/mine/"))
+    assert [a.path for a in seen.inputs] == [
+        "results/mine/base/LabQwen/checkpoints",
+        "data/mine/pool.parquet",
+    ]
+    assert all(a.path.startswith("results/mine/sft/") for a in seen.outputs)
+    assert seen.outputs[0].md5 == record.outputs[0].md5
+    data = read_record(made.root / f"{DATA}.record.json")
+    assert moved(data, "data/mine.record.json").outputs[0].path == "data/mine/pool.parquet"
+
+
+def test_the_study_of_a_path() -> None:
+    assert study_of("results/smoke/report.html") == "smoke"
+    assert study_of("data/smoke.record.json") == "smoke"
+    with pytest.raises(InputError, match="not below results/STUDY or data/STUDY"):
+        study_of("envs/lab.txt")

@@ -1,0 +1,57 @@
+"""The records of a git revision, from its dvc.lock and DVC's cache."""
+
+from pathlib import Path
+
+import pytest
+from lineage_fixtures import RESULTS
+from pointer_fixtures import LOCK_FILE, Project, make_project
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.hashing import md5
+from workflow_scripts.lineage import store
+from workflow_scripts.lineage.graph import Lineage
+from workflow_scripts.lineage.history import lineage_at
+from workflow_scripts.lineage.pointers import read_lock
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "a project")
+
+
+def test_the_lineage_of_a_revision(project: Project) -> None:
+    project.record()
+    revision = project.commit()
+    then = project.study.lineage
+    for job in [*then.records]:
+        (project.root / job).unlink()
+    found = lineage_at(project.root, "smoke", revision)
+    assert found == Lineage("smoke", {job: then.records[job] for job in found.records})
+    assert found.records.keys() == then.records.keys()
+
+
+def test_a_revision_whose_records_are_not_at_hand(project: Project) -> None:
+    project.record()
+    revision = project.commit()
+    job = f"{RESULTS}/curves.record.json"
+    project.cache.drop(md5(project.root / job))
+    (project.root / job).unlink()
+    with pytest.raises(InputError, match=rf"^{job}: as it was at .*dvc fetch --all-commits"):
+        lineage_at(project.root, "smoke", revision)
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [("nothing", "neither an output of a study nor a revision"), ("HEAD", "was not committed at")],
+)
+def test_a_revision_that_has_no_pointers(project: Project, revision: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        lineage_at(project.root, "smoke", revision)
+
+
+def test_a_lock_that_is_none(project: Project) -> None:
+    (project.root / "lineage/smoke").mkdir(parents=True)
+    (project.root / LOCK_FILE).write_text("<<<<<<< HEAD\nschema: '2.0'\n")
+    with pytest.raises(InputError, match=r"is no dvc\.lock of a study; restore it from git"):
+        read_lock(project.root, "smoke")
+    assert store.data_hashes(project.root) == {}

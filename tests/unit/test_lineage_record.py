@@ -1,0 +1,139 @@
+"""Records: read as they were written, and never half, changed or newer without a word."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lineage_fixtures import RESULTS, make_study
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.record import (
+    Record,
+    UnsealedError,
+    parse_record,
+    read_record,
+    seeds_in,
+    write_record,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A record of a made-up study."""
+    return make_study(tmp_path).root / RESULTS / "fits" / "robust.record.json"
+
+
+def changed(path: Path, **changes: Any) -> None:
+    """Change a record file without sealing it again."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_record_reads_as_it_was_written(path: Path) -> None:
+    record = read_record(path)
+    assert record.rule == "fit_curves"
+    assert record.wildcards == {"protocol": "robust"}
+    assert record.digest == record.content_digest()
+    before = path.read_bytes()
+    write_record(path, record)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": [1]},
+        {"key": "0" * 16},
+        {"command": []},
+        {"facts": {"claims/x.csv": "0" * 16}},
+        {"digest": "0" * 32},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_any_change_breaks_the_seal(path: Path, changes: dict[str, Any]) -> None:
+    changed(path, **changes)
+    with pytest.raises(UnsealedError, match="has changed since it was written; restore") as caught:
+        read_record(path)
+    assert caught.value.record.rule == "fit_curves"
+
+
+def test_every_half_of_a_record_is_refused(path: Path) -> None:
+    text = path.read_text()
+    for length in range(0, len(text) - 2, 97):
+        with pytest.raises(InputError, match=r"a/b: not a whole record .*delete it and run again"):
+            parse_record(text[:length], "a/b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", r"not a record \(\(top level\): "),
+        ("{}", r"not a record \(path: field required\)"),
+        ('{"version": 1, "path": 3}', r"not a record \(path: .*string"),
+        ('{"version": 2}', "of version 2, and this project reads up to 1; update the project"),
+        ('{"version": 0}', r"not a record \(version: "),
+    ],
+)
+def test_what_is_no_record_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_record(text, "a.record.json")
+
+
+def test_unknown_keys_are_refused(path: Path) -> None:
+    changed(path, more=1)
+    with pytest.raises(InputError, match=r"not a record \(more: .*not permitted"):
+        read_record(path)
+
+
+def test_unreadable_files_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not readable"):
+        read_record(tmp_path / "none.record.json")
+    (tmp_path / "binary.record.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(InputError, match="called: not readable"):
+        read_record(tmp_path / "binary.record.json", "called")
+
+
+def test_seeds_are_found_wherever_they_are() -> None:
+    spec = {"data": {"seed": 3, "n": 5}, "runs": [{"seed": 1}], "seeds": [7, 8], "seeded": 9}
+    assert seeds_in([spec, {"seed": "0"}]) == {0, 1, 3, 7, 8}
+    assert seeds_in({"seed": None}) == set()
+    assert seeds_in(None) == set()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from workflow_scripts.lineage.record import read_record, write_record
+path, name = Path(sys.argv[1]), sys.argv[2]
+record = read_record(path).model_copy(update={"command": [name] * 2000})
+for _ in range(60):
+    write_record(path, record)
+"""
+
+
+def test_two_jobs_that_write_one_record_leave_a_whole_one(path: Path) -> None:
+    """As two Snakemake runs with --nolock would: the last one wins, nobody ever sees half."""
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name], cwd=ROOT)
+        for name in ("one", "two")
+    ]
+    seen: set[str] = set()
+    while any(writer.poll() is None for writer in writers):
+        record = read_record(path)
+        seen.add(record.command[0])
+        assert record.command == [record.command[0]] * 2000 or record.command[0] == "--out"
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert seen & {"one", "two"}
+    assert read_record(path).command[0] in ("one", "two")
+    assert [other.name for other in path.parent.iterdir() if other.suffix == ".tmp"] == []
+
+
+def test_the_schema_is_that_of_records(path: Path) -> None:
+    schema = json.loads((ROOT / "schemas" / "record.schema.json").read_text())
+    assert schema["additionalProperties"] is False
+    assert set(schema["required"]) <= json.loads(path.read_text()).keys()
+    assert set(schema["properties"]) == set(Record.model_fields)

@@ -1,0 +1,387 @@
+"""Why something is stale: the file and the key that changed, and all that it makes stale."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, MadeStudy, make_study
+
+from workflow_scripts import identity
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage import causes
+from workflow_scripts.lineage.causes import differences, pins
+from workflow_scripts.lineage.origins import Origins, shown
+from workflow_scripts.lineage.record import Environment, Record, read_record
+from workflow_scripts.lineage.staleness import stale_report, why_stale
+from workflow_scripts.study import load, stage
+from workflow_scripts.study.schema import Config, Study
+from workflow_scripts.study.stage import ROOT, Stage
+
+CONFIG = Config(study="smoke", branching=None, mirror=None)
+TRAIN = f"{SFT}/train.record.json"
+GRADES = f"{SFT}/grades.record.json"
+CURVES = f"{RESULTS}/curves.record.json"
+TABLE_4 = f"{RESULTS}/tables/table_4.record.json"
+REPORT = f"{RESULTS}/report.record.json"
+FITS = f"{RESULTS}/fits/robust.record.json"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeStudy:
+    """A made-up finished study."""
+    return make_study(tmp_path / "study")
+
+
+def forget() -> None:
+    """Empty the caches: code is read once per process otherwise."""
+    identity.parsed.cache_clear()
+    identity.code_digest.cache_clear()
+    stage.lock_identity.cache_clear()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the package that may be edited."""
+    copy = shutil.copytree(identity.ROOT, tmp_path / "workflow_scripts")
+    monkeypatch.setattr(identity, "ROOT", copy)
+    forget()
+    yield copy
+    forget()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the locks and of the report's templates that may be edited."""
+    copy = tmp_path / "project"
+    for name in ("envs", "report"):
+        shutil.copytree(ROOT / name, copy / name)
+    for module in (stage, causes):
+        monkeypatch.setattr(module, "ROOT", copy)
+    return copy
+
+
+@pytest.fixture
+def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the studies that may be edited."""
+    copy = shutil.copytree(load.STUDIES, tmp_path / "studies")
+    monkeypatch.setattr(load, "STUDIES", copy)
+    return copy
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    """Replace one piece of text in a file; it must be there."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    forget()
+
+
+def rewritten(path: Path, text: str) -> None:
+    """Give a file another content."""
+    path.write_text(text)
+    forget()
+
+
+def why(made: MadeStudy, job: str) -> list[str]:
+    """The reasons of a job, with its lineage at hand."""
+    return why_stale(made.lineage.records[job], made.plan, made.lineage)
+
+
+def again(made: MadeStudy) -> MadeStudy:
+    """The made study with the plan that its files now give."""
+    plan = replace(made.plan, study=load.load_training_study("smoke"))
+    return replace(made, plan=plan)
+
+
+def changed_study(made: MadeStudy, change: Callable[[dict[str, Any]], object]) -> MadeStudy:
+    """The made study with a plan of another study."""
+    content = made.plan.study.model_dump()
+    change(content)
+    return replace(made, plan=replace(made.plan, study=Study.model_validate(content)))
+
+
+def test_a_study_that_nothing_happened_to_is_current(made: MadeStudy) -> None:
+    report = stale_report(made.lineage, made.plan)
+    assert report.roots == ()
+    assert report.reasons == {}
+    assert [why_stale(record, made.plan) for record in made.lineage.records.values()] == [[]] * 11
+
+
+def test_a_line_of_code_names_its_file_and_who_used_it(made: MadeStudy, package: Path) -> None:
+    edited(package / "training" / "losses.py", "\n\n\n", "\n\nADDED = 1\n\n\n")
+    (root,) = stale_report(made.lineage, made.plan).roots
+    assert str(root.cause) == "workflow_scripts/training/losses.py: its code has changed"
+    assert root.jobs == (TRAIN,)
+    assert set(root.downstream) == {
+        job.record for job in JOBS if not job.record.startswith((DATA, BASE, TRAIN))
+    }
+    assert why(made, GRADES) == [f"{SFT}/generations.record.json: is stale itself"]
+    # Without a lineage one cannot tell which of the jobs before it is.
+    alone = why_stale(made.lineage.records[GRADES], made.plan)
+    assert alone == [f"{GRADES}: something that it was made from is stale"]
+
+
+def test_prose_makes_nothing_stale(made: MadeStudy, package: Path) -> None:
+    edited(package / "training" / "losses.py", "\n\n\n", "\n\n# A remark.\n\n\n")
+    assert stale_report(made.lineage, made.plan).roots == ()
+
+
+def test_modules_that_come_and_go(made: MadeStudy, package: Path) -> None:
+    edited(
+        package / "table_4.py",
+        "from workflow_scripts.script import",
+        "from workflow_scripts import late\nfrom workflow_scripts.script import",
+    )
+    (package / "late.py").write_text("VALUE = 1\n")
+    forget()
+    assert why(made, TABLE_4) == [
+        "workflow_scripts/table_4.py: its code has changed",
+        "workflow_scripts/late.py: is used now and was not",
+    ]
+    record = made.lineage.records[TABLE_4]
+    modules = {
+        **record.code.modules,
+        "workflow_scripts.gone": "0" * 16,
+        "workflow_scripts.usage": "1",
+        "workflow_scripts.training.losses": "0",
+    }
+    code = record.code.model_copy(update={"modules": modules})
+    reasons = why_stale(record.model_copy(update={"code": code}), made.plan)
+    assert "workflow_scripts/gone.py: is gone" in reasons
+    assert "workflow_scripts/training/losses.py: is used no longer" in reasons
+
+
+def test_code_that_does_not_parse_is_one_line(made: MadeStudy, package: Path) -> None:
+    plan, lineage = made.plan, made.lineage
+    (package / "table_4.py").write_text("def (:\n")
+    forget()
+    with pytest.raises(InputError, match=r"table_4\.py: .*not valid Python \(line 1"):
+        stale_report(lineage, plan)
+
+
+def test_another_script_for_the_rule(made: MadeStudy) -> None:
+    record = made.lineage.records[TABLE_4]
+    code = record.code.model_copy(update={"module": "workflow_scripts.audit_table_4"})
+    reasons = why_stale(record.model_copy(update={"code": code}), made.plan)
+    ran = "is what the rule runs now; it ran workflow_scripts/audit_table_4.py"
+    assert reasons == [f"workflow_scripts/table_4.py: {ran}"]
+
+
+def test_a_lock_names_the_versions_that_moved(made: MadeStudy, project: Path) -> None:
+    lock = project / "envs" / "analysis.txt"
+    text = lock.read_text()
+    edited(lock, "numpy==2.4.6", "numpy==2.4.7")
+    roots = stale_report(made.lineage, made.plan).roots
+    assert [str(root.cause) for root in roots] == [
+        "envs/analysis.txt: has changed: numpy 2.4.6 -> 2.4.7"
+    ]
+    assert FITS in roots[0].jobs
+    assert TRAIN not in roots[0].jobs
+    rewritten(lock, "# A remark.\n" + text)
+    assert why(made, TABLE_4)[0] == "envs/analysis.txt: has changed"
+    rewritten(lock, "")
+    assert why(made, TABLE_4)[0] == "envs/analysis.txt: has changed: numpy 2.4.6 -> (none)"
+    lock.unlink()
+    forget()
+    assert why(made, TABLE_4)[0] == "envs/analysis.txt: is gone"
+
+
+def test_only_the_packages_that_matter_count(made: MadeStudy, project: Path) -> None:
+    lock = project / "envs" / "lab.txt"
+    text = lock.read_text()
+    grades, train = (made.lineage.records[job] for job in (GRADES, TRAIN))
+    assert grades.environment.packages
+    assert train.environment.packages[0].startswith("-")
+
+    def found(record: Record) -> list[str]:
+        now = causes.stage_of(record, made.plan)
+        return [str(cause) for cause in causes.own_causes(record, now, Origins(CONFIG))]
+
+    edited(lock, "math-verify==", "math-verify==9.")
+    assert found(grades) == ["envs/lab.txt: has changed: math-verify 0.9.0 -> 9.0.9.0"]
+    assert found(train) == []
+    rewritten(lock, text.replace("torch==", "torch==9."))
+    assert found(grades) == []
+    assert found(train) == ["envs/lab.txt: has changed"]
+
+
+def test_another_lock(made: MadeStudy) -> None:
+    record = made.lineage.records[TRAIN]
+    other = Environment(lock="envs/gpu.txt", packages=[], digest="0", versions={"python": "3"})
+    reasons = why_stale(record.model_copy(update={"environment": other}), made.plan)
+    assert reasons == ["envs/lab.txt: is the lock of its environment now; it was envs/gpu.txt"]
+
+
+def test_facts_that_change_come_and_go(made: MadeStudy, project: Path) -> None:
+    template = next((project / "report").iterdir())
+    template.write_text(template.read_text() + " ")
+    assert why(made, REPORT) == [f"report/{template.name}: has changed"]
+    record = made.lineage.records[REPORT]
+    facts = {name: h for name, h in record.facts.items() if name != f"report/{template.name}"}
+    reasons = why_stale(record.model_copy(update={"facts": {**facts, "x.csv": "0"}}), made.plan)
+    assert reasons == [
+        f"report/{template.name}: is read now and was not",
+        "x.csv: is read no longer",
+    ]
+    template.unlink()
+    assert why(made, REPORT) == [f"report/{template.name}: is gone"]
+    report = stale_report(made.lineage, made.plan)
+    assert [root.jobs for root in report.roots] == [(REPORT,)]
+
+
+def test_stages_after_a_fact_that_is_gone_have_no_key() -> None:
+    first = Stage("table_4", "", "analysis", facts=("claims/none.csv",))
+    assert causes.key_of(Stage("summary", "", "analysis", after=(first,))) is None
+    assert causes.key_of("no such rule") is None
+    whole = Stage("summary", "", "analysis")
+    assert causes.key_of(whole) == whole.key
+
+
+def test_a_setting_names_the_file_and_key_that_give_it(made: MadeStudy, studies: Path) -> None:
+    lab = studies / "lab.yaml"
+    edited(lab, "learning_rate: 5.0e-3", "learning_rate: 7.5e-3")
+    (root,) = stale_report(made.lineage, again(made).plan).roots
+    key = "models.LabQwen.pretraining.learning_rate"
+    assert str(root.cause) == f"{lab}: {key}: 0.005 -> 0.0075"
+    assert root.jobs == (f"{BASE}/train.record.json",)
+    assert len(root.downstream) == len(JOBS) - 2
+
+
+def test_a_setting_of_the_study_itself(made: MadeStudy, studies: Path) -> None:
+    smoke = studies / "smoke.yaml"
+    edited(smoke, "steps: 80", "steps: 90")
+    (root,) = stale_report(made.lineage, again(made).plan).roots
+    assert str(root.cause) == f"{smoke}: models.LabQwen.pretraining.steps: 80 -> 90"
+
+
+def test_a_seed_of_the_data(made: MadeStudy, studies: Path) -> None:
+    edited(studies / "lab.yaml", "seed: 2512", "seed: 2513")
+    (root,) = stale_report(made.lineage, again(made).plan).roots
+    assert str(root.cause) == f"{studies / 'lab.yaml'}: data.seed: 2512 -> 2513"
+    assert root.jobs == (f"{DATA}.record.json",)
+    assert len(root.downstream) == len(JOBS) - 1
+
+
+def test_a_choice_of_config_yaml(made: MadeStudy) -> None:
+    config = made.plan.config.model_copy(update={"branching": "guided"})
+    plan = replace(made.plan, config=config)
+    report = stale_report(made.lineage, plan)
+    (root,) = report.roots
+    assert str(root.cause) == 'config.yaml: branching: "exhaustive" -> "guided"'
+    assert root.jobs == (f"{SFT}/subphases.record.json",)
+    # Curves read no labels, but the plan puts labels before them.
+    assert CURVES in root.downstream
+    labels = f"{RESULTS}/subphases.record.json"
+    assert f"{labels}: is stale itself" in [str(cause) for cause in report.reasons[CURVES]]
+
+
+def test_a_default_is_a_matter_of_the_study(made: MadeStudy) -> None:
+    def change(study: dict[str, Any]) -> None:
+        study["execution"]["gradient_accumulation"] = 3
+
+    (root,) = stale_report(made.lineage, changed_study(made, change).plan).roots
+    what = "execution.gradient_accumulation: 1 -> 3"
+    assert str(root.cause) == f"studies/smoke.yaml: {what}"
+    assert root.jobs == (
+        f"{BASE}/train.record.json",
+        TRAIN,
+        f"{SFT}/generations.record.json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda s: s.update(seeds=[1]), "no seed 0"),
+        (lambda s: s.update(sft_runs=s["sft_runs"][1:]), "no SFT run of LabQwen on LabFull"),
+    ],
+    ids=["seed", "run"],
+)
+def test_jobs_that_the_study_has_no_longer(
+    made: MadeStudy, change: Callable[[dict[str, Any]], object], reason: str
+) -> None:
+    report = stale_report(made.lineage, changed_study(made, change).plan)
+    (root,) = report.roots
+    assert str(root.cause) == f"studies/smoke.yaml: asks for this job no longer ({reason})"
+    assert TRAIN in root.jobs
+    assert CURVES in root.downstream
+
+
+def test_rules_and_wildcards_that_are_no_more(made: MadeStudy) -> None:
+    record = made.lineage.records[TRAIN]
+    gone = "studies/smoke.yaml: asks for this job no longer"
+    for changes, reason in (
+        ({"rule": "distil"}, "(no rule distil)"),
+        ({"wildcards": {"model": "LabQwen"}}, "(no train_sft for {'model': 'LabQwen'})"),
+        ({"rule": "grade", "wildcards": {"run": "x"}}, "(no grade for {'run': 'x'})"),
+    ):
+        reasons = why_stale(record.model_copy(update=changes), made.plan)
+        assert reasons == [f"{gone} {reason}"]
+
+
+def test_a_run_that_is_added(made: MadeStudy) -> None:
+    """The records of all other runs are as they were, so that only the gathering is stale."""
+
+    def change(study: dict[str, Any]) -> None:
+        study["models"]["Other"] = study["models"]["LabQwen"] | {"layers": 1}
+
+    made.rewrite(CURVES, inputs=[])
+    (root,) = stale_report(made.lineage, changed_study(made, change).plan).roots
+    assert root.jobs == (CURVES,)
+    what = "gives curves other inputs now, and they are not made ("
+    assert root.cause.what.startswith(what)
+    assert "1 pretrain_base" in root.cause.what
+
+
+def test_a_run_that_is_left_out(made: MadeStudy) -> None:
+    more = read_record(made.root / CURVES).inputs
+    report = read_record(made.root / REPORT)
+    made.rewrite(CURVES, key="0" * 16, inputs=[*more, report.outputs[0]])
+    made.rewrite(REPORT, inputs=[])
+    (root,) = stale_report(made.lineage, made.plan).roots
+    assert str(root.cause) == (
+        f"studies/smoke.yaml: gives curves other inputs now, without {REPORT}"
+    )
+
+
+def test_what_a_script_is_told_by_options(made: MadeStudy) -> None:
+    made.rewrite(TABLE_4, key="0" * 16, command=["--order", "LabSmall,LabFull"])
+    told = 'something else now: ["LabFull", "LabSmall"]; it was --order LabSmall,LabFull'
+    assert why(made, TABLE_4) == [f"studies/smoke.yaml: tells make_table_4 {told}"]
+
+
+def test_differences_are_told_by_their_keys() -> None:
+    then = {"a": {"b": 1, "c": [1, 2]}, "gone": 1, "runs": [{"n": 1}, {"n": 2}]}
+    now = {"a": {"b": 2, "c": [1]}, "new": 2, "runs": [{"n": 1}, {"n": 3}]}
+    found = [(key, shown(old), shown(new)) for key, old, new in differences(then, now)]
+    assert found == [
+        ("a.b", "1", "2"),
+        ("a.c", "[1, 2]", "[1]"),
+        ("gone", "1", "(none)"),
+        ("runs[1].n", "2", "3"),
+        ("new", "(none)", "2"),
+    ]
+    assert list(differences([{"n": 1}, {"n": 2}], [{"n": 2}], "r")) == [("r", [{"n": 1}], [])]
+    assert list(differences(then, then)) == []
+    assert list(differences(1, 2)) == [("(all of it)", 1, 2)]
+    assert shown("x" * 100) == '"' + "x" * 56 + "..."
+
+
+def test_pins_of_a_lock() -> None:
+    lock = "# torch==1\ntorch==2.13.0 \\\n    --hash=sha256:ab\nLatex_2==1 ; sys_platform == 'x'\n"
+    assert pins(lock) == {"torch": "2.13.0", "latex-2": "1"}
+
+
+def test_origins_of_ambiguous_and_unknown_keys() -> None:
+    origins = Origins(CONFIG)
+    assert origins.study == "studies/smoke.yaml"
+    # The job's key where the file has the name and value in several places.
+    assert origins.find("recipe.evaluate_every", 1) == (
+        "studies/smoke.yaml",
+        "recipe.evaluate_every",
+    )
+    assert origins.find("nothing.like.it", 1) == ("studies/smoke.yaml", "nothing.like.it")
+    assert origins.find("resolved.data.seed", 2512) == ("studies/lab.yaml", "data.seed")

@@ -1,0 +1,171 @@
+"""Lineage as text, as JSON and as a graph, of a small made-up study."""
+
+import json
+from pathlib import Path
+
+import pytest
+from lineage_toy import DATA, RESULTS, TABLE, Toy
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.cells import find_cell
+from workflow_scripts.lineage.graph import Lineage, read_lineage
+from workflow_scripts.lineage.provenance import provenance, provenance_text
+from workflow_scripts.lineage.trace import behind
+from workflow_scripts.lineage.tree import mermaid, shortened, tree_json, tree_text
+from workflow_scripts.lineage.view import whole
+from workflow_scripts.lineage.where import Standing
+
+CURRENT = Standing()
+SET_A = f"{RESULTS}/sft_sets/A.record.json"
+SFT_A = f"{RESULTS}/sft/M/A/seed0/train.record.json"
+GOLDEN = """\
+sft/M/A/seed0/checkpoints          train_sft       37817f4c  M A seed 0
+├─ base/M/checkpoints              pretrain_base   a3c639a2  M
+│  └─ data/toy/pool.parquet        make_data       b10a8c0b  [1]  seed 7
+└─ sft_sets/A.parquet              select_sft_set  09cafb02  stale; A
+   ├─ data/toy/pool.parquet        make_data       b10a8c0b  see [1]  seed 7
+   ├─ data/toy/outside.parquet     no record       7221da5f
+   └─ studies/toy/difficulty.yaml  fact            faceface"""
+GOLDEN_CELL = """\
+tables/table_4.csv                                        make_table_4    441616ca  row 2
+├─ fits/robust.csv                                        fit_curves      86c2ddcf  robust seed 0; row 2
+│  └─ curves.csv                                          curves          bc5ff9d8  rows 7-8
+│     ├─ sft/M/A/seed0/grades.parquet                     grade           a3c2de05  M A seed 0
+│     │  └─ sft/M/A/seed0/checkpoints                     train_sft       37817f4c  [2]  M A seed 0; step-000010/model.safetensors cc21f893
+│     │     ├─ base/M/checkpoints                         pretrain_base   a3c639a2  M
+│     │     │  └─ data/toy/pool.parquet                   make_data       b10a8c0b  [1]  seed 7
+│     │     └─ sft_sets/A.parquet                         select_sft_set  09cafb02  A
+│     │        └─ data/toy/pool.parquet                   make_data       b10a8c0b  see [1]  seed 7
+│     ├─ rl/M/A/step10/dapo/seed0/grades.parquet          grade           341e2be0  M A step 10 dapo seed 0
+│     │  └─ rl/M/A/step10/dapo/seed0/generations.parquet  train_rl        e8bd4fae  [3]  M A step 10 dapo seed 0
+│     │     ├─ sft/M/A/seed0/checkpoints                  train_sft       37817f4c  see [2]  M A seed 0; step-000010/model.safetensors cc21f893
+│     │     └─ data/toy/prompts.parquet                   make_data       20089c17  see [1]  seed 7
+│     ├─ sft/M/A/seed0/losses.csv                         train_sft       f0e6795f  see [2]  M A seed 0
+│     └─ rl/M/A/step10/dapo/seed0/compute.csv             train_rl        084a1df0  see [3]  M A step 10 dapo seed 0
+└─ claims.csv                                             fact            ffffffff"""  # noqa: E501
+GRAPH = """\
+flowchart TD
+  j0["data/toy/pool.parquet<br>make_data b10a8c0b<br>seed 7"]
+  j1["base/M/checkpoints<br>pretrain_base a3c639a2<br>M"]
+  j2["sft_sets/A.parquet<br>select_sft_set 09cafb02<br>A"]:::stale
+  j3["sft/M/A/seed0/checkpoints<br>train_sft 37817f4c<br>M A seed 0"]
+  s0[("data/toy/outside.parquet<br>no record 7221da5f")]
+  s1[("studies/toy/difficulty.yaml<br>fact faceface")]
+  j0 --> j1
+  s0 --> j2
+  s1 --> j2
+  j0 --> j2
+  j1 --> j3
+  j2 --> j3
+  classDef stale stroke:#c00,stroke-dasharray:4"""
+
+
+@pytest.fixture
+def lineage(tmp_path: Path) -> Lineage:
+    """The made-up study, in which an SFT set also reads data without a record, and a fact."""
+    toy = Toy(tmp_path)
+    toy.write()
+    outside = f"{DATA}/outside.parquet"
+    (tmp_path / outside).write_text("from elsewhere")
+    made = {f"{RESULTS}/sft_sets/A.parquet": "set A"}
+    facts = {"studies/toy/difficulty.yaml": "face" * 4}
+    read = [f"{DATA}/pool.parquet", outside]
+    toy.job(SET_A, "select_sft_set", made, read, wildcards={"dataset": "A"}, facts=facts)
+    return read_lineage(tmp_path, "toy")
+
+
+def test_the_tree_goes_down_to_data_and_facts(lineage: Lineage) -> None:
+    view = whole(lineage, f"{RESULTS}/sft/M/A/seed0/checkpoints")
+    assert tree_text(view, Standing(frozenset({SET_A}))) == GOLDEN
+
+
+def test_the_tree_of_a_cell(tmp_path: Path) -> None:
+    root = Toy(tmp_path).write()
+    found = read_lineage(root, "toy")
+    view = behind(root, found, find_cell(root, TABLE, "A,dapo", "a_post"))
+    assert tree_text(view, CURRENT) == GOLDEN_CELL
+
+
+def test_a_sub_tree_is_printed_once(lineage: Lineage) -> None:
+    text = tree_text(whole(lineage, TABLE), CURRENT)
+    lines = text.splitlines()
+    assert len([line for line in lines if "sft_sets/A.parquet" in line]) == 1
+    for number in range(1, 9):
+        first = next(i for i, line in enumerate(lines) if f"  [{number}]  " in line)
+        others = [i for i, line in enumerate(lines) if f"see [{number}]" in line]
+        assert others
+        assert min(others) > first
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_no_line_is_wider_than_the_terminal(lineage: Lineage, width: int) -> None:
+    view = whole(lineage, TABLE)
+    lines = tree_text(view, CURRENT, width).splitlines()
+    assert len(lines) == len(tree_text(view, CURRENT).splitlines())
+    assert max(map(len, lines)) <= width
+    assert all("grade" in line for line in lines if "grades.parquet" in line)
+
+
+def test_a_long_path_keeps_its_ends() -> None:
+    path = "rl/LabQwen/LabEasy/step140/dapo_dc/seed0/grades.parquet"
+    assert shortened(path, 30) == "rl/LabQwen…eed0/grades.parquet"
+    assert shortened(path, 60) == path
+
+
+def test_the_graph(lineage: Lineage) -> None:
+    view = whole(lineage, f"{RESULTS}/sft/M/A/seed0/checkpoints")
+    assert mermaid(view, Standing(frozenset({SET_A}))) == GRAPH
+
+
+def test_json_has_every_job_with_its_state(lineage: Lineage) -> None:
+    view = whole(lineage, f"{RESULTS}/sft/M/A/seed0/losses.csv")
+    told = json.loads(json.dumps(tree_json(view, Standing(frozenset({SET_A})))))
+    assert told["lineage"] == lineage.digest(f"{RESULTS}/sft/M/A/seed0/losses.csv")
+    assert told["jobs"][0]["record"] == SFT_A
+    assert {job["record"] for job in told["jobs"]} == set(view.inputs)
+    states = {job["record"]: job["state"] for job in told["jobs"]}
+    assert [job for job, state in states.items() if state != "current"] == [SET_A]
+    made_by = {read["path"]: read["made_by"] for job in told["jobs"] for read in job["inputs"]}
+    assert made_by[f"{DATA}/outside.parquet"] is None
+    assert made_by[f"{RESULTS}/sft_sets/A.parquet"] == SET_A
+
+
+def test_code_environments_seeds_and_machines_come_last(tmp_path: Path) -> None:
+    changes = {
+        SFT_A: {"dirty": [f"{n}.py" for n in range(6)], "versions": {"torch": "2.13.0"}},
+        SET_A: {"host": {"name": "there"}, "lock": "1" * 16},
+    }
+    root = Toy(tmp_path, changes=changes).write()
+    view = whole(read_lineage(root, "toy"), f"{RESULTS}/sft/M/A/seed0/checkpoints")
+    assert provenance_text(view).splitlines() == [
+        "code         4 jobs: commit f00df00df00d, not committed: 0.py, 1.py, 2.py, 3.py and 2 more"
+        " (1 job)",
+        "environment  3 jobs: envs/lab.txt (10c410c4): python 3.11.7, torch 2.13.0",
+        "environment  1 job: envs/lab.txt (11111111): python 3.11.7",
+        "seeds        0, 7",
+        "machines     here, there",
+    ]
+    assert provenance(view)["seeds"] == [0, 7]
+
+
+def test_many_facts_of_a_folder_are_one_line(tmp_path: Path) -> None:
+    facts = {f"claims/{name}.csv": name * 16 for name in "abcd"}
+    toy = Toy(tmp_path)
+    toy.job(f"{RESULTS}/x.record.json", "judge", {f"{RESULTS}/x.csv": "x"}, facts=facts)
+    view = whole(read_lineage(tmp_path, "toy"), f"{RESULTS}/x.csv")
+    assert tree_text(view, CURRENT).splitlines()[1:] == ["└─ claims/  fact             4 files"]
+    assert tree_json(view, CURRENT)["jobs"][0]["facts"] == facts
+    assert '  s0[("claims<br>fact")]' in mermaid(view, CURRENT)
+
+
+def test_what_has_no_record_is_told(lineage: Lineage) -> None:
+    with pytest.raises(InputError, match=r"x\.csv: no record knows it.*--study toy.*snakemake"):
+        whole(lineage, f"{RESULTS}/tables/x.csv")
+
+
+def test_a_damaged_record_is_named_for_its_outputs(tmp_path: Path) -> None:
+    root = Toy(tmp_path).write()
+    record = root / f"{RESULTS}/tables/table_4.record.json"
+    record.write_text(record.read_text()[:100])
+    with pytest.raises(InputError, match=r"table_4\.record\.json: not a whole record"):
+        whole(read_lineage(root, "toy"), TABLE)

@@ -1,0 +1,403 @@
+"""`verify`: whatever is not as recorded is found, at its file, with everything downstream of it."""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from lineage_fixtures import (
+    AFTER_SFT,
+    BASE,
+    DATA,
+    JOBS,
+    RESULTS,
+    SFT,
+    TABLE,
+    WEIGHTS,
+    MadeStudy,
+    make_study,
+)
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.hashing import hash_tree, md5
+from workflow_scripts.lineage.findings import Finding
+from workflow_scripts.lineage.record import Commit, read_record
+from workflow_scripts.lineage.verify import run_verify, told
+
+TRAIN = f"{SFT}/train.record.json"
+AFTER_TABLE = (f"{RESULTS}/report.html",)
+OF_SFT = (f"{SFT}/checkpoints", f"{SFT}/losses.csv")
+EVERYTHING = tuple(
+    path
+    for job in JOBS
+    for path in dict.fromkeys(path.partition("/step-")[0] for path in job.outputs)
+)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeStudy:
+    """A made-up finished study."""
+    return make_study(tmp_path)
+
+
+def only(made: MadeStudy, target: str | None = None) -> Finding:
+    """The one finding that there is."""
+    findings = made.verdict(target).findings
+    assert len(findings) == 1, [str(finding) for finding in findings]
+    return findings[0]
+
+
+def test_nothing_is_found_in_a_study_that_nobody_touched(made: MadeStudy) -> None:
+    verdict = made.verdict()
+    assert verdict.findings == ()
+    assert (verdict.jobs, verdict.files) == (len(JOBS), 15)
+    made_files = [p for p in made.root.rglob("*") if p.is_file() and ".record." not in p.name]
+    assert verdict.size == sum(path.stat().st_size for path in made_files)
+    assert told(verdict) == ["11 jobs, 15 files, 0.000146 MB: all as recorded"]
+
+
+Tamper = Callable[[MadeStudy], object]
+# What is done -> kind and path of the finding, what it says, what it names downstream.
+TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
+    "one byte of a checkpoint": (
+        lambda made: (made.root / WEIGHTS).write_text("weights 21"),
+        *("broken", WEIGHTS, "is not what train_sft wrote"),
+        tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
+    ),
+    "a file of a checkpoint gone": (
+        lambda made: (made.root / WEIGHTS).unlink(),
+        *("broken", WEIGHTS, "is gone"),
+        tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
+    ),
+    "a file put into a checkpoint": (
+        lambda made: (made.root / SFT / "checkpoints" / "x").write_text("x"),
+        *("broken", f"{SFT}/checkpoints/x", "came in afterwards"),
+        tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
+    ),
+    "one cell of a table": (
+        lambda made: (made.root / TABLE).write_text("a_post\n71.6\n"),
+        *("broken", TABLE, "is not what make_table_4 wrote (md5 "),
+        AFTER_TABLE,
+    ),
+    "a table gone": (
+        lambda made: (made.root / TABLE).unlink(),
+        *("missing", TABLE, "make_table_4 made it, and it is not there"),
+        AFTER_TABLE,
+    ),
+    "a folder in the place of a table": (
+        lambda made: put_folder(made.root / TABLE),
+        *("broken", TABLE, "is not what make_table_4 wrote"),
+        AFTER_TABLE,
+    ),
+    "a file that cannot be read": (
+        lambda made: link_nowhere(made.root / WEIGHTS),
+        *("broken", f"{SFT}/checkpoints", "cannot be read"),
+        tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
+    ),
+    "one value of a record": (
+        lambda made: edit(made.root / TRAIN, '"seeds": [\n  0', '"seeds": [\n  1'),
+        *("damaged", TRAIN, "has changed since it was written; restore it or run again"),
+        (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
+    ),
+    "half a record": (
+        lambda made: (made.root / TRAIN).write_text((made.root / TRAIN).read_text()[:900]),
+        *("damaged", TRAIN, "not a whole record"),
+        (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
+    ),
+    "half the record of the data, beside them": (
+        lambda made: (made.root / f"{DATA}.record.json").write_text("{"),
+        *("damaged", f"{DATA}.record.json", "not a whole record"),
+        tuple(path for path in EVERYTHING if not path.startswith(DATA)),
+    ),
+    "a record of a newer version": (
+        lambda made: edit(made.root / TRAIN, '"version": 1', '"version": 2'),
+        *("damaged", TRAIN, "reads up to 1; update the project"),
+        (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
+    ),
+    "no record": (
+        lambda made: (made.root / f"{RESULTS}/fits/robust.record.json").unlink(),
+        *("unrecorded", f"{RESULTS}/fits", "has no record"),
+        (TABLE, f"{RESULTS}/tables/table_4.md", *AFTER_TABLE),
+    ),
+    "an output of no job": (
+        lambda made: (made.root / f"{RESULTS}/tables/mine.csv").write_text("1"),
+        *("unrecorded", f"{RESULTS}/tables/mine.csv", "has no record"),
+        (),
+    ),
+    "a folder of no job": (
+        lambda made: put_files(made.root / RESULTS / "mine", "a/b", "c"),
+        *("unrecorded", f"{RESULTS}/mine", "has no record"),
+        (),
+    ),
+    "an input that is nowhere": (
+        lambda made: add_input(made, f"{RESULTS}/tables/gone.csv"),
+        *("unrecorded", f"{RESULTS}/tables/gone.csv", "is missing, and so is its record"),
+        AFTER_TABLE,
+    ),
+    "another input than its maker tells of": (
+        lambda made: read_another(made, f"{RESULTS}/report.record.json", TABLE),
+        *("link", f"{RESULTS}/report.record.json", f"make_report read another {TABLE} ("),
+        AFTER_TABLE,
+    ),
+    "another folder than its maker tells of": (
+        lambda made: read_another(made, f"{SFT}/generations.record.json", f"{SFT}/checkpoints"),
+        *("link", f"{SFT}/generations.record.json", "generate_sft read another"),
+        (
+            *(f"{SFT}/generations.parquet", f"{SFT}/grades.parquet", f"{RESULTS}/curves.csv"),
+            *(f"{RESULTS}/fits/robust.csv", TABLE, f"{RESULTS}/tables/table_4.md", *AFTER_TABLE),
+        ),
+    ),
+    "another record than its reader read": (
+        lambda made: made.rewrite(f"{RESULTS}/tables/table_4.record.json", host={"name": "other"}),
+        *("link", f"{RESULTS}/report.record.json", "make_report read another"),
+        AFTER_TABLE,
+    ),
+    "seeds that the specification lacks": (
+        lambda made: made.rewrite(f"{SFT}/grades.record.json", seeds=[5]),
+        *("false", f"{SFT}/grades.record.json", "tells the seeds [5], and its specification []"),
+        (
+            *(f"{SFT}/grades.parquet", f"{RESULTS}/curves.csv", f"{RESULTS}/fits/robust.csv"),
+            *(TABLE, f"{RESULTS}/tables/table_4.md", *AFTER_TABLE),
+        ),
+    ),
+    "a copy of a record": (
+        lambda made: shutil.copy(
+            made.root / f"{RESULTS}/report.record.json", made.root / f"{RESULTS}/zz.record.json"
+        ),
+        *("false", f"{RESULTS}/report.record.json", "tells of outputs that"),
+        AFTER_TABLE,
+    ),
+}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace one piece of text in a file; it must be there."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def put_folder(path: Path) -> None:
+    """Put a folder in the place of a file."""
+    path.unlink()
+    path.mkdir()
+
+
+def link_nowhere(path: Path) -> None:
+    """Let a file be a link to nothing, as when Snakemake's cache was emptied."""
+    path.unlink()
+    path.symlink_to("none")
+
+
+def put_files(folder: Path, *names: str) -> None:
+    """Write files into a folder that no rule made."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("1")
+
+
+def add_input(made: MadeStudy, path: str) -> None:
+    """Let the report's record name one more input."""
+    name = f"{RESULTS}/report.record.json"
+    record = read_record(made.root / name)
+    given = record.inputs[0].model_copy(update={"path": path})
+    made.rewrite(name, inputs=[*record.inputs, given])
+
+
+def read_another(made: MadeStudy, job: str, path: str) -> None:
+    """Let a job have read other bytes of an input."""
+    inputs = read_record(made.root / job).inputs
+    changed = [
+        given.model_copy(update={"md5": "0" * 32}) if given.path == path else given
+        for given in inputs
+    ]
+    assert changed != inputs
+    made.rewrite(job, inputs=changed)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "kind", "path", "problem", "downstream"), TAMPERS.values(), ids=TAMPERS.keys()
+)
+def test_tampering_is_found_where_it_is(
+    made: MadeStudy, tamper: Tamper, kind: str, path: str, problem: str, downstream: tuple[str, ...]
+) -> None:
+    tamper(made)
+    finding = made.verdict().findings[0]
+    assert (finding.kind, finding.path) == (kind, path)
+    assert problem in str(finding)
+    assert finding.remedy
+    named = [name for name in finding.downstream if name != f"{DATA}/benchmarks.parquet"]
+    lost = [name for name in named if name.startswith(DATA)]
+    assert sorted(set(named) - set(lost)) == sorted(downstream)
+
+
+def test_a_damaged_record_is_one_finding(made: MadeStudy) -> None:
+    (made.root / TRAIN).write_text("")
+    assert only(made).path == TRAIN
+    (made.root / f"{RESULTS}/curves.record.json").write_text("[]")
+    assert [finding.path for finding in made.verdict().findings] == [
+        TRAIN,
+        f"{RESULTS}/curves.record.json",
+    ]
+
+
+def test_findings_come_from_upstream_to_downstream(made: MadeStudy) -> None:
+    for path in (f"{RESULTS}/report.html", TABLE, WEIGHTS, f"{DATA}/pool.parquet"):
+        (made.root / path).write_text("other")
+    (made.root / f"{RESULTS}/mine.csv").write_text("1")
+    verdict = made.verdict()
+    paths = [finding.path for finding in verdict.findings]
+    assert paths == [
+        *(f"{DATA}/pool.parquet", WEIGHTS, TABLE, f"{RESULTS}/report.html", f"{RESULTS}/mine.csv")
+    ]
+    assert told(verdict)[0].endswith(f"first of 5 broken links: {DATA}/pool.parquet")
+
+
+def test_an_output_is_checked_with_what_is_behind_it_only(made: MadeStudy) -> None:
+    (made.root / TABLE).write_text("a_post\n9\n")
+    (made.root / f"{RESULTS}/mine.csv").write_text("1")
+    verdict = made.verdict(f"{RESULTS}/curves.csv")
+    assert (verdict.findings, verdict.jobs) == ((), 6)
+    assert only(made, f"{RESULTS}/tables/table_4.md").path == TABLE
+    (made.root / WEIGHTS).write_text("other")
+    assert only(made, f"{RESULTS}/curves.csv").path == WEIGHTS
+    assert only(made, WEIGHTS).path == WEIGHTS
+
+
+def test_a_target_without_a_record(made: MadeStudy) -> None:
+    (made.root / f"{RESULTS}/tables/mine.csv").write_text("1")
+    assert only(made, f"{RESULTS}/tables/mine.csv").kind == "unrecorded"
+    with pytest.raises(InputError, match="there is no such output; make it"):
+        made.verdict(f"{RESULTS}/tables/nothing.csv")
+    (made.root / TRAIN).write_text("")
+    assert only(made, WEIGHTS).path == TRAIN
+    assert only(made, TABLE).path == TRAIN
+
+
+def test_a_record_that_lies_where_its_wildcards_do_not_lead(made: MadeStudy) -> None:
+    made.rewrite(TRAIN, wildcards={"model": "LabQwen", "dataset": "LabFull", "seed": "7"})
+    problems = [finding.problem for finding in made.verdict().findings if finding.kind == "false"]
+    assert problems[0] == "tells the seeds [0], and its specification [0, 7]"
+    assert "tells seed=7, and lies elsewhere" in problems
+    assert "tells seed=7, and its specification 0" in problems
+
+
+def test_what_other_settings_made_is_told_once_with_all_that_follows(made: MadeStudy) -> None:
+    recipes = made.plan.study.recipes
+    recipe = recipes.sft["standard"].model_copy(update={"learning_rate": 0.125})
+    changed = recipes.model_copy(update={"sft": {"standard": recipe}})
+    study = made.plan.study.model_copy(update={"recipes": changed})
+    other = replace(made, plan=replace(made.plan, study=study))
+    finding = only(other)
+    assert (finding.kind, finding.path) == ("stale", "studies/smoke.yaml")
+    told_of = "recipe.learning_rate: 0.0002 -> 0.125; 1 job ran before that (train_sft)"
+    assert finding.problem == told_of
+    assert {*finding.downstream} == {*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"}
+    assert other.verdict(f"{BASE}/checkpoints").findings == ()
+    assert only(other, f"{SFT}/losses.csv") == finding
+
+
+def write_lock(made: MadeStudy, **changed: str) -> None:
+    """Pointers as DVC has them, of every record and output; some with another hash."""
+    stages = {}
+    for number, job in enumerate(JOBS):
+        record = read_record(made.root / job.record)
+        hashes = {a.path: a.md5 for a in record.outputs} | {job.record: md5(made.root / job.record)}
+        outs = [{"path": path, "md5": changed.get(path, h)} for path, h in hashes.items()]
+        stages[f"s{number}"] = {"cmd": "x", "outs": outs}
+    path = made.root / "lineage" / "smoke" / "dvc.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+
+
+def test_the_pointers_of_dvc_tell_of_a_record_that_was_sealed_anew(made: MadeStudy) -> None:
+    write_lock(made)
+    assert made.verdict().findings == ()
+    made.rewrite(f"{RESULTS}/curves.record.json", host={"name": "forged"})
+    finding = only(made)
+    assert (finding.kind, finding.path) == ("pointer", f"{RESULTS}/curves.record.json")
+    assert "is not the record that lineage/smoke/dvc.lock names; record it" in str(finding)
+    assert f"{RESULTS}/curves.csv" in finding.downstream
+
+
+def test_pointers_with_other_hashes_than_the_records(made: MadeStudy) -> None:
+    write_lock(made, **{TABLE: "0" * 32})
+    finding = only(made)
+    assert (finding.kind, finding.path) == ("pointer", TABLE)
+    assert "lineage/smoke/dvc.lock names another hash" in finding.problem
+
+
+def test_data_are_held_against_data_dvc(made: MadeStudy) -> None:
+    pointer = {"outs": [{"path": DATA, "md5": hash_tree(made.root / DATA).md5}]}
+    (made.root / "data.dvc").write_text(yaml.safe_dump(pointer))
+    assert made.verdict().findings == ()
+    pointer["outs"][0]["md5"] = "0" * 32 + ".dir"
+    (made.root / "data.dvc").write_text(yaml.safe_dump(pointer))
+    finding = only(made)
+    assert (finding.kind, finding.path) == ("pointer", DATA)
+    assert f"{BASE}/checkpoints" in finding.downstream
+    pointer["outs"][0]["path"] = "data/other"
+    (made.root / "data.dvc").write_text(yaml.safe_dump(pointer))
+    assert made.verdict().findings == ()
+
+
+def test_logs_and_markers_need_no_record(made: MadeStudy) -> None:
+    (made.root / RESULTS / "logs").mkdir()
+    (made.root / RESULTS / "logs" / "x.log").write_text("x")
+    (made.root / SFT / "checkpoints" / ".snakemake_timestamp").touch()
+    assert made.verdict().findings == ()
+
+
+def test_uncommitted_files_are_noted_and_nothing_more(made: MadeStudy) -> None:
+    git = Commit(commit="f00d" * 10, dirty=["workflow_scripts/fit_curves.py"])
+    made.rewrite(f"{RESULTS}/fits/robust.record.json", git=git)
+    made.rewrite(f"{RESULTS}/curves.record.json", git=Commit(commit=None, dirty=[]))
+    verdict = made.verdict()
+    assert verdict.findings == ()
+    assert verdict.notes == (
+        "1 of 11 jobs ran with uncommitted files: workflow_scripts/fit_curves.py",
+        "1 of 11 jobs ran outside a git repository with commits",
+    )
+    assert told(verdict)[1:] == [f"note: {note}" for note in verdict.notes]
+
+
+def test_text_shortens_and_json_does_not(
+    made: MadeStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made.root / f"{DATA}/pool.parquet").write_text("other")
+    options = argparse.Namespace(output=None, study="smoke", json=False, root=made.root)
+    (made.root / "config.yaml").write_text("study: smoke\nbranching: null\nmirror: null\n")
+    assert run_verify(options) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(f"MB: broken link: {DATA}/pool.parquet")
+    assert lines[1].startswith(f"broken: {DATA}/pool.parquet: is not what make_data wrote")
+    assert lines[2].startswith(f"  downstream: {BASE}/checkpoints, ")
+    assert lines[2].endswith(" and 4 more")
+    assert run_verify(argparse.Namespace(**{**vars(options), "json": True})) == 1
+    content = json.loads(capsys.readouterr().out)
+    assert (content["study"], content["jobs"], len(content["findings"])) == ("smoke", 11, 1)
+    assert {*content["findings"][0]["downstream"]} == {p for p in EVERYTHING if p[:4] != "data"}
+    (made.root / f"{DATA}/pool.parquet").write_text("pool")
+    assert run_verify(options) == 0
+
+
+def test_every_file_is_read_once(made: MadeStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    original = Path.open
+
+    def counted(path: Path, mode: str = "r", *rest: object, **more: object) -> object:
+        if path.is_relative_to(made.root) and ".record." not in path.name:
+            opened.append(path)
+        return original(path, mode, *rest, **more)  # type: ignore[call-overload]
+
+    made.verdict()
+    monkeypatch.setattr(Path, "open", counted)
+    for path in made.root.rglob("*"):
+        if path.is_file():
+            path.touch()
+    made.verdict()
+    assert len(opened) == len(set(opened)) == 15

@@ -1,0 +1,82 @@
+"""The part of a report page that says where a table comes from."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from lineage_toy import RESULTS, TABLE, Toy, rewrite
+
+from workflow_scripts.lineage.graph import read_lineage
+from workflow_scripts.reporting.origin import Origin, origins
+from workflow_scripts.reporting.page import page_template
+
+FITS = f"{RESULTS}/fits/robust.csv"
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The made-up study, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return Toy(tmp_path).write()
+
+
+def found() -> dict[str, Origin]:
+    """The origins of three files of the made-up study."""
+    files = {"table_4": TABLE, "fits": FITS, "other": "data/toy/prompts.parquet"}
+    return origins("toy", {name: Path(path) for name, path in files.items()})
+
+
+def test_every_file_has_the_hash_of_its_lineage(toy: Path) -> None:
+    lineage = read_lineage(toy, "toy")
+    assert found()["table_4"] == Origin(TABLE, lineage.digest(TABLE)[:12])
+    assert len({origin.digest for origin in found().values()}) == 3
+
+
+def test_when_and_where_a_job_ran_changes_nothing(toy: Path) -> None:
+    before = found()
+    for record in toy.rglob("*.record.json"):
+        rewrite(record, host={"name": "elsewhere"}, slurm_job="7")
+    assert found() == before
+    rewrite(toy / f"{RESULTS}/curves.record.json", key="f" * 16)
+    assert found()["other"] == before["other"]
+    assert found()["fits"] != before["fits"]
+    assert found()["table_4"] != before["table_4"]
+
+
+def test_a_file_that_is_not_as_recorded_has_no_origin(toy: Path) -> None:
+    with Path(TABLE).open("a") as handle:
+        handle.write("one more\n")
+    Path(f"{RESULTS}/stray.csv").write_text("a\n1\n")
+    assert set(found()) == {"fits", "other"}
+    assert origins("toy", {"stray": Path(f"{RESULTS}/stray.csv")}) == {}
+
+
+def test_without_records_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert found() == {}
+
+
+def test_a_damaged_record_costs_only_its_own_outputs(toy: Path) -> None:
+    Path(TABLE).with_suffix(".record.json").write_text("{")
+    assert set(found()) == {"fits", "other"}
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"a": Origin("results/s/a.csv", "0123456789ab")}, True),
+        ({"b": Origin("results/s/a.csv", "0123456789ab")}, False),
+        ({}, False),
+    ],
+)
+def test_the_page_names_the_hash_and_the_command(known: dict[str, Origin], told: bool) -> None:
+    context = {"study": SimpleNamespace(name="s"), "origins": known}
+    rerun = vars(page_template("macros.html.j2").make_module(context))["rerun"]
+    line = str(rerun("a"))
+    assert "Made by <code>snakemake a --config study=s</code>" in line
+    explained = (
+        "; lineage <code>0123456789ab</code>, explained by"
+        " <code>retu lineage why results/s/a.csv</code></p>"
+    )
+    assert (explained in line) == told
+    assert str(rerun("target", "a")).count("0123456789ab") == int(told)

@@ -1,0 +1,137 @@
+"""The command `retu`: its help, its exit statuses, and that it starts at once."""
+
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from workflow_scripts import retu
+from workflow_scripts.errors import InputError
+
+PROJECT = Path(retu.__file__).parents[1]
+HEAVY = ("pandas", "numpy", "torch", "pydantic", "yaml", "snakemake", "dvc")
+
+
+def process(*words: str, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
+    """`retu` as a process."""
+    return subprocess.run(
+        [sys.executable, "-m", "workflow_scripts.retu", *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def with_command(monkeypatch: pytest.MonkeyPatch, main: object) -> None:
+    """Let `retu lineage` be another command."""
+    stand_in = SimpleNamespace(__doc__="Made up.", add_arguments=lambda parser: None, main=main)
+    monkeypatch.setattr(retu, "import_module", lambda name: stand_in)
+
+
+def test_help_names_every_command_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        retu.main(["--help"])
+    assert raised.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"    {name} " in text for name in retu.COMMANDS)
+    assert "retu lineage why results/lab/tables/table_4.csv" in text
+
+
+def test_help_imports_nothing_heavy_and_comes_at_once() -> None:
+    script = (
+        "import sys; from workflow_scripts import retu\n"
+        "try:\n    retu.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+    fastest = min(timed("--help") for _ in range(3))
+    assert fastest < 0.5
+
+
+def timed(*words: str) -> float:
+    """Seconds of a process."""
+    before = time.monotonic()
+    assert process(*words).returncode == 0
+    return time.monotonic() - before
+
+
+def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    assert process("--version", cwd=tmp_path).stdout == f"retu {version}\n"
+
+
+def test_without_a_checkout_the_version_is_that_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retu, "PROJECT", tmp_path / "pyproject.toml")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"9.9 of {name}")
+    assert retu.project_version() == "9.9 of retu"
+
+
+@pytest.mark.parametrize("words", [[], ["linage"], ["lineage"], ["lineage", "wy"]])
+def test_a_wrong_command_gets_the_usage(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        retu.main(words)
+    assert raised.value.code == retu.EXIT_BAD_INPUT
+    assert "usage: retu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("returned", "status"), [(0, 0), (1, 1), (None, 0)])
+def test_the_exit_status_is_the_commands(
+    returned: int | None, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_command(monkeypatch, lambda options: returned)
+    assert retu.main(["lineage"]) == status
+
+
+def test_bad_input_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(options: object) -> int:
+        raise InputError("x.csv: is wrong; correct it")
+
+    with_command(monkeypatch, refuse)
+    assert retu.main(["lineage"]) == 2
+    assert capsys.readouterr().err == "error: x.csv: is wrong; correct it\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    script = (
+        "import sys; from types import SimpleNamespace; from workflow_scripts import retu;"
+        "command = SimpleNamespace(__doc__='', add_arguments=lambda parser: None,"
+        " main=lambda options: print('line\\n' * 100_000));"
+        "retu.import_module = lambda name: command;"
+        "sys.exit(retu.main(['lineage']))"
+    )
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", '"$0" -c "$1" | head -1', sys.executable, script],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "line\n", "")
+
+
+def test_only_the_command_that_is_asked_for_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def note(name: str) -> ModuleType | SimpleNamespace:
+        asked.append(name)
+        return SimpleNamespace(__doc__="", add_arguments=lambda parser: None, main=lambda o: 0)
+
+    monkeypatch.setattr(retu, "import_module", note)
+    assert retu.main(["grade"]) == 0
+    assert set(asked) == {retu.COMMANDS["grade"].module}

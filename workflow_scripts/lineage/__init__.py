@@ -1,0 +1,1 @@
+"""What made an output: a record beside it, the graph of records, and what DVC knows of it."""

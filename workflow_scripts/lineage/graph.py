@@ -1,0 +1,182 @@
+"""The graph of a study's records: which job made an output, from what, and what came of it.
+
+Jobs are called by the path of their record, relative to the project's root.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.record import SUFFIX, Artefact, Record, UnsealedError, read_record
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """All records of a study; `damaged` holds the path and error of those that do not read.
+
+    Some of these still say what they were about (`unsealed`): not to be trusted, but enough to tell
+    what they concern.
+    """
+
+    study: str
+    records: Mapping[str, Record]
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    unsealed: Mapping[str, Record] = field(default_factory=dict)
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """Path of every output -> the job that made it."""
+        return {
+            artefact.path: job
+            for job, record in self.records.items()
+            for artefact in record.outputs
+        }
+
+    def producer(self, path: str) -> str | None:
+        """The job that made a path (an output, a file in an output folder, a record), or None."""
+        if path in self.records:
+            return path
+        candidates = (path, *(str(parent) for parent in PurePosixPath(path).parents))
+        return next((self.outputs[name] for name in candidates if name in self.outputs), None)
+
+    def output(self, path: str) -> Artefact | None:
+        """The output that a path is, or lies in."""
+        job = self.producer(path)
+        outputs = self.records[job].outputs if job else []
+        inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
+        return next((artefact for artefact in outputs if artefact.path in inside), None)
+
+    def parents(self, job: str) -> list[str]:
+        """The jobs whose outputs a job reads, without repetition, in the order of its inputs."""
+        found = (self.producer(artefact.path) for artefact in self.records[job].inputs)
+        return list(dict.fromkeys(parent for parent in found if parent))
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """Job -> the jobs that read its outputs."""
+        table: dict[str, list[str]] = {job: [] for job in self.records}
+        for job in self.records:
+            for parent in self.parents(job):
+                table[parent].append(job)
+        return table
+
+    @cached_property
+    def order(self) -> list[str]:
+        """All jobs, each after those it depends on."""
+        return self.ancestors(self.records)
+
+    def ancestors(self, jobs: Iterable[str]) -> list[str]:
+        """The jobs and all that they depend on, each after those it depends on."""
+        return list(_after(sorted(jobs), self.parents))
+
+    def descendants(self, jobs: Iterable[str]) -> list[str]:
+        """Everything that depends on the jobs, without them, in the order of `order`."""
+        start = set(jobs)
+        reached = set(_after(start, self.children.__getitem__)) - start
+        return [job for job in self.order if job in reached]
+
+    def digest(self, path: str) -> str:
+        """The hash of a path's lineage: of what every job behind it read, ran and wrote.
+
+        Equal for two copies that came about in the same way, whenever and wherever that was.
+
+        Raises:
+            InputError: nothing is recorded of the path.
+        """
+        job = self.producer(path)
+        if job is None:
+            raise InputError(f"{path}: has no record; run its rule (snakemake {path})")
+        lines = []
+        for name in self.ancestors([job]):
+            record = self.records[name]
+            made = sorted(f"{artefact.path}={artefact.md5}" for artefact in record.outputs)
+            lines.append(" ".join([record.rule, record.key, *made]))
+        text = "\n".join(sorted(lines))
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _after(start: Iterable[str], before: Callable[[str], list[str]]) -> Iterator[str]:
+    """Walk a graph depth first: every name comes after all names that `before(name)` gives."""
+    done: set[str] = set()
+    for first in start:
+        stack = [(first, False)]
+        while stack:
+            name, expanded = stack.pop()
+            if expanded:
+                yield name
+            elif name not in done:
+                done.add(name)
+                stack.append((name, True))
+                stack.extend((other, False) for other in reversed(before(name)))
+
+
+def record_paths(root: Path, study: str) -> list[Path]:
+    """Where the records of a study are: beside its results and beside its data."""
+    beside_data = root / "data" / f"{study}{SUFFIX}"
+    folders = (root / "results" / study, root / "data" / study)
+    inside = [path for folder in folders for path in folder.rglob(f"*{SUFFIX}")]
+    return sorted([*([beside_data] if beside_data.is_file() else []), *inside])
+
+
+def read_lineage(root: Path, study: str) -> Lineage:
+    """Read all records of a study below `root`; those that do not read are in `damaged`.
+
+    Raises:
+        InputError: there is none.
+    """
+    records, damaged, unsealed = {}, {}, {}
+    for path in record_paths(root, study):
+        name = path.relative_to(root).as_posix()
+        try:
+            records[name] = moved(read_record(path, name), name)
+        except UnsealedError as error:
+            damaged[name] = str(error)
+            unsealed[name] = moved(error.record, name)
+        except InputError as error:
+            damaged[name] = str(error)
+    if not records and not damaged:
+        raise InputError(
+            f"results/{study}: has no records; run the study (snakemake --config study={study})"
+            " or restore it (dvc pull)"
+        )
+    return Lineage(study, records, damaged, unsealed)
+
+
+def moved(record: Record, path: str) -> Record:
+    """A record as seen from where it lies.
+
+    Snakemake's cache (`--cache`) hands the outputs of one study to another, records included; then
+    the study's name in their paths is the other's.
+    """
+    if record.path == path:
+        return record
+    there, here = study_of(record.path), study_of(path)
+
+    def rename(artefact: Artefact) -> Artefact:
+        parts = artefact.path.split("/")
+        if parts[0] in ("results", "data") and parts[1] == there:
+            parts[1] = here
+        return artefact.model_copy(update={"path": "/".join(parts)})
+
+    return record.model_copy(
+        update={
+            "path": path,
+            "inputs": [rename(artefact) for artefact in record.inputs],
+            "outputs": [rename(artefact) for artefact in record.outputs],
+        }
+    )
+
+
+def study_of(path: str) -> str:
+    """The study that a path below results/ or data/ belongs to.
+
+    Raises:
+        InputError: it lies elsewhere.
+    """
+    parts = PurePosixPath(path).parts
+    if len(parts) < 2 or parts[0] not in ("results", "data"):
+        raise InputError(f"{path}: is not below results/STUDY or data/STUDY")
+    return parts[1].removesuffix(SUFFIX)

@@ -1,0 +1,257 @@
+"""A study's records as DVC's files: lineage/STUDY/dvc.yaml and dvc.lock, and the cache behind them.
+
+Snakemake runs, DVC records: each job that the present plan still has is a stage, its inputs and
+outputs with the hashes of its record, as `dvc commit` would write them. What a `data.dvc` in the
+project's root describes is left to that file.
+"""
+
+import argparse
+import fcntl
+import itertools
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from workflow_scripts.atomic import write_text
+from workflow_scripts.errors import InputError
+from workflow_scripts.hashing import files_of
+from workflow_scripts.lineage.cache import local_cache
+from workflow_scripts.lineage.graph import Lineage, read_lineage
+from workflow_scripts.lineage.record import SUFFIX, Artefact, Record
+from workflow_scripts.lineage.store import (
+    check_links,
+    data_hashes,
+    keep_data,
+    keep_outputs,
+    present,
+)
+from workflow_scripts.lineage.where import chosen_study, is_current, present_plan
+from workflow_scripts.study.stage import ROOT, AnalysisPlan
+
+FOLDER = "lineage"
+PIPELINE, LOCK = "dvc.yaml", "dvc.lock"
+NOTE = "# Written by `snakemake lineage` from the study's records; commit it, do not edit it.\n"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was written: stages, their files and bytes, and what is to be said of the rest."""
+
+    stages: int
+    files: int
+    size: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """The pointers of some records of a study; `data` are the paths that data.dvc describes."""
+
+    root: Path
+    lineage: Lineage
+    records: Mapping[str, Record]
+    data: Mapping[str, str]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Job -> name of its stage: the record's path below the study, without signs."""
+        names: dict[str, str] = {}
+        for job in sorted(self.records):
+            below = job.removeprefix(f"results/{self.lineage.study}/").removesuffix(SUFFIX)
+            name = re.sub(r"[^A-Za-z0-9_]+", "-", below)
+            free = (f"{name}-{n}" if n > 1 else name for n in itertools.count(1))
+            names[job] = next(name for name in free if name not in names.values())
+        return names
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Folder -> number of its files, as far as a record lists them."""
+        made = [artefact for record in self.records.values() for artefact in record.outputs]
+        return {artefact.path: len(artefact.files) for artefact in made if artefact.files}
+
+    def described(self, path: str) -> str | None:
+        """The path in data.dvc that a path is or lies in."""
+        inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
+        return next((name for name in inside if name in self.data), None)
+
+    def data_made(self) -> dict[str, str]:
+        """Of what data.dvc describes, what jobs have made."""
+        made = [artefact.path for record in self.records.values() for artefact in record.outputs]
+        names = {self.described(path) for path in made}
+        return {name: md5 for name, md5 in self.data.items() if name in names}
+
+    def outputs(self, record: Record) -> list[Artefact]:
+        """The outputs of a job that are its stage's own."""
+        return [made for made in record.outputs if not self.described(made.path)]
+
+    def entries(self, job: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What a stage reads and what it makes, as dvc.lock has them, sorted by path."""
+        record = self.records[job]
+        reads = {made.path: self.entry(made) for made in record.inputs}
+        for made in record.outputs:
+            if name := self.described(made.path):
+                reads[name] = self.entry(present(self.root, name))
+        makes = [*map(self.entry, self.outputs(record)), self.entry(present(self.root, job))]
+        return (
+            [reads[name] for name in sorted(reads)],
+            sorted(makes, key=lambda entry: str(entry["path"])),
+        )
+
+    def entry(self, artefact: Artefact) -> dict[str, Any]:
+        """A file or folder as dvc.lock has it."""
+        entry = {"path": artefact.path, "hash": "md5", "md5": artefact.md5, "size": artefact.size}
+        if artefact.md5.endswith(".dir"):
+            listed = len(artefact.files) or self.counts.get(artefact.path)
+            entry["nfiles"] = listed or len(files_of(self.root / artefact.path))
+        return entry
+
+    def write(self, plan: AnalysisPlan) -> None:
+        """Write both files, each in one step."""
+        stages, lock = {}, {}
+        for job in sorted(self.records, key=self.names.__getitem__):
+            record, name = self.records[job], self.names[job]
+            reads, makes = self.entries(job)
+            command = rebuild_command(record, plan)
+            found = {"deps": reads} if reads else {}
+            lock[name] = {"cmd": command, **found, "outs": makes}
+            paths = {kind: [entry["path"] for entry in e] for kind, e in found.items()}
+            outs = [entry["path"] for entry in makes]
+            facts = {
+                "rule": record.rule,
+                "key": record.key,
+                "code": record.code.digest,
+                "commit": record.git.commit,
+            }
+            stages[name] = {"cmd": command, "wdir": "../..", **paths, "outs": outs, "meta": facts}
+        folder = pointer_folder(self.root, self.lineage.study)
+        write_text(folder / PIPELINE, NOTE + to_yaml({"stages": stages}))
+        write_text(folder / LOCK, to_yaml({"schema": "2.0", "stages": lock}))
+
+
+def pointer_folder(root: Path, study: str) -> Path:
+    """Where the pointers of a study are: one folder each, so that studies never touch another's."""
+    return root / FOLDER / study
+
+
+def record_study(root: Path, study: str, plan: AnalysisPlan | None = None) -> Recorded:
+    """Read a study's records and write its pointers, one process at a time.
+
+    Without `plan`, that of the project as it is.
+
+    Raises:
+        InputError: no records, a damaged one, or a file that has changed since its record.
+    """
+    with locked(root, study):
+        lineage = read_lineage(root, study)
+        return write_pointers(root, lineage, plan or present_plan(root, lineage))
+
+
+def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded:
+    """Fill DVC's cache with what the records describe and write lineage/STUDY.
+
+    Raises:
+        InputError: a damaged record, records that do not fit together, or a file that has changed
+            since its record was written.
+    """
+    if lineage.damaged:
+        first, *more = lineage.damaged.values()
+        raise InputError(f"{first}{f' (and {len(more)} more like it)' if more else ''}")
+    current = current_records(lineage, plan)
+    check_links(lineage, current)
+    pointers = Pointers(root, lineage, current, data_hashes(root))
+    cache = local_cache(root)
+    notes = left_over(lineage, current)
+    if cache is None:
+        notes.append(".dvc: is not here, so no cache was filled; get it from the project's git")
+    else:
+        for record in current.values():
+            keep_outputs(root, cache, record)
+        notes += keep_data(root, cache, pointers.data_made())
+    pointers.write(plan)
+    made = [artefact for record in current.values() for artefact in record.outputs]
+    files = sum(len(artefact.files) or 1 for artefact in made)
+    return Recorded(len(current), files, sum(artefact.size for artefact in made), tuple(notes))
+
+
+def current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, Record]:
+    """The records that the present plan would make again as they are, one a job: the newest."""
+    chosen: dict[tuple[str, ...], str] = {}
+    newest = sorted(lineage.records, key=lambda job: lineage.records[job].usage.ended)
+    for job in newest:
+        record = lineage.records[job]
+        if is_current(record, plan):
+            chosen[record.rule, *(f"{k}={v}" for k, v in sorted(record.wildcards.items()))] = job
+    return {job: lineage.records[job] for job in sorted(chosen.values())}
+
+
+def left_over(lineage: Lineage, current: Mapping[str, Record]) -> list[str]:
+    """A line on the records that are not of the present plan."""
+    others = [job for job in lineage.order if job not in current]
+    if not others:
+        return []
+    named = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
+    return [
+        f"left out, made by other code or settings than now: {named}"
+        f" (retu lineage why --stale --study {lineage.study})"
+    ]
+
+
+def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
+    """The command that makes a job's outputs again."""
+    config = [f"study={plan.config.study}"]
+    if plan.config.branching:
+        config.append(f"branching={plan.config.branching}")
+    return shlex.join(["snakemake", record.path, "--config", *config])
+
+
+def read_lock(root: Path, study: str) -> dict[str, str]:
+    """Path -> hash of everything that a study's dvc.lock names; {} when there is none."""
+    path = pointer_folder(root, study) / LOCK
+    return lock_hashes(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+
+
+def lock_hashes(text: str, where: str) -> dict[str, str]:
+    """Path -> hash of everything in the text of a dvc.lock; InputError when it is none."""
+    try:
+        stages = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+        lists = [stage.get(kind, []) for kind in ("deps", "outs") for stage in stages.values()]
+        return {entry["path"]: entry["md5"] for entries in lists for entry in entries}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{where}: is no dvc.lock of a study; restore it from git") from error
+
+
+def to_yaml(content: dict[str, Any]) -> str:
+    """As YAML, in the order given; written by the C library where it is there."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(content, Dumper=dumper, sort_keys=False, width=1000))
+
+
+@contextmanager
+def locked(root: Path, study: str) -> Iterator[None]:
+    """Only one process at a time writes the pointers of a study."""
+    path = root / ".state" / f"{FOLDER}-{study}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def run_record(options: argparse.Namespace) -> int:
+    """`retu lineage record`: write the pointers of a study, as `snakemake lineage` does."""
+    study = chosen_study(ROOT, options.study)
+    done = record_study(ROOT, study)
+    print(*done.notes, summary_line(study, done), sep="\n")
+    return 0
+
+
+def summary_line(study: str, done: Recorded) -> str:
+    """What was recorded, in a line."""
+    size = f"{done.size / 1e9:.2f} GB" if done.size >= 1e9 else f"{done.size / 1e6:.1f} MB"
+    return f"{FOLDER}/{study}: {done.stages} stages, {done.files} files, {size}"

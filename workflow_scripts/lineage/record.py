@@ -1,0 +1,203 @@
+"""The record of a job: what went in, what came out, and everything that decided it.
+
+Every rule leaves one, `NAME.record.json`, beside its outputs. Paths are relative to the project's
+root; hashes of files and folders are those of DVC (`hashing`), so that both tell the same story.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from workflow_scripts.atomic import write_text
+from workflow_scripts.errors import InputError
+from workflow_scripts.hashing import TreeHash
+from workflow_scripts.study.section import Section
+
+VERSION = 1
+SUFFIX = ".record.json"
+
+
+class Planned(Section):
+    """What the plan says of a job's stage: its key, code, lock file, and the facts it reads.
+
+    Where `packages` are named, only their lines of the lock matter; `-NAME`: all but theirs.
+    """
+
+    key: str
+    code: str
+    lock: str
+    packages: list[str]
+    facts: list[str]
+
+
+class File(Section):
+    """A file of a folder, `path` relative to it."""
+
+    path: str
+    md5: str
+    size: int
+
+
+class Artefact(Section):
+    """A file or folder with its hash and its size in bytes; of an output folder also the files."""
+
+    path: str
+    md5: str
+    size: int
+    files: tuple[File, ...] = ()
+
+    @classmethod
+    def from_tree(cls, path: str, tree: TreeHash, listed: bool) -> "Artefact":
+        """From a computed hash; `listed` keeps the files of a folder."""
+        kept = tree.files if listed and tree.is_folder else ()
+        files = tuple(File(path=f.path, md5=f.md5, size=f.size) for f in kept)
+        return cls(path=path, md5=tree.md5, size=tree.size, files=files)
+
+
+class Code(Section):
+    """The module that ran and the digest of every module of this project that it could use."""
+
+    module: str
+    digest: str
+    modules: dict[str, str]
+
+
+class Environment(Section):
+    """The lock file with its digest, and the versions of the libraries that were loaded."""
+
+    lock: str
+    packages: list[str]
+    digest: str
+    versions: dict[str, str]
+
+
+class Commit(Section):
+    """The git commit, and the files that differed from it (None and empty outside git)."""
+
+    commit: str | None
+    dirty: list[str]
+
+
+class Usage(Section):
+    """Time in seconds, peak memory in MB, and the training compute in EFLOPs where there was any.
+
+    `started` and `ended` are UTC in ISO 8601; `recording_seconds` is the part of `seconds` that the
+    record itself took.
+    """
+
+    started: str
+    ended: str
+    seconds: float
+    recording_seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+    peak_gpu_memory_mb: float | None = None
+    eflops: float | None = None
+
+
+class Record(Section):
+    """What made the outputs of one job.
+
+    `path` is where the job wrote it, `spec` what the job was told, `command` the other options of
+    its script, `config` the choices of config.yaml, `digest` the MD5 of everything else in here.
+    """
+
+    version: Literal[1] = 1
+    path: str
+    rule: str
+    wildcards: dict[str, str]
+    key: str
+    config: dict[str, Any]
+    spec: Any
+    command: list[str]
+    seeds: list[int]
+    code: Code
+    environment: Environment
+    facts: dict[str, str]
+    inputs: list[Artefact]
+    outputs: list[Artefact]
+    git: Commit
+    host: dict[str, Any]
+    slurm_job: str | None
+    usage: Usage
+    digest: str = ""
+
+    def sealed(self) -> "Record":
+        """The same record with its digest."""
+        return self.model_copy(update={"digest": self.content_digest()})
+
+    def content_digest(self) -> str:
+        """MD5 of everything in the record but the digest itself."""
+        content = json.dumps(self.model_dump(exclude={"digest"}), sort_keys=True)
+        return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a sealed record atomically: readers see all of it or nothing."""
+    write_text(path, json.dumps(record.sealed().model_dump(), indent=1) + "\n")
+
+
+def seeds_in(facts: Any, name: str = "") -> set[int]:
+    """Every value below a key `seed` or `seeds`."""
+    if isinstance(facts, dict):
+        return set().union(*(seeds_in(value, key) for key, value in facts.items()))
+    if isinstance(facts, list):
+        return set().union(*(seeds_in(value, name) for value in facts))
+    return {int(facts)} if name in ("seed", "seeds") and facts is not None else set()
+
+
+class UnsealedError(InputError):
+    """A record that reads, but is not as it was written: `record` is not to be trusted."""
+
+    def __init__(self, message: str, record: Record) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+def parse_record(text: str, where: str) -> Record:
+    """Read a record from JSON.
+
+    Raises:
+        InputError: it is cut off, from a newer version of this project, or not a record.
+        UnsealedError: it has changed since it was written.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise InputError(
+            f"{where}: not a whole record ({error}); delete it and run again"
+        ) from error
+    version = content.get("version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise InputError(
+            f"{where}: a record of version {version}, and this project reads up to {VERSION};"
+            " update the project"
+        )
+    try:
+        record = Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        raise InputError(
+            f"{where}: not a record ({key}: {first['msg'].lower()}); delete it and run again"
+        ) from error
+    if record.digest != record.content_digest():
+        message = f"{where}: has changed since it was written; restore it or run again"
+        raise UnsealedError(message, record)
+    return record
+
+
+def read_record(path: Path, where: str | None = None) -> Record:
+    """Read a record file, called `where` in errors.
+
+    Raises:
+        InputError: as `parse_record`, or it cannot be read.
+    """
+    where = where or str(path)
+    try:
+        return parse_record(path.read_text(encoding="utf-8"), where)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: not readable ({error}); delete it and run again") from error

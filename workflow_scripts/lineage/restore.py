@@ -1,0 +1,234 @@
+"""`retu lineage restore`: put recorded outputs, and all they were made from, back in place.
+
+Only what the present code would make again is restored. Files are fetched, checked and laid ready
+before the first is moved in; then Snakemake adopts them (`adopt`).
+"""
+
+import argparse
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.hashing import folder_listing, hash_tree
+from workflow_scripts.lineage.adopt import adopt
+from workflow_scripts.lineage.cache import Cache, ChangedError, free_name, local_cache, remove
+from workflow_scripts.lineage.graph import Lineage, study_of
+from workflow_scripts.lineage.history import absent_records, lineage_from, lock_at
+from workflow_scripts.lineage.pointers import FOLDER, LOCK, read_lock
+from workflow_scripts.lineage.record import Artefact
+from workflow_scripts.lineage.remote import fetch
+from workflow_scripts.lineage.staleness import why_stale
+from workflow_scripts.lineage.store import check_links, files_in
+from workflow_scripts.lineage.where import (
+    TREES,
+    chosen_study,
+    is_current,
+    output_path,
+    present_plan,
+)
+from workflow_scripts.study.stage import ROOT, AnalysisPlan
+
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore did: outputs put in place, outputs that were there, and contents set aside."""
+
+    placed: tuple[Artefact, ...]
+    present: int
+    set_aside: tuple[str, ...]
+
+
+def run_restore(options: argparse.Namespace) -> int:
+    """Restore an output with its ancestors, or all outputs of a study at a git revision."""
+    root = ROOT
+    path = output_path(root, options.target) if is_output(options.target) else None
+    study = study_of(path) if path else chosen_study(root, options.study)
+    hashes = lock_at(root, study, None if path else options.target)
+    cache = local_cache(root)
+    if cache is None:
+        raise InputError(".dvc: is not in this project's folder; restore it from git")
+    fetch(root, cache, {md5: name for name, md5 in absent_records(root, cache, hashes).items()})
+    lineage = lineage_from(root, study, cache, hashes)
+    if lineage.damaged:
+        raise InputError(next(iter(lineage.damaged.values())))
+    plan = present_plan(root, lineage)
+    asked = lineage.ancestors([producer(lineage, path)]) if path else lineage.order
+    jobs = closed(lineage, [job for job in asked if is_current(lineage.records[job], plan)])
+    stale = tell_stale(lineage, plan, [job for job in asked if job not in jobs])
+    if path and stale:
+        return 1
+    done = restore(root, cache, lineage, hashes, jobs)
+    if jobs:
+        whole = not path and not stale and read_lock(root, study) == hashes
+        adopt(root, plan, lineage, jobs, [f"{FOLDER}/{study}/{LOCK}"] if whole else [])
+    tell(done, jobs)
+    return 1 if stale else 0
+
+
+def is_output(target: str) -> bool:
+    """Whether an argument is the path of an output, here or in the project, and no revision."""
+    return target.split("/")[0] in TREES or Path(target).exists()
+
+
+def producer(lineage: Lineage, path: str) -> str:
+    """The job that made an output; InputError when the pointers do not know it."""
+    job = lineage.producer(path)
+    if job is None:
+        raise InputError(
+            f"{path}: is not in {FOLDER}/{lineage.study}/{LOCK}; name another output, or a revision"
+            " that has it"
+        )
+    return job
+
+
+def closed(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
+    """The jobs, in the order given, without those that come after a job that is not among them."""
+    kept: dict[str, None] = {}
+    for job in jobs:
+        if all(parent in kept for parent in lineage.parents(job)):
+            kept[job] = None
+    return list(kept)
+
+
+def tell_stale(lineage: Lineage, plan: AnalysisPlan, jobs: Sequence[str]) -> list[str]:
+    """Name the jobs that other code, settings or inputs made, with the reasons; they stay out."""
+    for job in jobs[:SHOWN]:
+        reasons = why_stale(lineage.records[job], plan, lineage)
+        print(f"not restored, made otherwise than now: {job} ({'; '.join(reasons[:2])})")
+    if len(jobs) > SHOWN:
+        print(f"not restored, made otherwise than now: {len(jobs) - SHOWN} more")
+    if jobs:
+        print(
+            "To have them as they were, check out the revision that made them (git worktree add)."
+        )
+    return list(jobs)
+
+
+def restore(
+    root: Path, cache: Cache, lineage: Lineage, hashes: dict[str, str], jobs: Sequence[str]
+) -> Restored:
+    """Fetch, check and lay ready the outputs and records of jobs, then move all of them in.
+
+    Raises:
+        InputError: something cannot be had whole; then nothing was moved.
+    """
+    outputs = [
+        made for job in jobs for made in (*lineage.records[job].outputs, record_file(job, hashes))
+    ]
+    check_paths(outputs)
+    check_links(lineage, jobs)
+    wanted = [made for made in outputs if not in_place(root, made)]
+    obtain(root, cache, wanted)
+    ready: list[tuple[Path, Path]] = []
+    aside: list[str] = []
+    try:
+        for made in wanted:
+            ready.append((lay_ready(root, cache, made), root / made.path))
+        for temporary, target in ready:
+            aside += set_aside(root, cache, target)
+            move_in(temporary, target)
+    except ChangedError as error:
+        raise InputError(f"{cache.folder}: an object has just changed; run again") from error
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}; mend that and run again") from error
+    finally:
+        for temporary, _ in ready:
+            remove(temporary)
+    return Restored(tuple(wanted), len(outputs) - len(wanted), tuple(aside))
+
+
+def record_file(job: str, hashes: dict[str, str]) -> Artefact:
+    """The record of a job as a file; its size is not known before it is there."""
+    return Artefact(path=job, md5=hashes[job], size=-1)
+
+
+def check_paths(outputs: Iterable[Artefact]) -> None:
+    """Refuse outputs that no job of this project has: records come from elsewhere.
+
+    Raises:
+        InputError: a path that leads out of results/ and data/.
+    """
+    for made in outputs:
+        for path, _ in files_in(made):
+            parts = PurePosixPath(path).parts
+            if parts[0] not in TREES or ".." in parts:
+                raise InputError(f"{path}: is no place for an output; do not trust these pointers")
+
+
+def in_place(root: Path, made: Artefact) -> bool:
+    """Whether an output is there with the recorded content; reads it when the size is right."""
+    path = root / made.path
+    if not path.exists() or (
+        made.size >= 0 and path.is_file() and path.stat().st_size != made.size
+    ):
+        return False
+    return hash_tree(path).md5 == made.md5
+
+
+def obtain(root: Path, cache: Cache, wanted: Iterable[Artefact]) -> None:
+    """Have every file of the outputs whole in the cache; damaged objects are fetched again."""
+    lacking = {}
+    for made in wanted:
+        for path, file in files_in(made):
+            if not cache.intact(file.md5):
+                lacking[file.md5] = path
+        if made.md5.endswith(".dir"):
+            cache.keep_bytes(folder_listing(made.files), made.md5)
+    fetch(root, cache, lacking)
+
+
+def lay_ready(root: Path, cache: Cache, made: Artefact) -> Path:
+    """Put an output beside its place under another name."""
+    target = root / made.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary, folder = free_name(target), made.md5.endswith(".dir")
+    try:
+        if folder:
+            temporary.mkdir()
+        for _, file in files_in(made):
+            inside = temporary / file.path if folder else temporary
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            cache.give(file.md5, inside, link=folder)
+    except BaseException:
+        remove(temporary)
+        raise
+    return temporary
+
+
+def move_in(temporary: Path, target: Path) -> None:
+    """Put a file or folder in the place of what is there."""
+    if not target.is_dir():
+        temporary.replace(target)
+        return
+    old = free_name(target)
+    target.rename(old)
+    temporary.rename(target)
+    remove(old)
+
+
+def set_aside(root: Path, cache: Cache, target: Path) -> list[str]:
+    """Keep the content of an output that is about to be replaced in the cache; a line on it."""
+    if not target.exists():
+        return []
+    found = hash_tree(target)
+    for file in found.files:
+        source = target / file.path if found.is_folder else target
+        cache.keep(source, file.md5, file.size, float("inf"), link=False)
+    if found.is_folder:
+        cache.keep_bytes(folder_listing(found.files), found.md5)
+    name, kept = target.relative_to(root), os.path.relpath(cache.path(found.md5), root)
+    return [f"{name}: was different; what it was is kept as {kept}"]
+
+
+def tell(done: Restored, jobs: Sequence[str]) -> None:
+    """Say what was done."""
+    print(*done.set_aside, sep="\n", end="\n" if done.set_aside else "")
+    size = sum(made.size for made in done.placed if made.size > 0)
+    print(
+        f"{len(jobs)} jobs: {len(done.placed)} outputs restored ({size / 1e6:.1f} MB),"
+        f" {done.present} were in place"
+    )

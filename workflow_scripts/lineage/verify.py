@@ -1,0 +1,137 @@
+"""`retu lineage verify`: are all results what their records say, and the records what they were?
+
+Reads every output once and holds it against its record, the records against each other, against
+DVC's lock and against the project of today. `checks` has the single checks.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage import checks, unbundle
+from workflow_scripts.lineage.bundle import ENDING
+from workflow_scripts.lineage.findings import Checked, Finding, broken_at, finding_lines, shortened
+from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
+from workflow_scripts.lineage.pointers import read_lock
+from workflow_scripts.lineage.where import chosen_study, output_path, present_plan
+from workflow_scripts.study.stage import AnalysisPlan
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All findings, the first broken link first; how much was looked at; what is worth knowing."""
+
+    study: str
+    jobs: int
+    files: int
+    size: int
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+    def json(self) -> dict[str, Any]:
+        """As a mapping."""
+        found = [finding.json() for finding in self.findings]
+        return {**vars(self), "findings": found, "notes": list(self.notes)}
+
+
+def verify(root: Path, lineage: Lineage, plan: AnalysisPlan, target: str | None = None) -> Verdict:
+    """Check a study, or what lies behind one output (`target`, relative to the project).
+
+    Raises:
+        InputError: nothing is known of the target.
+    """
+    study = Checked(root, lineage)
+    stray = checks.unrecorded_paths(study)
+    jobs = study.graph.order if target is None else jobs_behind(study, target, stray)
+    made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
+    found = checks.hashed(root, made)
+    lock = read_lock(root, lineage.study)
+    findings = [
+        *checks.damaged(study, stray),
+        *checks.unrecorded(study, stray),
+        *checks.data_pointer(study),
+    ]
+    if target is not None:
+        paths = {target, *(artefact.path for artefact in made)}
+        wanted = paths | {str(above) for path in paths for above in PurePosixPath(path).parents}
+        findings = [finding for finding in findings if concerns(finding, wanted)]
+    for job in jobs:
+        findings += checks.links(study, job)
+        findings += checks.outputs(study, job, found)
+        if job not in lineage.damaged:
+            findings += checks.falsehoods(study, job)
+            findings += checks.pointers(study, job, lock)
+    findings += checks.stale(study, plan, jobs)
+    trees = [tree for tree in found.values() if not isinstance(tree, OSError)]
+    return Verdict(
+        study=lineage.study,
+        jobs=len(jobs),
+        files=sum(len(tree.files) for tree in trees),
+        size=sum(tree.size for tree in trees),
+        # Sorting keeps the order of findings of the same job.
+        findings=tuple(sorted(findings, key=lambda finding: finding.place)),
+        notes=tuple(notes(study.graph, jobs)),
+    )
+
+
+def jobs_behind(study: Checked, target: str, stray: Iterable[str]) -> list[str]:
+    """The job that made a target and all before it; none if it has no record, but is there."""
+    job = study.graph.producer(target)
+    if job is not None:
+        return study.graph.ancestors([job])
+    known = {*stray, *study.lost}
+    if any(target == path or target.startswith(f"{path}/") for path in known):
+        return []
+    raise InputError(f"{target}: there is no such output; make it (snakemake {target})")
+
+
+def concerns(finding: Finding, wanted: set[str]) -> bool:
+    """Whether a finding is about any of the wanted paths, or they are downstream of it."""
+    return finding.path in wanted or not wanted.isdisjoint(finding.downstream)
+
+
+def notes(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
+    """What no check forbids, but a reader should know: code that no commit holds."""
+    told = []
+    commits = [lineage.records[job].git for job in jobs]
+    dirty = Counter(path for commit in commits for path in commit.dirty)
+    count = sum(bool(commit.dirty) for commit in commits)
+    if dirty:
+        files = shortened([path for path, _ in dirty.most_common()])
+        told.append(f"{count} of {len(jobs)} jobs ran with uncommitted files: {files}")
+    bare = sum(commit.commit is None for commit in commits)
+    if bare:
+        told.append(f"{bare} of {len(jobs)} jobs ran outside a git repository with commits")
+    return told
+
+
+def told(verdict: Verdict) -> list[str]:
+    """The lines of a verdict: the first broken link first."""
+    size, unit = (verdict.size / 1e9, "GB") if verdict.size >= 1e9 else (verdict.size / 1e6, "MB")
+    amount = f"{verdict.jobs} jobs, {verdict.files} files, {size:.3g} {unit}"
+    state = broken_at(verdict.findings) or "all as recorded"
+    remarks = [f"note: {note}" for note in verdict.notes]
+    return [f"{amount}: {state}", *finding_lines(verdict.findings), *remarks]
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """`retu lineage verify [OUTPUT | BUNDLE] [--study NAME] [--json]`: 1 if anything is wrong."""
+    given, root = options.output, options.root
+    if given and given.endswith(ENDING):
+        with unbundle.opened(Path(given)) as bundle:
+            checked = unbundle.check_bundle(bundle)
+        lines = unbundle.told(Path(given), checked)
+        found, content = checked.findings, checked.json()
+    else:
+        target = output_path(root, given) if given else None
+        study = study_of(target) if target else chosen_study(root, options.study)
+        lineage = read_lineage(root, study)
+        verdict = verify(root, lineage, present_plan(root, lineage), target)
+        lines, found, content = told(verdict), verdict.findings, verdict.json()
+    print(json.dumps(content, indent=1) if options.json else "\n".join(lines))
+    return 1 if found else 0

@@ -1,0 +1,105 @@
+"""The command `retu`: what this project can be asked besides running it.
+
+    retu lineage why results/lab/tables/table_4.csv    where a table comes from
+    retu lineage verify --study lab                    whether results are as recorded
+    retu grade answers.jsonl --grader math_verify      grade answers of your own
+
+Studies themselves are run by Snakemake (README.md). Every command has its own --help.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import InputError
+
+EXIT_BAD_INPUT = 2
+PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sub-command: its module has `add_arguments(parser)` and `main(options)`."""
+
+    module: str
+    summary: str
+
+
+# Modules are imported when they are asked for: help comes at once.
+COMMANDS = {
+    "lineage": Command(
+        "workflow_scripts.lineage.commands",
+        "what made a result: ask, verify, compare, restore, export",
+    ),
+    "grade": Command("workflow_scripts.grading.command", "grade answers with a study's graders"),
+}
+
+
+class Version(argparse.Action):
+    """Print the version of this project and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> None:
+        """Look it up only now: nothing else needs it."""
+        print(f"retu {project_version()}")
+        parser.exit()
+
+
+def project_version() -> str:
+    """The version in pyproject.toml, or of the installed package where there is no checkout."""
+    if not PROJECT.is_file():
+        from importlib.metadata import version
+
+        return version("retu")
+    import tomllib
+
+    with PROJECT.open("rb") as handle:
+        return str(tomllib.load(handle)["project"]["version"])
+
+
+def build_parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The parser of `retu`, with the arguments of the `chosen` sub-command only."""
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "retu", description=__doc__, formatter_class=style, allow_abbrev=False
+    )
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and end")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        module = import_module(command.module) if name == chosen else None
+        below = commands.add_parser(
+            name,
+            help=command.summary,
+            description=module.__doc__ if module else None,
+            formatter_class=style,
+            allow_abbrev=False,
+        )
+        if module:
+            module.add_arguments(below)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status is 0 (fine), 1 (findings) or 2 (bad input, told in a line)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = next((word for word in given if not word.startswith("-")), None)
+    try:
+        options = build_parser(chosen).parse_args(given)
+        status = import_module(COMMANDS[options.command].module).main(options)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(status or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
