@@ -56,6 +56,7 @@ else:
     include: "rules/describe.smk"
     include: "rules/report.smk"
     include: "rules/regrade.smk"
+    include: "rules/regrade_tables.smk"
 
 
 include: "rules/lineage.smk"

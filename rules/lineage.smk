@@ -17,7 +17,7 @@ rule lineage:
     conda:
         "../envs/analysis.yaml"
     params:
-        config=settings.model_dump_json(exclude={"mirror"}),
+        config=settings.model_dump_json(exclude={"mirror", "grader"}),
     message:
         "recording the lineage"
     shell:

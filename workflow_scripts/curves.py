@@ -14,11 +14,13 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--spec", type=specification(CurvesJob), required=True)
     options.add_argument("--results", type=Path, required=True, help="folder of the study")
+    options.add_argument("--grades", type=Path, help="folder of other grades of the same runs")
     options.add_argument("--runs", type=parse_run, nargs="+", required=True)
     options.add_argument("--out", type=Path, required=True)
     given = options.parse_args()
     job: CurvesJob = given.spec
-    write_csv(curve_table(job.study, given.results, given.runs, job.titles), given.out)
+    table = curve_table(job.study, given.results, given.runs, job.titles, given.grades)
+    write_csv(table, given.out)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.grading import GraderSettings, check_golds, grade
 from workflow_scripts.evaluation.scores import GRADE_COLUMNS, check_grades
+from workflow_scripts.grading.grader import refuse
+from workflow_scripts.grading.service import Service
+from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.script import arguments, run
 from workflow_scripts.tables_io import read_table, write_parquet
 
@@ -35,12 +37,14 @@ def grade_table(
     `source` is how errors call the table.
 
     Raises:
-        InputError: a gold answer does not parse.
+        InputError: a gold answer cannot be used: a benchmark of a study is mended, not cut.
     """
     texts = generations["generation"].fillna("").astype(str).tolist()
     golds = generations["gold"].astype(str).tolist()
-    check_golds(golds, settings, source)
-    grades = [grade(text, gold, settings) for text, gold in zip(texts, golds, strict=True)]
+    with Service(settings) as service:
+        read = service.read_golds(golds).values()
+        refuse((gold.reason for gold in read if not gold.usable), source)
+        grades = service.grade(texts, golds)
     table = generations[["step", "benchmark", "problem_id", "sample"]].assign(
         correct=[int(item.correct) for item in grades],
         parsed=[item.parsed for item in grades],

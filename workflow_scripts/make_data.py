@@ -5,7 +5,6 @@ from pathlib import Path
 from workflow_scripts.data.checks import check_disjoint
 from workflow_scripts.data.make import make_splits
 from workflow_scripts.data.store import write_dataset
-from workflow_scripts.evaluation.grading import check_golds
 from workflow_scripts.script import arguments, run, specification
 from workflow_scripts.study.jobs import DataJob
 
@@ -18,8 +17,6 @@ def main() -> None:
     job: DataJob = options.spec
     splits = make_splits(job.data, job.benchmarks)
     check_disjoint({name: splits[name] for name in EXPERT_SPLITS})
-    for name in EXPERT_SPLITS:
-        check_golds(splits[name]["gold"].tolist(), where=f"data.{name}")
     for name, frame in splits.items():
         write_dataset(frame, options.out / f"{name}.parquet", seed=job.data.seed)
         print(f"{name}: {len(frame)} rows")

@@ -9,7 +9,9 @@ from workflow_scripts.data.checks import check_disjoint, check_lengths
 from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
 from workflow_scripts.data.tokenizer import load_tokenizer
 from workflow_scripts.evaluation.generate import attempts
-from workflow_scripts.evaluation.grading import GraderSettings, check_golds, make_reward
+from workflow_scripts.grading.grader import check_golds
+from workflow_scripts.grading.reward import make_reward
+from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import check_manifest, read_manifest, write_manifest
 from workflow_scripts.script import arguments, run, specification, state_folder
@@ -32,6 +34,7 @@ from workflow_scripts.training.reinforcement import (
     part_path,
     rl_trainer,
 )
+from workflow_scripts.usage import FACTS
 
 
 def main() -> None:
@@ -60,7 +63,9 @@ def main() -> None:
     write_parquet(pd.concat(parts, ignore_index=True), options.generations)
     write_parquet(history, options.history)
     shape = ModelShape.from_config(model_config(start))
-    write_csv(compute_table(history, job, shape), options.compute)
+    compute = compute_table(history, job, shape)
+    FACTS["eflops"] = float(compute["x_rl_eflops"].max())
+    write_csv(compute, options.compute)
     write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=[job.recipe.steps])
     close_state(state)
 
@@ -87,7 +92,7 @@ def prepare(
         tokenizer=tokenizer,
         prompts=dataset,
         attempts=attempts(problems, job.samples),
-        reward=make_reward(GraderSettings(**job.evaluation.grader.model_dump())),
+        reward=make_reward(GraderSettings(**job.recipe.reward.model_dump())),
         state=state,
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from workflow_scripts.evaluation.grading import GraderSettings
+from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.study.schema import Grader
 
 

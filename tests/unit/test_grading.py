@@ -8,16 +8,12 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.grading import (
-    GraderSettings,
-    check_golds,
-    closing_brace,
-    grade,
-    last_boxes,
-    make_reward,
-)
-from workflow_scripts.evaluation.guard import expanded_terms, log2_size, nesting, text_problem
 from workflow_scripts.grade import grade_table, read_settings
+from workflow_scripts.grading.extract import closing_brace, last_boxes
+from workflow_scripts.grading.grader import check_golds, grade
+from workflow_scripts.grading.guard import expanded_terms, log2_size, nesting, text_problem
+from workflow_scripts.grading.reward import make_reward
+from workflow_scripts.grading.settings import GraderSettings
 
 LAB = r"9 b + 9 = 8 thus c * 4 = 2 so \boxed{ 2 }"
 

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from workflow_scripts.study import stage
 from workflow_scripts.study.load import read_study
 from workflow_scripts.study.plan import Plan
 from workflow_scripts.study.schema import Config, Study
-from workflow_scripts.study.stage import Stage
+from workflow_scripts.study.stage import Stage, lock_identity
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -41,37 +43,37 @@ def stages(study: Study, config: Config | None = None) -> dict[str, Stage]:
     """One stage of every kind."""
     plan = Plan(study, config or Config())
     base, full, small = (
-        plan.base("LabQwen"),
-        *(plan.sft("LabQwen", name, "0") for name in ("LabFull", "LabSmall")),
+        plan.pretrain_base("LabQwen"),
+        *(plan.train_sft("LabQwen", name, "0") for name in ("LabFull", "LabSmall")),
     )
     return {
-        "data": plan.data(),
+        "data": plan.make_data(),
         "base": base,
-        "reference": plan.reference(),
-        "reference_generations": plan.reference_generations(),
-        "reference_grades": plan.graded("reference"),
-        "full_set": plan.sft_set("LabFull"),
-        "small_set": plan.sft_set("LabSmall"),
+        "reference": plan.train_reference(),
+        "reference_generations": plan.generate_reference(),
+        "reference_grades": plan.grade("reference"),
+        "full_set": plan.select_sft_set("LabFull"),
+        "small_set": plan.select_sft_set("LabSmall"),
         "full_sft": full,
         "small_sft": small,
-        "full_labels": plan.labels("LabQwen", "LabFull", "0"),
-        "small_labels": plan.labels("LabQwen", "LabSmall", "0"),
+        "full_labels": plan.label_subphases("LabQwen", "LabFull", "0"),
+        "small_labels": plan.label_subphases("LabQwen", "LabSmall", "0"),
         "base_answers": plan.generations(base),
         "full_answers": plan.generations(full),
         "small_answers": plan.generations(small),
-        "base_grades": plan.graded("base/LabQwen"),
-        "full_grades": plan.graded("sft/LabQwen/LabFull/seed0"),
-        "small_grades": plan.graded("sft/LabQwen/LabSmall/seed0"),
-        "pure_rl": plan.rl("LabQwen", "none", "0", "dapo_dc", "0"),
-        "branch_rl": plan.rl("LabQwen", "LabFull", "20", "dapo_dc", "0"),
-        "pure_grades": plan.graded("rl/LabQwen/none/step0/dapo_dc/seed0"),
-        "branch_grades": plan.graded("rl/LabQwen/LabFull/step20/dapo_dc/seed0"),
+        "base_grades": plan.grade("base/LabQwen"),
+        "full_grades": plan.grade("sft/LabQwen/LabFull/seed0"),
+        "small_grades": plan.grade("sft/LabQwen/LabSmall/seed0"),
+        "pure_rl": plan.train_rl("LabQwen", "none", "0", "dapo_dc", "0"),
+        "branch_rl": plan.train_rl("LabQwen", "LabFull", "20", "dapo_dc", "0"),
+        "pure_grades": plan.grade("rl/LabQwen/none/step0/dapo_dc/seed0"),
+        "branch_grades": plan.grade("rl/LabQwen/LabFull/step20/dapo_dc/seed0"),
         "subphases": plan.subphases(),
         "curves": plan.curves(),
-        "fits": plan.fits("robust"),
+        "fits": plan.fit_curves("robust"),
         "dataset_stats": plan.dataset_stats(),
         **{name: plan.artefact(name) for name in ("table_3", "table_4", "figure_3", "summary")},
-        "report": plan.report(),
+        "report": plan.make_report(),
     }
 
 
@@ -133,8 +135,11 @@ CHANGES: dict[str, tuple[Edit, set[str]]] = {
         update("reference", "sampling", temperature=0.9),
         SELECTED - {"reference"},
     ),
-    # The grader is RL's reward; answers that are stored stay.
-    "grader": (update("evaluation", grader={"float_rounding": 5}), GRADES | RL | CURVES),
+    "grader": (update("evaluation", grader={"float_rounding": 5}), GRADES | CURVES),
+    "reward": (
+        update("recipes", "rl", "dapo_dc", reward={"float_rounding": 5}),
+        RL | RL_GRADES | CURVES,
+    ),
     "grader of the reference": (
         update("reference", grader={"float_rounding": 5}),
         SELECTED - {"reference", "reference_generations"},
@@ -159,18 +164,28 @@ def test_the_configuration_overrides_branching() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "expected"),
+    ("lock", "package", "expected"),
     [
-        ("training", EVERYTHING),
-        ("grading", SELECTED - {"reference", "reference_generations"} | GRADES),
-        ("analysis", {"full_labels", "small_labels", "subphases"} | STATISTICS | CURVES),
+        ("lab", "torch", EVERYTHING),
+        # RL is rewarded by a grader, the SFT sets are drawn by graded answers of the reference.
+        ("lab", "math-verify", SELECTED - {"reference", "reference_generations"} | GRADES | RL),
+        ("analysis", "numpy", {"full_labels", "small_labels", "subphases"} | STATISTICS | CURVES),
     ],
 )
 def test_environments(
-    monkeypatch: pytest.MonkeyPatch, environment: str, expected: set[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lock: str, package: str, expected: set[str]
 ) -> None:
     before = {name: stage.key for name, stage in stages(smoke()).items()}
-    monkeypatch.setattr(Plan, environment, "another")
+
+    def upgraded(path: Path, packages: tuple[str, ...] = ()) -> str:
+        text = path.read_text()
+        copy = tmp_path / path.name
+        copy.write_text(
+            text.replace(f"\n{package}==", f"\n{package}==9") if path.stem == lock else text
+        )
+        return lock_identity(copy, packages)
+
+    monkeypatch.setattr(stage, "lock_identity", upgraded)
     after = {name: stage.key for name, stage in stages(smoke()).items()}
     assert {name for name in before if before[name] != after[name]} == expected
 

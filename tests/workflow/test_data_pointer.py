@@ -27,7 +27,9 @@ def test_drawing_the_lab_data_again_gives_the_committed_hash(
     pointer = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
     plan = Plan(load_training_study("lab"), load_config({}))
     folder = tmp_path / "lab"
-    monkeypatch.setattr("sys.argv", ["make_data", "--spec", plan.make_data().spec, "--out", str(folder)])
+    monkeypatch.setattr(
+        "sys.argv", ["make_data", "--spec", plan.make_data().spec, "--out", str(folder)]
+    )
     make_data.main()
     assert pointer["path"] == "data/lab"
     assert dvc_folder_hash(folder) == pointer["md5"]

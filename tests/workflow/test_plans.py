@@ -184,11 +184,11 @@ def test_more_samples_generate_again_but_train_no_sft(remembered: Path, edit: Ed
     assert not {*before, "select_sft_set", "dataset_stats", "make_table_3"} & set(jobs)
 
 
-def test_another_grader_generates_nothing_but_rl(remembered: Path, edit: Edit) -> None:
+def test_another_grader_generates_nothing(remembered: Path, edit: Edit) -> None:
     edit("studies/smoke.yaml", "fit: {", "evaluation: {grader: {float_rounding: 5}}\nfit: {")
     jobs = planned(remembered)
-    assert {"grade", "train_rl", "curves"} <= set(jobs)
-    assert not {"generate_base", "generate_sft", "train_sft", "select_sft_set"} & set(jobs)
+    assert {"grade", "curves", "fit_curves"} <= set(jobs)
+    assert not {"train_rl", "generate_base", "generate_sft", "train_sft"} & set(jobs)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from workflow_scripts.atomic import replace_atomically
 from workflow_scripts.errors import InputError
 from workflow_scripts.manifest import check_manifest, write_manifest
-from workflow_scripts.tables_io import read_table, replace_atomically
+from workflow_scripts.tables_io import read_table
 
 if TYPE_CHECKING:
     from datasets import Dataset

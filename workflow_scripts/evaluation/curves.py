@@ -44,17 +44,17 @@ def compute_at(path: Path, column: str, steps: pd.Series) -> pd.Series:
     return found.astype(float)
 
 
-def sft_points(results: Path, run: Run) -> pd.DataFrame:
+def sft_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
     """Points of an SFT run: one per checkpoint, step 0 being the base model."""
-    points = own_and_start(results, run)
+    points = own_and_start(grades, run)
     spent = compute_at(results / run.path / "losses.csv", "x_sft_eflops", points["step"])
     points = points.rename(columns={"step": "sft_step"})
     return points.assign(x_sft_eflops=spent, x_rl_eflops=0.0, rl_step=0)
 
 
-def rl_points(results: Path, run: Run) -> pd.DataFrame:
+def rl_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
     """Points of an RL branch, the first being the checkpoint it starts from (x_rl = 0)."""
-    points = own_and_start(results, run)
+    points = own_and_start(grades, run)
     later = points["step"] > 0
     path = results / run.path / "compute.csv"
     spent = compute_at(path, "x_rl_eflops", points.loc[later, "step"])
@@ -65,14 +65,14 @@ def rl_points(results: Path, run: Run) -> pd.DataFrame:
     )
 
 
-def own_and_start(results: Path, run: Run) -> pd.DataFrame:
+def own_and_start(graded: Path, run: Run) -> pd.DataFrame:
     """Scores of a run's own steps, and as step 0 those of the checkpoint it starts from.
 
     Raises:
         InputError: a run evaluated step 0 itself, its parent lacks the step, or benchmarks differ.
     """
-    grades = results / run.path / "grades.parquet"
-    parent = results / run.parent.path / "grades.parquet"
+    grades = graded / run.path / "grades.parquet"
+    parent = graded / run.parent.path / "grades.parquet"
     own = read_scores(grades).assign(source=grades.as_posix())
     if (own["step"] == 0).any():
         raise InputError(f"{grades}: has step 0, which belongs to {parent}; generate again")
@@ -102,11 +102,20 @@ def sft_compute(results: Path, run: Run) -> float:
 
 
 def curve_table(
-    study: str, results: Path, runs: list[Run], titles: Mapping[str, str]
+    study: str,
+    results: Path,
+    runs: list[Run],
+    titles: Mapping[str, str],
+    grades: Path | None = None,
 ) -> pd.DataFrame:
     """All points of SFT and RL runs, columns `CURVE_COLUMNS`; the order depends on content only.
 
-    `titles` are those of the RL recipes: what the paradigms are called.
+    Args:
+        study: its name.
+        results: the folder of the study.
+        runs: which runs enter.
+        titles: those of the RL recipes: what the paradigms are called.
+        grades: the folder that holds the grades of the runs, if they are not in `results`.
 
     Raises:
         InputError: a table is missing or wrong, or a run is listed twice.
@@ -114,7 +123,7 @@ def curve_table(
     if len(set(runs)) < len(runs):
         raise InputError("curves: a run is listed twice; list each once")
     points = [
-        (sft_points if run.kind == "sft" else rl_points)(results, run).assign(
+        (sft_points if run.kind == "sft" else rl_points)(results, grades or results, run).assign(
             study=study,
             model=run.model,
             dataset=run.dataset,

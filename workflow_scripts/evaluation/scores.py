@@ -76,5 +76,5 @@ def check_grades(grades: pd.DataFrame, source: str) -> None:
 def place(rows: pd.DataFrame) -> str:
     """Where in the table the first of `rows` is."""
     row = rows.iloc[0]
-    where = f"step {row['step']}, {row['benchmark']}, problem {row['problem_id']}"
-    return f"{where}, sample {row['sample']}"
+    step = f"step {row['step']}, " if "step" in rows else ""
+    return f"{step}{row['benchmark']}, problem {row['problem_id']}, sample {row['sample']}"

@@ -10,8 +10,8 @@ from workflow_scripts.study.schema import (
     ArithmeticData,
     Branching,
     Dataset,
-    Evaluation,
     Execution,
+    Grader,
     Model,
     Problems,
     RlRecipe,
@@ -79,13 +79,21 @@ class CurvesJob(Section):
     titles: dict[str, str]
 
 
+class CompareJob(Section):
+    """Compare what a study shows under two graders."""
+
+    study: str
+    before: Grader
+    after: Grader
+
+
 class RlJob(Section):
     """One RL run from the checkpoint at `sft_step` (0: the base model)."""
 
     sft_step: int
     recipe: RlRecipe
     seed: int
-    evaluation: Evaluation
+    evaluation: Sampling
     samples: dict[str, int]
     execution: Execution
 

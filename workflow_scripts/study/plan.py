@@ -7,17 +7,20 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
-from workflow_scripts.identity import file_digest
+from workflow_scripts.grading.settings import PACKAGES, known_graders
 from workflow_scripts.study import jobs
 from workflow_scripts.study.analysis import Fit
 from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
 from workflow_scripts.study.schema import Config, Grader, SftRun, Study
 from workflow_scripts.study.section import Section
-from workflow_scripts.study.stage import ENVIRONMENTS, AnalysisPlan, Stage
+from workflow_scripts.study.stage import AnalysisPlan, Stage
 
-GRADER_PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy")
 ARTEFACTS = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
+AGAIN = "regrade_"
+COMPARED = ("table_4", "figure_2", "figure_8")
+"""The artefacts of grades whose numbers are a table."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +35,18 @@ class Plan(AnalysisPlan):
         """How the study fits."""
         return self.study.fit
 
-    @cached_property
-    def training(self) -> str:
-        """Identity of the training environment: the digest of its lock."""
-        return file_digest(ENVIRONMENTS / "lab.txt")
-
-    @cached_property
-    def grading(self) -> str:
-        """Identity of the grader: the locked versions that decide a verdict, nothing else."""
-        lines = (ENVIRONMENTS / "lab.txt").read_text(encoding="utf-8").splitlines()
-        return ",".join(line for line in lines if line.split("==")[0] in GRADER_PACKAGES)
-
     def sft_run(self, model: str, dataset: str) -> SftRun:
-        """The SFT run of a model and data set."""
-        return next(r for r in self.study.sft_runs if (r.model, r.dataset) == (model, dataset))
+        """The SFT run of a model and data set; LookupError if the study has none."""
+        runs = [r for r in self.study.sft_runs if (r.model, r.dataset) == (model, dataset)]
+        if not runs:
+            raise LookupError(f"no SFT run of {model} on {dataset}")
+        return runs[0]
+
+    def seed(self, seed: str) -> int:
+        """A seed of the study; LookupError if it has none such."""
+        if int(seed) not in self.study.seeds:
+            raise LookupError(f"no seed {seed}")
+        return int(seed)
 
     def branching(self, run: SftRun) -> str:
         """Where RL starts: config.yaml may override the run."""
@@ -57,20 +58,21 @@ class Plan(AnalysisPlan):
         return {name: b.samples for name, b in self.study.benchmarks.items()}
 
     def trained(self, module: str, job: Section, *after: Stage) -> Stage:
-        """A stage in the training environment."""
-        return Stage(module, job.model_dump_json(), self.training, after)
+        """A stage in the training environment, where only RL uses a grader."""
+        ignored = () if module == "train_rl" else tuple(f"-{name}" for name in PACKAGES)
+        return Stage(module, job.model_dump_json(), "lab", after, packages=ignored)
 
-    def data(self) -> Stage:
+    def make_data(self) -> Stage:
         """Draw the data."""
         drawn = {name: b.drawing for name, b in self.study.benchmarks.items()}
         return self.trained("make_data", jobs.DataJob(data=self.study.data, benchmarks=drawn))
 
-    def base(self, model: str) -> Stage:
+    def pretrain_base(self, model: str) -> Stage:
         """Make a base model."""
         job = jobs.PretrainJob(model=self.study.models[model], execution=self.study.execution)
-        return self.trained("pretrain_base", job, self.data())
+        return self.trained("pretrain_base", job, self.make_data())
 
-    def reference(self) -> Stage:
+    def train_reference(self) -> Stage:
         """Fine-tune the reference model."""
         reference = self.study.reference
         job = jobs.SftJob(
@@ -79,9 +81,9 @@ class Plan(AnalysisPlan):
             seed=0,
             execution=self.study.execution,
         )
-        return self.trained("train_sft", job, self.base(reference.model))
+        return self.trained("train_sft", job, self.pretrain_base(reference.model))
 
-    def reference_generations(self) -> Stage:
+    def generate_reference(self) -> Stage:
         """Let the reference model attempt the pool."""
         reference = self.study.reference
         job = jobs.GenerateJob(
@@ -89,23 +91,25 @@ class Plan(AnalysisPlan):
             sampling=reference.sampling,
             execution=self.study.execution,
         )
-        return self.trained("generate", job, self.reference())
+        return self.trained("generate", job, self.train_reference())
 
-    def sft_set(self, dataset: str) -> Stage:
+    def select_sft_set(self, dataset: str) -> Stage:
         """Draw an SFT set."""
         job = jobs.SelectJob(name=dataset, dataset=self.study.datasets[dataset])
-        return self.trained("select_sft_set", job, self.graded("reference"))
+        return self.trained("select_sft_set", job, self.grade("reference"))
 
-    def sft(self, model: str, dataset: str, seed: str) -> Stage:
+    def train_sft(self, model: str, dataset: str, seed: str) -> Stage:
         """Fine-tune on an SFT set."""
         run = self.sft_run(model, dataset)
         job = jobs.SftJob(
             recipe=self.study.recipes.sft[run.recipe],
             checkpoints=run.checkpoints,
-            seed=int(seed),
+            seed=self.seed(seed),
             execution=self.study.execution,
         )
-        return self.trained("train_sft", job, self.base(model), self.sft_set(dataset))
+        return self.trained(
+            "train_sft", job, self.pretrain_base(model), self.select_sft_set(dataset)
+        )
 
     def generations(self, of: Stage) -> Stage:
         """Answer the benchmarks with the checkpoints of a stage."""
@@ -114,17 +118,25 @@ class Plan(AnalysisPlan):
             sampling=self.study.evaluation.sampling,
             execution=self.study.execution,
         )
-        return self.trained("generate", job, of, self.data())
+        return self.trained("generate", job, of, self.make_data())
+
+    def generate_base(self, model: str) -> Stage:
+        """Answer the benchmarks with a base model."""
+        return self.generations(self.pretrain_base(model))
+
+    def generate_sft(self, model: str, dataset: str, seed: str) -> Stage:
+        """Answer the benchmarks with the checkpoints of an SFT run."""
+        return self.generations(self.train_sft(model, dataset, seed))
 
     def grades(self, of: Stage, grader: Grader) -> Stage:
         """Grade the generations of a stage."""
-        return Stage("grade", grader.model_dump_json(), self.grading, (of,))
+        return Stage("grade", grader.model_dump_json(), "lab", (of,), packages=PACKAGES)
 
     def scored(self, run: Run) -> Stage:
         """Grade the answers of a run."""
         return self.grades(self.answered(run), self.study.evaluation.grader)
 
-    def labels(self, model: str, dataset: str, seed: str) -> Stage:
+    def label_subphases(self, model: str, dataset: str, seed: str) -> Stage:
         """Label the checkpoints of an SFT run."""
         run = self.sft_run(model, dataset)
         job = jobs.LabelJob(
@@ -134,35 +146,39 @@ class Plan(AnalysisPlan):
             max_stable=run.max_stable,
         )
         return self.analysed(
-            "label_subphases", job.model_dump_json(), self.sft(model, dataset, seed)
+            "label_subphases", job.model_dump_json(), self.train_sft(model, dataset, seed)
         )
 
-    def rl(self, model: str, dataset: str, sft_step: str, recipe: str, seed: str) -> Stage:
+    def train_rl(self, model: str, dataset: str, sft_step: str, recipe: str, seed: str) -> Stage:
         """One RL run; `dataset` none and `sft_step` 0 is Pure RL."""
         job = jobs.RlJob(
             sft_step=int(sft_step),
             recipe=self.study.recipes.rl[recipe],
-            seed=int(seed),
-            evaluation=self.study.evaluation,
+            seed=self.seed(seed),
+            evaluation=self.study.evaluation.sampling,
             samples=self.samples,
             execution=self.study.execution,
         )
-        start = self.base(model) if dataset == NO_DATASET else self.sft(model, dataset, seed)
+        start = (
+            self.pretrain_base(model)
+            if dataset == NO_DATASET
+            else self.train_sft(model, dataset, seed)
+        )
         return self.trained("train_rl", job, start)
 
-    def graded(self, run: str) -> Stage:
+    def grade(self, run: str) -> Stage:
         """The grades of a run, given its path below results/STUDY."""
         if run == "reference":
-            return self.grades(self.reference_generations(), self.study.reference.grader)
+            return self.grades(self.generate_reference(), self.study.reference.grader)
         return self.scored(parse_run(run))
 
     def answered(self, run: Run) -> Stage:
         """The stage that stores the generations of a run."""
         if run.kind == "base":
-            return self.generations(self.base(run.model))
+            return self.generate_base(run.model)
         if run.kind == "sft":
-            return self.generations(self.sft(run.model, run.dataset, str(run.seed)))
-        return self.rl(run.model, run.dataset, str(run.sft_step), run.recipe, str(run.seed))
+            return self.generate_sft(run.model, run.dataset, str(run.seed))
+        return self.train_rl(run.model, run.dataset, str(run.sft_step), run.recipe, str(run.seed))
 
     def sft_runs(self) -> list[Run]:
         """Every SFT run, seed by seed."""
@@ -197,13 +213,15 @@ class Plan(AnalysisPlan):
 
     def dataset_stats(self) -> Stage:
         """Measure the data sets."""
-        after = [self.sft_set(dataset) for dataset in self.study.datasets]
+        after = [self.select_sft_set(dataset) for dataset in self.study.datasets]
         job = jobs.StatsJob(datasets=self.study.datasets)
         return self.analysed("dataset_stats", job.model_dump_json(), *after)
 
     def subphases(self) -> Stage:
         """Gather the sub-phases of all SFT runs."""
-        runs = [self.labels(run.model, run.dataset, str(run.seed)) for run in self.sft_runs()]
+        runs = [
+            self.label_subphases(run.model, run.dataset, str(run.seed)) for run in self.sft_runs()
+        ]
         return self.analysed("concatenate", "", *runs)
 
     def curves(self) -> Stage:
@@ -214,19 +232,55 @@ class Plan(AnalysisPlan):
 
     def artefact(self, module: str) -> Stage:
         """A table or a figure, drawn from the fits or the statistics, or the summary."""
-        source = self.dataset_stats() if module == "table_3" else self.fits(self.fit.protocols[0])
+        source = (
+            self.dataset_stats() if module == "table_3" else self.fit_curves(self.fit.protocols[0])
+        )
         return self.analysed(module, json.dumps(list(self.study.datasets)), source)
 
-    def report(self) -> Stage:
+    def make_report(self) -> Stage:
         """The report: it shows every table and figure."""
         shown = [self.artefact(module) for module in ARTEFACTS]
-        return self.analysed("report", "", self.describe(), *shown, facts=self.templates())
+        return self.analysed("report", "", self.describe_study(), *shown, facts=self.templates())
 
-    def describe(self) -> Stage:
-        """The resolved study and the versions that ran it."""
-        return self.analysed("describe_study", json.dumps(self.facts()))
+    def summary(self) -> Stage:
+        """The table that ends a run on the terminal."""
+        return self.artefact("summary")
 
-    def facts(self) -> dict[str, object]:
+    def regraded(self, grader: str) -> "Plan":
+        """The plan if another grader, with its own settings, scored the checkpoints.
+
+        Raises:
+            LookupError: there is no such grader.
+        """
+        if grader not in known_graders():
+            raise LookupError(f"no grader {grader}")
+        evaluation = self.study.evaluation.model_copy(update={"grader": Grader(name=grader)})
+        return replace(self, study=self.study.model_copy(update={"evaluation": evaluation}))
+
+    def stage(self, rule: str, **wildcards: str) -> Stage:
+        """The stage of a rule's job; `regrade_RULE` does that of RULE with another grader's grades.
+
+        Raises:
+            LookupError: the study has no such rule, or no such data set, run, protocol or grader.
+        """
+        if not rule.startswith(AGAIN):
+            return super().stage(rule, **wildcards)
+        other = self.regraded(wildcards.pop("grader"))
+        return other.stage(rule.removeprefix(AGAIN), **wildcards)
+
+    def compare_graders(self, grader: str) -> Stage:
+        """Say what another grader changes."""
+        other = self.regraded(grader)
+        job = jobs.CompareJob(
+            study=self.study.name,
+            before=self.study.evaluation.grader,
+            after=other.study.evaluation.grader,
+        )
+        shown = [plan.artefact(name) for plan in (self, other) for name in COMPARED]
+        graded = [*self.evaluated(), *other.evaluated()]
+        return self.analysed("compare_graders", job.model_dump_json(), *graded, *shown)
+
+    def described(self) -> dict[str, Any]:
         """What the report says of the study, and below `resolved` every fact of it."""
         study = self.study
         return {
@@ -239,5 +293,8 @@ class Plan(AnalysisPlan):
                 {"name": name, "problems": b.problems, "samples": b.samples}
                 for name, b in study.benchmarks.items()
             ],
-            "resolved": {**study.model_dump(), "config": self.config.model_dump()},
+            "resolved": {
+                **study.model_dump(),
+                "config": self.config.model_dump(exclude={"mirror", "grader"}),
+            },
         }

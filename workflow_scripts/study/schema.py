@@ -4,10 +4,12 @@ One class a section, one field a fact. `schemas/*.schema.json` are generated fro
 (`python -m workflow_scripts.study.dump_schemas`), so that editors and the code agree.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from workflow_scripts.grading.settings import DEFAULT as DEFAULT_GRADER
+from workflow_scripts.grading.settings import OVERRIDABLE, complete
 from workflow_scripts.study.analysis import Fit, Labels
 from workflow_scripts.study.section import Name, Section, Share
 from workflow_scripts.training.mixed.configuration import ParadigmSettings
@@ -25,6 +27,9 @@ class Config(Section):
     study: str = Field("lab", description="name of a file in studies/, or a path to one")
     branching: Branching | None = Field(
         None, description="overrides where RL starts in every SFT run of the study"
+    )
+    grader: str | None = Field(
+        None, description="`snakemake regrade`: the grader that stored answers are graded with"
     )
 
 
@@ -151,6 +156,41 @@ class SftRun(Section):
     )
 
 
+class Grader(Section):
+    """A grader of `grading/graders.yaml`, and what a study changes about it.
+
+    Settings that are left out are the grader's own; after validation they are all there, so that
+    a change of that file regrades as a change of the study does. It never regenerates.
+    """
+
+    name: str = Field(DEFAULT_GRADER, description="a grader of grading/graders.yaml")
+    max_chars: PositiveInt | None = Field(None, description="longest answer that is parsed")
+    tail_chars: PositiveInt | None = Field(
+        None, description="how much of an unboxed answer is searched"
+    )
+    float_rounding: PositiveInt | None = Field(
+        None, description="decimal places to which numbers agree"
+    )
+    strict: bool | None = Field(None, description="variables and kinds of sets must agree, too")
+    repair: bool | None = Field(None, description="accept malformed LaTeX in answers")
+    near_miss: Share | None = Field(
+        None, description="similarity above which strings are equal (paper_lenient only)"
+    )
+    letters: str | None = Field(None, description="letters of the options (multiple_choice only)")
+    seconds: PositiveInt | None = Field(None, description="processor time for one answer")
+    megabytes: PositiveInt | None = Field(None, description="address space of a grading worker")
+
+    @model_validator(mode="before")
+    @classmethod
+    def fill_in(cls, content: Any) -> Any:
+        """Add the grader's own settings; refuse those that it does not read."""
+        if not isinstance(content, dict):
+            return content
+        name = content.get("name", DEFAULT_GRADER)
+        given = {key: value for key, value in content.items() if key in OVERRIDABLE}
+        return {**content, **complete(name, given)}
+
+
 class RlRecipe(Section):
     """Hyperparameters of RL: a paradigm (paper appendix C.2) and what depends on scale."""
 
@@ -170,6 +210,9 @@ class RlRecipe(Section):
     temperature: PositiveFloat = 1.0
     max_completion_length: PositiveInt
     max_grad_norm: PositiveFloat = 1.0
+    reward: Grader = Field(
+        Grader(), description="grades rollouts: 1 if correct (the paper: its lenient rules)"
+    )
 
 
 class RlRun(Section):
@@ -186,16 +229,6 @@ class Recipes(Section):
 
     sft: dict[Name, SftRecipe]
     rl: dict[Name, RlRecipe]
-
-
-class Grader(Section):
-    """Settings of the math-verify grader; a change regrades and never regenerates."""
-
-    max_chars: PositiveInt = Field(300, description="longest answer that is parsed")
-    tail_chars: PositiveInt = Field(500, description="how much of an unboxed answer is searched")
-    float_rounding: PositiveInt = Field(6, description="decimal places to which numbers agree")
-    strict: bool = Field(True, description="variables and kinds of sets must agree, too")
-    repair: bool = Field(False, description="accept malformed LaTeX in answers")
 
 
 class Sampling(Section):

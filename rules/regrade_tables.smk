@@ -1,0 +1,57 @@
+"""Tables and figures as another grader has them (regrade.smk).
+
+In, out: as in tables.smk, with the other grader's curves and fits, below <results>/regraded/NAME
+"""
+
+
+use rule make_table_4 as regrade_make_table_4 with:
+    input:
+        REGRADED_FITS,
+    output:
+        csv="<results>/regraded/{grader}/tables/table_4.csv",
+        md="<results>/regraded/{grader}/tables/table_4.md",
+        record="<results>/regraded/{grader}/tables/table_4.record.json",
+    log:
+        "<logs>/regrade_make_table_4/{grader}.log",
+    params:
+        **again("make_table_4"),
+        order=ORDER,
+    message:
+        "table 4 as {wildcards.grader} has it"
+
+
+use rule make_figure_2 as regrade_make_figure_2 with:
+    input:
+        curves="<results>/regraded/{grader}/curves.csv",
+        fits=REGRADED_FITS,
+    output:
+        svg="<results>/regraded/{grader}/figures/figure_2.svg",
+        png="<results>/regraded/{grader}/figures/figure_2.png",
+        csv="<results>/regraded/{grader}/figures/figure_2.csv",
+        md="<results>/regraded/{grader}/figures/figure_2.md",
+        record="<results>/regraded/{grader}/figures/figure_2.record.json",
+    log:
+        "<logs>/regrade_make_figure_2/{grader}.log",
+    params:
+        **again("make_figure_2"),
+        order=ORDER,
+    message:
+        "figure 2 as {wildcards.grader} has it"
+
+
+use rule make_figure_8 as regrade_make_figure_8 with:
+    input:
+        fits=REGRADED_FITS,
+        subphases="<results>/subphases.csv",
+    output:
+        svg="<results>/regraded/{grader}/figures/figure_8.svg",
+        png="<results>/regraded/{grader}/figures/figure_8.png",
+        csv="<results>/regraded/{grader}/figures/figure_8.csv",
+        record="<results>/regraded/{grader}/figures/figure_8.record.json",
+    log:
+        "<logs>/regrade_make_figure_8/{grader}.log",
+    params:
+        **again("make_figure_8"),
+        order=ORDER,
+    message:
+        "figure 8 as {wildcards.grader} has it"

@@ -1,0 +1,139 @@
+"""Grading one's own file: what goes in, what comes out, and what is refused."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.grading import command
+from workflow_scripts.grading.rows import read_rows
+
+GOOD: list[dict[str, object]] = [
+    {"id": 1, "gold": "5", "generation": [r"so \boxed{5}", r"\boxed{6}"]},
+    {"id": "a", "gold": 7, "generation": None},
+    {"id": "a", "gold": 7, "generation": r"\boxed{\frac{14}{2}}"},
+    {"id": "bad", "gold": "{{", "generation": [r"\boxed{5}", ""]},
+]
+
+
+def write(path: Path, rows: list[Any]) -> Path:
+    """A file of JSON lines."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def call(*arguments: str | Path) -> None:
+    """The command with these arguments."""
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    command.main(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def test_json_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(write(tmp_path / "g.jsonl", GOOD), "--json", "--k", "1", "2")
+    *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [(row["id"], row["sample"], row["correct"]) for row in rows] == [
+        *[("1", 0, 1), ("1", 1, 0), ("a", 0, 0), ("a", 1, 1)],
+        *[("bad", 0, 0), ("bad", 1, 0)],
+    ]
+    assert rows[3]["parsed_answer"] == "7"
+    assert [row["reason"] for row in rows[:4]] == ["equal", "differs", "empty", "equal"]
+    assert "does not parse" in rows[4]["reason"]
+    summary = last["summary"]
+    assert (summary["samples"], summary["correct"]) == (4, 2)
+    assert [row["id"] for row in summary["excluded"]] == ["bad"]
+    assert len(summary["scores"]) == 1
+    score = summary["scores"][0]
+    assert (score["score"], score["pass@2"], score["resolution"]) == (50.0, 100.0, 25.0)
+    assert score["low"] < 50 < score["high"]
+    assert summary["grader"]["name"] == "math_verify"
+
+
+def test_text_output_and_another_grader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{**row, "benchmark": name} for row in GOOD for name in ("x", "y")]
+    path = write(tmp_path / "g.jsonl", rows)
+    call(path, "--grader", "paper_lenient", "--set", "near_miss=0.9", "--workers", "1")
+    output = capsys.readouterr()
+    assert "pays for near misses" in output.err
+    table, summary = output.out.split("\n\n")
+    assert table.splitlines()[0].split("\t") == list(command.OUTPUT)
+    assert len(table.splitlines()) == 1 + 12
+    assert "overall: 33.33% [" in summary
+    assert "mean of the benchmarks: 33.33%" in summary
+    assert "left out" not in summary
+
+
+def test_a_file_whose_golds_are_all_unusable_has_no_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(write(tmp_path / "g.jsonl", GOOD[-1:]))
+    assert "no score: every gold answer was left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has no rows"),
+        (b"\n\n", "has no rows"),
+        (b'{"id": 1}\n', r"g\.jsonl:1: lacks gold, generation"),
+        (b"\n[1]\n", r"g\.jsonl:2: not a JSON object"),
+        (b"{1}\n", r"g\.jsonl:1: not JSON"),
+        (b"[" * 100_000, r"g\.jsonl:1: not JSON"),
+        (b'\n{"id": 1, "gold": "caf\xe9"}\n', r"g\.jsonl:2: not UTF-8; save the file"),
+        (b'{"id": null, "gold": 1, "generation": ""}', "id must be a text or a number"),
+        (b'{"id": 1, "gold": [1], "generation": ""}', "gold is list; write it as a text"),
+        (b'{"id": 1, "gold": true, "generation": ""}', "gold is bool"),
+        (b'{"id": 1, "gold": 1, "generation": []}', "generation must be"),
+        (b'{"id": 1, "gold": 1, "generation": [1]}', "generation must be"),
+        (
+            b'{"id": 1, "gold": 1, "generation": ""}\n{"id": "1", "gold": 2, "generation": ""}',
+            "id '1' has several gold answers",
+        ),
+    ],
+)
+def test_bad_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "g.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--grader", "mine"], "grader 'mine': unknown"),
+        (["--set", "strict"], "write KEY=VALUE"),
+        (["--set", "repair=maybe"], "true or false"),
+        (["--k", "3"], "1 of 2 problems have fewer than 3 samples|2 of 2 problems"),
+        (["--k", "0"], "at least 1"),
+        (["--workers", "0"], "at least 1"),
+    ],
+)
+def test_bad_options_are_refused(tmp_path: Path, options: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call(write(tmp_path / "g.jsonl", GOOD[:3]), *options)
+    with pytest.raises(InputError, match=r"none\.jsonl: cannot be read"):
+        read_rows(tmp_path / "none.jsonl")
+
+
+def test_a_byte_order_mark_and_odd_line_ends_are_read(tmp_path: Path) -> None:
+    row = '{"id": 1, "gold": "5", "generation": "a\u2028b"}\r\n'
+    path = tmp_path / "g.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + row.encode())
+    assert read_rows(path)["generation"].tolist() == ["a\u2028b"]
+
+
+def test_as_a_program(tmp_path: Path) -> None:
+    half = {"id": "\ud800", "gold": "5", "generation": r"\boxed{5}"}
+    path = write(tmp_path / "g.jsonl", [half])
+    start = [sys.executable, "-m", "workflow_scripts.grading.command"]
+    done = subprocess.run([*start, str(path)], capture_output=True, text=True, check=True)
+    assert "1 of 1 samples correct" in done.stdout
+    failed = subprocess.run([*start, "none.jsonl"], capture_output=True, text=True, check=False)
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("error: none.jsonl: cannot be read")

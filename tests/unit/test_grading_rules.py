@@ -1,0 +1,193 @@
+"""Every branch of the paper's rules, of multiple choice, and of what the engine misreads."""
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.grading.extract import announced_letter, last_block
+from workflow_scripts.grading.grader import check_golds, grade
+from workflow_scripts.grading.paper import option_letter
+from workflow_scripts.grading.settings import GraderSettings
+from workflow_scripts.grading.spacing import settle, side_by_side
+from workflow_scripts.grading.strings import common_length, similarity, tidy
+
+LENIENT, STRICT = GraderSettings("paper_lenient"), GraderSettings("paper_strict")
+CHOICE = GraderSettings("multiple_choice")
+
+
+@pytest.mark.parametrize(
+    ("generation", "gold", "reason"),
+    [
+        ("so 2", "2", "equal (default parsing)"),
+        (r"\frac{1}{2}, or 7 in words", r"\frac{1}{2}", "equal (LaTeX first)"),
+        ("<answer>x + 1</answer>", "x+1", "equal strings"),
+        ("<answer>1e3</answer>", "1000", "equal numbers"),
+        ("<answer>nan</answer>", "1", "differs"),
+        ("<answer>1e3</answer>", "1001", "differs"),
+        ("<answer>v1.2.4</answer>", "v1.2.3", "similar strings"),
+        ("<answer>w9</answer>", "v1.2.3", "differs"),
+        ("The answer is (B).", "B", "option letter"),
+        ("The answer is (C).", "B", "other option letter"),
+        ("<answer>none</answer>", "B", "differs"),
+        ("<answer>Tuesdy</answer>", "Tuesday", "similar strings"),
+        ("<answer>Friday</answer>", "Tuesday", "differs"),
+    ],
+)
+def test_the_lenient_rule_reaches_every_stage(generation: str, gold: str, reason: str) -> None:
+    verdict = grade(generation, gold, LENIENT)
+    assert verdict.reason == reason
+    assert verdict.correct == ("differs" not in reason and "other" not in reason)
+
+
+@pytest.mark.parametrize(
+    ("generation", "gold", "reason"),
+    [
+        (r"\boxed{8} <answer>7</answer>", "7", "equal (default parsing)"),
+        (r"\boxed{7} <answer>8</answer>", "7", "differs"),
+        (r"<answer>$\frac{14}{2}$</answer>", "7", "equal (default parsing)"),
+        ("<answer>Tuesday</answer>", "Tuesday", "equal strings"),
+        ("<answer>Tuesdy</answer>", "Tuesday", "differs"),
+        ("<answer>1e3</answer>", "1000", "differs"),
+        ("The answer is (B).", "B", "differs"),
+        (r"without a block \boxed{7}", "7", "equal (default parsing)"),
+    ],
+)
+def test_the_strict_rule_reads_the_block_and_equal_strings(
+    generation: str, gold: str, reason: str
+) -> None:
+    verdict = grade(generation, gold, STRICT)
+    assert (verdict.correct, verdict.reason) == ("differs" not in reason, reason)
+
+
+def test_the_second_stage_repairs_nothing_and_the_first_does() -> None:
+    assert grade(r"$\boxed{\frac12}$", "0.5", STRICT).reason == "equal (default parsing)"
+
+
+def test_near_misses_end_at_the_threshold() -> None:
+    assert similarity("north", "south") == pytest.approx(0.6)
+    assert not grade("south", "north", LENIENT).correct
+    assert grade("south", "north", GraderSettings("paper_lenient", near_miss=0.59)).correct
+
+
+def test_too_long_responses_and_golds_are_refused() -> None:
+    short = GraderSettings("paper_strict", max_chars=10)
+    assert grade("so 2" + " " * 7, "2", short).reason == "refused: longer than 10 characters"
+    with pytest.raises(InputError, match="longer than 10"):
+        grade("2", "2" * 11, short)
+    with pytest.raises(InputError, match="is empty"):
+        grade("2", " ", STRICT)
+
+
+def test_similarity_is_the_levenshtein_ratio() -> None:
+    assert common_length("kitten", "sitting") == 4
+    assert similarity("kitten", "sitting") == pytest.approx(8 / 13)
+    assert similarity("", "") == 1.0
+    assert similarity("", "a") == similarity("ab", "cd") == 0.0
+    assert similarity("7", "7" * 100_000, 0.6) == pytest.approx(2 / 100_001)
+    assert similarity("ab", "abab") == similarity("abab", "ab") == pytest.approx(4 / 6)
+
+
+def test_strings_are_tidied_around_operators_only() -> None:
+    assert tidy(" $ x + 1 = 2 , y $ ") == "x+1=2,y"
+    assert tidy("two words") == "two words"
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("(A) looks right, but the answer is C", "C"),
+        ("(A) or B", "A"),
+        ("A or B", "B"),
+        ("nothing", None),
+        ("ABC", None),
+    ],
+)
+def test_option_letters_by_score(text: str, letter: str | None) -> None:
+    assert option_letter(text) == letter
+
+
+def test_the_last_complete_block_counts() -> None:
+    assert last_block("<answer>1</answer><answer>2</answer><answer>3") == "2"
+    assert last_block("<answer>1") is last_block("1</answer>") is last_block("none") is None
+    assert announced_letter("answer: A. Answer is B. The answer is blue", "ABC") == "B"
+
+
+@pytest.mark.parametrize(
+    ("generation", "gold", "reason"),
+    [
+        (r"\boxed{B}", "(B)", "equal"),
+        (r"\boxed{\text{(B) four}}", "B", "equal"),
+        ("The answer is **B**.", r"\boxed{B}", "equal"),
+        ("(B)", "B", "equal"),
+        (r"\boxed{C}", "B", "differs"),
+        (r"\boxed{F}", "B", "box holds no option letter"),
+        (r"\boxed{A}, \boxed{B}", "B", "several letters boxed"),
+        (r"\boxed{" + "B" * 400 + "}", "B", "refused: longer than 300 characters"),
+        ("B is mentioned", "B", "no answer"),
+        ("", "B", "empty"),
+    ],
+)
+def test_multiple_choice(generation: str, gold: str, reason: str) -> None:
+    verdict = grade(generation, gold, CHOICE)
+    assert (verdict.correct, verdict.reason) == (reason == "equal", reason)
+
+
+def test_letters_are_a_setting_and_other_golds_are_refused() -> None:
+    assert grade(r"\boxed{F}", "F", GraderSettings("multiple_choice", letters="ABCDEF")).correct
+    with pytest.raises(InputError, match=r"2 unusable: gold answer '17'.*'F'.*of ABCDE"):
+        check_golds(["17", "A", "F"], CHOICE)
+
+
+@pytest.mark.parametrize(
+    ("text", "settled"),
+    [
+        (r"10\,000", "10000"),
+        ("1 234 567", "1234567"),
+        (r"1,\!234", "1,234"),
+        (r"7\quad x", "7  x"),
+        (r"1 \\ -14", r"1 \\ -14"),
+        ("3(4)", r"3 \cdot (4)"),
+        (r"2\left(3\right)(4)", r"2 \cdot \left(3\right) \cdot (4)"),
+        ("f(3)", "f(3)"),
+        ("x_2(3)", "x_2(3)"),
+        ("(1,2)(3,4)", "(1,2)(3,4)"),
+        (r"\boxed{50\%}", r"$\boxed{50}$\%"),
+        (r"\boxed{5\%, 6\%}", r"\boxed{5\%, 6\%}"),
+    ],
+)
+def test_texts_are_settled_for_the_engine(text: str, settled: str) -> None:
+    assert settle(text) == settled
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        (r"\boxed{5 0}", True),
+        (r"\boxed{3[4]}", True),
+        (r"\boxed{1 1/2}", True),
+        (r"\boxed{\log_2 8}", False),
+        (r"\boxed{x^2 3}", False),
+        (r"\boxed{\frac 1 2}", False),
+        (r"\boxed{2 \frac{1}{2}}", False),
+        ("in 2010 35 students; the answer is $5$", False),
+        ("the answer is $5 0$", True),
+        (r"answer: \(5 0\)", True),
+    ],
+)
+def test_numbers_side_by_side(text: str, pair: bool) -> None:
+    assert side_by_side(text) is pair
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "reason"),
+    [
+        ("5 = 0", "0", "equates a number with another value"),
+        ("3, 5 = 0", "0, 3", "equates a number with another value"),
+        ("1 = x", "x", "equates a number with another value"),
+        ("2 + 3 = 5", "5", "equal"),
+        (r"\frac{1}{2} = 0.5", "0.5", "equal"),
+        ("5 = 0", "5 = 0", "equal"),
+        ("5 0", "0", "two numbers side by side"),
+    ],
+)
+def test_an_answer_is_one_value(answer: str, gold: str, reason: str) -> None:
+    assert grade(rf"\boxed{{{answer}}}", gold).reason == reason

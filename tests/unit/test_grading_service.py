@@ -1,0 +1,201 @@
+"""The grading service: limits, order, cache, threads, forks, and a worker that is lost."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.grading.grader import grade
+from workflow_scripts.grading.reward import make_reward, shared_service
+from workflow_scripts.grading.service import Service
+from workflow_scripts.grading.settings import GraderSettings
+from workflow_scripts.grading.symbolic import load_engine
+from workflow_scripts.grading.verdict import right
+from workflow_scripts.grading.worker import answer_pair
+
+# So many braces that the parser does not come to an end; the paper's rules let them through.
+STUCK = r"\boxed{" + "{" * 40 + "2" + "}" * 40 + "}"
+STRICT = GraderSettings("paper_strict", seconds=1)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with Service(workers=2) as shared:
+        yield shared
+
+
+def starts(service: Service) -> int:
+    """How often a worker was started."""
+    return sum(worker.starts for worker in service.workers)
+
+
+def test_verdicts_are_those_of_one_process_in_order(service: Service) -> None:
+    texts = [rf"\boxed{{\frac{{{n}}}{{7}}}}" for n in range(60)] + ["", "no", r"\boxed{3}"]
+    golds = [rf"\frac{{{n % 9}}}{{7}}" for n in range(60)] + ["1", "1", "3"]
+    verdicts = service.grade(texts, golds)
+    assert verdicts == [grade(text, gold) for text, gold in zip(texts, golds, strict=True)]
+    assert sum(verdict.correct for verdict in verdicts) == 10
+    with pytest.raises(ValueError, match="shorter"):
+        service.grade(["a", "b"], ["1"])
+
+
+def test_no_worker_starts_for_what_needs_no_engine() -> None:
+    with Service(workers=2) as idle:
+        texts = [
+            r"\boxed{ 2 }",
+            r"\boxed{-3}",
+            "",
+            "so 2",
+            r"\boxed{",
+            r"\boxed{" + "9" * 999 + "}",
+        ]
+        verdicts = idle.grade(texts, ["2"] * len(texts))
+        assert [verdict.correct for verdict in verdicts] == [True] + [False] * 5
+        assert idle.read_golds(["2", "-3", "2"])["-3"] == right("", "-3")
+        assert starts(idle) == 0
+
+
+@pytest.mark.parametrize("name", ["paper_lenient", "paper_strict", "multiple_choice"])
+def test_no_worker_starts_to_read_gold_answers_that_are_compared_as_text(name: str) -> None:
+    with Service(GraderSettings(name=name), workers=1) as idle:
+        read = idle.read_golds(["A", "", "(B)"])
+        assert {gold: facts.usable for gold, facts in read.items()} == {
+            "A": True,
+            "": False,
+            "(B)": True,
+        }
+        assert "gold answer ''" in read[""].reason
+        assert starts(idle) == 0
+
+
+def test_equal_pairs_are_judged_once(service: Service) -> None:
+    service.grade([r"\boxed{\sqrt{5}}"] * 50, [r"\sqrt{5}"] * 50)
+    known = len(service.cache)
+    service.grade([r"Then \boxed{\sqrt{5}}"] * 50, [r"\sqrt{5}"] * 50)
+    assert len(service.cache) == known
+    assert all(key[2] == service.identity for key in service.cache)
+
+
+def test_a_stuck_answer_costs_its_time_and_no_other_answer() -> None:
+    texts = [r"\boxed{2}", STUCK, r"\boxed{2}", r"\boxed{3}"]
+    with Service(STRICT, workers=1) as service:
+        verdicts = service.grade(texts, ["2"] * 4)
+        assert [verdict.correct for verdict in verdicts] == [True, False, True, False]
+        assert verdicts[1].reason == "time limit"
+        assert starts(service) == 2
+
+
+def test_a_worker_that_only_waits_is_ended_by_the_clock_on_the_wall(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workflow_scripts.grading.process.WALL_FACTOR", 0)
+    monkeypatch.setattr("workflow_scripts.grading.process.WALL_EXTRA", 2)
+    with Service(STRICT, workers=1) as service:
+        assert service.grade([r"\boxed{2}"], ["2"])[0].correct
+        process = service.workers[0].process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        verdict = service.grade([r"\boxed{4}"], ["4"])[0]
+        assert (verdict.correct, verdict.reason) == (False, "time limit")
+        assert service.grade([r"\boxed{5}"], ["5"])[0].correct
+        assert process.returncode == -signal.SIGKILL
+
+
+def test_a_worker_killed_from_outside_is_replaced_and_the_answer_tried_again() -> None:
+    with Service(STRICT, workers=1) as service:
+        assert service.grade([r"\boxed{2}"], ["2"])[0].correct
+        process = service.workers[0].process
+        assert process is not None
+        process.kill()
+        process.wait()
+        assert service.grade([r"\boxed{6}"], ["6"])[0].correct
+        assert starts(service) == 2
+
+
+def test_memory_is_limited() -> None:
+    """A limit below what the engine itself takes: the first answer meets it."""
+    with Service(GraderSettings("paper_strict", megabytes=1), workers=1) as service:
+        text = "x" * 90_000 + r" \boxed{\frac{1}{2}}"
+        verdict = service.grade([text], ["0.5"])[0]
+    assert not verdict.correct
+    assert verdict.reason == "memory limit" or verdict.reason.startswith("exit")
+
+
+def test_what_the_engine_raises_is_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("workflow_scripts.grading.worker.judge", fail)
+    assert answer_pair("2", "2", GraderSettings()) == (
+        *(False, ""),
+        "engine error: ZeroDivisionError",
+    )
+
+
+def test_golds_that_cannot_be_used_are_told_and_never_rewarded(service: Service) -> None:
+    read = service.read_golds(["2", "", "{{", r"\frac{1}{2}"])
+    assert {gold: facts.usable for gold, facts in read.items()} == {
+        **{"2": True, "": False},
+        **{"{{": False, r"\frac{1}{2}": True},
+    }
+    assert read[r"\frac{1}{2}"].parsed == "1/2"
+    assert "does not parse" in read["{{"].reason
+    verdict = service.grade([r"\boxed{\frac{1}{2}}"], ["{{"])[0]
+    assert (verdict.correct, verdict.usable) == (False, False)
+
+
+def test_threads_share_a_service(service: Service) -> None:
+    results: dict[int, list[bool]] = {}
+
+    def work(key: int) -> None:
+        texts = [rf"\boxed{{\frac{{{n}}}{{{key + 11}}}}}" for n in range(20)]
+        golds = [rf"\frac{{{n % 5}}}{{{key + 11}}}" for n in range(20)]
+        results[key] = [verdict.correct for verdict in service.grade(texts, golds)]
+
+    threads = [threading.Thread(target=work, args=(key,)) for key in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {key: [n == n % 5 for n in range(20)] for key in range(4)}
+
+
+def test_a_fork_gets_workers_of_its_own(service: Service) -> None:
+    service.grade([r"\boxed{\frac{1}{3}}"], ["1/3"])
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def child() -> None:
+        verdict = service.grade([r"\boxed{\frac{2}{3}}"], ["2/3"])[0]
+        sender.send((verdict.correct, starts(service)))
+        service.close()
+
+    process = context.Process(target=child)
+    process.start()
+    assert receiver.poll(60)
+    assert receiver.recv() == (True, 1)
+    process.join()
+    assert service.grade([r"\boxed{\frac{4}{3}}"], ["4/3"])[0].correct
+
+
+def test_rewards_use_one_worker_and_refuse_bad_golds() -> None:
+    reward = make_reward()
+    half = r"\boxed{\frac{1}{2}}"
+    assert reward(completions=[half, half, STUCK], gold=["0.5", "0.6", "2"]) == [1.0, 0.0, 0.0]
+    assert len(shared_service(GraderSettings()).workers) == 1
+    with pytest.raises(InputError, match=r"reward: gold answer '\{\{'.*mend the data set"):
+        reward(completions=[half], gold=["{{"])
+
+
+def test_a_worker_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflow_scripts.grading.process.MODULE", "workflow_scripts.no_such")
+    with Service(workers=1) as service, pytest.raises(RuntimeError, match="did not start"):
+        service.grade([r"\boxed{x}"], ["x"])
+
+
+def test_the_engine_loads_once() -> None:
+    assert load_engine() is load_engine()

@@ -1,0 +1,51 @@
+"""Rule `compare_graders`: which answers another grader judges differently, and what follows.
+
+Both folders hold the grades of all runs and the tables made from them; nothing is graded here.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.atomic import write_text
+from workflow_scripts.evaluation.scores import GRADE_COLUMNS
+from workflow_scripts.grading.comparison import page
+from workflow_scripts.grading.effects import effects
+from workflow_scripts.grading.flips import SAMPLE, counts, flipped
+from workflow_scripts.script import parser, run, specification
+from workflow_scripts.study.jobs import CompareJob
+from workflow_scripts.study.layout import parse_run
+from workflow_scripts.tables_io import read_table, write_csv
+
+ANSWER_COLUMNS = (*SAMPLE, "gold", "generation")
+
+
+def main() -> None:
+    """Compare `--runs` (paths below `--results`) with the grades and tables in `--regraded`."""
+    options = parser(__doc__)
+    options.add_argument("--spec", type=specification(CompareJob), required=True)
+    options.add_argument("--results", type=Path, required=True, help="folder of the study")
+    options.add_argument("--regraded", type=Path, required=True, help="folder of the other grader")
+    options.add_argument("--runs", type=parse_run, nargs="+", required=True)
+    for name in ("flips", "effects", "page"):
+        options.add_argument(f"--out-{name}", type=Path, required=True)
+    given = options.parse_args()
+    parts, answers = [], []
+    for path in (found.path for found in given.runs):
+        generations = read_table(given.results / path / "generations.parquet", ANSWER_COLUMNS)
+        before, after = (
+            read_table(folder / path / "grades.parquet", GRADE_COLUMNS)
+            for folder in (given.results, given.regraded)
+        )
+        parts.append(flipped(generations, before, after, path))
+        answers.append(generations["benchmark"].value_counts())
+    flips = pd.concat(parts, ignore_index=True)
+    counted = counts(pd.concat(answers).groupby(level=0).sum(), flips)
+    changed = effects(given.results, given.regraded)
+    write_csv(flips, given.out_flips)
+    write_csv(changed, given.out_effects)
+    write_text(given.out_page, page(given.spec, counted, flips, changed, len(given.runs)))
+
+
+if __name__ == "__main__":
+    run(main)

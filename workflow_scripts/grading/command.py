@@ -1,0 +1,197 @@
+r"""Grade your own generations: JSON lines in, one verdict a sample and a summary out.
+
+    python -m workflow_scripts.grading.command FILE.jsonl --grader math_verify
+    python -m workflow_scripts.grading.command FILE.jsonl --grader paper_strict --json
+    python -m workflow_scripts.grading.command FILE.jsonl --grader paper_strict \
+        --compare paper_lenient --disagreements OUT.jsonl
+
+A line of the file holds id, gold and generation (a text, or a list of samples); `benchmark` is
+optional, and several lines with one id are samples of one problem.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.evaluation.statistics import UNWEIGHTED, statistics_table
+from workflow_scripts.grading import disagreements
+from workflow_scripts.grading.rows import read_rows
+from workflow_scripts.grading.service import Service
+from workflow_scripts.grading.settings import DEFAULT, GraderSettings, identity, known_graders
+from workflow_scripts.script import EXIT_BAD_INPUT, parser
+
+EXCLUDED = "gold excluded"
+OUTPUT = (
+    *("benchmark", "id", "sample", "correct"),
+    *("parsed_gold", "parsed_answer", "reason"),
+)
+
+
+def add_arguments(to: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    graders = "; ".join(f"{name}: {facts.title}" for name, facts in known_graders().items())
+    to.add_argument("file", type=Path, help="JSON lines with id, gold and generation")
+    to.add_argument("--grader", default=DEFAULT, help=f"{graders} (default: {DEFAULT})")
+    to.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="changes",
+        help="change a setting of the grader, such as float_rounding=4",
+    )
+    to.add_argument(
+        "--k", type=int, nargs="+", default=[], help="report pass@K; needs K samples a problem"
+    )
+    to.add_argument("--workers", type=int, help="processes (default: one a processor, up to 4)")
+    to.add_argument("--json", action="store_true", help="JSON lines, the summary in the last one")
+    disagreements.add_arguments(to)
+
+
+def main(options: argparse.Namespace) -> None:
+    """Grade the file and print verdicts and summary.
+
+    Raises:
+        InputError: a bad file, grader or setting, or too few samples for `--k`.
+    """
+    if options.workers is not None and options.workers < 1:
+        raise InputError(f"--workers {options.workers}: use at least 1")
+    if any(k < 1 for k in options.k):
+        raise InputError(f"--k {min(options.k)}: use at least 1")
+    disagreements.check_arguments(options)
+    settings = GraderSettings.from_spec({"name": options.grader, **read_changes(options.changes)})
+    other = GraderSettings(options.compare) if options.compare else None
+    rows = read_rows(options.file)
+    graded = grade_rows(rows, settings, options.workers)
+    report = summary(graded, settings, options.k, str(options.file))
+    if other:
+        both = {settings.name: graded, other.name: grade_rows(rows, other, options.workers)}
+        report["compared"] = disagreements.compare(options, rows, both)
+    if settings.near_miss is not None:
+        print(f"note: {settings.name} pays for near misses: for audit only", file=sys.stderr)
+    if options.json:
+        for record in graded[list(OUTPUT)].to_dict("records"):
+            print(json.dumps(plain(record)))
+        print(json.dumps({"summary": report}))
+    else:
+        table = graded[list(OUTPUT)].to_csv(sep="\t", index=False, lineterminator="\n")
+        compared = disagreements.told(report["compared"], options.disagreements) if other else []
+        print("\n".join([table, *told(report), *compared]))
+
+
+def read_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """Settings from KEY=VALUE; a value that is no JSON is a text."""
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise InputError(f"--set {change}: write KEY=VALUE")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def grade_rows(
+    rows: pd.DataFrame, settings: GraderSettings, workers: int | None = None
+) -> pd.DataFrame:
+    """Verdicts on the rows of `read_rows`, in order; columns `OUTPUT` and `usable`.
+
+    Where the gold answer cannot be used, correct is 0 and `usable` False.
+    """
+    texts, golds = rows["generation"].tolist(), rows["gold"].tolist()
+    with Service(settings, workers) as service:
+        read = service.read_golds(golds)
+        verdicts = service.grade(texts, golds)
+    facts = [read[gold] for gold in golds]
+    pairs = list(zip(verdicts, facts, strict=True))
+    return pd.DataFrame(
+        {
+            "benchmark": rows["benchmark"],
+            "id": rows["problem_id"],
+            "sample": rows["sample"],
+            "correct": [int(verdict.correct and gold.usable) for verdict, gold in pairs],
+            "parsed_gold": [gold.parsed for gold in facts],
+            "parsed_answer": [verdict.parsed for verdict in verdicts],
+            "reason": [
+                v.reason if gold.usable else f"{EXCLUDED}: {gold.reason}" for v, gold in pairs
+            ],
+            "usable": [gold.usable for gold in facts],
+        }
+    )
+
+
+def summary(
+    graded: pd.DataFrame, settings: GraderSettings, ks: list[int], source: str
+) -> dict[str, Any]:
+    """What the verdicts add up to: scores with intervals, and the problems left out."""
+    bad = graded[~graded["usable"]]
+    counted = graded[graded["usable"]].rename(columns={"id": "problem_id"})
+    scores = statistics_table(counted, ks, source=source) if len(counted) else pd.DataFrame()
+    if len(scores) == 3:  # one benchmark: the two means over benchmarks say the same again
+        scores = scores.iloc[:1]
+    left_out = bad.drop_duplicates(["benchmark", "id"])
+    return {
+        "grader": json.loads(identity(settings)),
+        "samples": len(counted),
+        "correct": int(counted["correct"].sum()),
+        "scores": [plain(record) for record in scores.to_dict("records")],
+        "excluded": left_out[["benchmark", "id", "reason"]].to_dict("records"),
+    }
+
+
+def plain(record: dict[Any, Any]) -> dict[str, Any]:
+    """A record with Python's own numbers, for JSON."""
+    return {str(key): getattr(value, "item", lambda v=value: v)() for key, value in record.items()}
+
+
+def told(report: dict[str, Any]) -> list[str]:
+    """The summary as lines of text."""
+    versions = ", ".join(f"{k} {v}" for k, v in report["grader"]["versions"].items())
+    lines = [
+        f"grader {report['grader']['name']} ({versions})",
+        f"{report['correct']} of {report['samples']} samples correct",
+        *(score_line(row) for row in report["scores"]),
+        *(
+            f"left out: {row['benchmark']} {row['id']}: {row['reason']}"
+            for row in report["excluded"]
+        ),
+    ]
+    return lines if report["scores"] else [*lines, "no score: every gold answer was left out"]
+
+
+def score_line(row: dict[str, Any]) -> str:
+    """One line of scores."""
+    name = "mean of the benchmarks" if row["benchmark"] == UNWEIGHTED else row["benchmark"]
+    passes = "".join(
+        f"; {key} {value:.2f} [{row[f'{key} low']:.2f}, {row[f'{key} high']:.2f}]"
+        for key, value in row.items()
+        if key.startswith("pass@") and " " not in key
+    )
+    return (
+        f"{name}: {row['score']:.2f}% [{row['low']:.2f}, {row['high']:.2f}] of"
+        f" {row['n_problems']} problems, at least {row['samples_a_problem']} samples each,"
+        f" steps of {row['resolution']:.3g}{passes}"
+    )
+
+
+def script() -> None:
+    """The command on its own; unlike `script.run` it prints nothing but its answer."""
+    reader = parser(__doc__)
+    add_arguments(reader)
+    try:
+        main(reader.parse_args())
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+
+
+if __name__ == "__main__":
+    script()

@@ -1,0 +1,104 @@
+"""Grading one answer in this process, by the rule of the grader: find, then judge.
+
+Finding needs no engine and no clock. Judging may: where many answers of a model are graded, use
+`service`, which bounds its time and memory; this module's `grade` does not.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.grading import boxed, choice, paper
+from workflow_scripts.grading.settings import GraderSettings
+from workflow_scripts.grading.verdict import Grade, right, unusable, wrong
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a grader works: `find` an answer, `judge` it, and show how the gold answer is read."""
+
+    find: Callable[[str, GraderSettings], Grade | str]
+    judge: Callable[[str, str, GraderSettings], Grade]
+    show_gold: Callable[[str, GraderSettings], str]
+    # The verdict of `judge` without the engine, where that can be known.
+    plain: Callable[[str, str, GraderSettings], Grade | None]
+    # Whether `show_gold` reads a gold answer without the engine.
+    gold_is_plain: Callable[[str], bool]
+
+
+def never(answer: str, gold: str, settings: GraderSettings) -> None:
+    """No answer is decided without `judge`."""
+
+
+def always(gold: str) -> bool:
+    """No gold answer needs the engine."""
+    return True
+
+
+RULES = {
+    "boxed": Rule(boxed.find, boxed.judge, boxed.show_gold, boxed.plain, boxed.is_plain),
+    "lenient": Rule(paper.find, paper.judge, paper.show_gold, never, always),
+    "strict": Rule(paper.find, paper.judge, paper.show_gold, never, always),
+    "choice": Rule(choice.find, choice.judge, choice.show_gold, choice.plain, always),
+}
+
+
+def rule_of(settings: GraderSettings) -> Rule:
+    """The rule of a grader."""
+    return RULES[settings.rule]
+
+
+def find(generation: str, settings: GraderSettings) -> Grade | str:
+    """The answer in a generation, or the verdict when there is none."""
+    return rule_of(settings).find(generation, settings) if generation.strip() else wrong("empty")
+
+
+@functools.lru_cache(maxsize=65_536)
+def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
+    """The verdict on an answer that `find` returned; equal pairs are judged once per process."""
+    return rule_of(settings).judge(answer, gold, settings)
+
+
+def grade(generation: str, gold: str, settings: GraderSettings | None = None) -> Grade:
+    """Grade one generation against its gold answer.
+
+    Raises:
+        InputError: the gold answer cannot be used.
+    """
+    settings = settings or GraderSettings()
+    rule_of(settings).show_gold(gold, settings)
+    answer = find(generation, settings)
+    return answer if isinstance(answer, Grade) else judge(answer, gold, settings)
+
+
+def read_gold(gold: str, settings: GraderSettings) -> Grade:
+    """How a gold answer is read: `parsed`, or the `reason` why it is not `usable`."""
+    try:
+        return right("", rule_of(settings).show_gold(gold, settings))
+    except InputError as error:
+        return unusable(str(error))
+
+
+def gold_problem(gold: str, settings: GraderSettings) -> str | None:
+    """Why a gold answer cannot be used, None if it can."""
+    read = read_gold(gold, settings)
+    return None if read.usable else read.reason
+
+
+def check_golds(
+    golds: Iterable[str], settings: GraderSettings | None = None, where: str = "gold answers"
+) -> None:
+    """Make sure that every gold answer of `where` can be used; InputError lists the others."""
+    chosen = settings or GraderSettings()
+    refuse(filter(None, (gold_problem(gold, chosen) for gold in dict.fromkeys(golds))), where)
+
+
+def refuse(problems: Iterable[str], where: str) -> None:
+    """Raise an InputError that lists the problems of gold answers, if there are any."""
+    bad = list(problems)
+    if bad:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise InputError(
+            f"{where}: {len(bad)} unusable: {'; '.join(bad[:5])}{more}; mend the data set"
+        )
