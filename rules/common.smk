@@ -24,7 +24,9 @@ except InputError as error:
 # its own), and never a hub or a second core that the study did not ask for; a variable that is set
 # outside wins.
 uses_conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
-chosen = settings.model_dump_json(exclude={"mirror", "grader"}).replace("{", "{{").replace("}", "}}")
+chosen = (
+    settings.model_dump_json(exclude={"mirror", "grader"}).replace("{", "{{").replace("}", "}}")
+)
 python_first = "" if uses_conda else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
 shell.prefix(
     f"set -euo pipefail; export {python_first}"
