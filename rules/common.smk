@@ -5,12 +5,14 @@ exists.
 """
 
 import json
+import os
 import re
 import shlex
 import sys
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
 from workflow_scripts.study.load import load_config
 from workflow_scripts.study.plans import load_plan
 
@@ -19,6 +21,12 @@ try:
     plan = load_plan(settings)
 except InputError as error:
     sys.exit(f"error: {error}")
+
+# Jobs on other machines are planned again there, from the files of that moment; they inherit the
+# snapshot of this run (written when it starts) and refuse to run by anything else. One that another
+# run left in the shell does not count.
+if workflow.is_main_process:
+    os.environ.pop(PLANNED, None)
 
 # Jobs use the interpreter that runs Snakemake, activated or not (unless --sdm conda gives each rule
 # its own), and never a hub or a second core that the study did not ask for; a variable that is set
@@ -32,7 +40,7 @@ shell.prefix(
     f"set -euo pipefail; export {python_first}"
     " HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-1}} OMP_NUM_THREADS=${{OMP_NUM_THREADS:-1}}"
     " TOKENIZERS_PARALLELISM=false PYTHONHASHSEED=0 MPLBACKEND=Agg RETU_PROGRESS_FD=3"
-    f" RETU_CONFIG={shlex.quote(chosen)}; "
+    f" RETU_CONFIG={shlex.quote(chosen)} {STUDY}={study_digest(plan)}; "
 )
 
 study = plan.study
@@ -44,6 +52,11 @@ SUMMARY = f"{RESULTS}/summary.txt"
 
 wildcard_constraints:
     protocol="|".join(study.fit.protocols),
+
+
+onstart:
+    if workflow.is_main_process:
+        os.environ[PLANNED] = str(write_snapshot(FOLDER, plan).absolute())
 
 
 def stage(find):

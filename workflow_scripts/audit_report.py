@@ -14,7 +14,7 @@ from pathlib import Path
 
 from workflow_scripts.atomic import write_text
 from workflow_scripts.reporting.audit_page import read_shown, render, shown_files
-from workflow_scripts.reporting.origin import origins
+from workflow_scripts.reporting.made_by import origins
 from workflow_scripts.reporting.page import STUDY_KEYS, read_json
 from workflow_scripts.script import arguments, run
 

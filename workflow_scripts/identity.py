@@ -4,15 +4,23 @@ Snakemake notices neither a change in an imported module nor in an environment, 
 times do not survive a clone. Each rule therefore carries `code_digest("module")` among its
 parameters: a hash over the module and everything of this package that it imports, directly or
 not, with comments, docstrings and layout left out. Editing a plot changes no training digest.
+What a rule tells its module on the command line is code as well, and has a digest of its own.
 """
 
 import ast
 import functools
 import hashlib
+import io
+import re
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "workflow_scripts"
 ROOT = Path(__file__).resolve().parent
+RULES = ROOT.parent / "rules"
+CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
+"""Where a rule says what it runs: `job("module", "options")`, defined in rules/common.smk."""
 # Types without behaviour: what they say reaches a job as its specification, which is hashed too.
 CARRIED_BY_SPECIFICATION = frozenset(
     f"{PACKAGE}.study.{name}" for name in ("schema", "section", "released", "jobs")
@@ -91,6 +99,55 @@ def code_digest(name: str) -> str:
     """Digest of all code that running `python -m NAME` can use, 16 hexadecimal digits."""
     lines = "".join(f"{module} {parsed(module)[0]}\n" for module in used_modules(name))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def calls(text: str) -> Iterator[ast.Call]:
+    """Every `job(...)` of a rule file; SyntaxError for one that never ends or is no Python."""
+    for found in CALL.finditer(text):
+        rest, depth = text[found.start(1) :], 0
+        try:
+            for token in tokenize.generate_tokens(io.StringIO(rest).readline):
+                depth += {"(": 1, ")": -1}.get(token.string, 0)
+                if token.string == ")" and depth == 0:
+                    break
+        except tokenize.TokenError as error:
+            line = text.count("\n", 0, found.start(1)) + 1
+            raise SyntaxError(f"job( of line {line} never ends ({error.args[0]})") from error
+        row, column = token.end
+        lines = rest.splitlines(keepends=True)[:row]
+        lines[-1] = lines[-1][:column]
+        call = ast.parse("".join(lines), mode="eval").body
+        if isinstance(call, ast.Call):
+            yield call
+
+
+@functools.cache
+def rule_calls(rules: Path) -> dict[str, list[tuple[str, str]]]:
+    """Module -> name of the rule file and digest of every call of it; {} without rule files."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path in sorted(rules.glob("*.smk")):
+        for call in calls(path.read_text(encoding="utf-8")):
+            if call.args and isinstance(call.args[0], ast.Constant):
+                text = ast.dump(call)
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                found.setdefault(str(call.args[0].value), []).append((path.name, digest))
+    return found
+
+
+def options_digest(module: str) -> str:
+    """Digest of what all rules tell a script, 16 hexadecimal digits; layout does not count.
+
+    These are the `job("module", ...)` of rules/*.smk: which option gets which input, output and
+    parameter. Neither code nor specification says that.
+    """
+    lines = "".join(sorted(f"{digest}\n" for _, digest in rule_calls(RULES).get(module, [])))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def rule_files(module: str) -> list[str]:
+    """The files with rules that run a script, from the project's root."""
+    names = sorted({name for name, _ in rule_calls(RULES).get(module, [])})
+    return [f"{RULES.name}/{name}" for name in names]
 
 
 def file_digest(path: Path) -> str:

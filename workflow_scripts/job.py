@@ -10,76 +10,48 @@ of records: `python -m workflow_scripts.train_sft OPTIONS` does the same work wi
 import argparse
 import importlib
 import json
-import os
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.identity import code_digest, file_digest, parsed, used_modules
+from workflow_scripts.identity import PACKAGE
+from workflow_scripts.lineage.draft import artefact, drafted
 from workflow_scripts.lineage.host import (
-    checkout,
     host_facts,
     loaded_versions,
     peak_gpu_megabytes,
+    unlike_lock,
 )
-from workflow_scripts.lineage.record import (
-    Artefact,
-    Code,
-    Environment,
-    Planned,
-    Record,
-    Usage,
-    seeds_in,
-    write_record,
-)
-from workflow_scripts.script import parser, run
-from workflow_scripts.study.stage import lock_identity
-from workflow_scripts.usage import FACTS, peak_megabytes
+from workflow_scripts.lineage.record import Environment, Planned, Usage, write_record
+from workflow_scripts.script import parser, run, state_folder
+from workflow_scripts.study.stage import ROOT
+from workflow_scripts.usage import FACTS, cpu_seconds, peak_megabytes
 from workflow_scripts.validation import explained
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
     """Hash what comes in, run the script, hash what came out, write the record."""
     given, command = split_options(sys.argv[1:])
     started, clock = datetime.now(UTC), time.monotonic()
-    # What the job starts from is noted before it runs: hours later it may be another.
-    code = current_code(given.module, given.stage)
-    locked = environment(given.stage)
-    facts = {name: file_digest(ROOT / name) for name in given.stage.facts}
-    git = checkout(ROOT)
-    inputs = [artefact(path, listed=False) for path in given.inputs]
+    # What the job starts from is noted, and all that can be wrong with it found, before it runs:
+    # hours later it may be another, and the state that a failed job resumes from is gone.
+    draft = drafted(given, command)
+    lock = (ROOT / given.stage.lock).read_text(encoding="utf-8")
+    resumed = any(state_folder(Path(path)).exists() for path in given.outputs)
     sys.argv = [given.module, *command]
     before = time.monotonic()
-    importlib.import_module(f"workflow_scripts.{given.module}").main()
+    importlib.import_module(f"{PACKAGE}.{given.module}").main()
     script_seconds = time.monotonic() - before
-    spec, options = split_spec(command)
-    *outputs, target = given.outputs
-    record = Record(
-        path=target,
-        rule=given.rule,
-        wildcards=given.wildcards,
-        key=given.stage.key,
-        config=json.loads(os.environ.get("RETU_CONFIG", "{}")),
-        spec=spec,
-        command=options,
-        seeds=sorted(seeds_in([spec, given.wildcards])),
-        code=code,
-        environment=locked.model_copy(update={"versions": loaded_versions()}),
-        facts=facts,
-        inputs=inputs,
-        outputs=[artefact(path, listed=True) for path in outputs],
-        git=git,
-        host=host_facts(),
-        slurm_job=os.environ.get("SLURM_JOB_ID"),
-        usage=usage(started, clock, script_seconds),
+    record = draft.model_copy(
+        update={
+            "environment": as_loaded(draft.environment, lock),
+            "outputs": [artefact(path, listed=True) for path in given.outputs[:-1]],
+            "host": host_facts(),
+            "usage": usage(started, clock, script_seconds, resumed),
+        }
     )
-    write_record(Path(target), record)
+    write_record(Path(record.path), record)
 
 
 def split_options(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -101,45 +73,17 @@ def planned(text: str) -> Planned:
         return Planned.model_validate_json(text)
 
 
-def current_code(module: str, stage: Planned) -> Code:
-    """The code as it is now.
+def as_loaded(locked: Environment, lock: str) -> Environment:
+    """The environment with what is loaded now, and how that differs from the text of its lock.
 
-    Raises:
-        InputError: it is no longer what the workflow was planned with.
+    A job takes libraries from where it runs; that they are the locked ones is only believed until
+    it is compared.
     """
-    name = f"workflow_scripts.{module}"
-    digest = code_digest(name)
-    if digest != stage.code:
-        raise InputError(
-            f"{name}: its code has changed since the workflow started; run the same command again"
-        )
-    modules = {used: parsed(used)[0][:16] for used in used_modules(name)}
-    return Code(module=name, digest=digest, modules=modules)
+    versions = loaded_versions()
+    return locked.model_copy(update={"versions": versions, "differs": unlike_lock(versions, lock)})
 
 
-def artefact(path: str, listed: bool) -> Artefact:
-    """Hash an input or output, with its files if `listed`."""
-    try:
-        return Artefact.from_tree(path, hash_tree(Path(path)), listed)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); run again") from error
-
-
-def environment(stage: Planned) -> Environment:
-    """The locked environment; what is loaded of it is known only after the job."""
-    digest = lock_identity(ROOT / stage.lock, tuple(stage.packages))
-    return Environment(lock=stage.lock, packages=stage.packages, digest=digest, versions={})
-
-
-def split_spec(command: list[str]) -> tuple[Any, list[str]]:
-    """What the job was told with `--spec` (None if nothing), and its other options."""
-    if "--spec" not in command:
-        return None, command
-    at = command.index("--spec")
-    return json.loads(command[at + 1]), command[:at] + command[at + 2 :]
-
-
-def usage(started: datetime, clock: float, script_seconds: float) -> Usage:
+def usage(started: datetime, clock: float, script_seconds: float, resumed: bool) -> Usage:
     """What the job has cost so far; all but the script's own time went into its record."""
     seconds = time.monotonic() - clock
     return Usage(
@@ -147,10 +91,11 @@ def usage(started: datetime, clock: float, script_seconds: float) -> Usage:
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
         recording_seconds=round(seconds - script_seconds, 3),
-        cpu_seconds=round(time.process_time(), 3),
+        cpu_seconds=round(cpu_seconds(), 3),
         peak_memory_mb=round(peak_megabytes(), 1),
         peak_gpu_memory_mb=peak_gpu_megabytes(),
         eflops=FACTS.get("eflops"),
+        resumed=resumed,
     )
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.origin import origins
+from workflow_scripts.reporting.made_by import origins
 from workflow_scripts.reporting.page import (
     STUDY_KEYS,
     read_artefacts,

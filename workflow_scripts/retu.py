@@ -9,6 +9,7 @@ Studies themselves are run by Snakemake (README.md). Every command has its own -
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 from workflow_scripts.errors import InputError
 
 EXIT_BAD_INPUT = 2
+PACKAGE = "workflow_scripts"
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
@@ -83,12 +85,33 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def refuse_elsewhere(words: Sequence[str]) -> None:
+    """Refuse to work in another checkout than the one that this command belongs to.
+
+    An installed `retu` belongs to one checkout, whatever the current folder is.
+
+    Raises:
+        InputError: the current folder lies in another one; names the command for there.
+    """
+    here = Path.cwd()
+    folders = (here, *here.parents)
+    found = (f for f in folders if (f / "Snakefile").is_file() and (f / PACKAGE).is_dir())
+    checkout = next(found, PROJECT.parent)
+    if checkout.resolve() != PROJECT.parent.resolve():
+        start = f"cd {shlex.quote(str(checkout))} && " if here != checkout else ""
+        raise InputError(
+            f"this retu belongs to {PROJECT.parent}, and the current folder to {checkout}; use"
+            f" that one's own: {start}python -m {PACKAGE}.retu {shlex.join(words)}"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status is 0 (fine), 1 (findings) or 2 (bad input, told in a line)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in given if not word.startswith("-")), None)
     try:
         options = build_parser(chosen).parse_args(given)
+        refuse_elsewhere(given)
         status = import_module(COMMANDS[options.command].module).main(options)
         sys.stdout.flush()
     except InputError as error:

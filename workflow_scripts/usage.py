@@ -24,12 +24,18 @@ def work() -> Iterator[None]:
 
 
 def peak_megabytes() -> float:
-    """Peak memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Peak memory of this process or of the largest that it started and that has ended, in MB."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(which).ru_maxrss for which in whose) / 1024
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process so far, and of those that it started and that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def usage_line() -> str:
-    """The figures of this process so far, imports included."""
-    cpu = time.process_time()
-    spent = f"cpu {cpu:.2f} s, training and generation {WORK['seconds']:.2f} s"
+    """The figures of this process and its helpers so far, imports included."""
+    spent = f"cpu {cpu_seconds():.2f} s, training and generation {WORK['seconds']:.2f} s"
     return f"usage: {spent}, peak {peak_megabytes():.0f} MB"

@@ -206,7 +206,12 @@ def record_of(made: MadeStudy, job: Job) -> Record:
         spec=spec,
         command=["--out", next(iter(outputs))],
         seeds=sorted(seeds_in([spec, job.wildcards])),
-        code=Code(module=module, digest=identity.code_digest(module), modules=modules),
+        code=Code(
+            module=module,
+            digest=identity.code_digest(module),
+            modules=modules,
+            options=identity.options_digest(stage.module),
+        ),
         environment=Environment(
             lock=stage.lock,
             packages=list(stage.packages),

@@ -189,7 +189,10 @@ def code_and_cost(rule: str, given: Mapping[str, Any]) -> dict[str, Any]:
     module = f"workflow_scripts.{rule}"
     return {
         "code": Code(
-            module=module, digest="c0de" * 4, modules=given.get("modules", {module: "a" * 16})
+            module=module,
+            digest="c0de" * 4,
+            modules=given.get("modules", {module: "a" * 16}),
+            options=given.get("options", "0b" * 8),
         ),
         "environment": Environment(
             lock="envs/lab.txt",

@@ -7,8 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from lineage_fixtures import WEIGHTS, MadeStudy, make_study
 
+from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree
 from workflow_scripts.lineage.cache import LINKED, Cache, local_cache
 from workflow_scripts.lineage.graph import Lineage
@@ -98,3 +100,22 @@ def enlarge(project: Project) -> None:
                 change[kind] = [new if entry.path == folder else entry for entry in entries]
         if change:
             project.study.rewrite(job, **change)
+
+
+def lose(project: Project, *names: str) -> Lineage:
+    """Delete outputs, or all of them; returns the lineage as it was."""
+    lineage = project.study.lineage
+    for name in names or ("results", "data"):
+        path = project.root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return lineage
+
+
+def refused(project: Project, lineage: Lineage) -> str:
+    """The one line of a restore that fails; it must leave nothing behind."""
+    before = sorted(project.root.glob("results/**/*"))
+    with pytest.raises(InputError) as caught:
+        project.restore(lineage)
+    assert sorted(project.root.glob("results/**/*")) == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

@@ -96,10 +96,45 @@ def test_without_git(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     bare = tmp_path / "no repository"
     bare.mkdir()
     found = checkout(bare)
-    assert (found.commit, found.dirty) == (None, [])
-    monkeypatch.setenv("PATH", str(bare))
+    assert (found.commit, found.dirty, found.reason) == (None, [], None)
+
+
+def test_where_git_is_not_installed_the_commit_is_unknown(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     found = checkout(root)
     assert (found.commit, found.dirty) == (None, [])
+    assert found.reason == "git does not run (No such file or directory)"
+
+
+def test_where_git_refuses_the_folder_the_commit_is_unknown(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a shared file system, where the checkout belongs to another user."""
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    found = checkout(root)
+    assert (found.commit, found.dirty) == (None, [])
+    assert found.reason is not None
+    assert "dubious ownership" in found.reason
+
+
+def test_git_is_asked_in_english(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = tmp_path / "git"
+    spoken.write_text('#!/bin/sh\necho "fatal: in $LC_ALL" >&2\nexit 1\n')
+    spoken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert checkout(root).reason == "fatal: in C"
+
+
+def test_a_broken_repository_is_not_outside_git(root: Path) -> None:
+    (root / ".git" / "index").write_text("no index")
+    assert checkout(root).reason not in (None, "")
 
 
 def test_asking_takes_no_lock_of_git(git: Git, root: Path) -> None:
@@ -123,3 +158,36 @@ def test_the_machine_and_the_libraries_are_told(monkeypatch: pytest.MonkeyPatch)
     assert "torch" not in versions
     assert peak_gpu_megabytes() is None
     assert set(host.LIBRARIES.values()) >= set(versions) - {"python"}
+
+
+class BrokenCuda:
+    """A torch whose driver fails when it is asked."""
+
+    cuda: "BrokenCuda"
+
+    def __init__(self) -> None:
+        self.cuda = self
+
+    def is_available(self) -> bool:
+        return True
+
+    def device_count(self) -> int:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+
+def test_a_driver_that_fails_loses_no_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch", BrokenCuda())
+    monkeypatch.setattr(host, "CPUINFO", tmp_path / "none")
+    assert host_facts()["gpus"] == "unknown"
+    assert host_facts()["processor"]
+    assert peak_gpu_megabytes() is None
+
+
+def test_versions_are_held_against_the_lock() -> None:
+    lock = "# made\ntorch==2.13.0\nlatex2sympy2-extended==1.11.0\nnumpy==2.4.6\n"
+    loaded = {"python": "3.11.7", "torch": "2.13.0+cpu", "latex2sympy2_extended": "1.11.0"}
+    assert host.unlike_lock(loaded, lock) == {}
+    assert host.unlike_lock({**loaded, "numpy": "2.4.7", "trl": "1.16.0"}, lock) == {
+        "numpy": "2.4.6 -> 2.4.7",
+        "trl": "(none) -> 1.16.0",
+    }

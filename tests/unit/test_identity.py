@@ -1,5 +1,6 @@
 """Code identity: code that a script can run changes its digest, everything else does not."""
 
+import ast
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +8,21 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts import identity
-from workflow_scripts.identity import code_digest, file_digest, used_modules
+from workflow_scripts.identity import (
+    calls,
+    code_digest,
+    file_digest,
+    options_digest,
+    rule_files,
+    used_modules,
+)
 
 
 def forget() -> None:
     """Empty the caches: files are read once per process otherwise."""
     identity.parsed.cache_clear()
     code_digest.cache_clear()
+    identity.rule_calls.cache_clear()
 
 
 @pytest.fixture
@@ -121,3 +130,75 @@ def test_types_that_a_specification_carries_are_left_out(package: Path) -> None:
     )
     assert digest("train_sft") == before
     assert "workflow_scripts.study.schema" not in used_modules("workflow_scripts.train_sft")
+
+
+@pytest.fixture
+def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the rules that may be edited."""
+    copy = shutil.copytree(identity.RULES, tmp_path / "rules")
+    monkeypatch.setattr(identity, "RULES", copy)
+    forget()
+    yield copy
+    forget()
+
+
+SCRIPTS = ("train_sft", "table_4", "generate", "curves", "label_subphases")
+OPTIONS = {
+    "an option": ("--losses {output.losses}", "--losses {output.losses} --x 1"),
+    "swapped inputs": ("--train {input.train}", "--train {input.validation}"),
+    "quoting": ("{params.spec:q}", "{params.spec}"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), OPTIONS.values(), ids=OPTIONS.keys())
+def test_options_of_a_rule_change_its_script_alone(rules: Path, old: str, new: str) -> None:
+    before = {name: options_digest(name) for name in SCRIPTS}
+    assert len(set(before.values())) == len(SCRIPTS)
+    edited(rules / "sft.smk", old, new)
+    changed = [name for name in SCRIPTS if options_digest(name) != before[name]]
+    assert changed == ["train_sft"]
+
+
+LAYOUT = {
+    "a comment": ("rule train_sft:", "# Why.\nrule train_sft:"),
+    "a message": ('"SFT of {wildcards.model}', '"SFT (again) of {wildcards.model}'),
+    "a comment among the options": ('"train_sft",\n', '"train_sft",  # The script (.py).\n'),
+    "layout": ('"--spec {params.spec:q}"\n', '"--spec "   "{params.spec:q}"\n\n'),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), LAYOUT.values(), ids=LAYOUT.keys())
+def test_the_rest_of_a_rule_file_changes_no_options(rules: Path, old: str, new: str) -> None:
+    before = {name: options_digest(name) for name in SCRIPTS}
+    edited(rules / "sft.smk", old, new)
+    assert {name: options_digest(name) for name in SCRIPTS} == before
+
+
+def test_every_rule_that_runs_a_script_counts(rules: Path) -> None:
+    before = options_digest("train_sft")
+    assert rule_files("train_sft") == ["rules/base.smk", "rules/sft.smk"]
+    edited(rules / "base.smk", "--title reference", "--title another")
+    assert options_digest("train_sft") != before
+    # Where a rule stands makes no difference.
+    text = (rules / "sft.smk").read_text()
+    before = options_digest("train_sft")
+    (rules / "sft.smk").unlink()
+    (rules / "another.smk").write_text(text)
+    forget()
+    assert options_digest("train_sft") == before
+
+
+def test_calls_are_cut_out_by_their_parentheses() -> None:
+    text = (
+        'def job(a):\n    return a\nshell:\n    job(\n        "a", "(((" f")" + str((1))\n    )\n'
+    )
+    found = [call.args[0] for call in calls(text + 'shell: job("b")\nrule (\n')]
+    assert [ast.literal_eval(name) for name in found] == ["a", "b"]
+    with pytest.raises(SyntaxError, match=r"job\( of line 2 never ends"):
+        list(calls('rule a:\n    job("a",\n'))
+
+
+def test_scripts_work_without_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "RULES", tmp_path / "none")
+    assert rule_files("train_sft") == []
+    assert options_digest("train_sft") == options_digest("grade")

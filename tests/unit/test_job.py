@@ -4,61 +4,29 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from job_fixtures import OUT, RECORD, TABLES, at_root, command, launched, planned, prepare
 from lineage_fixtures import smoke_plan
 
-from workflow_scripts import job
+from workflow_scripts import usage
 from workflow_scripts.errors import InputError
-from workflow_scripts.identity import code_digest
+from workflow_scripts.identity import code_digest, options_digest
+from workflow_scripts.lineage import host
 from workflow_scripts.lineage.host import checkout
-from workflow_scripts.lineage.record import Record, read_record
+from workflow_scripts.script import state_folder
 from workflow_scripts.study.stage import ROOT
 from workflow_scripts.usage import FACTS
-
-TABLES = ["results/smoke/a.csv", "results/smoke/b.csv"]
-OUT = "results/smoke/subphases.csv"
-RECORD = "results/smoke/subphases.record.json"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work folder with the inputs of the rule `subphases`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    monkeypatch.delenv("RETU_CONFIG", raising=False)
-    for name in TABLES:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("step\n1\n")
-    return tmp_path
-
-
-def planned(rule: str = "subphases", **changes: Any) -> str:
-    """What Snakemake hands a job of its stage."""
-    return json.dumps(json.loads(smoke_plan().stage(rule).job) | changes)
-
-
-def command(**changes: Any) -> list[str]:
-    """The command line of the rule `subphases`, with other values for some options."""
-    given = {
-        "rule": ["subphases"],
-        "stage": [planned()],
-        "wildcards": ["{}"],
-        "inputs": TABLES,
-        "outputs": [OUT, RECORD],
-    } | changes
-    options = [word for name, words in given.items() for word in (f"--{name}", *words)]
-    return ["concatenate", *options, "--", "--tables", *TABLES, "--out", OUT]
-
-
-def launched(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> Record:
-    """Run the launcher in this process; the record that it left."""
-    monkeypatch.setattr(sys, "argv", ["job", *arguments])
-    job.main()
-    return read_record(Path(RECORD))
+    return prepare(tmp_path, monkeypatch)
 
 
 def test_a_record_tells_what_ran_and_on_what(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,14 +35,15 @@ def test_a_record_tells_what_ran_and_on_what(folder: Path, monkeypatch: pytest.M
     monkeypatch.setitem(FACTS, "eflops", 0.25)
     record = launched(monkeypatch, command())
     assert (folder / OUT).read_text() == "step\n1\n1\n"
-    stage = smoke_plan().subphases()
-    assert (record.path, record.rule, record.key) == (RECORD, "subphases", stage.key)
+    key = smoke_plan().subphases().key
+    assert (record.path, record.rule, record.key) == (RECORD, "subphases", key)
     assert record.command == ["--tables", *TABLES, "--out", OUT]
     assert (record.spec, record.seeds, record.wildcards) == (None, [], {})
     assert record.config == {"study": "smoke", "branching": None}
     assert record.code.module == "workflow_scripts.concatenate"
     assert record.code.digest == code_digest("workflow_scripts.concatenate")
     assert "workflow_scripts.tables_io" in record.code.modules
+    assert record.code.options == options_digest("concatenate")
     assert record.environment.lock == "envs/analysis.txt"
     assert record.environment.versions["python"].startswith("3.11.")
     assert "pandas" in record.environment.versions
@@ -141,7 +110,7 @@ def test_facts_and_locks_are_those_from_before_the_job(
     fact, lock = folder / "fact.csv", folder / "lock.txt"
     fact.write_text("1\n")
     lock.write_text("a==1\n")
-    monkeypatch.setattr(job, "ROOT", folder)
+    at_root(monkeypatch, folder)
     before = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in (fact, lock)]
 
     def main() -> None:
@@ -150,17 +119,18 @@ def test_facts_and_locks_are_those_from_before_the_job(
         lock.write_text("a==2\n")
 
     monkeypatch.setattr("workflow_scripts.concatenate.main", main)
-    stage = planned(facts=["fact.csv"], lock="lock.txt")
-    record = launched(monkeypatch, command(stage=[stage]))
+    told = planned(facts=["fact.csv"], lock="lock.txt")
+    record = launched(monkeypatch, command(stage=[told]))
+    assert record.environment.differs["numpy"].startswith("(none) -> ")
     assert [record.facts["fact.csv"], record.environment.digest] == before
 
 
 def test_code_that_changed_since_planning_does_not_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = planned(code="0" * 16)
+    told = planned(code="0" * 16)
     with pytest.raises(InputError, match="its code has changed since the workflow started"):
-        launched(monkeypatch, command(stage=[stage]))
+        launched(monkeypatch, command(stage=[told]))
     assert not (folder / OUT).exists()
     assert not (folder / RECORD).exists()
 
@@ -173,8 +143,13 @@ def test_code_that_changed_since_planning_does_not_run(
         ({"stage": ["{"]}, "--stage: "),
         ({"stage": ['{"key": "x"}']}, "--stage: code: .*required"),
         ({"stage": [planned(more=1)]}, "--stage: more: .*not permitted"),
+        ({"stage": [planned(facts=["none.csv"])]}, r"none\.csv: cannot be read .*; restore it"),
+        ({"stage": [planned(lock="none.txt")]}, r"none\.txt: cannot be read .*; restore it"),
     ],
-    ids=["input", "output", "half a stage", "a key left out", "a key too many"],
+    ids=[
+        *("input", "output", "half a stage", "a key left out", "a key too many"),
+        *("a fact that is gone", "a lock that is gone"),
+    ],
 )
 def test_bad_input_is_one_line_and_no_record(
     folder: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
@@ -196,3 +171,82 @@ def test_a_job_that_fails_leaves_no_record_and_says_why(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == f"error: {TABLES[0]}: has no rows; delete it and run again\n"
     assert not (folder / RECORD).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "config", "message"),
+    [
+        ({}, "{", "RETU_CONFIG: not JSON"),
+        ({}, "[]", "job of subphases: config: .*dictionary"),
+        ({"wildcards": ['{"seed": "one"}']}, "{}", "seed: not a whole number"),
+        ({"wildcards": ['{"n": 3}']}, "{}", "job of subphases: wildcards.n: .*string"),
+        ({"outputs": ["../x", RECORD]}, "{}", r"--outputs: path: .*below a folder.*\.\./x"),
+        ({"outputs": [OUT, "/x"]}, "{}", "--outputs: path: .*below a folder.*/x"),
+    ],
+    ids=["half a config", "no config", "seed", "wildcards", "output outside", "record outside"],
+)
+def test_what_would_spoil_the_record_is_found_before_the_script_runs(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    config: str,
+    message: str,
+) -> None:
+    """A script deletes the state that it resumes from when it is done."""
+    monkeypatch.setenv("RETU_CONFIG", config)
+    with pytest.raises(InputError, match=message):
+        launched(monkeypatch, command(**changes))
+    assert not (folder / OUT).exists()
+
+
+@pytest.mark.parametrize("spec", [[], ["{"]], ids=["none", "half"])
+def test_a_malformed_specification_is_found_before_the_script_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, spec: list[str]
+) -> None:
+    with pytest.raises(InputError, match="--spec: not JSON"):
+        launched(monkeypatch, [*command(), "--spec", *spec])
+    assert not (folder / OUT).exists()
+
+
+def test_a_library_without_metadata_loses_no_job(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(host.LIBRARIES, "json", "no-such-distribution")
+    record = launched(monkeypatch, command())
+    assert record.environment.versions["no-such-distribution"] == "unknown"
+    assert record.environment.differs["no-such-distribution"] == "(none) -> unknown"
+
+
+def test_versions_that_are_not_those_of_the_lock_are_recorded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = (ROOT / "envs" / "analysis.txt").read_text()
+    assert "\npandas==" in lock
+    (folder / "lock.txt").write_text(lock.replace("\npandas==", "\npandas==9."))
+    at_root(monkeypatch, folder)
+    environment = launched(monkeypatch, command(stage=[planned(lock="lock.txt")])).environment
+    version = environment.versions["pandas"]
+    assert environment.differs == {"pandas": f"9.{version} -> {version}"}
+
+
+def test_a_job_that_goes_on_from_an_earlier_attempt_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert launched(monkeypatch, command()).usage.resumed is False
+    state_folder(Path(OUT)).mkdir(parents=True)
+    assert launched(monkeypatch, command()).usage.resumed is True
+
+
+def test_processes_that_a_job_starts_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = "x = bytearray(600_000_000)\nfor i in range(3_000_000): pass"
+
+    def main() -> None:
+        subprocess.run([sys.executable, "-c", work], check=True)
+        Path(OUT).write_text("x")
+
+    before = usage.cpu_seconds()
+    own = time.process_time()
+    monkeypatch.setattr("workflow_scripts.concatenate.main", main)
+    spent = launched(monkeypatch, command()).usage
+    assert spent.peak_memory_mb > 550
+    assert spent.cpu_seconds - before > (time.process_time() - own) + 0.05

@@ -8,6 +8,7 @@ import pytest
 from lineage_fixtures import SFT, TABLE, WEIGHTS
 from pointer_fixtures import Project, make_project
 
+from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import md5
 
 
@@ -52,6 +53,48 @@ def test_outputs_that_are_links_into_snakemakes_cache(project: Project, tmp_path
     assert project.cache.intact(md5(project.root / TABLE))
     assert project.cache.intact(md5(project.root / WEIGHTS))
     assert "up to date" in project.dvc("status")
+
+
+@pytest.mark.parametrize("size", [1, 0], ids=["same size", "cut off"])
+def test_a_damaged_object_is_replaced_by_the_whole_file(project: Project, size: int) -> None:
+    project.record()
+    table = project.root / TABLE
+    kept = project.cache.path(md5(table))
+    kept.unlink()
+    kept.write_bytes(b"#" * (table.stat().st_size * size))
+    project.record()
+    assert kept.read_bytes() == table.read_bytes()
+
+
+def test_a_damaged_object_of_a_big_file_is_replaced_by_a_link(project: Project) -> None:
+    weights = project.root / WEIGHTS
+    kept = project.cache.path(md5(weights))
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"#" * weights.stat().st_size)
+    # Read again because it may have been changed.
+    os.utime(weights, (2e9, 2e9))
+    project.record()
+    assert kept.samefile(weights)
+
+
+def test_a_file_that_cannot_be_linked_is_read_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trying must not make it look changed."""
+
+    def refuse(source: object, target: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", refuse)
+    before = (project.root / WEIGHTS).stat()
+    project.record()
+    assert (project.root / WEIGHTS).stat().st_ctime_ns == before.st_ctime_ns
+
+
+@pytest.mark.parametrize("name", ["", "ab/../../../elsewhere", "0" * 31, "0" * 32 + ".dirx"])
+def test_what_is_no_hash_names_no_object(project: Project, name: str) -> None:
+    with pytest.raises(InputError, match="is no hash; do not trust"):
+        project.cache.drop(name)
 
 
 def test_an_object_is_whole_or_absent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

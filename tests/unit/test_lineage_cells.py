@@ -270,7 +270,7 @@ def test_a_table_that_has_changed_says_nothing_of_rows(tmp_path: Path) -> None:
         ([3], "row 3"),
         ([1, 2, 3], "rows 1-3"),
         ([1, 3, 4], "rows 1, 3-4"),
-        ([1, 3, 5, 7, 9, 11], "rows 1, 3, 5, 7 and 2 more parts"),
+        ([1, 3, 5, 7, 9, 11], "rows 1, 3, 5, 7 and 2 more"),
     ],
 )
 def test_rows_in_words(numbers: list[int], words: str) -> None:

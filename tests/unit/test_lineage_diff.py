@@ -12,7 +12,9 @@ import pytest
 from lineage_toy import DATA, RESULTS, TABLE, Toy
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.compare import files
 from workflow_scripts.lineage.diff import run_diff
+from workflow_scripts.lineage.record import Artefact
 
 SFT_A = "results/other/sft/M/A/seed0/train.record.json"
 GRADES = "results/other/sft/M/A/seed0/grades.record.json"
@@ -72,6 +74,10 @@ CAUSES: dict[str, tuple[dict[str, Any], str]] = {
         "  specification  recipe.steps: 20 -> 21",
     ),
     "options": ({"command": ["--fast"]}, "  specification  option only in B: --fast"),
+    "options of the rules": (
+        {"options": "b" * 16},
+        "  code           the options that rules give workflow_scripts.train_sft",
+    ),
     "facts": ({"facts": {"a.csv": "b" * 16}}, "  facts          a.csv: only in B"),
     "nothing else": (
         {"host": {"name": "there", "cores": 2}},
@@ -194,11 +200,28 @@ def test_json_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert (found["equal"], found["same"]) == (False, 16)
 
 
+def artefacts(**hashes: str) -> list[Artefact]:
+    """Files of a study, `a` is results/toy/a."""
+    return [Artefact(path=f"{RESULTS}/{n}", md5=h * 32, size=1) for n, h in hashes.items()]
+
+
+def test_inputs_are_paired_by_name_before_they_are_paired_by_place() -> None:
+    same, one, other = {"x": "1", "y": "2"}, {"a": "3"}, {"b": "4"}
+    # One more in front on one side, one more behind on the other.
+    found = list(files(artefacts(**one, **same), artefacts(**same, **other)))
+    assert found == [f"{RESULTS}/a {'3' * 8} -> {'4' * 8}"]
+    assert list(files(artefacts(**one, **same), artefacts(**same))) == [
+        "results/STUDY/a: only in A"
+    ]
+
+
 def test_what_is_no_side_is_told(tmp_path: Path) -> None:
     root = toys(tmp_path, {})
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     with pytest.raises(InputError, match="no-such"):
         run_diff(options(root, "toy", "no-such"))
+    with pytest.raises(InputError, match=r"x\.tgz"):
+        run_diff(options(root, "toy", "x.tgz"))
     with pytest.raises(InputError, match=r"gone\.csv"):
         run_diff(options(root, f"{RESULTS}/gone.csv", "other"))
     (root / "results/other/curves.record.json").unlink()

@@ -7,8 +7,12 @@ import pytest
 from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, TABLE, WEIGHTS, MadeStudy, make_study
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.graph import moved, read_lineage, study_of
+from workflow_scripts.hashing import hash_tree, md5
+from workflow_scripts.lineage.checks import links
+from workflow_scripts.lineage.findings import Checked
+from workflow_scripts.lineage.graph import NOTHING, moved, read_lineage, study_of
 from workflow_scripts.lineage.record import read_record
+from workflow_scripts.lineage.store import check_links
 
 
 @pytest.fixture
@@ -75,8 +79,38 @@ def test_damaged_records_are_kept_apart(made: MadeStudy) -> None:
 
 
 def test_a_study_without_records(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="results/smoke: has no records; run the study"):
+    told = r"results/smoke: has no records; run the study .*retu lineage restore HEAD --study smoke"
+    with pytest.raises(InputError, match=told):
         read_lineage(tmp_path, "smoke")
+
+
+def test_the_hash_that_a_record_gives_a_path(made: MadeStudy) -> None:
+    lineage = made.lineage
+    weights, folder = md5(made.root / WEIGHTS), hash_tree(made.root / SFT / "checkpoints").md5
+    assert lineage.recorded(WEIGHTS) == weights
+    assert lineage.recorded(f"{SFT}/checkpoints") == folder
+    assert lineage.recorded(f"{SFT}/checkpoints/step-000099/x") == NOTHING
+    assert lineage.recorded(f"{RESULTS}/x.csv") is None
+    record = f"{SFT}/train.record.json"
+    assert lineage.recorded(record) is None
+    assert lineage.recorded(record, made.root) == md5(made.root / record)
+
+
+@pytest.mark.parametrize("path", [WEIGHTS, f"{SFT}/checkpoints", f"{SFT}/checkpoints/step-7/x"])
+def test_an_input_that_its_maker_has_otherwise_is_a_misfit(made: MadeStudy, path: str) -> None:
+    assert list(made.lineage.misfits(made.lineage.order, made.root)) == []
+    reader = f"{SFT}/generations.record.json"
+    record = read_record(made.root / reader)
+    changed = record.inputs[0].model_copy(update={"path": path, "md5": "0" * 32})
+    made.rewrite(reader, inputs=[*record.inputs[1:], changed])
+    lineage = made.lineage
+    (found,) = lineage.misfits(lineage.order, made.root)
+    assert (found.job, found.read.path, found.maker) == (reader, path, f"{SFT}/train.record.json")
+    assert found.made == lineage.recorded(path)
+    with pytest.raises(InputError, match="read another one than"):
+        check_links(lineage, lineage.order)
+    (finding,) = links(Checked(made.root, lineage), reader)
+    assert f"({'0' * 8}) than {found.maker} tells of ({found.made[:8]})" in finding.problem
 
 
 def test_records_taken_over_from_another_study_name_their_own_files(made: MadeStudy) -> None:

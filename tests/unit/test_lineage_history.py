@@ -55,3 +55,12 @@ def test_a_lock_that_is_none(project: Project) -> None:
     with pytest.raises(InputError, match=r"is no dvc\.lock of a study; restore it from git"):
         read_lock(project.root, "smoke")
     assert store.data_hashes(project.root) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["<<<<<<< HEAD\nouts:\n- md5: 0\n=======\n", "", "- 1\n", "outs: 3\n"]
+)
+def test_a_data_pointer_that_is_none(project: Project, text: str) -> None:
+    (project.root / "data.dvc").write_text(text)
+    with pytest.raises(InputError, match=r"^data\.dvc: is not as DVC writes it; restore it"):
+        store.data_hashes(project.root)

@@ -132,11 +132,19 @@ def longer_unseen(path: Path) -> None:
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
+def another(path: Path) -> None:
+    """Move another file of the same size and age there."""
+    stat, other = path.stat(), path.with_name("other")
+    other.write_bytes(b"x" * stat.st_size)
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.replace(path)
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [(f"{RESULTS}/curves.csv", older), (TABLE, older), (TABLE, newer), (TABLE, longer),
-     (WEIGHTS, newer), (WEIGHTS, longer), (WEIGHTS, longer_unseen),
-     (TABLE, Path.unlink)],
+     (WEIGHTS, older), (WEIGHTS, another), (WEIGHTS, newer), (WEIGHTS, longer),
+     (WEIGHTS, longer_unseen), (TABLE, Path.unlink)],
 )  # fmt: skip
 def test_a_file_that_changed_since_its_record_is_refused(
     project: Project, name: str, change: Callable[[Path], None]

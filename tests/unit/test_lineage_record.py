@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 from lineage_fixtures import RESULTS, make_study
+from pydantic import ValidationError
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.record import (
+    Artefact,
+    File,
     Record,
     UnsealedError,
+    content_digest,
     parse_record,
     read_record,
     seeds_in,
@@ -20,6 +24,8 @@ from workflow_scripts.lineage.record import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+FIRST = ROOT / "tests" / "golden" / "record_v1.json"
+"""A record as the first version wrote it, before any field with a default was added."""
 
 
 @pytest.fixture
@@ -37,10 +43,49 @@ def test_a_record_reads_as_it_was_written(path: Path) -> None:
     record = read_record(path)
     assert record.rule == "fit_curves"
     assert record.wildcards == {"protocol": "robust"}
-    assert record.digest == record.content_digest()
+    assert record.digest == content_digest(json.loads(path.read_text()))
     before = path.read_bytes()
     write_record(path, record)
     assert path.read_bytes() == before
+
+
+def test_the_first_records_are_read_for_ever() -> None:
+    record = read_record(FIRST)
+    stored = json.loads(FIRST.read_text())
+    assert record.digest == stored["digest"] == "2a8710ded28aa93502325bde2fae3e69"
+    assert (record.code.options, record.git.reason) == (None, None)
+    assert (record.environment.differs, record.usage.resumed) == ({}, False)
+    for part, name in (("code", "options"), ("git", "reason"), ("usage", "resumed")):
+        assert name not in stored[part]
+
+
+def test_the_first_records_are_sealed(tmp_path: Path) -> None:
+    text = FIRST.read_text()
+    with pytest.raises(UnsealedError):
+        parse_record(text.replace('"cores": 2', '"cores": 3'), "a.record.json")
+    # Written again, it has all that is known now, and another seal.
+    write_record(tmp_path / "x.record.json", parse_record(text, "a.record.json"))
+    again = read_record(tmp_path / "x.record.json")
+    assert again.digest not in ("", json.loads(text)["digest"])
+
+
+PATHS = ["", ".", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "x\0"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_paths_that_lead_elsewhere_are_refused(path: str) -> None:
+    for kind in (Artefact, File):
+        assert kind(path="results/a..b/c", md5="", size=0).path == "results/a..b/c"
+        with pytest.raises(ValidationError, match="must be a path below a folder"):
+            kind(path=path, md5="", size=0)
+
+
+def test_a_record_that_leads_elsewhere_is_refused(path: Path) -> None:
+    content = json.loads(path.read_text())
+    content["outputs"][0]["path"] = "../../x"
+    sealed = json.dumps({**content, "digest": content_digest(content)})
+    with pytest.raises(InputError, match=r"not a record \(outputs.0.path: .*below a folder"):
+        parse_record(sealed, "a.record.json")
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,22 @@
 """Outputs come back whole from cache or remote, or not at all."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from lineage_fixtures import RESULTS, SFT, TABLE, WEIGHTS, MadeStudy
-from pointer_fixtures import Project, make_project
+from pointer_fixtures import Project, lose, make_project, refused
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree, md5
-from workflow_scripts.lineage.adopt import TIMESTAMP, leaves, set_times
+from workflow_scripts.lineage import restore as restoring
+from workflow_scripts.lineage.adopt import TIMESTAMP, leaves, refuse_running, set_times
+from workflow_scripts.lineage.cache import LINKED
 from workflow_scripts.lineage.graph import Lineage
-from workflow_scripts.lineage.record import read_record
-from workflow_scripts.lineage.restore import closed
+from workflow_scripts.lineage.record import Artefact, read_record
+from workflow_scripts.lineage.restore import closed, move_in
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +44,6 @@ def contents(project: Project) -> dict[str, str]:
     lineage = project.study.lineage
     paths = [*lineage.records, *lineage.outputs]
     return {path: hash_tree(project.root / path).md5 for path in paths}
-
-
-def lose(project: Project, *names: str) -> Lineage:
-    """Delete outputs, or all of them; returns the lineage as it was."""
-    lineage = project.study.lineage
-    for name in names or ("results", "data"):
-        path = project.root / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return lineage
 
 
 def test_everything_comes_back_from_the_cache(project: Project) -> None:
@@ -104,16 +99,6 @@ def test_what_is_replaced_is_kept_in_the_cache(project: Project) -> None:
     (line,) = project.restore(project.study.lineage).set_aside
     assert line.startswith(f"{TABLE}: was different")
     assert project.cache.path(name).read_text() == "my own numbers\n"
-
-
-def refused(project: Project, lineage: Lineage) -> str:
-    """The one line of a restore that fails; it must leave nothing behind."""
-    before = sorted(project.root.glob("results/**/*"))
-    with pytest.raises(InputError) as caught:
-        project.restore(lineage)
-    assert sorted(project.root.glob("results/**/*")) == before
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_remote_that_is_gone(project: Project) -> None:
@@ -195,13 +180,91 @@ def test_no_output_is_older_than_what_it_was_made_from(project: Project) -> None
     assert (project.root / job).stat().st_mtime == late.stat().st_mtime
 
 
-@pytest.mark.parametrize("path", ["../elsewhere.csv", "results/../../elsewhere.csv", "Snakefile"])
-def test_records_from_elsewhere_cannot_write_where_they_like(project: Project, path: str) -> None:
-    lineage = lose(project)
-    job = f"{RESULTS}/curves.record.json"
-    record = lineage.records[job]
-    other = record.outputs[0].model_copy(update={"path": path})
-    forged = record.model_copy(update={"outputs": [other]})
-    records = {**lineage.records, job: forged}
-    assert f"{path}: is no place for an output" in refused(project, Lineage("smoke", records))
-    assert not (project.root / path).exists()
+@pytest.mark.parametrize(("after", "said"), [(0, "nothing was"), (2, "2 of 3 outputs were")])
+def test_how_far_it_came_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, after: int, said: str
+) -> None:
+    lineage = project.study.lineage
+    names = (f"{RESULTS}/curves.csv", TABLE, f"{RESULTS}/report.html")
+    before = [md5(project.root / name) for name in names]
+    for name in names:
+        (project.root / name).write_text("other")
+    moved: list[Path] = []
+
+    def full(temporary: Path, target: Path) -> None:
+        if len(moved) == after:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        moved.append(target)
+        move_in(temporary, target)
+
+    monkeypatch.setattr("workflow_scripts.lineage.restore.move_in", full)
+    with pytest.raises(InputError, match=rf"No space left.*; {said} put in place") as caught:
+        project.restore(lineage)
+    assert "\n" not in str(caught.value)
+    assert [md5(project.root / name) for name in names[:after]] == before[:after]
+    assert {(project.root / name).read_text() for name in names[after:]} == {"other"}
+    assert not list(project.root.rglob("*.tmp"))
+
+
+def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "checkpoints"
+    target.mkdir()
+    with pytest.raises(OSError, match="gone"):
+        move_in(tmp_path / "gone", target)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+
+
+@pytest.mark.parametrize("name", [TABLE, WEIGHTS])
+def test_what_is_replaced_is_kept_whole_even_if_the_cache_was_damaged(
+    project: Project, name: str
+) -> None:
+    path, own = project.root / name, b"m" * LINKED
+    path.unlink()
+    path.write_bytes(own)
+    kept = project.cache.path(md5(path))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(b"M" * LINKED)
+    project.restore(project.study.lineage)
+    assert kept.read_bytes() == own
+    assert path.read_bytes() != own
+
+
+def test_a_running_workflow_is_left_alone(project: Project) -> None:
+    locks = project.root / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    refuse_running(project.root, "smoke")
+    (locks / "0.input.lock").write_text("data/smoke_2/pool.parquet\nresults/smoke.txt\n")
+    refuse_running(project.root, "smoke")
+    for number, name in enumerate(("results/smoke/curves.csv", "data/smoke.record.json")):
+        lock = locks / f"{number}.output.lock"
+        lock.write_text(f"{name}\n")
+        with pytest.raises(InputError, match=r"a workflow is running on it.*--unlock"):
+            refuse_running(project.root, "smoke")
+        lock.unlink()
+
+
+def test_outputs_that_do_not_fit_what_was_restored_are_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The grades are replaced; curves and all after them were made from those that were here."""
+    monkeypatch.setattr(restoring, "present_plan", lambda root, lineage: project.study.plan)
+    monkeypatch.setattr(restoring, "adopt", lambda *given: None)
+    grades, job = f"{SFT}/grades.parquet", f"{RESULTS}/curves.record.json"
+
+    def restored() -> int:
+        return restoring.restore_study(project.root, "smoke", grades, grades)
+
+    assert restored() == 0
+    (project.root / grades).write_text("other grades")
+    made = hash_tree(project.root / grades)
+    other = Artefact.from_tree(grades, made, listed=True)
+    project.study.rewrite(f"{SFT}/grades.record.json", outputs=[other])
+    project.study.rewrite(job, inputs=[other])
+    capsys.readouterr()
+    assert restored() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2] == f"does not fit: {job} read another {grades} than is there now"
+    assert lines[-1].startswith("1 job did not read what is there now; delete their outputs")
+    assert TABLE in lines[-1]

@@ -12,13 +12,11 @@ from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, MadeStudy, make_stu
 from workflow_scripts import identity
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage import causes
-from workflow_scripts.lineage.causes import differences, pins
-from workflow_scripts.lineage.origins import Origins, shown
-from workflow_scripts.lineage.record import Environment, Record, read_record
+from workflow_scripts.lineage.record import read_record
 from workflow_scripts.lineage.staleness import stale_report, why_stale
 from workflow_scripts.study import load, stage
 from workflow_scripts.study.schema import Config, Study
-from workflow_scripts.study.stage import ROOT, Stage
+from workflow_scripts.study.stage import ROOT
 
 CONFIG = Config(study="smoke", branching=None, mirror=None)
 TRAIN = f"{SFT}/train.record.json"
@@ -39,6 +37,7 @@ def forget() -> None:
     """Empty the caches: code is read once per process otherwise."""
     identity.parsed.cache_clear()
     identity.code_digest.cache_clear()
+    identity.rule_calls.cache_clear()
     stage.lock_identity.cache_clear()
 
 
@@ -170,51 +169,6 @@ def test_another_script_for_the_rule(made: MadeStudy) -> None:
     assert reasons == [f"workflow_scripts/table_4.py: {ran}"]
 
 
-def test_a_lock_names_the_versions_that_moved(made: MadeStudy, project: Path) -> None:
-    lock = project / "envs" / "analysis.txt"
-    text = lock.read_text()
-    edited(lock, "numpy==2.4.6", "numpy==2.4.7")
-    roots = stale_report(made.lineage, made.plan).roots
-    assert [str(root.cause) for root in roots] == [
-        "envs/analysis.txt: has changed: numpy 2.4.6 -> 2.4.7"
-    ]
-    assert FITS in roots[0].jobs
-    assert TRAIN not in roots[0].jobs
-    rewritten(lock, "# A remark.\n" + text)
-    assert why(made, TABLE_4)[0] == "envs/analysis.txt: has changed"
-    rewritten(lock, "")
-    assert why(made, TABLE_4)[0] == "envs/analysis.txt: has changed: numpy 2.4.6 -> (none)"
-    lock.unlink()
-    forget()
-    assert why(made, TABLE_4)[0] == "envs/analysis.txt: is gone"
-
-
-def test_only_the_packages_that_matter_count(made: MadeStudy, project: Path) -> None:
-    lock = project / "envs" / "lab.txt"
-    text = lock.read_text()
-    grades, train = (made.lineage.records[job] for job in (GRADES, TRAIN))
-    assert grades.environment.packages
-    assert train.environment.packages[0].startswith("-")
-
-    def found(record: Record) -> list[str]:
-        now = causes.stage_of(record, made.plan)
-        return [str(cause) for cause in causes.own_causes(record, now, Origins(CONFIG))]
-
-    edited(lock, "math-verify==", "math-verify==9.")
-    assert found(grades) == ["envs/lab.txt: has changed: math-verify 0.9.0 -> 9.0.9.0"]
-    assert found(train) == []
-    rewritten(lock, text.replace("torch==", "torch==9."))
-    assert found(grades) == []
-    assert found(train) == ["envs/lab.txt: has changed"]
-
-
-def test_another_lock(made: MadeStudy) -> None:
-    record = made.lineage.records[TRAIN]
-    other = Environment(lock="envs/gpu.txt", packages=[], digest="0", versions={"python": "3"})
-    reasons = why_stale(record.model_copy(update={"environment": other}), made.plan)
-    assert reasons == ["envs/lab.txt: is the lock of its environment now; it was envs/gpu.txt"]
-
-
 def test_facts_that_change_come_and_go(made: MadeStudy, project: Path) -> None:
     template = next((project / "report").iterdir())
     template.write_text(template.read_text() + " ")
@@ -230,14 +184,6 @@ def test_facts_that_change_come_and_go(made: MadeStudy, project: Path) -> None:
     assert why(made, REPORT) == [f"report/{template.name}: is gone"]
     report = stale_report(made.lineage, made.plan)
     assert [root.jobs for root in report.roots] == [(REPORT,)]
-
-
-def test_stages_after_a_fact_that_is_gone_have_no_key() -> None:
-    first = Stage("table_4", "", "analysis", facts=("claims/none.csv",))
-    assert causes.key_of(Stage("summary", "", "analysis", after=(first,))) is None
-    assert causes.key_of("no such rule") is None
-    whole = Stage("summary", "", "analysis")
-    assert causes.key_of(whole) == whole.key
 
 
 def test_a_setting_names_the_file_and_key_that_give_it(made: MadeStudy, studies: Path) -> None:
@@ -351,37 +297,3 @@ def test_what_a_script_is_told_by_options(made: MadeStudy) -> None:
     made.rewrite(TABLE_4, key="0" * 16, command=["--order", "LabSmall,LabFull"])
     told = 'something else now: ["LabFull", "LabSmall"]; it was --order LabSmall,LabFull'
     assert why(made, TABLE_4) == [f"studies/smoke.yaml: tells make_table_4 {told}"]
-
-
-def test_differences_are_told_by_their_keys() -> None:
-    then = {"a": {"b": 1, "c": [1, 2]}, "gone": 1, "runs": [{"n": 1}, {"n": 2}]}
-    now = {"a": {"b": 2, "c": [1]}, "new": 2, "runs": [{"n": 1}, {"n": 3}]}
-    found = [(key, shown(old), shown(new)) for key, old, new in differences(then, now)]
-    assert found == [
-        ("a.b", "1", "2"),
-        ("a.c", "[1, 2]", "[1]"),
-        ("gone", "1", "(none)"),
-        ("runs[1].n", "2", "3"),
-        ("new", "(none)", "2"),
-    ]
-    assert list(differences([{"n": 1}, {"n": 2}], [{"n": 2}], "r")) == [("r", [{"n": 1}], [])]
-    assert list(differences(then, then)) == []
-    assert list(differences(1, 2)) == [("(all of it)", 1, 2)]
-    assert shown("x" * 100) == '"' + "x" * 56 + "..."
-
-
-def test_pins_of_a_lock() -> None:
-    lock = "# torch==1\ntorch==2.13.0 \\\n    --hash=sha256:ab\nLatex_2==1 ; sys_platform == 'x'\n"
-    assert pins(lock) == {"torch": "2.13.0", "latex-2": "1"}
-
-
-def test_origins_of_ambiguous_and_unknown_keys() -> None:
-    origins = Origins(CONFIG)
-    assert origins.study == "studies/smoke.yaml"
-    # The job's key where the file has the name and value in several places.
-    assert origins.find("recipe.evaluate_every", 1) == (
-        "studies/smoke.yaml",
-        "recipe.evaluate_every",
-    )
-    assert origins.find("nothing.like.it", 1) == ("studies/smoke.yaml", "nothing.like.it")
-    assert origins.find("resolved.data.seed", 2512) == ("studies/lab.yaml", "data.seed")

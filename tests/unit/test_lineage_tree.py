@@ -1,17 +1,18 @@
 """Lineage as text, as JSON and as a graph, of a small made-up study."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lineage_toy import DATA, RESULTS, TABLE, Toy
+from lineage_toy import BASE, DATA, RESULTS, TABLE, Toy
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.cells import find_cell
 from workflow_scripts.lineage.graph import Lineage, read_lineage
 from workflow_scripts.lineage.provenance import provenance, provenance_text
 from workflow_scripts.lineage.trace import behind
-from workflow_scripts.lineage.tree import mermaid, shortened, tree_json, tree_text
+from workflow_scripts.lineage.tree import mermaid, tree_json, tree_text
 from workflow_scripts.lineage.view import whole
 from workflow_scripts.lineage.where import Standing
 
@@ -106,12 +107,6 @@ def test_no_line_is_wider_than_the_terminal(lineage: Lineage, width: int) -> Non
     assert all("grade" in line for line in lines if "grades.parquet" in line)
 
 
-def test_a_long_path_keeps_its_ends() -> None:
-    path = "rl/LabQwen/LabEasy/step140/dapo_dc/seed0/grades.parquet"
-    assert shortened(path, 30) == "rl/LabQwen…eed0/grades.parquet"
-    assert shortened(path, 60) == path
-
-
 def test_the_graph(lineage: Lineage) -> None:
     view = whole(lineage, f"{RESULTS}/sft/M/A/seed0/checkpoints")
     assert mermaid(view, Standing(frozenset({SET_A}))) == GRAPH
@@ -156,6 +151,25 @@ def test_many_facts_of_a_folder_are_one_line(tmp_path: Path) -> None:
     assert tree_text(view, CURRENT).splitlines()[1:] == ["└─ claims/  fact             4 files"]
     assert tree_json(view, CURRENT)["jobs"][0]["facts"] == facts
     assert '  s0[("claims<br>fact")]' in mermaid(view, CURRENT)
+
+
+def test_data_dvc_is_a_leaf_of_what_it_describes(lineage: Lineage) -> None:
+    described = {DATA: "1234567890.dir", "data/other": "0" * 32}
+    view = replace(whole(lineage, f"{BASE}/checkpoints"), described=described)
+    lines = tree_text(view, CURRENT).splitlines()
+    assert lines[1].startswith("└─ data/toy/pool.parquet  make_data ")
+    assert lines[2:] == ["   └─ data.dvc            pointer        12345678  data/toy"]
+    assert '  s0[("data.dvc (data/toy)<br>pointer 12345678")]\n  s0 --> j0' in mermaid(
+        view, CURRENT
+    )
+    told = {job["rule"]: job["pointers"] for job in tree_json(view, CURRENT)["jobs"]}
+    pointer = {"path": "data.dvc", "describes": DATA, "md5": "1234567890.dir"}
+    assert told == {"make_data": [pointer], "pretrain_base": []}
+
+
+def test_data_dvc_is_a_leaf_beside_data_without_a_record(lineage: Lineage) -> None:
+    view = replace(whole(lineage, f"{RESULTS}/sft_sets/A.parquet"), described={DATA: "1" * 32})
+    assert view.pointers(SET_A) == {DATA: "1" * 32}
 
 
 def test_what_has_no_record_is_told(lineage: Lineage) -> None:

@@ -1,15 +1,18 @@
 """Stage keys: a changed fact makes exactly the stages stale that depend on it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from workflow_scripts import identity
 from workflow_scripts.study import stage
 from workflow_scripts.study.load import read_study
 from workflow_scripts.study.plan import Plan
+from workflow_scripts.study.plans import load_plan
 from workflow_scripts.study.schema import Config, Study
 from workflow_scripts.study.stage import Stage, lock_identity
 
@@ -215,3 +218,58 @@ def test_jobs_are_told_what_they_need_and_no_more() -> None:
     spec = json.loads(stages(smoke())["full_answers"].spec)
     assert spec.keys() == {"samples", "sampling", "execution"}
     assert spec["samples"] == {"Chain1": 1, "Chain2": 1, "Chain3": 1, "Chain6": 4}
+
+
+OPTIONS: dict[str, tuple[str, str, str, set[str]]] = {
+    "SFT": ("sft.smk", "--train {input.train}", "--train {input.base}", SELECTED),
+    "grading": (
+        "evaluate.smk",
+        "--generations {input}",
+        "--generations {input[0]}",
+        SELECTED - {"reference", "reference_generations"} | GRADES,
+    ),
+    "table 4": (
+        "tables.smk",
+        "--fits {input} --order",
+        "--fits {input} --sorted",
+        {"table_4", "report"},
+    ),
+    "a comment": ("tables.smk", "rule make_table_4:", "# Why.\nrule make_table_4:", set()),
+}
+
+
+@pytest.mark.parametrize(("file", "old", "new", "expected"), OPTIONS.values(), ids=OPTIONS.keys())
+def test_options_in_a_rule_make_stale_what_it_runs_and_what_follows(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    old: str,
+    new: str,
+    expected: set[str],
+) -> None:
+    before = {name: stage.key for name, stage in stages(smoke()).items()}
+    copy = shutil.copytree(identity.RULES, tmp_path / "rules")
+    text = (copy / file).read_text()
+    assert text.count(old) == 1
+    (copy / file).write_text(text.replace(old, new))
+    monkeypatch.setattr(identity, "RULES", copy)
+    after = {name: stage.key for name, stage in stages(smoke()).items()}
+    assert {name for name in before if before[name] != after[name]} == expected
+
+
+@pytest.mark.parametrize("name", ["smoke", "released"])
+@pytest.mark.parametrize(
+    "changes", [{"mirror": "elsewhere"}, {"grader": "exact"}, {"study": "studies/NAME.yaml"}]
+)
+def test_how_a_study_is_called_makes_nothing_stale(
+    name: str, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stage.ROOT)
+    otherwise = {key: value.replace("NAME", name) for key, value in changes.items()}
+    plans = [load_plan(Config.model_validate({"study": name, **c})) for c in ({}, otherwise)]
+    assert plans[0].make_report().key == plans[1].make_report().key
+
+
+def test_the_choice_of_branches_is_a_fact_of_the_study() -> None:
+    described = Plan(smoke(), Config(branching="guided", mirror="x")).described()["resolved"]
+    assert described["config"] == {"branching": "guided"}

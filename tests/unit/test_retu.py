@@ -1,6 +1,7 @@
 """The command `retu`: its help, its exit statuses, and that it starts at once."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -135,3 +136,55 @@ def test_only_the_command_that_is_asked_for_is_imported(monkeypatch: pytest.Monk
     monkeypatch.setattr(retu, "import_module", note)
     assert retu.main(["grade"]) == 0
     assert set(asked) == {retu.COMMANDS["grade"].module}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Another checkout, in which a study has a damaged record."""
+    checkout = tmp_path / "another one"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT / "workflow_scripts", checkout / "workflow_scripts", ignore=ignored)
+    (checkout / "Snakefile").touch()
+    (checkout / "results" / "mine").mkdir(parents=True)
+    (checkout / "results" / "mine" / "a.record.json").write_text("{")
+    return checkout
+
+
+@pytest.mark.parametrize("folder", [".", "results/mine"])
+def test_another_checkout_is_refused_with_the_command_for_it(
+    folder: str,
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(elsewhere / folder)
+    assert retu.main(["lineage", "show", "results/mine/my table.csv"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: this retu belongs to {PROJECT}, and the current folder to ")
+    assert told.count("\n") == 1
+    command = told.partition("use that one's own: ")[2]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "no record knows it; choose an output of `retu lineage list --study mine`" in done.stderr
+    assert done.returncode == 2
+
+
+def test_elsewhere_help_and_own_folders_are_as_ever(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_command(monkeypatch, lambda options: 1)
+    for folder in (tmp_path, PROJECT, PROJECT / "docs"):
+        monkeypatch.chdir(folder)
+        assert retu.main(["lineage"]) == 1
+    monkeypatch.chdir(elsewhere)
+    assert retu.main(["lineage"]) == 2
+    with pytest.raises(SystemExit) as raised:
+        retu.main(["--help"])
+    assert raised.value.code == 0

@@ -124,8 +124,31 @@ def test_a_restored_clone_is_as_the_first_and_plans_nothing(
 ) -> None:
     assert lineage(restored) == lineage(published)
     assert planned(restored) == set()
-    assert well(restored, "git", "status", "--porcelain") == ""
     assert "up to date" in dvc(restored, "status")
+    agree(restored)
+
+
+def agree(folder: Path) -> None:
+    """Records, files, DVC and git all tell the same."""
+    done = retu(folder, "verify", "--study", "smoke")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[0].endswith(": all as recorded")
+    assert dvc(folder, "diff").strip() == ""
+    plan = dvc(folder, "repro", "--dry", "--all-pipelines")
+    assert plan.rstrip().endswith("Data and pipelines are up to date.")
+    stages = len(lineage(folder).records)
+    assert plan.count("didn't change, skipping") == stages
+    assert well(folder, "git", "status", "--porcelain") == ""
+
+
+def test_what_dvc_pulled_is_adopted_by_a_restore(published: Path, tmp_path: Path) -> None:
+    folder = clone(published, tmp_path / "clone")
+    dvc(folder, "pull")
+    done = retu(folder, "restore", "HEAD", "--study", "smoke")
+    assert done.returncode == 0, done.stdout
+    assert ": 0 outputs restored (0.0 MB)" in done.stdout
+    assert planned(folder) == set()
+    agree(folder)
 
 
 def test_a_change_in_a_module_plans_exactly_its_users(changed: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.graph import Lineage
+from workflow_scripts.lineage.record import SUFFIX
 from workflow_scripts.study.stage import AnalysisPlan
 
 # Snakemake keeps the modification time of a folder in this file.
@@ -54,6 +55,26 @@ def adopt(
             f" once that is mended, run: snakemake {' '.join(command[3:])}"
         )
     set_times(root, lineage, jobs)
+
+
+def refuse_running(root: Path, study: str) -> None:
+    """Leave a study alone while Snakemake works on it; its locks name the files.
+
+    Raises:
+        InputError: it does, or it was killed while it did.
+    """
+    own = (f"results/{study}/", f"data/{study}/", f"data/{study}{SUFFIX}")
+    for lock in (root / ".snakemake" / "locks").glob("*.lock"):
+        try:
+            names = lock.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            # It has just ended.
+            continue
+        if any(name.startswith(own) for name in names):
+            raise InputError(
+                f"results/{study}: a workflow is running on it; wait for its end, or, if it was"
+                f" killed, run snakemake --unlock --config study={study}"
+            )
 
 
 def leaves(lineage: Lineage, jobs: Sequence[str]) -> list[str]:

@@ -21,12 +21,12 @@ from workflow_scripts.hashing import hash_tree
 from workflow_scripts.lineage import checks
 from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
-from workflow_scripts.lineage.pointers import LOCK, PIPELINE, pointer_folder
+from workflow_scripts.lineage.pointers import LOCK, PIPELINE, pointer_folder, read_lock
 from workflow_scripts.lineage.record import Artefact
 from workflow_scripts.lineage.tree import mermaid
 from workflow_scripts.lineage.view import whole
 from workflow_scripts.lineage.where import Standing, output_path
-from workflow_scripts.study.section import Section
+from workflow_scripts.study.section import Name, Section
 
 ENDING = ".tar.gz"
 ABOUT, README, GRAPH = "bundle.json", "README.txt", "graph.mmd"
@@ -74,7 +74,7 @@ class About(Section):
     """
 
     version: Literal[1] = 1
-    study: str
+    study: Name
     target: str
     lineage: str
     commits: list[str]
@@ -84,14 +84,23 @@ class About(Section):
 
 
 @dataclass(frozen=True)
+class Exported:
+    """What an archive says of itself, and what is to be said of what is not in it."""
+
+    about: About
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Content:
-    """Files of an archive by path, and the outputs that are not among them."""
+    """Files of an archive by path, the outputs that are not among them, and notes on the rest."""
 
     files: Mapping[str, bytes]
     left_out: tuple[Artefact, ...]
+    notes: tuple[str, ...]
 
 
-def export(root: Path, lineage: Lineage, target: str, out: Path) -> About:
+def export(root: Path, lineage: Lineage, target: str, out: Path) -> Exported:
     """Write the archive of an output.
 
     Raises:
@@ -110,11 +119,16 @@ def export(root: Path, lineage: Lineage, target: str, out: Path) -> About:
     members = {
         **content.files,
         ABOUT: (json.dumps(about.model_dump(), indent=1) + "\n").encode(),
-        GRAPH: (mermaid(whole(lineage, target), Standing()) + "\n").encode(),
+        GRAPH: graph_text(lineage, target),
         README: explanation(about, len(jobs)).encode(),
     }
     replace_atomically(out, lambda path: path.write_bytes(packed(members)))
-    return about
+    return Exported(about, content.notes)
+
+
+def graph_text(lineage: Lineage, target: str) -> bytes:
+    """The graph of an output as an archive holds it, whatever the project is now."""
+    return (mermaid(whole(lineage, target), Standing()) + "\n").encode()
 
 
 def refuse_broken(study: Checked, jobs: Iterable[str], target: str) -> None:
@@ -125,7 +139,7 @@ def refuse_broken(study: Checked, jobs: Iterable[str], target: str) -> None:
         if path in inputs:
             raise InputError(f"{path}: went into {target} and has no whole record; {advice}")
     for job in jobs:
-        for finding in checks.links(study, job):
+        for finding in (*checks.links(study, job), *checks.falsehoods(study, job)):
             raise InputError(f"{finding.path}: {finding.problem}; {advice}")
 
 
@@ -147,30 +161,54 @@ def gathered(study: Checked, jobs: Iterable[str], target: str) -> Content:
             )
         files[artefact.path] = path.read_bytes()
         room -= artefact.size
+    pointers, notes = agreeing_pointers(study, jobs)
+    left = sorted(left_out, key=lambda artefact: artefact.path)
+    return Content({**files, **pointers}, tuple(left), notes)
+
+
+def agreeing_pointers(
+    study: Checked, jobs: Iterable[str]
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """DVC's pointers; none, and a note, when they are older than the records of the jobs."""
     folder = pointer_folder(study.root, study.graph.study)
-    for pointer in (folder / PIPELINE, folder / LOCK):
-        if pointer.is_file():
-            files[pointer.relative_to(study.root).as_posix()] = pointer.read_bytes()
-    return Content(files, tuple(sorted(left_out, key=lambda artefact: artefact.path)))
+    lock = read_lock(study.root, study.graph.study)
+    for job in jobs:
+        for finding in checks.pointers(study, job, lock):
+            where = folder.relative_to(study.root).as_posix()
+            return {}, (
+                f"{where}: left out, it does not agree with the records ({finding.path}:"
+                f" {finding.problem}); to have it in, run retu lineage record and export again",
+            )
+    there = (path for path in (folder / PIPELINE, folder / LOCK) if path.is_file())
+    return {path.relative_to(study.root).as_posix(): path.read_bytes() for path in there}, ()
 
 
 def described(study: Checked, jobs: Iterable[str], target: str, content: Content) -> About:
     """What the archive says of itself."""
     graph = study.graph
-    known = {job: graph.parents(job) for job in jobs}
-    commits = {graph.records[job].git.commit for job in known}
+    known = list(jobs)
     return About(
         study=graph.study,
         target=target,
         lineage=graph.digest(target),
-        commits=sorted(commit for commit in commits if commit),
+        commits=commits_of(graph, known),
         files=[
             Listed(path=path, md5=hash_tree(study.root / path).md5, size=len(found))
             for path, found in sorted(content.files.items())
         ],
         left_out=[Listed(path=a.path, md5=a.md5, size=a.size) for a in content.left_out],
-        edges=[(parent, job) for job, parents in known.items() for parent in parents],
+        edges=edges_of(graph, known),
     )
+
+
+def commits_of(lineage: Lineage, jobs: Iterable[str]) -> list[str]:
+    """The git commits that jobs ran at, as far as they were recorded."""
+    return sorted({commit for job in jobs if (commit := lineage.records[job].git.commit)})
+
+
+def edges_of(lineage: Lineage, jobs: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of a job and one that reads its outputs."""
+    return [(parent, job) for job in jobs for parent in lineage.parents(job)]
 
 
 def explanation(about: About, jobs: int) -> str:
@@ -210,7 +248,9 @@ def run_export(options: argparse.Namespace) -> int:
     out = Path(options.out or f"{Path(target).stem}.lineage{ENDING}")
     if not out.name.endswith(ENDING):
         raise InputError(f"--out {out}: must end in {ENDING}")
-    about = export(root, read_lineage(root, study_of(target)), target, out)
+    done = export(root, read_lineage(root, study_of(target)), target, out)
+    about = done.about
+    print(*done.notes, sep="\n", end="\n" if done.notes else "")
     print(
         f"{out}: {target} with {len(about.files)} files, {out.stat().st_size / 1e6:.2g} MB;"
         f" {len(about.left_out)} others are listed in it; lineage {about.lineage}"

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ LINKED = 1 << 20
 READ_ONLY = 0o444
 # The system's word for: another file system, not our file, no links here, too many of them.
 NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+NAME = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _numbers = itertools.count()
 
 
@@ -37,7 +39,13 @@ class Cache:
     folder: Path
 
     def path(self, md5: str) -> Path:
-        """Where an object is or would be."""
+        """Where an object is or would be.
+
+        Raises:
+            InputError: that is no hash; names come from files that others may have written.
+        """
+        if not NAME.fullmatch(md5):
+            raise InputError(f"{md5!r}: is no hash; do not trust the file that has it for one")
         return self.folder / "files" / "md5" / md5[:2] / md5[2:]
 
     def has(self, md5: str, size: int) -> bool:
@@ -54,8 +62,10 @@ class Cache:
         """Put a file in, once; `link` allows a hard link.
 
         A big file that is linked, or is in the cache already, is believed to be what its record
-        says if it has the size and has not been written after `since` (a time stamp); any other
-        file is hashed, what is copied on the way. So each byte is read at most once.
+        says if it has the size and has not been touched after `since` (a time stamp). What was
+        moved or copied there with its old time has a new time of change; linking gives one too, so
+        that of what shares its bytes with the cache does not count. Any other file is hashed, what
+        is copied on the way, and an object that is not what its name says is replaced.
 
         Raises:
             ChangedError: the file is another one than its record says.
@@ -66,10 +76,15 @@ class Cache:
             raise ChangedError
         kept = self.has(md5, size)
         if kept or (link and size >= LINKED):
-            believed = size >= LINKED and stat.st_mtime <= since
-            if not believed and hashing.md5(source) != md5:
-                raise ChangedError
-            if kept or self._link(source.resolve(), self.path(md5)):
+            shared = kept and self.path(md5).samefile(source)
+            touched = stat.st_mtime if shared else max(stat.st_mtime, stat.st_ctime)
+            if size < LINKED or touched > since:
+                if hashing.md5(source) != md5:
+                    raise ChangedError
+                if kept and not shared and not self.intact(md5):
+                    self.drop(md5)
+                    kept = False
+            if kept or (link and size >= LINKED and self._link(source.resolve(), self.path(md5))):
                 return
         with writing(self.path(md5)) as temporary:
             if copy(source, temporary) != md5:
@@ -78,8 +93,9 @@ class Cache:
 
     def keep_bytes(self, content: bytes, md5: str) -> None:
         """Put the list of a folder's files in."""
-        if not self.has(md5, len(content)):
-            with writing(self.path(md5)) as temporary:
+        found = self.path(md5)
+        if not found.is_file() or found.read_bytes() != content:
+            with writing(found) as temporary:
                 temporary.write_bytes(content)
                 temporary.chmod(READ_ONLY)
 
@@ -104,9 +120,7 @@ class Cache:
     def _link(self, source: Path, target: Path) -> bool:
         """Link a file; False when the system cannot."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        mode = source.stat().st_mode
         try:
-            source.chmod(READ_ONLY)
             os.link(source, target)
         except FileExistsError:
             # Another run was first, or half an object lies there.
@@ -117,8 +131,13 @@ class Cache:
         except OSError as error:
             if error.errno not in NO_LINK:
                 raise
-            if error.errno not in (errno.EPERM, errno.EACCES):
-                source.chmod(mode)
+            return False
+        try:
+            # Only now: a file that stays alone must not look changed.
+            target.chmod(READ_ONLY)
+        except PermissionError:
+            # Its owner could write into the cache through it.
+            target.unlink()
             return False
         return True
 

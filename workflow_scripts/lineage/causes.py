@@ -1,6 +1,7 @@
 """What in a job itself is not as its record tells: code, environment, facts, specification."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -37,11 +38,17 @@ def stage_of(record: Record, plan: AnalysisPlan) -> Stage | str:
 
 
 def key_of(stage: Stage | str) -> str | None:
-    """The key of a stage; None when there is none, or a file that it is made of is gone."""
+    """The key of a stage; None when there is none, or what it is made of is gone or broken."""
     try:
         return stage.key if isinstance(stage, Stage) else None
-    except OSError:
+    except (OSError, SyntaxError, ValueError):
+        # A lock, fact or module is gone, or code does not parse: nothing can be made by it now.
         return None
+
+
+def is_current(record: Record, plan: AnalysisPlan) -> bool:
+    """Whether the plan would make the job of a record in the same way."""
+    return key_of(stage_of(record, plan)) == record.key
 
 
 def own_causes(record: Record, stage: Stage | str, origins: Origins) -> list[Cause]:
@@ -53,6 +60,7 @@ def own_causes(record: Record, stage: Stage | str, origins: Origins) -> list[Cau
         return [Cause(origins.study, f"asks for this job no longer ({stage})")]
     return [
         *code_causes(record, stage),
+        *option_causes(record, stage),
         *environment_causes(record, stage),
         *fact_causes(record, stage),
         *specification_causes(record, stage, origins),
@@ -66,6 +74,9 @@ def code_causes(record: Record, stage: Stage) -> Iterator[Cause]:
         ran = file_of(record.code.module)
         yield Cause(file_of(module), f"is what the rule runs now; it ran {ran}")
         return
+    if identity.module_path(module) is None:
+        yield Cause(file_of(module), GONE)
+        return
     then, now = record.code.modules, modules_now(module)
     for name in sorted(then.keys() & now.keys()):
         if then[name] != now[name]:
@@ -75,6 +86,36 @@ def code_causes(record: Record, stage: Stage) -> Iterator[Cause]:
         yield Cause(file_of(name), state)
     for name in sorted(now.keys() - then.keys()):
         yield Cause(file_of(name), "is used now and was not")
+
+
+def option_causes(record: Record, stage: Stage) -> Iterator[Cause]:
+    """What the rule tells its script has changed: which option gets which input or parameter.
+
+    Raises:
+        InputError: a rule file cannot be read as one.
+    """
+    if record.code.module != f"{identity.PACKAGE}.{stage.module}":
+        return
+    try:
+        then, now = record.code.options, identity.options_digest(stage.module)
+    except SyntaxError as error:
+        raise InputError(f"{identity.RULES.name}/: {error.msg}; correct it") from error
+    if then is not None and then != now:
+        yield Cause(
+            rule_file(record.rule, stage.module), f"the options of {stage.module} have changed"
+        )
+    elif then is None and key_of(stage) not in (None, record.key):
+        what = f"the options of {stage.module} count now; the record is from before they did"
+        yield Cause(rule_file(record.rule, stage.module), what)
+
+
+def rule_file(rule: str, module: str) -> str:
+    """The file of a rule among those with rules that run a script; all of them if it is in none."""
+    files = identity.rule_files(module)
+    named = re.compile(rf"^(use )?rule .*\b{re.escape(rule)}\b", re.MULTILINE)
+    texts = {name: (identity.RULES.parent / name).read_text(encoding="utf-8") for name in files}
+    own = [name for name, text in texts.items() if named.search(text)]
+    return ", ".join(own or files) or identity.RULES.name
 
 
 def modules_now(module: str) -> dict[str, str]:

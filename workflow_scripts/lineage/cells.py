@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.words import listed
 from workflow_scripts.study.files import did_you_mean
 
 Row = Mapping[str, str]
@@ -191,9 +192,8 @@ def number(text: str) -> float | None:
 def told_apart(rows: Sequence[Row], found: Sequence[int]) -> str:
     """The rows among which one must be chosen, by the columns in which they differ."""
     differ = [c for c in identifying(rows) if len({rows[n - 1][c] for n in found}) > 1]
-    listed = [f"row {n} ({words(rows[n - 1], differ)})" for n in found[:SHOWN]]
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return f"{', '.join(listed)}{more}"
+    named = [f"row {n} ({words(rows[n - 1], differ)})" for n in found]
+    return listed(named, SHOWN)
 
 
 def words(row: Row, columns: Sequence[str]) -> str:

@@ -13,7 +13,8 @@ from workflow_scripts.hashing import IGNORED, TreeHash, files_of, hash_tree, has
 from workflow_scripts.lineage.findings import Checked, Finding, Kind
 from workflow_scripts.lineage.record import SUFFIX, Artefact, Record, seeds_in
 from workflow_scripts.lineage.staleness import stale_report
-from workflow_scripts.study.files import read_yaml
+from workflow_scripts.lineage.store import data_hashes
+from workflow_scripts.lineage.words import counted
 from workflow_scripts.study.stage import AnalysisPlan
 
 
@@ -93,32 +94,17 @@ def unrecorded(study: Checked, paths: Iterable[str]) -> Iterator[Finding]:
 
 
 def links(study: Checked, job: str) -> Iterator[Finding]:
-    """Inputs that are not what the record of their maker says it made."""
+    """Inputs that are not what the record of their maker, if that is whole, says it made."""
     record = study.graph.records[job]
-    for given in record.inputs:
-        made = made_hash(study, given)
-        if made and made != given.md5:
-            maker = study.graph.producer(given.path)
+    for found in study.graph.misfits([job], study.root):
+        if found.maker not in study.lineage.damaged:
+            read = found.read
             problem = (
-                f"{record.rule} read another {given.path} ({given.md5[:8]}) than {maker} tells of"
-                f" ({made[:8]})"
+                f"{record.rule} read another {read.path} ({read.md5[:8]}) than {found.maker} tells"
+                f" of ({found.made[:8]})"
             )
-            remedy = f"run {record.rule} again (snakemake {target_of(record)})"
+            remedy = f"delete {target_of(record)} and run {record.rule} again (snakemake)"
             yield study.finding("link", job, problem, remedy, [job], job)
-
-
-def made_hash(study: Checked, given: Artefact) -> str | None:
-    """The hash that an input's maker recorded of it; None if there is none or it is damaged."""
-    maker = study.graph.producer(given.path)
-    if maker is None or maker in study.lineage.damaged:
-        return None
-    if maker == given.path:
-        return md5(study.root / maker)
-    made = study.graph.output(given.path)
-    if made is None or made.path == given.path:
-        return made.md5 if made else None
-    inside = PurePosixPath(given.path).relative_to(made.path).as_posix()
-    return next((file.md5 for file in made.files if file.path == inside), None)
 
 
 def hashed(root: Path, artefacts: Iterable[Artefact]) -> dict[str, TreeHash | OSError]:
@@ -217,9 +203,7 @@ def pointers(study: Checked, job: str, lock: Mapping[str, str]) -> Iterator[Find
 def data_pointer(study: Checked) -> Iterator[Finding]:
     """The study's data, if the project's data.dvc describes it and they differ."""
     path = f"data/{study.graph.study}"
-    pointer = study.root / "data.dvc"
-    listed = read_yaml(pointer).get("outs", []) if pointer.is_file() else []
-    told = next((out["md5"] for out in listed if out["path"] == path), None)
+    told = data_hashes(study.root).get(path)
     if told and (study.root / path).is_dir() and hash_tree(study.root / path).md5 != told:
         problem = f"is not what data.dvc describes ({told[:8]})"
         remedy = "restore it (dvc checkout data.dvc), or describe it anew (dvc commit data.dvc)"
@@ -233,7 +217,7 @@ def stale(study: Checked, plan: AnalysisPlan, jobs: Iterable[str]) -> Iterator[F
         made = [job for job in root.jobs if job in chosen]
         if made:
             rules = ", ".join(dict.fromkeys(study.graph.records[job].rule for job in made))
-            count = f"{len(made)} job{'s' if len(made) > 1 else ''}"
+            count = counted(len(made))
             problem = f"{root.cause.what}; {count} ran before that ({rules})"
             remedy = "run the study again (snakemake) or undo the change"
             touched = (*root.jobs, *root.downstream)

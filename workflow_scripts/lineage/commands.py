@@ -11,8 +11,12 @@
     retu lineage export results/lab/tables/table_4.csv              a bundle for a reviewer
 
 Every job leaves a record beside its outputs; these commands read them, and none of them trains.
-An OUTPUT is a path, relative to the current folder or to the project. Exit status: 0 fine, 1 there
-are findings (something is stale, broken or different), 2 the command cannot be carried out.
+An OUTPUT is a path, relative to the current folder or to the project. Exit status:
+
+    0  done: for `list`, `show` and `why OUTPUT` also when jobs are stale, which they tell
+    1  `why --stale` and `verify` have findings, `diff` differences; `why OUTPUT` is not the file
+       that was recorded; `restore` has left something out
+    2  the command cannot be carried out
 """
 
 import argparse

@@ -9,6 +9,7 @@ from workflow_scripts.lineage.causes import differences
 from workflow_scripts.lineage.origins import shown
 from workflow_scripts.lineage.record import Artefact, Record
 from workflow_scripts.lineage.view import DIGITS
+from workflow_scripts.lineage.words import listed
 
 CHANCE = (
     "same inputs, code and environment, different output: not deterministic, or another machine"
@@ -42,15 +43,13 @@ def compare(a: Record, b: Record, made: Callable[[str], bool]) -> Difference:
     sources_a, carried_a = split(a.inputs, made)
     sources_b, carried_b = split(b.inputs, made)
     found = {
-        "code": list(changed(a.code.modules, b.code.modules)),
+        "code": list(code(a, b)),
         "environment": list(environment(a, b)),
         "specification": list(told_otherwise(a, b)),
         "facts": list(changed(a.facts, b.facts)),
         "data": list(files(sources_a, sources_b)),
         "inputs": list(files(carried_a, carried_b)),
     }
-    if a.code.module != b.code.module:
-        found["code"] = [f"{a.code.module} -> {b.code.module}"]
     outputs = list(files(a.outputs, b.outputs))
     if outputs and not any(found.values()):
         found["chance"] = [CHANCE, *changed(a.host, b.host)]
@@ -80,6 +79,18 @@ def changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
 def is_digest(value: Any) -> bool:
     """Whether a value is 16 hexadecimal digits."""
     return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{16}", value) is not None
+
+
+def code(a: Record, b: Record) -> Iterator[str]:
+    """Another script, other modules, or other options in its rules."""
+    one, other = a.code, b.code
+    if one.module != other.module:
+        yield f"{one.module} -> {other.module}"
+        return
+    yield from changed(one.modules, other.modules)
+    # Records from before the options were kept have none.
+    if one.options and other.options and one.options != other.options:
+        yield f"the options that rules give {one.module}"
 
 
 def environment(a: Record, b: Record) -> Iterator[str]:
@@ -114,14 +125,16 @@ def general(path: str) -> str:
 
 
 def files(a: Sequence[Artefact], b: Sequence[Artefact]) -> Iterator[str]:
-    """Files and folders with other hashes, paired by path, or by order where paths differ."""
+    """Files and folders with other hashes: paired by path, what is left by order if as many."""
     one, other = ({general(x.path): x for x in side} for side in (a, b))
-    if one.keys() != other.keys() and len(one) == len(other):
-        pairs = list(zip(one.values(), other.values(), strict=True))
+    pairs = [(one[path], other[path]) for path in one if path in other]
+    only_a = [path for path in one if path not in other]
+    only_b = [path for path in other if path not in one]
+    if len(only_a) == len(only_b):
+        pairs += [(one[x], other[y]) for x, y in zip(only_a, only_b, strict=True)]
     else:
-        pairs = [(one[path], other[path]) for path in one if path in other]
-        yield from (f"{path}: only in A" for path in one if path not in other)
-        yield from (f"{path}: only in B" for path in other if path not in one)
+        yield from (f"{path}: only in A" for path in only_a)
+        yield from (f"{path}: only in B" for path in only_b)
     for x, y in pairs:
         if x.md5 != y.md5:
             yield f"{x.path} {x.md5[:DIGITS]} -> {y.md5[:DIGITS]}{inside(x, y)}"
@@ -131,6 +144,4 @@ def inside(a: Artefact, b: Artefact) -> str:
     """Which files of a folder differ."""
     one, other = ({file.path: file.md5 for file in side.files} for side in (a, b))
     names = [path for path in {**one, **other} if one.get(path) != other.get(path)]
-    if not names:
-        return ""
-    return f" (in it {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''})"
+    return f" (in it {listed(names, 3)})" if names else ""

@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from workflow_scripts.lineage.record import Record
 from workflow_scripts.lineage.sides import Pairing, Side, align, read_side
 from workflow_scripts.lineage.view import short, told
 from workflow_scripts.lineage.where import chosen_study
+from workflow_scripts.lineage.words import and_more, counted, listed
 
 DIFFERENT = 1
 NAMED = 6
@@ -77,11 +78,11 @@ def lines(found: Comparison) -> Iterator[str]:
     for side, jobs in (("A", found.pairing.only_a), ("B", found.pairing.only_b)):
         if jobs:
             records = found.a.lineage.records if side == "A" else found.b.lineage.records
-            names = [name_of(records[job]) for job in jobs[:NAMED]]
-            yield f"\nonly in {side}: {numbered(len(jobs))}: {', '.join(names)}{more(jobs)}"
+            names = [name_of(records[job]) for job in jobs]
+            yield f"\nonly in {side}: {counted(len(jobs))}: {listed(names, NAMED)}"
     yield ""
     yield from summary(found)
-    yield f"{numbered(count - len(found.differences))} the same on both sides"
+    yield f"{counted(count - len(found.differences))} the same on both sides"
 
 
 def first_lines(found: Comparison, first: Difference) -> Iterator[str]:
@@ -92,7 +93,7 @@ def first_lines(found: Comparison, first: Difference) -> Iterator[str]:
         for index, text in enumerate(texts[:NAMED]):
             yield f"  {part if index == 0 else '':<14} {text}"
         if len(texts) > NAMED:
-            yield f"  {'':<14} and {len(texts) - NAMED} more"
+            yield f"  {'':<14}{and_more(len(texts), NAMED)}"
 
 
 def summary(found: Comparison) -> Iterator[str]:
@@ -102,24 +103,14 @@ def summary(found: Comparison) -> Iterator[str]:
     if causes:
         yield "differs elsewhere"
         for (part, text), number in causes.most_common(2 * NAMED):
-            yield f"  {part:<14} {text}  ({numbered(number)})"
+            yield f"  {part:<14} {text}  ({counted(number)})"
         if len(causes) > 2 * NAMED:
-            yield f"  and {len(causes) - 2 * NAMED} more: --json has all of it"
+            yield f" {and_more(len(causes), 2 * NAMED)}: --json has all of it"
     inherited = [one for one in others if not one.own]
     if inherited:
-        names = [name_of(one.a) for one in inherited[:NAMED]]
-        count = numbered(len(inherited))
-        yield f"{count} only by what was read: {', '.join(names)}{more(inherited)}"
-
-
-def numbered(count: int) -> str:
-    """A number of jobs."""
-    return f"{count} job{'' if count == 1 else 's'}"
-
-
-def more(listed: Sequence[object]) -> str:
-    """How many are not named."""
-    return f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+        names = [name_of(one.a) for one in inherited]
+        count = counted(len(inherited))
+        yield f"{count} only by what was read: {listed(names, NAMED)}"
 
 
 def name_of(record: Record) -> str:

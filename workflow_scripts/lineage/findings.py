@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from workflow_scripts.lineage.graph import Lineage
+from workflow_scripts.lineage.words import listed
 
 Kind = Literal["damaged", "broken", "missing", "unrecorded", "link", "pointer", "false", "stale"]
 SHOWN = 8
@@ -109,5 +110,4 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
 
 def shortened(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return listed(names, SHOWN)

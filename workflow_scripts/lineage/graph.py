@@ -10,7 +10,20 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.hashing import md5
 from workflow_scripts.lineage.record import SUFFIX, Artefact, Record, UnsealedError, read_record
+
+NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A job read something else than the record of its `maker` tells of, which is `made` (MD5)."""
+
+    job: str
+    read: Artefact
+    maker: str
+    made: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,28 @@ class Lineage:
         outputs = self.records[job].outputs if job else []
         inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
         return next((artefact for artefact in outputs if artefact.path in inside), None)
+
+    def recorded(self, path: str, root: Path | None = None) -> str | None:
+        """The hash of a path by its maker's record: of an output, or of a file in one.
+
+        None for what no job made, `NOTHING` for a file that an output folder does not have. A
+        record is hashed as it lies below `root`; without a root it has none.
+        """
+        if path in self.records:
+            return md5(root / path) if root else None
+        made = self.output(path)
+        if made is None or made.path == path:
+            return made.md5 if made else None
+        inside = PurePosixPath(path).relative_to(made.path).as_posix()
+        return next((file.md5 for file in made.files if file.path == inside), NOTHING)
+
+    def misfits(self, jobs: Iterable[str], root: Path | None = None) -> Iterator[Misfit]:
+        """The inputs of jobs that are not what their makers' records say (`recorded`)."""
+        for job in jobs:
+            for read in self.records[job].inputs:
+                made, maker = self.recorded(read.path, root), self.producer(read.path)
+                if made is not None and maker is not None and made != read.md5:
+                    yield Misfit(job, read, maker, made)
 
     def parents(self, job: str) -> list[str]:
         """The jobs whose outputs a job reads, without repetition, in the order of its inputs."""
@@ -140,7 +175,7 @@ def read_lineage(root: Path, study: str) -> Lineage:
     if not records and not damaged:
         raise InputError(
             f"results/{study}: has no records; run the study (snakemake --config study={study})"
-            " or restore it (dvc pull)"
+            f" or bring it back (retu lineage restore HEAD --study {study})"
         )
     return Lineage(study, records, damaged, unsealed)
 
@@ -157,7 +192,7 @@ def moved(record: Record, path: str) -> Record:
 
     def rename(artefact: Artefact) -> Artefact:
         parts = artefact.path.split("/")
-        if parts[0] in ("results", "data") and parts[1] == there:
+        if len(parts) > 1 and parts[0] in ("results", "data") and parts[1] == there:
             parts[1] = here
         return artefact.model_copy(update={"path": "/".join(parts)})
 

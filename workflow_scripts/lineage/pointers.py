@@ -23,6 +23,9 @@ from workflow_scripts.atomic import write_text
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import files_of
 from workflow_scripts.lineage.cache import local_cache
+from workflow_scripts.lineage.causes import is_current
+from workflow_scripts.lineage.checks import unrecorded_paths
+from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.graph import Lineage, read_lineage
 from workflow_scripts.lineage.record import SUFFIX, Artefact, Record
 from workflow_scripts.lineage.store import (
@@ -32,8 +35,9 @@ from workflow_scripts.lineage.store import (
     keep_outputs,
     present,
 )
-from workflow_scripts.lineage.where import chosen_study, is_current, present_plan
-from workflow_scripts.study.stage import ROOT, AnalysisPlan
+from workflow_scripts.lineage.where import TREES, chosen_study, present_plan
+from workflow_scripts.lineage.words import listed
+from workflow_scripts.study.stage import AnalysisPlan
 
 FOLDER = "lineage"
 PIPELINE, LOCK = "dvc.yaml", "dvc.lock"
@@ -78,8 +82,7 @@ class Pointers:
 
     def described(self, path: str) -> str | None:
         """The path in data.dvc that a path is or lies in."""
-        inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
-        return next((name for name in inside if name in self.data), None)
+        return described(path, self.data)
 
     def data_made(self) -> dict[str, str]:
         """Of what data.dvc describes, what jobs have made."""
@@ -135,6 +138,12 @@ class Pointers:
         write_text(folder / LOCK, to_yaml({"schema": "2.0", "stages": lock}))
 
 
+def described(path: str, data: Mapping[str, str]) -> str | None:
+    """The path in data.dvc (path -> hash) that a path is or lies in."""
+    inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
+    return next((name for name in inside if name in data), None)
+
+
 def pointer_folder(root: Path, study: str) -> Path:
     """Where the pointers of a study are: one folder each, so that studies never touch another's."""
     return root / FOLDER / study
@@ -163,11 +172,13 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded
     if lineage.damaged:
         first, *more = lineage.damaged.values()
         raise InputError(f"{first}{f' (and {len(more)} more like it)' if more else ''}")
-    current = current_records(lineage, plan)
+    data = data_hashes(root)
+    planned = current_records(lineage, plan)
+    current = without_gaps(Lineage(lineage.study, planned), data)
     check_links(lineage, current)
-    pointers = Pointers(root, lineage, current, data_hashes(root))
+    pointers = Pointers(root, lineage, current, data)
     cache = local_cache(root)
-    notes = left_over(lineage, current)
+    notes = left_over(root, lineage, planned, current, data)
     if cache is None:
         notes.append(".dvc: is not here, so no cache was filled; get it from the project's git")
     else:
@@ -191,15 +202,41 @@ def current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, Record]:
     return {job: lineage.records[job] for job in sorted(chosen.values())}
 
 
-def left_over(lineage: Lineage, current: Mapping[str, Record]) -> list[str]:
-    """A line on the records that are not of the present plan."""
-    others = [job for job in lineage.order if job not in current]
-    if not others:
-        return []
-    named = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
+def without_gaps(lineage: Lineage, data: Mapping[str, str]) -> dict[str, Record]:
+    """The records of jobs all of whose ancestors are among the records, or in data.dvc."""
+    kept: dict[str, Record] = {}
+    for job in lineage.order:
+        record = lineage.records[job]
+        read = [made.path for made in record.inputs if made.path.split("/")[0] in TREES]
+        makers = [lineage.producer(path) for path in read if not described(path, data)]
+        if all(maker in kept for maker in makers):
+            kept[job] = record
+    return kept
+
+
+def left_over(
+    root: Path,
+    lineage: Lineage,
+    planned: Mapping[str, Record],
+    current: Mapping[str, Record],
+    data: Mapping[str, str],
+) -> list[str]:
+    """A line each on records not of the present plan, on gaps before jobs, on lost records."""
+    others = [job for job in lineage.order if job not in planned]
+    cut_off = [job for job in lineage.order if job in planned and job not in current]
+    stray = unrecorded_paths(Checked(root, lineage))
+    lost = [path for path in stray if not described(path, data)]
+    why = f"retu lineage why --stale --study {lineage.study}"
+    verify = f"retu lineage verify --study {lineage.study}"
+    told = (
+        ("made by other code or settings than now", others, why),
+        ("something that it was made from is left out or has no record", cut_off, verify),
+        ("has no record", lost, verify),
+    )
     return [
-        f"left out, made by other code or settings than now: {named}"
-        f" (retu lineage why --stale --study {lineage.study})"
+        f"left out, {reason}: {listed(names, 1)} ({remedy})"
+        for reason, names, remedy in told
+        if names
     ]
 
 
@@ -245,8 +282,8 @@ def locked(root: Path, study: str) -> Iterator[None]:
 
 def run_record(options: argparse.Namespace) -> int:
     """`retu lineage record`: write the pointers of a study, as `snakemake lineage` does."""
-    study = chosen_study(ROOT, options.study)
-    done = record_study(ROOT, study)
+    study = chosen_study(options.root, options.study)
+    done = record_study(options.root, study)
     print(*done.notes, summary_line(study, done), sep="\n")
     return 0
 

@@ -1,10 +1,11 @@
 """What stands behind an output besides files: code, environments, seeds, machines."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workflow_scripts.lineage.record import Commit, Record
 from workflow_scripts.lineage.view import DIGITS, View
+from workflow_scripts.lineage.words import counted, listed
 
 MANY = 4
 
@@ -22,12 +23,12 @@ def provenance(view: View) -> dict[str, Any]:
 
 def commits(records: list[Record]) -> list[dict[str, Any]]:
     """Each commit with the number of its jobs, and the files that differed from it in any."""
-    table: dict[str | None, dict[str, Any]] = {}
+    table: dict[tuple[str | None, str | None], dict[str, Any]] = {}
     for record in records:
         found = record.git
-        entry = table.setdefault(
-            found.commit, {"commit": found.commit, "jobs": 0, "dirty_jobs": 0, "dirty": []}
-        )
+        new = {"commit": found.commit, "reason": found.reason, "jobs": 0}
+        key = (found.commit, found.reason)
+        entry = table.setdefault(key, {**new, "dirty_jobs": 0, "dirty": []})
         entry["jobs"] += 1
         entry["dirty_jobs"] += bool(found.dirty)
         entry["dirty"] = sorted({*entry["dirty"], *found.dirty})
@@ -35,16 +36,15 @@ def commits(records: list[Record]) -> list[dict[str, Any]]:
 
 
 def environments(records: list[Record]) -> list[dict[str, Any]]:
-    """Each lock with its digest and the versions that jobs have loaded of it."""
+    """Each lock with its digest, the versions that jobs have loaded, and those it does not lock."""
     table: dict[str, dict[str, Any]] = {}
     for record in records:
         used = record.environment
         key = f"{used.lock} {used.digest}"
-        entry = table.setdefault(
-            key,
-            {**used.model_dump(exclude={"versions"}), "jobs": 0, "versions": {}},
-        )
+        locked = used.model_dump(exclude={"versions", "differs"})
+        entry = table.setdefault(key, {**locked, "jobs": 0, "versions": {}, "differs": {}})
         entry["jobs"] += 1
+        entry["differs"] |= used.differs
         for name, version in used.versions.items():
             versions = entry["versions"].setdefault(name, [])
             if version not in versions:
@@ -60,9 +60,14 @@ def unique(names: Iterable[str]) -> list[str]:
 def provenance_text(view: View) -> str:
     """The same in lines."""
     facts = provenance(view)
-    lines = [("code", f"{jobs(entry)} {commit_entry(entry)}") for entry in facts["code"]]
+    lines = [
+        ("code", f"{counted(entry['jobs'])}: {commit_entry(entry)}") for entry in facts["code"]
+    ]
     lines += [
-        ("environment", f"{jobs(entry)} {entry['lock']} {lock_words(entry)}: {versions(entry)}")
+        (
+            "environment",
+            f"{counted(entry['jobs'])}: {entry['lock']} {lock_words(entry)}: {versions(entry)}",
+        )
         for entry in facts["environments"]
     ]
     lines.append(("seeds", ", ".join(map(str, facts["seeds"])) or "none"))
@@ -70,27 +75,21 @@ def provenance_text(view: View) -> str:
     return "\n".join(f"{name:<12} {text}" for name, text in lines)
 
 
-def jobs(entry: dict[str, Any]) -> str:
-    """How many jobs an entry stands for."""
-    return f"{entry['jobs']} job{'s' if entry['jobs'] > 1 else ''}:"
-
-
 def commit_entry(entry: dict[str, Any]) -> str:
     """A commit's entry in words."""
-    words = commit_words(Commit(commit=entry["commit"], dirty=entry["dirty"]))
+    named = {name: entry[name] for name in ("commit", "dirty", "reason")}
+    words = commit_words(Commit(**named))
     some = 0 < entry["dirty_jobs"] < entry["jobs"]
-    return f"{words} ({jobs({'jobs': entry['dirty_jobs']})[:-1]})" if some else words
+    return f"{words} ({counted(entry['dirty_jobs'])})" if some else words
 
 
 def commit_words(commit: Commit) -> str:
     """A commit in words, with the first files that differed from it."""
     if commit.commit is None:
-        return "outside git"
+        return f"commit unknown: {commit.reason}" if commit.reason else "outside git"
     if not commit.dirty:
         return f"commit {commit.commit[:12]}, clean"
-    named = ", ".join(commit.dirty[:MANY])
-    more = f" and {len(commit.dirty) - MANY} more" if len(commit.dirty) > MANY else ""
-    return f"commit {commit.commit[:12]}, not committed: {named}{more}"
+    return f"commit {commit.commit[:12]}, not committed: {listed(commit.dirty, MANY)}"
 
 
 def lock_words(entry: dict[str, Any]) -> str:
@@ -99,5 +98,11 @@ def lock_words(entry: dict[str, Any]) -> str:
 
 
 def versions(entry: dict[str, Any]) -> str:
-    """Versions in words."""
-    return ", ".join(f"{name} {' / '.join(found)}" for name, found in entry["versions"].items())
+    """Versions in words, with those that the lock has otherwise."""
+    loaded = ", ".join(f"{name} {' / '.join(found)}" for name, found in entry["versions"].items())
+    return f"{loaded}; not as locked: {unlocked(entry['differs'])}" if entry["differs"] else loaded
+
+
+def unlocked(differs: Mapping[str, str]) -> str:
+    """Libraries that were loaded in other versions than locked, in words."""
+    return ", ".join(f"{name} {versions}" for name, versions in differs.items())

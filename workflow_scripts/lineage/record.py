@@ -6,10 +6,11 @@ root; hashes of files and folders are those of DVC (`hashing`), so that both tel
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from workflow_scripts.atomic import write_text
 from workflow_scripts.errors import InputError
@@ -20,14 +21,28 @@ VERSION = 1
 SUFFIX = ".record.json"
 
 
-class Planned(Section):
-    """What the plan says of a job's stage: its key, code, lock file, and the facts it reads.
+def inside(path: str) -> str:
+    """A path that leads nowhere but down; ValueError for any other."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+        raise ValueError(f"must be a path below a folder, not {path!r}")
+    return path
 
-    Where `packages` are named, only their lines of the lock matter; `-NAME`: all but theirs.
+
+# Records come from other machines, and restoring writes where they say.
+Inside = Annotated[str, AfterValidator(inside)]
+
+
+class Planned(Section):
+    """What the plan says of a job's stage: its key, code, options, lock, and the facts it reads.
+
+    `options` is the digest of what its rule tells its script (`identity.options_digest`). Where
+    `packages` are named, only their lines of the lock matter; `-NAME`: all but theirs.
     """
 
     key: str
     code: str
+    options: str
     lock: str
     packages: list[str]
     facts: list[str]
@@ -36,7 +51,7 @@ class Planned(Section):
 class File(Section):
     """A file of a folder, `path` relative to it."""
 
-    path: str
+    path: Inside
     md5: str
     size: int
 
@@ -44,7 +59,7 @@ class File(Section):
 class Artefact(Section):
     """A file or folder with its hash and its size in bytes; of an output folder also the files."""
 
-    path: str
+    path: Inside
     md5: str
     size: int
     files: tuple[File, ...] = ()
@@ -58,34 +73,48 @@ class Artefact(Section):
 
 
 class Code(Section):
-    """The module that ran and the digest of every module of this project that it could use."""
+    """The module that ran and the digest of every module of this project that it could use.
+
+    `options` is the digest of what rules tell the module; None in records from before it was kept.
+    """
 
     module: str
     digest: str
     modules: dict[str, str]
+    options: str | None = None
 
 
 class Environment(Section):
-    """The lock file with its digest, and the versions of the libraries that were loaded."""
+    """The lock file with its digest, and the versions of the libraries that were loaded.
+
+    `differs` are the loaded libraries that are not those of the lock: name -> "locked -> loaded".
+    """
 
     lock: str
     packages: list[str]
     digest: str
     versions: dict[str, str]
+    differs: dict[str, str] = Field(default_factory=dict)
 
 
 class Commit(Section):
-    """The git commit, and the files that differed from it (None and empty outside git)."""
+    """The git commit, and the files that differed from it (None and empty outside git).
+
+    Where git could not tell, `reason` says why: whether there was a commit is then unknown.
+    """
 
     commit: str | None
     dirty: list[str]
+    reason: str | None = None
 
 
 class Usage(Section):
     """Time in seconds, peak memory in MB, and the training compute in EFLOPs where there was any.
 
     `started` and `ended` are UTC in ISO 8601; `recording_seconds` is the part of `seconds` that the
-    record itself took.
+    record itself took. CPU time and memory count the processes that the job started; memory is
+    that of the largest. If `resumed`, an earlier attempt had left its state: times and memory are
+    those of the last attempt alone, while EFLOPs are always those of the whole run.
     """
 
     started: str
@@ -96,13 +125,15 @@ class Usage(Section):
     peak_memory_mb: float
     peak_gpu_memory_mb: float | None = None
     eflops: float | None = None
+    resumed: bool = False
 
 
 class Record(Section):
     """What made the outputs of one job.
 
     `path` is where the job wrote it, `spec` what the job was told, `command` the other options of
-    its script, `config` the choices of config.yaml, `digest` the MD5 of everything else in here.
+    its script, `config` the choices of config.yaml, `digest` the MD5 of everything else in the file
+    (`content_digest`).
     """
 
     version: Literal[1] = 1
@@ -125,19 +156,24 @@ class Record(Section):
     usage: Usage
     digest: str = ""
 
-    def sealed(self) -> "Record":
-        """The same record with its digest."""
-        return self.model_copy(update={"digest": self.content_digest()})
 
-    def content_digest(self) -> str:
-        """MD5 of everything in the record but the digest itself."""
-        content = json.dumps(self.model_dump(exclude={"digest"}), sort_keys=True)
-        return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
+def content_digest(content: Mapping[str, Any]) -> str:
+    """MD5 of the JSON object of a record without its digest, keys sorted.
+
+    It is that of the file and not of a `Record`, so that fields which come later, with a default,
+    leave the seal of earlier records whole.
+    """
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def write_record(path: Path, record: Record) -> None:
     """Write a sealed record atomically: readers see all of it or nothing."""
-    write_text(path, json.dumps(record.sealed().model_dump(), indent=1) + "\n")
+    # What is sealed is what a reader will parse: numbers and keys as JSON has them.
+    content = json.loads(json.dumps(record.model_dump()))
+    sealed = {**content, "digest": content_digest(content)}
+    write_text(path, json.dumps(sealed, indent=1) + "\n")
 
 
 def seeds_in(facts: Any, name: str = "") -> set[int]:
@@ -184,7 +220,7 @@ def parse_record(text: str, where: str) -> Record:
         raise InputError(
             f"{where}: not a record ({key}: {first['msg'].lower()}); delete it and run again"
         ) from error
-    if record.digest != record.content_digest():
+    if record.digest != content_digest(content):
         message = f"{where}: has changed since it was written; restore it or run again"
         raise UnsealedError(message, record)
     return record

@@ -1,36 +1,39 @@
 """`retu lineage restore`: put recorded outputs, and all they were made from, back in place.
 
 Only what the present code would make again is restored. Files are fetched, checked and laid ready
-before the first is moved in; then Snakemake adopts them (`adopt`).
+before the first is moved in; then Snakemake adopts them (`adopt`). What was made from other bytes
+than those now in place stays, and is named.
 """
 
 import argparse
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import folder_listing, hash_tree
-from workflow_scripts.lineage.adopt import adopt
+from workflow_scripts.lineage.adopt import adopt, refuse_running
 from workflow_scripts.lineage.cache import Cache, ChangedError, free_name, local_cache, remove
-from workflow_scripts.lineage.graph import Lineage, study_of
+from workflow_scripts.lineage.causes import is_current
+from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
 from workflow_scripts.lineage.history import absent_records, lineage_from, lock_at
-from workflow_scripts.lineage.pointers import FOLDER, LOCK, read_lock
+from workflow_scripts.lineage.pointers import FOLDER, LOCK, locked, read_lock
 from workflow_scripts.lineage.record import Artefact
 from workflow_scripts.lineage.remote import fetch
 from workflow_scripts.lineage.staleness import why_stale
-from workflow_scripts.lineage.store import check_links, files_in
+from workflow_scripts.lineage.store import check_links, check_paths, files_in
 from workflow_scripts.lineage.where import (
     TREES,
     chosen_study,
-    is_current,
     output_path,
     present_plan,
 )
-from workflow_scripts.study.stage import ROOT, AnalysisPlan
+from workflow_scripts.lineage.words import counted, listed
+from workflow_scripts.study.stage import AnalysisPlan
 
 SHOWN = 8
+NOTHING = "nothing was put in place"
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,20 @@ class Restored:
 
 def run_restore(options: argparse.Namespace) -> int:
     """Restore an output with its ancestors, or all outputs of a study at a git revision."""
-    root = ROOT
+    root: Path = options.root
     path = output_path(root, options.target) if is_output(options.target) else None
     study = study_of(path) if path else chosen_study(root, options.study)
-    hashes = lock_at(root, study, None if path else options.target)
+    with locked(root, study):
+        refuse_running(root, study)
+        return restore_study(root, study, path, options.target)
+
+
+def restore_study(root: Path, study: str, path: str | None, target: str) -> int:
+    """Restore what lies behind a path of a study, or all of it at a revision (`target`).
+
+    Returns the exit status: 1 when something had to stay out, or no longer fits afterwards.
+    """
+    hashes = lock_at(root, study, None if path else target)
     cache = local_cache(root)
     if cache is None:
         raise InputError(".dvc: is not in this project's folder; restore it from git")
@@ -66,7 +79,25 @@ def run_restore(options: argparse.Namespace) -> int:
         whole = not path and not stale and read_lock(root, study) == hashes
         adopt(root, plan, lineage, jobs, [f"{FOLDER}/{study}/{LOCK}"] if whole else [])
     tell(done, jobs)
-    return 1 if stale else 0
+    left = tell_misfits(root, study) if jobs else False
+    return 1 if stale or left else 0
+
+
+def tell_misfits(root: Path, study: str) -> bool:
+    """Name the jobs in the work tree that read something else than what is there now."""
+    lineage = read_lineage(root, study)
+    found = list(lineage.misfits(lineage.order, root))
+    jobs = list(dict.fromkeys(misfit.job for misfit in found))
+    for misfit in found[:SHOWN]:
+        print(f"does not fit: {misfit.job} read another {misfit.read.path} than is there now")
+    if jobs:
+        after = [made.path for job in (*jobs, *lineage.descendants(jobs))
+                 for made in lineage.records[job].outputs]  # fmt: skip
+        print(
+            f"{counted(len(jobs))} did not read what is there now; delete their outputs and what"
+            f" came of them, and run the workflow again: {listed(after, SHOWN)}"
+        )
+    return bool(jobs)
 
 
 def is_output(target: str) -> bool:
@@ -114,27 +145,38 @@ def restore(
     """Fetch, check and lay ready the outputs and records of jobs, then move all of them in.
 
     Raises:
-        InputError: something cannot be had whole; then nothing was moved.
+        InputError: something cannot be had whole, then nothing was moved; or moving failed, and
+            how far it came.
     """
     outputs = [
         made for job in jobs for made in (*lineage.records[job].outputs, record_file(job, hashes))
     ]
-    check_paths(outputs)
+    check_paths(lineage.study, outputs)
     check_links(lineage, jobs)
     wanted = [made for made in outputs if not in_place(root, made)]
     obtain(root, cache, wanted)
     ready: list[tuple[Path, Path]] = []
     aside: list[str] = []
+    moved = 0
     try:
         for made in wanted:
             ready.append((lay_ready(root, cache, made), root / made.path))
-        for temporary, target in ready:
+        for _, target in ready:
             aside += set_aside(root, cache, target)
+        for temporary, target in ready:
             move_in(temporary, target)
+            moved += 1
     except ChangedError as error:
-        raise InputError(f"{cache.folder}: an object has just changed; run again") from error
+        raise InputError(
+            f"{cache.folder}: an object, or an output that it was to replace, has just changed;"
+            " nothing was put in place; run again"
+        ) from error
     except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror}; mend that and run again") from error
+        count = f"{moved} of {counted(len(wanted), 'output')}"
+        state = f"{count} were put in place, the others are as they were" if moved else NOTHING
+        raise InputError(
+            f"{error.filename or root}: {error.strerror}; {state}; mend that and run again"
+        ) from error
     finally:
         for temporary, _ in ready:
             remove(temporary)
@@ -144,19 +186,6 @@ def restore(
 def record_file(job: str, hashes: dict[str, str]) -> Artefact:
     """The record of a job as a file; its size is not known before it is there."""
     return Artefact(path=job, md5=hashes[job], size=-1)
-
-
-def check_paths(outputs: Iterable[Artefact]) -> None:
-    """Refuse outputs that no job of this project has: records come from elsewhere.
-
-    Raises:
-        InputError: a path that leads out of results/ and data/.
-    """
-    for made in outputs:
-        for path, _ in files_in(made):
-            parts = PurePosixPath(path).parts
-            if parts[0] not in TREES or ".." in parts:
-                raise InputError(f"{path}: is no place for an output; do not trust these pointers")
 
 
 def in_place(root: Path, made: Artefact) -> bool:
@@ -200,14 +229,18 @@ def lay_ready(root: Path, cache: Cache, made: Artefact) -> Path:
 
 
 def move_in(temporary: Path, target: Path) -> None:
-    """Put a file or folder in the place of what is there."""
+    """Put a file or folder in the place of what is there; a folder changes places with it."""
     if not target.is_dir():
         temporary.replace(target)
         return
     old = free_name(target)
     target.rename(old)
-    temporary.rename(target)
-    remove(old)
+    try:
+        temporary.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    old.rename(temporary)
 
 
 def set_aside(root: Path, cache: Cache, target: Path) -> list[str]:
@@ -217,7 +250,8 @@ def set_aside(root: Path, cache: Cache, target: Path) -> list[str]:
     found = hash_tree(target)
     for file in found.files:
         source = target / file.path if found.is_folder else target
-        cache.keep(source, file.md5, file.size, float("inf"), link=False)
+        # Hashed a moment ago, and not read again: it must not go if what is kept is not whole.
+        cache.keep(source, file.md5, file.size, since=0.0, link=False)
     if found.is_folder:
         cache.keep_bytes(folder_listing(found.files), found.md5)
     name, kept = target.relative_to(root), os.path.relpath(cache.path(found.md5), root)

@@ -7,7 +7,7 @@ from typing import Any
 
 from workflow_scripts.lineage.graph import Lineage, read_lineage
 from workflow_scripts.lineage.provenance import commit_words
-from workflow_scripts.lineage.record import Artefact, Record
+from workflow_scripts.lineage.record import Artefact, Environment, Record
 from workflow_scripts.lineage.view import DIGITS, producer, short
 from workflow_scripts.lineage.where import (
     Standing,
@@ -16,6 +16,7 @@ from workflow_scripts.lineage.where import (
     output_path,
     standing,
 )
+from workflow_scripts.lineage.words import counted
 
 KILO = 1024
 HEADERS = ("rule", "output", "ended (UTC)", "seconds", "key", "state")
@@ -79,12 +80,12 @@ def closing_lines(lineage: Lineage, state: Standing) -> Iterator[str]:
     """How many jobs there are, and what is wrong with how many of them."""
     count = len(lineage.records)
     if state.unknown:
-        yield f"{count} jobs; current or stale cannot be told: {state.unknown}"
+        yield f"{counted(count)}; current or stale cannot be told: {state.unknown}"
     elif state.stale:
         ask = f"retu lineage why --stale --study {lineage.study}"
-        yield f"{count} jobs, {len(state.stale)} of them stale; what made them so: {ask}"
+        yield f"{counted(count)}, {len(state.stale)} of them stale; what made them so: {ask}"
     else:
-        yield f"{count} jobs, all current"
+        yield f"{counted(count)}, all current"
     yield from (f"damaged: {text}" for text in lineage.damaged.values())
 
 
@@ -117,15 +118,22 @@ def record_sections(record: Record, state: str) -> Iterator[tuple[str, list[str]
     yield "config", [f"{name}: {value}" for name, value in record.config.items()]
     yield "seeds", [", ".join(map(str, record.seeds)) or "none"]
     yield "code", [f"{record.code.module}, digest {record.code.digest}", commit_words(record.git)]
+    yield "rules", [f"options of the script, digest {record.code.options or 'not kept'}"]
     yield "modules", [f"{digest}  {name}" for name, digest in record.code.modules.items()]
     used = record.environment
     only = f" (packages: {' '.join(used.packages)})" if used.packages else ""
     yield "environment", [f"{used.lock}, digest {used.digest}{only}"]
-    yield "versions", [f"{name} {version}" for name, version in used.versions.items()]
+    yield "versions", [version_line(used, name) for name in used.versions]
     yield "host", [f"{name}: {value}" for name, value in record.host.items()]
     yield "SLURM job", [record.slurm_job or "none"]
     yield "cost", list(usage_lines(record))
     yield "record", [f"{record.path}, digest {record.digest}, version {record.version}"]
+
+
+def version_line(used: Environment, name: str) -> str:
+    """A library that was loaded; where the lock has another version, which."""
+    unlike = f" (not as locked: {used.differs[name]})" if name in used.differs else ""
+    return f"{name} {used.versions[name]}{unlike}"
 
 
 def artefact_line(artefact: Artefact) -> str:
@@ -165,6 +173,8 @@ def usage_lines(record: Record) -> Iterator[str]:
         f" {used.cpu_seconds:.1f} s of CPU"
     )
     gpu = used.peak_gpu_memory_mb
+    if used.resumed:
+        yield "resumed: times and memory are those of the last attempt"
     yield f"{used.peak_memory_mb:.0f} MB of memory" + (f", {gpu:.0f} MB on GPUs" if gpu else "")
     if used.eflops is not None:
         yield f"{used.eflops:.6g} EFLOPs ({used.eflops * 1e18:.3g} FLOPs) of training"

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
+from workflow_scripts.lineage.provenance import commit_words
 from workflow_scripts.lineage.record import Record
 from workflow_scripts.lineage.view import producer
 from workflow_scripts.lineage.where import TREES, output_path
+from workflow_scripts.lineage.words import counted, listed
 
-BUNDLE = (".tar.gz", ".tgz")
+BUNDLE = ".tar.gz"
+COMMITS = 3
 
 
 @dataclass(frozen=True)
@@ -77,20 +80,21 @@ def read_side(root: Path, given: str, study: str) -> Side:
 
 def bundle_side(given: str) -> Side:
     """The lineage in a bundle."""
-    from workflow_scripts.lineage.unbundle import opened
+    from workflow_scripts.lineage.unbundle import read_bundle
 
-    with opened(Path(given)) as bundle:
-        lineage, target = bundle.lineage, bundle.about.target
-    return Side(f"{given} ({described(lineage)})", lineage, target)
+    bundle = read_bundle(Path(given))
+    return Side(f"{given} ({described(bundle.lineage)})", bundle.lineage, bundle.target)
 
 
 def described(lineage: Lineage) -> str:
     """How many jobs, of which commits."""
     if lineage.damaged:
         raise InputError(next(iter(lineage.damaged.values())))
-    commits = dict.fromkeys(record.git.commit for record in lineage.records.values())
-    named = [commit[:8] if commit else "outside git" for commit in commits][:3]
-    return f"{len(lineage.records)} jobs, {', '.join(named)}{', …' if len(commits) > 3 else ''}"
+    found = (record.git for record in lineage.records.values())
+    named = list(
+        dict.fromkeys(git.commit[:8] if git.commit else commit_words(git) for git in found)
+    )
+    return f"{counted(len(lineage.records))}, {listed(named, COMMITS)}"
 
 
 def align(a: Side, b: Side) -> Pairing:

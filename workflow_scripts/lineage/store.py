@@ -6,12 +6,14 @@ from pathlib import Path
 import yaml
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import folder_listing, hash_tree
+from workflow_scripts.hashing import folder_listing, folder_md5, hash_tree
 from workflow_scripts.lineage.cache import Cache, ChangedError
 from workflow_scripts.lineage.graph import Lineage
-from workflow_scripts.lineage.record import Artefact, File, Record
+from workflow_scripts.lineage.record import SUFFIX, Artefact, File, Record
+from workflow_scripts.lineage.where import TREES
 
 DATA = "data.dvc"
+DISTRUST = "do not trust these pointers"
 
 
 def keep_outputs(root: Path, cache: Cache, record: Record) -> None:
@@ -56,7 +58,8 @@ def keep_data(root: Path, cache: Cache, described: Mapping[str, str]) -> list[st
             )
             continue
         for path, file in files_in(artefact):
-            cache.keep(root / path, file.md5, file.size, float("inf"), link=False)
+            # Hashed a moment ago, and not read again: what is in the cache is to be checked.
+            cache.keep(root / path, file.md5, file.size, since=0.0, link=False)
         if artefact.files:
             cache.keep_bytes(folder_listing(artefact.files), artefact.md5)
     return notes
@@ -71,10 +74,46 @@ def present(root: Path, path: str) -> Artefact:
 
 
 def data_hashes(root: Path) -> dict[str, str]:
-    """Path -> hash of everything in the root's data.dvc; empty without one."""
+    """Path -> hash of everything in the root's data.dvc; empty without one.
+
+    Raises:
+        InputError: it is not one, as with the marks of a conflict in it.
+    """
     path = root / DATA
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {out["path"]: out.get("md5", "") for out in content.get("outs", [])}
+    if not path.is_file():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {str(out["path"]): str(out.get("md5", "")) for out in content.get("outs", [])}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise InputError(f"{DATA}: is not as DVC writes it; restore it from git") from error
+
+
+def check_paths(study: str, outputs: Iterable[Artefact]) -> None:
+    """Refuse outputs that no job of this study has: records come from elsewhere.
+
+    Raises:
+        InputError: a path that is not below the study's results or data, a file that is not below
+            its folder, or a folder that is not what its hash says.
+    """
+    for made in outputs:
+        parts = made.path.split("/")
+        below = len(parts) > 2 and parts[0] in TREES and parts[1] == study
+        if not plain(made.path) or not (
+            below or made.path in (f"data/{study}", f"data/{study}{SUFFIX}")
+        ):
+            raise InputError(f"{made.path}: is no place for an output; {DISTRUST}")
+        if made.md5.endswith(".dir"):
+            for file in made.files:
+                if not plain(file.path):
+                    raise InputError(f"{file.path}: is no place in {made.path}; {DISTRUST}")
+            if folder_md5(made.files) != made.md5:
+                raise InputError(f"{made.path}: its files are not those of its hash; {DISTRUST}")
+
+
+def plain(path: str) -> bool:
+    """Whether a path leads straight down from where it starts."""
+    return not {"", ".", ".."} & {*path.split("/")} and "\0" not in path
 
 
 def check_links(lineage: Lineage, jobs: Iterable[str]) -> None:
@@ -83,18 +122,9 @@ def check_links(lineage: Lineage, jobs: Iterable[str]) -> None:
     Raises:
         InputError: the input, and the two records.
     """
-    for job in jobs:
-        for read in lineage.records[job].inputs:
-            made = lineage.output(read.path)
-            if made and recorded(made, read.path) != read.md5:
-                raise InputError(
-                    f"{read.path}: {job} read another one than {lineage.producer(read.path)} made;"
-                    " delete what the later of the two has made and run again"
-                )
-
-
-def recorded(made: Artefact, path: str) -> str | None:
-    """The hash of an output, or of a file in it; None for what is not in it."""
-    if path == made.path:
-        return made.md5
-    return next((file.md5 for name, file in files_in(made) if name == path), None)
+    for found in lineage.misfits(jobs):
+        path = found.read.path
+        raise InputError(
+            f"{path}: {found.job} read another one than {found.maker} made;"
+            " delete what the later of the two has made and run again"
+        )

@@ -12,7 +12,7 @@ from workflow_scripts.hashing import md5
 from workflow_scripts.lineage.cells import Cell, Row, read_rows, same
 from workflow_scripts.lineage.graph import Lineage
 from workflow_scripts.lineage.record import Artefact
-from workflow_scripts.lineage.view import DIGITS, View, producer, run_of, short
+from workflow_scripts.lineage.view import DIGITS, View, place, producer, run_of
 from workflow_scripts.study.layout import Run
 
 PURE_SFT = "Pure SFT"
@@ -161,7 +161,7 @@ def named_by(path: str, study: str) -> dict[str, str]:
     run = run_of(path, study)
     if run is not None:
         return run_facts(run)
-    folder, *rest = short(path, study).split("/")
+    folder, *rest = place(path, study).split("/")
     kinds = {"sft_sets": "dataset", "fits": "protocol"}
     return {kinds[folder]: rest[0].split(".")[0]} if folder in kinds and rest else {}
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from workflow_scripts.lineage.provenance import provenance
 from workflow_scripts.lineage.record import Artefact
+from workflow_scripts.lineage.store import DATA
 from workflow_scripts.lineage.view import DIGITS, View, ranges, short, told
 from workflow_scripts.lineage.where import Standing
+from workflow_scripts.lineage.words import cut_end, cut_middle
 
 MANIFEST = "manifest.json"
-ELLIPSIS = "…"
 MIN_NAME = 24
 MANY_FACTS = 3
 
@@ -73,7 +74,7 @@ class Walk:
 
 
 def sources(view: View, job: str) -> list[tuple[str, Line]]:
-    """Lines of what a job reads that no job made: data under DVC, and facts kept with the code."""
+    """Lines of what no job made: data without a record, facts kept with the code, data.dvc."""
     data = [a for a in view.sources(job) if not a.path.endswith(MANIFEST)]
     lines = [(a.path, Line("", a.path, "no record", a.md5[:DIGITS], noted(view, a))) for a in data]
     folders: dict[str, list[str]] = {}
@@ -85,6 +86,8 @@ def sources(view: View, job: str) -> list[tuple[str, Line]]:
         else:
             facts = view.record(job).facts
             lines += [(name, Line("", name, "fact", facts[name][:DIGITS], ())) for name in names]
+    for path, md5 in view.pointers(job).items():
+        lines.append((f"{DATA} ({path})", Line("", DATA, "pointer", md5[:DIGITS], (path,))))
     return lines
 
 
@@ -111,27 +114,14 @@ def columns(
     if width:
         left = min(left, max(MIN_NAME, width - rule - DIGITS - MIN_NAME))
     for line in lines:
-        name = shortened(line.name, max(MIN_NAME // 2, left - len(line.branch)))
+        name = cut_middle(line.name, max(MIN_NAME // 2, left - len(line.branch)))
         number = numbers.get(line.job)
         words = [*(["stale"] if standing.of(line.job) == "stale" else []), *line.words]
         reference = f"see [{number}]" if line.again else f"[{number}]" if number else ""
         tail = [reference, "; ".join(words)]
         digest = line.digest.ljust(DIGITS)
         start = f"{(line.branch + name).ljust(left)}  {line.rule.ljust(rule)}  {digest}"
-        yield cut("  ".join([start, *filter(None, tail)]), width)
-
-
-def shortened(path: str, width: int) -> str:
-    """A path cut in its middle, where it says least: its end names the file, its start the kind."""
-    if len(path) <= width:
-        return path
-    end = (width - 1) * 2 // 3
-    return path[: width - 1 - end] + ELLIPSIS + path[-end:]
-
-
-def cut(line: str, width: int) -> str:
-    """A line cut at its end."""
-    return line if not width or len(line) <= width else line[: width - 1] + ELLIPSIS
+        yield cut_end("  ".join([start, *filter(None, tail)]), width)
 
 
 def tree_json(view: View, standing: Standing) -> dict[str, Any]:
@@ -169,6 +159,10 @@ def job_json(view: View, job: str, standing: Standing) -> dict[str, Any]:
         "code": record.code.digest,
         "environment": record.environment.lock,
         "facts": record.facts,
+        "pointers": [
+            {"path": DATA, "describes": path, "md5": md5}
+            for path, md5 in view.pointers(job).items()
+        ],
         "inputs": read,
         "outputs": outputs,
     }

@@ -20,7 +20,15 @@ from workflow_scripts import identity
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import md5
 from workflow_scripts.lineage import checks
-from workflow_scripts.lineage.bundle import ABOUT, GRAPH, README, About
+from workflow_scripts.lineage.bundle import (
+    ABOUT,
+    GRAPH,
+    README,
+    About,
+    commits_of,
+    edges_of,
+    graph_text,
+)
 from workflow_scripts.lineage.findings import Checked, Finding, broken_at, finding_lines, shortened
 from workflow_scripts.lineage.graph import Lineage, read_lineage
 from workflow_scripts.lineage.pointers import read_lock
@@ -29,6 +37,7 @@ from workflow_scripts.validation import explained
 LARGEST = 1 << 28
 """Bytes that an archive may have unpacked."""
 REFUSED = "do not trust this archive"
+REMEDY = "export it again"
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,16 @@ class Bundle:
 
 @dataclass(frozen=True)
 class BundleVerdict:
-    """What checking an archive gave; `changed` are the modules that are others in this project."""
+    """What checking an archive gave, by its records and not by what it says of itself.
+
+    `dirty` are the files that differed from the commit in some job's work tree, `changed` the
+    modules that are others in this project.
+    """
 
     about: About
     jobs: int
+    commits: tuple[str, ...]
+    dirty: tuple[str, ...]
     findings: tuple[Finding, ...]
     changed: tuple[str, ...]
 
@@ -63,7 +78,8 @@ class BundleVerdict:
             "jobs": self.jobs,
             "files": len(self.about.files),
             "left_out": [listed.model_dump() for listed in self.about.left_out],
-            "commits": self.about.commits,
+            "commits": list(self.commits),
+            "uncommitted": list(self.dirty),
             "code_changed_since": list(self.changed),
             "findings": [finding.json() for finding in self.findings],
         }
@@ -154,37 +170,65 @@ def check_bundle(bundle: Bundle) -> BundleVerdict:
         if job not in bundle.lineage.damaged:
             findings += checks.falsehoods(study, job)
             findings += checks.pointers(study, job, lock)
-    findings += listing(study, bundle.about)
+    findings += [*listing(study, bundle.about), *claims(study, bundle.about)]
     ordered = sorted(findings, key=lambda finding: finding.place)
-    return BundleVerdict(bundle.about, len(jobs), tuple(ordered), tuple(changed_modules(study)))
+    records = study.graph.records.values()
+    return BundleVerdict(
+        about=bundle.about,
+        jobs=len(jobs),
+        commits=tuple(commits_of(study.graph, jobs)),
+        dirty=tuple(sorted({path for record in records for path in record.git.dirty})),
+        findings=tuple(ordered),
+        changed=tuple(changed_modules(study)),
+    )
 
 
 def listing(study: Checked, about: About) -> Iterator[Finding]:
-    """What an archive holds and is about, against what it says of that."""
-    remedy = "export it again"
+    """What an archive holds, against what it says of that."""
     told = {listed.path: listed.md5 for listed in about.files}
     there = {
         path.relative_to(study.root).as_posix(): path
         for path in study.root.rglob("*")
-        if path.is_file() and path.name not in (ABOUT, GRAPH, README)
+        if path.is_file()
     }
+    for own in (ABOUT, GRAPH, README):
+        there.pop(own, None)
     for name in sorted(told | there):
         state = "is not in the archive" if name in told else "came in afterwards"
         if name in there and told.get(name) not in (None, md5(there[name])):
             state = f"is not what {ABOUT} lists"
         elif name in there and name in told:
             continue
-        yield study.finding("broken", name, state, remedy, study.readers([name]))
+        yield study.finding("broken", name, state, REMEDY, study.readers([name]))
+
+
+def claims(study: Checked, about: About) -> Iterator[Finding]:
+    """What an archive says of what it is about, against its records."""
     made = {a.path: a.md5 for record in study.graph.records.values() for a in record.outputs}
     for listed in about.left_out:
         if made.get(listed.path) != listed.md5:
             problem = "is listed with another hash than its record has"
-            yield study.finding("false", listed.path, problem, remedy, [])
+            yield study.finding("false", listed.path, problem, REMEDY, [])
     if study.graph.producer(about.target) is None:
-        yield study.finding("unrecorded", about.target, "has no record in it", remedy, [])
-    elif study.graph.digest(about.target) != about.lineage:
+        yield study.finding("unrecorded", about.target, "has no record in it", REMEDY, [])
+        return
+    if study.graph.digest(about.target) != about.lineage:
         problem = f"has another lineage than {about.lineage}"
-        yield study.finding("false", about.target, problem, remedy, [])
+        yield study.finding("false", about.target, problem, REMEDY, [])
+    jobs = study.graph.order
+    told = {"commits": about.commits, "edges": sorted(about.edges)}
+    by_records = {
+        "commits": commits_of(study.graph, jobs),
+        "edges": sorted(edges_of(study.graph, jobs)),
+    }
+    for key, value in told.items():
+        if value != by_records[key]:
+            problem = f"its {key} are not those of the records"
+            yield study.finding("false", ABOUT, problem, REMEDY, [])
+    drawn = study.root / GRAPH
+    if not drawn.is_file() or drawn.read_bytes() != graph_text(study.graph, about.target):
+        problem = "is not the graph of the records as this project draws it"
+        yield study.finding("false", GRAPH, problem, REMEDY, [])
 
 
 def changed_modules(study: Checked) -> list[str]:
@@ -209,7 +253,8 @@ def told(path: Path, verdict: BundleVerdict) -> list[str]:
     about = verdict.about
     size = sum(listed.size for listed in about.left_out)
     state = broken_at(verdict.findings) or "all as recorded"
-    commits = ", ".join(about.commits) or "not recorded"
+    commits = ", ".join(verdict.commits) or "not recorded"
+    dirty = f" with uncommitted files ({shortened(verdict.dirty)})" if verdict.dirty else ""
     modules = [name.removeprefix(f"{identity.PACKAGE}.") for name in verdict.changed]
     count = "1 module is another" if len(modules) == 1 else f"{len(modules)} modules are others"
     other = f"{count} here ({shortened(modules)})"
@@ -218,5 +263,5 @@ def told(path: Path, verdict: BundleVerdict) -> list[str]:
         *finding_lines(verdict.findings),
         f"lineage: {about.lineage}; compare it with the one in the study's report",
         f"not included, not checked: {len(about.left_out)} outputs, {size / 1e6:.3g} MB",
-        f"code: commit {commits}; {other if modules else 'the same as here'}",
+        f"code: commit {commits}{dirty}; {other if modules else 'the same as here'}",
     ]

@@ -7,7 +7,7 @@ DVC's lock and against the project of today. `checks` has the single checks.
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +17,7 @@ from workflow_scripts.lineage import checks, unbundle
 from workflow_scripts.lineage.bundle import ENDING
 from workflow_scripts.lineage.findings import Checked, Finding, broken_at, finding_lines, shortened
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
-from workflow_scripts.lineage.pointers import read_lock
+from workflow_scripts.lineage.pointers import LOCK, pointer_folder, read_lock
 from workflow_scripts.lineage.where import chosen_study, output_path, present_plan
 from workflow_scripts.study.stage import AnalysisPlan
 
@@ -75,7 +75,7 @@ def verify(root: Path, lineage: Lineage, plan: AnalysisPlan, target: str | None 
         size=sum(tree.size for tree in trees),
         # Sorting keeps the order of findings of the same job.
         findings=tuple(sorted(findings, key=lambda finding: finding.place)),
-        notes=tuple(notes(study.graph, jobs)),
+        notes=(*notes(study.graph, jobs), *unpinned(root, lineage.study)),
     )
 
 
@@ -96,7 +96,7 @@ def concerns(finding: Finding, wanted: set[str]) -> bool:
 
 
 def notes(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
-    """What no check forbids, but a reader should know: code that no commit holds."""
+    """What no check forbids, but a reader should know: code and versions kept nowhere else."""
     told = []
     commits = [lineage.records[job].git for job in jobs]
     dirty = Counter(path for commit in commits for path in commit.dirty)
@@ -104,10 +104,28 @@ def notes(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
     if dirty:
         files = shortened([path for path, _ in dirty.most_common()])
         told.append(f"{count} of {len(jobs)} jobs ran with uncommitted files: {files}")
-    bare = sum(commit.commit is None for commit in commits)
+    bare = sum(commit.commit is None and commit.reason is None for commit in commits)
     if bare:
         told.append(f"{bare} of {len(jobs)} jobs ran outside a git repository with commits")
+    reasons = Counter(commit.reason for commit in commits if commit.reason)
+    told += [f"{n} of {len(jobs)} jobs: commit unknown: {why}" for why, n in reasons.items()]
+    used = [lineage.records[job].environment for job in jobs]
+    differs = Counter(f"{name} {v}" for one in used for name, v in one.differs.items())
+    if differs:
+        count = sum(bool(one.differs) for one in used)
+        named = shortened([words for words, _ in differs.most_common()])
+        told.append(f"{count} of {len(jobs)} jobs loaded other versions than are locked: {named}")
     return told
+
+
+def unpinned(root: Path, study: str) -> Iterator[str]:
+    """A word on records that nothing outside them vouches for."""
+    lock = pointer_folder(root, study) / LOCK
+    if not lock.is_file():
+        yield (
+            f"there is no {lock.relative_to(root)}: outputs that were changed together with their"
+            " records may go unnoticed (retu lineage record, then commit it)"
+        )
 
 
 def told(verdict: Verdict) -> list[str]:

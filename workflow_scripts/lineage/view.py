@@ -1,15 +1,20 @@
 """The part of a lineage that explains an output: its jobs, and what each of them reads."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.graph import Lineage
 from workflow_scripts.lineage.record import Artefact, Record
+from workflow_scripts.lineage.words import listed
 from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
 
 DIGITS = 8
 RUN_PARTS = {"base": 2, "sft": 4, "rl": 6}
+REGRADED = "regraded"
+PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class View:
 
     `inputs` has a job for a key when it belongs, in topological order, each after those it depends
     on. `rows` are the rows (from 1) of a table that matter, `notes` what else is to be said of a
-    file; both by path.
+    file; both by path. `described` is what data.dvc describes, path -> hash.
     """
 
     lineage: Lineage
@@ -26,6 +31,7 @@ class View:
     inputs: Mapping[str, Sequence[Artefact]]
     rows: Mapping[str, Sequence[int]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    described: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def job(self) -> str:
@@ -48,6 +54,16 @@ class View:
     def sources(self, job: str) -> list[Artefact]:
         """What a job reads that no job made."""
         return [a for a in self.inputs[job] if self.lineage.producer(a.path) is None]
+
+    def pointers(self, job: str) -> dict[str, str]:
+        """What data.dvc has of a job's outputs and of what no job made: path -> hash there."""
+        found = (*self.record(job).outputs, *self.sources(job))
+        paths = [PurePosixPath(artefact.path) for artefact in found]
+        return {
+            path: md5
+            for path, md5 in self.described.items()
+            if any(inside.is_relative_to(path) for inside in paths)
+        }
 
 
 def whole(lineage: Lineage, target: str) -> View:
@@ -84,9 +100,14 @@ def short(path: str, study: str) -> str:
     return path.removeprefix(f"results/{study}/")
 
 
+def place(path: str, study: str) -> str:
+    """What a path is in its study, by another grader too: without `regraded/GRADER/`."""
+    return re.sub(rf"^{REGRADED}/[^/]+/", "", short(path, study))
+
+
 def run_of(path: str, study: str) -> Run | None:
     """The run in whose folder a path below results/STUDY lies, if any."""
-    parts = short(path, study).split("/")
+    parts = place(path, study).split("/")
     count = RUN_PARTS.get(parts[0], 0)
     try:
         return parse_run("/".join(parts[:count])) if count else None
@@ -95,17 +116,18 @@ def run_of(path: str, study: str) -> Run | None:
 
 
 def told(record: Record) -> str:
-    """What a job was told, in brief: model, data set, step, recipe, protocol, seeds."""
+    """What a job was told, in brief: model, data set, step, recipe, protocol, seeds, grader."""
     given = record.wildcards
     run = given.get("run", "")
+    by = f"by {given['grader']}" if "grader" in given else ""
     if "/" in run:
-        return run_words(parse_run(run))
+        return " ".join(filter(None, [run_words(parse_run(run)), by]))
     words = [given.get("model", ""), given.get("dataset", "").replace(NO_DATASET, "no SFT")]
     if given.get("sft_step", "0") != "0":
         words.append(f"step {given['sft_step']}")
     words += [given.get("recipe", ""), given.get("protocol", ""), run]
     words.append(seed_words([int(given["seed"])] if "seed" in given else record.seeds))
-    return " ".join(word for word in words if word)
+    return " ".join(word for word in [*words, by] if word)
 
 
 def run_words(run: Run) -> str:
@@ -121,8 +143,8 @@ def run_words(run: Run) -> str:
 
 def seed_words(seeds: Sequence[int]) -> str:
     """Seeds in words."""
-    listed = ", ".join(map(str, seeds))
-    return f"seed{'s' if len(seeds) > 1 else ''} {listed}" if seeds else ""
+    words = ", ".join(map(str, seeds))
+    return f"seed{'s' if len(seeds) > 1 else ''} {words}" if seeds else ""
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -133,6 +155,5 @@ def ranges(numbers: Sequence[int]) -> str:
             parts[-1] = [parts[-1][0], number]
         else:
             parts.append([number])
-    listed = ", ".join("-".join(map(str, part)) for part in parts[:4])
-    more = f" and {len(parts) - 4} more parts" if len(parts) > 4 else ""
-    return f"row{'s' if len(numbers) != 1 else ''} {listed}{more}"
+    told = ["-".join(map(str, part)) for part in parts]
+    return f"row{'s' if len(numbers) != 1 else ''} {listed(told, PARTS)}"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.causes import is_current
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
-from workflow_scripts.lineage.record import Record
 from workflow_scripts.study.files import read_yaml
 from workflow_scripts.study.load import load_config
 from workflow_scripts.study.plans import load_plan
@@ -105,12 +105,3 @@ def standing(root: Path, lineage: Lineage, jobs: Iterable[str] | None = None) ->
         return Standing(unknown=str(error))
     asked = lineage.records if jobs is None else jobs
     return Standing(frozenset(j for j in asked if not is_current(lineage.records[j], plan)))
-
-
-def is_current(record: Record, plan: AnalysisPlan) -> bool:
-    """Whether the plan would make the job in the same way."""
-    try:
-        return plan.stage(record.rule, **record.wildcards).key == record.key
-    except (LookupError, TypeError, ValueError, InputError):
-        # The study has no such job any more, or the rule takes other wildcards now.
-        return False

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from workflow_scripts.lineage.cells import Cell, cell_lines, find_cell, split_ce
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
 from workflow_scripts.lineage.provenance import provenance_text
 from workflow_scripts.lineage.show import first_output
+from workflow_scripts.lineage.store import data_hashes
 from workflow_scripts.lineage.trace import behind, is_of_all_rows
 from workflow_scripts.lineage.tree import mermaid, tree_json, tree_text
 from workflow_scripts.lineage.view import View, whole
@@ -25,6 +27,7 @@ from workflow_scripts.lineage.where import (
     present_plan,
     standing,
 )
+from workflow_scripts.lineage.words import counted, listed
 
 if TYPE_CHECKING:
     from workflow_scripts.lineage.staleness import Root, StaleReport
@@ -48,6 +51,7 @@ def run_why(options: argparse.Namespace) -> int:
     if asked:
         cell = find_cell(options.root, path, *asked[1:])
         view = behind(options.root, lineage, cell)
+    view = replace(view, described=data_hashes(options.root))
     changed = has_changed(options.root, lineage, path)
     report(options, view, cell, changed)
     return FINDINGS if changed else 0
@@ -166,11 +170,5 @@ def stale_lines(found: "StaleReport", lineage: Lineage) -> Iterator[str]:
 
 def some(jobs: Sequence[str], lineage: Lineage) -> str:
     """Jobs by their first outputs, at most a few of them."""
-    names = [first_output(lineage.records[job], lineage.study) for job in jobs[:NAMED]]
-    more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
-    return f"{counted(len(jobs))}: {', '.join(names)}{more}"
-
-
-def counted(count: int) -> str:
-    """A number of jobs in words."""
-    return f"{count} job{'' if count == 1 else 's'}"
+    names = [first_output(lineage.records[job], lineage.study) for job in jobs]
+    return f"{counted(len(jobs))}: {listed(names, NAMED)}"

@@ -32,7 +32,7 @@ from workflow_scripts.reporting.audit_tables import (
     statements_text,
     verdicts_text,
 )
-from workflow_scripts.reporting.origin import Origin
+from workflow_scripts.reporting.made_by import Origin
 from workflow_scripts.reporting.page import data_uri, flatten, page_template
 from workflow_scripts.reporting.schema import with_text
 from workflow_scripts.reporting.sensitivity import BRANCH_COLUMNS, SUMMARY_COLUMNS

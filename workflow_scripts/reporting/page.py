@@ -13,7 +13,7 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 from workflow_scripts.reporting.answer import Finding, findings
 from workflow_scripts.reporting.lines import select
-from workflow_scripts.reporting.origin import Origin
+from workflow_scripts.reporting.made_by import Origin
 from workflow_scripts.reporting.paradigm_table import PARADIGM_COLUMNS, paradigm_table_text
 from workflow_scripts.reporting.schema import STATS_COLUMNS, models_of, with_text
 from workflow_scripts.reporting.tables import (

@@ -293,8 +293,6 @@ class Plan(AnalysisPlan):
                 {"name": name, "problems": b.problems, "samples": b.samples}
                 for name, b in study.benchmarks.items()
             ],
-            "resolved": {
-                **study.model_dump(),
-                "config": self.config.model_dump(exclude={"mirror", "grader"}),
-            },
+            # The rest of config.yaml makes no result another.
+            "resolved": {**study.model_dump(), "config": {"branching": self.config.branching}},
         }

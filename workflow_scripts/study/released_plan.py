@@ -131,5 +131,5 @@ class ReleasedPlan(AnalysisPlan):
                 {"name": name, "problems": b.problems, "samples": b.samples}
                 for name, b in study.benchmarks.items()
             ],
-            "resolved": {**study.model_dump(), "config": {"study": self.config.study}},
+            "resolved": study.model_dump(),
         }

@@ -1,9 +1,10 @@
 """A stage is one rule's work, with a key that changes with anything the work depends on.
 
-The key is a hash over the stage's specification, the code it runs, its environment, the facts it
-reads from the project and the keys of the stages before it. Rules carry it as a parameter, so a
-result is stale if and only if something that went into it has changed, even when a run was
-interrupted between two stages, and without any use of modification times.
+The key is a hash over the stage's specification, the code it runs, the options that its rule gives
+it, its environment, the facts it reads from the project and the keys of the stages before it. Rules
+carry it as a parameter, so a result is stale if and only if something that went into it has
+changed, even when a run was interrupted between two stages, and without any use of modification
+times.
 """
 
 import functools
@@ -15,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.identity import code_digest, file_digest
+from workflow_scripts.identity import code_digest, file_digest, options_digest
 from workflow_scripts.study.analysis import Fit
 from workflow_scripts.study.protocols import fit_job
 from workflow_scripts.study.schema import Config
@@ -50,6 +51,7 @@ class Stage:
         """16 hexadecimal digits that change with anything the stage depends on."""
         parts = [
             code_digest(f"workflow_scripts.{self.module}"),
+            options_digest(self.module),
             self.spec,
             lock_identity(ROOT / self.lock, self.packages),
             *(file_digest(ROOT / name) for name in self.facts),
@@ -63,6 +65,7 @@ class Stage:
         planned = {
             "key": self.key,
             "code": code_digest(f"workflow_scripts.{self.module}"),
+            "options": options_digest(self.module),
             "lock": self.lock,
             "packages": self.packages,
             "facts": self.facts,

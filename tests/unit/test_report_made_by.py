@@ -7,7 +7,7 @@ import pytest
 from lineage_toy import RESULTS, TABLE, Toy, rewrite
 
 from workflow_scripts.lineage.graph import read_lineage
-from workflow_scripts.reporting.origin import Origin, origins
+from workflow_scripts.reporting.made_by import Origin, origins
 from workflow_scripts.reporting.page import page_template
 
 FITS = f"{RESULTS}/fits/robust.csv"

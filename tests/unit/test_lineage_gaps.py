@@ -1,0 +1,52 @@
+"""What hangs on a job that cannot be recorded stays out of DVC's pointers too, and is named."""
+
+from pathlib import Path
+
+import pytest
+from lineage_fixtures import RESULTS, SFT, TABLE
+from pointer_fixtures import Project, make_project
+
+from workflow_scripts.lineage.pointers import read_lock
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "a project")
+
+
+def left_out(project: Project) -> list[str]:
+    """Record; every output that DVC's lock lacks. What it names hangs together."""
+    done = project.record()
+    named = read_lock(project.root, "smoke")
+    assert "up to date" in project.dvc("status")
+    missing = [path for path in project.study.lineage.outputs if path not in named]
+    assert bool(missing) <= bool(done.notes)
+    return missing
+
+
+def test_what_came_of_a_job_that_is_left_out_is_left_out_and_named(project: Project) -> None:
+    job = f"{RESULTS}/curves.record.json"
+    project.study.rewrite(job, key="0" * 16)
+    lineage = project.study.lineage
+    first, second = project.record().notes
+    assert first.startswith(f"left out, made by other code or settings than now: {job} (")
+    after = lineage.descendants([job])
+    assert f"is left out or has no record: {after[0]} and {len(after) - 1} more" in second
+    gone = {made.path for name in (job, *after) for made in lineage.records[name].outputs}
+    assert set(left_out(project)) == gone
+
+
+def test_a_lost_record_and_what_came_of_it_are_left_out_and_named(project: Project) -> None:
+    job = f"{SFT}/subphases.record.json"
+    after = project.study.lineage.descendants([job])
+    (project.root / job).unlink()
+    second, third = project.record().notes
+    assert f"has no record: {after[0]} and {len(after) - 1} more (retu lineage verify" in second
+    assert third.startswith(f"left out, has no record: {SFT}/subphases.csv (")
+    assert set(left_out(project)) > {f"{RESULTS}/subphases.csv", TABLE}
+
+
+def test_a_lost_record_of_the_last_job_is_named(project: Project) -> None:
+    (project.root / f"{RESULTS}/report.record.json").unlink()
+    (note,) = project.record().notes
+    assert note.startswith(f"left out, has no record: {RESULTS}/report.html (")

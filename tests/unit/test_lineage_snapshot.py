@@ -1,0 +1,101 @@
+"""A job refuses to run by anything else than what its workflow was planned with."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from job_fixtures import OUT, command, launched, planned, prepare
+from lineage_fixtures import smoke_plan
+
+from workflow_scripts import identity
+from workflow_scripts.errors import InputError
+from workflow_scripts.identity import code_digest
+from workflow_scripts.lineage import snapshot
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A work folder with the inputs of the rule `subphases`."""
+    return prepare(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def snapshotted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The snapshot of a running workflow, in which the job of `command` runs."""
+    path = snapshot.write_snapshot(folder / snapshot.FOLDER, smoke_plan())
+    monkeypatch.setenv(snapshot.PLANNED, str(path))
+    monkeypatch.setenv(snapshot.STUDY, snapshot.study_digest(smoke_plan()))
+    return path
+
+
+def test_a_job_runs_by_what_its_workflow_was_planned_with(
+    snapshotted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert launched(monkeypatch, command()).rule == "subphases"
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "message"),
+    [
+        ("study", None, "the study has changed"),
+        ("code", "concatenate", r"workflow_scripts\.concatenate: its code has changed"),
+        ("options", "concatenate", "rules/: the options of concatenate have changed"),
+        ("locks", "envs/analysis.txt", r"envs/analysis\.txt: has changed"),
+        ("facts", "report/page.html.j2", r"report/page\.html\.j2: has changed"),
+    ],
+)
+def test_a_job_that_was_planned_anew_by_other_files_does_not_run(
+    snapshotted: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    key: str | None,
+    message: str,
+) -> None:
+    """On a cluster the command line of a job is made on its node, from the files of then."""
+    content = json.loads(snapshotted.read_text())
+    if key is None:
+        content[part] = "0" * 16
+    else:
+        assert key in content[part], content[part].keys()
+        content[part][key] = "0" * 16
+    snapshotted.write_text(json.dumps(content))
+    told = planned(facts=[key]) if part == "facts" else planned()
+    with pytest.raises(InputError, match=f"{message} since the workflow started; run the same"):
+        launched(monkeypatch, command(stage=[told]))
+    assert not (folder / OUT).exists()
+    monkeypatch.delenv(snapshot.PLANNED)
+    assert launched(monkeypatch, command(stage=[told])).rule == "subphases", "called by hand"
+
+
+def test_a_snapshot_that_is_gone_is_told(
+    snapshotted: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshotted.unlink()
+    with pytest.raises(InputError, match="the plan of this workflow cannot be read; run the same"):
+        launched(monkeypatch, command())
+    assert not (folder / OUT).exists()
+
+
+def test_snapshots_of_long_ago_are_dropped(snapshotted: Path) -> None:
+    plan = smoke_plan()
+    old, recent = (snapshotted.with_name(f"{name}.json") for name in ("old", "recent"))
+    for path, days in ((old, snapshot.OLDEST_DAYS + 1), (recent, snapshot.OLDEST_DAYS - 1)):
+        path.write_text("{}")
+        then = time.time() - days * 24 * 3600
+        os.utime(path, (then, then))
+    assert snapshot.write_snapshot(snapshotted.parent, plan) == snapshotted
+    assert set(snapshotted.parent.iterdir()) == {snapshotted, recent}
+
+
+def test_the_snapshot_knows_every_script_of_a_study(snapshotted: Path) -> None:
+    content = json.loads(snapshotted.read_text())
+    assert content["code"] == {
+        name: code_digest(f"{identity.PACKAGE}.{name}") for name in content["code"]
+    }
+    assert {"make_data", "train_rl", "grade", "report", "summary"} <= content["code"].keys()
+    assert content["options"].keys() == content["code"].keys()
+    locks = {name.split()[0] for name in content["locks"]}
+    assert locks == {"envs/analysis.txt", "envs/lab.txt"}

@@ -1,0 +1,210 @@
+"""Archives from elsewhere: what does not agree is found, and nothing leads out of them."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bundle_fixtures import findings, repacked, replaced
+from lineage_fixtures import BASE, RESULTS, SFT, TABLE, MadeStudy, make_study
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage import unbundle
+from workflow_scripts.lineage.bundle import ABOUT, GRAPH, export
+from workflow_scripts.lineage.unbundle import check_bundle, opened, read_bundle
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeStudy:
+    """A made-up finished study."""
+    return make_study(tmp_path / "study")
+
+
+@pytest.fixture
+def archive(made: MadeStudy, tmp_path: Path) -> Path:
+    """The exported table."""
+    path = tmp_path / "table_4.lineage.tar.gz"
+    export(made.root, made.lineage, TABLE, path)
+    return path
+
+
+TAMPERS: dict[str, tuple[Callable[[dict[str, bytes]], object], tuple[str, str]]] = {
+    "one cell": (lambda f: replaced(f, TABLE, b"71.5", b"72.5"), ("broken", TABLE)),
+    "one cell, and its hash in the list": (lambda f: forge_cell(f), ("broken", TABLE)),
+    "one record": (
+        lambda f: replaced(f, f"{SFT}/train.record.json", b'"cores": 2', b'"cores": 3'),
+        ("damaged", f"{SFT}/train.record.json"),
+    ),
+    "a record left out": (
+        lambda f: f.pop(f"{SFT}/train.record.json"),
+        ("unrecorded", f"{SFT}/checkpoints"),
+    ),
+    "a file put in": (
+        lambda f: f.update({f"{RESULTS}/x.csv": b"1"}),
+        ("unrecorded", f"{RESULTS}/x.csv"),
+    ),
+    "a file beside": (lambda f: f.update({"setup.py": b"1"}), ("broken", "setup.py")),
+    "a file taken out": (
+        lambda f: f.pop(f"{SFT}/grades.parquet"),
+        ("broken", f"{SFT}/grades.parquet"),
+    ),
+    "another lineage": (
+        lambda f: replaced(f, ABOUT, b'"lineage": "', b'"lineage": "0'),
+        ("false", TABLE),
+    ),
+    "another target": (
+        lambda f: replaced(f, ABOUT, b'"target": "', b'"target": "x/'),
+        ("unrecorded", f"x/{TABLE}"),
+    ),
+    "another commit": (lambda f: replaced(f, ABOUT, b"f00df00d", b"beefbeef"), ("false", ABOUT)),
+    "an edge less": (lambda f: f.update({ABOUT: without_edge(f[ABOUT])}), ("false", ABOUT)),
+    "another graph": (
+        lambda f: f.update({GRAPH: b"flowchart TD\n  j0[all is well]\n"}),
+        ("false", GRAPH),
+    ),
+    "no graph": (lambda f: f.pop(GRAPH), ("false", GRAPH)),
+    "another text to read": (
+        lambda f: f.update({"x/README.txt": b"1"}),
+        ("broken", "x/README.txt"),
+    ),
+    "another hash of what is left out": (
+        lambda f: f.update({ABOUT: other_hash(f[ABOUT])}),
+        ("false", f"{BASE}/checkpoints"),
+    ),
+}
+
+
+def forge_cell(files: dict[str, bytes]) -> None:
+    """Change the table and what the archive says of it; only the record knows better."""
+    replaced(files, TABLE, b"71.5", b"72.5")
+    about = json.loads(files[ABOUT])
+    (listed,) = (listed for listed in about["files"] if listed["path"] == TABLE)
+    listed["md5"] = hashlib.md5(files[TABLE]).hexdigest()
+    files[ABOUT] = json.dumps(about).encode()
+
+
+def without_edge(about: bytes) -> bytes:
+    """The list of an archive without the first edge of its graph."""
+    content = json.loads(about)
+    del content["edges"][0]
+    return json.dumps(content).encode()
+
+
+def other_hash(about: bytes) -> bytes:
+    """The list of an archive with another hash of the first output that is not in it."""
+    content = json.loads(about)
+    content["left_out"][0]["md5"] = "0" * 32
+    return json.dumps(content).encode()
+
+
+@pytest.mark.parametrize(("tamper", "found"), TAMPERS.values(), ids=TAMPERS.keys())
+def test_tampering_is_found(
+    archive: Path, tamper: Callable[[dict[str, bytes]], object], found: tuple[str, str]
+) -> None:
+    assert findings(archive) == []
+    assert found in findings(repacked(archive, tamper))
+
+
+def hostile(name: str, **facts: object) -> bytes:
+    """An archive with one member of a chosen name and kind."""
+    stored = io.BytesIO()
+    with tarfile.open(fileobj=stored, mode="w:gz") as content:
+        member = tarfile.TarInfo(name)
+        for key, value in facts.items():
+            setattr(member, key, value)
+        content.addfile(member, io.BytesIO(b"") if member.isreg() else None)
+    return stored.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (hostile("../evil"), r"\.\./evil leads out of the archive; do not trust"),
+        (hostile("results/../../evil"), "leads out of the archive"),
+        (hostile("/tmp/evil"), "/tmp/evil leads out"),
+        (hostile("a\\..\\..\\evil"), "leads out"),
+        (hostile("C:evil"), "leads out"),
+        (hostile("."), "leads out|no plain file"),
+        (hostile("link", type=tarfile.SYMTYPE, linkname="/etc"), "link is no plain file"),
+        (hostile("hard", type=tarfile.LNKTYPE, linkname="x"), "hard is no plain file"),
+        (hostile("pipe", type=tarfile.FIFOTYPE), "pipe is no plain file"),
+        (hostile("folder", type=tarfile.DIRTYPE), "folder is no plain file"),
+        (b"no archive", "is not a whole archive"),
+        (gzip.compress(b"no tar" * 1000), "is not a whole archive"),
+        (b"", f"has no {ABOUT}|is not a whole archive"),
+        (hostile("x"), f"has no {ABOUT} that reads; make it with retu lineage export"),
+    ],
+)
+def test_what_is_no_bundle_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "inside" / "given.tar.gz"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_bundle(path)
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["given.tar.gz"]
+
+
+def test_a_name_twice_is_refused(archive: Path) -> None:
+    stored = io.BytesIO()
+    with tarfile.open(fileobj=stored, mode="w:gz") as content:
+        for text in (b"1", b"2"):
+            member = tarfile.TarInfo("a")
+            member.size = 1
+            content.addfile(member, io.BytesIO(text))
+    archive.write_bytes(stored.getvalue())
+    with pytest.raises(InputError, match="a is in it twice"):
+        read_bundle(archive)
+
+
+def test_bombs_and_cut_off_archives_are_refused(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="not a whole archive"):
+        read_bundle(archive)
+    archive.write_bytes(whole)
+    monkeypatch.setattr(unbundle, "LARGEST", 1 << 14)
+    with pytest.raises(InputError, match="MB unpacked; do not trust"):
+        read_bundle(archive)
+
+
+def test_an_archive_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.tar\.gz: there is no such archive; make it"):
+        read_bundle(tmp_path / "none.tar.gz")
+
+
+def test_a_newer_bundle(archive: Path) -> None:
+    repacked(archive, lambda f: replaced(f, ABOUT, b'"version": 1', b'"version": 2'))
+    with pytest.raises(InputError, match="an archive of version 2; update the project"):
+        read_bundle(archive)
+    repacked(archive, lambda f: replaced(f, ABOUT, b'"version": 2', b'"version": 1, "x": 1'))
+    with pytest.raises(InputError, match=rf"{ABOUT}: x: .*not permitted"):
+        read_bundle(archive)
+
+
+def test_a_study_that_leads_out_is_refused(archive: Path) -> None:
+    repacked(archive, lambda f: replaced(f, ABOUT, b'"study": "', b'"study": "../../'))
+    with pytest.raises(InputError, match=rf"{ABOUT}: study: .*pattern"):
+        read_bundle(archive)
+
+
+def test_commits_and_uncommitted_files_are_those_of_the_records(
+    made: MadeStudy, tmp_path: Path
+) -> None:
+    job = f"{SFT}/train.record.json"
+    git = made.lineage.records[job].git
+    made.rewrite(job, git=git.model_copy(update={"dirty": ["workflow_scripts/sft.py"]}))
+    path = tmp_path / "table.tar.gz"
+    export(made.root, made.lineage, TABLE, path)
+    repacked(path, lambda f: replaced(f, ABOUT, b"f00df00d", b"beefbeef"))
+    with opened(path) as content:
+        verdict = check_bundle(content)
+    lines = unbundle.told(path, verdict)
+    assert f"commit {'f00d' * 10} with uncommitted files (workflow_scripts/sft.py); " in lines[-1]
+    assert verdict.json()["commits"] == ["f00d" * 10]
+    assert verdict.json()["uncommitted"] == ["workflow_scripts/sft.py"]

@@ -1,0 +1,33 @@
+"""Words that all questions share: so many jobs, the first of a list, a path that is too long."""
+
+from collections.abc import Sequence
+
+ELLIPSIS = "…"
+
+
+def counted(count: int, noun: str = "job") -> str:
+    """A number of things: `1 job`, `3 jobs`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def and_more(count: int, shown: int) -> str:
+    """What follows the first `shown` of a list of `count`: ` and 2 more`; empty if that is all."""
+    return f" and {count - shown} more" if count > shown else ""
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first names, at most so many, and how many more there are."""
+    return ", ".join(names[:most]) + and_more(len(names), most)
+
+
+def cut_middle(path: str, width: int) -> str:
+    """A path cut in its middle, where it says least: its end names the file, its start the kind."""
+    if len(path) <= width:
+        return path
+    end = (width - 1) * 2 // 3
+    return path[: width - 1 - end] + ELLIPSIS + path[-end:]
+
+
+def cut_end(line: str, width: int) -> str:
+    """A line cut at its end; a width of 0 is no limit."""
+    return line if not width or len(line) <= width else line[: width - 1] + ELLIPSIS
