@@ -155,8 +155,19 @@ def test_what_is_broken_is_not_exported(made: MadeStudy, tmp_path: Path) -> None
 
     refused("x.csv: has no record; run its rule", f"{RESULTS}/x.csv")
     (made.root / f"{SFT}/grades.parquet").write_text("other")
-    refused("grades.parquet: is not as recorded; see retu lineage verify")
+    refused("grades.parquet: is not what grade wrote .*; see retu lineage verify")
     (made.root / f"{SFT}/grades.parquet").write_text("grades")
+    # What stays out of the archive is looked at, too.
+    weights = next(path for path in sorted((made.root / SFT).rglob("step-*/*")) if path.is_file())
+    before = weights.read_bytes()
+    weights.write_bytes(before + b"x")
+    refused("is not what train_sft wrote")
+    weights.write_bytes(before)
+    record = made.root / f"{RESULTS}/fits/robust.record.json"
+    text = record.read_text()
+    record.write_text(text.replace("fit_curves", "fit_carves", 1))
+    refused("robust.record.json: has changed since it was written")
+    record.write_text(text)
     made.rewrite(f"{RESULTS}/fits/robust.record.json", inputs=[])
     made.rewrite(f"{RESULTS}/tables/table_4.record.json", outputs=[])
     refused(f"{TABLE}: has no record")

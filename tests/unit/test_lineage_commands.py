@@ -268,7 +268,9 @@ def test_nothing_stale_is_one_line(
     Toy(tmp_path, "smoke").job(DATA_RECORD, "make_data", outputs)
     as_made_today(tmp_path / DATA_RECORD)
     assert ask("why", "--stale") == 0
-    assert capsys.readouterr().out == "study smoke: 1 job, all current\n"
+    assert capsys.readouterr().out == (
+        "study smoke: 1 job, all current (whether files are as recorded: retu lineage verify)\n"
+    )
 
 
 def test_the_package_tells_what_each_module_is_for() -> None:

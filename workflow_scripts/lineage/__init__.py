@@ -3,7 +3,8 @@
 Every job writes a record; everything else reads them. Modules by what they are for:
 
 write   `draft` is a record before its job has run, `record` the record and its seal, `host` the
-        machine, the commit and the libraries. `snapshot` is what a workflow was planned with.
+        machine, the commit and the libraries. `snapshot` is what a workflow was planned with;
+        `inputs` refuses what is not as its own record tells.
 read    `graph` reads the records of a study and knows what comes before what; `where` finds the
         output, the study and its plan of today that a command is about; `history` reads the
         records of a git revision.

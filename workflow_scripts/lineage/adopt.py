@@ -55,6 +55,14 @@ def adopt(
             f" once that is mended, run: snakemake {' '.join(command[3:])}"
         )
     set_times(root, lineage, jobs)
+    remove_empty_logs(root / "results" / lineage.study / "logs")
+
+
+def remove_empty_logs(folder: Path) -> None:
+    """Remove the logs that `--touch` made: the jobs ran elsewhere, and theirs are not here."""
+    for path in folder.rglob("*.log"):
+        if path.stat().st_size == 0:
+            path.unlink()
 
 
 def refuse_running(root: Path, study: str) -> None:

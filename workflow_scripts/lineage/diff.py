@@ -70,7 +70,8 @@ def lines(found: Comparison) -> Iterator[str]:
     yield f"B  {found.b.label}"
     count = len(found.pairing.pairs)
     if found.equal:
-        yield f"\nnothing differs: {count} jobs with the same code, inputs and outputs"
+        yield f"\nnothing differs: the records of {counted(count)} tell the same"
+        yield "(files on disk are not hashed here: retu lineage verify)"
         return
     if found.first:
         yield "\ndiffers first"

@@ -14,6 +14,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree
 from workflow_scripts.identity import PACKAGE, code_digest, file_digest, parsed, used_modules
 from workflow_scripts.lineage.host import checkout
+from workflow_scripts.lineage.inputs import check_made
 from workflow_scripts.lineage.record import (
     Artefact,
     Code,
@@ -53,6 +54,8 @@ def drafted(given: argparse.Namespace, command: list[str]) -> Record:
     with explained("--outputs"):
         # Their hashes are not known yet, but their paths are.
         empty = [Artefact(path=path, md5="", size=0) for path in given.outputs]
+    inputs = [artefact(path, listed=False) for path in given.inputs]
+    check_made(inputs)
     with explained(f"job of {given.rule}"):
         return Record(
             path=empty[-1].path,
@@ -66,7 +69,7 @@ def drafted(given: argparse.Namespace, command: list[str]) -> Record:
             code=code,
             environment=locked,
             facts=facts,
-            inputs=[artefact(path, listed=False) for path in given.inputs],
+            inputs=inputs,
             outputs=empty[:-1],
             git=checkout(ROOT),
             host={},

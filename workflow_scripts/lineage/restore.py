@@ -22,7 +22,13 @@ from workflow_scripts.lineage.pointers import FOLDER, LOCK, locked, read_lock
 from workflow_scripts.lineage.record import Artefact
 from workflow_scripts.lineage.remote import fetch
 from workflow_scripts.lineage.staleness import why_stale
-from workflow_scripts.lineage.store import check_links, check_paths, files_in
+from workflow_scripts.lineage.store import (
+    check_links,
+    check_paths,
+    data_hashes,
+    files_in,
+    keep_data,
+)
 from workflow_scripts.lineage.where import (
     TREES,
     chosen_study,
@@ -76,11 +82,26 @@ def restore_study(root: Path, study: str, path: str | None, target: str) -> int:
         return 1
     done = restore(root, cache, lineage, hashes, jobs)
     if jobs:
+        print("handing the files to Snakemake ...", flush=True)
         whole = not path and not stale and read_lock(root, study) == hashes
         adopt(root, plan, lineage, jobs, [f"{FOLDER}/{study}/{LOCK}"] if whole else [])
+    # Without its listing in the cache, `dvc status` calls the study's data changed.
+    notes = keep_data(root, cache, data_behind(root, lineage, jobs))
+    print(*notes, sep="\n", end="\n" if notes else "")
     tell(done, jobs)
     left = tell_misfits(root, study) if jobs else False
     return 1 if stale or left else 0
+
+
+def data_behind(root: Path, lineage: Lineage, jobs: Iterable[str]) -> dict[str, str]:
+    """Path -> hash of what data.dvc describes and one of the jobs has made."""
+    made = [output.path for job in jobs for output in lineage.records[job].outputs]
+    described = data_hashes(root)
+    return {
+        name: md5
+        for name, md5 in described.items()
+        if any(path == name or path.startswith(f"{name}/") for path in made)
+    }
 
 
 def tell_misfits(root: Path, study: str) -> bool:

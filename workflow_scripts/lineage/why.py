@@ -147,7 +147,8 @@ def explain_stale(options: argparse.Namespace) -> int:
         ]
         print(json.dumps({"study": study, "stale": len(found.reasons), "causes": roots}, indent=1))
     elif not found.reasons:
-        print(f"study {study}: {counted(len(lineage.records))}, all current")
+        jobs = f"{counted(len(lineage.records))}, all current"
+        print(f"study {study}: {jobs} (whether files are as recorded: retu lineage verify)")
     else:
         print("\n".join(stale_lines(found, lineage)))
     return FINDINGS if found.reasons else 0
