@@ -1,8 +1,8 @@
 r"""Grade your own generations: JSON lines in, one verdict a sample and a summary out.
 
-    python -m workflow_scripts.grading.command FILE.jsonl --grader math_verify
-    python -m workflow_scripts.grading.command FILE.jsonl --grader paper_strict --json
-    python -m workflow_scripts.grading.command FILE.jsonl --grader paper_strict \
+    retu grade FILE.jsonl --grader math_verify
+    retu grade FILE.jsonl --grader paper_strict --json
+    retu grade FILE.jsonl --grader paper_strict \
         --compare paper_lenient --disagreements OUT.jsonl
 
 A line of the file holds id, gold and generation (a text, or a list of samples); `benchmark` is
@@ -155,8 +155,10 @@ def plain(record: dict[Any, Any]) -> dict[str, Any]:
 def told(report: dict[str, Any]) -> list[str]:
     """The summary as lines of text."""
     versions = ", ".join(f"{k} {v}" for k, v in report["grader"]["versions"].items())
+    out = len(report["excluded"])
     lines = [
         f"grader {report['grader']['name']} ({versions})",
+        *([f"problems left out for their gold answers, listed below: {out}"] if out else []),
         f"{report['correct']} of {report['samples']} samples correct",
         *(score_line(row) for row in report["scores"]),
         *(
