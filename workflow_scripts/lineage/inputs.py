@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.hashing import hash_tree
 from workflow_scripts.lineage.graph import moved
 from workflow_scripts.lineage.record import SUFFIX, Artefact, Record, read_record
 
@@ -23,10 +24,18 @@ def check_made(inputs: Iterable[Artefact]) -> None:
             made = next((output for output in record.outputs if output.path == read.path), None)
             if made and made.md5 != read.md5:
                 raise InputError(
-                    f"{read.path}: is not what {record.rule} wrote (md5 {read.md5[:8]}, recorded"
-                    f" {made.md5[:8]}); put it back (retu lineage restore {read.path}), or delete"
-                    " it and run again"
+                    f"{first_other(made)}: is not what {record.rule} wrote (md5 of {read.path}"
+                    f" {read.md5[:8]}, recorded {made.md5[:8]}); put it back (retu lineage restore"
+                    f" {read.path}), or delete it and run again"
                 )
+
+
+def first_other(made: Artefact) -> str:
+    """The first file of an output that is new, gone or not as recorded; or the output itself."""
+    then = {file.path: file.md5 for file in made.files}
+    now = {file.path: file.md5 for file in hash_tree(Path(made.path)).files} if then else {}
+    changed = [name for name in sorted(then | now) if then.get(name) != now.get(name)]
+    return f"{made.path}/{changed[0]}" if changed else made.path
 
 
 @functools.cache
