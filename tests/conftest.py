@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ("code_fixtures",)
+
 ROOT = Path(__file__).resolve().parents[1]
 # What a run reads; never results, data or state, so a test run starts from nothing.
 PARTS = (

@@ -1,11 +1,10 @@
 """Code identity: code that a script can run changes its digest, everything else does not."""
 
 import ast
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from code_fixtures import edited, forget
 
 from workflow_scripts import identity
 from workflow_scripts.identity import (
@@ -16,31 +15,6 @@ from workflow_scripts.identity import (
     rule_files,
     used_modules,
 )
-
-
-def forget() -> None:
-    """Empty the caches: files are read once per process otherwise."""
-    identity.parsed.cache_clear()
-    code_digest.cache_clear()
-    identity.rule_calls.cache_clear()
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the package that may be edited."""
-    copy = shutil.copytree(identity.ROOT, tmp_path / "workflow_scripts")
-    monkeypatch.setattr(identity, "ROOT", copy)
-    forget()
-    yield copy
-    forget()
-
-
-def edited(path: Path, old: str, new: str) -> None:
-    """Replace one piece of text in a file; it must be there."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    forget()
 
 
 def digest(script: str) -> str:
@@ -130,16 +104,6 @@ def test_types_that_a_specification_carries_are_left_out(package: Path) -> None:
     )
     assert digest("train_sft") == before
     assert "workflow_scripts.study.schema" not in used_modules("workflow_scripts.train_sft")
-
-
-@pytest.fixture
-def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the rules that may be edited."""
-    copy = shutil.copytree(identity.RULES, tmp_path / "rules")
-    monkeypatch.setattr(identity, "RULES", copy)
-    forget()
-    yield copy
-    forget()
 
 
 SCRIPTS = ("train_sft", "table_4", "generate", "curves", "label_subphases")

@@ -1,10 +1,10 @@
 """What in a job itself differs: options, locks, versions, and how values are told."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from code_fixtures import edited, forget, rewritten
 from lineage_fixtures import RESULTS, SFT, MadeStudy, make_study
 
 from workflow_scripts import identity
@@ -14,9 +14,8 @@ from workflow_scripts.lineage.causes import differences, is_current, key_of, pin
 from workflow_scripts.lineage.origins import Origins, shown
 from workflow_scripts.lineage.record import Environment, Record
 from workflow_scripts.lineage.staleness import stale_report, why_stale
-from workflow_scripts.study import stage
 from workflow_scripts.study.schema import Config
-from workflow_scripts.study.stage import ROOT, Stage
+from workflow_scripts.study.stage import Stage
 
 CONFIG = Config(study="smoke", branching=None, mirror=None)
 TRAIN = f"{SFT}/train.record.json"
@@ -29,49 +28,6 @@ FITS = f"{RESULTS}/fits/robust.record.json"
 def made(tmp_path: Path) -> MadeStudy:
     """A made-up finished study."""
     return make_study(tmp_path / "study")
-
-
-def forget() -> None:
-    """Empty the caches: code is read once per process otherwise."""
-    identity.parsed.cache_clear()
-    identity.code_digest.cache_clear()
-    identity.rule_calls.cache_clear()
-    stage.lock_identity.cache_clear()
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the locks and of the report's templates that may be edited."""
-    copy = tmp_path / "project"
-    for name in ("envs", "report"):
-        shutil.copytree(ROOT / name, copy / name)
-    for module in (stage, causes):
-        monkeypatch.setattr(module, "ROOT", copy)
-    return copy
-
-
-@pytest.fixture
-def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the rules that may be edited."""
-    copy = shutil.copytree(identity.RULES, tmp_path / "rules")
-    monkeypatch.setattr(identity, "RULES", copy)
-    forget()
-    yield copy
-    forget()
-
-
-def edited(path: Path, old: str, new: str) -> None:
-    """Replace one piece of text in a file; it must be there."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    forget()
-
-
-def rewritten(path: Path, text: str) -> None:
-    """Give a file another content."""
-    path.write_text(text)
-    forget()
 
 
 def why(made: MadeStudy, job: str) -> list[str]:

@@ -1,22 +1,20 @@
 """Why something is stale: the file and the key that changed, and all that it makes stale."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from code_fixtures import edited, forget
 from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, MadeStudy, make_study
 
-from workflow_scripts import identity
 from workflow_scripts.errors import InputError
-from workflow_scripts.lineage import causes
 from workflow_scripts.lineage.record import read_record
 from workflow_scripts.lineage.staleness import stale_report, why_stale
-from workflow_scripts.study import load, stage
+from workflow_scripts.study import load
 from workflow_scripts.study.schema import Config, Study
-from workflow_scripts.study.stage import ROOT
 
 CONFIG = Config(study="smoke", branching=None, mirror=None)
 TRAIN = f"{SFT}/train.record.json"
@@ -33,55 +31,12 @@ def made(tmp_path: Path) -> MadeStudy:
     return make_study(tmp_path / "study")
 
 
-def forget() -> None:
-    """Empty the caches: code is read once per process otherwise."""
-    identity.parsed.cache_clear()
-    identity.code_digest.cache_clear()
-    identity.rule_calls.cache_clear()
-    stage.lock_identity.cache_clear()
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the package that may be edited."""
-    copy = shutil.copytree(identity.ROOT, tmp_path / "workflow_scripts")
-    monkeypatch.setattr(identity, "ROOT", copy)
-    forget()
-    yield copy
-    forget()
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the locks and of the report's templates that may be edited."""
-    copy = tmp_path / "project"
-    for name in ("envs", "report"):
-        shutil.copytree(ROOT / name, copy / name)
-    for module in (stage, causes):
-        monkeypatch.setattr(module, "ROOT", copy)
-    return copy
-
-
 @pytest.fixture
 def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the studies that may be edited."""
     copy = shutil.copytree(load.STUDIES, tmp_path / "studies")
     monkeypatch.setattr(load, "STUDIES", copy)
     return copy
-
-
-def edited(path: Path, old: str, new: str) -> None:
-    """Replace one piece of text in a file; it must be there."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    forget()
-
-
-def rewritten(path: Path, text: str) -> None:
-    """Give a file another content."""
-    path.write_text(text)
-    forget()
 
 
 def why(made: MadeStudy, job: str) -> list[str]:

@@ -152,9 +152,9 @@ def broken(
         return
     if tree.md5 == artefact.md5:
         return
-    then = {file.path: file.md5 for file in artefact.files}
-    now = {file.path: file.md5 for file in tree.files} if tree.is_folder else {}
-    changed = [name for name in sorted(then | now) if then.get(name) != now.get(name)]
+    then = {file.path for file in artefact.files}
+    now = {file.path for file in tree.files} if tree.is_folder else set()
+    changed = artefact.changed(tree)
     if not then or not now or not changed:
         hashes = f"{tree.md5[:8]}, recorded {artefact.md5[:8]}"
         yield "broken", artefact.path, f"is not what {record.rule} wrote (md5 {hashes})"

@@ -32,9 +32,7 @@ def check_made(inputs: Iterable[Artefact]) -> None:
 
 def first_other(made: Artefact) -> str:
     """The first file of an output that is new, gone or not as recorded; or the output itself."""
-    then = {file.path: file.md5 for file in made.files}
-    now = {file.path: file.md5 for file in hash_tree(Path(made.path)).files} if then else {}
-    changed = [name for name in sorted(then | now) if then.get(name) != now.get(name)]
+    changed = made.changed(hash_tree(Path(made.path))) if made.files else []
     return f"{made.path}/{changed[0]}" if changed else made.path
 
 

@@ -71,6 +71,12 @@ class Artefact(Section):
         files = tuple(File(path=f.path, md5=f.md5, size=f.size) for f in kept)
         return cls(path=path, md5=tree.md5, size=tree.size, files=files)
 
+    def changed(self, tree: TreeHash) -> list[str]:
+        """The files that are new, gone or not as listed in what the folder is now."""
+        then = {file.path: file.md5 for file in self.files}
+        now = {file.path: file.md5 for file in tree.files}
+        return [name for name in sorted(then | now) if then.get(name) != now.get(name)]
+
 
 class Code(Section):
     """The module that ran and the digest of every module of this project that it could use.

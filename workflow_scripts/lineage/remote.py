@@ -1,11 +1,12 @@
 """Fetching single objects from DVC's remote into its cache, by DVC itself."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.cache import Cache
+from workflow_scripts.lineage.words import listed
 
 SHOWN = 3
 
@@ -19,7 +20,7 @@ def fetch(root: Path, cache: Cache, wanted: Mapping[str, str]) -> None:
     """
     if not wanted:
         return
-    where = some(wanted.values())
+    where = listed(sorted(wanted.values()), SHOWN)
     for md5 in wanted:
         # DVC would take a damaged object for a whole one.
         cache.drop(md5)
@@ -55,13 +56,6 @@ def fetch(root: Path, cache: Cache, wanted: Mapping[str, str]) -> None:
     lacking = [path for md5, path in wanted.items() if not cache.intact(md5)]
     if lacking:
         raise InputError(
-            f"{some(lacking)}: neither in the cache nor whole in the remote {url}; push from where"
-            " they were made (dvc push), or run the workflow"
+            f"{listed(sorted(lacking), SHOWN)}: neither in the cache nor whole in the remote {url};"
+            " push from where they were made (dvc push), or run the workflow"
         )
-
-
-def some(paths: Iterable[str]) -> str:
-    """The first of some paths and how many more there are."""
-    first = sorted(paths)
-    more = f" and {len(first) - SHOWN} more" if len(first) > SHOWN else ""
-    return ", ".join(first[:SHOWN]) + more
