@@ -23,7 +23,7 @@ CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
 """Where a rule says what it runs: `job("module", "options")`, defined in rules/common.smk."""
 # Types without behaviour: what they say reaches a job as its specification, which is hashed too.
 CARRIED_BY_SPECIFICATION = frozenset(
-    f"{PACKAGE}.study.{name}" for name in ("schema", "section", "released", "jobs")
+    f"{PACKAGE}.study.{name}" for name in ("schema", "execution", "section", "released", "jobs")
 )
 
 

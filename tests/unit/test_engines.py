@@ -15,7 +15,8 @@ from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.engines import Answer, TransformersEngine, VllmEngine, load_engine
 from workflow_scripts.evaluation.generate import attempts, generate
-from workflow_scripts.study.schema import Execution, Model, Pretraining, Sampling
+from workflow_scripts.study.execution import Execution
+from workflow_scripts.study.schema import Model, Pretraining, Sampling
 from workflow_scripts.training.models import build_model, configure, load_model
 
 SHAPE = Model(

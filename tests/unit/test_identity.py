@@ -98,12 +98,13 @@ def test_file_digest_follows_the_bytes(tmp_path: Path) -> None:
 def test_types_that_a_specification_carries_are_left_out(package: Path) -> None:
     before = digest("train_sft")
     edited(
-        package / "study" / "schema.py",
+        package / "study" / "execution.py",
         "class Execution(",
         "class Unused:\n    x = 1\n\n\nclass Execution(",
     )
     assert digest("train_sft") == before
-    assert "workflow_scripts.study.schema" not in used_modules("workflow_scripts.train_sft")
+    for types in ("schema", "execution"):
+        assert f"workflow_scripts.study.{types}" not in used_modules("workflow_scripts.train_sft")
 
 
 SCRIPTS = ("train_sft", "table_4", "generate", "curves", "label_subphases")

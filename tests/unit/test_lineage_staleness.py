@@ -181,10 +181,10 @@ def test_a_choice_of_config_yaml(made: MadeStudy) -> None:
 
 def test_a_default_is_a_matter_of_the_study(made: MadeStudy) -> None:
     def change(study: dict[str, Any]) -> None:
-        study["execution"]["gradient_accumulation"] = 3
+        study["execution"]["threads"] = 3
 
     (root,) = stale_report(made.lineage, changed_study(made, change).plan).roots
-    what = "execution.gradient_accumulation: 1 -> 3"
+    what = "execution.threads: 1 -> 3"
     assert str(root.cause) == f"studies/smoke.yaml: {what}"
     assert root.jobs == (
         f"{BASE}/train.record.json",

@@ -127,8 +127,8 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         "datasets: 'none' stands for Pure RL",
     ),
     "indivisible batch": (
-        lambda s: s.update(execution={"gradient_accumulation": 3}),
-        r"batch_size: 32 is not a multiple of execution\.gradient_accumulation, which is 3",
+        lambda s: s.update(execution={"sft": {"micro_batch": 3}}),
+        r"batch_size: 32 is not a multiple of execution\.sft\.micro_batch, which is 3",
     ),
     "other name than the file": (lambda s: s.update(name="yours"), "name: is 'yours'"),
 }

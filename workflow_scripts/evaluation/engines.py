@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workflow_scripts.study.schema import Execution, Sampling
+from workflow_scripts.study.execution import Execution
+from workflow_scripts.study.schema import Sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -113,7 +114,7 @@ class VllmEngine:
 
 def load_engine(folder: Path, execution: Execution) -> Engine:
     """The engine that the study's `execution` asks for, holding the checkpoint in `folder`."""
-    if execution.vllm:
+    if execution.generation.vllm is not None:
         from vllm import LLM
 
         return VllmEngine(LLM(model=str(folder), dtype=execution.dtype))

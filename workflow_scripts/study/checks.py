@@ -138,22 +138,19 @@ def check_runs(study: Study, path: Path) -> None:
 
 
 def check_batches(study: Study, path: Path) -> None:
-    """A batch that gradient accumulation does not divide would silently shrink."""
-    sizes = {
-        **{
-            f"models.{n}.pretraining.batch_size": m.pretraining.batch_size
-            for n, m in study.models.items()
-        },
-        **{f"recipes.sft.{n}.batch_size": r.batch_size for n, r in study.recipes.sft.items()},
-        **{
-            f"recipes.rl.{n}: prompts_per_step * rollouts": r.prompts_per_step * r.rollouts
-            for n, r in study.recipes.rl.items()
-        },
+    """A micro-batch that does not divide a batch leaves rows over, on any number of processes."""
+    sft = {f"recipes.sft.{n}.batch_size": r.batch_size for n, r in study.recipes.sft.items()}
+    rl = {
+        f"recipes.rl.{n}: prompts_per_step * rollouts": r.prompts_per_step * r.rollouts
+        for n, r in study.recipes.rl.items()
     }
-    parts = study.execution.gradient_accumulation
-    for where, size in sizes.items():
-        if size % parts:
-            raise InputError(
-                f"{path}: {where}: {size} is not a multiple of execution.gradient_accumulation,"
-                f" which is {parts}; change one of them"
-            )
+    for part, training, sizes in (
+        ("sft", study.execution.sft, sft),
+        ("rl", study.execution.rl, rl),
+    ):
+        for where, size in sizes.items():
+            if size % (training.micro_batch or 1):
+                raise InputError(
+                    f"{path}: {where}: {size} is not a multiple of execution.{part}.micro_batch,"
+                    f" which is {training.micro_batch}; change one of them"
+                )

@@ -5,12 +5,12 @@ a fact that it used has changed.
 """
 
 from workflow_scripts.study.analysis import Fit, Labels, Protocol
+from workflow_scripts.study.execution import Execution
 from workflow_scripts.study.released import SampleCount
 from workflow_scripts.study.schema import (
     ArithmeticData,
     Branching,
     Dataset,
-    Execution,
     Grader,
     Model,
     Problems,

@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from workflow_scripts.grading.settings import DEFAULT as DEFAULT_GRADER
 from workflow_scripts.grading.settings import OVERRIDABLE, complete
 from workflow_scripts.study.analysis import Fit, Labels
+from workflow_scripts.study.execution import Execution
 from workflow_scripts.study.section import Name, Section, Share
 from workflow_scripts.training.mixed.configuration import ParadigmSettings
 
@@ -31,18 +32,6 @@ class Config(Section):
     grader: str | None = Field(
         None, description="`snakemake regrade`: the grader that stored answers are graded with"
     )
-
-
-class Execution(Section):
-    """Where and how models run: it can move last digits, so it is part of what a result is."""
-
-    device: Literal["cpu", "cuda"] = "cpu"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    vllm: bool = Field(False, description="generate with vLLM (colocated) instead of transformers")
-    gradient_checkpointing: bool = False
-    gradient_accumulation: PositiveInt = 1
-    threads: PositiveInt = 1
 
 
 class Problems(Section):

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.data.arithmetic import VOCABULARY
 from workflow_scripts.errors import InputError
-from workflow_scripts.study.schema import Execution, Model
+from workflow_scripts.study.execution import Execution, Training
+from workflow_scripts.study.schema import Model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -28,18 +29,35 @@ def trainer_arguments(state: Path, execution: Execution, seed: int) -> dict[str,
     """Arguments that SFT's and RL's trainers share; saving and evaluating is up to callbacks."""
     return {
         "output_dir": str(state),
-        "gradient_accumulation_steps": execution.gradient_accumulation,
         "seed": seed,
         "data_seed": seed,
         "use_cpu": execution.device == "cpu",
         "bf16": execution.dtype == "bfloat16",
-        "gradient_checkpointing": execution.gradient_checkpointing,
         "dataloader_pin_memory": execution.device == "cuda",
         "save_strategy": "no",
         # A filtered NaN would be logged as the last good loss and hide a diverged run.
         "logging_nan_inf_filter": False,
         "report_to": "none",
         "disable_tqdm": True,
+    }
+
+
+def batches(training: Training, sequences: int, processes: int = 1) -> dict[str, int | bool]:
+    """The trainer's arguments by which an update takes `sequences`, however many processes.
+
+    Raises:
+        InputError: the sequences cannot be dealt out evenly.
+    """
+    size = training.micro_batch or sequences // processes
+    if not size or sequences % (size * processes):
+        raise InputError(
+            f"execution: {sequences} sequences an update are no multiple of micro_batch {size}"
+            f" times {processes} processes; change micro_batch or the number of processes"
+        )
+    return {
+        "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": sequences // (size * processes),
+        "gradient_checkpointing": training.gradient_checkpointing,
     }
 
 

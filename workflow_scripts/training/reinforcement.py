@@ -20,7 +20,7 @@ from workflow_scripts.tables_io import write_parquet
 from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
 from workflow_scripts.training.mixed.configuration import trl_arguments
 from workflow_scripts.training.mixed.history import PREFIX
-from workflow_scripts.training.models import trainer_arguments
+from workflow_scripts.training.models import batches, trainer_arguments
 from workflow_scripts.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def grpo_config(run: Reinforced) -> "GRPOConfig":
     return GRPOConfig(
         **trainer_arguments(run.state, execution, run.job.seed),
         max_steps=recipe.steps,
-        per_device_train_batch_size=sequences // execution.gradient_accumulation,
+        **batches(execution.rl, sequences),
         num_generations=recipe.rollouts,
         max_completion_length=recipe.max_completion_length,
         learning_rate=recipe.learning_rate,
@@ -95,7 +95,7 @@ def grpo_config(run: Reinforced) -> "GRPOConfig":
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         temperature=recipe.temperature,
-        use_vllm=execution.vllm,
+        use_vllm=execution.rl.vllm is not None,
         vllm_mode="colocate",
         logging_steps=1,
         **trl_arguments(recipe.paradigm),
@@ -124,7 +124,7 @@ def rl_trainer(run: Reinforced) -> "MixedGRPOTrainer":
     )
 
     def engine() -> Engine:
-        if run.job.execution.vllm:
+        if run.job.execution.rl.vllm is not None:
             trainer.vllm_generation.sync_weights()
             return VllmEngine(trainer.vllm_generation.llm)
         return TransformersEngine(trainer.accelerator.unwrap_model(trainer.model), run.tokenizer)

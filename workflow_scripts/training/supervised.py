@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
-from workflow_scripts.study.schema import Execution, Pretraining, SftRecipe
+from workflow_scripts.study.execution import Execution
+from workflow_scripts.study.schema import Pretraining, SftRecipe
 from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
-from workflow_scripts.training.models import trainer_arguments
+from workflow_scripts.training.models import batches, trainer_arguments
 from workflow_scripts.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def base_arguments(run: Supervised, batch_size: int) -> dict[str, Any]:
     """Trainer arguments that every supervised run shares."""
     return {
         **trainer_arguments(run.state, run.execution, run.seed),
-        "per_device_train_batch_size": batch_size // run.execution.gradient_accumulation,
+        **batches(run.execution.sft, batch_size),
         "per_device_eval_batch_size": 256,
         "max_steps": max(run.save_steps),
         "eval_strategy": "no",
