@@ -20,9 +20,9 @@ from workflow_scripts.lineage.record import (
     seeds_in,
     write_record,
 )
+from workflow_scripts.study.lab_plan import LabPlan
 from workflow_scripts.study.layout import Run
 from workflow_scripts.study.load import load_config, load_study
-from workflow_scripts.study.plan import Plan
 from workflow_scripts.study.schema import Study
 from workflow_scripts.study.stage import lock_identity
 
@@ -39,7 +39,7 @@ class Writer:
     """Writes outputs and records of jobs below `root`, as the plan would have them."""
 
     root: Path
-    plan: Plan
+    plan: LabPlan
     written: dict[str, Artefact] = field(default_factory=dict)
 
     def job(
@@ -181,7 +181,7 @@ def make_tables(writer: Writer, labels: list[str], runs: list[Run], branches: li
     writer.job("make_table_4", f"{results}/tables/table_4", fitted, table)
 
 
-def copy_project(folder: Path, stages: int) -> Plan:
+def copy_project(folder: Path, stages: int) -> LabPlan:
     """A copy of this project with a study of about so many jobs; its plan."""
     folder.mkdir(parents=True)
     for name in PARTS:
@@ -199,4 +199,4 @@ def copy_project(folder: Path, stages: int) -> Plan:
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     study = load_study(str(path))
     assert isinstance(study, Study)
-    return Plan(study, load_config({"study": NAME}))
+    return LabPlan(study, load_config({"study": NAME}))

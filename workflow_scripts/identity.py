@@ -23,7 +23,8 @@ CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
 """Where a rule says what it runs: `job("module", "options")`, defined in rules/common.smk."""
 # Types without behaviour: what they say reaches a job as its specification, which is hashed too.
 CARRIED_BY_SPECIFICATION = frozenset(
-    f"{PACKAGE}.study.{name}" for name in ("schema", "execution", "section", "released", "jobs")
+    f"{PACKAGE}.study.{name}"
+    for name in ("schema", "lab", "hub", "execution", "section", "released", "jobs")
 )
 
 
@@ -128,7 +129,8 @@ def rule_calls(rules: Path) -> dict[str, list[tuple[str, str]]]:
     for path in sorted(rules.glob("*.smk")):
         for call in calls(path.read_text(encoding="utf-8")):
             if call.args and isinstance(call.args[0], ast.Constant):
-                text = ast.dump(call)
+                # Keywords say where and how the job runs, not what it is told.
+                text = ast.dump(ast.Call(call.func, call.args, []))
                 digest = hashlib.sha256(text.encode()).hexdigest()
                 found.setdefault(str(call.args[0].value), []).append((path.name, digest))
     return found

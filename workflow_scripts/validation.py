@@ -9,6 +9,8 @@ from workflow_scripts.errors import InputError
 
 LONGEST_VALUE = 80
 """Characters up to which a wrong value is quoted; a whole section would hide the message."""
+TAG = " section"
+"""How tags of unions end that pydantic adds to the path of a key; no key has a blank in it."""
 UNQUOTED = frozenset({"missing", "extra_forbidden", "json_invalid"})
 """Mistakes that the value itself explains nothing of."""
 
@@ -30,7 +32,8 @@ def explained(where: str) -> Iterator[None]:
 def first_mistake(error: ValidationError) -> str:
     """Key and message of the first mistake, the value if it is short, and how many more."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    parts = [str(part) for part in first["loc"]]
+    key = ".".join(part for part in parts if not part.endswith(TAG)) or "(top level)"
     value = repr(first["input"])
     quoted = first["type"] not in UNQUOTED and len(value) <= LONGEST_VALUE
     got = f", got {value}" if quoted else ""

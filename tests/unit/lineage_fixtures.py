@@ -23,8 +23,8 @@ from workflow_scripts.lineage.record import (
     write_record,
 )
 from workflow_scripts.lineage.verify import Verdict, verify
+from workflow_scripts.study.lab_plan import LabPlan
 from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.plan import Plan
 from workflow_scripts.study.schema import Config
 from workflow_scripts.study.stage import ROOT, lock_identity
 
@@ -144,7 +144,7 @@ class MadeStudy:
     """A made-up study below `root`, with the plan that it was made by."""
 
     root: Path
-    plan: Plan
+    plan: LabPlan
 
     @property
     def lineage(self) -> Lineage:
@@ -162,9 +162,9 @@ class MadeStudy:
 
 
 @functools.cache
-def smoke_plan() -> Plan:
+def smoke_plan() -> LabPlan:
     """The plan of the smoke study."""
-    return Plan(load_training_study("smoke"), Config(study="smoke", branching=None, mirror=None))
+    return LabPlan(load_training_study("smoke"), Config(study="smoke", branching=None, mirror=None))
 
 
 def make_study(root: Path) -> MadeStudy:

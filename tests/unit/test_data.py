@@ -26,17 +26,25 @@ from workflow_scripts.data.make import draw_outside, make_splits
 from workflow_scripts.data.store import manifest_path, read_dataset, read_frame, write_dataset
 from workflow_scripts.errors import InputError
 from workflow_scripts.manifest import write_manifest
+from workflow_scripts.study.jobs import DataJob
+from workflow_scripts.study.lab import Problems
+from workflow_scripts.study.lab_plan import LabPlan
 from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.schema import Problems
+from workflow_scripts.study.schema import Config
 
 STEP = re.compile(r"([a-i]) ([+*-]) (\d) = (\d)")
 
 
+def drawn() -> DataJob:
+    """What the smoke study draws."""
+    plan = LabPlan(load_training_study("smoke"), Config())
+    return DataJob.model_validate_json(plan.make_data().spec)
+
+
 def splits(seed: int = 2512) -> dict[str, pd.DataFrame]:
     """The splits of the smoke study with another seed."""
-    study = load_training_study("smoke")
-    data = study.data.model_copy(update={"seed": seed})
-    return make_splits(data, {name: b.drawing for name, b in study.benchmarks.items()})
+    job = drawn()
+    return make_splits(job.data.model_copy(update={"seed": seed}), job.benchmarks)
 
 
 SPLITS = splits()
@@ -108,7 +116,7 @@ def test_no_problem_is_in_two_splits() -> None:
 
 def test_mixed_prompts_are_rows_of_the_pool_with_their_trajectories() -> None:
     mixed, pool = SPLITS["mixed"], SPLITS["pool"].set_index("prompt")
-    assert len(mixed) == load_training_study("smoke").data.mixed
+    assert len(mixed) == drawn().data.mixed
     assert mixed["prompt"].is_unique
     assert list(mixed["expert"]) == list(pool.loc[mixed["prompt"], "trajectory"])
     assert list(mixed["gold"]) == list(pool.loc[mixed["prompt"], "gold"])
@@ -116,21 +124,21 @@ def test_mixed_prompts_are_rows_of_the_pool_with_their_trajectories() -> None:
 
 
 def test_more_mixed_prompts_than_the_pool_has_are_refused() -> None:
-    study = load_training_study("smoke")
-    data = study.data.model_copy(update={"mixed": 257})
+    job = drawn()
+    data = job.data.model_copy(update={"mixed": 257})
     with pytest.raises(InputError, match=r"data\.mixed: is 257, but the pool has 256"):
-        make_splits(data, {name: b.drawing for name, b in study.benchmarks.items()})
+        make_splits(data, job.benchmarks)
 
 
 def test_sizes_and_lengths_are_as_asked() -> None:
-    study = load_training_study("smoke")
+    job = drawn()
     for name in ("validation", "rl_prompts", "pool", "reference"):
-        section: Problems = getattr(study.data, name)
+        section: Problems = getattr(job.data, name)
         counts = SPLITS[name]["steps"].value_counts().to_dict()
         assert counts == quotas(section.problems, section.steps)
     sizes = SPLITS["benchmarks"]["benchmark"].value_counts().to_dict()
-    assert sizes == {name: b.problems for name, b in study.benchmarks.items()}
-    assert len(SPLITS["documents"]) == study.data.documents.problems
+    assert sizes == {name: b.problems for name, b in job.benchmarks.items()}
+    assert len(SPLITS["documents"]) == job.data.documents.problems
 
 
 @pytest.mark.parametrize(

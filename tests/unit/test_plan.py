@@ -10,8 +10,8 @@ import pytest
 
 from workflow_scripts import identity
 from workflow_scripts.study import stage
+from workflow_scripts.study.lab_plan import LabPlan
 from workflow_scripts.study.load import read_study
-from workflow_scripts.study.plan import Plan
 from workflow_scripts.study.plans import load_plan
 from workflow_scripts.study.schema import Config, Study
 from workflow_scripts.study.stage import Stage, lock_identity
@@ -44,7 +44,7 @@ def smoke(edit: Edit = lambda study: study) -> Study:
 
 def stages(study: Study, config: Config | None = None) -> dict[str, Stage]:
     """One stage of every kind."""
-    plan = Plan(study, config or Config())
+    plan = LabPlan(study, config or Config())
     base, full, small = (
         plan.pretrain_base("LabQwen"),
         *(plan.train_sft("LabQwen", name, "0") for name in ("LabFull", "LabSmall")),
@@ -197,7 +197,7 @@ def test_runs_of_the_plan() -> None:
     def two_runs(content: dict[str, Any]) -> None:
         content.update(seeds=[0, 4], rl_runs=content["rl_runs"][:2])
 
-    plan = Plan(smoke(two_runs), Config())
+    plan = LabPlan(smoke(two_runs), Config())
     assert [run.path for run in plan.sft_runs()] == [
         *("sft/LabQwen/LabFull/seed0", "sft/LabQwen/LabFull/seed4"),
         *("sft/LabQwen/LabSmall/seed0", "sft/LabQwen/LabSmall/seed4"),
@@ -210,7 +210,7 @@ def test_runs_of_the_plan() -> None:
 
 
 def test_rl_may_be_limited_to_some_data_sets() -> None:
-    plan = Plan(smoke(update("rl_runs", 1, datasets=["LabSmall"])), Config())
+    plan = LabPlan(smoke(update("rl_runs", 1, datasets=["LabSmall"])), Config())
     assert {run.dataset for run in plan.rl_runs(lambda run: [10])} == {"none", "LabSmall"}
 
 
@@ -271,5 +271,5 @@ def test_how_a_study_is_called_makes_nothing_stale(
 
 
 def test_the_choice_of_branches_is_a_fact_of_the_study() -> None:
-    described = Plan(smoke(), Config(branching="guided", mirror="x")).described()["resolved"]
+    described = LabPlan(smoke(), Config(branching="guided", mirror="x")).described()["resolved"]
     assert described["config"] == {"branching": "guided"}

@@ -8,9 +8,10 @@ import pytest
 
 from workflow_scripts.evaluation.curves import curve_table
 from workflow_scripts.study import stage
+from workflow_scripts.study.lab_plan import LabPlan
 from workflow_scripts.study.layout import Run
 from workflow_scripts.study.load import read_study
-from workflow_scripts.study.plan import COMPARED, Plan
+from workflow_scripts.study.plan import COMPARED
 from workflow_scripts.study.schema import Config, Study
 from workflow_scripts.study.stage import lock_identity
 
@@ -18,14 +19,14 @@ RUN = "sft/LabQwen/LabFull/seed0"
 RULES = ("regrade_curves", "regrade_make_table_4", "regrade_make_figure_2", "regrade_make_figure_8")
 
 
-def plan(grader: str | None = None, **settings: object) -> Plan:
+def plan(grader: str | None = None, **settings: object) -> LabPlan:
     """The plan of the smoke study; `settings` are those of its own grader."""
     content = read_study("smoke")
     content["evaluation"]["grader"] = settings
-    return Plan(Study.model_validate(content), Config(study="smoke", grader=grader))
+    return LabPlan(Study.model_validate(content), Config(study="smoke", grader=grader))
 
 
-def keys(of: Plan, grader: str) -> dict[str, str]:
+def keys(of: LabPlan, grader: str) -> dict[str, str]:
     """The key of every rule of a regrade."""
     found = {rule: of.stage(rule, grader=grader).key for rule in (*RULES, "compare_graders")}
     found["regrade_grade"] = of.stage("regrade_grade", grader=grader, run=RUN).key

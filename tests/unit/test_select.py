@@ -5,7 +5,7 @@ import pytest
 
 from workflow_scripts.data.select import select, selection_rule, win_rates
 from workflow_scripts.errors import InputError
-from workflow_scripts.study.schema import Dataset, WinRate
+from workflow_scripts.study.lab import Dataset, WinRate
 
 POOL = pd.DataFrame({"problem_id": [f"p{n}" for n in range(50)], "prompt": range(50)})
 # Ten problems each of win rate 0, 0.25, 0.5, 0.75 and 1, in four attempts.

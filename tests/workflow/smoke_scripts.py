@@ -11,8 +11,8 @@ from typing import Any
 from unittest import mock
 
 from workflow_scripts.script import run
+from workflow_scripts.study.lab_plan import LabPlan
 from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.plan import Plan
 from workflow_scripts.study.schema import Config
 from workflow_scripts.study.stage import Stage
 
@@ -39,9 +39,9 @@ class Ended:
     err: str
 
 
-def plan() -> Plan:
+def plan() -> LabPlan:
     """The plan of the smoke study."""
-    return Plan(load_training_study("smoke"), Config())
+    return LabPlan(load_training_study("smoke"), Config())
 
 
 def invoke(folder: Path, module: str, *arguments: str) -> Ended:

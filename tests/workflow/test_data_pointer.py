@@ -10,8 +10,8 @@ from conftest import ROOT
 
 from workflow_scripts import make_data
 from workflow_scripts.hashing import md5
+from workflow_scripts.study.lab_plan import LabPlan
 from workflow_scripts.study.load import load_config, load_training_study
-from workflow_scripts.study.plan import Plan
 
 
 def dvc_folder_hash(folder: Path) -> str:
@@ -25,7 +25,7 @@ def test_drawing_the_lab_data_again_gives_the_committed_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pointer = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
-    plan = Plan(load_training_study("lab"), load_config({}))
+    plan = LabPlan(load_training_study("lab"), load_config({}))
     folder = tmp_path / "lab"
     monkeypatch.setattr(
         "sys.argv", ["make_data", "--spec", plan.make_data().spec, "--out", str(folder)]

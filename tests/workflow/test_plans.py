@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import SMOKE, copy_checkout, snakemake
 
+from workflow_scripts.study.lab_plan import LabPlan
 from workflow_scripts.study.layout import Run
 from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.plan import Plan
 from workflow_scripts.study.schema import Config, Study
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,7 @@ def edit(remembered: Path) -> Iterator[Edit]:
 
 def every_branch(study: Study) -> list[Run]:
     """All RL runs of a study if every checkpoint is a branch point."""
-    plan = Plan(study, Config())
+    plan = LabPlan(study, Config())
     return plan.rl_runs(lambda run: plan.sft_run(run.model, run.dataset).checkpoints)
 
 

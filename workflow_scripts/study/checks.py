@@ -1,11 +1,13 @@
 """Facts of a study that are wrong only together, found before any rule exists."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.study.analysis import Protocol
-from workflow_scripts.study.files import did_you_mean, validate
+from workflow_scripts.study.files import check_reference, validate
+from workflow_scripts.study.hub import HubData, MatchedSet
+from workflow_scripts.study.hub_checks import check_hub, check_kinds
+from workflow_scripts.study.lab import Model
 from workflow_scripts.study.layout import NO_DATASET
 from workflow_scripts.study.protocols import known_protocols
 from workflow_scripts.study.released import ReleasedStudy
@@ -18,14 +20,9 @@ BENCHMARKS_AXIS = "benchmarks"
 
 def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
-    for check in (check_references, check_runs, check_batches, check_values, check_paradigms):
+    checks = (check_kinds, check_references, check_runs, check_batches, check_values)
+    for check in (*checks, check_paradigms, check_hub):
         check(study, path)
-
-
-def check_reference(where: str, kind: str, name: str, known: Iterable[str]) -> None:
-    """InputError unless `name` is one of the `known` names of its kind."""
-    if name not in known:
-        raise InputError(f"{where}: unknown {kind} {name!r}; {did_you_mean(name, known)}")
 
 
 def check_references(study: Study, path: Path) -> None:
@@ -45,16 +42,24 @@ def check_references(study: Study, path: Path) -> None:
         trained = {run.dataset for run in study.sft_runs}
         for dataset in [] if rl.datasets == "all" else rl.datasets:
             check_reference(f"{where}.datasets", "data set", dataset, trained)
-    check_reference(f"{path}: reference.model", "model", study.reference.model, study.models)
-    check_reference(
-        f"{path}: reference.recipe", "SFT recipe", study.reference.recipe, study.recipes.sft
-    )
+        branches = {s for run in study.sft_runs for s in run.checkpoints}
+        for step in rl.sft_steps or []:
+            check_reference(f"{where}.sft_steps", "checkpoint", str(step), [*map(str, branches)])
+    if study.reference:
+        reference, where = study.reference, f"{path}: reference"
+        check_reference(f"{where}.model", "model", reference.model, study.models)
+        if (reference.recipe is None) != (reference.steps is None):
+            raise InputError(f"{where}: recipe and steps go together; give both, or neither")
+        if reference.recipe:
+            check_reference(f"{where}.recipe", "SFT recipe", reference.recipe, study.recipes.sft)
 
 
 def check_values(study: Study, path: Path) -> None:
     """Facts that are wrong only together, found before anything is trained."""
     for name, model in study.models.items():
         where = f"{path}: models.{name}"
+        if not isinstance(model, Model):
+            continue
         if model.hidden_size % model.heads or model.heads % model.kv_heads:
             raise InputError(
                 f"{where}: heads {model.heads} must divide hidden_size {model.hidden_size}, and"
@@ -81,11 +86,21 @@ def check_paradigms(study: Study, path: Path) -> None:
     for name, recipe in study.recipes.rl.items():
         where = f"{path}: recipes.rl.{name}"
         check_paradigm(recipe.paradigm, recipe.rollouts, where)
-        if recipe.paradigm.planner.needs_experts and recipe.prompts != "mixed":
+        known, with_experts = prompt_sets(study)
+        check_reference(f"{where}.prompts", "prompt set", recipe.prompts, known)
+        if recipe.paradigm.planner.needs_experts and recipe.prompts not in with_experts:
             raise InputError(
                 f"{where}.prompts: is {recipe.prompts}, whose prompts have no expert trajectory;"
-                " set it to mixed"
+                f" set it to {' or '.join(with_experts) or 'a matched set'}"
             )
+
+
+def prompt_sets(study: Study) -> tuple[list[str], list[str]]:
+    """Names of the sets of prompts, and of those whose prompts have an expert trajectory."""
+    if not isinstance(study.data, HubData):
+        return ["rl_prompts", "mixed"], ["mixed"]
+    sets = study.data.prompts
+    return list(sets), [name for name, made in sets.items() if isinstance(made, MatchedSet)]
 
 
 def check_file(where: str, name: str) -> None:

@@ -21,6 +21,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(choices) or 'none'}"
 
 
+def check_reference(where: str, kind: str, name: str, known: Iterable[str]) -> None:
+    """InputError unless `name` is one of the `known` names of its kind."""
+    if name not in known:
+        raise InputError(f"{where}: unknown {kind} {name!r}; {did_you_mean(name, known)}")
+
+
 def parse_yaml(path: Path) -> Any:
     """Read a YAML file of any shape; InputError with the line when it is not one."""
     try:

@@ -4,20 +4,14 @@ A job is passed as JSON (`--spec`). It is a Snakemake parameter too, so a run is
 a fact that it used has changed.
 """
 
+from typing import Any, Literal
+
 from workflow_scripts.study.analysis import Fit, Labels, Protocol
 from workflow_scripts.study.execution import Execution
+from workflow_scripts.study.hub import HubModel, MatchedSet, Pool, ReleasedSet
+from workflow_scripts.study.lab import ArithmeticData, Dataset, Model, Problems
 from workflow_scripts.study.released import SampleCount
-from workflow_scripts.study.schema import (
-    ArithmeticData,
-    Branching,
-    Dataset,
-    Grader,
-    Model,
-    Problems,
-    RlRecipe,
-    Sampling,
-    SftRecipe,
-)
+from workflow_scripts.study.schema import Branching, Grader, RlRecipe, Sampling, SftRecipe
 from workflow_scripts.study.section import Section
 
 
@@ -35,11 +29,70 @@ class PretrainJob(Section):
     execution: Execution
 
 
+class FetchBaseJob(Section):
+    """Bring a base model here, its chat template in its tokenizer; `lock` pins its bytes."""
+
+    model: HubModel
+    lock: str
+
+
+class BenchmarksJob(Section):
+    """Bring benchmarks here.
+
+    `counts` has the problems of each; `sources` is what the list of benchmarks says of them.
+    """
+
+    counts: dict[str, int]
+    cleaned: bool
+    sources: dict[str, Any]
+    lock: str
+
+
+class ExpertSetJob(Section):
+    """Bring a released set here; `source` is the entry of the list of data sets.
+
+    Rows with a longer prompt or trajectory, in tokens, are left out; null: none are.
+    """
+
+    name: str
+    source: dict[str, Any]
+    lock: str
+    prompt_tokens: int | None = None
+    trajectory_tokens: int | None = None
+
+
+class MatchJob(Section):
+    """Match RL prompts with expert trajectories."""
+
+    name: str
+    matched: MatchedSet
+    prompt_tokens: int
+
+
+class PoolJob(Section):
+    """Gather the expert trajectories that sets are drawn from; `sources` are entries by name."""
+
+    pool: Pool
+    sources: dict[str, dict[str, Any]]
+    lock: str
+
+
+class DecontaminateJob(Section):
+    """Leave out benchmark problems that are too similar to training prompts."""
+
+    threshold: float
+    execution: Execution
+
+
 class SftJob(Section):
-    """Fine-tune a base model and keep the listed checkpoints."""
+    """Fine-tune a base model and keep the listed checkpoints.
+
+    The validation loss is measured at them and, if set, every `evaluate_every` steps.
+    """
 
     recipe: SftRecipe
     checkpoints: list[int]
+    evaluate_every: int | None = None
     seed: int
     execution: Execution
 
@@ -54,7 +107,7 @@ class SelectJob(Section):
 class StatsJob(Section):
     """Measure the data sets."""
 
-    datasets: dict[str, Dataset]
+    datasets: dict[str, Dataset | ReleasedSet]
 
 
 class GenerateJob(Section):
@@ -96,6 +149,7 @@ class RlJob(Section):
     evaluation: Sampling
     samples: dict[str, int]
     execution: Execution
+    overlap: Literal["error", "report"] = "error"
 
 
 class ImportJob(Section):

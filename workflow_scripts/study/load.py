@@ -7,11 +7,10 @@ from typing import Any
 from workflow_scripts.errors import InputError
 from workflow_scripts.study.checks import (
     check_analysis,
-    check_reference,
     check_release,
     check_training_study,
 )
-from workflow_scripts.study.files import did_you_mean, read_yaml, validate
+from workflow_scripts.study.files import check_reference, did_you_mean, read_yaml, validate
 from workflow_scripts.study.released import ReleasedStudy
 from workflow_scripts.study.schema import Config, Study
 

@@ -4,7 +4,7 @@ The graph of files is Snakemake's; this is the graph of identities (`stage.py`).
 """
 
 import json
-from collections.abc import Callable, Iterable
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,11 @@ from typing import Any
 from workflow_scripts.grading.settings import PACKAGES, known_graders
 from workflow_scripts.study import jobs
 from workflow_scripts.study.analysis import Fit
+from workflow_scripts.study.hub import HubData
+from workflow_scripts.study.lab import Dataset
 from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
-from workflow_scripts.study.schema import Config, Grader, SftRun, Study
+from workflow_scripts.study.runs import Runs
+from workflow_scripts.study.schema import Grader, Reference
 from workflow_scripts.study.section import Section
 from workflow_scripts.study.stage import AnalysisPlan, Stage
 
@@ -24,79 +27,87 @@ COMPARED = ("table_4", "figure_2", "figure_8")
 
 
 @dataclass(frozen=True)
-class Plan(AnalysisPlan):
+class Plan(Runs, AnalysisPlan):
     """All stages of a training study; methods take the wildcards of their rule."""
-
-    study: Study
-    config: Config
 
     @property
     def fit(self) -> Fit:
         """How the study fits."""
         return self.study.fit
 
-    def sft_run(self, model: str, dataset: str) -> SftRun:
-        """The SFT run of a model and data set; LookupError if the study has none."""
-        runs = [r for r in self.study.sft_runs if (r.model, r.dataset) == (model, dataset)]
-        if not runs:
-            raise LookupError(f"no SFT run of {model} on {dataset}")
-        return runs[0]
-
-    def seed(self, seed: str) -> int:
-        """A seed of the study; LookupError if it has none such."""
-        if int(seed) not in self.study.seeds:
-            raise LookupError(f"no seed {seed}")
-        return int(seed)
-
-    def branching(self, run: SftRun) -> str:
-        """Where RL starts: config.yaml may override the run."""
-        return self.config.branching or run.branching
-
     @cached_property
     def samples(self) -> dict[str, int]:
         """Samples per problem of each benchmark."""
         return {name: b.samples for name, b in self.study.benchmarks.items()}
 
+    @property
+    def training_environment(self) -> str:
+        """The environment of jobs that train or generate, by name of its lock."""
+        return "gpu" if self.study.execution.device == "cuda" else "lab"
+
+    def prepared(self, module: str, job: Section, *after: Stage) -> Stage:
+        """A stage that makes data or models on a CPU, without a grader."""
+        ignored = tuple(f"-{name}" for name in PACKAGES)
+        return Stage(module, job.model_dump_json(), "lab", after, packages=ignored)
+
     def trained(self, module: str, job: Section, *after: Stage) -> Stage:
         """A stage in the training environment, where only RL uses a grader."""
         ignored = () if module == "train_rl" else tuple(f"-{name}" for name in PACKAGES)
-        return Stage(module, job.model_dump_json(), "lab", after, packages=ignored)
+        spec, environment = job.model_dump_json(), self.training_environment
+        return Stage(module, spec, environment, after, packages=ignored)
 
-    def make_data(self) -> Stage:
-        """Draw the data."""
-        drawn = {name: b.drawing for name, b in self.study.benchmarks.items()}
-        return self.trained("make_data", jobs.DataJob(data=self.study.data, benchmarks=drawn))
+    @abstractmethod
+    def base(self, model: str) -> Stage:
+        """Make a base model, or bring it here."""
 
-    def pretrain_base(self, model: str) -> Stage:
-        """Make a base model."""
-        job = jobs.PretrainJob(model=self.study.models[model], execution=self.study.execution)
-        return self.trained("pretrain_base", job, self.make_data())
+    @abstractmethod
+    def split(self, name: str) -> Stage:
+        """Make data/STUDY/NAME.parquet."""
+
+    @abstractmethod
+    def sft_set(self, dataset: str) -> Stage:
+        """Make an SFT set."""
+
+    @property
+    def reference(self) -> Reference:
+        """The reference model; LookupError if the study has none."""
+        if self.study.reference is None:
+            raise LookupError("the study has no reference model")
+        return self.study.reference
 
     def train_reference(self) -> Stage:
-        """Fine-tune the reference model."""
-        reference = self.study.reference
+        """Fine-tune the reference model; LookupError if it is a base model as it is."""
+        if self.reference.recipe is None or self.reference.steps is None:
+            raise LookupError("the reference model is not trained")
         job = jobs.SftJob(
-            recipe=self.study.recipes.sft[reference.recipe],
-            checkpoints=[reference.steps],
+            recipe=self.study.recipes.sft[self.reference.recipe],
+            checkpoints=[self.reference.steps],
             seed=0,
-            execution=self.study.execution,
+            execution=self.study.execution.only("sft"),
         )
-        return self.trained("train_sft", job, self.pretrain_base(reference.model))
+        after = (self.base(self.reference.model), self.split("reference"), self.split("validation"))
+        return self.trained("train_sft", job, *after)
 
     def generate_reference(self) -> Stage:
         """Let the reference model attempt the pool."""
-        reference = self.study.reference
+        reference = self.reference
         job = jobs.GenerateJob(
             samples={"pool": reference.attempts},
             sampling=reference.sampling,
-            execution=self.study.execution,
+            execution=self.study.execution.only("generation"),
         )
-        return self.trained("generate", job, self.train_reference())
+        model = self.train_reference() if reference.recipe else self.base(reference.model)
+        return self.trained("generate", job, model, self.split("pool"))
 
     def select_sft_set(self, dataset: str) -> Stage:
-        """Draw an SFT set."""
-        job = jobs.SelectJob(name=dataset, dataset=self.study.datasets[dataset])
-        return self.trained("select_sft_set", job, self.grade("reference"))
+        """Draw an SFT set from the pool; LookupError if it is none that is drawn."""
+        drawn = self.study.datasets[dataset]
+        if not isinstance(drawn, Dataset):
+            raise LookupError(f"{dataset} is not drawn")
+        job = jobs.SelectJob(name=dataset, dataset=drawn)
+        rated = (self.grade("reference"),) if self.study.reference else ()
+        used = (self.split(name) for name in ("pool", "benchmarks", "validation"))
+        return self.prepared("select_sft_set", job, *used, *rated)
 
     def train_sft(self, model: str, dataset: str, seed: str) -> Stage:
         """Fine-tune on an SFT set."""
@@ -104,25 +115,25 @@ class Plan(AnalysisPlan):
         job = jobs.SftJob(
             recipe=self.study.recipes.sft[run.recipe],
             checkpoints=run.checkpoints,
+            evaluate_every=run.evaluate_every,
             seed=self.seed(seed),
-            execution=self.study.execution,
+            execution=self.study.execution.only("sft"),
         )
-        return self.trained(
-            "train_sft", job, self.pretrain_base(model), self.select_sft_set(dataset)
-        )
+        after = (self.base(model), self.sft_set(dataset), self.split("validation"))
+        return self.trained("train_sft", job, *after)
 
     def generations(self, of: Stage) -> Stage:
         """Answer the benchmarks with the checkpoints of a stage."""
         job = jobs.GenerateJob(
             samples=self.samples,
             sampling=self.study.evaluation.sampling,
-            execution=self.study.execution,
+            execution=self.study.execution.only("generation"),
         )
-        return self.trained("generate", job, of, self.make_data())
+        return self.trained("generate", job, of, self.split("benchmarks"))
 
     def generate_base(self, model: str) -> Stage:
         """Answer the benchmarks with a base model."""
-        return self.generations(self.pretrain_base(model))
+        return self.generations(self.base(model))
 
     def generate_sft(self, model: str, dataset: str, seed: str) -> Stage:
         """Answer the benchmarks with the checkpoints of an SFT run."""
@@ -151,25 +162,25 @@ class Plan(AnalysisPlan):
 
     def train_rl(self, model: str, dataset: str, sft_step: str, recipe: str, seed: str) -> Stage:
         """One RL run; `dataset` none and `sft_step` 0 is Pure RL."""
+        chosen = self.study.recipes.rl[recipe]
+        data = self.study.data
         job = jobs.RlJob(
             sft_step=int(sft_step),
-            recipe=self.study.recipes.rl[recipe],
+            recipe=chosen,
             seed=self.seed(seed),
             evaluation=self.study.evaluation.sampling,
             samples=self.samples,
-            execution=self.study.execution,
+            execution=self.study.execution.only("rl"),
+            overlap=data.overlap if isinstance(data, HubData) else "error",
         )
-        start = (
-            self.pretrain_base(model)
-            if dataset == NO_DATASET
-            else self.train_sft(model, dataset, seed)
-        )
-        return self.trained("train_rl", job, start)
+        start = self.base(model) if dataset == NO_DATASET else self.train_sft(model, dataset, seed)
+        used = (self.split(chosen.prompts), self.split("benchmarks"))
+        return self.trained("train_rl", job, start, *used)
 
     def grade(self, run: str) -> Stage:
         """The grades of a run, given its path below results/STUDY."""
         if run == "reference":
-            return self.grades(self.generate_reference(), self.study.reference.grader)
+            return self.grades(self.generate_reference(), self.reference.grader)
         return self.scored(parse_run(run))
 
     def answered(self, run: Run) -> Stage:
@@ -180,31 +191,6 @@ class Plan(AnalysisPlan):
             return self.generate_sft(run.model, run.dataset, str(run.seed))
         return self.train_rl(run.model, run.dataset, str(run.sft_step), run.recipe, str(run.seed))
 
-    def sft_runs(self) -> list[Run]:
-        """Every SFT run, seed by seed."""
-        return [
-            Run("sft", r.model, r.dataset, seed=s)
-            for r in self.study.sft_runs
-            for s in self.study.seeds
-        ]
-
-    def rl_runs(self, chosen: Callable[[Run], Iterable[int]]) -> list[Run]:
-        """Every RL branch, Pure RL first; `chosen` gives the SFT steps at which a run branches."""
-        runs = []
-        for rl in sorted(self.study.rl_runs, key=lambda rl: rl.start):
-            if rl.start == "base":
-                runs += [
-                    Run("rl", m, NO_DATASET, 0, rl.recipe, s)
-                    for m in rl.models
-                    for s in self.study.seeds
-                ]
-                continue
-            for sft in self.sft_runs():
-                if sft.model in rl.models and (rl.datasets == "all" or sft.dataset in rl.datasets):
-                    steps = chosen(sft)
-                    runs += [replace(sft, kind="rl", sft_step=n, recipe=rl.recipe) for n in steps]
-        return runs
-
     def evaluated(self) -> list[Stage]:
         """Grades of everything that may enter the curves: every possible branch, chosen or not."""
         bases = [Run("base", model) for model in self.study.models]
@@ -213,7 +199,7 @@ class Plan(AnalysisPlan):
 
     def dataset_stats(self) -> Stage:
         """Measure the data sets."""
-        after = [self.select_sft_set(dataset) for dataset in self.study.datasets]
+        after = [self.sft_set(dataset) for dataset in self.study.datasets]
         job = jobs.StatsJob(datasets=self.study.datasets)
         return self.analysed("dataset_stats", job.model_dump_json(), *after)
 

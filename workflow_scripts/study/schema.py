@@ -6,14 +6,25 @@ One class a section, one field a fact. `schemas/*.schema.json` are generated fro
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 from workflow_scripts.grading.settings import DEFAULT as DEFAULT_GRADER
 from workflow_scripts.grading.settings import OVERRIDABLE, complete
 from workflow_scripts.study.analysis import Fit, Labels
 from workflow_scripts.study.execution import Execution
+from workflow_scripts.study.hub import HubBenchmark, HubData, HubModel, ReleasedSet
+from workflow_scripts.study.lab import ArithmeticData, Benchmark, Dataset, Model
 from workflow_scripts.study.section import Name, Section, Share
 from workflow_scripts.training.mixed.configuration import ParadigmSettings
+from workflow_scripts.validation import TAG
 
 Branching = Literal["exhaustive", "guided"]
 
@@ -22,7 +33,7 @@ class Config(Section):
     """`config.yaml`: which study to run and how."""
 
     mirror: str | None = Field(
-        None, description="folder that holds the released files, instead of the network"
+        None, description="folder that holds released files or a hub's, instead of the network"
     )
 
     study: str = Field("lab", description="name of a file in studies/, or a path to one")
@@ -32,89 +43,49 @@ class Config(Section):
     grader: str | None = Field(
         None, description="`snakemake regrade`: the grader that stored answers are graded with"
     )
-
-
-class Problems(Section):
-    """A number of problems, drawn with the given share of each chain length."""
-
-    problems: PositiveInt
-    steps: dict[PositiveInt, PositiveFloat] = Field(
-        description="chain length -> relative frequency; the difficulty knob of the task"
+    environments: dict[Literal["lab", "gpu"], str] = Field(
+        {}, description="folder of a virtual environment with that lock of envs/; none: Snakemake's"
+    )
+    container: str | None = Field(
+        None, description="image for `--sdm apptainer`, made from envs/apptainer.def"
     )
 
 
-class Benchmark(Problems):
-    """An evaluation set; `samples` generations a problem (the paper: 1, and 16 for AIME)."""
-
-    samples: PositiveInt = 1
-
-    @property
-    def drawing(self) -> Problems:
-        """What its problems depend on: all of it but the number of samples."""
-        return Problems(problems=self.problems, steps=self.steps)
+NO_CHOICE = frozenset({"mirror", "grader", "environments", "container"})
+"""Parts of `Config` that make no result of a study another."""
 
 
-class ArithmeticData(Section):
-    """The verifiable lab task: chains of + - * modulo 10, with expert trajectories."""
-
-    kind: Literal["arithmetic"] = "arithmetic"
-    seed: int
-    documents: Problems = Field(description="pre-training text: worked chains, often wrong")
-    wrong_result_rate: dict[Literal["+", "-", "*"], Share] = Field(
-        description="how often a pre-training document gets the result of an operator wrong"
-    )
-    boxed_rate: Share = Field(description="share of pre-training documents with a boxed answer")
-    pool: Problems = Field(description="expert trajectories from which the SFT sets are drawn")
-    reference: Problems = Field(description="trajectories that train the reference model only")
-    validation: Problems
-    rl_prompts: Problems
-    mixed: PositiveInt = Field(
-        description="prompts with expert trajectories for the mixed paradigms: rows of the pool"
-    )
+LAB, HUB = f"lab{TAG}", f"hub{TAG}"
 
 
-class Pretraining(Section):
-    """How a lab base model is made from documents."""
+def tell_by(key: str) -> Discriminator:
+    """Tells a section of a hub from one of the lab by a key that only the former has."""
 
-    steps: PositiveInt
-    batch_size: PositiveInt
-    learning_rate: PositiveFloat
-    warmup_steps: NonNegativeInt = 0
-    weight_decay: float = 0.0
-    max_length: PositiveInt = 128
-    seed: int = 0
+    def kind(value: Any) -> str:
+        keys = value if isinstance(value, dict) else type(value).model_fields
+        return HUB if key in keys else LAB
+
+    return Discriminator(kind)
 
 
-class Model(Section):
-    """A lab model: its architecture and how it is pre-trained."""
-
-    architecture: Literal["qwen2", "llama"]
-    hidden_size: PositiveInt
-    layers: PositiveInt
-    heads: PositiveInt
-    kv_heads: PositiveInt
-    intermediate_size: PositiveInt
-    max_positions: PositiveInt = 256
-    initializer_range: PositiveFloat = Field(
-        0.1, description="small models learn to copy several times faster from wider weights"
-    )
-    pretraining: Pretraining
+def told_by_kind(value: Any) -> str:
+    """Tells the data of a hub, which say so, from those that are drawn."""
+    kind = value.get("kind") if isinstance(value, dict) else value.kind
+    return HUB if kind == "hub" else LAB
 
 
-class WinRate(Section):
-    """Inclusive bounds on the reference model's win rate (PAPER: Easy = 1.0, Hard <= 0.25)."""
-
-    min: Share = 0.0
-    max: Share = 1.0
-
-
-class Dataset(Section):
-    """An SFT set drawn from the pool: all of it, at random, or by measured win rate."""
-
-    title: str = Field(description="the set of the paper that it mirrors")
-    rows: PositiveInt | Literal["all"]
-    win_rate: WinRate | None = None
-    seed: int = 0
+AnyData = Annotated[
+    Annotated[ArithmeticData, Tag(LAB)] | Annotated[HubData, Tag(HUB)], Discriminator(told_by_kind)
+]
+AnyModel = Annotated[
+    Annotated[Model, Tag(LAB)] | Annotated[HubModel, Tag(HUB)], tell_by("repository")
+]
+AnyDataset = Annotated[
+    Annotated[Dataset, Tag(LAB)] | Annotated[ReleasedSet, Tag(HUB)], tell_by("source")
+]
+AnyBenchmark = Annotated[
+    Annotated[Benchmark, Tag(LAB)] | Annotated[HubBenchmark, Tag(HUB)], tell_by("source")
+]
 
 
 class SftRecipe(Section):
@@ -124,12 +95,18 @@ class SftRecipe(Section):
     learning_rate: PositiveFloat
     scheduler: Literal["cosine", "constant", "constant_with_warmup", "linear"] = "cosine"
     warmup_steps: NonNegativeInt = 0
+    warmup_ratio: Share | None = Field(
+        None, description="share of the steps, instead of warmup_steps"
+    )
     weight_decay: float = 0.01
     adam_beta1: Share = 0.9
     adam_beta2: Share = 0.95
     max_grad_norm: PositiveFloat = 1.0
     max_length: PositiveInt = 128
     too_long: Literal["error", "truncate"] = "error"
+    save_every: PositiveInt | None = Field(
+        None, description="steps between saves, besides the checkpoints; what a kill can cost"
+    )
 
 
 class SftRun(Section):
@@ -142,6 +119,9 @@ class SftRun(Section):
     branching: Branching = "guided"
     max_stable: PositiveInt | None = Field(
         None, description="guided: at most so many Stable checkpoints, spread evenly"
+    )
+    evaluate_every: PositiveInt | None = Field(
+        None, description="validation loss also every so many steps; null: at checkpoints only"
     )
 
 
@@ -184,12 +164,15 @@ class RlRecipe(Section):
     """Hyperparameters of RL: a paradigm (paper appendix C.2) and what depends on scale."""
 
     title: str = Field(description="name of the paradigm in tables and figures; RL: SFT-then-RL")
-    prompts: Literal["rl_prompts", "mixed"] = Field(
-        "rl_prompts", description="mixed: prompts that have an expert trajectory"
+    prompts: Name = Field(
+        "rl_prompts", description="the lab: rl_prompts or mixed, which have expert trajectories"
     )
     paradigm: ParadigmSettings
     steps: PositiveInt
     evaluate_every: PositiveInt
+    save_every: PositiveInt | None = Field(
+        None, description="steps between saves, besides the evaluations; what a kill can cost"
+    )
     prompts_per_step: PositiveInt
     rollouts: Annotated[int, Field(ge=2)]
     learning_rate: PositiveFloat
@@ -211,6 +194,9 @@ class RlRun(Section):
     recipe: Name
     models: Annotated[list[Name], Field(min_length=1)]
     datasets: list[Name] | Literal["all"] = "all"
+    sft_steps: list[PositiveInt] | None = Field(
+        None, description="only from these checkpoints; null: from all where RL branches off"
+    )
 
 
 class Recipes(Section):
@@ -247,8 +233,8 @@ class Reference(Section):
     """
 
     model: Name
-    recipe: Name
-    steps: PositiveInt
+    recipe: Name | None = Field(None, description="null: the base model as it is")
+    steps: PositiveInt | None = None
     attempts: PositiveInt = 4
     sampling: Sampling
     grader: Grader = Grader()
@@ -263,11 +249,11 @@ class Study(Section):
     description: str
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
     execution: Execution = Execution()
-    data: ArithmeticData
-    benchmarks: Annotated[dict[Name, Benchmark], Field(min_length=1)]
-    models: Annotated[dict[Name, Model], Field(min_length=1)]
-    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
-    reference: Reference
+    data: AnyData
+    benchmarks: Annotated[dict[Name, AnyBenchmark], Field(min_length=1)]
+    models: Annotated[dict[Name, AnyModel], Field(min_length=1)]
+    datasets: Annotated[dict[Name, AnyDataset], Field(min_length=1)]
+    reference: Reference | None = Field(None, description="only sets chosen by win rate need it")
     recipes: Recipes
     sft_runs: Annotated[list[SftRun], Field(min_length=1)]
     rl_runs: list[RlRun]

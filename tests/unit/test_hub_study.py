@@ -1,0 +1,206 @@
+"""A study of real models: what it needs, what is wrong with it, and what makes its stages stale."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.study.checks import check_training_study
+from workflow_scripts.study.files import validate
+from workflow_scripts.study.hub_plan import HubPlan
+from workflow_scripts.study.load import STUDIES, load_study, read_study
+from workflow_scripts.study.schema import Config, Study
+
+Edit = Callable[[dict[str, Any]], object]
+PATH = STUDIES / "paper.yaml"
+TOKENS = {"prompt": 1, "response": 1}
+
+
+def paper(edit: Edit = lambda study: None) -> Study:
+    """The paper's study after an edit, checked as a file would be."""
+    content = read_study("paper")
+    edit(content)
+    study = validate(Study, content, PATH.name)
+    check_training_study(study, PATH)
+    return study
+
+
+def plan(edit: Edit = lambda study: None) -> HubPlan:
+    """Its plan."""
+    return HubPlan(paper(edit), Config(study="paper"))
+
+
+def put(*keys: str | int, to: object) -> Edit:
+    """Sets one value deep down."""
+
+    def edit(content: Any) -> None:
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = to
+
+    return edit
+
+
+def removed(*keys: str) -> Edit:
+    """Removes one value deep down."""
+
+    def edit(content: Any) -> None:
+        for key in keys[:-1]:
+            content = content[key]
+        del content[keys[-1]]
+
+    return edit
+
+
+MISTAKES: dict[str, tuple[Edit, str]] = {
+    "no repository": (
+        removed("models", "Qwen2.5-7B", "repository"),
+        r"models\.Qwen2\.5-7B\.architecture: field required",
+    ),
+    "a model made here": (
+        lambda s: s["models"].update(read_study("lab")["models"]),
+        r"models\.LabQwen: is not of the kind of data\.kind, which is hub",
+    ),
+    "a benchmark made here": (
+        put("benchmarks", "Chain1", to={"problems": 4, "steps": {1: 1}}),
+        r"benchmarks\.Chain1: is not of the kind",
+    ),
+    "unknown benchmark": (
+        put("benchmarks", "gsm9k", to={"source": "cleaned", "problems": 4}),
+        r"benchmarks\.gsm9k: unknown benchmark 'gsm9k'; did you mean gsm8k\?",
+    ),
+    "unknown source": (
+        put("datasets", "S1K", "source", to="s2k"),
+        r"datasets\.S1K\.source: unknown source 's2k'; did you mean s1k\?",
+    ),
+    "unknown validation": (put("data", "validation", to="val"), r"data\.validation: unknown"),
+    "unknown template": (
+        put("models", "Llama-3.2-3B", "template", to="lama3"),
+        r"template: unknown template 'lama3'; did you mean llama3\?",
+    ),
+    "unknown tokenizer": (put("data", "tokenizer", to="Qwen"), r"data\.tokenizer: unknown model"),
+    "unknown experts": (
+        put("data", "prompts", "mixed", "experts", to="SFT88K"),
+        r"data\.prompts\.mixed\.experts: unknown data set 'SFT88K'; did you mean SFT889K\?",
+    ),
+    "unknown prompts": (
+        put("recipes", "rl", "grpo", "prompts", to="mixd"),
+        r"recipes\.rl\.grpo\.prompts: unknown prompt set 'mixd'; did you mean mixed\?",
+    ),
+    "experts that are not there": (
+        put("recipes", "rl", "luffy", "prompts", to="rl_prompts"),
+        r"recipes\.rl\.luffy\.prompts: .* set it to mixed or sft889k",
+    ),
+    "taken name": (
+        put("data", "prompts", "validation", to={"source": "val199", "tokens": TOKENS}),
+        r"data\.prompts\.validation: the name is taken",
+    ),
+    "no pool": (removed("data", "pool"), r"datasets\.Uniform55K: is drawn from data\.pool"),
+    "no reference": (
+        put("datasets", "Uniform55K", "win_rate", to={"min": 1.0}),
+        r"datasets\.Uniform55K\.win_rate: needs a reference model",
+    ),
+    "half a reference": (
+        put("reference", to={"model": "Qwen2.5-7B", "steps": 3, "sampling": {"max_new_tokens": 9}}),
+        r"reference: recipe and steps go together",
+    ),
+    "no such checkpoint": (
+        put("rl_runs", 11, "sft_steps", to=[10801]),
+        r"rl_runs\.11\.sft_steps: unknown checkpoint '10801'; did you mean 1080\?",
+    ),
+    "micro-batch": (
+        put("execution", "sft", "micro_batch", to=3),
+        r"batch_size: 512 is not a multiple of execution\.sft\.micro_batch, which is 3",
+    ),
+    "unknown key of the data": (
+        put("data", "tokeniser", to="x"),
+        r"paper\.yaml: data\.tokeniser: extra inputs are not permitted; remove it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("edit", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_one_line(edit: Edit, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        paper(edit)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_paper_has_its_branches() -> None:
+    found = plan()
+    branches = found.rl_runs(lambda run: found.sft_run(run.model, run.dataset).checkpoints)
+    first = [run for run in branches if run.recipe in ("dapo_dc", "dapo_dc_800")]
+    released = {
+        ("SFT889K", 12),
+        ("S1K", 5),
+        ("Easy102K", 6),
+        ("Uniform102K", 5),
+        ("Hard102K", 5),
+        ("Uniform220K", 3),
+        ("Uniform440K", 3),
+    }
+    assert {(d, sum(run.dataset == d for run in first)) for d, _ in released} == released
+    assert len({run.path for run in branches}) == len(branches) == 71
+
+
+def test_methods_start_from_the_step_of_figure_2_only() -> None:
+    found = plan()
+    branches = found.rl_runs(lambda run: found.sft_run(run.model, run.dataset).checkpoints)
+    steps = {run.sft_step for run in branches if run.recipe == "luffy"}
+    assert steps == {0, 10800}
+
+
+@pytest.mark.parametrize(
+    ("edit", "stale"),
+    [
+        (put("models", "Llama-3.2-3B", "revision", to="v2"), {"llama"}),
+        (put("models", "Qwen2.5-7B", "revision", to="v2"), {"qwen", "s1k", "rl", "llama"}),
+        (put("execution", "rl", "micro_batch", to=2), {"rl"}),
+        (put("execution", "generation", "vllm", "memory", to=0.5), set()),
+        (put("data", "prompts", "rl_prompts", "source", to="s1k"), {"rl"}),
+        (put("recipes", "sft", "s1k", "save_every", to=62), {"s1k"}),
+    ],
+)
+def test_an_edit_makes_stale_what_it_reaches(edit: Edit, stale: set[str]) -> None:
+    def keys(of: HubPlan) -> dict[str, str]:
+        return {
+            "qwen": of.train_sft("Qwen2.5-7B", "SFT889K", "0").key,
+            "s1k": of.train_sft("Qwen2.5-7B", "S1K", "0").key,
+            "rl": of.train_rl("Qwen2.5-7B", "none", "0", "dapo_dc_400", "0").key,
+            "llama": of.train_sft("Llama-3.2-3B", "SFT889K", "0").key,
+        }
+
+    before, after = keys(plan()), keys(plan(edit))
+    assert {name for name in before if before[name] != after[name]} == stale
+
+
+def test_gpu_jobs_take_the_gpu_environment_and_data_jobs_do_not() -> None:
+    found = plan()
+    assert found.train_sft("Qwen2.5-7B", "S1K", "0").environment == "gpu"
+    assert found.generate_base("Qwen2.5-7B").environment == "gpu"
+    assert found.load_sft_set("S1K").environment == "lab"
+    assert found.fetch_base("Qwen2.5-7B").environment == "lab"
+
+
+@pytest.mark.parametrize(
+    ("rule", "wildcards"),
+    [
+        ("load_sft_set", {"dataset": "Uniform55K"}),
+        ("select_sft_set", {"dataset": "S1K"}),
+        ("load_prompts", {"split": "mixed"}),
+        ("match_prompts", {"split": "rl_prompts"}),
+        ("generate_reference", {}),
+        ("decontaminate", {}),
+        ("make_data", {}),
+    ],
+)
+def test_a_rule_that_a_study_does_not_have_is_told(rule: str, wildcards: dict[str, str]) -> None:
+    with pytest.raises(LookupError):
+        plan().stage(rule, **wildcards)
+
+
+def test_the_lab_is_as_it_was() -> None:
+    study = load_study("lab")
+    assert isinstance(study, Study)
+    assert study.data.kind == "arithmetic"
