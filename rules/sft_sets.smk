@@ -12,13 +12,16 @@ rule select_sft_set:
         benchmarks_manifest="<data>/benchmarks.manifest.json",
         validation="<data>/validation.parquet",
         validation_manifest="<data>/validation.manifest.json",
-        reference_grades="<results>/reference/grades.parquet",
+        # Without a reference, sets are drawn at random and carry no win rate.
+        reference_grades=["<results>/reference/grades.parquet"] if study.reference else [],
     output:
         data="<results>/sft_sets/{dataset}.parquet",
         manifest="<results>/sft_sets/{dataset}.manifest.json",
         record="<results>/sft_sets/{dataset}.record.json",
     log:
         "<logs>/select_sft_set/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(DRAWN),
     cache: True
     conda:
         "../envs/lab.yaml"
@@ -31,14 +34,16 @@ rule select_sft_set:
             "select_sft_set",
             "--spec {params.spec:q} --pool {input.pool}"
             " --reference-grades {input.reference_grades} --benchmarks {input.benchmarks}"
-            " --validation {input.validation} --out {output.data}",
+            " --validation {input.validation} --out {output.data}"
+            # Drawn data are disjoint; of those of a hub, what is held out is left out here.
+            + (" --overlap leave_out" if HUB else ""),
         )
 
 
 rule dataset_stats:
     input:
         sets=[f"<results>/sft_sets/{name}.parquet" for name in study.datasets],
-        splits=[f"<data>/{name}.parquet" for name in ("validation", "rl_prompts", "benchmarks")],
+        splits=[f"<data>/{name}.parquet" for name in plan.measured],
     output:
         stats="<results>/dataset_stats.csv",
         record="<results>/dataset_stats.record.json",

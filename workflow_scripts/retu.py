@@ -3,6 +3,8 @@
     retu lineage why results/lab/tables/table_4.csv    where a table comes from
     retu lineage verify --study lab                    whether results are as recorded
     retu grade answers.jsonl --grader math_verify      grade answers of your own
+    retu plan --study paper                            what a study costs before it is run
+    retu cluster check --study paper                   whether a launch on SLURM can succeed
 
 Studies themselves are run by Snakemake (README.md). Every command has its own --help.
 """
@@ -39,6 +41,11 @@ COMMANDS = {
         "what made a result: ask, verify, compare, restore, export",
     ),
     "grade": Command("workflow_scripts.grading.command", "grade answers with a study's graders"),
+    "plan": Command("workflow_scripts.cost.command", "what a study costs: GPU-hours, days, disk"),
+    "cluster": Command(
+        "workflow_scripts.cluster.commands",
+        "jobs on a SLURM cluster: check a launch, status, wait, cancel, unlock",
+    ),
 }
 
 

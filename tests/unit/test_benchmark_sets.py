@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hub_rows import rows, write
 
-from workflow_scripts.data.benchmark_sets import COLUMNS, load_benchmark, tidy
+from workflow_scripts.data.benchmark_sets import COLUMNS, load_benchmark, load_benchmarks, tidy
 from workflow_scripts.data.benchmark_sources import BenchmarkSources, OriginalSource, read_sources
 from workflow_scripts.data.hub import HubPlaces
 from workflow_scripts.data.store import manifest_path, read_frame
@@ -17,6 +17,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.grading.boxed import judge
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.load_benchmarks import main as load_benchmarks_main
+from workflow_scripts.study.jobs import BenchmarksJob
 
 COMMIT = "3" * 40
 SOURCES = read_sources()
@@ -187,19 +188,59 @@ def test_unknown_benchmarks_are_suggested() -> None:
         SOURCES.of("gsm8")
 
 
-def test_the_script_writes_table_and_manifest(
+def test_the_script_takes_benchmarks_of_both_kinds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = SOURCES.of("aime25")
-    places = mirror(tmp_path, source, made(ROWS["aime25"][0], source, 30))
     out = tmp_path / "benchmarks.parquet"
-    command = ["load_benchmarks", "--benchmarks", "aime25", "--lock", str(places.lock)]
-    command += ["--mirror", str(places.mirror), "--out", str(out)]
+    job = mixed_job(tmp_path)
+    command = ["load_benchmarks", "--spec", job.model_dump_json(), "--out", str(out)]
     monkeypatch.setattr("sys.argv", command)
+    monkeypatch.setenv("RETU_MIRROR", str(tmp_path / "mirror"))
     load_benchmarks_main()
-    assert "aime25: 30 problems, 16 answers each" in capsys.readouterr().out
-    assert len(read_frame(out, COLUMNS)) == 30
-    assert json.loads(manifest_path(out).read_text())["samples"] == {"aime25": 16}
-    assert yaml.safe_load(places.lock.read_text())["datasets"]["math-ai/aime25"]["commit"] == (
-        source.repository.revision
+    assert "aime25: 30 problems\nmath: 2 problems\n" in capsys.readouterr().out
+    table = read_frame(out, COLUMNS)
+    assert list(table["benchmark"]) == ["aime25"] * 30 + ["math"] * 2
+    assert json.loads(manifest_path(out).read_text())["counts"] == {"aime25": 30, "math": 2}
+    locked = yaml.safe_load((tmp_path / "lock.yaml").read_text())["datasets"]
+    assert locked["math-ai/aime25"]["commit"] == SOURCES.of("aime25").repository.revision
+
+
+def mixed_job(folder: Path) -> BenchmarksJob:
+    """AIME 2025 as it is, and two problems of MATH from the cleaned set, in a mirror."""
+    aime, math = SOURCES.of("aime25"), SOURCES.of("math")
+    mirror(folder, aime, made(ROWS["aime25"][0], aime, 30))
+    repository = SOURCES.cleaned.repository.model_copy(update={"revision": COMMIT})
+    values = [
+        {
+            "prompt": [{"role": "user", "content": f"{name} {number}"}],
+            "reward_model": {"ground_truth": "7"},
+            "data_source": SOURCES.of(name).aliases[0],
+        }
+        for name in ("math", "aime25")
+        for number in range(2)
+    ]
+    write(folder / "mirror" / repository.name / "benchmark.parquet", values)
+    original = {
+        name: source.model_copy(update={"cleaned": 2}).model_dump()
+        for name, source in {"aime25": aime, "math": math}.items()
+    }
+    cleaned = SOURCES.cleaned.model_copy(update={"repository": repository}).model_dump()
+    return BenchmarksJob(
+        counts={"aime25": 30, "math": 2},
+        cleaned=["math"],
+        sources={"original": original, "cleaned": cleaned},
+        lock=str(folder / "lock.yaml"),
     )
+
+
+@pytest.mark.parametrize(("cleaned", "found"), [(["math"], 2), ([], 500)])
+def test_another_number_of_problems_than_in_the_study(
+    tmp_path: Path, cleaned: list[str], found: int
+) -> None:
+    job = mixed_job(tmp_path)
+    source = SOURCES.of("math")
+    mirror(tmp_path, source, made(ROWS["math"][0], source, 500))
+    places = HubPlaces(tmp_path / "lock.yaml", mirror=tmp_path / "mirror")
+    sources = BenchmarkSources.model_validate(job.sources)
+    with pytest.raises(InputError, match=rf"math\.problems: is 3 in the study, but {found} are"):
+        load_benchmarks({"math": 3}, cleaned, places, sources)

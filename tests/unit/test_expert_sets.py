@@ -11,19 +11,21 @@ from hub_rows import rows
 
 from workflow_scripts.data.expert_sets import (
     ExpertSource,
-    Limits,
-    expert_source,
     load_expert_set,
-    read_expert_sources,
     tidy_records,
 )
-from workflow_scripts.data.hub import HubPlaces
+from workflow_scripts.data.hub import ROOT, HubPlaces
 from workflow_scripts.data.hub_lock import Repository
+from workflow_scripts.data.hub_records import Limits, Record, token_counts
 from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
+from workflow_scripts.data.tokenizer import make_tokenizer
 from workflow_scripts.errors import InputError
 from workflow_scripts.load_expert_set import main as load_expert_set_main
+from workflow_scripts.study.files import read_yaml, validate
+from workflow_scripts.study.jobs import ExpertSetJob
 
 COMMIT = "4" * 40
+LISTED = ROOT / "workflow_scripts/data/expert_sets.yaml"
 
 
 def sft_row(number: int) -> dict[str, Any]:
@@ -57,6 +59,15 @@ def words(texts: list[str]) -> list[int]:
     return [len(text.split()) for text in texts]
 
 
+def tidied(values: list[dict[str, Any]], form: str, unique_prompts: bool = False) -> list[Record]:
+    """Rows of a file as records."""
+    repository = Repository(name="owner/experts", patterns=("*.parquet",))
+    source = ExpertSource.model_validate(
+        {"repository": repository, "form": form, "rows": (1, 99), "unique_prompts": unique_prompts}
+    )
+    return list(tidy_records(rows(values), source))
+
+
 def made_set(folder: Path, form: str, values: list[dict[str, Any]]) -> tuple[Any, HubPlaces]:
     """A data set in a mirror, in two files, and its source."""
     place = folder / "mirror" / "owner/experts"
@@ -76,13 +87,16 @@ def test_an_sft_set_in_both_forms(tmp_path: Path, as_texts: bool) -> None:
     source, places = made_set(tmp_path, "sft", [as_json(v) if as_texts else v for v in values])
     out = tmp_path / "out.parquet"
     counts = load_expert_set(source, places, out, words)
-    assert (counts.rows, counts.kept, counts.unboxed) == (2500, 2500, 0)
+    assert (counts.came, counts.rows, counts.unboxed) == (2500, 2500, 0)
     frame = read_frame(out)
-    assert list(frame.columns) == ["problem_id", "prompt", "gold", "source", "trajectory"]
+    names = ["problem_id", "prompt", "gold", "source", "trajectory"]
+    assert list(frame.columns) == [*names, "prompt_tokens", "response_tokens"]
     assert frame["problem_id"].is_unique
     assert list(frame["gold"]) == [str(number) for number in range(2500)]
     assert list(frame["trajectory"]) == [value["extra_info"]["answer"] for value in values]
-    assert json.loads(manifest_path(out).read_text())["rows"] == 2500
+    manifest = json.loads(manifest_path(out).read_text())
+    assert (manifest["rows"], manifest["repository"]) == (2500, "owner/experts")
+    assert manifest["mean_trajectory_tokens"] == round(frame["response_tokens"].mean(), 1)
     assert read_dataset(out, ("prompt", "trajectory")).num_rows == 2500
 
 
@@ -93,9 +107,10 @@ def test_an_rl_set_in_both_forms(tmp_path: Path, as_texts: bool) -> None:
     out = tmp_path / "out.parquet"
     load_expert_set(source, places, out, words)
     frame = read_frame(out)
-    assert list(frame.columns) == ["problem_id", "prompt", "gold", "source"]
+    assert list(frame.columns) == ["problem_id", "prompt", "gold", "source", "prompt_tokens"]
     assert list(frame["prompt"]) == [f"What is {number} + 0?" for number in range(10)]
-    sft = list(tidy_records(rows([sft_row(n) for n in range(10)]), "sft", True))
+    assert json.loads(manifest_path(out).read_text())["mean_trajectory_tokens"] is None
+    sft = tidied([sft_row(n) for n in range(10)], "sft", True)
     assert list(frame["problem_id"]) == [record["problem_id"] for record in sft]
 
 
@@ -108,19 +123,19 @@ def test_long_rows_are_left_out_and_counted(tmp_path: Path) -> None:
     counts = load_expert_set(source, places, out, words, Limits(prompt=10, trajectory=11))
     # A trajectory of n steps has n + 1 words.
     lengths = [2 if number == 4 else number + 1 for number in range(11) if number != 3]
-    assert (counts.long_prompts, counts.long_trajectories, counts.kept) == (1, 9, len(lengths))
+    assert (counts.long_prompts, counts.long_trajectories, counts.rows) == (1, 9, len(lengths))
     assert counts.unboxed == 1
     assert counts.mean_trajectory_tokens == round(float(np.mean(lengths)), 1)
-    assert len(read_frame(out)) == counts.kept
+    assert list(read_frame(out)["response_tokens"]) == lengths
 
 
 def test_a_surprising_number_of_rows(tmp_path: Path) -> None:
     source, places = made_set(tmp_path, "sft", [sft_row(number) for number in range(4)])
     out = tmp_path / "out.parquet"
     more = source.model_copy(update={"rows": (5, 6)})
-    with pytest.raises(InputError, match=r"4 rows, 4 within the limits, instead of 5 to 6; check"):
+    with pytest.raises(InputError, match=r"experts: has 4 rows instead of 5 to 6; check"):
         load_expert_set(more, places, out, words)
-    with pytest.raises(InputError, match=r"4 rows, 0 within the limits"):
+    with pytest.raises(InputError, match=r"none of 4 rows is within the limits, 4 prompts"):
         load_expert_set(source, places, out, words, Limits(prompt=1))
     assert not out.exists()
 
@@ -140,7 +155,7 @@ def test_a_surprising_number_of_rows(tmp_path: Path) -> None:
 def test_a_surprising_sft_row_is_shown(change: dict[str, Any], message: str) -> None:
     values = [sft_row(0), {**sft_row(1), **change}]
     with pytest.raises(InputError, match=rf"^made: row 1: {message}.*the row is {{"):
-        list(tidy_records(rows(values), "sft", False))
+        tidied(values, "sft")
 
 
 @pytest.mark.parametrize(
@@ -159,46 +174,57 @@ def test_a_surprising_sft_row_is_shown(change: dict[str, Any], message: str) -> 
 def test_a_surprising_rl_row_is_shown(change: dict[str, Any], message: str) -> None:
     values = [rl_row(0), {**rl_row(1), **change}]
     with pytest.raises(InputError, match=rf"^made: row 1: {message}"):
-        list(tidy_records(rows(values), "rl", False))
+        tidied(values, "rl")
     without = {key: cell for key, cell in rl_row(2).items() if key != "extra_info"}
-    assert next(tidy_records(rows([without]), "rl", False))["gold"] == "2"
+    assert tidied([without], "rl")[0]["gold"] == "2"
 
 
 def test_prompts_that_repeat() -> None:
     again = {**sft_row(1), "reward_model": {"ground_truth": "7"}}
     values = [sft_row(0), sft_row(1), again]
-    ids = [record["problem_id"] for record in tidy_records(rows(values), "sft", False)]
+    ids = [record["problem_id"] for record in tidied(values, "sft")]
     assert ids[2] == f"{ids[1]}-2"
     with pytest.raises(InputError, match="row 2: repeats the prompt of an earlier row"):
-        list(tidy_records(rows(values), "sft", True))
+        tidied(values, "sft", True)
 
 
 def test_listed_sets() -> None:
-    listed = read_expert_sources()
-    assert expert_source("val199").rows == (199, 199)
+    listed = {
+        name: validate(ExpertSource, entry, name) for name, entry in read_yaml(LISTED).items()
+    }
+    assert listed["val199"].rows == (199, 199)
     assert {source.form for source in listed.values()} == {"sft", "rl"}
-    with pytest.raises(InputError, match=r"data set rl62: unknown; did you mean rl62k\?"):
-        expert_source("rl62")
 
 
 def test_the_script_counts_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from workflow_scripts.data.tokenizer import make_tokenizer
-
     make_tokenizer(64).save_pretrained(tmp_path / "model")
-    _, places = made_set(tmp_path, "sft", [sft_row(number) for number in range(6)])
-    sources = tmp_path / "sets.yaml"
-    sources.write_text(
-        "mine:\n  repository: {name: owner/experts, revision: '" + COMMIT + "', patterns: ['*']}\n"
-        "  form: sft\n  rows: [6, 6]\n"
+    source, places = made_set(tmp_path, "sft", [sft_row(number) for number in range(6)])
+    job = ExpertSetJob(
+        name="mine", source=source.model_dump(), lock=str(places.lock), trajectory_tokens=4
     )
-    command = ["load_expert_set", "--dataset", "mine", "--sources", str(sources)]
-    command += ["--tokenizer", str(tmp_path / "model"), "--lock", str(places.lock)]
-    command += ["--mirror", str(places.mirror), "--trajectory-tokens", "4"]
-    monkeypatch.setattr("sys.argv", [*command, "--out", str(tmp_path / "out.parquet")])
+    out = tmp_path / "out.parquet"
+    command = ["load_expert_set", "--spec", job.model_dump_json(), "--threads", "1"]
+    monkeypatch.setattr("sys.argv", [*command, f"--tokenizer={tmp_path}/model", f"--out={out}"])
+    monkeypatch.setenv("RETU_MIRROR", str(places.mirror))
     load_expert_set_main()
-    told = (
-        "4 of 6 rows kept; 0 prompts and 2 trajectories were too long, 0 trajectories box nothing"
-    )
+    told = "mine: 4 of 6 rows kept; 0 prompts and 2 trajectories were too long, 0 trajectories box"
     assert told in capsys.readouterr().out
+    assert list(read_frame(out)["response_tokens"]) == [1, 2, 3, 4]
+
+
+def test_long_texts_and_no_texts_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The script sets both for its own process, which a test's goes on after.
+    for name in ("TOKENIZERS_PARALLELISM", "RAYON_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    tokenizer = make_tokenizer(8)
+    tokenizer.backend_tokenizer.enable_truncation(4)
+    tokenizer.backend_tokenizer.enable_padding(length=6)
+    tokenizer.save_pretrained(tmp_path)
+    for threads in (1, 2):
+        lengths = token_counts(tmp_path, threads)
+        assert lengths(["9 b + 9 c * 4 d - 0 ?", "9 b", ""]) == [11, 2, 0]
+        assert lengths([]) == []

@@ -11,7 +11,13 @@ import yaml
 from hub_server import COMMIT, NEXT_COMMIT, Hub, serving
 
 from workflow_scripts.data.hub import HubPlaces, Snapshot, fetch
-from workflow_scripts.data.hub_lock import LockedFile, Repository, locked_entry, record
+from workflow_scripts.data.hub_lock import (
+    LockedFile,
+    Repository,
+    describe_file,
+    locked_entry,
+    record,
+)
 from workflow_scripts.errors import InputError
 
 TRAIN = "data/train-00000-of-00001.parquet"
@@ -88,6 +94,19 @@ def test_more_files_of_a_locked_repository_come_from_its_commit(
         TRAIN,
         "test.jsonl",
     }
+
+
+def test_a_lock_of_all_files_serves_whoever_asks_for_some(tmp_path: Path) -> None:
+    places = mirrored(tmp_path)
+    everything = WANTED.model_copy(update={"patterns": ("*.parquet", "*"), "revision": COMMIT})
+    locked = {name: describe_file(tmp_path / "mirror/owner/set" / name) for name in FILES}
+    record(places.lock, everything, COMMIT, locked)
+    before = places.lock.read_bytes()
+    assert set(fetch(WANTED.model_copy(update={"revision": COMMIT}), places).files) == {
+        TRAIN,
+        "test.jsonl",
+    }
+    assert places.lock.read_bytes() == before
 
 
 def test_models_and_data_sets_have_separate_entries(hub: Hub, places: HubPlaces) -> None:

@@ -141,8 +141,8 @@ def test_the_rest_of_a_rule_file_changes_no_options(rules: Path, old: str, new: 
 
 def test_every_rule_that_runs_a_script_counts(rules: Path) -> None:
     before = options_digest("train_sft")
-    assert rule_files("train_sft") == ["rules/base.smk", "rules/sft.smk"]
-    edited(rules / "base.smk", "--title reference", "--title another")
+    assert rule_files("train_sft") == ["rules/reference.smk", "rules/sft.smk"]
+    edited(rules / "reference.smk", "--title reference", "--title another")
     assert options_digest("train_sft") != before
     # Where a rule stands makes no difference.
     text = (rules / "sft.smk").read_text()

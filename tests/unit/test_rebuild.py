@@ -1,15 +1,15 @@
 """The rules by which the paper's sets are made from their sources."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hub_rows import rows
 
-from workflow_scripts.data.expert_sets import prompt_id
+from workflow_scripts.data.hub_records import Row
 from workflow_scripts.data.rebuild import (
-    EASY,
-    HARD,
     Floats,
     decontaminated,
     deduplicated,
@@ -17,9 +17,7 @@ from workflow_scripts.data.rebuild import (
     nearest,
     normalised,
     only,
-    with_win_rate,
-    within_length,
-    without_chinese,
+    prompt_id,
 )
 from workflow_scripts.errors import InputError
 
@@ -29,45 +27,32 @@ def problems(*prompts: str) -> pd.DataFrame:
     return pd.DataFrame({"problem_id": [f"p{i}" for i in range(len(prompts))], "prompt": prompts})
 
 
+def expert(prompt: str, trajectory: str, tokens: int = 1) -> Row:
+    """A row of a stored SFT set."""
+    texts: Row = {"prompt": prompt, "gold": "of the expert", "trajectory": trajectory}
+    return {**texts, "prompt_tokens": 3, "response_tokens": tokens}
+
+
 def test_prompts_are_compared_without_their_blanks_only() -> None:
-    frame = problems("Find  $x$.\n", "Find $x$.", "find $x$.", "Find $x²$.", "Find $x2$.")
-    assert list(deduplicated(frame)["problem_id"]) == ["p0", "p2", "p3", "p4"]
+    texts = ["Find  $x$.\n", "Find $x$.", "find $x$.", "Find $x²$.", "Find $x2$."]
+    left_out: Counter[str] = Counter()
+    records = [{"prompt": text, "source": "s"} for text in texts]
+    kept = list(deduplicated(records, left_out))
+    assert [record["prompt"] for record in kept] == [texts[0], *texts[2:]]
+    assert [record["problem_id"] for record in kept] == [prompt_id(r["prompt"]) for r in kept]
+    assert left_out == {"s": 1}
     assert normalised("cafe\u0301") == normalised("caf\u00e9")
     assert prompt_id("Find  $x$.\n") == prompt_id("Find $x$.")
 
 
 def test_only_mathematics() -> None:
-    frame = problems("a", "b", "c").assign(ability=["math", "code", "math"])
-    assert list(only(frame, "ability", {"math"})["problem_id"]) == ["p0", "p2"]
-    with pytest.raises(InputError, match=r"no row has ability in \['art'\]; there are code, math"):
-        only(frame, "ability", {"art"})
-    with pytest.raises(InputError, match="has no column kind; there are problem_id, prompt, abil"):
-        only(frame, "kind", {"math"})
-
-
-def test_chinese_prompts_and_long_rows() -> None:
-    frame = problems("Find $x$.", "求 $x$ 的值", "Find $y ≤ β$")
-    assert list(without_chinese(frame)["problem_id"]) == ["p0", "p2"]
-    assert list(within_length(frame, [5, 6, 4], 5)["problem_id"]) == ["p0", "p2"]
-    with pytest.raises(InputError, match="2 lengths for 3 rows"):
-        within_length(frame, [1, 2], 5)
-
-
-def test_easy_and_hard_by_the_win_rate_of_four_attempts() -> None:
-    frame = problems(*"abcde")
-    wins = {"p0": 4, "p1": 3, "p2": 2, "p3": 1, "p4": 0}
-    grades = pd.DataFrame(
-        [(name, int(i < count)) for name, count in wins.items() for i in range(4)],
-        columns=["problem_id", "correct"],
-    )
-    assert list(with_win_rate(frame, grades, EASY)["problem_id"]) == ["p0"]
-    hard = with_win_rate(frame, grades, HARD)
-    assert list(hard["problem_id"]) == ["p3", "p4"]
-    assert list(hard["win_rate"]) == [0.25, 0.0]
-    with pytest.raises(InputError, match=r"problem p4 has 3 attempts instead of 4; let"):
-        with_win_rate(frame, grades[:-1], HARD)
-    with pytest.raises(InputError, match=r"problem p5 has 0 attempts instead of 4"):
-        with_win_rate(problems(*"abcdef"), grades, EASY)
+    values = [{"ability": kind} for kind in ("math", "code", "math", "art", "code")]
+    left_out: Counter[str] = Counter()
+    kept = list(only(rows(values), "ability", {"math"}, left_out))
+    assert [row.where for row in kept] == ["made: row 0", "made: row 2"]
+    assert left_out == {"code": 2, "art": 1}
+    with pytest.raises(InputError, match="row 0: has no column kind; name the right one, there"):
+        list(only(rows(values), "kind", {"math"}, left_out))
 
 
 def angles(texts: Any) -> Floats:
@@ -119,20 +104,36 @@ def test_embeddings_that_cannot_be_compared() -> None:
 
 
 def test_rl_prompts_with_a_trajectory() -> None:
-    prompts = problems("Find $x$.", "Find $y$.", "Find $z$.").assign(gold=["1", "2", "3"])
-    experts = pd.DataFrame(
-        {
-            "prompt": ["Find  $z$.", "Find $x$. ", "Find $x$.", "Find $w$."],
-            "trajectory": ["z", "first", "second", "w"],
-        }
-    )
-    mixed = matched(prompts, experts)
-    assert list(mixed.columns) == ["problem_id", "prompt", "gold", "expert"]
-    assert mixed.to_dict("list") == {
-        "problem_id": ["p0", "p2"],
-        "prompt": ["Find $x$.", "Find $z$."],
-        "gold": ["1", "3"],
-        "expert": ["first", "z"],
+    wanted = ["Find $x$.", "Find $y$.", "Find $z$."]
+    prompts: dict[str, Row] = {
+        prompt_id(text): {"problem_id": f"p{i}", "prompt": text, "gold": str(i), "prompt_tokens": 9}
+        for i, text in enumerate(wanted)
     }
-    with pytest.raises(InputError, match=r"none of 3 RL prompts has a trajectory among 1; check"):
-        matched(prompts, experts.tail(1))
+    experts = [
+        expert("Find  $z$.", "z", 5),
+        expert("Find $x$. ", "first", 6),
+        expert("Find $x$.", "second"),
+        expert("Find $w$.", "w"),
+    ]
+    assert list(matched(experts, prompts)) == [
+        {
+            **{"problem_id": name, "prompt": prompt, "gold": name[1:], "expert": text},
+            **{"prompt_tokens": 9, "response_tokens": tokens},
+        }
+        for name, prompt, text, tokens in (
+            ("p2", "Find $z$.", "z", 5),
+            ("p0", "Find $x$.", "first", 6),
+        )
+    ]
+    with pytest.raises(InputError, match=r"none of 3 RL prompts has a trajectory; check that both"):
+        list(matched(experts[3:], prompts))
+
+
+def test_an_sft_set_as_prompts_of_its_own() -> None:
+    experts = [expert("Find $x$.", "first", 6), expert("Find  $x$.", "2nd"), expert("b", "third")]
+    own = list(matched(experts, None))
+    assert [row["expert"] for row in own] == ["first", "third"]
+    assert own[0] == {
+        **{"problem_id": prompt_id("Find $x$."), "prompt": "Find $x$.", "gold": "of the expert"},
+        **{"expert": "first", "prompt_tokens": 3, "response_tokens": 6},
+    }

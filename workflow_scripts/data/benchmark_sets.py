@@ -7,7 +7,7 @@ cleaned = load_cleaned(places)                             # 2,157 problems and 
 ```
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -38,6 +38,42 @@ def repository_rows(repository: Repository, places: HubPlaces) -> Iterable[Sourc
     """All rows of a repository's wanted files, in the order of the files' names."""
     for name, path in fetch(repository, places).files.items():
         yield from read_rows(path, f"{repository.name}/{name}")
+
+
+def load_benchmarks(
+    counts: Mapping[str, int],
+    cleaned: Collection[str],
+    places: HubPlaces,
+    sources: BenchmarkSources,
+) -> pd.DataFrame:
+    """Fetch the benchmarks of a study.
+
+    Args:
+        counts: benchmark -> its problems in the study.
+        cleaned: the benchmarks that are taken from the authors' cleaned set.
+        places: lock, mirror and cache.
+        sources: where benchmarks are.
+
+    Returns:
+        `COLUMNS`, in the order of `counts`.
+
+    Raises:
+        InputError: one cannot be fetched, or has another number of problems.
+    """
+    parts: dict[str, pd.DataFrame] = {}
+    if cleaned:
+        problems = load_cleaned(places, sources).problems
+        parts = {str(name): part for name, part in problems.groupby("benchmark") if name in cleaned}
+    for name in counts:
+        if name not in cleaned:
+            parts[name] = load_benchmark(name, places, sources)
+        found = len(parts.get(name, ()))
+        if found != counts[name]:
+            raise InputError(
+                f"benchmarks.{name}.problems: is {counts[name]} in the study, but {found} are"
+                " there; correct it"
+            )
+    return pd.concat([parts[name] for name in counts], ignore_index=True)
 
 
 def load_benchmark(

@@ -6,6 +6,7 @@ on with the file it was at. Only files of types that hold data are taken: code i
 pickle never read.
 """
 
+import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ PLAIN = frozenset(
     {".parquet", ".json", ".jsonl", ".csv", ".txt", ".safetensors", ".model", ".jinja"}
 )
 """Types that hold data only: tables, weights, tokenizers and their settings."""
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,16 @@ class Listing:
     hashes: dict[str, str] = field(default_factory=dict)
 
 
+def places(lock: str) -> HubPlaces:
+    """Where a job gets files from: the folder RETU_MIRROR if it is set, else the hub.
+
+    Args:
+        lock: the lock file, from the project's root.
+    """
+    mirror = os.environ.get("RETU_MIRROR")
+    return HubPlaces(ROOT / lock, Path(mirror).expanduser() if mirror else None)
+
+
 def fetch(repository: Repository, places: HubPlaces) -> Snapshot:
     """Bring the wanted files of a repository here, check them, and lock what was not locked yet.
 
@@ -70,7 +82,7 @@ def fetch(repository: Repository, places: HubPlaces) -> Snapshot:
             room on the disk, a file of a type that can hold code, or other bytes than locked.
     """
     locked = locked_entry(places.lock, repository)
-    complete = locked is not None and set(repository.patterns) <= set(locked.patterns)
+    complete = locked is not None and locked.covers(repository)
     if locked is not None and complete:
         sizes = {name: file.size for name, file in locked.files.items()}
         listing = Listing(locked.commit, [n for n in locked.files if repository.matches(n)], sizes)

@@ -105,6 +105,10 @@ class LockedRepository(Section):
     patterns: tuple[str, ...]
     files: dict[HubPath, LockedFile]
 
+    def covers(self, repository: Repository) -> bool:
+        """Whether all files that are wanted of a repository are here, for these were asked for."""
+        return "*" in self.patterns or set(repository.patterns) <= set(self.patterns)
+
 
 class Lock(Section):
     """All repositories used so far, by name."""
@@ -158,7 +162,7 @@ def record(path: Path, repository: Repository, commit: str, files: dict[str, Loc
         InputError: another process has locked another commit or other bytes meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path.parent):
+    with alone(path):
         lock = read_lock(path)
         old = lock.of(repository)
         known = old.files if old else {}
@@ -181,9 +185,13 @@ def record(path: Path, repository: Repository, commit: str, files: dict[str, Loc
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, so that jobs which fetch side by side do not lose entries."""
-    handle = os.open(folder, os.O_RDONLY)
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time change a file, so that jobs side by side do not lose entries.
+
+    The lock is on a hidden file beside it, open for writing: network file systems, on which
+    jobs of several nodes meet, lock no other.
+    """
+    handle = os.open(path.with_name(f".{path.name}.busy"), os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

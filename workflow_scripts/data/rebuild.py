@@ -1,30 +1,33 @@
-"""The rules by which the paper's sets are made from their sources, as functions of tables.
+"""The rules by which the paper's sets are made from their sources.
 
 An alternative to downloading the released sets, and the way to make such sets from other sources:
-mathematics only, deduplicated by prompt, filtered by length, selected by the win rate of a
-reference model, decontaminated by the similarity of embeddings, matched with RL prompts. Columns
-are those of the workflow (problem_id, prompt, gold, trajectory); rows keep their order.
+mathematics only, deduplicated by prompt, matched with RL prompts, decontaminated by the similarity
+of embeddings. (Lengths: `hub_records`; win rates: `select`.) Rows stream and keep their order.
 """
 
+import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_scripts.data.select import win_rates
+from workflow_scripts.data.hub_records import (
+    PROMPT_TOKENS,
+    RESPONSE_TOKENS,
+    Record,
+    Row,
+    blocks,
+)
+from workflow_scripts.data.source_rows import SourceRow
 from workflow_scripts.errors import InputError
 
 SIMILAR = 0.8
 """Cosine similarity above which a problem counts as seen in training."""
-ATTEMPTS = 4
-EASY = (1.0, 1.0)
-HARD = (0.0, 0.25)
 BLANKS = re.compile(r"\s+")
-CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 Floats = NDArray[np.float32]
 Embedder = Callable[[Sequence[str]], Floats]
 """Texts -> one row a text; the paper uses Qwen3-8B-Embedding."""
@@ -38,66 +41,76 @@ def normalised(prompt: str) -> str:
     return BLANKS.sub(" ", unicodedata.normalize("NFC", prompt)).strip()
 
 
-def only(frame: pd.DataFrame, column: str, values: Collection[str]) -> pd.DataFrame:
-    """Rows of the given kinds, by default of sources: `only(frame, "ability", {"math"})`.
+def prompt_id(prompt: str) -> str:
+    """16 hexadecimal digits of a prompt's hash: a million prompts clash at odds of 3e-8."""
+    return hashlib.sha256(normalised(prompt).encode()).hexdigest()[:16]
+
+
+def only(
+    rows: Iterable[SourceRow], column: str, values: Collection[str], left_out: Counter[str]
+) -> Iterator[SourceRow]:
+    """Rows of the given kinds; `left_out` counts the others by kind.
 
     Raises:
-        InputError: no such column, or no row is left; lists the kinds there are.
+        InputError: a row does not say of which kind it is.
     """
-    if column not in frame:
-        raise InputError(f"data: has no column {column}; there are {', '.join(frame.columns)}")
-    kept = frame[frame[column].isin(list(values))]
-    if kept.empty:
-        there = ", ".join(sorted(frame[column].astype(str).unique())[:10])
-        raise InputError(f"data: no row has {column} in {sorted(values)}; there are {there}")
-    return kept.reset_index(drop=True)
+    for row in rows:
+        kind = row.text(column)
+        if kind in values:
+            yield row
+        else:
+            left_out[kind] += 1
 
 
-def without_chinese(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose prompt has no Chinese character (RL62K)."""
-    return frame[~frame["prompt"].str.contains(CHINESE)].reset_index(drop=True)
+def deduplicated(records: Iterable[Record], left_out: Counter[str]) -> Iterator[Record]:
+    """The first record of every prompt, whose hash becomes its problem_id.
+
+    `left_out` counts the others below their source.
+    """
+    seen: set[str] = set()
+    for record in records:
+        identity = prompt_id(record["prompt"])
+        if identity in seen:
+            left_out[record["source"]] += 1
+            continue
+        seen.add(identity)
+        yield {"problem_id": identity, **record}
 
 
-def deduplicated(frame: pd.DataFrame) -> pd.DataFrame:
-    """The first row of every prompt, prompts compared after `normalised`."""
-    return frame[~frame["prompt"].map(normalised).duplicated()].reset_index(drop=True)
-
-
-def within_length(frame: pd.DataFrame, lengths: Sequence[int], limit: int) -> pd.DataFrame:
-    """Rows of at most `limit` tokens; `lengths` has one number a row."""
-    if len(lengths) != len(frame):
-        raise InputError(f"data: {len(lengths)} lengths for {len(frame)} rows; measure them anew")
-    return frame[np.asarray(lengths) <= limit].reset_index(drop=True)
-
-
-def with_win_rate(
-    frame: pd.DataFrame, grades: pd.DataFrame, bounds: tuple[float, float], attempts: int = ATTEMPTS
-) -> pd.DataFrame:
-    """Rows whose problem the reference model solves at a rate within `bounds`, ends included.
+def matched(experts: Iterable[Row], prompts: Mapping[str, Row] | None) -> Iterator[Row]:
+    """Prompts that have an expert trajectory, as the paper's MIX37K, in the order of trajectories.
 
     Args:
-        frame: problems, one row each.
-        grades: graded attempts of the reference model: problem_id, correct (0 or 1).
-        bounds: `EASY` and `HARD` are the paper's.
-        attempts: how many attempts every problem must have.
+        experts: prompt, gold, trajectory and lengths; of a prompt with several the first counts.
+        prompts: RL prompts by `prompt_id`, whose wording and gold are taken; None: every expert's
+            prompt is one.
 
     Returns:
-        The rows with `win_rate` and `attempts`.
+        problem_id, prompt, gold, expert, and their lengths.
 
     Raises:
-        InputError: a problem has another number of attempts; names it.
+        InputError: no prompt is in both.
     """
-    rates = win_rates(grades)
-    rated = frame.merge(rates, on="problem_id", how="left", validate="one_to_one")
-    wrong = rated[rated["attempts"] != attempts]
-    if not wrong.empty:
-        row = wrong.iloc[0]
-        count = 0 if pd.isna(row["attempts"]) else int(row["attempts"])
+    seen: set[str] = set()
+    for expert in experts:
+        identity = prompt_id(str(expert["prompt"]))
+        if identity in seen or (prompts is not None and identity not in prompts):
+            continue
+        seen.add(identity)
+        prompt = expert if prompts is None else prompts[identity]
+        yield {
+            "problem_id": identity if prompts is None else prompt["problem_id"],
+            "prompt": prompt["prompt"],
+            "gold": prompt["gold"],
+            "expert": expert["trajectory"],
+            PROMPT_TOKENS: prompt[PROMPT_TOKENS],
+            RESPONSE_TOKENS: expert[RESPONSE_TOKENS],
+        }
+    if not seen:
         raise InputError(
-            f"data: problem {row['problem_id']} has {count} attempts instead of {attempts}; let"
-            " the reference model try every problem equally often"
+            f"data: none of {len(prompts or ())} RL prompts has a trajectory; check that both"
+            " have the same wording (a suffix in one of them?)"
         )
-    return rated[rated["win_rate"].between(*bounds)].reset_index(drop=True)
 
 
 def nearest(
@@ -148,31 +161,6 @@ def decontaminated(
     return rated[~seen].reset_index(drop=True), rated[seen].reset_index(drop=True)
 
 
-def matched(prompts: pd.DataFrame, experts: pd.DataFrame) -> pd.DataFrame:
-    """RL prompts that have an expert trajectory, as the paper's MIX37K.
-
-    Args:
-        prompts: RL prompts: problem_id, prompt, gold.
-        experts: prompt and trajectory; of a prompt with several the first counts.
-
-    Returns:
-        The RL prompts with their trajectory in `expert`; wording and gold are those of RL.
-
-    Raises:
-        InputError: no prompt is in both.
-    """
-    known = experts.assign(key=experts["prompt"].map(normalised)).drop_duplicates("key")
-    by_prompt = known.set_index("key")["trajectory"]
-    keyed = prompts.assign(expert=prompts["prompt"].map(normalised).map(by_prompt))
-    kept = keyed[keyed["expert"].notna()]
-    if kept.empty:
-        raise InputError(
-            f"data: none of {len(prompts)} RL prompts has a trajectory among {len(experts)}; check"
-            " that both have the same wording (a suffix in one of them?)"
-        )
-    return kept.reset_index(drop=True)
-
-
 def unit_rows(vectors: Floats) -> Floats:
     """Rows scaled to length one; InputError for a row without a direction."""
     values = np.asarray(vectors, dtype=np.float32)
@@ -182,10 +170,3 @@ def unit_rows(vectors: Floats) -> Floats:
         raise InputError(f"decontamination: text {bad[0]} has no embedding; check the embedder")
     scaled: Floats = values / norms
     return scaled
-
-
-def blocks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Lists of at most `size` texts."""
-    iterator = iter(texts)
-    while block := list(islice(iterator, size)):
-        yield block

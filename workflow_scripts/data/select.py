@@ -7,7 +7,8 @@ attempts (1.0, and at most 0.25; PAPER Table 3), so difficulty is measured, neve
 import pandas as pd
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.study.schema import Dataset
+from workflow_scripts.study.hub import ReleasedSet
+from workflow_scripts.study.lab import Dataset
 
 
 def win_rates(grades: pd.DataFrame) -> pd.DataFrame:
@@ -16,29 +17,43 @@ def win_rates(grades: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"win_rate": grouped.mean(), "attempts": grouped.size()}).reset_index()
 
 
-def select(pool: pd.DataFrame, rates: pd.DataFrame, name: str, dataset: Dataset) -> pd.DataFrame:
+def select(
+    pool: pd.DataFrame, rates: pd.DataFrame | None, name: str, dataset: Dataset
+) -> pd.DataFrame:
     """Draw one SFT set; its rows carry the measured `win_rate`.
 
+    Args:
+        pool: problem_id and anything else; one row a problem.
+        rates: as `win_rates` gives them; None where nobody has measured them.
+        name: what messages call the set.
+        dataset: how many rows, and between which bounds.
+
     Raises:
-        InputError: too few rows of the pool meet the win-rate bounds.
+        InputError: too few rows of the pool meet the win-rate bounds, or they are not measured.
     """
-    rated = pool.merge(rates, on="problem_id", how="left", validate="one_to_one")
+    rated = pool
+    if rates is not None:
+        rated = pool.merge(rates, on="problem_id", how="left", validate="one_to_one")
     if dataset.win_rate is not None:
+        if rates is None:
+            raise InputError(f"data set {name}: win_rate: nobody measured it; name a reference")
         inside = rated["win_rate"].between(dataset.win_rate.min, dataset.win_rate.max)
         rated = rated[inside]
     wanted = 1 if dataset.rows == "all" else dataset.rows
     if len(rated) < wanted:
         raise InputError(
             f"data set {name}: asks for {dataset.rows} rows, but only {len(rated)} of the pool's"
-            f" {len(pool)} have the wanted win rate; lower rows or enlarge data.pool.problems"
+            f" {len(pool)} have the wanted win rate; lower rows or enlarge data.pool"
         )
     if dataset.rows == "all":
         return rated.reset_index(drop=True)
     return rated.sample(n=dataset.rows, random_state=dataset.seed).reset_index(drop=True)
 
 
-def selection_rule(dataset: Dataset) -> str:
+def selection_rule(dataset: Dataset | ReleasedSet) -> str:
     """How the rows of a set are chosen, in words (Table 3)."""
+    if isinstance(dataset, ReleasedSet):
+        return "released"
     if dataset.win_rate is None:
         return "all" if dataset.rows == "all" else "random"
     low, high = dataset.win_rate.min, dataset.win_rate.max

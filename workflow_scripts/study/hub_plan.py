@@ -8,7 +8,7 @@ from workflow_scripts.study import jobs
 from workflow_scripts.study.files import read_yaml
 from workflow_scripts.study.hub import HubBenchmark, HubData, HubModel, MatchedSet, ReleasedSet
 from workflow_scripts.study.plan import Plan
-from workflow_scripts.study.stage import ROOT, Stage
+from workflow_scripts.study.stage import ROOT, Stage, once
 
 BENCHMARKS = "benchmarks"
 ALL_BENCHMARKS = "all_benchmarks"
@@ -38,10 +38,12 @@ class HubPlan(Plan):
         entry: dict[str, Any] = listed(ROOT / self.data.sources)[name]
         return {key: value for key, value in entry.items() if key != "notes"}
 
+    @once
     def base(self, model: str) -> Stage:
         """See `Plan`."""
         return self.fetch_base(model)
 
+    @once
     def split(self, name: str) -> Stage:
         """See `Plan`."""
         if name == BENCHMARKS and self.data.decontamination:
@@ -53,6 +55,7 @@ class HubPlan(Plan):
         matched = isinstance(self.data.prompts.get(name), MatchedSet)
         return self.match_prompts(name) if matched else self.load_prompts(name)
 
+    @once
     def sft_set(self, dataset: str) -> Stage:
         """See `Plan`."""
         released = isinstance(self.study.datasets[dataset], ReleasedSet)
@@ -72,8 +75,13 @@ class HubPlan(Plan):
         """Bring the benchmarks here."""
         entries = listed(ROOT / self.data.benchmarks)
         wanted = {n: b for n, b in self.study.benchmarks.items() if isinstance(b, HubBenchmark)}
-        cleaned = any(benchmark.source == "cleaned" for benchmark in wanted.values())
-        originals = {n: entries["original"][n] for n in wanted if n in entries["original"]}
+        cleaned = [name for name, b in wanted.items() if b.source == "cleaned"]
+        # The cleaned set is one file, and what is in it must be known whatever is wanted of it.
+        originals = {
+            name: entry
+            for name, entry in entries["original"].items()
+            if name in wanted or (cleaned and entry.get("cleaned"))
+        }
         job = jobs.BenchmarksJob(
             counts={name: benchmark.problems for name, benchmark in wanted.items()},
             cleaned=cleaned,

@@ -39,11 +39,12 @@ class FetchBaseJob(Section):
 class BenchmarksJob(Section):
     """Bring benchmarks here.
 
-    `counts` has the problems of each; `sources` is what the list of benchmarks says of them.
+    `counts` has the problems of each, `cleaned` those that are taken from the authors' cleaned set;
+    `sources` is what the list of benchmarks says of them.
     """
 
     counts: dict[str, int]
-    cleaned: bool
+    cleaned: list[str]
     sources: dict[str, Any]
     lock: str
 
@@ -119,10 +120,11 @@ class GenerateJob(Section):
 
 
 class LabelJob(Labels):
-    """Label checkpoints and choose where RL starts."""
+    """Label evaluated steps and choose where RL starts, among `checkpoints` (null: all of them)."""
 
     branching: Branching
     max_stable: int | None = None
+    checkpoints: list[int] | None = None
 
 
 class CurvesJob(Section):

@@ -3,12 +3,13 @@
 from workflow_scripts.study import jobs
 from workflow_scripts.study.lab import ArithmeticData, Benchmark, Model
 from workflow_scripts.study.plan import Plan
-from workflow_scripts.study.stage import Stage
+from workflow_scripts.study.stage import Stage, once
 
 
 class LabPlan(Plan):
     """All stages of a lab study."""
 
+    @once
     def base(self, model: str) -> Stage:
         """See `Plan`."""
         return self.pretrain_base(model)
@@ -17,10 +18,12 @@ class LabPlan(Plan):
         """See `Plan`; one job draws all of them."""
         return self.make_data()
 
+    @once
     def sft_set(self, dataset: str) -> Stage:
         """See `Plan`."""
         return self.select_sft_set(dataset)
 
+    @once
     def make_data(self) -> Stage:
         """Draw the data."""
         data, benchmarks = self.study.data, self.study.benchmarks

@@ -18,7 +18,7 @@ from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
 from workflow_scripts.study.runs import Runs
 from workflow_scripts.study.schema import Grader, Reference
 from workflow_scripts.study.section import Section
-from workflow_scripts.study.stage import AnalysisPlan, Stage
+from workflow_scripts.study.stage import AnalysisPlan, Stage, once
 
 ARTEFACTS = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
 AGAIN = "regrade_"
@@ -64,6 +64,13 @@ class Plan(Runs, AnalysisPlan):
     def split(self, name: str) -> Stage:
         """Make data/STUDY/NAME.parquet."""
 
+    @property
+    def measured(self) -> list[str]:
+        """The splits in the table of data sets."""
+        data = self.study.data
+        prompts = data.prompts if isinstance(data, HubData) else ["rl_prompts"]
+        return ["validation", *prompts, "benchmarks"]
+
     @abstractmethod
     def sft_set(self, dataset: str) -> Stage:
         """Make an SFT set."""
@@ -75,6 +82,7 @@ class Plan(Runs, AnalysisPlan):
             raise LookupError("the study has no reference model")
         return self.study.reference
 
+    @once
     def train_reference(self) -> Stage:
         """Fine-tune the reference model; LookupError if it is a base model as it is."""
         if self.reference.recipe is None or self.reference.steps is None:
@@ -88,6 +96,7 @@ class Plan(Runs, AnalysisPlan):
         after = (self.base(self.reference.model), self.split("reference"), self.split("validation"))
         return self.trained("train_sft", job, *after)
 
+    @once
     def generate_reference(self) -> Stage:
         """Let the reference model attempt the pool."""
         reference = self.reference
@@ -109,6 +118,7 @@ class Plan(Runs, AnalysisPlan):
         used = (self.split(name) for name in ("pool", "benchmarks", "validation"))
         return self.prepared("select_sft_set", job, *used, *rated)
 
+    @once
     def train_sft(self, model: str, dataset: str, seed: str) -> Stage:
         """Fine-tune on an SFT set."""
         run = self.sft_run(model, dataset)
@@ -143,10 +153,12 @@ class Plan(Runs, AnalysisPlan):
         """Grade the generations of a stage."""
         return Stage("grade", grader.model_dump_json(), "lab", (of,), packages=PACKAGES)
 
+    @once
     def scored(self, run: Run) -> Stage:
         """Grade the answers of a run."""
         return self.grades(self.answered(run), self.study.evaluation.grader)
 
+    @once
     def label_subphases(self, model: str, dataset: str, seed: str) -> Stage:
         """Label the checkpoints of an SFT run."""
         run = self.sft_run(model, dataset)
@@ -155,11 +167,13 @@ class Plan(Runs, AnalysisPlan):
             delta2=self.study.labels.delta2,
             branching=self.branching(run),
             max_stable=run.max_stable,
+            checkpoints=run.checkpoints,
         )
         return self.analysed(
             "label_subphases", job.model_dump_json(), self.train_sft(model, dataset, seed)
         )
 
+    @once
     def train_rl(self, model: str, dataset: str, sft_step: str, recipe: str, seed: str) -> Stage:
         """One RL run; `dataset` none and `sft_step` 0 is Pure RL."""
         chosen = self.study.recipes.rl[recipe]
@@ -193,16 +207,21 @@ class Plan(Runs, AnalysisPlan):
 
     def evaluated(self) -> list[Stage]:
         """Grades of everything that may enter the curves: every possible branch, chosen or not."""
-        bases = [Run("base", model) for model in self.study.models]
         branches = self.rl_runs(lambda run: self.sft_run(run.model, run.dataset).checkpoints)
-        return [self.scored(run) for run in [*bases, *self.sft_runs(), *branches]]
+        runs = [*self.sft_runs(), *branches]
+        # A reference or an embedder may be a model of the study that no run starts from.
+        bases = dict.fromkeys(Run("base", run.model) for run in runs)
+        return [self.scored(run) for run in [*bases, *runs]]
 
+    @once
     def dataset_stats(self) -> Stage:
         """Measure the data sets."""
-        after = [self.sft_set(dataset) for dataset in self.study.datasets]
+        sets = [self.sft_set(dataset) for dataset in self.study.datasets]
+        after = [*sets, *(self.split(name) for name in self.measured)]
         job = jobs.StatsJob(datasets=self.study.datasets)
         return self.analysed("dataset_stats", job.model_dump_json(), *after)
 
+    @once
     def subphases(self) -> Stage:
         """Gather the sub-phases of all SFT runs."""
         runs = [
@@ -210,6 +229,7 @@ class Plan(Runs, AnalysisPlan):
         ]
         return self.analysed("concatenate", "", *runs)
 
+    @once
     def curves(self) -> Stage:
         """Gather all scores."""
         titles = {name: recipe.title for name, recipe in self.study.recipes.rl.items()}
@@ -232,6 +252,7 @@ class Plan(Runs, AnalysisPlan):
         """The table that ends a run on the terminal."""
         return self.artefact("summary")
 
+    @once
     def regraded(self, grader: str) -> "Plan":
         """The plan if another grader, with its own settings, scored the checkpoints.
 

@@ -9,12 +9,14 @@ times.
 
 import functools
 import hashlib
+import inspect
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from workflow_scripts.identity import code_digest, file_digest, options_digest
 from workflow_scripts.study.analysis import Fit
@@ -24,6 +26,9 @@ from workflow_scripts.study.schema import Config
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / "envs"
 TEMPLATES = ROOT / "report"
+Asked = ParamSpec("Asked")
+Owner = TypeVar("Owner")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,31 @@ def lock_identity(lock: Path, packages: tuple[str, ...] = ()) -> str:
     return ",".join(line for line in lines if line.split("==")[0] in names)
 
 
+def once(
+    method: Callable[Concatenate[Owner, Asked], Made],
+) -> Callable[Concatenate[Owner, Asked], Made]:
+    """A plan's method that makes each of its stages once, however often it is asked for them.
+
+    Rules ask for every parameter of every job, and a stage knows its key only once it has those of
+    all before it: made anew each time, large studies would spend most of a dry run here.
+    """
+    names = list(inspect.signature(method).parameters)[1:]
+
+    @functools.wraps(method)
+    def found(plan: Owner, /, *given: Asked.args, **named: Asked.kwargs) -> Made:
+        rest = names[len(given) :]
+        if set(named) != set(rest):
+            return method(plan, *given, **named)
+        # Rules name their wildcards and other methods do not; both mean the same stage.
+        made: dict[object, Made] = plan.__dict__.setdefault("_made", {})
+        asked = (method.__name__, *given, *(named[name] for name in rest))
+        if asked not in made:
+            made[asked] = method(plan, *given, **named)
+        return made[asked]
+
+    return found
+
+
 class AnalysisPlan(ABC):
     """What every kind of study does with its curves; a study's plan says where they come from.
 
@@ -139,6 +169,7 @@ class AnalysisPlan(ABC):
         """A stage in the analysis environment."""
         return Stage(module, spec, "analysis", after, facts)
 
+    @once
     def fit_curves(self, protocol: str) -> Stage:
         """Fit every branch by one protocol."""
         job = fit_job(protocol, self.fit).model_dump_json()

@@ -1,0 +1,236 @@
+"""Models of a hub as checkpoints: complete, of the known shape, with a chat template."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from workflow_scripts.data import hub_models
+from workflow_scripts.data.chat import encode_prompt, stop_ids
+from workflow_scripts.data.hub import ROOT, HubPlaces, fetch
+from workflow_scripts.data.hub_models import FIRST, model_repository, publish_model
+from workflow_scripts.data.tokenizer import load_tokenizer
+from workflow_scripts.errors import InputError
+from workflow_scripts.fetch_base import main as fetch_base_main
+from workflow_scripts.manifest import check_manifest
+from workflow_scripts.study.hub import HubModel
+from workflow_scripts.study.jobs import FetchBaseJob
+
+COMMIT = "6" * 40
+SHAPE = {"layers": 2, "hidden": 16, "heads": 2, "kv_heads": 1, "ffn": 24, "vocab": 270}
+SPECIAL = {
+    "llama3": ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
+    "chatml": ["<|im_start|>", "<|im_end|>"],
+}
+TURNS = "<|im_start|>{{ messages[0]['content'] }}<|im_end|>"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model in two shards, its byte-level tokenizer without a chat template."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("model")
+    special = [token for tokens in SPECIAL.values() for token in tokens]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = {token: number for number, token in enumerate([*letters, *special, "<|end|>"])}
+    tokenizer = Tokenizer(models.BPE(words, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|begin_of_text|>",
+        eos_token="<|end|>",
+        additional_special_tokens=special,
+    ).save_pretrained(folder)
+    config = LlamaConfig(
+        hidden_size=SHAPE["hidden"],
+        intermediate_size=SHAPE["ffn"],
+        num_hidden_layers=SHAPE["layers"],
+        num_attention_heads=SHAPE["heads"],
+        num_key_value_heads=SHAPE["kv_heads"],
+        vocab_size=SHAPE["vocab"],
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder, max_shard_size="12KB")
+    (folder / "original").mkdir()
+    (folder / "original" / "consolidated.00.pth").write_bytes(b"a pickle")
+    return folder
+
+
+@pytest.fixture
+def mirror(made: Path, tmp_path: Path) -> Path:
+    """A copy of the model in a mirror, to be spoilt."""
+    return shutil.copytree(made, tmp_path / "mirror" / "owner/tiny")
+
+
+def wanted(template: str | None = "chatml", shape: dict[str, int] | None = None) -> HubModel:
+    """The model as a study has it."""
+    known: dict[str, Any] = {**SHAPE, "billions": 1e-5, **(shape or {})}
+    return HubModel.model_validate(
+        {"repository": "owner/tiny", "revision": COMMIT, "template": template, "shape": known}
+    )
+
+
+def published(mirror: Path, model: HubModel) -> Path:
+    """The checkpoint that is made of a model."""
+    out = mirror.parents[2] / "checkpoints"
+    places = HubPlaces(mirror.parents[2] / "lock.yaml", mirror=mirror.parents[1])
+    publish_model(fetch(model_repository(model), places), model, out)
+    return out / FIRST
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "end"),
+    [
+        (
+            "llama3",
+            "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n2+3?<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n",
+            "<|eot_id|>",
+        ),
+        ("chatml", "<|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"),
+    ],
+)
+def test_a_named_template_becomes_the_tokenizers_own(
+    mirror: Path, template: str, text: str, end: str
+) -> None:
+    checkpoint = published(mirror, wanted(template))
+    tokenizer = load_tokenizer(checkpoint)
+    ids = encode_prompt(tokenizer, "2+3?")
+    assert tokenizer.decode(ids) == text
+    assert stop_ids(tokenizer) == tokenizer.convert_tokens_to_ids(["<|end|>", end])
+    assert set(SPECIAL[template]) <= set(tokenizer.convert_ids_to_tokens(ids))
+
+
+def test_weights_are_linked_and_load(mirror: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    checkpoint = published(mirror, wanted())
+    shards = sorted(path.name for path in checkpoint.glob("*.safetensors"))
+    assert len(shards) > 1
+    assert all((checkpoint / name).samefile(mirror / name) for name in shards)
+    assert not (checkpoint / "config.json").samefile(mirror / "config.json")
+    assert not (checkpoint / "original").exists()
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, local_files_only=True)
+    again = AutoModelForCausalLM.from_pretrained(mirror, local_files_only=True)
+    pairs = zip(model.parameters(), again.parameters(), strict=True)
+    assert all(bool((left == right).all()) for left, right in pairs)
+
+
+def test_weights_are_copied_where_no_link_can_be(
+    mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", refused)
+    checkpoint = published(mirror, wanted())
+    shard = next(checkpoint.glob("*.safetensors")).name
+    assert (checkpoint / shard).read_bytes() == (mirror / shard).read_bytes()
+    full = shutil.disk_usage(mirror)._replace(free=10)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: full)
+    with pytest.raises(InputError, match=r"needs 0\.0 GB, 0\.0 are free; make room, or put"):
+        published(mirror, wanted())
+
+
+def test_the_tokenizers_own_template_serves_unless_the_study_names_one(mirror: Path) -> None:
+    settings = mirror / "tokenizer_config.json"
+    content = json.loads(settings.read_text()) | {"chat_template": TURNS}
+    settings.write_text(json.dumps(content))
+    for template, start in ((None, "<|im_start|>2+3?"), ("chatml", "<|im_start|>user\n2+3?")):
+        (mirror.parents[2] / "lock.yaml").unlink(missing_ok=True)
+        tokenizer = load_tokenizer(published(mirror, wanted(template)))
+        assert tokenizer.decode(encode_prompt(tokenizer, "2+3?")).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (None, r"owner/tiny: its tokenizer has no chat template; name one .*: chatml, llama3\)"),
+        ("none", r"none\.jinja: no such chat template; put it there or name another"),
+    ],
+)
+def test_a_model_without_a_chat_template(mirror: Path, template: str | None, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        published(mirror, wanted(template))
+
+
+def test_a_template_of_another_model(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_models, "ROOT", tmp_path)
+    (tmp_path / "templates").mkdir()
+    text = "<\uff5cUser\uff5c>{{ messages[0]['content'] }}"
+    (tmp_path / "templates" / "other.jinja").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="template writes <\uff5cUser\uff5c>, which is no token"):
+        published(mirror, wanted("other"))
+
+
+@pytest.mark.parametrize(("name", "value"), [("layers", 3), ("vocab", 271), ("kv_heads", 2)])
+def test_a_model_of_another_shape(mirror: Path, name: str, value: int) -> None:
+    with pytest.raises(
+        InputError, match=f"config.json has {name} {SHAPE[name]}, the study {value}; correct"
+    ):
+        published(mirror, wanted(shape={name: value}))
+    assert not (mirror.parents[2] / "checkpoints").exists()
+
+
+def spoilt(folder: Path, kind: str) -> None:
+    """Damage a model."""
+    shard = sorted(folder.glob("*.safetensors"))[0]
+    if kind == "missing":
+        shard.unlink()
+    elif kind == "cut":
+        shard.write_bytes(shard.read_bytes()[:-4])
+    elif kind == "other":
+        shutil.copy(sorted(folder.glob("*.safetensors"))[1], shard)
+    elif kind == "text":
+        shard.write_text("no weights at all, but long enough to be read as such")
+    elif kind == "config":
+        (folder / "config.json").unlink()
+    else:
+        for path in [*folder.glob("*.safetensors"), folder / "model.safetensors.index.json"]:
+            path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", r"owner/tiny: has no model-00001-of-\d+\.safetensors; only weights in safet"),
+        ("cut", r"model-00001-of-\d+\.safetensors: has \d+ bytes instead of \d+; fetch it anew"),
+        ("other", r"model-00001-of-\d+\.safetensors: lacks model\..* of model\.safetensors\.index"),
+        ("text", r"model-00001-of-\d+\.safetensors: is no safetensors file; fetch it anew"),
+        ("config", r"owner/tiny: has no config\.json; name another"),
+        ("weights", r"owner/tiny: has no model\.safetensors; only weights in safetensors can be"),
+    ],
+)
+def test_an_incomplete_model(mirror: Path, kind: str, message: str) -> None:
+    spoilt(mirror, kind)
+    with pytest.raises(InputError, match=message):
+        published(mirror, wanted())
+
+
+def test_the_script_leaves_what_a_base_model_needs(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = FetchBaseJob(model=wanted(), lock=str(tmp_path / "lock.yaml"))
+    out = {name: tmp_path / "base" / name for name in ("checkpoints", "losses", "manifest")}
+    options = [f"--{name}={path}" for name, path in out.items()]
+    monkeypatch.setattr("sys.argv", ["fetch_base", f"--spec={job.model_dump_json()}", *options])
+    monkeypatch.setenv("RETU_MIRROR", str(mirror.parents[1]))
+    fetch_base_main()
+    assert pd.read_csv(out["losses"]).to_dict("list") == {"step": [0], "x_sft_eflops": [0.0]}
+    manifest = check_manifest(out["manifest"], out["checkpoints"])
+    assert (manifest["repository"], manifest["commit"]) == ("owner/tiny", COMMIT)
+    locked = yaml.safe_load((tmp_path / "lock.yaml").read_text())["models"]["owner/tiny"]
+    assert locked["commit"] == COMMIT
+
+
+def test_templates_are_named_as_the_study_names_them() -> None:
+    assert {path.stem for path in (ROOT / "templates").iterdir()} == {"chatml", "llama3"}
