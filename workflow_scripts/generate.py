@@ -1,20 +1,34 @@
-"""Rules `generate_sft`, `generate_base`, `generate_reference`: answer problems with checkpoints."""
+"""Rules `generate_sft`, `generate_base`, `generate_reference`: answer problems with checkpoints.
 
+Answers are put on disk in parts as they come, so that a job that is killed goes on where it was.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.data.store import read_frame
-from workflow_scripts.evaluation.engines import load_engine
+from workflow_scripts.errors import Interrupted
+from workflow_scripts.evaluation.engines import Engine, load_engine
 from workflow_scripts.evaluation.generate import attempts, generate
+from workflow_scripts.hashing import md5
+from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import check_manifest
-from workflow_scripts.script import arguments, run, specification
+from workflow_scripts.script import arguments, run, specification, state_folder
 from workflow_scripts.study.jobs import GenerateJob
-from workflow_scripts.tables_io import write_parquet
-from workflow_scripts.training.checkpoints import checkpoint_steps
+from workflow_scripts.study.schema import Sampling
+from workflow_scripts.tables_io import read_table, write_parquet
+from workflow_scripts.training.checkpoints import checkpoint_steps, close_state, open_state
 from workflow_scripts.training.models import configure
 from workflow_scripts.training.progress import tell
 from workflow_scripts.usage import work
+
+# Tokens that the answers of a part may have at most: 1,024 answers of 8k tokens.
+PART_TOKENS = 2**23
+PARTS = "step-*.parquet"
 
 
 def main() -> None:
@@ -28,21 +42,61 @@ def main() -> None:
         out=Path,
     )
     job: GenerateJob = options.spec
-    check_manifest(options.checkpoints.with_name("manifest.json"), options.checkpoints)
+    manifest = check_manifest(options.checkpoints.with_name("manifest.json"), options.checkpoints)
     problems = read_frame(options.problems, ("problem_id", "prompt", "gold"))
     if "benchmark" not in problems:
         # A split such as the pool is sampled like a benchmark that bears its name.
         problems = problems.assign(benchmark=options.problems.stem)
     rows = attempts(problems, job.samples)
+    state = state_folder(options.out)
+    request = (code_digest("workflow_scripts.generate"), job.model_dump_json())
+    open_state(state, *request, manifest["digest"], md5(options.problems))
     configure(job.execution, job.sampling.seed)
     folders = checkpoint_steps(options.checkpoints)
     parts = []
-    for done, (step, folder) in enumerate(folders.items(), start=1):
-        engine = load_engine(folder, job.execution)
-        with work():
-            parts.append(generate(engine, rows, step, job.sampling))
-        tell(f"generating {options.title}: checkpoint {done} of {len(folders)} (step {step})")
+    with interruptible(state):
+        for done, (step, folder) in enumerate(folders.items(), start=1):
+            load = partial(load_engine, folder, job.execution)
+            parts += answered(step, rows, job.sampling, state, load)
+            tell(f"generating {options.title}: checkpoint {done} of {len(folders)} (step {step})")
     write_parquet(pd.concat(parts, ignore_index=True), options.out)
+    close_state(state)
+
+
+def answered(
+    step: int, rows: pd.DataFrame, sampling: Sampling, state: Path, load: Callable[[], Engine]
+) -> list[pd.DataFrame]:
+    """The answers of one checkpoint in parts: those on disk as they are, the others sampled now.
+
+    How rows are parted is decided by the study alone, so a resumed job has the same answers.
+    """
+    size = max(1, PART_TOKENS // sampling.max_new_tokens)
+    paths = {
+        first: state / f"step-{step:06d}-{first:08d}.parquet" for first in range(0, len(rows), size)
+    }
+    missing = [first for first, path in paths.items() if not path.exists()]
+    if missing:
+        with closing(load()) as engine:
+            for first in missing:
+                part = rows.iloc[first : first + size].reset_index(drop=True)
+                with work():
+                    table = generate(engine, part, step, sampling, first)
+                write_parquet(table, paths[first])
+    return [read_table(path) for path in paths.values()]
+
+
+@contextmanager
+def interruptible(state: Path) -> Iterator[None]:
+    """Say of a job that was asked to stop what it has stored since it started."""
+    before = len(list(state.glob(PARTS)))
+    try:
+        yield
+    except Interrupted as stop:
+        stored = len(list(state.glob(PARTS))) - before
+        raise Interrupted(
+            f"{stored} more parts of the answers are stored; start it again to go on",
+            progressed=stored > 0,
+        ) from stop
 
 
 if __name__ == "__main__":

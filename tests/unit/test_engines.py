@@ -1,9 +1,8 @@
 """Answers of an engine: repeatable, in order, cut at their end, and free of side effects."""
 
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -11,12 +10,16 @@ import pytest
 import torch
 
 from workflow_scripts.data.arithmetic import VOCABULARY
+from workflow_scripts.data.chat import encode_prompt
 from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
 from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.engines import Answer, TransformersEngine, VllmEngine, load_engine
+from workflow_scripts.evaluation import engine_transformers
+from workflow_scripts.evaluation.answers import Answer, answer_ends, make_answer
+from workflow_scripts.evaluation.engines import TransformersEngine, load_engine
 from workflow_scripts.evaluation.generate import attempts, generate
 from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.schema import Model, Pretraining, Sampling
+from workflow_scripts.study.lab import Model, Pretraining
+from workflow_scripts.study.schema import Sampling
 from workflow_scripts.training.models import build_model, configure, load_model
 
 SHAPE = Model(
@@ -29,7 +32,9 @@ SHAPE = Model(
     pretraining=Pretraining(steps=1, batch_size=1, learning_rate=1.0),
 )
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=12, batch_size=3)
-PROMPTS = [f"<bos> {n} b + {n} ?" if n % 2 else f"<bos> {n} b + 1 c - 2 ?" for n in range(8)]
+TEXTS = [f"<bos> {n} b + {n} ?" if n % 2 else f"<bos> {n} b + 1 c - 2 ?" for n in range(8)]
+PROMPTS: list[list[int]] = [make_tokenizer(64)(text)["input_ids"] for text in TEXTS]
+EOS, PAD, SEVEN, SO = (VOCABULARY.index(word) for word in ("<eos>", "<pad>", "7", "so"))
 
 
 @pytest.fixture(scope="module")
@@ -49,22 +54,75 @@ def engine(saved: Path) -> TransformersEngine:
     return loaded
 
 
+def chances(model: Any, prompt: Sequence[int], answer: Sequence[int], heat: float) -> list[float]:
+    """Log-probabilities of an answer's tokens by one forward pass at a temperature."""
+    with torch.no_grad():
+        logits = model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1]
+    table = (logits / heat).log_softmax(-1)
+    chosen: list[float] = table.gather(-1, torch.tensor(answer)[:, None])[:, 0].tolist()
+    return chosen
+
+
 def test_equal_seeds_give_equal_answers(engine: TransformersEngine) -> None:
     first = engine.sample(PROMPTS, SAMPLING, seed=1)
     assert engine.sample(PROMPTS, SAMPLING, seed=1) == first
     assert engine.sample(PROMPTS, SAMPLING, seed=2) != first
+    # A later part of the same step draws from another stream.
+    assert engine.sample(PROMPTS, SAMPLING, seed=1, first=8) != first
     assert len(first) == len(PROMPTS)
 
 
 def test_answers_come_in_the_order_of_the_prompts(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def echo(prompts: list[str], settings: Sampling) -> list[Answer]:
+    def echo(prompts: list[list[int]], settings: Sampling) -> list[Answer]:
         assert len(prompts) <= settings.batch_size
-        return [Answer(prompt, 0, True) for prompt in prompts]
+        return [Answer("", tuple(prompt), (), "stop") for prompt in prompts]
 
     monkeypatch.setattr(engine, "_batch", echo)
-    assert [answer.text for answer in engine.sample(PROMPTS, SAMPLING, seed=0)] == PROMPTS
+    answers = engine.sample(PROMPTS, SAMPLING, seed=0)
+    assert [list(answer.token_ids) for answer in answers] == PROMPTS
+
+
+def test_long_answers_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = partial(engine_transformers.batches, range(8), [[0] * n for n in range(1, 9)])
+    settings = SAMPLING.model_copy(update={"batch_size": 5, "max_new_tokens": 2})
+    assert list(split(settings)) == [[0, 1, 2, 3, 4], [5, 6, 7]]
+    monkeypatch.setattr(engine_transformers, "BATCH_TOKENS", 20)
+    # Rows of 3, 4, 5, 6, ... tokens: four of 6 are too many, and so are three of 7.
+    assert list(split(settings)) == [[0, 1, 2], [3, 4], [5, 6], [7]]
+    monkeypatch.setattr(engine_transformers, "BATCH_TOKENS", 1)
+    assert list(split(settings)) == [[place] for place in range(8)]
+
+
+@pytest.mark.parametrize("heat", [0.7, 1.0])
+def test_log_probs_are_of_the_distribution_that_was_drawn_from(
+    engine: TransformersEngine, heat: float
+) -> None:
+    settings = SAMPLING.model_copy(update={"temperature": heat})
+    for prompt, answer in zip(PROMPTS, engine.sample(PROMPTS, settings, seed=1), strict=True):
+        expected = chances(engine.model, prompt, answer.token_ids, heat)
+        assert answer.log_probs == pytest.approx(expected, abs=1e-5)
+        assert answer.mean_log_prob == pytest.approx(sum(expected) / len(expected))
+
+
+def test_temperature_zero_is_greedy(engine: TransformersEngine) -> None:
+    greedy = SAMPLING.model_copy(update={"temperature": 0.0})
+    answers = engine.sample(PROMPTS, greedy, seed=1)
+    assert answers == engine.sample(PROMPTS, greedy, seed=2)
+    for prompt, answer in zip(PROMPTS, answers, strict=True):
+        with torch.no_grad():
+            logits = engine.model(torch.tensor([[*prompt, *answer.token_ids]])).logits[0]
+        best = logits[len(prompt) - 1 : -1].argmax(-1).tolist()
+        assert list(answer.token_ids) == best
+
+
+def test_the_checkpoint_has_no_say_in_sampling(saved: Path) -> None:
+    plain = load_engine(saved, Execution()).sample(PROMPTS, SAMPLING, seed=1)
+    engine = load_engine(saved, Execution())
+    assert isinstance(engine, TransformersEngine)
+    engine.model.generation_config.update(top_k=1, repetition_penalty=5.0)
+    assert engine.sample(PROMPTS, SAMPLING, seed=1) == plain
 
 
 def test_sampling_leaves_random_state_and_mode_alone(engine: TransformersEngine) -> None:
@@ -78,28 +136,60 @@ def test_sampling_leaves_random_state_and_mode_alone(engine: TransformersEngine)
     assert not engine.model.training
 
 
-def test_answers_end_at_the_end_token_or_at_the_limit(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    end, seven, pad = (VOCABULARY.index(word) for word in ("<eos>", "7", "<pad>"))
+def test_answers_end_at_an_end_token_or_at_the_limit() -> None:
+    tokenizer = make_tokenizer(64)
+    chance = [-1.0, -2.0, -3.0]
+    make = partial(make_answer, tokenizer, ends=[EOS, SO])
+    stopped = make([SEVEN, EOS, PAD], chance)
+    assert stopped == Answer("7", (SEVEN, EOS), (-1.0, -2.0), "stop")
+    assert stopped.finished
+    assert make([SO, PAD, PAD], chance) == Answer("", (SO,), (-1.0,), "stop")
+    cut = make([SEVEN] * 3, chance)
+    assert cut == Answer("7 7 7", (SEVEN,) * 3, tuple(chance), "length")
+    assert not cut.finished
+    assert cut.mean_log_prob == -2.0
 
-    def fixed(input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
-        rows = [[seven, end, pad], [seven, seven, seven], [end, pad, pad]]
-        return torch.cat([input_ids, torch.tensor(rows)], dim=1)
 
-    monkeypatch.setattr(engine.model, "generate", fixed)
-    equally_long = PROMPTS[1:6:2]
-    assert engine.sample(equally_long, SAMPLING, seed=0) == [
-        Answer("7", 2, finished=True),
-        Answer("7 7 7", 3, finished=False),
-        Answer("", 1, finished=True),
-    ]
+def test_ends_are_those_of_the_tokenizer_and_of_the_generation_config() -> None:
+    tokenizer = make_tokenizer(64)
+    assert answer_ends(tokenizer, None) == [EOS]
+    assert answer_ends(tokenizer, SO) == [EOS, SO]
+    assert answer_ends(tokenizer, [SO, EOS, SEVEN]) == [EOS, SO, SEVEN]
+
+
+def test_transformers_stops_at_a_declared_end(saved: Path, engine: TransformersEngine) -> None:
+    plain = engine.sample(PROMPTS, SAMPLING, seed=1)
+    end = plain[0].token_ids[1]
+    model = load_model(saved, Execution())
+    assert model.generation_config is not None
+    model.generation_config.eos_token_id = [EOS, end]
+    answers = TransformersEngine(model, engine.tokenizer).sample(PROMPTS, SAMPLING, seed=1)
+    for answer in answers:
+        assert answer.finished == (answer.token_ids[-1] in (EOS, end))
+        assert not {EOS, end} & {*answer.token_ids[:-1]}
+    assert any(answer.token_ids[-1] == end for answer in answers)
 
 
 def test_nothing_is_longer_than_the_limit(engine: TransformersEngine) -> None:
     answers = engine.sample(PROMPTS * 5, SAMPLING, seed=3)
-    assert max(answer.tokens for answer in answers) <= 12
-    assert all(answer.tokens == 12 for answer in answers if not answer.finished)
+    assert max(len(answer.token_ids) for answer in answers) <= 12
+    assert {len(a.token_ids) for a in answers if not a.finished} == {12}
+    assert all(len(a.token_ids) == len(a.log_probs) for a in answers)
+
+
+def test_answers_that_a_model_has_no_room_for_are_refused(engine: TransformersEngine) -> None:
+    longest = max(map(len, PROMPTS))
+    fits = SAMPLING.model_copy(update={"max_new_tokens": SHAPE.max_positions - longest})
+    assert len(engine.sample(PROMPTS, fits, seed=0)) == len(PROMPTS)
+    more = fits.model_copy(update={"max_new_tokens": fits.max_new_tokens + 1})
+    with pytest.raises(InputError, match=f"max_new_tokens: {more.max_new_tokens} tokens after"):
+        engine.sample(PROMPTS, more, seed=0)
+
+
+def test_a_closed_engine_has_given_its_model_back(saved: Path) -> None:
+    engine = load_engine(saved, Execution())
+    engine.close()
+    assert not hasattr(engine, "model")
 
 
 def test_generate_stores_everything_needed_to_grade_again(engine: TransformersEngine) -> None:
@@ -107,7 +197,7 @@ def test_generate_stores_everything_needed_to_grade_again(engine: TransformersEn
         {
             "benchmark": ["A", "B", "B"],
             "problem_id": ["1", "2", "3"],
-            "prompt": PROMPTS[:3],
+            "prompt": TEXTS[:3],
             "gold": ["1", "2", "3"],
         }
     )
@@ -118,9 +208,22 @@ def test_generate_stores_everything_needed_to_grade_again(engine: TransformersEn
     ]
     assert set(table["step"]) == {40}
     pd.testing.assert_frame_equal(table[list(rows.columns)], rows)
-    answers = engine.sample(rows["prompt"].tolist(), SAMPLING, seed=40)
+    prompts = [encode_prompt(engine.tokenizer, text) for text in rows["prompt"]]
+    answers = engine.sample(prompts, SAMPLING, seed=40)
     assert table["generation"].tolist() == [answer.text for answer in answers]
+    assert table["n_tokens"].tolist() == [len(answer.token_ids) for answer in answers]
     assert table["finished"].tolist() == [answer.finished for answer in answers]
+    assert table["mean_log_prob"].tolist() == [answer.mean_log_prob for answer in answers]
+
+
+def test_probabilities_that_are_no_numbers_are_refused(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = Answer("7", (SEVEN,), (float("nan"),), "length")
+    monkeypatch.setattr(engine, "sample", lambda *_: [lost])
+    rows = pd.DataFrame({"prompt": TEXTS[:1]})
+    with pytest.raises(InputError, match="step 40: the model's probabilities are no numbers"):
+        generate(engine, rows, 40, SAMPLING)
 
 
 def test_benchmarks_without_problems_are_named() -> None:
@@ -128,39 +231,6 @@ def test_benchmarks_without_problems_are_named() -> None:
     with pytest.raises(InputError, match="no problems for B, C"):
         attempts(problems, {"A": 1, "C": 1, "B": 1})
     assert attempts(problems, {"A": 3})["sample"].tolist() == [0, 1, 2]
-
-
-class FakeLlm:
-    """Stands for a vLLM engine: answers with the prompt and the seed it was asked with."""
-
-    def generate(
-        self, prompts: list[str], parameters: Sequence[Any], use_tqdm: bool
-    ) -> list[SimpleNamespace]:
-        assert not use_tqdm
-        return [
-            SimpleNamespace(
-                outputs=[
-                    SimpleNamespace(
-                        text=f"{prompt} {p.seed} {p.temperature} {p.max_tokens}",
-                        token_ids=[1, 2],
-                        finish_reason="stop" if p.seed % 2 else "length",
-                    )
-                ]
-            )
-            for prompt, p in zip(prompts, parameters, strict=True)
-        ]
-
-
-def test_vllm_gets_a_seed_for_every_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("vllm")
-    module.SamplingParams = SimpleNamespace  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "vllm", module)
-    engine = VllmEngine(FakeLlm())
-    answers = engine.sample(["a", "b"], SAMPLING, seed=10)
-    assert answers == [Answer("a 10000030 1.0 12", 2, False), Answer("b 10000031 1.0 12", 2, True)]
-    used = {a.text.split()[1] for a in answers}
-    # The next step asks with the next seed: none of this step's seeds may come again.
-    assert not used & {a.text.split()[1] for a in engine.sample(["a", "b"], SAMPLING, seed=11)}
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])

@@ -1,11 +1,13 @@
 """Answering problem sets with a model, as rows to store before anything is graded."""
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
+from workflow_scripts.data.chat import encode_prompt
 from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.engines import Engine
+from workflow_scripts.evaluation.answers import Engine
 from workflow_scripts.study.schema import Sampling
 
 PROBLEM_COLUMNS = ("benchmark", "problem_id", "prompt", "gold")
@@ -27,13 +29,36 @@ def attempts(problems: pd.DataFrame, samples: Mapping[str, int]) -> pd.DataFrame
     return rows
 
 
-def generate(engine: Engine, rows: pd.DataFrame, step: int, settings: Sampling) -> pd.DataFrame:
-    """Sample an answer for every row of `attempts` with the model at `step`.
+def generate(
+    engine: Engine, rows: pd.DataFrame, step: int, settings: Sampling, first: int = 0
+) -> pd.DataFrame:
+    """Sample an answer for every row of `attempts`, or of a part of it, with the model at `step`.
+
+    Token ids are not kept: text and length are what is graded, and the ids would double the file.
+
+    Args:
+        engine: holds the model.
+        rows: what to answer.
+        step: of the model; steps have seeds of their own.
+        settings: how to sample.
+        first: the place of the first row in the whole table.
 
     Returns:
-        columns step, benchmark, problem_id, sample, prompt, gold, generation, n_tokens, finished.
+        columns step, benchmark, problem_id, sample, prompt, gold, generation, n_tokens, finished,
+        mean_log_prob (nats a token, under the distribution it was drawn from).
+
+    Raises:
+        InputError: the model's probabilities are no numbers.
     """
-    answers = engine.sample(rows["prompt"].tolist(), settings, seed=settings.seed + step)
+    encoded = {text: encode_prompt(engine.tokenizer, text) for text in rows["prompt"].unique()}
+    prompts = [encoded[text] for text in rows["prompt"]]
+    answers = engine.sample(prompts, settings, settings.seed + step, first)
+    log_probs = [answer.mean_log_prob for answer in answers]
+    if not all(map(math.isfinite, log_probs)):
+        raise InputError(
+            f"step {step}: the model's probabilities are no numbers; delete its checkpoint, lower"
+            " learning_rate in the recipe that made it and run again"
+        )
     return pd.DataFrame(
         {
             "step": step,
@@ -41,7 +66,8 @@ def generate(engine: Engine, rows: pd.DataFrame, step: int, settings: Sampling) 
                 name: rows[name] for name in ("benchmark", "problem_id", "sample", "prompt", "gold")
             },
             "generation": [answer.text for answer in answers],
-            "n_tokens": [answer.tokens for answer in answers],
+            "n_tokens": [len(answer.token_ids) for answer in answers],
             "finished": [answer.finished for answer in answers],
+            "mean_log_prob": log_probs,
         }
     )

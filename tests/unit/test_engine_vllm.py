@@ -1,0 +1,140 @@
+"""What our engine asks of vLLM and makes of its answers, with a stand-in for vLLM.
+
+The real one is in tests/vllm_cpu (`make test-vllm`).
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from workflow_scripts.data.arithmetic import VOCABULARY
+from workflow_scripts.data.tokenizer import make_tokenizer
+from workflow_scripts.errors import InputError
+from workflow_scripts.evaluation.answers import Answer
+from workflow_scripts.evaluation.engines import VllmEngine, load_engine
+from workflow_scripts.study.execution import Execution, Generation, Vllm
+from workflow_scripts.study.schema import Sampling
+
+SAMPLING = Sampling(temperature=1.0, max_new_tokens=12)
+EOS, SEVEN, SO = (VOCABULARY.index(word) for word in ("<eos>", "7", "so"))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A checkpoint of which vLLM alone would read the weights."""
+    make_tokenizer(64).save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").write_text(f'{{"eos_token_id": [{SO}]}}')
+    return tmp_path
+
+
+class FakeLlm:
+    """Stands for a vLLM engine: answers with the last prompt token and, if odd, an end."""
+
+    model_config = SimpleNamespace(max_model_len=64)
+    llm_engine = SimpleNamespace(engine_core=SimpleNamespace(shutdown=lambda: None))
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
+        self.asked: list[Any] = []
+
+    def generate(
+        self, prompts: list[dict[str, list[int]]], parameters: Sequence[Any], use_tqdm: bool
+    ) -> list[SimpleNamespace]:
+        assert not use_tqdm
+        self.asked += parameters
+        return [
+            SimpleNamespace(outputs=[self.output(prompt["prompt_token_ids"][-1], p)])
+            for prompt, p in zip(prompts, parameters, strict=True)
+        ]
+
+    def output(self, last: int, parameters: Any) -> SimpleNamespace:
+        ids = [last, *([EOS] if parameters.seed % 2 else [])]
+        return SimpleNamespace(
+            token_ids=ids,
+            logprobs=SimpleNamespace(logprobs=[-0.5] * len(ids)),
+            finish_reason=self.reason or ("stop" if parameters.seed % 2 else "length"),
+        )
+
+
+@pytest.fixture
+def vllm_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module in the place of vLLM, of which our engine uses little."""
+    module = ModuleType("vllm")
+    module.SamplingParams = SimpleNamespace  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", module)
+    return module
+
+
+@pytest.mark.usefixtures("vllm_module")
+def test_vllm_gets_token_ids_and_a_seed_for_every_prompt() -> None:
+    llm = FakeLlm()
+    engine = VllmEngine(llm, make_tokenizer(64), declared_ends=[SO])
+    answers = engine.sample([[SEVEN], [SO, SEVEN]], SAMPLING, seed=10)
+    assert answers == [
+        Answer("7", (SEVEN,), (-0.5,), "length"),
+        Answer("7", (SEVEN, EOS), (-0.5, -0.5), "stop"),
+    ]
+    first = llm.asked[0]
+    assert (first.seed, first.temperature, first.max_tokens) == (10000030, 1.0, 12)
+    assert first.stop_token_ids == [EOS, SO]
+    # The next step asks with the next seed: none of this step's seeds may come again.
+    engine.sample([[SEVEN], [SEVEN]], SAMPLING, seed=11)
+    assert len({asked.seed for asked in llm.asked}) == 4
+    engine.sample([[SEVEN]], SAMPLING, seed=10, first=1)
+    assert llm.asked[-1].seed == llm.asked[1].seed
+
+
+@pytest.mark.usefixtures("vllm_module")
+def test_a_vllm_that_ends_answers_otherwise_is_noticed() -> None:
+    engine = VllmEngine(FakeLlm(reason="stop"), make_tokenizer(64))
+    with pytest.raises(RuntimeError, match="ended an answer by stop, its last token says length"):
+        engine.sample([[SEVEN]], SAMPLING, seed=10)
+    with pytest.raises(InputError, match="max_new_tokens"):
+        engine.sample([[SEVEN] * 60], SAMPLING, seed=10)
+
+
+def asking(**changes: Any) -> Execution:
+    """An execution that generates with vLLM."""
+    return Execution(generation=Generation(vllm=Vllm(**changes)))
+
+
+def test_vllm_that_is_not_there_is_said_and_not_replaced(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(InputError, match=r"generation\.vllm: vLLM cannot be imported"):
+        load_engine(saved, asking())
+
+
+def test_vllm_is_started_as_the_study_says(
+    saved: Path, vllm_module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platforms = ModuleType("vllm.platforms")
+    platforms.current_platform = SimpleNamespace(device_type="cpu")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm.platforms", platforms)
+    started: list[dict[str, Any]] = []
+
+    def start(**options: Any) -> FakeLlm:
+        started.append(options)
+        if options["max_model_len"] == 1:
+            raise ValueError("\n  max_model_len is too small\nmore")
+        return FakeLlm()
+
+    vllm_module.LLM = start  # type: ignore[attr-defined]
+    engine = load_engine(saved, asking(tensor_parallel=4, memory=0.5, max_length=64))
+    assert isinstance(engine, VllmEngine)
+    assert engine.ends == [EOS, SO]
+    engine.close()
+    assert not hasattr(engine, "llm")
+    expected = {"model": str(saved), "tensor_parallel_size": 4, "gpu_memory_utilization": 0.5}
+    expected |= {"max_model_len": 64, "dtype": "float32", "logprobs_mode": "processed_logprobs"}
+    assert expected.items() <= started[0].items()
+    with pytest.raises(InputError, match=r"does not start \(max_model_len is too small\)"):
+        load_engine(saved, asking(max_length=1))
+    on_gpu = asking().model_copy(update={"device": "cuda"})
+    with pytest.raises(InputError, match="device: is cuda, but this vLLM runs on cpu"):
+        load_engine(saved, on_gpu)

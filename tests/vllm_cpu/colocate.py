@@ -1,0 +1,40 @@
+"""`train_rl` on a CPU with vLLM in the trainer's process; the command line is `train_rl`'s.
+
+vLLM packs the weights of linear layers for the CPU's matrix kernels and drops the originals, into
+which the trainer would copy its own. Here, and only here, they are kept: on GPUs nothing is packed.
+
+An untrained model is never right, and without a right answer nothing is learnt. The verdict is
+therefore one that half of all texts pass.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from vllm.model_executor.layers import utils
+
+from workflow_scripts import train_rl
+from workflow_scripts.script import run
+
+
+def keep_weights(layer: Any, remove_weight: bool) -> None:
+    """Let a linear layer compute from the weight that it has."""
+    layer.cpu_linear = torch.nn.functional.linear
+
+
+def make_verdict(settings: Any) -> Callable[..., list[float]]:
+    """A reward of 1 for every text whose bytes add up to an even number."""
+
+    def verdict(completions: list[str], **_: Any) -> list[float]:
+        return [float(sum(text.encode()) % 2 == 0) for text in completions]
+
+    return verdict
+
+
+if __name__ == "__main__":
+    with (
+        patch.object(utils, "dispatch_cpu_unquantized_gemm", keep_weights),
+        patch.object(train_rl, "make_reward", make_verdict),
+    ):
+        run(train_rl.main)
