@@ -25,6 +25,11 @@ pathvars:
     logs=f"results/{study.name}/logs",
 
 
+if settings.container:
+
+    container: settings.container
+
+
 rule all:
     input:
         "<results>/report.html",
@@ -44,8 +49,21 @@ if RELEASED:
 else:
 
     include: "rules/runs.smk"
-    include: "rules/data.smk"
-    include: "rules/base.smk"
+
+    if HUB:
+
+        include: "rules/hub_models.smk"
+        include: "rules/hub_data.smk"
+        include: "rules/hub_sets.smk"
+
+    else:
+
+        include: "rules/data.smk"
+        include: "rules/base.smk"
+
+    if study.reference:
+
+        include: "rules/reference.smk"
     include: "rules/sft_sets.smk"
     include: "rules/sft.smk"
     include: "rules/subphases.smk"
@@ -67,10 +85,14 @@ localrules:
 
 
 onsuccess:
+    if workflow.is_main_process:
+        give_up_control(Path.cwd())
     print_summary()
 
 
 onerror:
+    if workflow.is_main_process:
+        give_up_control(Path.cwd())
     print_errors(log)
     print(
         "\nA job failed; its log is named above. Fix the cause and run the same command again:"

@@ -11,10 +11,13 @@ import shlex
 import sys
 from pathlib import Path
 
+from workflow_scripts.cluster.orphans import give_up_control, take_control
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
+from workflow_scripts.study.hub_plan import HubPlan
 from workflow_scripts.study.load import load_config
 from workflow_scripts.study.plans import load_plan
+from workflow_scripts.study.schema import NO_CHOICE
 
 try:
     settings = load_config(config)
@@ -28,23 +31,24 @@ except InputError as error:
 if workflow.is_main_process:
     os.environ.pop(PLANNED, None)
 
-# Jobs use the interpreter that runs Snakemake, activated or not (unless --sdm conda gives each rule
-# its own), and never a hub or a second core that the study did not ask for; a variable that is set
-# outside wins.
-uses_conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
-chosen = (
-    settings.model_dump_json(exclude={"mirror", "grader"}).replace("{", "{{").replace("}", "}}")
-)
-python_first = "" if uses_conda else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
+study = plan.study
+RELEASED = study.kind == "released"
+HUB = isinstance(plan, HubPlan)
+THREADS = 1 if RELEASED else study.execution.threads
+TRAINING = "lab" if RELEASED else plan.training_environment
+
+# Jobs use the interpreter that runs Snakemake, activated or not (unless --sdm gives each rule its
+# own), and never a second core that the study did not ask for; a variable that is set outside wins.
+deployed = bool(workflow.deployment_settings.deployment_method)
+chosen = settings.model_dump_json(exclude=NO_CHOICE).replace("{", "{{").replace("}", "}}")
+python_first = "" if deployed else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
+mirror = f"RETU_MIRROR={shlex.quote(settings.mirror)}" if HUB and settings.mirror else ""
 shell.prefix(
-    f"set -euo pipefail; export {python_first}"
-    " HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-1}} OMP_NUM_THREADS=${{OMP_NUM_THREADS:-1}}"
+    f"set -euo pipefail; export {python_first} {mirror}"
+    f" OMP_NUM_THREADS=${{{{OMP_NUM_THREADS:-{THREADS}}}}}"
     " TOKENIZERS_PARALLELISM=false PYTHONHASHSEED=0 MPLBACKEND=Agg RETU_PROGRESS_FD=3"
     f" RETU_CONFIG={shlex.quote(chosen)} {STUDY}={study_digest(plan)}; "
 )
-
-study = plan.study
-RELEASED = study.kind == "released"
 RESULTS = f"results/{study.name}"
 MAIN_FITS = f"{RESULTS}/fits/{study.fit.protocols[0]}.csv"
 SUMMARY = f"{RESULTS}/summary.txt"
@@ -57,6 +61,10 @@ wildcard_constraints:
 onstart:
     if workflow.is_main_process:
         os.environ[PLANNED] = str(write_snapshot(FOLDER, plan).absolute())
+        try:
+            take_control(Path.cwd(), log, slurm=workflow.executor_plugin.name == "slurm")
+        except InputError as error:
+            sys.exit(f"error: {error}")
 
 
 def stage(find):
@@ -70,10 +78,23 @@ def stage(find):
     }
 
 
-def job(module, options):
-    """The shell command of a rule: run its module, log it, leave a record beside its outputs."""
+def python(environment):
+    """The interpreter of an environment: config.yaml may have one of its own for it."""
+    folder = None if deployed else settings.environments.get(environment)
+    return shlex.quote(str(Path(folder).absolute() / "bin" / "python")) if folder else "python"
+
+
+def job(module, options, environment="lab", network=False, many=False):
+    """The shell command of a rule: run its module, log it, leave a record beside its outputs.
+
+    Only a job with `network` may ask a hub; one of `many` processes gets as many as its resources
+    say. The shell gives way to Python, which thus gets the signals of a scheduler.
+    """
+    processes = "--processes {resources.processes} --nodes {resources.nodes}" if many else ""
     return (
-        f"python -m workflow_scripts.job {module} --rule {{rule}} --stage {{params.stage:q}}"
+        ("" if network else "export HF_HUB_OFFLINE=1; ")
+        + f"exec {python(environment)} -m workflow_scripts.job {module} --rule {{rule}}"
+        f" --stage {{params.stage:q}} {processes}"
         " --wildcards {params.wildcards:q} --inputs {input:q} --outputs {output:q}"
         f" -- {options} 3>&2 > {{log}} 2>&1"
     )

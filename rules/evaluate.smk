@@ -18,7 +18,7 @@ rule generate_base:
         "<logs>/generate_base/{model}.log",
     cache: True
     conda:
-        "../envs/lab.yaml"
+        f"../envs/{TRAINING}.yaml"
     threads: study.execution.threads
     params:
         **stage(plan.generate_base),
@@ -29,6 +29,7 @@ rule generate_base:
             "generate",
             "--spec {params.spec:q} --title {wildcards.model}"
             " --checkpoints {input.checkpoints} --problems {input.problems} --out {output.generations}",
+            environment=TRAINING,
         )
 
 

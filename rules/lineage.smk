@@ -17,7 +17,7 @@ rule lineage:
     conda:
         "../envs/analysis.yaml"
     params:
-        config=settings.model_dump_json(exclude={"mirror", "grader"}),
+        config=settings.model_dump_json(exclude=NO_CHOICE),
     message:
         "recording the lineage"
     shell:

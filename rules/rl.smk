@@ -26,8 +26,11 @@ rule train_rl:
         "<logs>/train_rl/{model}_{dataset}_step{sft_step}_{recipe}_seed{seed}.log",
     cache: True
     conda:
-        "../envs/lab.yaml"
+        f"../envs/{TRAINING}.yaml"
     threads: study.execution.threads
+    resources:
+        processes=1,
+        nodes=1,
     params:
         **stage(plan.train_rl),
     message:
@@ -41,4 +44,6 @@ rule train_rl:
             " --start {input.start} --prompts {input.prompts} --benchmarks {input.benchmarks}"
             " --checkpoints {output.checkpoints} --generations {output.generations}"
             " --history {output.history} --compute {output.compute} --manifest {output.manifest}",
+            environment=TRAINING,
+            many=True,
         )

@@ -4,13 +4,21 @@ import re
 
 import pandas as pd
 
+from workflow_scripts.study.lab import Dataset
 from workflow_scripts.study.layout import NO_DATASET, Run
+
+DRAWN = [name for name, made in study.datasets.items() if isinstance(made, Dataset)]
+
+
+def one_of(names):
+    """A pattern that matches these names and nothing else."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
-    model="|".join(map(re.escape, study.models)),
-    dataset="|".join(map(re.escape, [*study.datasets, NO_DATASET])),
-    recipe="|".join(map(re.escape, study.recipes.rl)),
+    model=one_of(study.models),
+    dataset=one_of([*study.datasets, NO_DATASET]),
+    recipe=one_of(study.recipes.rl),
     sft_step=r"\d+",
     seed="|".join(map(str, study.seeds)),
 

@@ -21,8 +21,11 @@ rule train_sft:
         "<logs>/train_sft/{model}_{dataset}_seed{seed}.log",
     cache: True
     conda:
-        "../envs/lab.yaml"
+        f"../envs/{TRAINING}.yaml"
     threads: study.execution.threads
+    resources:
+        processes=1,
+        nodes=1,
     params:
         **stage(plan.train_sft),
     message:
@@ -35,4 +38,6 @@ rule train_sft:
             " --base {input.base} --train {input.train} --validation {input.validation}"
             " --checkpoints {output.checkpoints} --losses {output.losses}"
             " --manifest {output.manifest}",
+            environment=TRAINING,
+            many=True,
         )

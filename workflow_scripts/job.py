@@ -4,7 +4,8 @@
         --inputs FILE... --outputs FILE... -- OPTIONS OF THE SCRIPT
 
 The last output is the record; `RETU_CONFIG` holds the choices of config.yaml. Scripts know nothing
-of records: `python -m workflow_scripts.train_sft OPTIONS` does the same work without one.
+of records: `python -m workflow_scripts.train_sft OPTIONS` does the same work without one. With
+`--processes N --nodes M` this starts itself again, N times on each node; the first process records.
 """
 
 import argparse
@@ -12,9 +13,12 @@ import importlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from workflow_scripts.errors import InputError, Interrupted
 from workflow_scripts.identity import PACKAGE
 from workflow_scripts.lineage.draft import artefact, drafted
 from workflow_scripts.lineage.host import (
@@ -24,24 +28,58 @@ from workflow_scripts.lineage.host import (
     unlike_lock,
 )
 from workflow_scripts.lineage.record import Environment, Planned, Usage, write_record
-from workflow_scripts.script import parser, run, state_folder
+from workflow_scripts.script import leave, parser, run, state_folder
 from workflow_scripts.study.stage import ROOT
+from workflow_scripts.training.interruption import listening, requeue
+from workflow_scripts.training.launch import join, launch, outside, report
+from workflow_scripts.training.processes import is_main
 from workflow_scripts.usage import FACTS, cpu_seconds, peak_megabytes
 from workflow_scripts.validation import explained
 
 
 def main() -> None:
-    """Hash what comes in, run the script, hash what came out, write the record."""
+    """Do the job, or start the processes that do it together."""
     given, command = split_options(sys.argv[1:])
+    processes = given.processes * given.nodes
+    with listening():
+        if outside(processes):
+            talk = state_folder(Path(given.outputs[-1])).with_suffix(".processes")
+            work: Callable[[], None] = partial(
+                launch, given.processes, given.nodes, sys.argv[1:], talk
+            )
+        else:
+            work = partial(take_part, processes, given, command)
+        try:
+            work()
+        except Interrupted as interruption:
+            requeue(interruption)
+            raise
+
+
+def take_part(processes: int, given: argparse.Namespace, command: list[str]) -> None:
+    """Do the job as one of so many processes, of which the first records it."""
+    try:
+        join(processes)
+        if is_main():
+            recorded(given, command)
+        else:
+            run_script(given.module, command)
+    except (InputError, Interrupted) as error:
+        if processes == 1:
+            raise
+        leave(report(error))
+
+
+def recorded(given: argparse.Namespace, command: list[str]) -> None:
+    """Hash what comes in, run the script, hash what came out, write the record."""
     started, clock = datetime.now(UTC), time.monotonic()
     # What the job starts from is noted, and all that can be wrong with it found, before it runs:
     # hours later it may be another, and the state that a failed job resumes from is gone.
     draft = drafted(given, command)
     lock = (ROOT / given.stage.lock).read_text(encoding="utf-8")
     resumed = any(state_folder(Path(path)).exists() for path in given.outputs)
-    sys.argv = [given.module, *command]
     before = time.monotonic()
-    importlib.import_module(f"{PACKAGE}.{given.module}").main()
+    run_script(given.module, command)
     script_seconds = time.monotonic() - before
     record = draft.model_copy(
         update={
@@ -54,6 +92,12 @@ def main() -> None:
     write_record(Path(record.path), record)
 
 
+def run_script(module: str, command: list[str]) -> None:
+    """Run a script of workflow_scripts/ in this process."""
+    sys.argv = [module, *command]
+    importlib.import_module(f"{PACKAGE}.{module}").main()
+
+
 def split_options(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options before `--`, and those of the script after it."""
     here = given.index("--") if "--" in given else len(given)
@@ -64,6 +108,8 @@ def split_options(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     options.add_argument("--wildcards", type=json.loads, required=True)
     options.add_argument("--inputs", nargs="*", required=True)
     options.add_argument("--outputs", nargs="+", required=True)
+    options.add_argument("--processes", type=at_least_one, default=1, help="on each node")
+    options.add_argument("--nodes", type=at_least_one, default=1)
     return options.parse_args(given[:here]), given[here + 1 :]
 
 
@@ -71,6 +117,13 @@ def planned(text: str) -> Planned:
     """Read `--stage`; InputError names the first wrong key."""
     with explained("--stage"):
         return Planned.model_validate_json(text)
+
+
+def at_least_one(text: str) -> int:
+    """Read a number of processes or nodes."""
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"job: {text} is no number of processes or nodes; correct the profile")
+    return int(text)
 
 
 def as_loaded(locked: Environment, lock: str) -> Environment:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.data.store import manifest_path, read_dataset
+from workflow_scripts.data.store import manifest_path
 from workflow_scripts.data.tokenizer import make_tokenizer
 from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import read_manifest, write_manifest
@@ -18,12 +18,14 @@ from workflow_scripts.training.checkpoints import (
     train_resumably,
 )
 from workflow_scripts.training.models import build_model, configure
+from workflow_scripts.training.processes import is_main
 from workflow_scripts.training.supervised import (
     Supervised,
-    as_completions,
     pretraining_config,
     supervised_trainer,
 )
+from workflow_scripts.training.tokens import tokenised
+from workflow_scripts.training.traps import check_sft
 
 SAVES = 4
 
@@ -40,27 +42,30 @@ def main() -> None:
     )
     job: PretrainJob = options.spec
     recipe = job.model.pretraining
-    configure(job.execution, recipe.seed)
+    check_sft(job.execution)
     state = state_folder(options.checkpoints)
-    documents = read_dataset(options.documents, ("prompt", "trajectory"))
     data = read_manifest(manifest_path(options.documents))["digest"]
     open_state(state, code_digest("workflow_scripts.pretrain_base"), job.model_dump_json(), data)
-    tokenizer = make_tokenizer(job.model.max_positions)
+    configure(job.execution, recipe.seed)
     plan = Supervised(
         title=f"pre-training {options.checkpoints.parent.name}",
-        model=build_model(job.model, recipe.seed),
-        tokenizer=tokenizer,
-        train=as_completions(documents),
-        validation=None,
-        save_steps=[recipe.steps * part // SAVES for part in range(1, SAVES + 1)],
+        checkpoints=[recipe.steps],
         seed=recipe.seed,
         state=state,
         execution=job.execution,
+        save_every=max(1, recipe.steps // SAVES),
     )
-    train_resumably(supervised_trainer(plan, pretraining_config(plan, recipe)), state)
+    config = pretraining_config(plan, recipe)
+    tokenizer = make_tokenizer(job.model.max_positions)
+    folder, threads = state / "tokens", job.execution.threads
+    train = tokenised(options.documents, tokenizer, folder, threads, recipe.max_length)
+    model = build_model(job.model, recipe.seed)
+    trainer = supervised_trainer(plan, config, model, tokenizer, train)
+    train_resumably(trainer, state)
     publish_checkpoints(state, {recipe.steps: 0}, options.checkpoints)
-    write_csv(pd.DataFrame({"step": [0], "x_sft_eflops": [0.0]}), options.losses)
-    write_manifest(options.manifest, options.checkpoints, seed=recipe.seed, steps=[0])
+    if is_main():
+        write_csv(pd.DataFrame({"step": [0], "x_sft_eflops": [0.0]}), options.losses)
+        write_manifest(options.manifest, options.checkpoints, seed=recipe.seed, steps=[0])
     close_state(state)
 
 

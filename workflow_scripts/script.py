@@ -10,27 +10,43 @@ from typing import NoReturn, TypeVar
 
 from pydantic import TypeAdapter
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, Interrupted
 from workflow_scripts.usage import usage_line
 from workflow_scripts.validation import explained
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = os.EX_TEMPFAIL
+AT_END: list[Callable[[], object]] = []
+"""What is left to do when all of a job has succeeded: its record is the last that can fail."""
 Job = TypeVar("Job")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script: an `InputError` ends it with one line on stderr and exit status 2."""
+    """Run a script: what a user must know ends it with one line on stderr.
+
+    The exit status is 2 for an `InputError` and 75 (try again) for a job that was asked to stop.
+    """
+    status, said = 0, ""
     try:
         main()
+        while AT_END:
+            AT_END.pop(0)()
         print(usage_line())
-        if main.__module__ == "__main__":
-            leave()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        status, said = EXIT_BAD_INPUT, f"error: {error}"
+    except Interrupted as error:
+        status, said = EXIT_INTERRUPTED, f"interrupted: {error}"
+    finally:
+        AT_END.clear()
+    if said:
+        print(said, file=sys.stderr)
+    if main.__module__ == "__main__":
+        leave(status)
+    if status:
+        sys.exit(status)
 
 
-def leave() -> NoReturn:
+def leave(status: int) -> NoReturn:
     """End a script's own process with its exit handlers, but without tearing down its modules.
 
     Unloading torch and transformers takes over a second a process, for memory that the system
@@ -39,7 +55,7 @@ def leave() -> NoReturn:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

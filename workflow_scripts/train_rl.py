@@ -1,13 +1,16 @@
 """Rule `train_rl`: reinforcement learning from one branch point, benchmarks answered on the way."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from workflow_scripts.compute.flops import ModelShape
+from workflow_scripts.data.chat import encode_prompt
 from workflow_scripts.data.checks import check_disjoint, check_lengths
 from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
 from workflow_scripts.data.tokenizer import load_tokenizer
+from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.generate import attempts
 from workflow_scripts.grading.grader import check_golds
 from workflow_scripts.grading.reward import make_reward
@@ -25,16 +28,21 @@ from workflow_scripts.training.checkpoints import (
     publish_checkpoints,
     train_resumably,
 )
-from workflow_scripts.training.models import configure, load_model
+from workflow_scripts.training.models import configure, load_trainable
+from workflow_scripts.training.processes import is_main
 from workflow_scripts.training.reinforcement import (
     Reinforced,
     compute_table,
     evaluation_steps,
+    grpo_config,
     history_table,
-    part_path,
     rl_trainer,
 )
+from workflow_scripts.training.traps import check_rl
 from workflow_scripts.usage import FACTS
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 def main() -> None:
@@ -53,48 +61,65 @@ def main() -> None:
 
     configure(job.execution, job.seed)
     plan = prepare(options.title, job, start, options.prompts, options.benchmarks, state)
-    trainer = rl_trainer(plan)
+    # In this order: the arguments connect the processes and say how large models are read.
+    config = grpo_config(job, state)
+    model = load_trainable(start, job.execution, job.execution.rl, plan.tokenizer)
+    trainer = rl_trainer(plan, config, model)
     train_resumably(trainer, state)
 
-    steps = evaluation_steps(job.recipe.steps, job.recipe.evaluate_every)
-    parts = [read_table(part_path(state, step)) for step in steps]
     history = history_table(trainer.state.log_history)
-    publish_checkpoints(state, {job.recipe.steps: job.recipe.steps}, options.checkpoints)
-    write_parquet(pd.concat(parts, ignore_index=True), options.generations)
-    write_parquet(history, options.history)
-    shape = ModelShape.from_config(model_config(start))
-    compute = compute_table(history, job, shape)
+    compute = compute_table(history, job, ModelShape.from_config(model_config(start)))
     FACTS["eflops"] = float(compute["x_rl_eflops"].max())
-    write_csv(compute, options.compute)
-    write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=[job.recipe.steps])
+    publish_checkpoints(state, {job.recipe.steps: job.recipe.steps}, options.checkpoints)
+    if is_main():
+        steps = evaluation_steps(job.recipe.steps, job.recipe.evaluate_every)
+        parts = [read_table(plan.answering.path(step)) for step in steps]
+        write_parquet(pd.concat(parts, ignore_index=True), options.generations)
+        write_parquet(history, options.history)
+        write_csv(compute, options.compute)
+        last = [job.recipe.steps]
+        write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=last)
     close_state(state)
 
 
 def prepare(
     title: str, job: RlJob, start: Path, prompts: Path, benchmarks: Path, state: Path
 ) -> Reinforced:
-    """Load model and data, and check them before anything is trained."""
+    """Load the data, and check them and what the study asks for before anything is trained."""
     tokenizer = load_tokenizer(start)
     experts = ("expert",) if job.recipe.paradigm.planner.needs_experts else ()
     dataset = read_dataset(prompts, ("prompt", "gold", *experts))
     problems = read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold"))
-    check_disjoint({str(benchmarks): problems, str(prompts): dataset.to_pandas()})
+    check_overlap(problems, dataset, benchmarks, prompts, job)
     check_golds([*problems["gold"], *dataset["gold"]], where=f"{benchmarks}, {prompts}")
-    model = load_model(start, job.execution)
-    encoded = tokenizer(list(dataset["prompt"]))["input_ids"]
-    lengths = [len(ids) + job.recipe.max_completion_length for ids in encoded]
+    lengths = [
+        len(encode_prompt(tokenizer, prompt)) + job.recipe.max_completion_length
+        for prompt in dataset["prompt"]
+    ]
+    check_rl(job.execution, max(lengths))
     remedy = "lower max_completion_length in the RL recipe or shorten the prompts"
-    check_lengths(lengths, model.config.max_position_embeddings, str(prompts), remedy)
+    check_lengths(lengths, model_config(start)["max_position_embeddings"], str(prompts), remedy)
     return Reinforced(
         title=f"RL {title}",
         job=job,
-        model=model,
         tokenizer=tokenizer,
         prompts=dataset,
         attempts=attempts(problems, job.samples),
         reward=make_reward(GraderSettings(**job.recipe.reward.model_dump())),
         state=state,
     )
+
+
+def check_overlap(
+    problems: pd.DataFrame, dataset: "Dataset", benchmarks: Path, prompts: Path, job: RlJob
+) -> None:
+    """Refuse a prompt that is a benchmark problem, or only say so if the study asks for that."""
+    try:
+        check_disjoint({str(benchmarks): problems, str(prompts): dataset.to_pandas()})
+    except InputError as error:
+        if job.overlap == "error":
+            raise
+        print(f"note: {error}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,18 @@ import pytest
 
 from workflow_scripts.data.chat import (
     check_same_prompt,
+    encode_prompt,
+    library_prompt,
     prompt_ids,
     prompt_of,
     prompt_text,
     response_ids,
+    rl_prompt,
+    stop_ids,
     training_example,
+    user_turn,
 )
+from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
 from workflow_scripts.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,6 +132,62 @@ def test_tokenizers_that_cannot_be_used() -> None:
     bare.eos_token = None
     with pytest.raises(InputError, match="has no end-of-sequence token; set one"):
         response_ids(bare, "five")
+
+
+def plain_tokenizer(bos: bool = False) -> "PreTrainedTokenizerBase":
+    """A tokenizer without a chat template."""
+    made = made_tokenizer(bos)
+    made.chat_template = None
+    return made
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_without_a_template_all_stages_read_plain_text(bos: bool) -> None:
+    tokenizer = plain_tokenizer(bos)
+    expected = [tokenizer.bos_token_id] * bos + tokenizer(QUESTION, add_special_tokens=False)[
+        "input_ids"
+    ]
+    assert encode_prompt(tokenizer, QUESTION) == expected
+    assert library_prompt(tokenizer, QUESTION) == expected
+    assert prompt_of(training_example(tokenizer, QUESTION, "five")) == expected
+    assert rl_prompt(tokenizer, QUESTION) == QUESTION
+    check_same_prompt(tokenizer, [QUESTION], {"RL": lambda q: library_prompt(tokenizer, q)})
+    with pytest.raises(InputError, match="makes no tokens of a prompt"):
+        encode_prompt(plain_tokenizer(), "")
+
+
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, WITH_BOS])
+def test_with_a_template_all_stages_read_a_turn(tokenizer: "PreTrainedTokenizerBase") -> None:
+    assert encode_prompt(tokenizer, QUESTION) == prompt_ids(tokenizer, QUESTION)
+    assert library_prompt(tokenizer, QUESTION) == prompt_ids(tokenizer, QUESTION)
+    assert rl_prompt(tokenizer, QUESTION) == user_turn(QUESTION)
+
+
+def test_an_answer_is_over_at_the_end_of_a_turn_and_of_a_text() -> None:
+    end = TOKENIZER.convert_tokens_to_ids("<|end|>")
+    assert stop_ids(TOKENIZER) == [end]
+    other = made_tokenizer()
+    other.eos_token = "<|bos|>"
+    assert stop_ids(other) == [other.bos_token_id, end]
+    # A template that ends turns by a word, or hides answers, adds nothing.
+    other.chat_template = "{% for m in messages %}{{ m['content'] }} over {% endfor %}"
+    assert stop_ids(other) == [other.bos_token_id]
+    other.chat_template = "{{ messages[0]['content'] }}<|end|>"
+    assert stop_ids(other) == [other.bos_token_id]
+    assert stop_ids(make_tokenizer(8)) == [make_tokenizer(8).eos_token_id]
+
+
+def test_a_tokenizer_without_padding_takes_a_token_it_has(tmp_path: Path) -> None:
+    made = made_tokenizer(bos=True)
+    made.pad_token = None
+    made.padding_side = "right"
+    made.save_pretrained(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert (loaded.pad_token, loaded.padding_side) == (loaded.eos_token, "left")
+    assert len(loaded) == len(made)
+    made.add_special_tokens({"additional_special_tokens": ["<|finetune_right_pad_id|>"]})
+    made.save_pretrained(tmp_path)
+    assert load_tokenizer(tmp_path).pad_token == "<|finetune_right_pad_id|>"
 
 
 @pytest.mark.slow

@@ -1,35 +1,39 @@
 """Training state and published checkpoints: nothing half-written or of another run is trusted."""
 
+import os
+import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from checkpoints_fixtures import MODEL, names, save
 
+from workflow_scripts import script
 from workflow_scripts.errors import InputError
+from workflow_scripts.training import checkpoints
 from workflow_scripts.training.checkpoints import (
-    MARKER,
+    Resumable,
     SaveAtSteps,
     StopOnNan,
     checkpoint_at,
     checkpoint_steps,
     close_state,
-    latest_complete,
     model_config,
     open_state,
     publish_checkpoints,
     train_resumably,
 )
+from workflow_scripts.training.state import MARKER, latest_complete
 
 
-def save(state: Path, step: int, complete: bool = True) -> Path:
-    """A checkpoint as a trainer leaves it."""
-    folder = state / f"checkpoint-{step}"
-    folder.mkdir(parents=True)
-    for name in ("model.safetensors", "config.json", "optimizer.pt", "rng_state.pth"):
-        (folder / name).write_text(f"{name} {step}")
-    if complete:
-        (folder / MARKER).touch()
-    return folder
+@pytest.fixture(autouse=True)
+def nothing_left_to_do() -> Iterator[None]:
+    """What a test leaves to the end of a script must not be done by another's."""
+    yield
+    script.AT_END.clear()
 
 
 def control() -> SimpleNamespace:
@@ -58,18 +62,62 @@ def test_a_folder_of_unknown_origin_goes(tmp_path: Path) -> None:
     assert latest_complete(tmp_path / "s") is None
 
 
-def test_the_newest_complete_checkpoint_counts_and_unfinished_ones_go(tmp_path: Path) -> None:
-    save(tmp_path, 8)
-    newest = save(tmp_path, 16)
-    unfinished = save(tmp_path, 24, complete=False)
-    assert latest_complete(tmp_path) == newest
-    assert not unfinished.exists()
+def test_a_closed_state_goes_when_the_job_has_succeeded(tmp_path: Path) -> None:
+    def main() -> None:
+        open_state(tmp_path / "s", "code", "spec")
+        close_state(tmp_path / "s")
+        # The record of the job is still to be written, and may fail.
+        assert (tmp_path / "s").exists()
 
-
-def test_a_closed_state_is_gone(tmp_path: Path) -> None:
-    open_state(tmp_path / "s", "code", "spec")
-    close_state(tmp_path / "s")
+    script.run(main)
     assert not (tmp_path / "s").exists()
+
+
+def test_state_stays_if_the_job_fails_after_training(tmp_path: Path) -> None:
+    def main() -> None:
+        open_state(tmp_path / "s", "code", "spec")
+        close_state(tmp_path / "s")
+        raise InputError("disk full")
+
+    with pytest.raises(SystemExit):
+        script.run(main)
+    script.run(lambda: None)
+    assert (tmp_path / "s").exists()
+
+
+def test_other_processes_wait_for_the_main_one_and_write_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "s"
+    open_state(state, "code", "old")
+    save(state, 8)
+    publish_checkpoints(state, {8: 8}, tmp_path / "made")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    waiting = threading.Thread(target=open_state, args=(state, "code", "new"))
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    assert latest_complete(state) is not None
+    monkeypatch.setenv("RANK", "0")
+    open_state(state, "code", "new")
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert latest_complete(state) is None
+    monkeypatch.setenv("RANK", "1")
+    publish_checkpoints(state, {}, tmp_path / "made")
+    assert list(checkpoint_steps(tmp_path / "made")) == [8]
+    script.run(lambda: close_state(state))
+    assert state.exists()
+
+
+def test_a_main_process_that_shares_no_folder_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setattr(checkpoints, "MAIN_PROCESS_SECONDS", 0.0)
+    with pytest.raises(InputError, match="does not appear to process 3; keep"):
+        open_state(tmp_path / "s", "code")
 
 
 def test_saves_and_evaluates_at_its_steps_and_logs_first() -> None:
@@ -92,10 +140,14 @@ def test_a_save_without_evaluation_keeps_a_log_that_is_due() -> None:
 
 
 def test_the_mark_comes_after_the_save(tmp_path: Path) -> None:
+    save(tmp_path, 5)
     folder = save(tmp_path, 10, complete=False)
-    arguments = SimpleNamespace(output_dir=str(tmp_path))
-    SaveAtSteps([10], False).on_save(arguments, SimpleNamespace(global_step=10), control())
-    assert (folder / MARKER).read_text() == "10"
+    callback = Resumable(Trainer(), tmp_path, published=[10])
+    assert latest_complete(tmp_path) == tmp_path / "checkpoint-5"
+    callback.on_save(None, SimpleNamespace(global_step=10), control())
+    assert latest_complete(tmp_path) == folder
+    assert (folder / MARKER).read_text() == '{"step": 10, "processes": 1}'
+    assert names(tmp_path) == ["checkpoint-10"]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +168,25 @@ def test_a_healthy_run_goes_on(logs: dict[str, float | str] | None) -> None:
     StopOnNan().on_log(None, SimpleNamespace(global_step=7), control(), logs=logs)
 
 
+class Sum(float):
+    """Stands for a tensor of one number."""
+
+    def item(self) -> float:
+        return float(self)
+
+
 class Trainer:
     """Stands for a trainer: remembers how it was started, or fails."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, *callbacks: Any) -> None:
         self.state = SimpleNamespace(global_step=3)
         self.error = error
         self.resumed: list[str | None] = []
+        self.callback_handler = SimpleNamespace(callbacks=list(callbacks))
+        self._tr_loss, self._globalstep_last_logged = Sum(0.25), 3
+
+    def add_callback(self, callback: Any) -> None:
+        self.callback_handler.callbacks.append(callback)
 
     def train(self, resume_from_checkpoint: str | None) -> None:
         self.resumed.append(resume_from_checkpoint)
@@ -136,6 +200,34 @@ def test_training_starts_over_or_resumes(tmp_path: Path) -> None:
     save(tmp_path, 4)
     train_resumably(trainer, tmp_path)
     assert trainer.resumed == [None, str(tmp_path / "checkpoint-4")]
+
+
+def test_what_an_earlier_start_left_is_pruned_first(tmp_path: Path) -> None:
+    for step in (2, 4, 6, 8):
+        save(tmp_path, step, complete=step < 8)
+    train_resumably(Trainer(None, SaveAtSteps([2, 4, 6], False, published=[4])), tmp_path)
+    assert names(tmp_path) == ["checkpoint-4", "checkpoint-6"]
+
+
+def test_state_of_another_number_of_processes_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("WORLD_SIZE", "8")
+        save(tmp_path, 4)
+    with pytest.raises(InputError, match="was saved by 8 processes and there are 1 now; ask for 8"):
+        train_resumably(Trainer(), tmp_path)
+    assert (tmp_path / "checkpoint-4" / MARKER).is_file()
+
+
+def test_the_loss_since_the_last_log_line_is_taken_up(tmp_path: Path) -> None:
+    save(tmp_path, 5, complete=False)
+    before, after = Trainer(), Trainer()
+    state = SimpleNamespace(global_step=5)
+    Resumable(before, tmp_path, []).on_save(None, state, control())
+    after._tr_loss, after._globalstep_last_logged = Sum(0.0), 5
+    Resumable(after, tmp_path, []).on_train_begin(None, state, control())
+    assert (after._tr_loss, after._globalstep_last_logged) == (0.25, 3)
 
 
 def test_only_the_errors_of_diverged_sampling_are_explained(tmp_path: Path) -> None:
@@ -154,8 +246,34 @@ def test_published_checkpoints_hold_the_model_only(tmp_path: Path) -> None:
     assert list(checkpoint_steps(tmp_path / "base")) == [0]
     assert list(checkpoint_steps(tmp_path / "sft")) == [40, 80]
     folder = tmp_path / "base" / "step-000000"
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert names(folder) == sorted(MODEL)
     assert (folder / "config.json").read_text() == "config.json 80"
+
+
+def test_publishing_copies_only_where_files_cannot_be_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = save(tmp_path / "state", 40) / "model.safetensors"
+    publish_checkpoints(tmp_path / "state", {40: 40}, tmp_path / "linked")
+    assert (checkpoint_at(tmp_path / "linked", 40) / source.name).samefile(source)
+
+    def unable(*_: object) -> None:
+        raise OSError("Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", unable)
+    publish_checkpoints(tmp_path / "state", {40: 40}, tmp_path / "copied")
+    copy = checkpoint_at(tmp_path / "copied", 40) / source.name
+    assert not copy.samefile(source)
+    assert copy.read_text() == source.read_text()
+    shutil.rmtree(tmp_path / "state")
+    assert copy.read_text() == (tmp_path / "linked/step-000040" / source.name).read_text()
+
+
+def test_a_checkpoint_without_weights_is_not_published(tmp_path: Path) -> None:
+    (save(tmp_path / "state", 40) / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="holds no weights; ZeRO stage 3 gathers them only with"):
+        publish_checkpoints(tmp_path / "state", {40: 40}, tmp_path / "sft")
+    assert not (tmp_path / "sft").exists()
 
 
 def test_unknown_steps_are_named(tmp_path: Path) -> None:

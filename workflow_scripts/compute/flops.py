@@ -106,7 +106,7 @@ def exact_forward_flops_per_token(shape: ModelShape, mean_length: float) -> floa
     return 2 * dense + attention
 
 
-def sft_step_flops(shape: ModelShape, batch: int, mean_length: float) -> float:
+def sft_step_flops(shape: ModelShape, batch: float, mean_length: float) -> float:
     """FLOPs of one SFT step on `batch` sequences: 3 B S F (appendix E)."""
     tokens = _positive("batch", batch) * mean_length
     return TRAIN_OVER_FORWARD * tokens * forward_flops_per_token(shape, mean_length)

@@ -8,6 +8,9 @@ generation prompt, and the response with its end-of-sequence token follows:
 Prompt and response are tokenised apart, as the paper's trainer does. Together, a token could span
 the border (`\n` and `\n` are one token of Qwen), and SFT would then train on a prompt that RL and
 evaluation never show. Special tokens are in the template's text, so none are added again.
+
+A tokenizer without a template (the lab's) reads the problem as plain text, which RL and evaluation
+then do, too.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Encoder = Callable[[str], Sequence[int]]
+Turns = list[dict[str, str]]
+
+ANSWER = "7 x 6 = 42"
+"""Stands for a response where it is of interest what a template writes after one."""
 
 
 def prompt_text(
@@ -39,9 +46,8 @@ def prompt_text(
             f"tokenizer {tokenizer.name_or_path or 'in memory'}: has no chat template; name one in"
             " the study, the same for SFT, RL and evaluation"
         )
-    turns = [{"role": "user", "content": question}]
     rendered: str = tokenizer.apply_chat_template(
-        turns, chat_template=template, add_generation_prompt=True, tokenize=False
+        user_turn(question), chat_template=template, add_generation_prompt=True, tokenize=False
     )
     if question.strip() not in rendered:
         raise InputError(
@@ -66,6 +72,69 @@ def prompt_ids(
     return ids
 
 
+def encode_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> list[int]:
+    """The token ids by which SFT, RL and evaluation show a model a problem.
+
+    In the tokenizer's chat template if it has one, else as plain text, with the special tokens
+    that the tokenizer puts before a text.
+
+    Raises:
+        InputError: the template hides the problem, or the tokenizer makes nothing of the text.
+    """
+    if tokenizer.chat_template:
+        return prompt_ids(tokenizer, question)
+    ids = list(tokenizer(question)["input_ids"])
+    if not ids:
+        raise InputError("tokenizer: makes no tokens of a prompt; check how it is loaded")
+    return ids
+
+
+def user_turn(question: str) -> Turns:
+    """A problem as the only turn of a conversation."""
+    return [{"role": "user", "content": question}]
+
+
+def rl_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> str | Turns:
+    """A problem in the form of which TRL's RL trainer makes the tokens of `encode_prompt`."""
+    return user_turn(question) if tokenizer.chat_template else question
+
+
+def library_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> list[int]:
+    """The token ids that transformers makes of `rl_prompt`; RL's trainer asks it for them."""
+    if not tokenizer.chat_template:
+        return list(tokenizer(text=[question])["input_ids"][0])
+    made = tokenizer.apply_chat_template(
+        [user_turn(question)], add_generation_prompt=True, tokenize=True, return_dict=True
+    )
+    return list(made["input_ids"][0])
+
+
+def stop_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """The token ids at which an answer is over, end-of-sequence first.
+
+    Some templates end a turn by another token than end-of-sequence (`<|im_end|>` of Qwen's base
+    models, whose tokenizer ends a text by `<|endoftext|>`): after it a model would go on with a
+    next turn of its own.
+    """
+    if tokenizer.eos_token_id is None:
+        raise InputError("tokenizer: has no end-of-sequence token; set one")
+    ends = [int(tokenizer.eos_token_id)]
+    if tokenizer.chat_template:
+        turns = [*user_turn("6 x 7?"), {"role": "assistant", "content": ANSWER}]
+        rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
+        _, found, rest = rendered.rpartition(ANSWER)
+        rest = rest.lstrip() if found else ""
+        first = tokenizer(rest, add_special_tokens=False)["input_ids"][:1] if rest else []
+        ends += [token for token in first if is_special(tokenizer, token) and token not in ends]
+    return ends
+
+
+def is_special(tokenizer: "PreTrainedTokenizerBase", token: int) -> bool:
+    """Whether a token is no part of any text."""
+    added = tokenizer.added_tokens_decoder.get(token)
+    return token in tokenizer.all_special_ids or (added is not None and bool(added.special))
+
+
 def response_ids(tokenizer: "PreTrainedTokenizerBase", response: str) -> list[int]:
     """The token ids of a response, ended by end-of-sequence."""
     if tokenizer.eos_token_id is None:
@@ -87,7 +156,10 @@ def training_example(
         `input_ids`, and `completion_mask` with 1 for the tokens that are learnt. Both are cut at
         the right to `max_length` tokens, as in the paper; the end of a longer trajectory is lost.
     """
-    prompt = prompt_ids(tokenizer, question, template)
+    if template is None:
+        prompt = encode_prompt(tokenizer, question)
+    else:
+        prompt = prompt_ids(tokenizer, question, template)
     response_tokens = response_ids(tokenizer, response)
     mask = [0] * len(prompt) + [1] * len(response_tokens)
     return {
@@ -120,7 +192,11 @@ def check_same_prompt(
         InputError: names the stage and the first token that differs.
     """
     for question in questions:
-        expected = prompt_ids(tokenizer, question, template)
+        expected = (
+            encode_prompt(tokenizer, question)
+            if template is None
+            else prompt_ids(tokenizer, question, template)
+        )
         for stage, encode in stages.items():
             found = list(encode(question))
             if found == expected:
@@ -130,7 +206,7 @@ def check_same_prompt(
             raise InputError(
                 f"{stage}: shows the model another prompt than the chat template for"
                 f" {question[:40]!r}: token {place} begins {shown[0]!r} instead of {shown[1]!r};"
-                " make its prompts with workflow_scripts.data.chat.prompt_ids"
+                " make its prompts with workflow_scripts.data.chat.encode_prompt"
             )
 
 

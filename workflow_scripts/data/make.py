@@ -6,7 +6,7 @@ import pandas as pd
 
 from workflow_scripts.data.arithmetic import Problem, document, draw, draw_distinct, trajectory
 from workflow_scripts.errors import InputError
-from workflow_scripts.study.schema import ArithmeticData, Problems
+from workflow_scripts.study.lab import ArithmeticData, Problems
 
 
 def rows(rng: random.Random, problems: list[Problem]) -> pd.DataFrame:

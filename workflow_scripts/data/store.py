@@ -42,5 +42,49 @@ def read_dataset(path: Path, columns: tuple[str, ...]) -> "Dataset":
 
     frame = read_frame(path, columns)
     if frame[list(columns)].isna().to_numpy().any():
-        raise InputError(f"{path}: has empty cells; every row needs {', '.join(columns)}")
+        raise InputError(empty_cells(path, columns))
     return Dataset.from_pandas(frame[list(columns)], preserve_index=False)
+
+
+def map_dataset(path: Path, columns: tuple[str, ...], cache: Path) -> "Dataset":
+    """Read as `read_dataset`, but from disk when rows are needed: sets may be larger than memory.
+
+    Args:
+        path: the Parquet file.
+        columns: those that are wanted.
+        cache: folder for the files that the rows are read from.
+
+    Raises:
+        InputError: missing, changed, unreadable or empty file, missing column or empty cells.
+    """
+    from datasets import Dataset
+
+    check_stored(path, columns)
+    dataset = Dataset.from_parquet(str(path), columns=list(columns), cache_dir=str(cache))
+    if any(dataset.data.column(name).null_count for name in columns):
+        raise InputError(empty_cells(path, columns))
+    return dataset
+
+
+def check_stored(path: Path, columns: tuple[str, ...]) -> None:
+    """The checks of `read_frame`, without reading the rows."""
+    import pyarrow.parquet
+
+    if not path.exists():
+        raise InputError(f"{path}: no such table; run the rule that makes it (snakemake {path})")
+    try:
+        facts = pyarrow.parquet.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not readable ({reason}); delete it and run again") from error
+    if not facts.metadata.num_rows:
+        raise InputError(f"{path}: has no rows; delete it and run again")
+    missing = [column for column in columns if column not in facts.schema_arrow.names]
+    if missing:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; delete it and run again")
+    check_manifest(manifest_path(path), path)
+
+
+def empty_cells(path: Path, columns: tuple[str, ...]) -> str:
+    """What is said of a data set with empty cells."""
+    return f"{path}: has empty cells; every row needs {', '.join(columns)}"

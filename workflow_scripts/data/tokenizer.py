@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PROBE = "<bos> 9 b + 9 ? 9 b + 9 = 8 so \\boxed{ 8 }"
+PADDING = ("<|finetune_right_pad_id|>", "<|endoftext|>")
+"""Tokens that models without a padding token have in their vocabulary for it."""
 
 
 def make_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
@@ -39,7 +41,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     prompt becomes empty and training goes on with loss 0, so the class is taken from the file.
 
     Raises:
-        InputError: no tokenizer in the folder, or it does not keep the lab's words.
+        InputError: no tokenizer in the folder, or it does not keep the words of a text.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -51,6 +53,23 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     loader = PreTrainedTokenizerFast if generic else AutoTokenizer
     # Said aloud, because the default follows HF_HUB_OFFLINE and is saved with every checkpoint.
     tokenizer = loader.from_pretrained(folder, local_files_only=True)
-    if generic and tokenizer.decode(tokenizer(PROBE)["input_ids"]) != PROBE:
+    # No blanks before a question mark are tidied away, and no token is put before the text.
+    ids = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
+    if tokenizer.decode(ids, clean_up_tokenization_spaces=False).strip() != PROBE:
         raise InputError(f"{folder}: the tokenizer does not reproduce its own words; make it anew")
+    return with_padding(tokenizer)
+
+
+def with_padding(tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerBase":
+    """The tokenizer with a padding token, on the left, where generation needs it.
+
+    Base models may have none. One of the vocabulary is taken, for a new one would change the
+    embedding: a token made for it, else end-of-sequence. What is padding is told by masks alone.
+    """
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        words = tokenizer.get_vocab()
+        tokenizer.pad_token = next(
+            (token for token in PADDING if token in words), tokenizer.eos_token
+        )
     return tokenizer

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Discriminator,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -209,7 +210,7 @@ class Recipes(Section):
 class Sampling(Section):
     """How answers are sampled (paper: temperature 0.7, top-p 1)."""
 
-    temperature: PositiveFloat = 0.7
+    temperature: NonNegativeFloat = Field(0.7, description="0 takes the likeliest token")
     max_new_tokens: PositiveInt
     batch_size: PositiveInt = 512
     seed: int = 0

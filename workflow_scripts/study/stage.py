@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from weakref import WeakSet
 
 from workflow_scripts.identity import code_digest, file_digest, options_digest
 from workflow_scripts.study.analysis import Fit
@@ -107,13 +108,39 @@ def once(
         if set(named) != set(rest):
             return method(plan, *given, **named)
         # Rules name their wildcards and other methods do not; both mean the same stage.
-        made: dict[object, Made] = plan.__dict__.setdefault("_made", {})
+        made = stages_of(plan)
         asked = (method.__name__, *given, *(named[name] for name in rest))
         if asked not in made:
             made[asked] = method(plan, *given, **named)
-        return made[asked]
+        return cast(Made, made[asked])
 
     return found
+
+
+class Memory:
+    """What a plan has made so far: method and wildcards -> stage."""
+
+    def __init__(self) -> None:
+        self.made: dict[object, object] = {}
+
+
+MEMORIES: "WeakSet[Memory]" = WeakSet()
+
+
+def stages_of(plan: object) -> dict[object, object]:
+    """What a plan has made so far."""
+    memory = plan.__dict__.get("_memory")
+    if memory is None:
+        memory = plan.__dict__["_memory"] = Memory()
+        MEMORIES.add(memory)
+    made: dict[object, object] = memory.made
+    return made
+
+
+def forget_stages() -> None:
+    """Let all plans make their stages anew: for a process in which the code changes."""
+    for memory in MEMORIES:
+        memory.made.clear()
 
 
 class AnalysisPlan(ABC):

@@ -1,15 +1,19 @@
 """Building lab models and loading any checkpoint the way the study's `execution` asks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workflow_scripts.data.arithmetic import VOCABULARY
+from workflow_scripts.data.chat import stop_ids
 from workflow_scripts.errors import InputError
 from workflow_scripts.study.execution import Execution, Training
-from workflow_scripts.study.schema import Model
+from workflow_scripts.study.lab import Model
+from workflow_scripts.training.scale import join_deepspeed
+from workflow_scripts.training.traps import check_device
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def configure(execution: Execution, seed: int) -> None:
@@ -18,47 +22,8 @@ def configure(execution: Execution, seed: int) -> None:
     from transformers import set_seed
 
     torch.set_num_threads(execution.threads)
-    if execution.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "study: execution.device: is cuda, but torch sees no GPU; use cpu or a GPU node"
-        )
+    check_device(execution)
     set_seed(seed)
-
-
-def trainer_arguments(state: Path, execution: Execution, seed: int) -> dict[str, Any]:
-    """Arguments that SFT's and RL's trainers share; saving and evaluating is up to callbacks."""
-    return {
-        "output_dir": str(state),
-        "seed": seed,
-        "data_seed": seed,
-        "use_cpu": execution.device == "cpu",
-        "bf16": execution.dtype == "bfloat16",
-        "dataloader_pin_memory": execution.device == "cuda",
-        "save_strategy": "no",
-        # A filtered NaN would be logged as the last good loss and hide a diverged run.
-        "logging_nan_inf_filter": False,
-        "report_to": "none",
-        "disable_tqdm": True,
-    }
-
-
-def batches(training: Training, sequences: int, processes: int = 1) -> dict[str, int | bool]:
-    """The trainer's arguments by which an update takes `sequences`, however many processes.
-
-    Raises:
-        InputError: the sequences cannot be dealt out evenly.
-    """
-    size = training.micro_batch or sequences // processes
-    if not size or sequences % (size * processes):
-        raise InputError(
-            f"execution: {sequences} sequences an update are no multiple of micro_batch {size}"
-            f" times {processes} processes; change micro_batch or the number of processes"
-        )
-    return {
-        "per_device_train_batch_size": size,
-        "gradient_accumulation_steps": sequences // (size * processes),
-        "gradient_checkpointing": training.gradient_checkpointing,
-    }
 
 
 def build_model(model: Model, seed: int) -> "PreTrainedModel":
@@ -92,14 +57,50 @@ def load_model(folder: Path, execution: Execution) -> "PreTrainedModel":
     Raises:
         InputError: the folder holds no readable model, or its weights are not finite.
     """
+    return read_model(folder, execution.dtype, execution.attention).to(execution.device)
+
+
+def load_trainable(
+    folder: Path,
+    execution: Execution,
+    training: Training,
+    tokenizer: "PreTrainedTokenizerBase",
+) -> "PreTrainedModel":
+    """Load a checkpoint to train it; the trainer's arguments must have been made before.
+
+    They decide with ZeRO's stage 3 how the weights are read: each process keeps its part of them.
+    The trainer moves the model to its device. Weights are float32 where the trainer updates them
+    itself: an update of 1e-6 is lost in bfloat16, so only the arithmetic is done in it (autocast).
+    DeepSpeed keeps a float32 copy for its updates and wants the weights as they are computed with.
+
+    Raises:
+        InputError: as `load_model`.
+    """
+    dtype = execution.dtype if training.zero is not None else "float32"
+    if training.zero is not None:
+        join_deepspeed()
+    model = read_model(folder, dtype, execution.attention)
+    # Written into every checkpoint, for engines read there where an answer ends.
+    ends = stop_ids(tokenizer)
+    if len(ends) > 1:
+        model.generation_config.eos_token_id = ends
+    return model
+
+
+def read_model(folder: Path, dtype: str, attention: str) -> "PreTrainedModel":
+    """Read a checkpoint whose weights must be finite.
+
+    Raises:
+        InputError: the folder holds no readable model, or its weights are not finite.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=getattr(torch, execution.dtype),
-            attn_implementation=execution.attention,
+            dtype=getattr(torch, dtype),
+            attn_implementation=attention,
             local_files_only=True,
         )
     except (OSError, ValueError) as error:
@@ -107,9 +108,15 @@ def load_model(folder: Path, execution: Execution) -> "PreTrainedModel":
         raise InputError(
             f"{folder}: not a readable model ({reason}); delete it and run again"
         ) from error
-    if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
+    if not all(bool(held(weight).isfinite().all()) for weight in model.parameters()):
         raise InputError(
             f"{folder}: has weights that are no finite numbers; delete it, lower learning_rate in"
             " the recipe that made it and run again"
         )
-    return model.to(execution.device)
+    return model
+
+
+def held(weight: "Tensor") -> "Tensor":
+    """The part of a weight that this process holds: with ZeRO's stage 3 the rest is elsewhere."""
+    part: Tensor = getattr(weight, "ds_tensor", weight)
+    return part

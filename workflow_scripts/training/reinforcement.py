@@ -4,24 +4,32 @@ Every `evaluate_every` steps the benchmarks are answered by the model as it is, 
 on disk, and the training state is saved.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from transformers import TrainerCallback
 
 from workflow_scripts.compute.flops import EFLOPS, ModelShape, rl_flops
-from workflow_scripts.evaluation.engines import Engine, TransformersEngine, VllmEngine
-from workflow_scripts.evaluation.generate import generate
+from workflow_scripts.data.chat import (
+    check_same_prompt,
+    encode_prompt,
+    prompt_of,
+    rl_prompt,
+    training_example,
+)
+from workflow_scripts.errors import InputError
+from workflow_scripts.study.execution import Vllm
 from workflow_scripts.study.jobs import RlJob
-from workflow_scripts.tables_io import write_parquet
+from workflow_scripts.training.answering import Answering, AnswerWhileTraining
 from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
 from workflow_scripts.training.mixed.configuration import trl_arguments
 from workflow_scripts.training.mixed.history import PREFIX
-from workflow_scripts.training.models import batches, trainer_arguments
+from workflow_scripts.training.processes import world_size
 from workflow_scripts.training.progress import Progress
+from workflow_scripts.training.scale import batches, memory_arguments, trainer_arguments
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,19 +44,30 @@ NOT_REPEATABLE = (
     *("train_samples_per_second", "train_steps_per_second"),
 )
 
+SERVER = "RETU_VLLM_SERVER"
+"""Where the vLLM server listens that generates for RL, as host:port."""
+
+TRIED = 3
+"""Problems of a set by which it is tried whether all stages show them alike."""
+
 
 @dataclass(frozen=True)
 class Reinforced:
-    """What an RL run needs besides its job: the model, data and where its state is kept."""
+    """What an RL run needs besides its job and its model: data, reward and where its state is."""
 
     title: str
     job: RlJob
-    model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
     prompts: "Dataset"
     attempts: pd.DataFrame
     reward: Callable[..., list[float]]
     state: Path
+
+    @property
+    def answering(self) -> Answering:
+        """What is answered while it trains."""
+        job = self.job
+        return Answering(self.attempts, job.evaluation, job.execution.rl.vllm, self.state)
 
 
 def evaluation_steps(steps: int, every: int) -> list[int]:
@@ -56,37 +75,19 @@ def evaluation_steps(steps: int, every: int) -> list[int]:
     return sorted({*range(every, steps + 1, every), steps})
 
 
-def part_path(state: Path, step: int) -> Path:
-    """Where the generations of one evaluation wait until the run is over."""
-    return state / "generations" / f"step-{step:06d}.parquet"
-
-
-class EvaluateWhileTraining(TrainerCallback):
-    """Answer the benchmarks at the evaluation steps and store the answers."""
-
-    def __init__(self, run: Reinforced, steps: list[int]) -> None:
-        self.run = run
-        self.steps = frozenset(steps)
-        self.engine: Callable[[], Engine] | None = None
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Evaluate before the trainer saves, so that a saved step has its generations."""
-        if state.global_step in self.steps and self.engine is not None:
-            settings = self.run.job.evaluation
-            rows = generate(self.engine(), self.run.attempts, state.global_step, settings)
-            write_parquet(rows, part_path(self.run.state, state.global_step))
-
-
-def grpo_config(run: Reinforced) -> "GRPOConfig":
+def grpo_config(
+    job: RlJob, state: Path, environment: Mapping[str, str] = os.environ
+) -> "GRPOConfig":
     """TRL's configuration of the recipe: one optimiser step per generated batch."""
     from trl import GRPOConfig
 
-    recipe, execution = run.job.recipe, run.job.execution
+    recipe, execution = job.recipe, job.execution
     sequences = recipe.prompts_per_step * recipe.rollouts
     return GRPOConfig(
-        **trainer_arguments(run.state, execution, run.job.seed),
+        **trainer_arguments(state, execution, job.seed),
         max_steps=recipe.steps,
-        **batches(execution.rl, sequences),
+        **batches(execution.rl, sequences, world_size()),
+        **memory_arguments(execution.rl),
         num_generations=recipe.rollouts,
         max_completion_length=recipe.max_completion_length,
         learning_rate=recipe.learning_rate,
@@ -95,42 +96,92 @@ def grpo_config(run: Reinforced) -> "GRPOConfig":
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         temperature=recipe.temperature,
-        use_vllm=execution.rl.vllm is not None,
-        vllm_mode="colocate",
+        **vllm_arguments(execution.rl.vllm, environment),
         logging_steps=1,
         **trl_arguments(recipe.paradigm),
     )
 
 
-def rl_trainer(run: Reinforced) -> "MixedGRPOTrainer":
-    """The trainer, with our evaluation, checkpoints, progress and guards."""
+def vllm_arguments(vllm: Vllm | None, environment: Mapping[str, str]) -> dict[str, Any]:
+    """GRPOConfig's arguments about vLLM.
+
+    Raises:
+        InputError: a server is asked for and the environment does not say where it is.
+    """
+    if vllm is None:
+        return {"use_vllm": False}
+    arguments: dict[str, Any] = {"use_vllm": True, "vllm_mode": vllm.mode}
+    if vllm.mode == "colocate":
+        return arguments | {
+            "vllm_tensor_parallel_size": vllm.tensor_parallel,
+            "vllm_gpu_memory_utilization": vllm.memory,
+            "vllm_max_model_length": vllm.max_length,
+        }
+    address = environment.get(SERVER, "")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise InputError(
+            f"study: execution.rl.vllm.mode: is server, and {SERVER} is {address!r}; start"
+            f" `vllm serve` and set {SERVER} to its host:port"
+        )
+    return arguments | {"vllm_server_base_url": f"http://{address}"}
+
+
+def rl_trainer(
+    run: Reinforced, config: "GRPOConfig", model: "PreTrainedModel"
+) -> "MixedGRPOTrainer":
+    """The trainer, with our evaluation, checkpoints, progress and guards.
+
+    Args:
+        run: what is run.
+        config: made before the model was loaded: it says how weights are read with ZeRO's stage 3.
+        model: the policy.
+
+    Raises:
+        InputError: the trainer would show the model other prompts than SFT and evaluation do.
+    """
     from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
 
-    steps = evaluation_steps(run.job.recipe.steps, run.job.recipe.evaluate_every)
-    evaluation = EvaluateWhileTraining(run, steps)
+    recipe, tokenizer = run.job.recipe, run.tokenizer
+    steps = evaluation_steps(recipe.steps, recipe.evaluate_every)
+    evaluation = AnswerWhileTraining(run.answering, steps)
     trainer = MixedGRPOTrainer(
-        paradigm=run.job.recipe.paradigm,
-        model=run.model,
+        paradigm=recipe.paradigm,
+        model=model,
         reward_funcs=run.reward,
-        args=grpo_config(run),
-        train_dataset=run.prompts,
-        processing_class=run.tokenizer,
+        args=config,
+        train_dataset=asked(run.prompts, tokenizer),
+        processing_class=tokenizer,
         callbacks=[
             evaluation,
-            SaveAtSteps(steps, evaluate=False),
+            SaveAtSteps(
+                sorted(
+                    {*steps, *evaluation_steps(recipe.steps, recipe.save_every or recipe.steps)}
+                ),
+                evaluate=False,
+                published=[recipe.steps],
+            ),
             StopOnNan(),
             Progress(run.title),
         ],
     )
-
-    def engine() -> Engine:
-        if run.job.execution.rl.vllm is not None:
-            trainer.vllm_generation.sync_weights()
-            return VllmEngine(trainer.vllm_generation.llm)
-        return TransformersEngine(trainer.accelerator.unwrap_model(trainer.model), run.tokenizer)
-
-    evaluation.engine = engine
+    stages = {
+        "SFT": lambda question: prompt_of(training_example(tokenizer, question, "")),
+        "RL": lambda question: trainer._tokenize_prompts([rl_prompt(tokenizer, question)])[0][0],
+        "evaluation": lambda question: encode_prompt(tokenizer, question),
+    }
+    tried = [*run.prompts[:TRIED]["prompt"], *run.attempts["prompt"].drop_duplicates()[:TRIED]]
+    check_same_prompt(tokenizer, tried, stages)
+    evaluation.trainer = trainer
     return trainer
+
+
+def asked(prompts: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":
+    """The data set with its prompts as RL's trainer takes them: conversations for chat models."""
+    if not tokenizer.chat_template:
+        return prompts
+    turns = [rl_prompt(tokenizer, question) for question in prompts["prompt"]]
+    return prompts.remove_columns("prompt").add_column("prompt", turns)
 
 
 def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:

@@ -1,5 +1,11 @@
-"""Supervised training with TRL's SFTTrainer: pre-training on documents, SFT on trajectories."""
+"""Supervised training with TRL's SFTTrainer: pre-training on documents, SFT on trajectories.
 
+The validation loss is the mean over all learnt tokens of the validation set. The paper's trainer
+takes the plain mean over its batches, each a mean over its tokens, which depends on their size.
+Ours does not, and differs from it where long answers have other losses than short ones.
+"""
+
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,61 +13,92 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.schema import Pretraining, SftRecipe
+from workflow_scripts.study.lab import Pretraining
+from workflow_scripts.study.schema import SftRecipe
 from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
-from workflow_scripts.training.models import batches, trainer_arguments
+from workflow_scripts.training.processes import world_size
 from workflow_scripts.training.progress import Progress
+from workflow_scripts.training.scale import (
+    batches,
+    batching_arguments,
+    memory_arguments,
+    sharing_arguments,
+    trainer_arguments,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
+EVALUATED_AT_A_TIME = 256
+"""Validation rows of a process at a time where the study names no micro_batch."""
 
-class EvaluateFirst(TrainerCallback):
-    """Evaluate once before the first step: the base model's loss is step 0 of the loss curve."""
 
-    trainer: Any = None
+class EvaluateAtSteps(TrainerCallback):
+    """Evaluate before the first step and at the given ones.
+
+    The base model's loss is step 0 of the loss curve; a resumed run has it in its history.
+    """
+
+    def __init__(self, steps: list[int]) -> None:
+        self.steps = frozenset(steps)
+        self.trainer: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Evaluate unless the run is resumed (then step 0 is in the trainer's history)."""
+        """Evaluate unless the run is resumed."""
         if state.global_step == 0 and self.trainer is not None:
             self.trainer.evaluate()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask the trainer for an evaluation; a log line comes first, with the training loss."""
+        if state.global_step in self.steps:
+            control.should_log = control.should_evaluate = True
 
 
 @dataclass(frozen=True)
 class Supervised:
-    """What a supervised run needs besides its hyperparameters."""
+    """What a supervised run needs besides its hyperparameters, its data and its model.
+
+    Attributes:
+        title: what it is called while it runs.
+        checkpoints: steps that are published; the last one ends the run.
+        evaluate_every: steps between evaluations, besides those at checkpoints.
+        save_every: steps between saves, besides the checkpoints.
+        seed: of the order of rows.
+        state: where the trainer keeps its state.
+        execution: the study's.
+    """
 
     title: str
-    model: "PreTrainedModel"
-    tokenizer: "PreTrainedTokenizerBase"
-    train: "Dataset"
-    validation: "Dataset | None"
-    save_steps: list[int]
+    checkpoints: list[int]
     seed: int
     state: Path
     execution: Execution
+    evaluate_every: int | None = None
+    save_every: int | None = None
 
 
-def as_completions(dataset: "Dataset") -> "Dataset":
-    """Rename to TRL's prompt and completion columns; a blank keeps the words apart."""
-    prompts = [f"{prompt} " for prompt in dataset["prompt"]]
-    renamed = dataset.rename_column("trajectory", "completion").remove_columns("prompt")
-    return renamed.add_column("prompt", prompts)
+def steps_of(checkpoints: list[int], every: int | None) -> list[int]:
+    """The checkpoints, and every so many steps up to the last of them."""
+    last = max(checkpoints)
+    return sorted({*checkpoints, *(range(every, last + 1, every) if every else ())})
 
 
-def base_arguments(run: Supervised, batch_size: int) -> dict[str, Any]:
+def base_arguments(run: Supervised, batch_size: int, max_length: int) -> dict[str, Any]:
     """Trainer arguments that every supervised run shares."""
+    training = run.execution.sft
     return {
         **trainer_arguments(run.state, run.execution, run.seed),
-        **batches(run.execution.sft, batch_size),
-        "per_device_eval_batch_size": 256,
-        "max_steps": max(run.save_steps),
+        **batches(training, batch_size, world_size(), training.sequence_parallel),
+        **memory_arguments(training),
+        **batching_arguments(training, max_length),
+        **sharing_arguments(training, run.execution.attention, world_size()),
+        "per_device_eval_batch_size": training.micro_batch or EVALUATED_AT_A_TIME,
+        "max_steps": max(run.checkpoints),
         "eval_strategy": "no",
         "logging_steps": 10,
         "completion_only_loss": True,
-        "packing": False,
     }
 
 
@@ -70,13 +107,12 @@ def pretraining_config(run: Supervised, recipe: Pretraining) -> "SFTConfig":
     from trl import SFTConfig
 
     return SFTConfig(
-        **base_arguments(run, recipe.batch_size),
+        **base_arguments(run, recipe.batch_size, recipe.max_length),
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=recipe.warmup_steps,
         weight_decay=recipe.weight_decay,
         adam_beta2=0.98,
-        max_length=recipe.max_length,
     )
 
 
@@ -85,36 +121,60 @@ def sft_config(run: Supervised, recipe: SftRecipe) -> "SFTConfig":
     from trl import SFTConfig
 
     return SFTConfig(
-        **base_arguments(run, recipe.batch_size),
+        **base_arguments(run, recipe.batch_size, recipe.max_length),
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.scheduler,
-        warmup_steps=recipe.warmup_steps,
+        warmup_steps=warmup_steps(recipe, max(run.checkpoints)),
         weight_decay=recipe.weight_decay,
         adam_beta1=recipe.adam_beta1,
         adam_beta2=recipe.adam_beta2,
         max_grad_norm=recipe.max_grad_norm,
-        max_length=recipe.max_length,
     )
 
 
-def supervised_trainer(run: Supervised, config: "SFTConfig") -> "SFTTrainer":
-    """The trainer, with our checkpoints, progress and guards."""
-    from trl import SFTTrainer
+def warmup_steps(recipe: SftRecipe, steps: int) -> int:
+    """How many steps the learning rate rises: a share of all steps, rounded up, or as given."""
+    if recipe.warmup_ratio is None:
+        return recipe.warmup_steps
+    return math.ceil(recipe.warmup_ratio * steps)
 
-    first = EvaluateFirst()
-    trainer = SFTTrainer(
-        model=run.model,
+
+def supervised_trainer(
+    run: Supervised,
+    config: "SFTConfig",
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    train: "Dataset",
+    validation: "Dataset | None" = None,
+) -> "SFTTrainer":
+    """The trainer, with our checkpoints, progress and guards.
+
+    Args:
+        run: what is run.
+        config: made before the model was loaded: it says how weights are read with ZeRO's stage 3.
+        model, tokenizer: what is trained.
+        train, validation: rows of `tokens.tokenised`.
+    """
+    from workflow_scripts.training.evaluated import EvaluatedTrainer, filled
+
+    if validation is not None and world_size() > 1:
+        validation = filled(validation, config.per_device_eval_batch_size * world_size())
+    evaluated = steps_of(run.checkpoints, run.evaluate_every) if validation is not None else []
+    saved = steps_of(run.checkpoints, run.save_every)
+    evaluation = EvaluateAtSteps(evaluated)
+    trainer = EvaluatedTrainer(
+        model=model,
         args=config,
-        train_dataset=run.train,
-        eval_dataset=run.validation,
-        processing_class=run.tokenizer,
+        train_dataset=train,
+        eval_dataset=validation,
+        processing_class=tokenizer,
         callbacks=[
-            SaveAtSteps(run.save_steps, evaluate=run.validation is not None),
+            SaveAtSteps(saved, evaluate=False, published=run.checkpoints),
+            evaluation,
             StopOnNan(),
             Progress(run.title),
-            first,
         ],
     )
-    if run.validation is not None:
-        first.trainer = trainer
+    if validation is not None:
+        evaluation.trainer = trainer
     return trainer

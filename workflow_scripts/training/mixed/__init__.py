@@ -10,6 +10,7 @@
 `configuration` says what a paradigm consists of and needs neither TRL nor PyTorch; `version` is the
 door to TRL; the rest is what a generation batch goes through: `experts` (trajectories to tokens),
 `stream` (prompts of dynamic sampling), `plan` (who writes which row), `forcing` (prefixes while
-generating), `generation`, `rounds` (dynamic sampling), `gating` (UPT's gate), `rows` and `batch`
-(the rows as tensors), `history` (figures of a step) and `state` (what a checkpoint adds).
+generating), `generation`, `agreement` (vLLM against the trainer), `rounds` (dynamic sampling),
+`gating` (UPT's gate), `rows` and `batch` (the rows as tensors), `history` (figures of a step) and
+`state` (what a checkpoint adds).
 """

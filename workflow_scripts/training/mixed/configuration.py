@@ -26,6 +26,7 @@ FIXED: Mapping[str, Any] = MappingProxyType(
         "min_p": None,
         "repetition_penalty": 1.0,
         "use_liger_kernel": False,
+        "ds3_gather_for_generation": True,
         "vllm_importance_sampling_correction": False,
         "importance_sampling_level": "token",
         "multi_objective_aggregation": "sum_then_normalize",
@@ -36,7 +37,8 @@ FIXED: Mapping[str, Any] = MappingProxyType(
     }
 )
 """TRL's arguments that hold for every paradigm. Truncated sampling would bias the ratios; Liger may
-bypass the loss; the correction masks most long rows; the rest would change the objective."""
+bypass the loss; without gathered weights ZeRO's stage 3 hangs when processes generate unequally
+much; the correction masks most long rows; the rest would change the objective."""
 
 GUIDED_BY: Mapping[str, str] = MappingProxyType(
     {"luffy": "n_expert", "srft": "n_expert", "upt": "gate", "prefix_rft": "n_prefix"}

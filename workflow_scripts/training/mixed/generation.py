@@ -3,7 +3,8 @@
 Overridden hooks of TRL's trainer, each around TRL's own method:
 
     _generate_and_score_completions     plan rows, sample in rounds, gate, complete the batch
-    _generate_single_turn               generate what the policy writes, insert what it does not
+    _generate_single_turn               generate what the policy writes, insert what it does not,
+                                        and compare vLLM's log-probabilities with the trainer's
     _calculate_rewards                  keep the rewards of all processes
     _get_per_token_logps_and_entropies  not before the rows are final
 """
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workflow_scripts.training.mixed.agreement import engine_gap
 from workflow_scripts.training.mixed.batch import finished, scored_rows
 from workflow_scripts.training.mixed.checks import (
     check_model,
@@ -202,8 +204,8 @@ class PlannedGeneration(GRPOTrainer):
     ) -> tuple[list[list[int]], Any]:
         """Completions of all rows: what the expert wrote, then what the policy writes."""
         if self._plan is None:
-            written, log_probs = super()._generate_single_turn(
-                prompt_ids, images, multimodal_fields, num_generations
+            written, log_probs = self._sampled(
+                prompt_ids, num_generations, images, multimodal_fields
             )
         else:
             written, log_probs = self._write(self._plan, prompt_ids), None
@@ -226,17 +228,35 @@ class PlannedGeneration(GRPOTrainer):
         repeats = 1 if any(given) else self.num_generations - self.paradigm.planner.n_expert
         if self.use_vllm or self.use_transformers_continuous_batching:
             prompts = [[*ids, *row] for ids, row in zip(prompts, given, strict=True)]
-            made, _ = super()._generate_single_turn(prompts, None, {}, repeats)
+            made, _ = self._sampled(prompts, repeats)
             made = [[*row, *tokens] for row, tokens in zip(given, made, strict=True)]
         else:
             with forcing(self.accelerator.unwrap_model(self.model_wrapped), given):
-                made, _ = super()._generate_single_turn(prompts, None, {}, repeats)
+                made, _ = self._sampled(prompts, repeats)
         completions = [list(row.given) for row in plan]
         for place, row, tokens in zip(own, given, made, strict=True):
             if tokens[: len(row)] != row:
                 raise RuntimeError("generation did not start with the tokens of the expert")
             completions[place] = tokens[: self.max_completion_length]
         return completions
+
+    def _sampled(
+        self, prompts: Any, repeats: int, images: Any = None, multimodal_fields: Any = None
+    ) -> tuple[list[list[int]], Any]:
+        """What the policy writes after these prompts; vLLM must be as likely to as the trainer."""
+        made, log_probs = super()._generate_single_turn(
+            prompts, images, multimodal_fields or {}, repeats
+        )
+        if self.use_vllm and log_probs is not None and self.model.training:
+            gap = engine_gap(
+                super()._get_per_token_logps_and_entropies,
+                self.model,
+                (list(prompts[0]), list(made[0]), log_probs[0]),
+                self.args,
+                self.state.global_step,
+            )
+            self._figures.values["engine_gap"] = gap
+        return made, log_probs
 
     def _calculate_rewards(self, *inputs: Any) -> Tensor:
         """TRL's gathered rewards (rows of all processes, functions), of which a copy is kept."""

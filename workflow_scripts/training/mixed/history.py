@@ -7,6 +7,8 @@ They go into the trainer's log history under names that start with `paradigm/`:
     rows_trained, tokens_trained       rows with a loss, and their tokens; prompts included
     success_on_policy, success_hybrid, success_expert
                                        mean verdict of the first reward function, by author
+    engine_gap                         with vLLM: how far its log-probabilities of one answer are
+                                       from the trainer's, nats a token (main process)
     steps_skipped                      updates left out so far because of their gradient's norm
     sampling/..., gate/...             the planner's figures, where it is used
     prefix_tokens                      mean length of the given part of hybrid rows

@@ -1,0 +1,135 @@
+"""Training with DeepSpeed: two processes on CPUs are one without it, to rounding, and resume.
+
+The first start compiles an extension of DeepSpeed, which takes a minute or two.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_files import rl_options, sft_options, write_files
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("deepspeed") is None,
+        reason="DeepSpeed is not installed here: make test-slurm",
+    ),
+]
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = Path(__file__).with_name("deepspeed_runs.py")
+SECONDS = 600
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Base model and data."""
+    folder = tmp_path_factory.mktemp("files")
+    write_files(folder)
+    return folder
+
+
+def start(module: str, state: Path, options: list[str], processes: int, dies_at: int = 0) -> int:
+    """Run a training script with torchrun; its exit status."""
+    environment = {
+        **os.environ,
+        "DS_ACCELERATOR": "cpu",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+        "RETU_STATE": str(state),
+    }
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *launcher, "--", str(WORKER), module, str(dies_at), *options]
+    return subprocess.run(command, env=environment, check=False, timeout=SECONDS).returncode
+
+
+def sft(files: Path, out: Path, processes: int, dies_at: int = 0, **execution: Any) -> int:
+    """Run `train_sft`, which saves after steps 2 and 4."""
+    options = sft_options(files, out, execution)
+    return start("train_sft", out / "state", options, processes, dies_at)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of a published checkpoint; DeepSpeed stores the tied ones twice."""
+    found = dict(load_file(folder / "model.safetensors"))
+    head = found.pop("lm_head.weight", found["model.embed_tokens.weight"])
+    assert torch.equal(head, found["model.embed_tokens.weight"])
+    return found
+
+
+def assert_alike(left: Path, right: Path, rounding: float) -> None:
+    """The same loss curve and the same weights, but for rounding."""
+    found, expected = (pd.read_csv(folder / "losses.csv") for folder in (left, right))
+    pd.testing.assert_frame_equal(found, expected, rtol=rounding, atol=0)
+    for step in (2, 4):
+        ours, theirs = (weights(f / "checkpoints" / f"step-{step:06d}") for f in (left, right))
+        assert ours.keys() == theirs.keys()
+        for name in theirs:
+            torch.testing.assert_close(ours[name], theirs[name], atol=rounding, rtol=rounding)
+
+
+@pytest.fixture(scope="module")
+def alone(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process makes without DeepSpeed."""
+    out = tmp_path_factory.mktemp("alone")
+    assert sft(files, out, processes=1, micro_batch=4) == 0
+    return out
+
+
+@pytest.mark.parametrize(
+    "execution",
+    [{"zero": 2}, {"zero": 3, "gradient_checkpointing": True, "micro_batch": 2}],
+    ids=lambda execution: f"zero{execution['zero']}",
+)
+def test_two_processes_learn_what_one_learns(
+    files: Path, alone: Path, tmp_path: Path, execution: dict[str, Any]
+) -> None:
+    assert sft(files, tmp_path, processes=2, **execution) == 0
+    assert_alike(tmp_path, alone, rounding=1e-4)
+    assert not (tmp_path / "state").exists() or not list((tmp_path / "state").rglob("*.pt"))
+
+
+@pytest.mark.parametrize(
+    "execution",
+    [{"zero": 2}, {"zero": 3}, {"zero": 3, "sequence_parallel": 2, "micro_batch": 2}],
+    ids=["zero2", "zero3", "shared_sequences"],
+)
+def test_a_killed_run_goes_on_as_if_it_had_not_been(
+    files: Path, tmp_path: Path, execution: dict[str, Any]
+) -> None:
+    assert sft(files, tmp_path / "never", processes=2, **execution) == 0
+    assert sft(files, tmp_path / "killed", processes=2, dies_at=3, **execution) != 0
+    assert not (tmp_path / "killed" / "losses.csv").exists()
+    assert sft(files, tmp_path / "killed", processes=2, **execution) == 0
+    assert_alike(tmp_path / "killed", tmp_path / "never", rounding=1e-6)
+
+
+def test_processes_that_share_sequences_learn_the_same(
+    files: Path, alone: Path, tmp_path: Path
+) -> None:
+    # All rows are equally long here, so a mean over micro-batches is the mean over tokens.
+    assert sft(files, tmp_path, processes=2, zero=3, sequence_parallel=2, micro_batch=4) == 0
+    assert_alike(tmp_path, alone, rounding=1e-3)
+
+
+@pytest.mark.parametrize("zero", [2, 3])
+def test_rl_answers_and_learns_in_two_processes(files: Path, tmp_path: Path, zero: int) -> None:
+    options = rl_options(files, tmp_path, {"zero": zero})
+    assert start("train_rl", tmp_path / "state", options, processes=2) == 0
+    history = pd.read_parquet(tmp_path / "history.parquet")
+    assert history["step"].tolist() == [1, 2]
+    assert history["paradigm/rows_generated"].tolist() == [16.0, 16.0]
+    answers = pd.read_parquet(tmp_path / "generations.parquet")
+    assert answers["problem_id"].tolist() == [f"s{n}" for n in range(5) for _ in range(2)]
+    assert answers["sample"].tolist() == [0, 1] * 5
+    start_weights = weights(files / "base" / "checkpoints" / "step-000000")
+    trained = weights(tmp_path / "checkpoints" / "step-000002")
+    assert trained.keys() == start_weights.keys()
+    assert all(torch.isfinite(weight).all() for weight in trained.values())

@@ -1,0 +1,114 @@
+"""A tiny base model and data sets on disk, and the options of the scripts that train on them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.data.store import write_dataset
+from workflow_scripts.data.tokenizer import make_tokenizer
+from workflow_scripts.manifest import write_manifest
+from workflow_scripts.study.jobs import RlJob, SftJob
+from workflow_scripts.study.lab import Model, Pretraining
+from workflow_scripts.training.models import build_model
+
+SHAPE = Model(
+    architecture="qwen2",
+    hidden_size=16,
+    layers=1,
+    heads=2,
+    kv_heads=2,
+    intermediate_size=32,
+    max_positions=64,
+    pretraining=Pretraining(steps=1, batch_size=1, learning_rate=1.0),
+)
+CLIP = {"low": 0.2, "high": 0.2}
+GRPO = {"objective": {"method": "grpo", "reduction": "seq_mean", "clip": CLIP}}
+SFT_RECIPE = {"batch_size": 8, "learning_rate": 1e-2, "max_length": 64, "scheduler": "constant"}
+RL_RECIPE = {
+    "title": "GRPO",
+    "paradigm": GRPO,
+    "steps": 2,
+    "evaluate_every": 2,
+    "prompts_per_step": 4,
+    "rollouts": 4,
+    "learning_rate": 1e-3,
+    "max_completion_length": 8,
+}
+
+
+def sums(first: int, count: int) -> pd.DataFrame:
+    """Problems with a worked answer each, no two alike."""
+    pairs = [divmod(place, 10) for place in range(first, first + count)]
+    answers = [(a + b) % 10 for a, b in pairs]
+    return pd.DataFrame(
+        {
+            "prompt": [f"<bos> {a} b + {b} ?" for a, b in pairs],
+            "trajectory": [
+                f"{a} b + {b} = {c} so \\boxed{{ {c} }}"
+                for (a, b), c in zip(pairs, answers, strict=True)
+            ],
+            "gold": [str(answer) for answer in answers],
+        }
+    )
+
+
+def write_files(folder: Path) -> None:
+    """Write base model, training set, validation set, RL prompts and benchmarks."""
+    checkpoint = folder / "base" / "checkpoints" / "step-000000"
+    build_model(SHAPE, seed=3).save_pretrained(checkpoint)
+    make_tokenizer(SHAPE.max_positions).save_pretrained(checkpoint)
+    write_manifest(folder / "base" / "manifest.json", checkpoint.parent, seed=0, steps=[0])
+    write_dataset(sums(0, 16), folder / "train.parquet")
+    # Not even, so that processes have unequal parts of it.
+    write_dataset(sums(16, 5), folder / "validation.parquet")
+    write_dataset(sums(30, 16), folder / "prompts.parquet")
+    problems = sums(60, 5).assign(benchmark="Sums", problem_id=[f"s{n}" for n in range(5)])
+    write_dataset(problems, folder / "benchmarks.parquet")
+
+
+def sft_options(folder: Path, out: Path, training: dict[str, Any], **changes: Any) -> list[str]:
+    """The options of `train_sft`: two passes, saved and measured after each."""
+    fixed = {"checkpoints": [2, 4], "seed": 0, "execution": {"sft": training}}
+    recipe = SFT_RECIPE | changes.pop("recipe", {})
+    job = SftJob.model_validate({"recipe": recipe, **fixed, **changes})
+    return options(
+        spec=job.model_dump_json(),
+        title="test",
+        base=folder / "base" / "checkpoints",
+        train=folder / "train.parquet",
+        validation=folder / "validation.parquet",
+        checkpoints=out / "checkpoints",
+        losses=out / "losses.csv",
+        manifest=out / "manifest.json",
+    )
+
+
+def rl_options(folder: Path, out: Path, training: dict[str, Any], **changes: Any) -> list[str]:
+    """The options of `train_rl`: two steps, evaluated after the second."""
+    fixed = {
+        "sft_step": 0,
+        "seed": 0,
+        "evaluation": {"max_new_tokens": 4},
+        "samples": {"Sums": 2},
+        "execution": {"rl": training},
+    }
+    recipe = RL_RECIPE | changes.pop("recipe", {})
+    job = RlJob.model_validate({"recipe": recipe, **fixed, **changes})
+    return options(
+        spec=job.model_dump_json(),
+        title="test",
+        start=folder / "base" / "checkpoints",
+        prompts=folder / "prompts.parquet",
+        benchmarks=folder / "benchmarks.parquet",
+        checkpoints=out / "checkpoints",
+        generations=out / "generations.parquet",
+        history=out / "history.parquet",
+        compute=out / "compute.csv",
+        manifest=out / "manifest.json",
+    )
+
+
+def options(**values: object) -> list[str]:
+    """`name=value` as `--name value`."""
+    return [part for name, value in values.items() for part in (f"--{name}", str(value))]

@@ -1,0 +1,165 @@
+"""SIGTERM: who is asked to stop, what a helper does, and when a job is requeued."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.errors import Interrupted
+from workflow_scripts.script import run
+from workflow_scripts.training import interruption
+from workflow_scripts.training.interruption import REQUEST, listening, requeue, seconds_left
+
+SAVED = Interrupted("at step 3 of 8; saved", progressed=True)
+
+
+def ask() -> None:
+    """Send SIGTERM to this process."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_who_has_nothing_to_save_ends_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def main() -> None:
+        with listening():
+            ask()
+            pytest.fail("went on")
+
+    with pytest.raises(SystemExit, match="75"):
+        run(main)
+    said = capsys.readouterr().err
+    assert said == "interrupted: before there was anything to save; start it again to go on\n"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_patient_one_goes_on_however_often_it_is_asked() -> None:
+    with listening() as request:
+        request.patient = True
+        assert not request.asked
+        ask()
+        ask()
+        assert request.asked
+    with listening() as request:
+        assert (request.asked, request.patient) == (False, False)
+
+
+def test_an_inner_block_is_part_of_the_outer_one() -> None:
+    with listening() as outer:
+        with listening() as inner:
+            inner.patient = True
+            ask()
+        assert outer.asked
+        ask()
+        assert signal.getsignal(signal.SIGTERM) is interruption.hear
+
+
+def test_outside_the_main_thread_nothing_changes() -> None:
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def listen() -> None:
+        with listening():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_helpers_end_when_they_are_told_to() -> None:
+    code = "import time\nprint('up', flush=True)\ntime.sleep(60)"
+    with listening():
+        here, there = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(there, b"up")
+            time.sleep(60)
+            os._exit(0)
+        assert os.read(here, 2) == b"up"
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as helper:
+            assert helper.stdout is not None
+            assert helper.stdout.readline() == b"up\n"
+            helper.terminate()
+        assert helper.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(("4:50", 290), ("0:00", 0), ("1:00:00", 3600), ("2-01:02:03", 176_523)),
+        *(("UNLIMITED", None), ("NOT_SET", None), ("INVALID", None), ("", None)),
+        *(("-4:50", None), ("1:2:3:4", None), ("4", None), ("x-4:50", None)),
+    ],
+)
+def test_the_time_that_slurm_says_is_left(text: str, seconds: int | None) -> None:
+    assert seconds_left(text) == seconds
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A job with so much time left as the file `left` says; what was requeued is in `requeued`."""
+    texts = {
+        "squeue": f'[ "$*" = "-h -j 4711 -o %L" ] && cat {tmp_path}/left',
+        "scontrol": f'echo "$@" >> {tmp_path}/requeued; exit $(cat {tmp_path}/refusal)',
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "left").write_text("4:31\n")
+    (tmp_path / "refusal").write_text("0")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setattr(interruption, "KILL_WAIT_SECONDS", 0.0)
+    return tmp_path
+
+
+def test_a_job_whose_time_runs_out_is_requeued_once(
+    slurm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requeue(SAVED)
+    assert (slurm / "requeued").read_text() == "requeue 4711\n"
+    assert capsys.readouterr().out == "job 4711 is requeued: its time is running out\n"
+
+
+@pytest.mark.parametrize("left", ["5:00:00", "10:01", "UNLIMITED", ""])
+def test_a_job_that_was_preempted_is_left_to_slurm(slurm: Path, left: str) -> None:
+    (slurm / "left").write_text(left)
+    requeue(SAVED)
+    assert not (slurm / "requeued").exists()
+
+
+def test_a_job_without_progress_is_not_requeued_for_ever(slurm: Path) -> None:
+    requeue(Interrupted("before there was anything to save"))
+    assert not (slurm / "requeued").exists()
+
+
+def test_nothing_is_requeued_outside_slurm(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID")
+    requeue(SAVED)
+    assert not (slurm / "requeued").exists()
+
+
+def test_a_refused_requeue_is_said(slurm: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (slurm / "refusal").write_text("1")
+    requeue(SAVED)
+    assert "could not be requeued; submit it again to go on" in capsys.readouterr().out
+
+
+def test_a_missing_squeue_is_no_error(slurm: Path) -> None:
+    (slurm / "squeue").unlink()
+    requeue(SAVED)
+    assert not (slurm / "requeued").exists()
+
+
+def test_what_was_asked_is_forgotten_by_the_next_job() -> None:
+    REQUEST.asked = True
+    with listening() as request:
+        assert not request.asked

@@ -1,0 +1,121 @@
+"""A job of several processes, and one that is asked to stop."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from job_fixtures import OUT, RECORD, TABLES, command, launched, prepare
+
+from workflow_scripts import job
+from workflow_scripts.errors import InputError, Interrupted
+from workflow_scripts.lineage.record import read_record
+from workflow_scripts.script import leave
+from workflow_scripts.study.stage import ROOT
+from workflow_scripts.training import launch
+
+ALONE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", launch.FOLDER, launch.PROGRESS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A work folder with the inputs of the rule `subphases`, outside of any launcher."""
+    for name in ALONE:
+        monkeypatch.delenv(name, raising=False)
+    return prepare(tmp_path, monkeypatch)
+
+
+def with_processes(processes: int, nodes: int = 1) -> list[str]:
+    """The command line of a job of several processes."""
+    return command(processes=[str(processes)], nodes=[str(nodes)])
+
+
+def test_a_job_starts_as_many_processes_as_it_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def started(*arguments: object) -> None:
+        seen.extend(arguments)
+
+    monkeypatch.setattr(job, "launch", started)
+    monkeypatch.setattr(sys, "argv", ["job", *with_processes(4, nodes=2)])
+    job.main()
+    talk = Path(".state") / RECORD.replace(".json", ".processes")
+    assert seen == [4, 2, with_processes(4, nodes=2), talk]
+    assert not (folder / OUT).exists()
+
+
+def test_other_processes_work_but_do_not_record(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), (launch.FOLDER, str(folder))):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(launch, "keep_quiet", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["job", *with_processes(2)])
+    job.main()
+    assert (folder / OUT).exists()
+    assert not (folder / RECORD).exists()
+    assert (folder / "process-1").read_text() == str(os.getpid())
+
+
+def test_a_launcher_that_starts_too_few_is_noticed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    monkeypatch.setenv(launch.FOLDER, str(folder))
+    monkeypatch.setattr(job, "leave", left.append)
+    monkeypatch.setattr(sys, "argv", ["job", *with_processes(2)])
+    job.main()
+    assert left == [2]
+    said = (folder / "2-0").read_text()
+    assert said.startswith("job: 1 processes were started where --processes and --nodes say 2")
+    assert not (folder / OUT).exists()
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_what_is_no_number_of_processes_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    with pytest.raises(InputError, match=f"job: {number} is no number of processes or nodes;"):
+        launched(monkeypatch, command(processes=[number]))
+
+
+def test_a_job_that_is_asked_to_stop_leaves_no_record(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requeued: list[Interrupted] = []
+    monkeypatch.setattr(job, "requeue", requeued.append)
+    monkeypatch.setattr(
+        "workflow_scripts.concatenate.main", lambda: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    with pytest.raises(Interrupted, match="before there was anything to save") as raised:
+        launched(monkeypatch, command())
+    assert requeued == [raised.value]
+    assert not (folder / RECORD).exists()
+
+
+@pytest.mark.slow
+def test_a_job_of_two_processes_leaves_one_record(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow_scripts.job", *with_processes(2)],
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / OUT).read_text() == "step\n1\n1\n"
+    record = read_record(folder / RECORD)
+    assert record.command == ["--tables", *TABLES, "--out", OUT]
+    assert record.usage.resumed is False
+    assert done.stdout.count("usage: ") == 2, "the main process and its launcher"
+    assert [path.name for path in (folder / ".state").rglob("*.processes")] == []
+
+
+def test_leaving_ends_a_process_with_its_status() -> None:
+    code = f"from {leave.__module__} import leave; leave(75)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert done.returncode == 75

@@ -1,0 +1,171 @@
+"""What is refused before a run on a cluster starts: one line, with a remedy."""
+
+import importlib.metadata
+import importlib.util
+from typing import Any
+
+import pytest
+import torch
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.study.execution import Execution
+from workflow_scripts.training.traps import (
+    AGREEMENT,
+    check_agreement,
+    check_device,
+    check_rl,
+    check_sft,
+    windows,
+)
+
+VERSIONS = {
+    **{"trl": "1.16.0", "transformers": "5.19.0", "accelerate": "1.15.0", "torch": "2.13.0"},
+    **{"vllm": "0.30.0", "deepspeed": "0.19.8", "liger-kernel": "0.8.5"},
+}
+NEEDS = {
+    "trl": ["transformers>=4.56.2", 'vllm<=0.31.0,>=0.22.0; extra == "vllm"'],
+    "vllm": ["transformers<5.20", "torch==2.13.0", "numpy"],
+    "deepspeed": ["torch"],
+}
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A GPU of today, and all packages in versions that fit; a test may change them."""
+    versions = dict(VERSIONS)
+
+    def version(package: str) -> str:
+        if package not in versions:
+            raise importlib.metadata.PackageNotFoundError(package)
+        return versions[package]
+
+    def found(module: str) -> str | None:
+        return versions.get(module.replace("_", "-"))
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(importlib.metadata, "requires", lambda package: NEEDS.get(package))
+    monkeypatch.setattr(importlib.util, "find_spec", found)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Test T4")
+    return versions
+
+
+def gpu(**changes: Any) -> Execution:
+    """An execution on a GPU."""
+    return Execution.model_validate({"device": "cuda", "dtype": "bfloat16", **changes})
+
+
+FLASH = "flash_attention_2"
+
+
+@pytest.mark.parametrize(
+    "execution",
+    [
+        gpu(),
+        gpu(sft={"zero": 3, "offload": True, "liger": True}, attention="sdpa"),
+        gpu(sft={"zero": 2, "sequence_parallel": 2}),
+    ],
+)
+def test_what_fits_passes(cluster: dict[str, str], execution: Execution) -> None:
+    check_sft(execution)
+
+
+@pytest.mark.parametrize(
+    ("execution", "message"),
+    [
+        (Execution(attention=FLASH), r"execution.attention: flash_attention_2 needs a GPU; use"),
+        (gpu(attention=FLASH), r"needs the package flash-attn, which is not installed"),
+        (gpu(sft={"batching": "packed"}), r"sft.batching: packed joins rows that only flash"),
+        (gpu(sft={"batching": "padding_free"}), r"padding_free joins rows"),
+        (gpu(sft={"offload": True}), r"sft.offload: is ZeRO's; set zero to 2 or 3"),
+        (gpu(sft={"sequence_parallel": 2}), r"sequence_parallel: is DeepSpeed's; set zero"),
+        (
+            gpu(sft={"sequence_parallel": 2, "zero": 3}, attention="eager"),
+            r"sequence_parallel: works with padded batches and the attention sdpa",
+        ),
+        (Execution.model_validate({"sft": {"liger": True}}), r"sft.liger: its kernels need a GPU"),
+    ],
+)
+def test_settings_that_contradict(
+    cluster: dict[str, str], execution: Execution, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        check_sft(execution)
+    assert "\n" not in str(caught.value)
+
+
+def test_padding_free_batches_pass_with_flash_attention(cluster: dict[str, str]) -> None:
+    cluster["flash-attn"] = "2.8.3"
+    check_sft(gpu(attention=FLASH, sft={"batching": "padding_free"}))
+
+
+@pytest.mark.parametrize(
+    ("package", "execution"),
+    [
+        ("deepspeed", gpu(sft={"zero": 3})),
+        ("liger-kernel", gpu(sft={"liger": True})),
+    ],
+)
+def test_packages_that_are_not_there(
+    cluster: dict[str, str], package: str, execution: Execution
+) -> None:
+    del cluster[package]
+    with pytest.raises(InputError, match=rf"needs the package {package}, which is not installed"):
+        check_sft(execution)
+
+
+def test_no_gpu_and_an_old_gpu(cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    check_device(gpu(dtype="float32"))
+    with pytest.raises(InputError, match=r"is bfloat16, which Test T4 does not have; use float32"):
+        check_device(gpu())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"execution.device: is cuda, but torch sees no GPU"):
+        check_device(gpu())
+
+
+def test_vllm_and_what_it_must_hold(cluster: dict[str, str]) -> None:
+    execution = gpu(rl={"vllm": {"max_length": 9216}})
+    check_rl(execution, longest=9216)
+    check_rl(gpu(), longest=10**6)
+    with pytest.raises(InputError, match=r"max_length: is 9216, and the longest .* 9217 tokens"):
+        check_rl(execution, longest=9217)
+    del cluster["vllm"]
+    with pytest.raises(InputError, match=r"execution.rl.vllm: needs the package vllm"):
+        check_rl(execution, longest=1)
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "message"),
+    [
+        ("vllm", "0.32.0", r"vllm: version 0.32.0 is installed, and trl works with <=0.31.0"),
+        ("transformers", "5.23.0", r"transformers: version 5.23.0 .* and vllm works with <5.20"),
+        ("torch", "2.14.0", r"torch: version 2.14.0 .* and vllm works with ==2.13.0"),
+    ],
+)
+def test_versions_that_do_not_fit(
+    cluster: dict[str, str], package: str, version: str, message: str
+) -> None:
+    cluster[package] = version
+    with pytest.raises(InputError, match=message):
+        check_rl(gpu(rl={"vllm": {}}), longest=1)
+
+
+def test_the_installed_trl_says_what_it_works_with() -> None:
+    found = {name: str(versions) for name, versions in windows("trl", "vllm")}
+    assert found["vllm"] != ""
+    assert "deepspeed" not in found
+    assert "deepspeed" in {name for name, _ in windows("trl", "deepspeed")}
+    assert windows("no-such-package", "") == []
+
+
+def test_an_engine_agrees_to_rounding() -> None:
+    ours = [-1.0, -0.5, -2.0]
+    assert check_agreement([-1.001, None, -2.001], ours, "float32", 1) == pytest.approx(0.001)
+    assert check_agreement([-1.1, -0.6, -2.1], ours, "bfloat16", 1) == pytest.approx(0.1)
+    for engine, dtype in (([-1.1, -0.6, -2.1], "float32"), ([-4.0, -3.0, -1.0], "bfloat16")):
+        with pytest.raises(InputError, match=rf"after step 7 vLLM's .* above {AGREEMENT[dtype]}"):
+            check_agreement(engine, ours, dtype, 7)
+    with pytest.raises(InputError, match="after step 0"):
+        check_agreement([float("nan")], [-1.0], "float32", 0)
