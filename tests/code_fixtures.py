@@ -21,6 +21,7 @@ def forget() -> None:
     identity.code_digest.cache_clear()
     identity.rule_calls.cache_clear()
     stage.lock_identity.cache_clear()
+    stage.forget_stages()
 
 
 def edited(path: Path, old: str, new: str) -> None:

@@ -115,9 +115,9 @@ def test_a_record_from_before_options_counted(made: MadeStudy) -> None:
     ("rule", "module", "file"),
     [
         ("train_sft", "train_sft", "rules/sft.smk"),
-        ("train_reference", "train_sft", "rules/base.smk"),
+        ("train_reference", "train_sft", "rules/reference.smk"),
         ("generate_sft", "generate", "rules/evaluate.smk"),
-        ("regrade_table", "train_sft", "rules/base.smk, rules/sft.smk"),
+        ("regrade_table", "train_sft", "rules/reference.smk, rules/sft.smk"),
         ("none", "none", "rules"),
     ],
 )

@@ -228,6 +228,7 @@ def test_a_run_that_is_added(made: MadeStudy) -> None:
 
     def change(study: dict[str, Any]) -> None:
         study["models"]["Other"] = study["models"]["LabQwen"] | {"layers": 1}
+        study["rl_runs"].append({"start": "base", "recipe": "dapo_dc", "models": ["Other"]})
 
     made.rewrite(CURVES, inputs=[])
     (root,) = stale_report(made.lineage, changed_study(made, change).plan).roots

@@ -17,9 +17,11 @@ from workflow_scripts.cluster.preflight import (
 )
 from workflow_scripts.cluster.profile import Profile, read_profile
 from workflow_scripts.cluster.queue import require_slurm
+from workflow_scripts.cost.estimate import disk_needed
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.words import counted
-from workflow_scripts.study.load import load_study
+from workflow_scripts.study.load import load_config, load_study
+from workflow_scripts.study.plans import load_plan
 from workflow_scripts.study.released import ReleasedStudy
 
 
@@ -61,4 +63,4 @@ def checks(name: str, profile: Profile, root: Path) -> Iterator[Line]:
     else:
         yield from check_geometry(study.execution, profile)
     yield from check_places(root)
-    yield from check_disk(root, None)
+    yield from check_disk(root, disk_needed(load_plan(load_config({"study": name})), root))

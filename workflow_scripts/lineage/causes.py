@@ -112,7 +112,7 @@ def option_causes(record: Record, stage: Stage) -> Iterator[Cause]:
 def rule_file(rule: str, module: str) -> str:
     """The file of a rule among those with rules that run a script; all of them if it is in none."""
     files = identity.rule_files(module)
-    named = re.compile(rf"^(use )?rule .*\b{re.escape(rule)}\b", re.MULTILINE)
+    named = re.compile(rf"^ *(use )?rule .*\b{re.escape(rule)}\b", re.MULTILINE)
     texts = {name: (identity.RULES.parent / name).read_text(encoding="utf-8") for name in files}
     own = [name for name, text in texts.items() if named.search(text)]
     return ", ".join(own or files) or identity.RULES.name

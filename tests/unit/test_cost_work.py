@@ -1,0 +1,154 @@
+"""Compute of a study's jobs against what the paper has published, and against its formulas."""
+
+import pytest
+
+from workflow_scripts.compute.flops import forward_flops_per_token
+from workflow_scripts.cost.assumptions import read_assumptions
+from workflow_scripts.cost.lengths import answered_rows, model_shape, rows, trajectory_tokens
+from workflow_scripts.cost.work import Pricing, Work, rl_rows
+from workflow_scripts.study.hub import HubModel, Tokens
+from workflow_scripts.study.hub_plan import HubPlan
+from workflow_scripts.study.layout import Run
+from workflow_scripts.study.load import load_training_study
+from workflow_scripts.study.schema import Config, Study
+
+GPUS = {"train_sft": 16, "train_rl": 8, "generate_base": 1, "generate_sft": 1}
+QWEN, LLAMA, LARGE = "Qwen2.5-7B", "Llama-3.2-3B", "Qwen2.5-14B"
+
+
+@pytest.fixture(scope="module")
+def paper() -> Study:
+    """The paper's study."""
+    return load_training_study("paper")
+
+
+def pricing(study: Study, **given: float) -> Pricing:
+    """Prices of a study."""
+    return Pricing(HubPlan(study, Config()), read_assumptions(given), GPUS)
+
+
+def to_step(study: Study, model: str, dataset: str, step: int) -> Work:
+    """An SFT run that ends at a step."""
+    runs = [
+        run.model_copy(update={"checkpoints": [step]})
+        for run in study.sft_runs
+        if (run.model, run.dataset) == (model, dataset)
+    ]
+    ended = study.model_copy(update={"sft_runs": runs, "rl_runs": []})
+    return pricing(ended).tuned(Run("sft", model, dataset))
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "step", "published", "tolerance"),
+    [
+        # Table 4; what it rounds to a decimal is 5% of S1K's.
+        (QWEN, "SFT889K", 14080, 1365.8, 0.001),
+        (QWEN, "SFT889K", 360, 34.9, 0.001),
+        (QWEN, "Uniform102K", 1800, 173.4, 0.001),
+        (QWEN, "Hard102K", 1800, 446.3, 0.001),
+        (QWEN, "S1K", 310, 2.9, 0.02),
+        # Section 6 names Llama's best switch by its compute.
+        (LLAMA, "SFT889K", 10800, 532.5, 0.001),
+        # Figure 7 and Table 6: drawn sets, whose mean length here is that of their pool.
+        (QWEN, "Uniform220K", 3432, 330.6, 0.02),
+        (QWEN, "Uniform440K", 5400, 519.8, 0.02),
+        (LARGE, "Uniform55K", 1720, 326.6, 0.02),
+    ],
+)
+def test_sft_costs_what_the_paper_says(
+    paper: Study, model: str, dataset: str, step: int, published: float, tolerance: float
+) -> None:
+    assert to_step(paper, model, dataset, step).eflops == pytest.approx(published, rel=tolerance)
+
+
+def test_the_easy_set_was_priced_with_another_length_than_its_table_has(paper: Study) -> None:
+    """Table 3 says 2253 tokens a response; the published compute is that of 2153."""
+    easy = paper.datasets["Easy102K"]
+    shorter = easy.model_copy(update={"tokens": Tokens(prompt=64, response=2153)})
+    as_published = paper.model_copy(update={"datasets": {**paper.datasets, "Easy102K": shorter}})
+    assert to_step(as_published, QWEN, "Easy102K", 6120).eflops == pytest.approx(335.9, rel=0.001)
+    assert to_step(paper, QWEN, "Easy102K", 6120).eflops > 345
+
+
+def test_drawn_sets_have_the_lengths_of_their_pool_and_their_own_rows(paper: Study) -> None:
+    assert trajectory_tokens(paper, "Uniform220K") == trajectory_tokens(paper, "SFT889K")
+    assert rows(paper, "Uniform220K") == 220_000
+    assert answered_rows(paper) == 2_907
+
+
+def test_a_pool_of_unknown_sets_has_the_mean_of_those_that_are_known() -> None:
+    rehearsal = load_training_study("rehearsal")
+    tokens = trajectory_tokens(rehearsal, "Hard")
+    # 288 rows of 12 and 35 tokens, 24 rows of 14 and 250.
+    assert (tokens.prompt, tokens.response) == pytest.approx((12.1538, 51.538), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rounds", "sampled", "trained", "expert"),
+    [
+        ("dapo_dc", 2, 2 * 128 * 8, 64 * 8, 0),
+        ("dapo_dc", 1, 128 * 8, 64 * 8, 0),
+        ("dapo_d", 3, 3 * 128 * 8, 64 * 8, 0),
+        ("grpo", 2, 64 * 8, 64 * 8, 0),
+        ("luffy", 2, 64 * 7, 64 * 8, 64),
+        ("srft", 2, 64 * 7, 64 * 8, 64),
+        ("upt", 2, 64 * 8, 64 * 8, 0),
+        ("prefix_rft", 2, 64 * 8, 64 * 8, 0),
+    ],
+)
+def test_rows_of_an_rl_step(
+    paper: Study, recipe: str, rounds: float, sampled: float, trained: int, expert: int
+) -> None:
+    assert rl_rows(paper.recipes.rl[recipe], rounds) == (sampled, trained, expert)
+
+
+def rl_step(study: Study, recipe: str) -> float:
+    """FLOPs of an RL step over those of a token's forward pass, in tokens."""
+    model = study.models[QWEN]
+    assert isinstance(model, HubModel)
+    tokens = {"dapo_dc": 100 + 4000, "grpo": 90 + 3500, "luffy": 90 + 3500}[recipe]
+    work = pricing(study).reinforced(Run("rl", QWEN, "none", 0, recipe))
+    forward = forward_flops_per_token(model_shape(model), tokens)
+    return work.eflops * 1e18 / study.recipes.rl[recipe].steps / forward / tokens
+
+
+def test_an_rl_step_costs_what_appendix_e_says(paper: Study) -> None:
+    study = paper.model_copy(update={"rl_runs": []})
+    # (K B_gen + 3 B_train) G sequences; GRPO and LUFFY four passes of B G.
+    assert rl_step(study, "dapo_dc") == pytest.approx((2 * 128 + 3 * 64) * 8)
+    assert rl_step(study, "grpo") == pytest.approx(4 * 64 * 8)
+    assert rl_step(study, "luffy") == pytest.approx(4 * 64 * 8)
+
+
+def test_time_follows_what_is_assumed(paper: Study) -> None:
+    tuned, branch = Run("sft", QWEN, "S1K"), Run("rl", QWEN, "S1K", 62, "dapo_dc_800")
+    usual, faster = pricing(paper), pricing(paper, mfu=0.8)
+    work = usual.tuned(tuned)
+    seconds = work.eflops * 1e18 / (989e12 * 0.4)
+    assert work.gpu_hours == pytest.approx(seconds / 3600)
+    assert work.hours == pytest.approx(seconds / 3600 / 16)
+    assert faster.tuned(tuned).gpu_hours == pytest.approx(work.gpu_hours / 2)
+    # Most of RL's time is generation.
+    slow, quick = (pricing(paper, generation_rate=rate).reinforced(branch) for rate in (3e3, 6e3))
+    assert 0.5 < quick.gpu_hours / slow.gpu_hours < 0.7
+    assert quick.eflops == slow.eflops
+
+
+def test_disk_of_a_run(paper: Study) -> None:
+    prices = pricing(paper)
+    work = prices.tuned(Run("sft", QWEN, "SFT889K"))
+    assert work.stays == pytest.approx(12 * 7.62e9 * 2)
+    assert work.state == pytest.approx(2 * 7.62e9 * 16)
+    branch = prices.reinforced(Run("rl", QWEN, "SFT889K", 360, "dapo_dc"))
+    answers = 32 * 2907 * 3000 * 2
+    assert branch.stays == pytest.approx(7.62e9 * 2 + answers)
+    assert prices.fetched(QWEN).cached == pytest.approx(7.62e9 * 2)
+
+
+def test_every_job_that_holds_gpus_is_priced_once(paper: Study) -> None:
+    works = list(pricing(paper).works())
+    names = [work.name for work in works if work.gpus]
+    assert len(names) == len(set(names))
+    modules = [work.stage.module for work in works if work.gpus]
+    assert (modules.count("train_sft"), modules.count("train_rl")) == (13, 71)
+    assert len({work.stage.key for work in works}) == len(works)

@@ -1,0 +1,107 @@
+"""What Snakemake plans for the paper's study: which jobs, and for which artefact."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import clean_environment, copy_checkout
+from test_plans import planned
+
+from workflow_scripts.cost.estimate import EVERYTHING, behind, targets
+from workflow_scripts.study.hub_plan import HubPlan
+from workflow_scripts.study.load import load_training_study
+from workflow_scripts.study.plan import ARTEFACTS
+from workflow_scripts.study.schema import Config
+
+pytestmark = pytest.mark.slow
+
+PAPER = ("study=paper",)
+LEAST_SECONDS = 10.0
+# Makes no result, so it is no stage.
+GATHERING = {"lineage": 1}
+EXPECTED = {
+    "fetch_base": 3,
+    "load_benchmarks": 1,
+    # RL62K and Val-199; the released SFT sets.
+    "load_prompts": 2,
+    "load_sft_set": 5,
+    "rebuild_pool": 1,
+    # Uniform55K, 220K and 440K were never released.
+    "select_sft_set": 3,
+    "match_prompts": 2,
+    # Qwen2.5-7B on seven sets, Llama on five, Qwen2.5-14B on one.
+    "train_sft": 13,
+    "label_subphases": 13,
+    "generate_sft": 13,
+    "generate_base": 3,
+    # From Qwen2.5-7B's checkpoints of Table 4 (33) and of data scale (6), Pure RL (1), Llama (11),
+    # Qwen2.5-14B (3), the paradigms on MIX37K (12) and on SFT889K (5).
+    "train_rl": 71,
+    "grade": 87,
+}
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout without results."""
+    return copy_checkout(tmp_path_factory.mktemp("paper") / "checkout")
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, int]:
+    """Artefact -> how many stages the plan has for it."""
+    plan = HubPlan(load_training_study("paper"), Config())
+    return {name: len(behind(made)) for name, made in targets(plan).items()}
+
+
+def test_the_whole_study(fresh: Path, stages: dict[str, int]) -> None:
+    jobs = planned(fresh, config=PAPER)
+    assert {rule: jobs[rule] for rule in EXPECTED} == EXPECTED
+    rest = {rule: count for rule, count in jobs.items() if rule not in EXPECTED}
+    # Each table, figure and fit once.
+    assert set(rest.values()) == {1}
+    assert {"curves", "fit_curves", "make_report", "summary", *GATHERING} <= set(rest)
+    assert {f"make_{name}" for name in ARTEFACTS} <= set(rest)
+    # What is priced is what is run.
+    assert sum(jobs.values()) == stages[EVERYTHING] + sum(GATHERING.values())
+
+
+@pytest.mark.parametrize("target", ARTEFACTS)
+def test_an_artefact_alone(fresh: Path, stages: dict[str, int], target: str) -> None:
+    jobs = planned(fresh, target, config=PAPER)
+    assert jobs.pop(target) == jobs[f"make_{target}"] == 1
+    others = {f"make_{name}" for name in ARTEFACTS if name != target} | {"make_report", "lineage"}
+    assert not others & set(jobs)
+    if target == "table_3":
+        assert jobs["load_sft_set"] + jobs["select_sft_set"] == 8
+        assert not {"train_sft", "train_rl", "generate_base", "grade"} & set(jobs)
+    else:
+        assert jobs["train_rl"] == EXPECTED["train_rl"]
+    assert sum(jobs.values()) == stages[target]
+
+
+def test_the_profile_plans_the_paper_on_slurm_without_a_cluster(fresh: Path) -> None:
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="needs the executor for SLURM")
+    # Its own `config` names the study; one on the command line would replace it.
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n"],
+        cwd=fresh,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^train_rl +71$", done.stdout + done.stderr, re.MULTILINE)
+
+
+def test_planning_takes_seconds(fresh: Path) -> None:
+    before = os.times()
+    assert planned(fresh, config=PAPER)
+    after = os.times()
+    # Seconds of a processor: on an idle one they are those of the clock.
+    spent = after.children_user + after.children_system
+    assert spent - before.children_user - before.children_system < LEAST_SECONDS
