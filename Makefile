@@ -4,10 +4,14 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.11
 VENV ?= .venv
+VLLM_VENV ?= .venv-vllm
+GPU_VENV ?= .venv-gpu
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 STUDY ?= lab
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
+# Two at a time: tests that train share one, the others are dealt out.
+WORKERS ?= 2
 
 PY := $(VENV)/bin/python
 SNAKEMAKE = $(PY) -m snakemake --cores $(CORES) $(SNAKEMAKE_ARGS)
@@ -22,10 +26,10 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export MPLBACKEND := Agg
 
-.PHONY: help setup reproduce smoke test lint clean distclean
+.PHONY: help setup reproduce smoke rehearse test test-slurm test-vllm test-gpu lint clean distclean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 setup: ## build or repair .venv from envs/dev.txt; does nothing when it is current
 	@envs/setup.sh "$(PYTHON)" "$(VENV)" envs/dev.txt
@@ -37,6 +41,10 @@ reproduce: setup ## run the lab study end to end (STUDY=..., CORES=...) and prin
 smoke: setup ## run every rule once with seconds of training
 	$(SNAKEMAKE) --config study=smoke
 
+rehearse: setup ## take the paper study's path with tiny models made here, on the CPU (minutes)
+	$(PY) -m workflow_scripts.make_mirror --study rehearsal --out mirror/rehearsal
+	$(SNAKEMAKE) --config study=rehearsal mirror=mirror/rehearsal
+
 lint: setup ## check style, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -44,11 +52,24 @@ lint: setup ## check style, formatting and types
 	$(PY) -m snakefmt --check Snakefile rules
 
 test: lint ## lint, then all tests (PYTEST_ARGS="-k grading")
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+test-slurm: setup ## test on a real SLURM with pretended GPUs, started for it; one line where it cannot be
+	@$(PY) tests/cluster/local_slurm.py $(SHELL) -c \
+		'envs/layer.sh $(VENV) $(VENV)-cluster envs/cluster.txt && \
+		export TORCH_EXTENSIONS_DIR=$(abspath $(VENV))-cluster/extensions && \
+		exec $(VENV)-cluster/bin/python -m pytest -n 3 --dist worksteal tests/cluster $(PYTEST_ARGS)'
+
+test-vllm: ## test generation and RL with a real vLLM on the CPU (builds .venv-vllm, 3 GB)
+	@envs/vllm_cpu.sh "$(PYTHON)" "$(VLLM_VENV)" || { s=$$?; [ $$s = 3 ] && exit 0; exit $$s; }; \
+	PYTHONPATH=. "$(VLLM_VENV)/bin/python" -m pytest --noconftest tests/vllm_cpu $(PYTEST_ARGS)
+
+test-gpu: ## test training and generation on one NVIDIA GPU, in .venv-gpu or .venv; one line elsewhere
+	@tests/gpu/run.sh "$(GPU_VENV)" "$(VENV)" $(PYTEST_ARGS)
 
 clean: ## remove caches and build leftovers; data, results and checkpoints stay
 	rm -rf .mypy_cache .pytest_cache .ruff_cache build *.egg-info
 	find envs tests workflow_scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## also remove .venv
-	rm -rf "$(VENV)"
+distclean: clean ## also remove .venv, .venv-cluster and .venv-vllm
+	rm -rf "$(VENV)" "$(VENV)-cluster" "$(VLLM_VENV)"

@@ -22,7 +22,7 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.study.schema import Model, Pretraining
+from workflow_scripts.study.lab import Model, Pretraining
 from workflow_scripts.training.mixed.configuration import ParadigmSettings, trl_arguments
 from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
 from workflow_scripts.training.models import build_model

@@ -15,9 +15,16 @@ ROOT = Path(__file__).resolve().parents[1]
 # What a run reads; never results, data or state, so a test run starts from nothing.
 PARTS = (
     *("Snakefile", "config.yaml", "rules", "workflow_scripts", "studies", "envs", "report"),
-    *("profiles", "schemas", "claims"),
+    *("profiles", "schemas", "claims", "slurm", "templates"),
 )
 SMOKE = ("study=smoke",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share the finished runs on one worker of xdist."""
+    for item in items:
+        if "workflow" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("workflow"))
 
 
 def copy_checkout(folder: Path) -> Path:

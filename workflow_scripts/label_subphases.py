@@ -4,11 +4,13 @@ r"""Label the checkpoints of one SFT run and mark where RL branches off.
         --dataset easy --seed 0 --spec '{"branching": "guided"}' --out subphases.csv
 
 Reads step, val_loss and x_sft_eflops (EFLOPs) of `losses.csv`; the spec takes delta, delta2,
-branching ("exhaustive" or "guided") and max_stable.
+branching ("exhaustive" or "guided"), max_stable and checkpoints.
 """
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.errors import InputError
@@ -19,7 +21,7 @@ from workflow_scripts.tables_io import read_table, write_csv
 
 
 def label_table(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> pd.DataFrame:
-    """One row per checkpoint; `run_facts` (study, model, dataset, seed) lead every row."""
+    """One row per evaluated step; `run_facts` (study, model, dataset, seed) lead every row."""
     steps, loss = losses["step"].to_numpy(), losses["val_loss"].to_numpy()
     labels = label_subphases(steps, loss, job.delta, job.delta2)
     table = pd.DataFrame(
@@ -32,12 +34,25 @@ def label_table(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> 
             "subphase": labels.subphase,
             "margin_stable": labels.margin_stable,
             "margin_severe": labels.margin_severe,
-            "branch": choose_branches(steps, labels.subphase, job.branching, job.max_stable),
+            "branch": branches(steps, labels.subphase, job),
         }
     )
     for position, (name, value) in enumerate(run_facts.items()):
         table.insert(position, name, value)
     return table
+
+
+def branches(
+    steps: npt.NDArray[np.int64], subphase: list[str], job: LabelJob
+) -> npt.NDArray[np.bool_]:
+    """Where RL branches off: only steps whose model was kept can be chosen."""
+    kept = np.full(steps.shape, True)
+    if job.checkpoints is not None:
+        kept = np.isin(steps, job.checkpoints)
+    chosen = np.full(steps.shape, False)
+    names = np.array(subphase)[kept].tolist()
+    chosen[kept] = choose_branches(steps[kept], names, job.branching, job.max_stable)
+    return chosen
 
 
 def main() -> None:

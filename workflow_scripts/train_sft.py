@@ -26,7 +26,7 @@ from workflow_scripts.training.losses import loss_table
 from workflow_scripts.training.models import configure, load_trainable
 from workflow_scripts.training.processes import is_main
 from workflow_scripts.training.supervised import Supervised, sft_config, supervised_trainer
-from workflow_scripts.training.tokens import tokenised, trained_lengths
+from workflow_scripts.training.tokens import rows_cut, tokenised, trained_lengths
 from workflow_scripts.training.traps import check_sft
 from workflow_scripts.usage import FACTS
 
@@ -77,7 +77,10 @@ def main() -> None:
     publish_checkpoints(state, {step: step for step in job.checkpoints}, options.checkpoints)
     if is_main():
         write_csv(losses, options.losses)
-        write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=job.checkpoints)
+        facts = {"seed": job.seed, "steps": job.checkpoints}
+        if job.recipe.too_long == "truncate":
+            facts["rows_cut"] = rows_cut(train, job.recipe.max_length)
+        write_manifest(options.manifest, options.checkpoints, **facts)
     close_state(state)
 
 

@@ -113,6 +113,10 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         put("execution", "sft", "micro_batch", to=3),
         r"batch_size: 512 is not a multiple of execution\.sft\.micro_batch, which is 3",
     ),
+    "an update that is left out under DeepSpeed": (
+        put("recipes", "rl", "upt", "paradigm", "skip_step_grad_norm", to=80.0),
+        r"recipes\.rl\.upt\.paradigm\.skip_step_grad_norm: DeepSpeed updates",
+    ),
     "unknown key of the data": (
         put("data", "tokeniser", to="x"),
         r"paper\.yaml: data\.tokeniser: extra inputs are not permitted; remove it",

@@ -215,12 +215,12 @@ class FakeServer:
 
     def generate(
         self, prompts: list[list[int]], images: None, num_generations: int, profiler: Any
-    ) -> tuple[None, list[list[int]], list[list[list[float]]], None]:
-        """Answer with the length of the prompt."""
+    ) -> tuple[None, list[list[int]], list[list[list[None]]], None]:
+        """Answer with the length of the prompt, without log-probabilities."""
         self.asked.append((num_generations, prompts))
         unique = prompts[::num_generations]
         made = [[4 + len(ids) % 10, END] for ids in unique for _ in range(num_generations)]
-        return None, made, [[[-1.0], [-1.0]] for _ in made], None
+        return None, made, [[[None], [None]] for _ in made], None
 
 
 @pytest.mark.parametrize(("name", "repeats"), [("luffy", 3), ("prefix_rft", 1), ("upt", 4)])

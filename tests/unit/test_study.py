@@ -59,7 +59,7 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         r"recipes\.rl\.dapo_dc\.steps: .*integer.*, got 'many'",
     ),
     "out of bounds": (lambda s: s["reference"].update(temperature=0), r"reference\.temperature: "),
-    "missing key": (lambda s: s.pop("reference"), "reference: a model, recipe and steps are missing"),
+    "missing key": (lambda s: s.pop("reference"), "reference: a model, recipe and steps"),
     "two mistakes": (lambda s: s.update(a=1, b=2), r"a: .*\(and 1 more\)"),
     "unknown model": (
         lambda s: s["sft_runs"][0].update(model="LabQwem"),

@@ -178,6 +178,19 @@ def test_script_writes_one_row_per_checkpoint(
     assert out.read_bytes() == first
 
 
+@pytest.mark.parametrize(("branching", "chosen"), [("exhaustive", [10, 20]), ("guided", [10, 20])])
+def test_script_branches_off_only_where_the_model_was_kept(
+    branching: str, chosen: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Evaluated every 5 steps: 5 is Stable and 15 the first Mild one, but neither was kept.
+    losses = write_losses(tmp_path / "losses.csv", [0.6, 0.5, 0.5, 0.53, 0.54])
+    spec = json.dumps({"branching": branching, "checkpoints": [10, 20]})
+    run_script(monkeypatch, losses, spec, tmp_path / "out.csv")
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table["subphase"].tolist()[1:4] == ["Stable", "Stable", "Mild Overfitting"]
+    assert table.loc[table["branch"], "sft_step"].tolist() == chosen
+
+
 @pytest.mark.parametrize(
     ("spec", "word"),
     [

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from smoke_scripts import (
     with_spec,
 )
 
-from workflow_scripts.training.checkpoints import MARKER
+from workflow_scripts.training.interruption import INTERRUPTED
+from workflow_scripts.training.state import MARKER, latest_complete, step_of
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +126,41 @@ def test_killed_rl_goes_on_where_it_was(checkout: Path) -> None:
     assert ended.code == 0, ended.err
     assert "resuming from step 3" in ended.out
     assert_same(checkout, RL_RUN, RL_OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "run", "outputs", "step"),
+    [
+        ("train_sft", sft_arguments, SFT_RUN, SFT_OUTPUTS, 10),
+        ("train_rl", rl_arguments, RL_RUN, RL_OUTPUTS, 3),
+    ],
+    ids=["sft", "rl"],
+)
+def test_a_job_that_is_asked_to_stop_saves_and_goes_on(
+    checkout: Path,
+    module: str,
+    arguments: Callable[[str], list[str]],
+    run: str,
+    outputs: tuple[str, ...],
+    step: int,
+) -> None:
+    command = [sys.executable, "-m", f"workflow_scripts.{module}", *arguments(OUT)]
+    process = start(command, checkout)
+    try:
+        wait_for(checkout / STATE / f"checkpoint-{step}" / MARKER, process)
+        process.terminate()
+        assert process.wait(timeout=60) == INTERRUPTED
+    finally:
+        process.kill()
+        process.wait()
+    saved = latest_complete(checkout / STATE)
+    assert saved is not None
+    assert step_of(saved) >= step
+    ended = invoke(checkout, module, *arguments(OUT))
+    assert ended.code == 0, ended.err
+    assert f"resuming from step {step_of(saved)}" in ended.out
+    assert_same(checkout, run, outputs)
+    assert not (checkout / STATE).exists()
 
 
 def test_state_of_other_settings_is_not_continued(checkout: Path) -> None:

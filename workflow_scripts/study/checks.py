@@ -86,6 +86,11 @@ def check_paradigms(study: Study, path: Path) -> None:
     for name, recipe in study.recipes.rl.items():
         where = f"{path}: recipes.rl.{name}"
         check_paradigm(recipe.paradigm, recipe.rollouts, where)
+        if study.execution.rl.zero and recipe.paradigm.skip_step_grad_norm is not None:
+            raise InputError(
+                f"{where}.paradigm.skip_step_grad_norm: DeepSpeed updates the weights before their"
+                " gradient can be judged; set it to null, or execution.rl.zero"
+            )
         known, with_experts = prompt_sets(study)
         check_reference(f"{where}.prompts", "prompt set", recipe.prompts, known)
         if recipe.paradigm.planner.needs_experts and recipe.prompts not in with_experts:

@@ -57,9 +57,11 @@ class Progress(TrainerCallback):
         tell(f"{self.title}: {step}, {self.figures()}, {left:.0f} s left")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Say that the run is over."""
+        """Say that the run is over, or that it was asked to stop."""
         seconds = time.monotonic() - self.started
-        tell(f"{self.title}: done, {state.global_step} steps in {seconds:.0f} s, {self.figures()}")
+        ended = "done" if state.global_step >= state.max_steps else "stopped"
+        steps = f"{state.global_step} steps in {seconds:.0f} s"
+        tell(f"{self.title}: {ended}, {steps}, {self.figures()}")
 
     def figures(self) -> str:
         """The newest figures as text."""

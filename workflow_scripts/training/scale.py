@@ -11,6 +11,7 @@ from typing import Any
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.study.execution import Execution, SftTraining, Training
+from workflow_scripts.training.extension_locks import check_extension_locks
 
 WAIT_SECONDS = 4 * 60 * 60
 """How long processes wait for each other. One may tokenise or answer alone for an hour; where one
@@ -96,7 +97,12 @@ def join_deepspeed() -> None:
     """Make the connected processes known to DeepSpeed, which reads weights in parts by them.
 
     The trainer's arguments do so on GPUs only.
+
+    Raises:
+        InputError: a killed build of its extensions would make this wait for ever.
     """
+    # On a CPU the first build happens here.
+    check_extension_locks()
     import deepspeed
 
     deepspeed.init_distributed()

@@ -34,10 +34,10 @@ NOT_PUBLISHED = (
     "training_args.bin",
     "paradigm_*",
     "loss_window_*.json",
-    # DeepSpeed's shards of weights and optimiser, which of them is the newest, and its converter.
+    # DeepSpeed's shards of weights and optimiser, which of them is the newest, and its converters.
     "global_step*",
     "latest",
-    "zero_to_fp32.py",
+    "zero_to_*.py",
     MARKER,
     MODEL_ONLY,
 )

@@ -124,6 +124,11 @@ def column(dataset: "Dataset", name: str) -> list[int]:
     return values
 
 
+def rows_cut(dataset: "Dataset", limit: int) -> int:
+    """How many rows of `tokenised` are longer than training sees them."""
+    return sum(length > limit for length in column(dataset, LENGTH))
+
+
 def trained_lengths(dataset: "Dataset", limit: int) -> list[int]:
     """Tokens that training sees of every row of `tokenised`, end-of-sequence included."""
     return [min(length, limit) for length in column(dataset, LENGTH)]

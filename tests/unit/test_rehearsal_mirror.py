@@ -1,0 +1,209 @@
+"""The rehearsal's mirror: repositories in real form, that the project's own readers take."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.data.benchmark_sets import load_benchmark, load_cleaned
+from workflow_scripts.data.benchmark_sources import read_sources
+from workflow_scripts.data.chat import encode_prompt, prompt_ids, stop_ids
+from workflow_scripts.data.expert_sets import ExpertSource
+from workflow_scripts.data.hub import HubPlaces, fetch
+from workflow_scripts.data.hub_lock import Repository, read_lock
+from workflow_scripts.data.source_rows import read_rows
+from workflow_scripts.data.tokenizer import load_tokenizer
+from workflow_scripts.errors import InputError
+from workflow_scripts.make_mirror import is_current, main, stamp_of
+from workflow_scripts.rehearsal import models
+from workflow_scripts.rehearsal.mirror import LOCK, STAMP, make_mirror
+from workflow_scripts.rehearsal.models import FAMILIES, Pretraining
+from workflow_scripts.rehearsal.tokenizers import FORMS
+from workflow_scripts.study.files import read_yaml, validate
+from workflow_scripts.study.hub import HubData
+from workflow_scripts.study.load import load_training_study
+from workflow_scripts.study.stage import ROOT
+
+STUDY = load_training_study("rehearsal")
+QWEN, LLAMA = "rehearsal/Qwen2-tiny", "rehearsal/Llama-tiny"
+SEEN = "What is 7 + 8 * 2?"
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror whose models were trained for three steps."""
+    folder = tmp_path_factory.mktemp("mirror") / "rehearsal"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "Pretraining", lambda: Pretraining(steps=3, batch=2))
+        losses = make_mirror(STUDY, ROOT, folder, "made for a test")
+    assert {name: len(values) for name, values in losses.items()} == {QWEN: 3, LLAMA: 3}
+    return folder
+
+
+@pytest.fixture
+def places(mirror: Path) -> HubPlaces:
+    """The mirror and the lock that came with it."""
+    return HubPlaces(lock=mirror / LOCK, mirror=mirror)
+
+
+def data() -> HubData:
+    """The data section of the study."""
+    assert isinstance(STUDY.data, HubData)
+    return STUDY.data
+
+
+def expert_sources() -> dict[str, ExpertSource]:
+    """The list of data sets."""
+    listed = read_yaml(ROOT / data().sources)
+    return {name: validate(ExpertSource, entry, name) for name, entry in listed.items()}
+
+
+def test_the_lock_pins_every_repository_of_the_study(mirror: Path) -> None:
+    lock = read_lock(mirror / LOCK)
+    listed = expert_sources().values()
+    sources = read_sources(ROOT / data().benchmarks)
+    benchmarks = [sources.cleaned.repository, *(s.repository for s in sources.original.values())]
+    wanted = {source.repository.name for source in listed} | {r.name for r in benchmarks}
+    assert set(lock.datasets) == wanted
+    assert set(lock.models) == {QWEN, LLAMA}
+    assert len({entry.commit for entry in lock.datasets.values()}) == len(lock.datasets)
+
+
+def test_sets_have_the_rows_that_their_list_says(places: HubPlaces) -> None:
+    for source in expert_sources().values():
+        files = fetch(source.repository, places).files
+        count = sum(1 for path in files.values() for _ in read_rows(path))
+        assert source.rows[0] <= count <= source.rows[1]
+
+
+def test_benchmarks_are_read_in_both_forms(places: HubPlaces) -> None:
+    sources = read_sources(ROOT / data().benchmarks)
+    cleaned = load_cleaned(places, sources)
+    assert cleaned.samples == {name: b.samples for name, b in STUDY.benchmarks.items()}
+    for name, benchmark in STUDY.benchmarks.items():
+        mine = cleaned.problems[cleaned.problems["benchmark"] == name]
+        original = load_benchmark(name, places, sources)
+        assert len(mine) == benchmark.problems
+        assert mine["prompt"].tolist() == original["prompt"].tolist()
+        assert mine["gold"].tolist() == original["gold"].tolist()
+
+
+def test_a_changed_byte_is_refused(mirror: Path, tmp_path: Path) -> None:
+    source = expert_sources()["val"]
+    (tmp_path / "rehearsal" / "Val" / "data").mkdir(parents=True)
+    for path in (mirror / "rehearsal" / "Val" / "data").iterdir():
+        copied = tmp_path / "rehearsal" / "Val" / "data" / path.name
+        copied.write_bytes(path.read_bytes() + b" ")
+    (tmp_path / LOCK).write_bytes((mirror / LOCK).read_bytes())
+    with pytest.raises(InputError, match="instead of"):
+        fetch(source.repository, HubPlaces(lock=tmp_path / LOCK, mirror=tmp_path))
+
+
+@pytest.mark.parametrize("name", [QWEN, LLAMA])
+def test_models_load_with_the_shape_of_the_study(mirror: Path, name: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    wanted = next(m for m in STUDY.models.values() if getattr(m, "repository", "") == name)
+    model = AutoModelForCausalLM.from_pretrained(mirror / name, dtype=torch.float32)
+    config, shape = model.config, getattr(wanted, "shape", None)
+    assert shape is not None
+    assert (config.num_hidden_layers, config.hidden_size) == (shape.layers, shape.hidden)
+    assert (config.num_key_value_heads, config.vocab_size) == (shape.kv_heads, shape.vocab)
+    assert sum(w.numel() for w in model.parameters()) == pytest.approx(1e9 * shape.billions)
+    assert len(load_tokenizer(mirror / name)) <= config.vocab_size
+    assert config.dtype == torch.float32
+    assert json.loads((mirror / name / "config.json").read_text())["torch_dtype"] == "bfloat16"
+
+
+def test_untied_weights_are_in_two_files(mirror: Path) -> None:
+    index = json.loads((mirror / QWEN / "model.safetensors.index.json").read_text())
+    files = set(index["weight_map"].values())
+    assert files == {path.name for path in (mirror / QWEN).glob("*.safetensors")}
+    assert len(files) == 2
+    assert not (mirror / LLAMA / "model.safetensors.index.json").exists()
+
+
+def test_qwen_has_a_template_and_ends_a_turn_by_another_token_than_a_text(mirror: Path) -> None:
+    tokenizer = load_tokenizer(mirror / QWEN)
+    ids = encode_prompt(tokenizer, SEEN)
+    assert tokenizer.decode(ids).startswith("<|im_start|>system\n")
+    assert tokenizer.decode(ids).endswith(f"user\n{SEEN}<|im_end|>\n<|im_start|>assistant\n")
+    assert tokenizer.convert_ids_to_tokens(stop_ids(tokenizer)) == ["<|endoftext|>", "<|im_end|>"]
+
+
+def test_llama_begins_every_text_by_a_token_that_a_rendered_chat_has_already(mirror: Path) -> None:
+    tokenizer = load_tokenizer(mirror / LLAMA)
+    template = (ROOT / "templates" / "llama3.jinja").read_text()
+    first = tokenizer.bos_token_id
+    assert tokenizer.chat_template is None
+    assert tokenizer(SEEN)["input_ids"][0] == first
+    rendered = tokenizer.apply_chat_template(
+        [{"role": "user", "content": SEEN}], chat_template=template, tokenize=False
+    )
+    assert tokenizer(rendered)["input_ids"][:2] == [first, first]
+    assert prompt_ids(tokenizer, SEEN, template).count(first) == 1
+
+
+def test_one_token_stands_for_a_word_of_the_texts_and_any_text_survives(mirror: Path) -> None:
+    tokenizer = load_tokenizer(mirror / QWEN)
+    assert len(tokenizer("<think>3 + 4 = 7</think>")["input_ids"]) < 16
+    for text in ("12 - 5", "请计算 3", "x²\n\n  y", "<|im_start|>"):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_every_family_has_a_tokenizer_form() -> None:
+    assert set(FAMILIES) == set(FORMS)
+
+
+def test_a_mirror_is_current_until_what_it_was_made_by_changes(mirror: Path) -> None:
+    assert is_current(mirror, "made for a test")
+    assert not is_current(mirror, stamp_of(STUDY))
+    assert not is_current(mirror.parent, stamp_of(STUDY))
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, study: str) -> None:
+    """Run the script as its command line does, in the folder of the moment."""
+    command = ["make_mirror", "--study", study, "--out", "mirror/rehearsal"]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+
+
+def test_the_script_makes_a_mirror_once_and_again_when_something_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "Pretraining", lambda: Pretraining(steps=1, batch=1))
+    run_main(monkeypatch, "rehearsal")
+    assert "delete" not in capsys.readouterr().out
+    made = (tmp_path / data().lock).read_bytes()
+    run_main(monkeypatch, "rehearsal")
+    assert capsys.readouterr().out == "mirror/rehearsal: is current\n"
+    (tmp_path / "mirror" / "rehearsal" / STAMP).write_text('{"by": "another version"}')
+    run_main(monkeypatch, "rehearsal")
+    assert "delete data/rehearsal and results/rehearsal" in capsys.readouterr().out
+    assert (tmp_path / data().lock).read_bytes() == made
+
+
+def test_the_script_refuses_a_study_with_a_lock_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"set data\.lock to mirror/rehearsal/hub\.lock\.yaml"):
+        run_main(monkeypatch, "paper")
+    with pytest.raises(InputError, match=r"set data\.lock"):
+        run_main(monkeypatch, "lab")
+
+
+def test_a_study_of_other_models_is_refused(tmp_path: Path) -> None:
+    paper = load_training_study("paper")
+    with pytest.raises(InputError, match="not rehearsal's"):
+        make_mirror(paper, ROOT, tmp_path / "mirror", "")
+    assert not (tmp_path / "mirror").exists()
+
+
+def test_a_repository_that_is_not_there_is_named(places: HubPlaces) -> None:
+    missing = Repository(name="rehearsal/none", patterns=("*.parquet",), revision=None)
+    with pytest.raises(InputError, match="rehearsal/none"):
+        fetch(missing, places)
