@@ -13,6 +13,7 @@ from workflow_scripts.training.traps import (
     AGREEMENT,
     check_agreement,
     check_device,
+    check_one_gpu,
     check_rl,
     check_sft,
     windows,
@@ -46,6 +47,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(importlib.metadata, "requires", lambda package: NEEDS.get(package))
     monkeypatch.setattr(importlib.util, "find_spec", found)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Test T4")
     return versions
@@ -169,3 +171,16 @@ def test_an_engine_agrees_to_rounding() -> None:
             check_agreement(engine, ours, dtype, 7)
     with pytest.raises(InputError, match="after step 0"):
         check_agreement([float("nan")], [-1.0], "float32", 0)
+
+
+def test_one_process_with_several_gpus_is_refused(
+    cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = Execution(device="cuda")
+    check_one_gpu(execution)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    check_one_gpu(Execution())
+    with pytest.raises(InputError, match=r"one process sees 8 GPUs and would train on all of them"):
+        check_one_gpu(execution)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    check_one_gpu(execution)

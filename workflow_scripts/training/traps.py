@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.study.execution import Execution, SftTraining, Training
+from workflow_scripts.training.processes import world_size
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -123,6 +124,21 @@ def check_memory(training: Training, execution: Execution, part: str) -> None:
     elif training.offload:
         raise InputError(
             f"study: execution.{part}.offload: is ZeRO's; set zero to 2 or 3, or this to false"
+        )
+    check_one_gpu(execution)
+
+
+def check_one_gpu(execution: Execution) -> None:
+    """InputError if one process sees several GPUs: the batch would be as many times larger."""
+    if execution.device == "cpu" or world_size() > 1:
+        return
+    import torch
+
+    if torch.cuda.device_count() > 1:
+        raise InputError(
+            f"study: execution.device: one process sees {torch.cuda.device_count()} GPUs and would"
+            " train on all of them with a larger batch; set CUDA_VISIBLE_DEVICES to one of them, or"
+            " give the rule a process for each (slurm/config.yaml)"
         )
 
 
