@@ -54,10 +54,12 @@ lint: setup ## check style, formatting and types
 test: lint ## lint, then all tests (PYTEST_ARGS="-k grading")
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
+# Everything must take one ninja: another version would compile DeepSpeed's extension again.
 test-slurm: setup ## test on a real SLURM with pretended GPUs, started for it; one line where it cannot be
 	@$(PY) tests/cluster/local_slurm.py $(SHELL) -c \
 		'envs/layer.sh $(VENV) $(VENV)-cluster envs/cluster.txt && \
-		export TORCH_EXTENSIONS_DIR=$(abspath $(VENV))-cluster/extensions && \
+		export PATH=$(abspath $(VENV))-cluster/bin:$$PATH \
+			TORCH_EXTENSIONS_DIR=$(abspath $(VENV))-cluster/extensions && \
 		exec $(VENV)-cluster/bin/python -m pytest -n 3 --dist worksteal tests/cluster $(PYTEST_ARGS)'
 
 test-vllm: ## test generation and RL with a real vLLM on the CPU (builds .venv-vllm, 3 GB)

@@ -1,0 +1,33 @@
+"""The smoke study from the first job to the report, every job on a node of SLURM's."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from cluster_runs import OUTPUT, SITE, jobs, run, set_site
+from conftest import copy_checkout
+
+pytest_plugins = ("slurm_fixtures",)
+pytestmark = pytest.mark.slow
+
+RESULTS = Path("results/smoke")
+
+
+def test_the_smoke_study_runs_to_its_report(site: None, tmp_path: Path) -> None:
+    folder = copy_checkout(tmp_path / "checkout")
+    set_site(folder, **SITE)
+    run(folder, patience=1800.0)
+    done = jobs(folder)
+    assert {(job.state, job.restarts) for job in done} == {("COMPLETED", 0)}
+    rules = Counter(job.rule for job in done)
+    assert rules["train_sft"] == 2
+    assert rules["train_rl"] >= 4
+    assert {job.gpus for job in done if job.rule.startswith("train_")} == {"gres:gpu:h100:1"}
+    assert (folder / RESULTS / "report.html").stat().st_size > 100_000
+    # Every record names the job that made its file.
+    numbers = {str(job.number) for job in done}
+    records = [*(folder / "data").rglob("*.record.json"), *folder.rglob("results/**/*.record.json")]
+    assert {json.loads(path.read_text())["slurm_job"] for path in records} == numbers
+    run(folder, "--dry-run")
+    assert "Nothing to be done" in (folder / OUTPUT).read_text()
