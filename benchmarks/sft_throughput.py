@@ -123,7 +123,7 @@ def ours(folder: Path, rows: Dataset, options: argparse.Namespace, state: Path) 
     """A run of the trainer of `train_sft`."""
     how = execution(options)
     last = options.warm_up + options.steps
-    plan = Supervised("SFT", [last], SEED, state, how)
+    plan = Supervised("SFT", [last], last, SEED, state, how)
     recipe = SftRecipe(
         batch_size=options.batch,
         learning_rate=LEARNING_RATE,

@@ -21,7 +21,7 @@ def main() -> None:
         places(job.lock),
         options.out,
         token_counts(options.tokenizer, options.threads),
-        Limits(job.prompt_tokens, job.trajectory_tokens),
+        Limits(job.prompt_tokens),
     )
     print(f"{job.name}: {summary(counts)}")
 

@@ -55,14 +55,16 @@ def main() -> None:
     if is_current(options.out, stamp):
         print(f"{options.out}: is current")
         return
-    again = options.out.exists()
+    made = [
+        path for path in (Path("data", study.name), Path("results", study.name)) if path.exists()
+    ]
+    if options.out.exists() and made:
+        raise InputError(
+            f"{options.out}: is of other code, models or libraries; delete it and what was made of"
+            f" it ({', '.join(map(str, made))}), then run again"
+        )
     for name, losses in make_mirror(study, ROOT, options.out, stamp).items():
         print(f"{name}: loss {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} steps")
-    if again:
-        print(
-            f"{options.out} has other files than before; delete data/{study.name} and"
-            f" results/{study.name}, which were made of those"
-        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Rule `match_prompts`: RL prompts that have an expert trajectory."""
 
+import heapq
+from collections.abc import Collection
+from hashlib import sha256
 from pathlib import Path
 
 from workflow_scripts.data.hub_records import (
@@ -35,12 +38,22 @@ def main() -> None:
         check_stored(path, PROMPT)
         for row in stored_rows(path, PROMPT):
             prompts.setdefault(prompt_id(str(row["prompt"])), row)
-    wanted = (lambda text: prompt_id(text) in prompts) if given.prompts else None
+    chosen: Collection[str] | None = prompts if given.prompts else None
+    if job.matched.rows:
+        chosen = drawn(given.experts, chosen, job.matched.rows)
+    wanted = None if chosen is None else lambda text: prompt_id(text) in chosen
     experts = stored_rows(given.experts, EXPERT, wanted)
     rows = matched(experts, prompts if given.prompts else None)
     limits = Limits(job.prompt_tokens, job.matched.trajectory_tokens)
     counts = store(rows, given.out, limits, prompts=len(prompts) or None)
     print(f"{job.name}: {summary(counts)}")
+
+
+def drawn(experts: Path, among: Collection[str] | None, rows: int) -> set[str]:
+    """So many prompts that have a trajectory, by `prompt_id`, in no order of their file."""
+    found = {prompt_id(str(row["prompt"])) for row in stored_rows(experts, ("prompt",))}
+    known = found if among is None else found.intersection(among)
+    return set(heapq.nsmallest(rows, known, key=lambda name: sha256(name.encode()).digest()))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from workflow_scripts.training.supervised import (
     supervised_trainer,
 )
 from workflow_scripts.training.tokens import tokenised
-from workflow_scripts.training.traps import check_one_gpu, check_sft
+from workflow_scripts.training.traps import check_sft
 
 SAVES = 4
 
@@ -47,10 +47,10 @@ def main() -> None:
     data = read_manifest(manifest_path(options.documents))["digest"]
     open_state(state, code_digest("workflow_scripts.pretrain_base"), job.model_dump_json(), data)
     configure(job.execution, recipe.seed)
-    check_one_gpu(job.execution)
     plan = Supervised(
         title=f"pre-training {options.checkpoints.parent.name}",
         checkpoints=[recipe.steps],
+        steps=recipe.steps,
         seed=recipe.seed,
         state=state,
         execution=job.execution,

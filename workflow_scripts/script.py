@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -34,6 +35,11 @@ def run(main: Callable[[], None]) -> None:
         print(usage_line())
     except InputError as error:
         status, said = EXIT_BAD_INPUT, f"error: {error}"
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        status, said = EXIT_BAD_INPUT, f"error: {where}no room on the disk; make some and run again"
     except Interrupted as error:
         status, said = EXIT_INTERRUPTED, f"interrupted: {error}"
     finally:

@@ -91,11 +91,14 @@ def prepare(
     dataset = read_dataset(prompts, ("prompt", "gold", *experts))
     problems = read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold"))
     check_overlap(problems, dataset, benchmarks, prompts, job)
-    check_golds([*problems["gold"], *dataset["gold"]], where=f"{benchmarks}, {prompts}")
-    lengths = [
-        len(encode_prompt(tokenizer, prompt)) + job.recipe.max_completion_length
-        for prompt in dataset["prompt"]
-    ]
+    if is_main():
+        # Tens of thousands of answers take minutes to parse; all processes have the same.
+        golds = [*problems["gold"], *dataset["gold"]]
+        reward = GraderSettings(**job.recipe.reward.model_dump())
+        check_golds(golds, reward, where=f"{benchmarks}, {prompts}")
+    answered = dict.fromkeys(problems["prompt"], job.evaluation.max_new_tokens)
+    answered |= dict.fromkeys(dataset["prompt"], job.recipe.max_completion_length)
+    lengths = [len(encode_prompt(tokenizer, text)) + room for text, room in answered.items()]
     check_rl(job.execution, max(lengths))
     remedy = "lower max_completion_length in the RL recipe or shorten the prompts"
     check_lengths(lengths, model_config(start)["max_position_embeddings"], str(prompts), remedy)

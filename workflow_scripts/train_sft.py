@@ -55,6 +55,7 @@ def main() -> None:
     plan = Supervised(
         title=f"SFT {options.title}",
         checkpoints=job.checkpoints,
+        steps=job.steps,
         seed=job.seed,
         state=state,
         execution=job.execution,

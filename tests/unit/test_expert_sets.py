@@ -201,17 +201,15 @@ def test_the_script_counts_tokens(
 ) -> None:
     make_tokenizer(64).save_pretrained(tmp_path / "model")
     source, places = made_set(tmp_path, "sft", [sft_row(number) for number in range(6)])
-    job = ExpertSetJob(
-        name="mine", source=source.model_dump(), lock=str(places.lock), trajectory_tokens=4
-    )
+    job = ExpertSetJob(name="mine", source=source.model_dump(), lock=str(places.lock))
     out = tmp_path / "out.parquet"
     command = ["load_expert_set", "--spec", job.model_dump_json(), "--threads", "1"]
     monkeypatch.setattr("sys.argv", [*command, f"--tokenizer={tmp_path}/model", f"--out={out}"])
     monkeypatch.setenv("RETU_MIRROR", str(places.mirror))
     load_expert_set_main()
-    told = "mine: 4 of 6 rows kept; 0 prompts and 2 trajectories were too long, 0 trajectories box"
+    told = "mine: 6 of 6 rows kept; 0 prompts and 0 trajectories were too long, 0 trajectories box"
     assert told in capsys.readouterr().out
-    assert list(read_frame(out)["response_tokens"]) == [1, 2, 3, 4]
+    assert list(read_frame(out)["response_tokens"]) == [1, 2, 3, 4, 5, 6]
 
 
 def test_long_texts_and_no_texts_are_counted(

@@ -14,6 +14,8 @@ from workflow_scripts.study.schema import Config, Study
 
 Edit = Callable[[dict[str, Any]], object]
 PATH = STUDIES / "paper.yaml"
+REFERENCE = {"model": "Qwen2.5-7B", "sampling": {"max_new_tokens": 9}}
+SWITCHED = {"start": "sft", "recipe": "grpo", "models": ["Qwen2.5-7B"], "datasets": ["SFT889K"]}
 TOKENS = {"prompt": 1, "response": 1}
 
 
@@ -106,8 +108,46 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         r"reference: recipe and steps go together",
     ),
     "no such checkpoint": (
-        put("rl_runs", 11, "sft_steps", to=[10801]),
-        r"rl_runs\.11\.sft_steps: unknown checkpoint '10801'; did you mean 1080\?",
+        lambda s: s["rl_runs"].append({**SWITCHED, "sft_steps": [10801]}),
+        r"sft_steps: unknown checkpoint of Qwen2\.5-7B on SFT889K '10801'; did you mean 1080\?",
+    ),
+    "no such SFT run": (
+        lambda s: s["rl_runs"].append({**SWITCHED, "models": ["Qwen2.5-14B"]}),
+        r"datasets: unknown data set of Qwen2\.5-14B 'SFT889K'; known: Uniform55K",
+    ),
+    "a data set of Pure RL": (
+        lambda s: s["rl_runs"].append({**SWITCHED, "start": "base"}),
+        r"start is base; leave datasets and sft_steps out",
+    ),
+    "a schedule that ends too early": (
+        put("sft_runs", 0, "steps", to=14000),
+        r"sft_runs\.0\.steps: is 14000, below the last checkpoint",
+    ),
+    "prompts as a validation set": (
+        put("data", "validation", to="rl62k"),
+        r"data\.validation: rl62k is of the form rl, not sft",
+    ),
+    "prompts that are matched with themselves": (
+        put("data", "prompts", "mixed", "prompts", to="mixed"),
+        r"data\.prompts\.mixed\.prompts: unknown released set 'mixed'",
+    ),
+    "a drawn set that benchmarks are cleaned of": (
+        put("data", "decontamination", to={"embedder": "Qwen2.5-7B", "against": ["Uniform55K"]}),
+        r"decontamination\.against: unknown released set 'Uniform55K'",
+    ),
+    "a reference that is trained": (
+        put("reference", to={**REFERENCE, "recipe": "general", "steps": 3}),
+        r"reference\.recipe: is the lab's; leave recipe and steps out",
+    ),
+    "a reference with nothing to try": (
+        lambda s: s.update(
+            reference=REFERENCE,
+            data={k: v for k, v in s["data"].items() if k != "pool"},
+            datasets={k: v for k, v in s["datasets"].items() if "source" in v},
+            sft_runs=[r for r in s["sft_runs"] if "source" in s["datasets"][r["dataset"]]],
+            rl_runs=[r for r in s["rl_runs"] if r["start"] == "base"],
+        ),
+        r"reference: has nothing to try; set data\.pool",
     ),
     "micro-batch": (
         put("execution", "sft", "micro_batch", to=3),
@@ -138,7 +178,8 @@ def test_the_paper_has_its_branches() -> None:
     released = {
         ("SFT889K", 12),
         ("S1K", 5),
-        ("Easy102K", 6),
+        ("Easy102K", 5),
+        ("Easy102KLong", 1),
         ("Uniform102K", 5),
         ("Hard102K", 5),
         ("Uniform220K", 3),
@@ -162,7 +203,7 @@ def test_methods_start_from_the_step_of_figure_2_only() -> None:
         (put("models", "Qwen2.5-7B", "revision", to="v2"), {"qwen", "s1k", "rl", "llama"}),
         (put("execution", "rl", "micro_batch", to=2), {"rl"}),
         (put("execution", "generation", "vllm", "memory", to=0.5), set()),
-        (put("data", "prompts", "rl_prompts", "source", to="s1k"), {"rl"}),
+        (put("data", "prompt_tokens", to=512), {"rl"}),
         (put("recipes", "sft", "s1k", "save_every", to=62), {"s1k"}),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_job_whose_time_runs_out_is_requeued_once(
     assert capsys.readouterr().out == "job 4711 is requeued: its time is running out\n"
 
 
-@pytest.mark.parametrize("left", ["5:00:00", "10:01", "UNLIMITED", ""])
+@pytest.mark.parametrize("left", ["5:00:00", "1:00:01", "UNLIMITED", ""])
 def test_a_job_that_was_preempted_is_left_to_slurm(slurm: Path, left: str) -> None:
     (slurm / "left").write_text(left)
     requeue(SAVED)

@@ -115,7 +115,13 @@ def test_batching_and_sharing_of_sequences() -> None:
 
 def plan(folder: Path, **changes: Any) -> Supervised:
     """A run of 10 steps."""
-    fixed: dict[str, Any] = {"title": "t", "checkpoints": [4, 10], "seed": 0, "state": folder}
+    fixed: dict[str, Any] = {
+        "title": "t",
+        "checkpoints": [4, 10],
+        "steps": 10,
+        "seed": 0,
+        "state": folder,
+    }
     return Supervised(**{**fixed, "execution": Execution(), **changes})
 
 
@@ -147,8 +153,8 @@ def test_warmup_is_a_share_of_the_steps_rounded_up(
 
 
 def test_steps_between_checkpoints() -> None:
-    assert steps_of([4, 10], None) == [4, 10]
-    assert steps_of([4, 10], 3) == [3, 4, 6, 9, 10]
+    assert steps_of([4, 10], None, 12) == [4, 10]
+    assert steps_of([4, 10], 3, 12) == [3, 4, 6, 9, 10, 12]
 
 
 def test_the_labs_rows_are_those_that_trl_made_of_text(stored: Path, tmp_path: Path) -> None:

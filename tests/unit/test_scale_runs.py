@@ -76,7 +76,7 @@ def uneven(folder: Path) -> tuple[Dataset, Dataset]:
 def trainer_of(folder: Path, micro: int | None, data: tuple[Dataset, Dataset | None]) -> Any:
     """A trainer of the tiny model."""
     execution = Execution.model_validate({"sft": {"micro_batch": micro}})
-    plan = Supervised("t", [2], 0, folder / "state", execution)
+    plan = Supervised("t", [2], 2, 0, folder / "state", execution)
     config = sft_config(plan, SftRecipe.model_validate(SFT_RECIPE))
     return supervised_trainer(plan, config, build_model(SHAPE, 3), TOKENIZER, *data)
 

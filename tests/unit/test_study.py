@@ -103,7 +103,7 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
     ),
     "unknown RL data set": (
         lambda s: s["rl_runs"][1].update(datasets=["LabFul"]),
-        r"rl_runs\.1\.datasets: unknown data set 'LabFul'; did you mean LabFull\?",
+        r"rl_runs\.1\.datasets: unknown data set of LabQwen 'LabFul'; did you mean LabFull\?",
     ),
     "unknown reference model": (
         lambda s: s["reference"].update(model="x"),

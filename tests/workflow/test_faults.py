@@ -25,7 +25,7 @@ from smoke_scripts import (
     with_spec,
 )
 
-from workflow_scripts.training.interruption import INTERRUPTED
+from workflow_scripts.script import EXIT_INTERRUPTED
 from workflow_scripts.training.state import MARKER, latest_complete, step_of
 
 pytestmark = pytest.mark.slow
@@ -149,7 +149,7 @@ def test_a_job_that_is_asked_to_stop_saves_and_goes_on(
     try:
         wait_for(checkout / STATE / f"checkpoint-{step}" / MARKER, process)
         process.terminate()
-        assert process.wait(timeout=60) == INTERRUPTED
+        assert process.wait(timeout=60) == EXIT_INTERRUPTED
     finally:
         process.kill()
         process.wait()

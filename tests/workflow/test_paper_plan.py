@@ -27,20 +27,20 @@ EXPECTED = {
     "load_benchmarks": 1,
     # RL62K and Val-199; the released SFT sets.
     "load_prompts": 2,
-    "load_sft_set": 5,
+    "load_sft_set": 6,
     "rebuild_pool": 1,
     # Uniform55K, 220K and 440K were never released.
     "select_sft_set": 3,
     "match_prompts": 2,
-    # Qwen2.5-7B on seven sets, Llama on five, Qwen2.5-14B on one.
-    "train_sft": 13,
-    "label_subphases": 13,
-    "generate_sft": 13,
+    # Qwen2.5-7B on eight sets, Llama on five, Qwen2.5-14B on one.
+    "train_sft": 14,
+    "label_subphases": 14,
+    "generate_sft": 14,
     "generate_base": 3,
     # From Qwen2.5-7B's checkpoints of Table 4 (33) and of data scale (6), Pure RL (1), Llama (11),
     # Qwen2.5-14B (3), the paradigms on MIX37K (12) and on SFT889K (5).
     "train_rl": 71,
-    "grade": 87,
+    "grade": 88,
 }
 
 

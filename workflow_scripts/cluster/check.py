@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from workflow_scripts.cluster.geometry import check_geometry
+from workflow_scripts.cluster.geometry import check_batches, check_geometry
 from workflow_scripts.cluster.partitions import accounts, partitions, settings
 from workflow_scripts.cluster.preflight import (
     Line,
@@ -62,5 +62,6 @@ def checks(name: str, profile: Profile, root: Path) -> Iterator[Line]:
         yield Line("note", f"study {name} trains nothing: what rules ask of GPUs is not checked")
     else:
         yield from check_geometry(study.execution, profile)
+        yield from check_batches(study, profile)
     yield from check_places(root)
     yield from check_disk(root, disk_needed(load_plan(load_config({"study": name})), root))

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 from workflow_scripts.cluster.preflight import Line
 from workflow_scripts.cluster.profile import Profile, Request
+from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.words import counted
-from workflow_scripts.study.execution import Execution
+from workflow_scripts.study.execution import Execution, Training
+from workflow_scripts.study.schema import Study
+from workflow_scripts.training.scale import batches
 
 TRAINING = ("train_sft", "train_rl")
-GENERATION = ("generate_sft", "generate_base")
+GENERATION = ("generate_sft", "generate_base", "generate_reference")
 
 
 def check_geometry(execution: Execution, profile: Profile) -> Iterator[Line]:
@@ -27,6 +30,29 @@ def check_geometry(execution: Execution, profile: Profile) -> Iterator[Line]:
     if execution.device == "cpu" and idle:
         told = f"{', '.join(idle)} would hold GPUs that stay idle"
         yield Line("note", f"{told}: execution.device of the study is cpu")
+
+
+def check_batches(study: Study, profile: Profile) -> Iterator[Line]:
+    """Batches of the recipes that runs use must be dealt out evenly over the processes."""
+    for request in (r for r in profile.requests if r.rule in TRAINING and r.attempt == 1):
+        total = request.nodes * request.processes
+        for name, training, size, sharing in sizes(study, request.rule):
+            try:
+                batches(training, size, total, sharing)
+            except InputError as error:
+                yield Line("WRONG", f"{request.rule}: recipe {name}: {error}")
+
+
+def sizes(study: Study, rule: str) -> Iterator[tuple[str, Training, int, int]]:
+    """Recipe, layout, sequences of an update and processes that share one, of what a rule runs."""
+    how = study.execution
+    if rule == "train_sft":
+        for name in dict.fromkeys(run.recipe for run in study.sft_runs):
+            yield name, how.sft, study.recipes.sft[name].batch_size, how.sft.sequence_parallel
+        return
+    for name in dict.fromkeys(run.recipe for run in study.rl_runs):
+        recipe = study.recipes.rl[name]
+        yield name, how.rl, recipe.prompts_per_step * recipe.rollouts, 1
 
 
 def too_few_gpus(execution: Execution, request: Request) -> Iterator[str]:

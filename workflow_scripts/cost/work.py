@@ -161,7 +161,7 @@ class Pricing:
         study, sft = self.plan.study, self.plan.sft_run(run.model, run.dataset)
         tokens = trajectory_tokens(study, run.dataset)
         batch, length = study.recipes.sft[sft.recipe].batch_size, tokens.prompt + tokens.response
-        flops = max(sft.checkpoints) * sft_step_flops(self.shape(run.model), batch, length)
+        flops = sft.length * sft_step_flops(self.shape(run.model), batch, length)
         return Work(
             self.plan.train_sft(run.model, run.dataset, str(run.seed)),
             run.path,

@@ -3,7 +3,7 @@ r"""The one way from a problem to the tokens a model reads: in SFT, in RL and in
 A problem is a single user turn; the tokenizer's chat template is applied to it, with the
 generation prompt, and the response with its end-of-sequence token follows:
 
-    <|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n | <think>...\boxed{5}<|im_end|>
+    <|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n | <think>...\boxed{5}<|endoftext|>
 
 Prompt and response are tokenised apart, as the paper's trainer does. Together, a token could span
 the border (`\n` and `\n` are one token of Qwen), and SFT would then train on a prompt that RL and

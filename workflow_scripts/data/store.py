@@ -40,10 +40,12 @@ def read_dataset(path: Path, columns: tuple[str, ...]) -> "Dataset":
     """Read a stored data set with `datasets`, checked against its manifest, only `columns`."""
     from datasets import Dataset
 
-    frame = read_frame(path, columns)
-    if frame[list(columns)].isna().to_numpy().any():
+    check_stored(path, columns)
+    # The others may be most of the file.
+    frame = pd.read_parquet(path, columns=list(columns))
+    if frame.isna().to_numpy().any():
         raise InputError(empty_cells(path, columns))
-    return Dataset.from_pandas(frame[list(columns)], preserve_index=False)
+    return Dataset.from_pandas(frame, preserve_index=False)
 
 
 def map_dataset(path: Path, columns: tuple[str, ...], cache: Path) -> "Dataset":

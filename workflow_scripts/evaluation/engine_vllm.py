@@ -131,7 +131,7 @@ def load_vllm(
             # On a CPU, compiling takes longer than the models that anybody runs there.
             enforce_eager=execution.device == "cpu",
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
         raise InputError(
             f"{folder}: vLLM does not start ({reason.strip()}); correct execution.generation.vllm"

@@ -11,7 +11,7 @@ from workflow_scripts.study.lab import Model
 from workflow_scripts.study.layout import NO_DATASET
 from workflow_scripts.study.protocols import known_protocols
 from workflow_scripts.study.released import ReleasedStudy
-from workflow_scripts.study.schema import Study
+from workflow_scripts.study.schema import RlRun, Study
 from workflow_scripts.training.mixed.configuration import check_paradigm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,17 +34,17 @@ def check_references(study: Study, path: Path) -> None:
         check_reference(f"{where}.recipe", "SFT recipe", run.recipe, study.recipes.sft)
         if run.checkpoints != sorted(set(run.checkpoints)):
             raise InputError(f"{where}.checkpoints: must be increasing, without repeats")
+        if run.length < max(run.checkpoints):
+            raise InputError(
+                f"{where}.steps: is {run.steps}, below the last checkpoint; raise it or leave it"
+                " out"
+            )
     for i, rl in enumerate(study.rl_runs):
         where = f"{path}: rl_runs.{i}"
         check_reference(f"{where}.recipe", "RL recipe", rl.recipe, study.recipes.rl)
         for model in rl.models:
             check_reference(f"{where}.models", "model", model, study.models)
-        trained = {run.dataset for run in study.sft_runs}
-        for dataset in [] if rl.datasets == "all" else rl.datasets:
-            check_reference(f"{where}.datasets", "data set", dataset, trained)
-        branches = {s for run in study.sft_runs for s in run.checkpoints}
-        for step in rl.sft_steps or []:
-            check_reference(f"{where}.sft_steps", "checkpoint", str(step), [*map(str, branches)])
+        check_branches(study, rl, where)
     if study.reference:
         reference, where = study.reference, f"{path}: reference"
         check_reference(f"{where}.model", "model", reference.model, study.models)
@@ -54,8 +54,28 @@ def check_references(study: Study, path: Path) -> None:
             check_reference(f"{where}.recipe", "SFT recipe", reference.recipe, study.recipes.sft)
 
 
+def check_branches(study: Study, rl: RlRun, where: str) -> None:
+    """RL from SFT must have runs to start from, and those the checkpoints that it asks for."""
+    if rl.start == "base":
+        if rl.datasets != "all" or rl.sft_steps:
+            raise InputError(f"{where}: start is base; leave datasets and sft_steps out")
+        return
+    runs = {(run.model, run.dataset): run for run in study.sft_runs}
+    for model in rl.models:
+        own = [dataset for trained, dataset in runs if trained == model]
+        for dataset in own if rl.datasets == "all" else rl.datasets:
+            check_reference(f"{where}.datasets", f"data set of {model}", dataset, own)
+            known = [*map(str, runs[model, dataset].checkpoints)]
+            for step in rl.sft_steps or []:
+                what = f"checkpoint of {model} on {dataset}"
+                check_reference(f"{where}.sft_steps", what, str(step), known)
+
+
 def check_values(study: Study, path: Path) -> None:
     """Facts that are wrong only together, found before anything is trained."""
+    engine = study.execution.generation.vllm
+    if engine and engine.mode == "server":
+        raise InputError(f"{path}: execution.generation.vllm.mode: server is RL's; leave it out")
     for name, model in study.models.items():
         where = f"{path}: models.{name}"
         if not isinstance(model, Model):

@@ -43,11 +43,6 @@ class HubBenchmark(Section):
     problems: PositiveInt
     samples: PositiveInt = 1
 
-    @property
-    def drawing(self) -> "HubBenchmark":
-        """What its problems depend on: all of it but the number of samples."""
-        return self.model_copy(update={"samples": 1})
-
 
 class Tokens(Section):
     """Mean lengths in tokens, for estimates before anything is loaded (paper Table 3)."""
@@ -79,6 +74,9 @@ class MatchedSet(Section):
     prompts: Name | None = Field(None, description="the prompt set; null: the SFT set's prompts")
     trajectory_tokens: PositiveInt | None = Field(
         None, description="longer trajectories are left out"
+    )
+    rows: PositiveInt | None = Field(
+        None, description="so many prompts, chosen by a hash; null: all. RL holds them in memory"
     )
     tokens: Tokens
 

@@ -5,7 +5,14 @@ from typing import Any
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.study.files import check_reference, read_yaml
-from workflow_scripts.study.hub import HubBenchmark, HubData, HubModel, MatchedSet, ReleasedSet
+from workflow_scripts.study.hub import (
+    HubBenchmark,
+    HubData,
+    HubModel,
+    MatchedSet,
+    PromptSet,
+    ReleasedSet,
+)
 from workflow_scripts.study.lab import Dataset
 from workflow_scripts.study.schema import Study
 from workflow_scripts.study.stage import ROOT
@@ -47,9 +54,10 @@ def check_hub(study: Study, path: Path) -> None:
             raise InputError(f"{path}: data.{key}: there is no file {getattr(data, key)}")
     known = read_yaml(ROOT / data.sources)
     check_reference(f"{path}: data.tokenizer", "model", data.tokenizer, study.models)
-    check_reference(f"{path}: data.validation", "source", data.validation, known)
+    check_source(f"{path}: data.validation", data.validation, known, "sft")
     check_sets(study, data, known, path)
     check_drawn(study, data, path)
+    check_measurer(study, data, path)
     check_decontamination(study, data, path)
     check_benchmarks(study, data, path)
     check_templates(study, path)
@@ -64,14 +72,22 @@ def check_sets(study: Study, data: HubData, known: dict[str, Any], path: Path) -
         if isinstance(made, MatchedSet):
             check_reference(f"{where}.experts", "data set", made.experts, study.datasets)
             if made.prompts:
-                check_reference(f"{where}.prompts", "prompt set", made.prompts, data.prompts)
+                released = [n for n, p in data.prompts.items() if not isinstance(p, MatchedSet)]
+                check_reference(f"{where}.prompts", "released set", made.prompts, released)
         else:
-            check_reference(f"{where}.source", "source", made.source, known)
+            check_source(f"{where}.source", made.source, known, "rl")
     for name, dataset in study.datasets.items():
         if isinstance(dataset, ReleasedSet):
-            check_reference(f"{path}: datasets.{name}.source", "source", dataset.source, known)
+            check_source(f"{path}: datasets.{name}.source", dataset.source, known, "sft")
     for source in data.pool.sources if data.pool else []:
-        check_reference(f"{path}: data.pool.sources", "source", source, known)
+        check_source(f"{path}: data.pool.sources", source, known, "sft")
+
+
+def check_source(where: str, name: str, known: dict[str, Any], form: str) -> None:
+    """InputError unless the list of sources has such a set of this form."""
+    check_reference(where, "source", name, known)
+    if known[name].get("form") != form:
+        raise InputError(f"{where}: {name} is of the form {known[name].get('form')}, not {form}")
 
 
 def check_decontamination(study: Study, data: HubData, path: Path) -> None:
@@ -79,8 +95,11 @@ def check_decontamination(study: Study, data: HubData, path: Path) -> None:
     if data.decontamination:
         where = f"{path}: data.decontamination"
         check_reference(f"{where}.embedder", "model", data.decontamination.embedder, study.models)
+        # Drawn and matched sets leave the benchmarks out themselves, so they come after this.
+        sets: dict[str, Any] = {**study.datasets, **data.prompts}
+        fixed = [n for n, made in sets.items() if isinstance(made, ReleasedSet | PromptSet)]
         for name in data.decontamination.against:
-            check_reference(f"{where}.against", "set", name, [*study.datasets, *data.prompts])
+            check_reference(f"{where}.against", "released set", name, fixed)
 
 
 def check_drawn(study: Study, data: HubData, path: Path) -> None:
@@ -91,6 +110,14 @@ def check_drawn(study: Study, data: HubData, path: Path) -> None:
         rated = isinstance(dataset, Dataset) and dataset.win_rate is not None
         if rated and study.reference is None:
             raise InputError(f"{path}: datasets.{name}.win_rate: needs a reference model; name one")
+
+
+def check_measurer(study: Study, data: HubData, path: Path) -> None:
+    """A reference model tries the pool as it is: there are no trajectories to train it on."""
+    if study.reference and study.reference.recipe:
+        raise InputError(f"{path}: reference.recipe: is the lab's; leave recipe and steps out")
+    if study.reference and data.pool is None:
+        raise InputError(f"{path}: reference: has nothing to try; set data.pool or leave it out")
 
 
 def check_benchmarks(study: Study, data: HubData, path: Path) -> None:

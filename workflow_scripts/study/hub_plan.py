@@ -22,6 +22,11 @@ def listed(path: Path) -> dict[str, Any]:
     return read_yaml(path)
 
 
+def without_notes(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a list of sources without its notes, which decide nothing."""
+    return {key: value for key, value in entry.items() if key != "notes"}
+
+
 class HubPlan(Plan):
     """All stages of a study whose data and models come from a hub."""
 
@@ -34,9 +39,8 @@ class HubPlan(Plan):
         return data
 
     def source(self, name: str) -> dict[str, Any]:
-        """The entry of a data set in the list of sources; its notes decide nothing."""
-        entry: dict[str, Any] = listed(ROOT / self.data.sources)[name]
-        return {key: value for key, value in entry.items() if key != "notes"}
+        """The entry of a data set in the list of sources."""
+        return without_notes(listed(ROOT / self.data.sources)[name])
 
     @once
     def base(self, model: str) -> Stage:
@@ -78,14 +82,14 @@ class HubPlan(Plan):
         cleaned = [name for name, b in wanted.items() if b.source == "cleaned"]
         # The cleaned set is one file, and what is in it must be known whatever is wanted of it.
         originals = {
-            name: entry
+            name: without_notes(entry)
             for name, entry in entries["original"].items()
             if name in wanted or (cleaned and entry.get("cleaned"))
         }
         job = jobs.BenchmarksJob(
             counts={name: benchmark.problems for name, benchmark in wanted.items()},
             cleaned=cleaned,
-            sources={"original": originals, "cleaned": entries["cleaned"]},
+            sources={"original": originals, "cleaned": without_notes(entries["cleaned"])},
             lock=self.data.lock,
         )
         return self.prepared("load_benchmarks", job)

@@ -52,14 +52,13 @@ class BenchmarksJob(Section):
 class ExpertSetJob(Section):
     """Bring a released set here; `source` is the entry of the list of data sets.
 
-    Rows with a longer prompt or trajectory, in tokens, are left out; null: none are.
+    Rows with a longer prompt, in tokens, are left out; null: none are.
     """
 
     name: str
     source: dict[str, Any]
     lock: str
     prompt_tokens: int | None = None
-    trajectory_tokens: int | None = None
 
 
 class MatchJob(Section):
@@ -86,13 +85,14 @@ class DecontaminateJob(Section):
 
 
 class SftJob(Section):
-    """Fine-tune a base model and keep the listed checkpoints.
+    """Fine-tune a base model for so many steps and keep the listed checkpoints.
 
     The validation loss is measured at them and, if set, every `evaluate_every` steps.
     """
 
     recipe: SftRecipe
     checkpoints: list[int]
+    steps: int
     evaluate_every: int | None = None
     seed: int
     execution: Execution

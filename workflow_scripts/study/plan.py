@@ -90,6 +90,7 @@ class Plan(Runs, AnalysisPlan):
         job = jobs.SftJob(
             recipe=self.study.recipes.sft[self.reference.recipe],
             checkpoints=[self.reference.steps],
+            steps=self.reference.steps,
             seed=0,
             execution=self.study.execution.only("sft"),
         )
@@ -125,6 +126,7 @@ class Plan(Runs, AnalysisPlan):
         job = jobs.SftJob(
             recipe=self.study.recipes.sft[run.recipe],
             checkpoints=run.checkpoints,
+            steps=run.length,
             evaluate_every=run.evaluate_every,
             seed=self.seed(seed),
             execution=self.study.execution.only("sft"),

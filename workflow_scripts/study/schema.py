@@ -121,9 +121,17 @@ class SftRun(Section):
     max_stable: PositiveInt | None = Field(
         None, description="guided: at most so many Stable checkpoints, spread evenly"
     )
+    steps: PositiveInt | None = Field(
+        None, description="length of the run and its learning rate schedule; null: last checkpoint"
+    )
     evaluate_every: PositiveInt | None = Field(
         None, description="validation loss also every so many steps; null: at checkpoints only"
     )
+
+    @property
+    def length(self) -> int:
+        """Steps of the run."""
+        return self.steps or max(self.checkpoints)
 
 
 class Grader(Section):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from transformers import TrainerCallback
 
+from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.answers import SEED_STRIDE, Answer, answer_ends, make_answer
 from workflow_scripts.evaluation.engines import Engine, TransformersEngine, VllmEngine
 from workflow_scripts.evaluation.generate import generate
@@ -101,6 +102,12 @@ def answer(answering: Answering, trainer: Any, step: int) -> None:
         parts = [answering.part(step, index) for index in range(share.of)]
         present = [path for path in parts if path.is_file()]
         table = pd.concat([read_table(path) for path in present], ignore_index=True)
+        if len(table) != len(answering.attempts):
+            raise InputError(
+                f"{answering.path(step)}: {len(table)} of {len(answering.attempts)} answers are"
+                " there; keep .state/ (RETU_STATE) on a disk that all nodes see at once, and"
+                " start again"
+            )
         write_parquet(table, answering.path(step))
         for path in present:
             path.unlink()

@@ -46,7 +46,8 @@ REQUEST_FILE = "request"
 STEP_FOLDER = "step-{:06d}"
 LOSS_WINDOW = "loss_window_{}.json"
 """One a process: its training loss since the last line of the log."""
-MAIN_PROCESS_SECONDS = 600.0
+MAIN_PROCESS_SECONDS = 4 * 3600.0
+"""It hashes all that comes in first, which may be tens of gigabytes on a busy disk."""
 
 
 def open_state(folder: Path, *request: str) -> None:

@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from workflow_scripts.errors import Interrupted
-from workflow_scripts.script import EXIT_INTERRUPTED
 
-INTERRUPTED = EXIT_INTERRUPTED
-RUNNING_OUT_SECONDS = 600
+RUNNING_OUT_SECONDS = 3600
 """A job with so little time left was warned of its limit; profiles warn later than that."""
 KILL_WAIT_SECONDS = 600
 """How long a requeued job waits to be killed: SLURM's KillWait is half a minute unless changed."""
@@ -96,9 +94,16 @@ def requeue(interruption: Interrupted) -> None:
 
 def output_of(*command: str) -> str | None:
     """What a command of SLURM prints; None if it is not there, fails or hangs."""
+    # What a user's shell sets for squeue would hide jobs or change columns.
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SQUEUE_")}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+            env=clean,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -38,7 +38,8 @@ AS_TOLD_BY_SLURM = {
     "WORLD_SIZE": "SLURM_NTASKS",
     "LOCAL_WORLD_SIZE": "SLURM_NTASKS_PER_NODE",
 }
-FIRST_PORT, PORTS = 20_000, 20_000
+# Below the ports that Linux gives to others.
+FIRST_PORT, PORTS = 20_000, 12_000
 
 
 def outside(processes: int) -> bool:

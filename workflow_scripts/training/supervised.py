@@ -62,7 +62,8 @@ class Supervised:
 
     Attributes:
         title: what it is called while it runs.
-        checkpoints: steps that are published; the last one ends the run.
+        checkpoints: steps that are published.
+        steps: the length of the run and of its learning rate's schedule.
         evaluate_every: steps between evaluations, besides those at checkpoints.
         save_every: steps between saves, besides the checkpoints.
         seed: of the order of rows.
@@ -72,6 +73,7 @@ class Supervised:
 
     title: str
     checkpoints: list[int]
+    steps: int
     seed: int
     state: Path
     execution: Execution
@@ -79,9 +81,8 @@ class Supervised:
     save_every: int | None = None
 
 
-def steps_of(checkpoints: list[int], every: int | None) -> list[int]:
-    """The checkpoints, and every so many steps up to the last of them."""
-    last = max(checkpoints)
+def steps_of(checkpoints: list[int], every: int | None, last: int) -> list[int]:
+    """The checkpoints, and every so many steps up to the last step of the run."""
     return sorted({*checkpoints, *(range(every, last + 1, every) if every else ())})
 
 
@@ -95,7 +96,7 @@ def base_arguments(run: Supervised, batch_size: int, max_length: int) -> dict[st
         **batching_arguments(training, max_length),
         **sharing_arguments(training, run.execution.attention, world_size()),
         "per_device_eval_batch_size": training.micro_batch or EVALUATED_AT_A_TIME,
-        "max_steps": max(run.checkpoints),
+        "max_steps": run.steps,
         "eval_strategy": "no",
         "logging_steps": 10,
         "completion_only_loss": True,
@@ -124,7 +125,7 @@ def sft_config(run: Supervised, recipe: SftRecipe) -> "SFTConfig":
         **base_arguments(run, recipe.batch_size, recipe.max_length),
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.scheduler,
-        warmup_steps=warmup_steps(recipe, max(run.checkpoints)),
+        warmup_steps=warmup_steps(recipe, run.steps),
         weight_decay=recipe.weight_decay,
         adam_beta1=recipe.adam_beta1,
         adam_beta2=recipe.adam_beta2,
@@ -159,8 +160,10 @@ def supervised_trainer(
 
     if validation is not None and world_size() > 1:
         validation = filled(validation, config.per_device_eval_batch_size * world_size())
-    evaluated = steps_of(run.checkpoints, run.evaluate_every) if validation is not None else []
-    saved = steps_of(run.checkpoints, run.save_every)
+    evaluated = (
+        steps_of(run.checkpoints, run.evaluate_every, run.steps) if validation is not None else []
+    )
+    saved = steps_of(run.checkpoints, run.save_every, run.steps)
     evaluation = EvaluateAtSteps(evaluated)
     trainer = EvaluatedTrainer(
         model=model,

@@ -59,7 +59,7 @@ def check_model(trainer: Any) -> None:
     if paradigm.skip_step_grad_norm is not None and trainer.is_deepspeed_enabled:
         raise InputError(
             "paradigm.skip_step_grad_norm: DeepSpeed updates the weights before their gradient"
-            " can be judged; use FSDP or set it to null"
+            " can be judged; set it to null, or execution.rl.zero"
         )
     if paradigm.objective.kl_coef and not paradigm.plain and trainer.ref_model is None:
         raise InputError(
