@@ -69,7 +69,7 @@ def write_files(folder: Path) -> None:
 
 def sft_options(folder: Path, out: Path, training: dict[str, Any], **changes: Any) -> list[str]:
     """The options of `train_sft`: two passes, saved and measured after each."""
-    fixed = {"checkpoints": [2, 4], "seed": 0, "execution": {"sft": training}}
+    fixed = {"checkpoints": [2, 4], "steps": 4, "seed": 0, "execution": {"sft": training}}
     recipe = SFT_RECIPE | changes.pop("recipe", {})
     job = SftJob.model_validate({"recipe": recipe, **fixed, **changes})
     return options(
