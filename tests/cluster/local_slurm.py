@@ -20,13 +20,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from slurm_configuration import CLIENTS, NODES, PATH, configure, user, write_clients
+from slurm_configuration import CLIENTS, NODES, PATH, PREFIX, configure, user, write_clients
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 DAEMONS = ("munged", "slurmctld", "slurmd")
 OURS = "RETU_TEST_SLURM"
 """Tells the command where the SLURM is that it may play with."""
-PREFIX = "retu-slurm-"
 PATIENCE = 40.0
 
 

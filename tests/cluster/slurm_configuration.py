@@ -2,15 +2,19 @@
 
 import os
 import pwd
+import random
 import shutil
 import socket
+from contextlib import closing, suppress
 from pathlib import Path
 
 CLIENTS = ("sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
 # Processes of several nodes meet at one's name, which must resolve; all of 127.0.0.0/8 is here.
 NODES = ("127.0.0.11", "127.0.0.12", "127.0.0.13")
-# Daemons live where a user's PATH may not look.
-PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+PREFIX = "retu-slurm-"
+# Daemons live where a user's PATH may not look, and another such SLURM's programs are not ours.
+FOLDERS = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+PATH = os.pathsep.join(each for each in FOLDERS if f"/{PREFIX}" not in each)
 
 # KillWait: as on real clusters, time to save after SIGTERM. cred_expire: SLURM keeps a requeued job
 # back for as long as its credentials live, 120 s by default. MinJobAge: squeue must still know a
@@ -70,15 +74,15 @@ CGROUP_CONF = "CgroupAutomount=no\nConstrainCores=no\nConstrainDevices=no\nConst
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that nobody listens on now, below those that the system gives to clients."""
+    found: list[int] = []
+    for port in random.sample(range(10_000, 20_000), 1_000):
+        with suppress(OSError), closing(socket.socket()) as one:
+            one.bind(("", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def configure(folder: Path) -> None:
