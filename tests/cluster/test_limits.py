@@ -71,8 +71,10 @@ def test_a_job_that_reaches_its_time_limit_is_tried_again(
     set_resource(folder, "train_sft", "slurm_extra", "")
     set_resource(folder, "train_sft", "runtime", "attempt ** 3")
     assert hold_until(folder, 3.0) == 0, said(folder)
-    first, second = sorted(jobs(folder, "train_sft"), key=lambda job: job.number)
-    assert (first.state, second.state) == ("TIMEOUT", "COMPLETED")
+    *before, last = sorted(jobs(folder, "train_sft"), key=lambda job: job.number)
+    assert last.state == "COMPLETED"
+    # The job asks for a requeue; whether SLURM still takes it at the limit is a matter of seconds.
+    assert last.restarts == 1 or [job.state for job in before] == ["TIMEOUT"]
     assert "resuming from step" in log_of(folder, SFT)
     assert_same(folder, uninterrupted, SFT)
 
