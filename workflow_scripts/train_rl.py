@@ -96,12 +96,18 @@ def prepare(
         golds = [*problems["gold"], *dataset["gold"]]
         reward = GraderSettings(**job.recipe.reward.model_dump())
         check_golds(golds, reward, where=f"{benchmarks}, {prompts}")
-    answered = dict.fromkeys(problems["prompt"], job.evaluation.max_new_tokens)
-    answered |= dict.fromkeys(dataset["prompt"], job.recipe.max_completion_length)
-    lengths = [len(encode_prompt(tokenizer, text)) + room for text, room in answered.items()]
-    check_rl(job.execution, max(lengths))
+    trained, answered = (
+        [len(encode_prompt(tokenizer, text)) + room for text in texts]
+        for texts, room in (
+            (dataset["prompt"], job.recipe.max_completion_length),
+            (problems["prompt"], job.evaluation.max_new_tokens),
+        )
+    )
+    check_rl(job.execution, max(*trained, *answered))
+    limit = model_config(start)["max_position_embeddings"]
     remedy = "lower max_completion_length in the RL recipe or shorten the prompts"
-    check_lengths(lengths, model_config(start)["max_position_embeddings"], str(prompts), remedy)
+    check_lengths(trained, limit, str(prompts), remedy)
+    check_lengths(answered, limit, str(benchmarks), "lower evaluation.max_new_tokens")
     return Reinforced(
         title=f"RL {title}",
         job=job,
