@@ -74,7 +74,9 @@ def test_a_job_that_reaches_its_time_limit_is_tried_again(
     *before, last = sorted(jobs(folder, "train_sft"), key=lambda job: job.number)
     assert last.state == "COMPLETED"
     # The job asks for a requeue; whether SLURM still takes it at the limit is a matter of seconds.
-    assert last.restarts == 1 or [job.state for job in before] == ["TIMEOUT"]
+    # If not, Snakemake tries again, once.
+    assert [job.state for job in before] in ([], ["TIMEOUT"], ["CANCELLED"])
+    assert last.restarts + len(before) >= 1
     assert "resuming from step" in log_of(folder, SFT)
     assert_same(folder, uninterrupted, SFT)
 

@@ -175,14 +175,21 @@ def test_the_script_makes_a_mirror_once_and_again_when_something_changed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "Pretraining", lambda: Pretraining(steps=1, batch=1))
+    mirror = tmp_path / "mirror" / "rehearsal"
     run_main(monkeypatch, "rehearsal")
-    assert "delete" not in capsys.readouterr().out
+    assert capsys.readouterr().out.count("rehearsal/") == 2
     made = (tmp_path / data().lock).read_bytes()
     run_main(monkeypatch, "rehearsal")
     assert capsys.readouterr().out == "mirror/rehearsal: is current\n"
-    (tmp_path / "mirror" / "rehearsal" / STAMP).write_text('{"by": "another version"}')
+    (mirror / STAMP).write_text('{"by": "another version"}')
+    (tmp_path / "results" / "rehearsal").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"^mirror/rehearsal: is of other .*results/rehearsal"):
+        run_main(monkeypatch, "rehearsal")
+    assert "another version" in (mirror / STAMP).read_text()
+    (tmp_path / "results" / "rehearsal").rmdir()
     run_main(monkeypatch, "rehearsal")
-    assert "delete data/rehearsal and results/rehearsal" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("rehearsal/") == 2
+    assert "another version" not in (mirror / STAMP).read_text()
     assert (tmp_path / data().lock).read_bytes() == made
 
 
