@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.cluster.controller import Controller, controllers_folder
-from workflow_scripts.cluster.queue import MARK, TOOLS
+from workflow_scripts.slurm import MARK, TOOLS
 
 RUN = "3f0c7c2e-8f1b-4f4e-9a36-0d6a5a5e7a11"
 # A tool prints the text beside it, or fails with its words; it notes what it was asked.

@@ -10,12 +10,11 @@ from workflow_scripts.cluster.partitions import (
     Node,
     Settings,
     accounts,
-    minutes,
     partitions,
     read_gpus,
     settings,
 )
-from workflow_scripts.cluster.queue import NoAnswerError
+from workflow_scripts.slurm import NoAnswerError
 
 
 @pytest.fixture
@@ -89,24 +88,6 @@ def test_gpus_are_counted_by_type_or_all() -> None:
 )
 def test_a_busy_node_will_be_free_and_a_drained_one_not(state: str, usable: bool) -> None:
     assert Node("node1", 1, 1, {}, state).usable == usable
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1-00:00:00", 1440),
-        ("2-12:30:00", 3630),
-        ("1-12", 2160),
-        ("30:00", 30),
-        ("2:30:00", 150),
-        ("0:00:30", 0.5),
-        ("infinite", math.inf),
-        ("UNLIMITED", math.inf),
-        ("NONE", math.inf),
-    ],
-)
-def test_time_limits(text: str, expected: float) -> None:
-    assert minutes(text) == expected
 
 
 def test_accounts_are_known_with_accounting_only(cluster: Cluster) -> None:

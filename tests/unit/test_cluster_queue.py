@@ -1,6 +1,5 @@
-"""SLURM's commands: what they print is read right, and each way to fail is one line."""
+"""The queue: whose jobs are listed, and what is asked of SLURM for them."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from cluster_fixtures import RUN, Cluster, job, make_cluster, without_slurm
 
 from workflow_scripts.cluster import queue
 from workflow_scripts.errors import InputError
+from workflow_scripts.slurm import MARK
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_folder_reached_by_a_link_is_the_same(cluster: Cluster, work: Path) ->
 
 def test_an_empty_queue_has_no_jobs(cluster: Cluster, work: Path) -> None:
     assert queue.queued_jobs(work) == []
-    assert cluster.asked("squeue") == [f"--noheader --format {queue.MARK.join(queue.FIELDS)}"]
+    assert cluster.asked("squeue") == [f"--noheader --format {MARK.join(queue.FIELDS)}"]
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,6 @@ def test_the_comment_tells_rule_and_wildcards(comment: str, work: str) -> None:
     assert entry.work == work
 
 
-def test_the_users_own_settings_of_the_tools_do_not_count(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (cluster.folder / "squeue").write_text('#!/bin/sh\nenv | grep -E "^(SQ|SI|SC|LC_ALL|SLURM_)"\n')
-    for name in ("SQUEUE_STATES", "SINFO_FORMAT", "SCANCEL_INTERACTIVE", "SLURM_TIME_FORMAT"):
-        monkeypatch.setenv(name, "relative")
-    monkeypatch.setenv("SLURM_CONF", "here")
-    assert sorted(queue.ask("squeue").split()) == ["LC_ALL=C", "SLURM_CONF=here"]
-
-
 def test_without_slurm_one_line_names_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,44 +75,6 @@ def test_without_slurm_one_line_names_what_is_missing(
         InputError, match=r"^no SLURM: squeue, sinfo, .* login node of the cluster$"
     ):
         queue.require_slurm()
-    with pytest.raises(queue.NoAnswerError, match=r"^squeue: No such file or directory; is this"):
-        queue.ask("squeue")
-
-
-def test_a_controller_that_is_down_is_told_in_slurms_own_words(
-    cluster: Cluster, work: Path
-) -> None:
-    words = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
-    cluster.fails("squeue", f"squeue: error: something first\n{words}\n")
-    with pytest.raises(queue.NoAnswerError) as raised:
-        queue.queued_jobs(work)
-    assert str(raised.value) == f"squeue: {words}; `scontrol ping` tells whether SLURM is up"
-
-
-@pytest.mark.parametrize("kind", ["error", "fatal"])
-def test_a_tool_does_not_name_itself_twice(kind: str, cluster: Cluster, work: Path) -> None:
-    cluster.fails("squeue", f"squeue: {kind}: Could not establish a configuration source\n")
-    with pytest.raises(queue.NoAnswerError, match=r"^squeue: Could not establish a conf"):
-        queue.queued_jobs(work)
-
-
-def test_a_tool_that_fails_without_a_word_still_gives_a_line(cluster: Cluster, work: Path) -> None:
-    cluster.fails("squeue", "")
-    with pytest.raises(queue.NoAnswerError, match=r"^squeue: exit status 1; "):
-        queue.queued_jobs(work)
-
-
-def test_a_controller_that_does_not_answer_is_given_up(
-    cluster: Cluster, work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (cluster.folder / "squeue.slow").touch()
-    monkeypatch.setattr(queue, "PATIENCE", 0.2)
-    before = time.monotonic()
-    with pytest.raises(
-        queue.NoAnswerError, match=r"^squeue: no answer in 0.2 s; slurmctld is busy"
-    ):
-        queue.queued_jobs(work)
-    assert time.monotonic() - before < 10
 
 
 def test_cancelling_names_the_jobs(cluster: Cluster) -> None:

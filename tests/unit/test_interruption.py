@@ -13,7 +13,7 @@ import pytest
 from workflow_scripts.errors import Interrupted
 from workflow_scripts.script import run
 from workflow_scripts.training import interruption
-from workflow_scripts.training.interruption import REQUEST, listening, requeue, seconds_left
+from workflow_scripts.training.interruption import REQUEST, listening, requeue
 
 SAVED = Interrupted("at step 3 of 8; saved", progressed=True)
 
@@ -91,18 +91,6 @@ def test_helpers_end_when_they_are_told_to() -> None:
         assert helper.returncode == -signal.SIGTERM
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        *(("4:50", 290), ("0:00", 0), ("1:00:00", 3600), ("2-01:02:03", 176_523)),
-        *(("UNLIMITED", None), ("NOT_SET", None), ("INVALID", None), ("", None)),
-        *(("-4:50", None), ("1:2:3:4", None), ("4", None), ("x-4:50", None)),
-    ],
-)
-def test_the_time_that_slurm_says_is_left(text: str, seconds: int | None) -> None:
-    assert seconds_left(text) == seconds
-
-
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A job with so much time left as the file `left` says; what was requeued is in `requeued`."""
@@ -150,7 +138,9 @@ def test_nothing_is_requeued_outside_slurm(slurm: Path, monkeypatch: pytest.Monk
 def test_a_refused_requeue_is_said(slurm: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (slurm / "refusal").write_text("1")
     requeue(SAVED)
-    assert "could not be requeued; submit it again to go on" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("job 4711 could not be requeued (scontrol: exit status 1;")
+    assert said.endswith("submit it again to go on\n")
 
 
 def test_a_missing_squeue_is_no_error(slurm: Path) -> None:

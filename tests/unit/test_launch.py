@@ -220,7 +220,7 @@ def test_srun_deals_out_the_cores(
 
 def test_several_nodes_need_a_slurm_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    with pytest.raises(InputError, match="2 nodes, but this is no SLURM job that squeue knows"):
+    with pytest.raises(InputError, match="2 nodes, but this is no SLURM job"):
         by_srun(processes=4, nodes=2)
 
 

@@ -5,14 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from workflow_scripts.training.progress import EVERY_SECONDS, TERMINAL, Progress, tell
+from workflow_scripts.training.launch import PROGRESS
+from workflow_scripts.training.progress import EVERY_SECONDS, Progress, tell
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> int:
     """A pipe in the place of the terminal; its reading end."""
     reading, writing = os.pipe()
-    monkeypatch.setenv(TERMINAL, str(writing))
+    monkeypatch.setenv(PROGRESS, str(writing))
     return reading
 
 
@@ -25,7 +26,7 @@ def test_told_to_log_and_terminal(terminal: int, capsys: pytest.CaptureFixture[s
 def test_without_a_terminal_the_log_is_enough(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv(TERMINAL, raising=False)
+    monkeypatch.delenv(PROGRESS, raising=False)
     tell("half way")
     assert capsys.readouterr().out == "half way\n"
 
@@ -43,7 +44,7 @@ def test_lines_are_rare_and_say_what_is_left(
 ) -> None:
     clock = [100.0]
     monkeypatch.setattr("workflow_scripts.training.progress.time.monotonic", lambda: clock[0])
-    monkeypatch.delenv(TERMINAL, raising=False)
+    monkeypatch.delenv(PROGRESS, raising=False)
     progress, state = Progress("SFT X"), SimpleNamespace(global_step=20, max_steps=60)
     progress.on_train_begin(None, state, None)
     # Resumed at step 20: ten steps in eleven seconds leave thirty steps in thirty-three.

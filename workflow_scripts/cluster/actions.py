@@ -11,6 +11,7 @@ from workflow_scripts.cluster.orphans import COMMANDS, Care, Claim, ids, survey,
 from workflow_scripts.cluster.reasons import explain, never_starts
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.words import counted
+from workflow_scripts.slurm import NoAnswerError
 
 GONE_WITHIN = 90.0
 """Seconds within which cancelled jobs leave the queue: KillWait is 30 s by default."""
@@ -83,7 +84,7 @@ def remaining(root: Path, before: list[Claim]) -> list[Claim]:
     """The jobs to wait for; those of last time while SLURM does not answer (it may restart)."""
     try:
         return uncared(survey(root))
-    except queue.NoAnswerError as error:
+    except NoAnswerError as error:
         if not before:
             raise
         print(f"{error}; asking again", flush=True)

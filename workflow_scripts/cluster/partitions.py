@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from workflow_scripts.cluster.queue import MARK, NoAnswerError, ask
+from workflow_scripts.slurm import MARK, UNLIMITED, NoAnswerError, ask, seconds
 
 # Partition, node, CPUs, megabytes, generic resources, state.
 NODE_FIELDS = ("%R", "%N", "%c", "%m", "%G", "%T")
@@ -14,7 +14,6 @@ GPU = re.compile(r"gpu(?::(?P<type>[^:(]+))?:(?P<count>\d+)(?:\(.*\))?")
 BETWEEN = re.compile(r",(?![^(]*\))")
 # States that only an administrator ends; a busy or reserved node will be free again.
 OUT = re.compile(r"down|drain|fail|error|unknown|inval", re.IGNORECASE)
-UNLIMITED = ("", "UNLIMITED", "INFINITE", "NONE", "N/A", "(null)")
 ANY = "ALL"
 
 
@@ -99,7 +98,7 @@ def read_partition(facts: Mapping[str, str], nodes: tuple[Node, ...]) -> Partiti
     return Partition(
         name=facts["PartitionName"],
         up=facts.get("State", "UP") == "UP",
-        minutes=minutes(facts.get("MaxTime", "")),
+        minutes=(seconds(facts.get("MaxTime", "")) or 0) / 60,
         most_nodes=limit(facts.get("MaxNodes", "")),
         cpus_per_node=limit(facts.get("MaxCPUsPerNode", "")),
         memory_per_node=limit(facts.get("MaxMemPerNode", "")),
@@ -134,20 +133,6 @@ def read_gpus(text: str) -> dict[str, int]:
             kind = gpu["type"] or ""
             found[kind] = found.get(kind, 0) + int(gpu["count"])
     return found
-
-
-def minutes(text: str) -> float:
-    """A time limit in minutes: [DAYS-]HOURS:MINUTES:SECONDS, or infinity for none."""
-    if text.upper() in UNLIMITED:
-        return math.inf
-    days, dash, clock = text.rpartition("-")
-    hours, minute, second = ["0", "0", *clock.split(":")][-3:] if not dash else daily(clock)
-    return int(days or 0) * 1440 + int(hours) * 60 + int(minute) + int(second) / 60
-
-
-def daily(clock: str) -> list[str]:
-    """Hours, minutes and seconds after DAYS-, where the last may be left out."""
-    return [*clock.split(":"), "0", "0"][:3]
 
 
 def accounts() -> set[str] | None:

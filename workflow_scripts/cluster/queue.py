@@ -1,10 +1,8 @@
-"""The one place that starts other programs: SLURM's own, and Snakemake to unlock a folder.
+"""The jobs of a work folder in SLURM's queue: list and cancel them, unlock the folder.
 
-Works with or without accounting: only the controller of the cluster (slurmctld) is asked, but for
-the accounts. Formats are those of SLURM 22.05 and later; no JSON plugin is needed.
+Only the controller of the cluster (slurmctld) is asked, so accounting is not needed.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,18 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.slurm import MARK, TOOLS, ask
 
-TOOLS = ("squeue", "sinfo", "scontrol", "scancel", "sbatch")
-PATIENCE = 60.0
-"""Seconds that a tool gets; slurmctld itself gives up earlier unless it is very busy."""
-# A user's settings of these tools would change which jobs are listed, or ask before cancelling.
-SETTINGS = ("SQUEUE_", "SINFO_", "SCANCEL_", "SLURM_TIME_FORMAT")
-# Fields without a width are printed whole; no name, comment or path holds this character.
-MARK = "\x1f"
 # Id, name, comment, state, reason, partition, time left, work folder.
 FIELDS = ("%i", "%j", "%k", "%T", "%r", "%P", "%L", "%Z")
 COMMENT = re.compile(r"rule_(?P<rule>.+?)(?:_wildcards_(?P<wildcards>.*))?")
-SAID = re.compile(r"^\w+: (?:error|fatal): ")
 
 
 @dataclass(frozen=True)
@@ -55,10 +46,6 @@ class QueuedJob:
         return " ".join(filter(None, found.groups()))
 
 
-class NoAnswerError(InputError):
-    """A tool of SLURM failed or did not answer: nothing is known of the queue."""
-
-
 def available() -> bool:
     """Whether this machine has SLURM's tools."""
     return shutil.which("squeue") is not None
@@ -75,42 +62,6 @@ def require_slurm() -> None:
         raise InputError(
             f"no SLURM: {', '.join(missing)} not on PATH; run this on a login node of the cluster"
         )
-
-
-def ask(*command: str) -> str:
-    """What a tool of SLURM prints.
-
-    Raises:
-        NoAnswerError: it is missing, fails or does not answer, in its own words.
-    """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
-    try:
-        done = subprocess.run(
-            command,
-            env={**kept, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except OSError as error:
-        raise NoAnswerError(f"{command[0]}: {error.strerror}; is this a login node?") from error
-    except subprocess.TimeoutExpired as error:
-        raise NoAnswerError(
-            f"{command[0]}: no answer in {PATIENCE:g} s; slurmctld is busy or down (see"
-            " `scontrol ping`), try again later"
-        ) from error
-    if done.returncode:
-        said = decoded(done.stderr).strip().splitlines() or [f"exit status {done.returncode}"]
-        raise NoAnswerError(
-            f"{command[0]}: {SAID.sub('', said[-1])}; `scontrol ping` tells whether SLURM is up"
-        )
-    return decoded(done.stdout)
-
-
-def decoded(text: bytes) -> str:
-    """Output as text, whatever bytes a path in it has."""
-    return text.decode("utf-8", errors="surrogateescape")
 
 
 def queued_jobs(folder: Path) -> list[QueuedJob]:

@@ -8,7 +8,6 @@ here, but only if this start of it got further than the one before.
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,12 +16,12 @@ from dataclasses import dataclass
 from types import FrameType
 
 from workflow_scripts.errors import Interrupted
+from workflow_scripts.slurm import NoAnswerError, ask, seconds
 
 RUNNING_OUT_SECONDS = 3600
 """A job with so little time left was warned of its limit; profiles warn later than that."""
 KILL_WAIT_SECONDS = 600
 """How long a requeued job waits to be killed: SLURM's KillWait is half a minute unless changed."""
-COMMAND_SECONDS = 60
 
 
 @dataclass
@@ -81,42 +80,14 @@ def requeue(interruption: Interrupted) -> None:
     job = os.environ.get("SLURM_JOB_ID")
     if job is None or not interruption.progressed:
         return
-    left = seconds_left(output_of("squeue", "-h", "-j", job, "-o", "%L") or "")
-    if left is None or left > RUNNING_OUT_SECONDS:
-        return
-    if output_of("scontrol", "requeue", job) is None:
-        print(f"job {job} could not be requeued; submit it again to go on", flush=True)
+    try:
+        left = seconds(ask("squeue", "-h", "-j", job, "-o", "%L").strip())
+        if left is None or left > RUNNING_OUT_SECONDS:
+            return
+        ask("scontrol", "requeue", job)
+    except NoAnswerError as error:
+        print(f"job {job} could not be requeued ({error}); submit it again to go on", flush=True)
         return
     print(f"job {job} is requeued: its time is running out", flush=True)
     # Whoever ends now would be a failed job to whatever started it.
     time.sleep(KILL_WAIT_SECONDS)
-
-
-def output_of(*command: str) -> str | None:
-    """What a command of SLURM prints; None if it is not there, fails or hangs."""
-    # What a user's shell sets for squeue would hide jobs or change columns.
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("SQUEUE_")}
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_SECONDS,
-            env=clean,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def seconds_left(text: str) -> int | None:
-    """Read squeue's `[[days-]hours:]minutes:seconds`; None for anything else, like UNLIMITED."""
-    days, dash, clock = text.rpartition("-")
-    parts = clock.split(":")
-    if not 2 <= len(parts) <= 3 or not all(map(str.isdecimal, [*parts, *([days] * bool(dash))])):
-        return None
-    seconds = 0
-    for part in parts:
-        seconds = seconds * 60 + int(part)
-    return seconds + 86_400 * int(days or 0)

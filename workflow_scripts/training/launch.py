@@ -22,7 +22,8 @@ from pathlib import Path
 from workflow_scripts.atomic import write_text
 from workflow_scripts.errors import InputError, Interrupted
 from workflow_scripts.script import EXIT_BAD_INPUT, EXIT_INTERRUPTED
-from workflow_scripts.training.interruption import REQUEST, output_of
+from workflow_scripts.slurm import NoAnswerError, ask
+from workflow_scripts.training.interruption import REQUEST
 from workflow_scripts.training.processes import is_main, rank, world_size
 
 FOLDER = "RETU_LAUNCH"
@@ -103,12 +104,12 @@ def by_srun(processes: int, nodes: int) -> list[str]:
         InputError: this is no SLURM job.
     """
     job = os.environ.get("SLURM_JOB_ID")
-    cores = output_of("squeue", "-h", "-j", job, "-o", "%C") if job else None
-    if cores is None:
+    if job is None:
         raise InputError(
-            f"job: {nodes} nodes, but this is no SLURM job that squeue knows; start it by"
+            f"job: {nodes} nodes, but this is no SLURM job; start it by"
             " `snakemake --profile slurm`, or ask for one node"
         )
+    cores = ask("squeue", "-h", "-j", job, "-o", "%C")
     share = max(int(cores) // (processes * nodes), 1)
     # One process that dies ends the others, which would wait for it in vain; one that has nothing
     # left to do does not.
@@ -120,8 +121,8 @@ def by_srun(processes: int, nodes: int) -> list[str]:
 def rendezvous() -> dict[str, str]:
     """Where the processes of several nodes meet: the job's first node, a port of its own."""
     job = os.environ["SLURM_JOB_ID"]
-    nodes = output_of("squeue", "-h", "-j", job, "-o", "%N") or ""
-    names = (output_of("scontrol", "show", "hostnames", nodes) or "").split()
+    nodes = ask("squeue", "-h", "-j", job, "-o", "%N").strip()
+    names = ask("scontrol", "show", "hostnames", nodes).split() if nodes else []
     if not names:
         raise InputError(f"job {job}: SLURM names no nodes for it; run it again")
     return {"MASTER_ADDR": names[0], "MASTER_PORT": str(FIRST_PORT + int(job) % PORTS)}
@@ -146,13 +147,21 @@ def wait(child: "subprocess.Popen[bytes]", folder: Path, several_nodes: bool) ->
             if REQUEST.asked and several_nodes and not told:
                 # To the job's steps alone: srun would kill its tasks if it got the signal itself.
                 told.add(folder)
-                output_of("scancel", "--signal=TERM", os.environ["SLURM_JOB_ID"])
+                pass_on_by_slurm()
             elif REQUEST.asked and not several_nodes:
                 # One that has just been started tells its number as soon as it listens.
                 for path in set(folder.glob("process-*")) - told:
                     told.add(path)
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(int(path.read_text(encoding="utf-8")), signal.SIGTERM)
+
+
+def pass_on_by_slurm() -> None:
+    """Ask SLURM to signal the job's steps; where it does not answer, they end at the limit."""
+    try:
+        ask("scancel", "--signal=TERM", os.environ["SLURM_JOB_ID"])
+    except NoAnswerError as error:
+        print(f"the processes were not asked to save: {error}", flush=True)
 
 
 def raise_what_was_said(folder: Path, processes: int) -> None:

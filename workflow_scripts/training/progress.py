@@ -12,7 +12,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-TERMINAL = "RETU_PROGRESS_FD"
+from workflow_scripts.training.launch import PROGRESS
+
 EVERY_SECONDS = 10.0
 SHOWN = (("loss", "loss"), ("reward", "reward"), ("eval_loss", "validation loss"))
 
@@ -20,10 +21,10 @@ SHOWN = (("loss", "loss"), ("reward", "reward"), ("eval_loss", "validation loss"
 def tell(text: str) -> None:
     """Print to the log, and to the terminal if the job was given one."""
     print(text, flush=True)
-    if TERMINAL in os.environ:
+    if PROGRESS in os.environ:
         # The terminal may be closed long before the job is done: the log has the line anyway.
         with contextlib.suppress(OSError):
-            os.write(int(os.environ[TERMINAL]), f"    {text}\n".encode())
+            os.write(int(os.environ[PROGRESS]), f"    {text}\n".encode())
 
 
 class Progress(TrainerCallback):
