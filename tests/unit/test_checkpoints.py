@@ -49,11 +49,39 @@ def test_state_of_the_same_request_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("request_", [("code", "other"), ("codespec",), ("spec", "code")])
-def test_state_of_another_request_goes(tmp_path: Path, request_: tuple[str, ...]) -> None:
+def test_state_of_another_request_waits_aside_until_it_is_asked_for_again(
+    tmp_path: Path, request_: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "s"
+    open_state(state, "code", "spec")
+    kept = save(state, 10)
+    open_state(state, *request_)
+    (aside,) = tmp_path.glob("s.*")
+    assert f"kept as {aside} until this one is" in capsys.readouterr().out
+    assert latest_complete(state) is None
+    save(state, 20)
+    open_state(state, "code", "spec")
+    assert latest_complete(state) == kept
+    open_state(state, *request_)
+    assert latest_complete(state) == state / "checkpoint-20"
+
+
+def test_a_request_that_has_saved_nothing_leaves_nothing(tmp_path: Path) -> None:
     open_state(tmp_path / "s", "code", "spec")
-    save(tmp_path / "s", 10)
-    open_state(tmp_path / "s", *request_)
-    assert latest_complete(tmp_path / "s") is None
+    open_state(tmp_path / "s", "code", "other")
+    assert os.listdir(tmp_path) == ["s"]
+
+
+def test_what_waited_aside_goes_with_the_state(tmp_path: Path) -> None:
+    def main() -> None:
+        for spec in ("spec", "other", "third"):
+            open_state(tmp_path / "s", "code", spec)
+            save(tmp_path / "s", 10)
+        (tmp_path / "s2.0123456789abcdef").mkdir()
+        close_state(tmp_path / "s")
+
+    script.run(main)
+    assert os.listdir(tmp_path) == ["s2.0123456789abcdef"]
 
 
 def test_a_folder_of_unknown_origin_goes(tmp_path: Path) -> None:

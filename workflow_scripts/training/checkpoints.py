@@ -6,6 +6,7 @@ and of whom: with several processes every one of them calls every function here,
 alone writes.
 """
 
+import glob
 import hashlib
 import importlib.metadata
 import json
@@ -25,6 +26,7 @@ from workflow_scripts.script import AT_END
 from workflow_scripts.training.extension_locks import check_extension_locks
 from workflow_scripts.training.interruption import REQUEST, listening
 from workflow_scripts.training.processes import in_any_process, is_main, rank, wait_for_everyone
+from workflow_scripts.training.progress import tell
 from workflow_scripts.training.state import (
     FOLDER,
     check_processes,
@@ -51,7 +53,7 @@ MAIN_PROCESS_SECONDS = 4 * 3600.0
 
 
 def open_state(folder: Path, *request: str) -> None:
-    """Make the state folder ready for a job; state of a different request is thrown away.
+    """Make the state folder ready for a job; state of a different request is put aside.
 
     `request` is everything that decides the run (its code, its specification and the digests of
     its inputs), to which the installed versions of the trainers are added: a resumed run must be
@@ -65,7 +67,9 @@ def open_state(folder: Path, *request: str) -> None:
     note = folder / REQUEST_FILE
     if is_main():
         if folder.exists() and not says(note, digest):
-            shutil.rmtree(folder)
+            put_aside(folder)
+        if not folder.exists() and (earlier := aside(folder, digest)).exists():
+            earlier.rename(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_text(note, digest)
         return
@@ -85,10 +89,34 @@ def says(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
+def aside(folder: Path, digest: str) -> Path:
+    """Where the state of a request waits while the folder belongs to another one."""
+    return folder.with_name(f"{folder.name}.{digest[:16]}")
+
+
+def put_aside(folder: Path) -> None:
+    """Keep what another request has saved, perhaps in days: its code and settings may come back.
+
+    What tells of no request, or has saved nothing, goes.
+    """
+    note = folder / REQUEST_FILE
+    if not note.is_file() or [path.name for path in folder.iterdir()] == [REQUEST_FILE]:
+        shutil.rmtree(folder)
+        return
+    kept = aside(folder, note.read_text(encoding="utf-8"))
+    shutil.rmtree(kept, ignore_errors=True)
+    folder.rename(kept)
+    tell(
+        f"{folder}: holds a run of other code, settings or inputs that is not done; kept as {kept}"
+        " until this one is"
+    )
+
+
 def close_state(folder: Path) -> None:
     """Drop the state of a run once all else has succeeded: without it, it would train again."""
     if is_main():
-        AT_END.append(partial(shutil.rmtree, folder))
+        for state in (folder, *folder.parent.glob(f"{glob.escape(folder.name)}.*")):
+            AT_END.append(partial(shutil.rmtree, state))
 
 
 class SaveAtSteps(TrainerCallback):
