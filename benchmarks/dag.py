@@ -13,7 +13,6 @@ import argparse
 import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,12 +24,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from checkout import copy_project
 
-ROOT = Path(__file__).resolve().parents[1]
-PARTS = (
-    *("Snakefile", "config.yaml", "rules", "workflow_scripts", "studies", "envs", "report"),
-    *("profiles", "schemas", "claims", "templates"),
-)
 JOBS = (200, 500, 1000, 2000, 3000)
 JOBS_A_SEED, OTHER_JOBS = 197, 34
 """Of the paper's study; the table shows how many there really are."""
@@ -63,18 +58,6 @@ def snakemake(folder: Path, *arguments: str) -> Times:
         sys.exit(done.stdout)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Times(wall, cpu, done.stdout)
-
-
-def copy_project(folder: Path) -> Path:
-    """What a run reads of this project, in a new folder."""
-    folder.mkdir(parents=True)
-    for name in PARTS:
-        source, target = ROOT / name, folder / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    return folder
 
 
 def write_study(folder: Path, jobs: int) -> str:
@@ -148,7 +131,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work (default: the system's)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
-        folder = copy_project(Path(place) / "project")
+        folder = Path(place) / "project"
+        copy_project(folder)
         rows = [measured(folder, jobs, not options.skip_done) for jobs in options.jobs]
     show("Planning", rows)
     if len(rows) > 2:

@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from lineage_study import NAME, ROOT, TABLE, Writer, copy_project, make_study
+from checkout import ROOT
+from lineage_study import NAME, TABLE, Writer, make_study, sized_project
 
 from workflow_scripts.lineage.graph import Lineage, read_lineage
 from workflow_scripts.lineage.pointers import write_pointers
@@ -54,7 +55,7 @@ def process(folder: Path, *module: str) -> Callable[[], object]:
 
 def study_rows(folder: Path, stages: int) -> list[dict[str, object]]:
     """Times in the made-up study."""
-    plan = copy_project(folder, stages)
+    plan = sized_project(folder, stages)
     make_study(Writer(folder, plan))
     lineage = read_lineage(folder, NAME)
     retu = ("workflow_scripts.retu", "lineage")

@@ -1,12 +1,12 @@
 """A made-up finished study of any size, in a copy of this project: real small files and records."""
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from checkout import ROOT, copy_project
 
 from workflow_scripts.hashing import hash_tree
 from workflow_scripts.identity import code_digest, parsed, used_modules
@@ -26,10 +26,8 @@ from workflow_scripts.study.load import load_config, load_study
 from workflow_scripts.study.schema import Study
 from workflow_scripts.study.stage import lock_identity
 
-ROOT = Path(__file__).resolve().parents[1]
 NAME = "made_up"
 TABLE = f"results/{NAME}/tables/table_4.csv"
-PARTS = ("config.yaml", "studies", "workflow_scripts", "envs", "report", "schemas", "claims")
 JOBS_A_SEED, OTHER_JOBS = 22, 9
 COLUMNS = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
 
@@ -181,18 +179,9 @@ def make_tables(writer: Writer, labels: list[str], runs: list[Run], branches: li
     writer.job("make_table_4", f"{results}/tables/table_4", fitted, table)
 
 
-def copy_project(folder: Path, stages: int) -> LabPlan:
+def sized_project(folder: Path, stages: int) -> LabPlan:
     """A copy of this project with a study of about so many jobs; its plan."""
-    folder.mkdir(parents=True)
-    for name in PARTS:
-        source, target = ROOT / name, folder / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    (folder / ".dvc").mkdir()
-    for name in (".dvc/config", ".dvcignore", ".gitignore"):
-        shutil.copy(ROOT / name, folder / name)
+    copy_project(folder)
     seeds = list(range(max(1, (stages - OTHER_JOBS) // JOBS_A_SEED)))
     path = folder / "studies" / f"{NAME}.yaml"
     path.write_text(yaml.safe_dump({"extends": "smoke", "name": NAME, "seeds": seeds}))

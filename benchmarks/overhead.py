@@ -19,7 +19,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from checkout import copy_project
+
 USAGE = re.compile(r"^usage: cpu ([\d.]+) s, training and generation ([\d.]+) s", re.MULTILINE)
 
 
@@ -42,16 +43,6 @@ def costs_by_rule(logs: Path) -> dict[str, Cost]:
             costs[rule].cpu += float(cpu)
             costs[rule].work += float(work)
     return dict(costs)
-
-
-def copy_project(folder: Path) -> None:
-    """Copy the project's own files as they are in the working tree: no results, no environment."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
 
 
 def run_study(folder: Path, study: str, cores: int) -> tuple[float, float]:

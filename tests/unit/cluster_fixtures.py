@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.cluster.controller import Controller, controllers_folder
+from workflow_scripts.cluster.profile import Request
 from workflow_scripts.slurm import MARK, TOOLS
 
 RUN = "3f0c7c2e-8f1b-4f4e-9a36-0d6a5a5e7a11"
@@ -43,6 +44,20 @@ NODES = (
     ("cpu", "node1", "16", "64000", "(null)", "idle"),
     ("gpu", "node2", "96", "1000000", "gpu:h100:8(S:0-1)", "mixed"),
     ("gpu", "node3", "96", "1000000", "gpu:h100:8(S:0-1)", "allocated"),
+)
+
+SFT = Request(
+    rule="train_sft",
+    attempt=1,
+    partition="gpu",
+    account="lab",
+    nodes=2,
+    processes=8,
+    gpus=8,
+    gpu_type="h100",
+    cpus=96,
+    memory_mb=900000,
+    minutes=1440,
 )
 
 

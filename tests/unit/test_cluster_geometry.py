@@ -4,25 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cluster_fixtures import SFT
 
 from workflow_scripts.cluster.geometry import check_geometry
 from workflow_scripts.cluster.preflight import Line
 from workflow_scripts.cluster.profile import Profile, Request
 from workflow_scripts.study.execution import Execution, Generation, RlTraining, SftTraining, Vllm
-
-SFT = Request(
-    rule="train_sft",
-    attempt=1,
-    partition="gpu",
-    account="lab",
-    nodes=2,
-    processes=8,
-    gpus=8,
-    gpu_type="h100",
-    cpus=96,
-    memory_mb=900000,
-    minutes=1440,
-)
 
 
 def profile(request: Request) -> Profile:

@@ -7,25 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cluster_fixtures import SFT
 
 from workflow_scripts.cluster import preflight
 from workflow_scripts.cluster.partitions import Node, Partition, Settings
 from workflow_scripts.cluster.preflight import Line
 from workflow_scripts.cluster.profile import Profile, Request
 
-SFT = Request(
-    rule="train_sft",
-    attempt=1,
-    partition="gpu",
-    account="lab",
-    nodes=2,
-    processes=8,
-    gpus=8,
-    gpu_type="h100",
-    cpus=96,
-    memory_mb=900000,
-    minutes=1440,
-)
 BIG = Node("node1", 96, 1000000, {"h100": 8}, "idle")
 SMALL = Node("node3", 128, 2000000, {"a100": 4}, "idle")
 GPU = Partition(

@@ -113,7 +113,7 @@ def check_device(execution: Execution) -> None:
         if importlib.util.find_spec("flash_attn") is None:
             raise InputError(
                 "study: execution.attention: flash_attention_2 needs the package flash-attn, which"
-                " is not installed; install it (envs/gpu.yaml) or use sdpa"
+                " is not installed; install it (docs/cluster.md says how) or use sdpa"
             )
 
 
