@@ -1,7 +1,9 @@
 """Expert trajectories as tokens, made once before training."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.training.planner.experts import ExpertChoice, choose_prompts
@@ -16,6 +18,7 @@ COLUMN = "expert"
 TOKENS = "expert_tokens"
 """The column that is added: token ids of the trajectory, ended by one end-of-sequence token."""
 THINK = "<think>"
+ROWS = 100
 
 
 def with_expert_tokens(
@@ -48,12 +51,12 @@ def with_expert_tokens(
         )
     texts: list[str | None] = list(dataset[COLUMN])
     opened = any(opens_thought(prompt, tokenizer, template) for prompt in dataset["prompt"][:1])
-    present = [without_opening(text, opened) for text in texts if text is not None]
-    encoded = iter(tokenizer(present, add_special_tokens=False)["input_ids"] if present else [])
-    tokens: list[list[int]] = []
-    for row, text in enumerate(texts):
-        ids = [] if text is None else next(encoded)
-        tokens.append(ended(ids, tokenizer.eos_token_id, ends, f"{where}: row {row}"))
+    encoded = encode([without_opening(text or "", opened) for text in texts], tokenizer)
+    # Python's numbers would take ten times the memory, in every process.
+    tokens = [
+        np.array(ended(ids, tokenizer.eos_token_id, ends, f"{where}: row {row}"), dtype=np.int32)
+        for row, ids in enumerate(encoded)
+    ]
     # A text of nothing but an end token is as empty as no text.
     shown = [
         text if text is None or len(ids) > 1 else ""
@@ -62,6 +65,13 @@ def with_expert_tokens(
     choice = choose_prompts(shown, [len(ids) for ids in tokens], limit, settings, where)
     kept = dataset.select(choice.rows)
     return kept.add_column(TOKENS, [tokens[row] for row in choice.rows]), choice
+
+
+def encode(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> Iterator[list[int]]:
+    """The tokens of texts as they stand, made some rows at a time."""
+    for first in range(0, len(texts), ROWS):
+        batch = texts[first : first + ROWS]
+        yield from tokenizer(batch, add_special_tokens=False)["input_ids"]
 
 
 def ended(ids: list[int], end: int, ends: Collection[int], where: str) -> list[int]:
