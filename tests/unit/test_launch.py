@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,8 @@ def started(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell without job control makes what it starts in the background deaf to Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
