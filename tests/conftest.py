@@ -20,11 +20,15 @@ PARTS = (
 SMOKE = ("study=smoke",)
 
 
+# First, or xdist has looked at the groups already.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share the finished runs on one worker of xdist."""
+    """Keep the tests that share a finished run on one worker of xdist."""
     for item in items:
         if "workflow" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("workflow"))
+            uses = set(getattr(item, "fixturenames", ()))
+            shared = "smoke" if uses & {"finished", "cache"} else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(shared))
 
 
 def copy_checkout(folder: Path) -> Path:
