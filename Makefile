@@ -10,7 +10,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 STUDY ?= lab
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
-# Two at a time: tests that train share one, the others are dealt out.
+# Two at a time: tests that share a finished run stay together, the others are dealt out.
 WORKERS ?= 2
 
 PY := $(VENV)/bin/python
