@@ -10,7 +10,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 STUDY ?= lab
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
-# Two at a time: tests that share a finished run stay together, the others are dealt out.
+# So many files at a time; those that share a finished run count as one.
 WORKERS ?= 2
 
 PY := $(VENV)/bin/python
@@ -52,7 +52,7 @@ lint: setup ## check style, formatting and types
 	$(PY) -m snakefmt --check Snakefile rules
 
 test: lint ## lint, then all tests (PYTEST_ARGS="-k grading")
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Everything must take one ninja: another version would compile DeepSpeed's extension again.
 test-slurm: setup ## test on a real SLURM with pretended GPUs, started for it; one line where it cannot be

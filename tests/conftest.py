@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,15 +21,14 @@ PARTS = (
 SMOKE = ("study=smoke",)
 
 
-# First, or xdist has looked at the groups already.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share a finished run on one worker of xdist."""
-    for item in items:
-        if "workflow" in item.path.parts:
-            uses = set(getattr(item, "fixturenames", ()))
-            shared = "smoke" if uses & {"finished", "cache"} else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(shared))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out whole files where `--dist loadfile` asks for it, as `tests/scheduling.py` says."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from scheduling import FileScheduling
+
+    return FileScheduling(config, log)
 
 
 def copy_checkout(folder: Path) -> Path:
