@@ -138,7 +138,7 @@ def test_disk_of_a_run(paper: Study) -> None:
     prices = pricing(paper)
     work = prices.tuned(Run("sft", QWEN, "SFT889K"))
     assert work.stays == pytest.approx(12 * 7.62e9 * 2)
-    assert work.state == pytest.approx(2 * 7.62e9 * 16)
+    assert work.state == pytest.approx(2 * 7.62e9 * 16 + 889_000 * 3771 * 12)
     branch = prices.reinforced(Run("rl", QWEN, "SFT889K", 360, "dapo_dc"))
     answers = 32 * 2907 * 3000 * 2
     assert branch.stays == pytest.approx(7.62e9 * 2 + answers)

@@ -32,6 +32,7 @@ class Assumptions(Section):
     weight_bytes: Assumption
     state_bytes: Assumption
     states: Assumption
+    row_bytes: Assumption
     text_bytes: Assumption
 
     def training_seconds(self, flops: float) -> float:

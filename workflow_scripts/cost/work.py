@@ -161,6 +161,7 @@ class Pricing:
         study, sft = self.plan.study, self.plan.sft_run(run.model, run.dataset)
         tokens = trajectory_tokens(study, run.dataset)
         batch, length = study.recipes.sft[sft.recipe].batch_size, tokens.prompt + tokens.response
+        trained_on = rows(study, run.dataset) * length * self.assumed.row_bytes.value
         flops = sft.length * sft_step_flops(self.shape(run.model), batch, length)
         return Work(
             self.plan.train_sft(run.model, run.dataset, str(run.seed)),
@@ -169,7 +170,7 @@ class Pricing:
             gpus=self.gpus["train_sft"],
             gpu_hours=self.assumed.training_seconds(flops) / SECONDS,
             stays=len(sft.checkpoints) * self.weights(run.model),
-            state=self.state(run.model),
+            state=self.state(run.model) + trained_on,
         )
 
     def reinforced(self, run: Run) -> Work:

@@ -81,6 +81,8 @@ def made(
     path: Path, tokenizer: "PreTrainedTokenizerBase", folder: Path, threads: int, limit: int
 ) -> "Dataset":
     """Make the tokens, or read them if they are there."""
+    from datasets import Features, List, Value
+
     folder.mkdir(parents=True, exist_ok=True)
     texts = map_dataset(path, COLUMNS, folder)
     stages = {
@@ -88,6 +90,9 @@ def made(
         "RL": lambda question: library_prompt(tokenizer, question),
     }
     check_same_prompt(tokenizer, texts[:TRIED]["prompt"], stages)
+
+    # Left to itself, `datasets` keeps labels in eight bytes each.
+    ids, number = List(Value("int32")), Value("int32")
 
     def encode(batch: Mapping[str, Sequence[str]]) -> dict[str, list[list[int]] | list[int]]:
         rows = [
@@ -105,6 +110,7 @@ def made(
         encode,
         batched=True,
         remove_columns=list(COLUMNS),
+        features=Features({"input_ids": ids, "labels": ids, LENGTH: number, PROMPT: number}),
         num_proc=threads if threads > 1 else None,
         cache_file_name=str(folder / "tokens.arrow"),
         # The state folder belongs to one request: there is nothing else to tell apart.
