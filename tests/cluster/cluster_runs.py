@@ -148,10 +148,19 @@ def ask(*command: str) -> str:
 
 
 def jobs(folder: Path, rule: str | None = None) -> list[Job]:
-    """The jobs of a work folder that SLURM knows, those of one rule if it is named."""
-    lines = ask("scontrol", "show", "job", "--oneliner").splitlines()
-    found = [as_job(dict(FACT.findall(line))) for line in lines if "JobId=" in line]
-    return [job for job in found if job.folder == str(folder) and rule in (None, job.rule)]
+    """The jobs of a work folder that SLURM knows, those of one rule if it is named.
+
+    One that is just ending is waited for: SLURM does not yet tell how it ends.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        lines = ask("scontrol", "show", "job", "--oneliner").splitlines()
+        known = [as_job(dict(FACT.findall(line))) for line in lines if "JobId=" in line]
+        found = [job for job in known if job.folder == str(folder) and rule in (None, job.rule)]
+        if all(job.state != "COMPLETING" for job in found):
+            return found
+        assert time.monotonic() < end, f"jobs that never end: {found}"
+        time.sleep(0.2)
 
 
 def as_job(facts: Mapping[str, str]) -> Job:

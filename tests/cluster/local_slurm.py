@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from slurm_configuration import CLIENTS, NODES, PATH, PREFIX, configure, user, write_clients
@@ -147,9 +148,15 @@ def remove_leftovers() -> None:
 def run(command: list[str], folder: Path) -> int:
     """Run a command that finds the SLURM in `folder`, and hand signals on to it.
 
-    It has a session of its own: a Ctrl-C must not reach it twice.
+    It has a session of its own: a Ctrl-C must not reach it twice. But it must hear it, even if this
+    was started in the background of a shell, which makes what it starts deaf to it.
     """
-    with subprocess.Popen(command, env=environment(folder), start_new_session=True) as child:
+    with subprocess.Popen(
+        command,
+        env=environment(folder),
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as child:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, frame: child.send_signal(number))
         status = child.wait()
