@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from workflow_scripts.compute.flops import ModelShape
-from workflow_scripts.data.chat import encode_prompt
+from workflow_scripts.data.chat import encode_prompt, stop_ids
 from workflow_scripts.data.checks import check_disjoint, check_lengths
 from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
 from workflow_scripts.data.tokenizer import load_tokenizer
@@ -62,7 +62,7 @@ def main() -> None:
     configure(job.execution, job.seed)
     plan = prepare(options.title, job, start, options.prompts, options.benchmarks, state)
     # In this order: the arguments connect the processes and say how large models are read.
-    config = grpo_config(job, state)
+    config = grpo_config(job, state, stop_ids(plan.tokenizer))
     model = load_trainable(start, job.execution, job.execution.rl, plan.tokenizer)
     trainer = rl_trainer(plan, config, model)
     train_resumably(trainer, state)

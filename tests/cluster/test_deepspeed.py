@@ -111,6 +111,19 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     assert_alike(tmp_path / "killed", tmp_path / "never", rounding=1e-6)
 
 
+@pytest.mark.parametrize("zero", [2, 3])
+def test_half_precision_learns_about_the_same(
+    files: Path, alone: Path, tmp_path: Path, zero: int
+) -> None:
+    training = {"zero": zero, "micro_batch": 1}
+    options = sft_options(files, tmp_path, {}, execution={"dtype": "bfloat16", "sft": training})
+    assert start("train_sft", tmp_path / "state", options, processes=2) == 0
+    found, expected = (pd.read_csv(folder / "losses.csv") for folder in (tmp_path, alone))
+    pd.testing.assert_frame_equal(found, expected, rtol=0.02, atol=0)
+    stored = weights(tmp_path / "checkpoints" / "step-000004")
+    assert {weight.dtype for weight in stored.values()} == {torch.bfloat16}
+
+
 def test_processes_that_share_sequences_learn_the_same(
     files: Path, alone: Path, tmp_path: Path
 ) -> None:

@@ -86,6 +86,9 @@ def test_vllm_gets_token_ids_and_a_seed_for_every_prompt() -> None:
     assert len({asked.seed for asked in llm.asked}) == 4
     engine.sample([[SEVEN]], SAMPLING, seed=10, first=1)
     assert llm.asked[-1].seed == llm.asked[1].seed
+    # Of rows that are dealt out, each has the seed of its place among all.
+    engine.sample([[SEVEN], [SEVEN]], SAMPLING, seed=10, first=1, every=4)
+    assert [asked.seed - first.seed for asked in llm.asked[-2:]] == [1, 5]
 
 
 @pytest.mark.usefixtures("vllm_module")

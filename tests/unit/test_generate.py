@@ -45,7 +45,12 @@ class Counting:
         Counting.loaded.append(folder.name)
 
     def sample(
-        self, prompts: Sequence[Sequence[int]], settings: Sampling, seed: int, first: int = 0
+        self,
+        prompts: Sequence[Sequence[int]],
+        settings: Sampling,
+        seed: int,
+        first: int = 0,
+        every: int = 1,
     ) -> list[Answer]:
         Counting.asked.append((seed, first))
         if Counting.stop_at == (seed, first):

@@ -76,6 +76,7 @@ def test_sequences_that_cannot_be_dealt_out(
 
 def test_deepspeed_is_told_what_the_study_says() -> None:
     two = deepspeed_config(Training(zero=2))
+    assert two["data_types"] == {"grad_accum_dtype": "fp32"}
     assert two["zero_optimization"]["stage"] == 2
     assert "offload_optimizer" not in two["zero_optimization"]
     three = deepspeed_config(Training(zero=3, offload=True))["zero_optimization"]
@@ -235,9 +236,13 @@ def test_every_row_is_answered_and_stored_once(vllm: Vllm | None, expected: list
     shares = [share_of(vllm, process, 4) for process in range(4)]
     assert shares == expected
     table = pd.DataFrame({"row": range(10)})
-    parts = [share.rows(table) for share in shares if share.writes]
-    assert pd.concat([rows for _, rows in parts])["row"].tolist() == list(range(10))
-    assert all(rows["row"].iloc[0] == first for first, rows in parts)
+    places = [
+        (share.rows(table)["row"].tolist(), list(range(share.index, 10, share.of)))
+        for share in shares
+        if share.writes
+    ]
+    assert all(rows == expected for rows, expected in places)
+    assert sorted(row for rows, _ in places for row in rows) == list(range(10))
 
 
 def test_repeated_prompts_are_asked_in_turns() -> None:
@@ -246,21 +251,23 @@ def test_repeated_prompts_are_asked_in_turns() -> None:
 
 
 def test_arguments_of_vllm() -> None:
-    assert vllm_arguments(None, {}) == {"use_vllm": False}
-    found = vllm_arguments(Vllm(tensor_parallel=2, memory=0.7, max_length=9216), {})
+    assert vllm_arguments(None, [7], {}) == {"use_vllm": False}
+    found = vllm_arguments(Vllm(tensor_parallel=2, memory=0.7, max_length=9216), [7, 9], {})
     assert found["vllm_mode"] == "colocate"
     assert (found["vllm_tensor_parallel_size"], found["vllm_max_model_length"]) == (2, 9216)
     assert found["vllm_gpu_memory_utilization"] == 0.7
+    assert found["generation_kwargs"] == {"stop_token_ids": [7, 9]}
     server = Vllm(mode="server")
-    found = vllm_arguments(server, {SERVER: "node7:8000"})
+    found = vllm_arguments(server, [7], {SERVER: "node7:8000"})
     assert found == {
         "use_vllm": True,
         "vllm_mode": "server",
+        "generation_kwargs": {"stop_token_ids": [7]},
         "vllm_server_base_url": "http://node7:8000",
     }
     for environment in ({}, {SERVER: "node7"}, {SERVER: ":8000"}):
         with pytest.raises(InputError, match=rf"mode: is server, and {SERVER} is '"):
-            vllm_arguments(server, environment)
+            vllm_arguments(server, [7], environment)
 
 
 class Rows:

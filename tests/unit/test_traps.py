@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.study.execution import Execution
+from workflow_scripts.training import traps
 from workflow_scripts.training.traps import (
     AGREEMENT,
     check_agreement,
@@ -117,13 +119,20 @@ def test_packages_that_are_not_there(
         check_sft(execution)
 
 
-def test_no_gpu_and_an_old_gpu(cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_gpu_and_an_old_gpu(
+    cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     check_device(gpu(dtype="float32"))
     with pytest.raises(InputError, match=r"is bfloat16, which Test T4 does not have; use float32"):
         check_device(gpu())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match=r"execution.device: is cuda, but torch sees no GPU"):
+    with pytest.raises(InputError, match=r"execution.device: is cuda, but torch .* sees no GPU"):
+        check_device(gpu())
+    driver = tmp_path / "version"
+    driver.write_text("NVRM version: NVIDIA 535.54.03\nGCC version: 12\n")
+    monkeypatch.setattr(traps, "DRIVER", driver)
+    with pytest.raises(InputError, match=r"GPU \(driver: NVRM version: NVIDIA 535.54.03\); use"):
         check_device(gpu())
 
 

@@ -4,10 +4,14 @@ vLLM packs the weights of linear layers for the CPU's matrix kernels and drops t
 which the trainer would copy its own. Here, and only here, they are kept: on GPUs nothing is packed.
 
 An untrained model is never right, and without a right answer nothing is learnt. The verdict is
-therefore one that half of all texts pass.
+therefore one that half of all texts pass. The file that `ROLLOUTS` names gets the tokens of each
+rollout, one to a line.
 """
 
+import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -15,6 +19,7 @@ import torch
 from vllm.model_executor.layers import utils
 
 from workflow_scripts import train_rl
+from workflow_scripts.grading.reward import completion_text
 from workflow_scripts.script import run
 
 
@@ -26,8 +31,11 @@ def keep_weights(layer: Any, remove_weight: bool) -> None:
 def make_verdict(settings: Any) -> Callable[..., list[float]]:
     """A reward of 1 for every text whose bytes add up to an even number."""
 
-    def verdict(completions: list[str], **_: Any) -> list[float]:
-        return [float(sum(text.encode()) % 2 == 0) for text in completions]
+    def verdict(completions: list[Any], completion_ids: list[list[int]], **_: Any) -> list[float]:
+        with Path(os.environ["ROLLOUTS"]).open("a") as rollouts:
+            rollouts.writelines(f"{json.dumps(ids)}\n" for ids in completion_ids)
+        texts = map(completion_text, completions)
+        return [float(sum(text.encode()) % 2 == 0) for text in texts]
 
     return verdict
 

@@ -34,6 +34,11 @@ EXECUTION = Execution(generation=Generation(vllm=VLLM))
 SAMPLED = Sampling(temperature=0.7, max_new_tokens=LIMIT)
 # Not by validation: a study samples, only this comparison is greedy.
 GREEDY = SAMPLED.model_copy(update={"temperature": 0.0})
+# Of a base model: a turn ends by a token that its generation config does not name.
+TEMPLATE = (
+    "{% for turn in messages %}{{ turn.content }}"
+    "{% if turn.role == 'assistant' %}<bos>{% endif %}{% endfor %}"
+)
 QUESTIONS = [f"<bos> {n} b + {n} ?" if n % 2 else f"<bos> {n} b + 1 c - 2 ?" for n in range(8)]
 GOLDS = [str(2 * n % 10) if n % 2 else str((n - 1) % 10) for n in range(8)]
 
@@ -55,10 +60,15 @@ def save_model(folder: Path, architecture: Literal["qwen2", "llama"]) -> Path:
     return folder
 
 
-def publish_model(folder: Path, architecture: Literal["qwen2", "llama"]) -> Path:
+def publish_model(
+    folder: Path, architecture: Literal["qwen2", "llama"], template: str | None = None
+) -> Path:
     """Save a model as the checkpoint of step 0 that a rule published; its `checkpoints` folder."""
     checkpoints = folder / "checkpoints"
-    save_model(checkpoints / "step-000000", architecture)
+    saved = save_model(checkpoints / "step-000000", architecture)
+    tokenizer = load_tokenizer(saved)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(saved)
     write_manifest(folder / "manifest.json", checkpoints, steps=[0])
     return checkpoints
 

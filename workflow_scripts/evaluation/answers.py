@@ -53,7 +53,12 @@ class Engine(Protocol):
         ...
 
     def sample(
-        self, prompts: Sequence[Sequence[int]], settings: Sampling, seed: int, first: int = 0
+        self,
+        prompts: Sequence[Sequence[int]],
+        settings: Sampling,
+        seed: int,
+        first: int = 0,
+        every: int = 1,
     ) -> list[Answer]:
         """Sample with the study's temperature (0: greedily) and token limit.
 
@@ -62,6 +67,7 @@ class Engine(Protocol):
             settings: how to sample.
             seed: equal seeds give equal answers.
             first: the first prompt's place among all that share the seed.
+            every: how far apart their places are.
 
         Raises:
             InputError: a prompt and its answer may be longer than the model allows.

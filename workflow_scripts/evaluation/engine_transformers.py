@@ -69,7 +69,12 @@ class TransformersEngine:
         self.ends = answer_ends(tokenizer, model.generation_config.eos_token_id)
 
     def sample(
-        self, prompts: Sequence[Sequence[int]], settings: Sampling, seed: int, first: int = 0
+        self,
+        prompts: Sequence[Sequence[int]],
+        settings: Sampling,
+        seed: int,
+        first: int = 0,
+        every: int = 1,
     ) -> list[Answer]:
         """See `Engine`."""
         import torch

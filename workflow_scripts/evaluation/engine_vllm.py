@@ -49,7 +49,12 @@ class VllmEngine:
         self.ends = answer_ends(tokenizer, declared_ends)
 
     def sample(
-        self, prompts: Sequence[Sequence[int]], settings: Sampling, seed: int, first: int = 0
+        self,
+        prompts: Sequence[Sequence[int]],
+        settings: Sampling,
+        seed: int,
+        first: int = 0,
+        every: int = 1,
     ) -> list[Answer]:
         """See `Engine`."""
         from vllm import SamplingParams
@@ -61,7 +66,7 @@ class VllmEngine:
                 top_p=1.0,
                 max_tokens=settings.max_new_tokens,
                 stop_token_ids=self.ends,
-                seed=seed * SEED_STRIDE + first + index,
+                seed=seed * SEED_STRIDE + first + index * every,
                 # Of the sampled token alone, in plain lists: millions of tokens are in memory.
                 logprobs=0,
                 flat_logprobs=True,

@@ -30,7 +30,12 @@ def attempts(problems: pd.DataFrame, samples: Mapping[str, int]) -> pd.DataFrame
 
 
 def generate(
-    engine: Engine, rows: pd.DataFrame, step: int, settings: Sampling, first: int = 0
+    engine: Engine,
+    rows: pd.DataFrame,
+    step: int,
+    settings: Sampling,
+    first: int = 0,
+    every: int = 1,
 ) -> pd.DataFrame:
     """Sample an answer for every row of `attempts`, or of a part of it, with the model at `step`.
 
@@ -42,6 +47,7 @@ def generate(
         step: of the model; steps have seeds of their own.
         settings: how to sample.
         first: the place of the first row in the whole table.
+        every: how far apart there the rows are.
 
     Returns:
         columns step, benchmark, problem_id, sample, prompt, gold, generation, n_tokens, finished,
@@ -52,7 +58,7 @@ def generate(
     """
     encoded = {text: encode_prompt(engine.tokenizer, text) for text in rows["prompt"].unique()}
     prompts = [encoded[text] for text in rows["prompt"]]
-    answers = engine.sample(prompts, settings, settings.seed + step, first)
+    answers = engine.sample(prompts, settings, settings.seed + step, first, every)
     log_probs = [answer.mean_log_prob for answer in answers]
     if not all(map(math.isfinite, log_probs)):
         raise InputError(

@@ -37,10 +37,9 @@ class Share:
     of: int
     writes: bool
 
-    def rows(self, table: pd.DataFrame) -> tuple[int, pd.DataFrame]:
-        """The rows of this part, and the place of the first of them."""
-        first, end = (len(table) * part // self.of for part in (self.index, self.index + 1))
-        return first, table.iloc[first:end].reset_index(drop=True)
+    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows of this part, dealt out: benchmarks lie together, and some have long answers."""
+        return table.iloc[self.index :: self.of].reset_index(drop=True)
 
 
 def share_of(vllm: Vllm | None, process: int, processes: int) -> Share:
@@ -91,26 +90,36 @@ class AnswerWhileTraining(TrainerCallback):
 def answer(answering: Answering, trainer: Any, step: int) -> None:
     """Answer all rows and store the table; every process must call this."""
     share = share_of(answering.vllm, rank(), world_size())
-    first, mine = share.rows(answering.attempts)
+    mine = share.rows(answering.attempts)
     with engine_of(trainer, answering.vllm) as engine:
         if len(mine) and engine is not None:
-            rows = generate(engine, mine, step, answering.sampling, first)
+            rows = generate(engine, mine, step, answering.sampling, share.index, share.of)
             if share.writes:
                 write_parquet(rows, answering.part(step, share.index))
     wait_for_everyone()
     if is_main():
-        parts = [answering.part(step, index) for index in range(share.of)]
-        present = [path for path in parts if path.is_file()]
-        table = pd.concat([read_table(path) for path in present], ignore_index=True)
-        if len(table) != len(answering.attempts):
-            raise InputError(
-                f"{answering.path(step)}: {len(table)} of {len(answering.attempts)} answers are"
-                " there; keep .state/ (RETU_STATE) on a disk that all nodes see at once, and"
-                " start again"
-            )
-        write_parquet(table, answering.path(step))
-        for path in present:
-            path.unlink()
+        join_parts(answering, step, share.of)
+
+
+def join_parts(answering: Answering, step: int, of: int) -> None:
+    """Put the parts of all processes together, in the order of the rows.
+
+    Raises:
+        InputError: some are not there.
+    """
+    paths = [answering.part(step, index) for index in range(of)]
+    parts = {index: read_table(path) for index, path in enumerate(paths) if path.is_file()}
+    rows = len(answering.attempts)
+    there = sum(map(len, parts.values()))
+    if there != rows:
+        raise InputError(
+            f"{answering.path(step)}: {there} of {rows} answers are there; keep .state/"
+            " (RETU_STATE) on a disk that all nodes see at once, and start again"
+        )
+    placed = [part.set_axis(range(index, rows, of)) for index, part in parts.items()]
+    write_parquet(pd.concat(placed).sort_index(ignore_index=True), answering.path(step))
+    for index in parts:
+        paths[index].unlink()
 
 
 @contextmanager
@@ -163,7 +172,12 @@ class ServerEngine:
         self.ends = answer_ends(tokenizer, declared_ends)
 
     def sample(
-        self, prompts: Sequence[Sequence[int]], settings: Sampling, seed: int, first: int = 0
+        self,
+        prompts: Sequence[Sequence[int]],
+        settings: Sampling,
+        seed: int,
+        first: int = 0,
+        every: int = 1,
     ) -> list[Answer]:
         """See `Engine`."""
         answers: dict[int, Answer] = {}
@@ -173,7 +187,7 @@ class ServerEngine:
                 temperature=settings.temperature,
                 max_tokens=settings.max_new_tokens,
                 generation_kwargs={
-                    "seed": seed * SEED_STRIDE + first + turn,
+                    "seed": seed * SEED_STRIDE + first + turn * every,
                     "stop_token_ids": self.ends,
                 },
             )

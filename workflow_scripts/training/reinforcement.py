@@ -5,7 +5,7 @@ on disk, and the training state is saved.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,9 +76,19 @@ def evaluation_steps(steps: int, every: int) -> list[int]:
 
 
 def grpo_config(
-    job: RlJob, state: Path, environment: Mapping[str, str] = os.environ
+    job: RlJob,
+    state: Path,
+    ends: Sequence[int],
+    environment: Mapping[str, str] = os.environ,
 ) -> "GRPOConfig":
-    """TRL's configuration of the recipe: one optimiser step per generated batch."""
+    """TRL's configuration of the recipe: one optimiser step per generated batch.
+
+    Args:
+        job: what the study says of the run.
+        state: the folder of its training state.
+        ends: token ids at which an answer is over.
+        environment: says where vLLM's server is.
+    """
     from trl import GRPOConfig
 
     recipe, execution = job.recipe, job.execution
@@ -96,21 +106,30 @@ def grpo_config(
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         temperature=recipe.temperature,
-        **vllm_arguments(execution.rl.vllm, environment),
+        **vllm_arguments(execution.rl.vllm, ends, environment),
         logging_steps=1,
         **trl_arguments(recipe.paradigm),
     )
 
 
-def vllm_arguments(vllm: Vllm | None, environment: Mapping[str, str]) -> dict[str, Any]:
+def vllm_arguments(
+    vllm: Vllm | None, ends: Sequence[int], environment: Mapping[str, str]
+) -> dict[str, Any]:
     """GRPOConfig's arguments about vLLM.
+
+    It stops where evaluation does. Left alone it would stop where the start's files say, and those
+    of a base model do not know the token that ends a turn of the chat template.
 
     Raises:
         InputError: a server is asked for and the environment does not say where it is.
     """
     if vllm is None:
         return {"use_vllm": False}
-    arguments: dict[str, Any] = {"use_vllm": True, "vllm_mode": vllm.mode}
+    arguments: dict[str, Any] = {
+        "use_vllm": True,
+        "vllm_mode": vllm.mode,
+        "generation_kwargs": {"stop_token_ids": list(ends)},
+    }
     if vllm.mode == "colocate":
         return arguments | {
             "vllm_tensor_parallel_size": vllm.tensor_parallel,

@@ -111,7 +111,8 @@ def join_deepspeed() -> None:
 def deepspeed_config(training: Training) -> dict[str, Any]:
     """DeepSpeed's configuration; `auto` is what the trainer's own arguments say.
 
-    Weights and gradients are bfloat16 if the study's dtype is, and the optimiser's copy float32.
+    Weights and gradients are bfloat16 if the study's dtype is; gradients are added up over the
+    micro-batches of an update, where small ones would be lost, and weights updated in float32.
     """
     zero: dict[str, Any] = {"stage": training.zero, "contiguous_gradients": True}
     if training.zero == 3:
@@ -127,6 +128,7 @@ def deepspeed_config(training: Training) -> dict[str, Any]:
         "gradient_accumulation_steps": "auto",
         "gradient_clipping": "auto",
         "bf16": {"enabled": "auto"},
+        "data_types": {"grad_accum_dtype": "fp32"},
         "zero_optimization": zero,
     }
 

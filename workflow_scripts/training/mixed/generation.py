@@ -248,10 +248,12 @@ class PlannedGeneration(GRPOTrainer):
             prompts, images, multimodal_fields or {}, repeats
         )
         if self.use_vllm and log_probs is not None and self.model.training:
+            # Of a few tokens the mean is mostly rounding.
+            row = max(range(len(made)), key=lambda place: len(made[place]))
             gap = engine_gap(
                 super()._get_per_token_logps_and_entropies,
                 self.model,
-                (list(prompts[0]), list(made[0]), log_probs[0]),
+                (list(prompts[row]), list(made[row]), log_probs[row]),
                 self.args,
                 self.state.global_step,
             )
