@@ -5,6 +5,7 @@ The first start compiles an extension of DeepSpeed, which takes a minute or two.
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from training_files import rl_options, sft_options, write_files
+from transformers import AutoModelForCausalLM
+
+from workflow_scripts.manifest import write_manifest
 
 pytestmark = [
     pytest.mark.slow,
@@ -130,6 +134,24 @@ def test_processes_that_share_sequences_learn_the_same(
     # All rows are equally long here, so a mean over micro-batches is the mean over tokens.
     assert sft(files, tmp_path, processes=2, zero=3, sequence_parallel=2, micro_batch=4) == 0
     assert_alike(tmp_path, alone, rounding=1e-3)
+
+
+def test_a_head_of_its_own_is_gathered_and_learns(files: Path, tmp_path: Path) -> None:
+    # As in Qwen2.5-7B and 14B; the lab's models, and the smaller ones, tie it to the embeddings.
+    shutil.copytree(files, tmp_path / "files")
+    folder = tmp_path / "files" / "base" / "checkpoints"
+    model = AutoModelForCausalLM.from_pretrained(folder / "step-000000")
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight) / 10)
+    head = model.lm_head.weight.detach().clone()
+    model.save_pretrained(folder / "step-000000")
+    write_manifest(folder.parent / "manifest.json", folder, seed=0, steps=[0])
+    assert sft(tmp_path / "files", tmp_path / "sft", processes=2, zero=3) == 0
+    trained = load_file(tmp_path / "sft" / "checkpoints" / "step-000004" / "model.safetensors")
+    assert trained["lm_head.weight"].isfinite().all()
+    assert not torch.equal(trained["lm_head.weight"], head)
+    options = rl_options(tmp_path / "files", tmp_path / "rl", {"zero": 3})
+    assert start("train_rl", tmp_path / "rl" / "state", options, processes=2) == 0
 
 
 @pytest.mark.parametrize("zero", [2, 3])
