@@ -11,6 +11,6 @@
 door to TRL; the rest is what a generation batch goes through: `experts` (trajectories to tokens),
 `stream` (prompts of dynamic sampling), `plan` (who writes which row), `forcing` (prefixes while
 generating), `generation`, `agreement` (vLLM against the trainer), `rounds` (dynamic sampling),
-`gating` (UPT's gate), `rows` and `batch` (the rows as tensors), `history` (figures of a step) and
-`state` (what a checkpoint adds).
+`gating` (UPT's gate), `rows` and `batch` (the rows as tensors), `padding` (what a pass leaves out),
+`history` (figures of a step) and `state` (what a checkpoint adds).
 """

@@ -6,15 +6,17 @@ Overridden hooks of TRL's trainer, each around TRL's own method:
     _generate_single_turn               generate what the policy writes, insert what it does not,
                                         and compare vLLM's log-probabilities with the trainer's
     _calculate_rewards                  keep the rewards of all processes
-    _get_per_token_logps_and_entropies  not before the rows are final
+    _get_per_token_logps_and_entropies  not before the rows are final, and without padding on GPUs
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from workflow_scripts.training.mixed import padding
 from workflow_scripts.training.mixed.agreement import engine_gap
 from workflow_scripts.training.mixed.batch import finished, scored_rows
 from workflow_scripts.training.mixed.checks import (
@@ -193,11 +195,24 @@ class PlannedGeneration(GRPOTrainer):
         )
         return log_probs, entropies
 
-    def _get_per_token_logps_and_entropies(self, *inputs: Any, **options: Any) -> Any:
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        ids: Tensor,
+        mask: Tensor,
+        width: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> Any:
         """TRL's, but nothing while rows are generated: not all of them will be trained on."""
         if self._plan is not None:
             return None, None, None
-        return super()._get_per_token_logps_and_entropies(*inputs, **options)
+        forward = super()._get_per_token_logps_and_entropies
+        # The loss that keeps a mixture's experts busy is no figure of a token.
+        if ids.device.type not in padding.DEVICES or self.aux_loss_enabled:
+            return forward(model, ids, mask, width, batch_size, **options)
+        passes = partial(forward, model, **options)
+        return padding.without_padding(passes, ids, mask, width, batch_size or len(ids))
 
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, **_: Any
