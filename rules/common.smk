@@ -15,12 +15,13 @@ from workflow_scripts.cluster.orphans import give_up_control, take_control
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
 from workflow_scripts.study.hub_plan import HubPlan
-from workflow_scripts.study.load import load_config
+from workflow_scripts.study.load import check_folders, load_config
 from workflow_scripts.study.plans import load_plan
 from workflow_scripts.study.schema import NO_CHOICE
 
 try:
     settings = load_config(config)
+    check_folders(settings)
     plan = load_plan(settings)
 except InputError as error:
     sys.exit(f"error: {error}")

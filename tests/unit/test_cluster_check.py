@@ -30,13 +30,16 @@ set-resources:
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr(commands, "ROOT", tmp_path)
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "config.yaml").write_text("study: lab\n")
     return make_cluster(tmp_path / "bin", monkeypatch)
 
 
 def check(folder: Path, *more: str, gpus: int = 8, study: str = "smoke") -> int:
     """Run the command on a profile."""
-    (folder / "config.yaml").write_text(PROFILE.format(gpus=gpus, study=study))
-    return retu.main(["cluster", "check", "--profile", str(folder), *more])
+    profile = folder / "slurm"
+    (profile / "config.yaml").write_text(PROFILE.format(gpus=gpus, study=study))
+    return retu.main(["cluster", "check", "--profile", str(profile), *more])
 
 
 def test_a_launch_that_can_succeed(
@@ -44,7 +47,7 @@ def test_a_launch_that_can_succeed(
 ) -> None:
     assert check(tmp_path) == 0
     told = capsys.readouterr().out
-    assert told.startswith(f"study smoke, profile {tmp_path / 'config.yaml'}\n")
+    assert told.startswith(f"study smoke, profile {tmp_path / 'slurm' / 'config.yaml'}\n")
     assert "train_sft: partition gpu, 1 node, 8 GPUs, 12 CPUs, 4000 MB, 1 d: 2 nodes" in told
     assert "account (lab): not checked, this site has no accounting to ask" in told
     assert "WRONG" not in told
@@ -57,7 +60,7 @@ def test_a_launch_that_would_fail(
     told = capsys.readouterr().out
     assert "\nWRONG  train_sft: " in told
     assert told.endswith(
-        f"\n1 mistake: correct {tmp_path / 'config.yaml'} or the study before a launch\n"
+        f"\n1 mistake: correct {tmp_path / 'slurm' / 'config.yaml'} or the study before a launch\n"
     )
 
 
@@ -93,9 +96,27 @@ def test_a_study_that_does_not_exist_is_one_line(
 def test_a_profile_without_a_study_asks_for_one(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "config.yaml").write_text("executor: slurm\n")
-    assert retu.main(["cluster", "check", "--profile", str(tmp_path)]) == 2
+    (tmp_path / "slurm" / "config.yaml").write_text("executor: slurm\n")
+    assert retu.main(["cluster", "check", "--profile", str(tmp_path / "slurm")]) == 2
     assert capsys.readouterr().err.endswith("names no study; say --study NAME\n")
+
+
+def test_an_environment_that_is_not_there_is_one_line(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("environments: {gpu: .venv-nowhere}\n")
+    assert check(tmp_path) == 2
+    said = "error: config.yaml: environments: gpu: .venv-nowhere holds no environment; build it"
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_gpus_without_an_environment_of_their_own_are_told(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(tmp_path, "--study", "lab_gpu")
+    assert "jobs with GPUs take " in capsys.readouterr().out
+    assert check(tmp_path) == 0
+    assert "jobs with GPUs" not in capsys.readouterr().out
 
 
 def test_a_study_that_trains_nothing_needs_no_processes(

@@ -13,6 +13,7 @@ from workflow_scripts.study import load
 from workflow_scripts.study.analysis import Protocol
 from workflow_scripts.study.dump_schemas import SCHEMAS, schema_texts
 from workflow_scripts.study.load import (
+    check_folders,
     load_config,
     load_study,
     load_training_study,
@@ -288,3 +289,18 @@ def test_a_recipe_builds_on_its_preset_and_its_own_values_win() -> None:
     assert lab["dapo_dc"].paradigm.planner.dynamic_sampling is None
     assert lab["dapo_dc"].paradigm.advantage.divide_by_std
     assert lab["dapo_d"].paradigm.planner.dynamic_sampling is not None
+
+
+def test_folders_of_the_configuration_must_be_there(tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    config = {"mirror": str(tmp_path / "mirror"), "environments": {"gpu": str(environment)}}
+    with pytest.raises(
+        InputError, match=r"^config\.yaml: mirror: there is no folder .*mirror; make"
+    ):
+        check_folders(load_config(config))
+    (tmp_path / "mirror").mkdir()
+    with pytest.raises(InputError, match=r"gpu: .*environment holds no environment; build it"):
+        check_folders(load_config(config))
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").touch()
+    check_folders(load_config(config))

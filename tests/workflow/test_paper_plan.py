@@ -101,6 +101,13 @@ def test_the_profile_plans_the_paper_on_slurm_without_a_cluster(fresh: Path) -> 
     assert re.search(r"^train_rl +71$", done.stdout + done.stderr, re.MULTILINE)
 
 
+def test_the_first_gpu_hours_need_no_other_set(fresh: Path) -> None:
+    jobs = planned(fresh, "table_4", config=["study=first"])
+    assert jobs["fetch_base"] == jobs["load_sft_set"] == jobs["train_sft"] == jobs["train_rl"] == 1
+    assert "rebuild_pool" not in jobs
+    assert sum(jobs.values()) == 18
+
+
 def test_planning_takes_seconds(fresh: Path) -> None:
     before = os.times()
     assert planned(fresh, config=PAPER)

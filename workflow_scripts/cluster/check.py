@@ -11,6 +11,7 @@ from workflow_scripts.cluster.preflight import (
     Line,
     check_account,
     check_disk,
+    check_environment,
     check_places,
     check_requests,
     check_tools,
@@ -19,8 +20,9 @@ from workflow_scripts.cluster.profile import Profile, read_profile
 from workflow_scripts.cluster.queue import require_slurm
 from workflow_scripts.cost.estimate import disk_needed
 from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.where import configuration
 from workflow_scripts.lineage.words import counted
-from workflow_scripts.study.load import load_config, load_study
+from workflow_scripts.study.load import check_folders, load_config, load_study
 from workflow_scripts.study.plans import load_plan
 from workflow_scripts.study.released import ReleasedStudy
 
@@ -52,6 +54,8 @@ def checks(name: str, profile: Profile, root: Path) -> Iterator[Line]:
         InputError: a mistake in the study, or SLURM does not answer.
     """
     study = load_study(name)
+    config = load_config({**configuration(root), "study": name})
+    check_folders(config)
     trains = not isinstance(study, ReleasedStudy)
     used = tuple(request for request in profile.requests if trains or not request.gpus)
     profile = replace(profile, requests=used)
@@ -63,5 +67,6 @@ def checks(name: str, profile: Profile, root: Path) -> Iterator[Line]:
     else:
         yield from check_geometry(study.execution, profile)
         yield from check_batches(study, profile)
+        yield from check_environment(study.execution, config)
     yield from check_places(root)
-    yield from check_disk(root, disk_needed(load_plan(load_config({"study": name})), root))
+    yield from check_disk(root, disk_needed(load_plan(config), root, profile.path))

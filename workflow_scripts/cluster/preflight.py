@@ -14,6 +14,8 @@ from typing import Literal
 from workflow_scripts.cluster.partitions import Node, Partition, Settings
 from workflow_scripts.cluster.profile import STATUS, Profile, Request
 from workflow_scripts.lineage.words import counted, listed
+from workflow_scripts.study.execution import Execution
+from workflow_scripts.study.schema import Config
 
 PLUGIN = "snakemake_executor_plugin_slurm"
 MOUNTS = Path("/proc/mounts")
@@ -204,6 +206,16 @@ def check_tools(profile: Profile, site: Settings) -> Iterator[Line]:
         yield Line("note", f"{told} looks every {LOOKS_AGAIN} s at the most: it may miss it{best}")
 
 
+def check_environment(execution: Execution, config: Config) -> Iterator[Line]:
+    """Whether jobs with a GPU have an environment that was made for them."""
+    if execution.device == "cuda" and not config.environments.get("gpu"):
+        yield Line(
+            "note",
+            f"jobs with GPUs take {sys.prefix} as all others do, unless --sdm gives them another;"
+            " name the one of envs/gpu.txt in config.yaml (environments: {gpu: FOLDER})",
+        )
+
+
 def check_places(folder: Path) -> Iterator[Line]:
     """Whether the nodes can see the work folder and the interpreter: a guess by file system."""
     for name, path in (("work folder", folder), ("Python environment", Path(sys.prefix))):
@@ -236,6 +248,7 @@ def check_disk(folder: Path, needed: int | None) -> Iterator[Line]:
     if needed is None:
         yield Line("note", f"disk: {has}")
     elif needed > free:
-        yield Line("WRONG", f"disk: the study needs {needed / GIB:.1f} GiB more, and {has}")
+        told = f"disk: the study needs {needed / GIB:.1f} GiB more, and {has}; make room, or see"
+        yield Line("WRONG", f"{told} `retu plan` for what may lie elsewhere (RETU_STATE, HF_HOME)")
     else:
         yield Line("ok", f"disk: the study needs {needed / GIB:.1f} GiB, {has}")

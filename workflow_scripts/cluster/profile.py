@@ -70,7 +70,9 @@ def read_profile(folder: Path) -> Profile:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a profile") from error
     except (ConfigFileParserException, WorkflowError) as error:
-        raise InputError(f"{path}: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split())
+        remedy = "; put texts in quotes" if "NameError" in said else ""
+        raise InputError(f"{path}: {said}{remedy}") from error
     default = dict(split(word, path) for word in content.get("default-resources", ()))
     rules: dict[str, dict[str, str]] = {OTHERS: {}}
     for word in content.get("set-resources", ()):

@@ -119,12 +119,13 @@ def longest_chain(jobs: Jobs, works: Mapping[str, Work]) -> float:
     return max((end(stage) for stage in jobs.values()), default=0.0)
 
 
-def disk_needed(plan: AnalysisPlan, root: Path = ROOT) -> int | None:
-    """Bytes that a whole study still needs, by the project's profile and assumptions.
+def disk_needed(plan: AnalysisPlan, root: Path = ROOT, profile: Path = PROFILE) -> int | None:
+    """Bytes that a whole study still needs, by what a profile and the assumptions say.
 
     Args:
         plan: of the study.
         root: the work folder; what the study has made there already is not needed again.
+        profile: says how many GPUs a job holds.
 
     Returns:
         None for a study of small models, or of none: it needs no disk to speak of.
@@ -135,7 +136,7 @@ def disk_needed(plan: AnalysisPlan, root: Path = ROOT) -> int | None:
     if not isinstance(plan, HubPlan):
         return None
     assumed = read_assumptions()
-    works = priced(plan, assumed, gpus_of_rules())
+    works = priced(plan, assumed, gpus_of_rules(profile))
     need = disk(behind(targets(plan)[EVERYTHING]), works, assumed.gpus.value)
     return max(round(need.total) - present(root / "results" / plan.study.name), 0)
 

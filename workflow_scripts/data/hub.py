@@ -153,7 +153,8 @@ def list_mirror(repository: Repository, locked: LockedRepository | None, mirror:
     if not locked and not repository.pinned:
         raise InputError(
             f"{repository.label}: a mirror cannot tell which commit {repository.wanted} is; give "
-            "the 40-digit commit as its revision, or a lock file that has it"
+            "the 40-digit commit as its revision, or the lock file (data.lock in the study) that a "
+            "download wrote elsewhere"
         )
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     inside = sorted(path.as_posix() for path in paths if not path.parts[0].startswith("."))

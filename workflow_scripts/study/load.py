@@ -120,3 +120,21 @@ def load_training_study(name: str) -> Study:
 def load_config(content: Mapping[str, Any]) -> Config:
     """Validate the merged Snakemake configuration (config.yaml and --config)."""
     return validate(Config, content, "config.yaml")
+
+
+def check_folders(config: Config) -> None:
+    """Whether the folders that the configuration names are there.
+
+    Raises:
+        InputError: the mirror or the interpreter of an environment is not.
+    """
+    if config.mirror and not Path(config.mirror).is_dir():
+        raise InputError(
+            f"config.yaml: mirror: there is no folder {config.mirror}; make it or leave it out"
+        )
+    for name, folder in config.environments.items():
+        if not (Path(folder) / "bin" / "python").exists():
+            raise InputError(
+                f"config.yaml: environments: {name}: {folder} holds no environment; build it"
+                f" (envs/setup.sh python3.11 {folder} envs/{name}.txt) or leave it out"
+            )

@@ -62,7 +62,8 @@ def batches(
     if not size or sequences % (size * takers):
         raise InputError(
             f"execution: {sequences} sequences an update are no multiple of micro_batch {size}"
-            f" times {takers} processes; change micro_batch or the number of processes"
+            f" times {takers} processes; change micro_batch in the study or the job's processes"
+            " (slurm/config.yaml)"
         )
     return {
         "per_device_train_batch_size": size,
