@@ -18,7 +18,7 @@ SETTINGS = ("SQUEUE_", "SINFO_", "SCANCEL_", "SLURM_TIME_FORMAT")
 # Fields without a width are printed whole; no name, comment or path holds this character.
 MARK = "\x1f"
 SAID = re.compile(r"^\w+: (?:error|fatal): ")
-UNLIMITED = ("", "UNLIMITED", "INFINITE", "NONE", "N/A", "(NULL)")
+UNLIMITED = ("", "UNLIMITED", "INFINITE", "NONE", "N/A", "(null)")
 # After days, hours come first and the rest may be left out; else seconds come last.
 DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+))?(?::(\d+))?")
 CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+)")

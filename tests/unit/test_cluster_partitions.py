@@ -45,6 +45,11 @@ def test_accounts_can_be_shut_out(cluster: Cluster) -> None:
     assert gpu.allows("mine")
 
 
+def test_no_list_of_accounts_allows_all(cluster: Cluster) -> None:
+    cluster.partitions({"name": "gpu", "accounts": "(null)"})
+    assert partitions()["gpu"].allows("mine")
+
+
 def test_a_partition_can_be_closed_or_without_nodes(cluster: Cluster) -> None:
     cluster.partitions({"name": "gpu", "state": "DOWN"}, {"name": "empty"})
     found = partitions()
