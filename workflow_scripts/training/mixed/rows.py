@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as pad_ends
 
+from workflow_scripts.training.mixed.padding import needed
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -83,13 +85,13 @@ def joined(parts: Sequence[Rows], pad: int) -> Rows:
 
 def trimmed(rows: Rows) -> Rows:
     """The rows without columns that are padding in all of them; at least one column is left."""
-    prompt = int(rows.prompt_mask.sum(-1).max())
-    completion = max(int(rows.completion_mask.sum(-1).max()), 1)
+    mask = torch.cat([rows.prompt_mask, rows.completion_mask], dim=1)
+    first, completion = needed(mask, rows.completion_mask.shape[1])
 
     def trim(name: str, tensor: Tensor) -> Tensor:
         if tensor.dim() == 1:
             return tensor
-        return tensor[:, -prompt:] if prompt_side(name) else tensor[:, :completion]
+        return tensor[:, first:] if prompt_side(name) else tensor[:, :completion]
 
     return rows.mapped(trim)
 
