@@ -8,7 +8,7 @@ A letter that merely occurs is no answer.
 import re
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.extract import WRAPPED, announced_letter, box_content, last_boxes
+from workflow_scripts.grading.extract import WRAPPED, announced_letter, last_boxes
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.verdict import Grade, right, wrong
 
@@ -22,7 +22,7 @@ def find(generation: str, settings: GraderSettings) -> Grade | str:
     if len(boxes) > 1:
         return wrong("several letters boxed")
     if boxes:
-        content = box_content(boxes[0])
+        content = boxes[0]
         if len(content) > settings.max_chars:
             return wrong(f"refused: longer than {settings.max_chars} characters")
         found = LEADING.match(content)
@@ -49,7 +49,7 @@ def plain(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
 def gold_letter(gold: str, settings: GraderSettings) -> str | None:
     """The letter of a gold answer, None when it is no option letter."""
     boxes = last_boxes(gold) if len(gold) <= settings.max_chars else []
-    found = LEADING.match(box_content(boxes[0]) if boxes else gold[: settings.max_chars])
+    found = LEADING.match(boxes[0] if boxes else gold[: settings.max_chars])
     return found[1] if found and found[1] in settings.letters else None
 
 

@@ -1,33 +1,94 @@
-r"""Finding the answer in a generation: boxes, answer blocks, single letters."""
+r"""Finding the answer in a generation: boxes, answer blocks, announced formulas, single letters."""
 
 import re
 
 BOX = "\\boxed"
-JOINT = re.compile(r"\s*\$?\s*(?:,|,?\s*and|,?\s*or)\s*\$?\s*")
+FRAME = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
+# What joins boxes that are one answer: a comma, "and", "or" or nothing, with a few words around
+# and the name of the next value.
+GLUE = r"(?:\s|\$|\\[()\[\]]|\\q?quad|\\[,;:! ]|~|\\\\|&)*"
+WORDS = r"(?:\\(?:text|mbox|textrm)\s*\{[\w\s(),]{0,40}\}|[a-z]+(?:\s|(?=\$)))"
+CONJUNCTION = r"(?:,|;|\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\b(?:and|or)\b)"
+TEXT_CONJUNCTION = r"\\text\s*\{[\w\s(),]{0,40}\b(?:and|or)\s*\}"
+NAME = r"(?:\\?[A-Za-z]+(?:_\{?\w{1,3}\}?)?\s*=)?"
+JOINT = re.compile(
+    rf"{GLUE}(?:(?:{WORDS}{GLUE}){{0,3}}{CONJUNCTION}|{TEXT_CONJUNCTION})?"
+    rf"(?:{GLUE}{CONJUNCTION})?{GLUE}{NAME}{GLUE}"
+)
 OPENING = re.compile(r"\s*\{")
 BRACE = re.compile(r"(?<!\\)[{}]")
-MAX_JOINED = 6
+NAMED_ONLY = re.compile(r"\{\s*(?:\.\.\.|\\l?dots|\\cdots|\\cdot|_+|\s)*\s*\}")
+ONE_DIGIT = re.compile(r"\d")
+PERCENT = re.compile(r"\s*(?:\$|\\\))?\s*(?:\\?%|(?:percent|percentage|pct)\b)")
+MAX_JOINED = 12
 BLOCK_START, BLOCK_END = "<answer>", "</answer>"
+# A formula between dollar signs or TeX's brackets, and what the word "answer" announces.
+FORMULA = (
+    r"\$\$(.+?)\$\$|\$([^$]+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]"
+    r"|(-?\\[dt]?frac\{-?\d+(?:\.\d+)?\}\{-?\d+(?:\.\d+)?\})"
+)
+ANNOUNCED_FORMULA = re.compile(
+    rf"(?i:final answer.{{0,100}}?\bis:?|answer)(?:(?!\$|\\\(|\\\[).){{0,50}}?(?:{FORMULA})", re.DOTALL
+)
+NEXT_FORMULA = re.compile(rf"\s*(?:,?\s*and\s|,?\s*or\s|,)\s*(?:{FORMULA})", re.DOTALL)
 # A letter that stands alone, also `(B)`, `**B**`, `\text{B}`.
-WRAPPED = r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])"
-ANNOUNCED = re.compile(r"(?i:\b(?:answer|option|choice)(?:\s+is)?)\s*:?\s*" + WRAPPED)
+FACE = r"(?:\\(?:text|textbf|mathrm|mathbf|boxed|mathbf\{\\text)\s*\{\s*)?"
+WRAPPED = FACE + r"[(\[*$\s]*(?:(?:[Oo]ption|[Cc]hoice)\s*[(\[*$\s]*)?([A-Z])(?![A-Za-z0-9'])"
+ANNOUNCED = re.compile(r"(?i:\b(?:answer|option|choice)(?:\s+is)?)\s*:?\s*" + FACE + r"[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])")
 ALONE = re.compile(r"(?<![A-Za-z0-9'\\])([A-Z])(?![A-Za-z0-9'])")
 
 
-def last_boxes(text: str) -> list[str]:
-    r"""The last `\boxed{...}` and those joined to it by a comma, "and" or "or", in reading order.
+def find_boxes(text: str) -> tuple[list[tuple[int, int, str]], bool]:
+    r"""Boxes in reading order as (start, end, content), and whether the last one stays open.
 
-    Empty when there is none or the last one is not closed.
+    A box without content only names the form of an answer (`write it in \boxed{}`), and so does
+    the command without a brace or digit; neither is a box.
     """
-    boxes: list[str] = []
-    end = len(text)
-    while len(boxes) < MAX_JOINED and (start := text.rfind(BOX, 0, end)) >= 0:
-        close = closing_brace(text, start + len(BOX))
-        if close is None or (boxes and not JOINT.fullmatch(text[close:end])):
+    boxes: list[tuple[int, int, str]] = []
+    inside = 0
+    for found in FRAME.finditer(text):
+        if found.start() < inside:
+            continue
+        digit = ONE_DIGIT.match(text, found.end())
+        if text[found.end() : found.end() + 1] == "{":
+            close = closing_brace(text, found.end())
+            if close is None:
+                return boxes, True
+            if not NAMED_ONLY.fullmatch(text[found.end() : close]):
+                boxes.append((found.start(), close, text[found.end() + 1 : close - 1]))
+            inside = close
+        elif digit:
+            boxes.append((found.start(), digit.end(), digit[0]))
+    return boxes, False
+
+
+def last_boxes(text: str) -> list[str]:
+    r"""Contents of the last box and of those that stand together with it, in reading order.
+
+    Boxes stand together when a comma, "and", "or" or nothing joins them; the same content twice
+    in a row counts once. A sign of per cent behind a box belongs to it. Empty when there is no
+    box or the last one is not closed.
+    """
+    boxes, unclosed = find_boxes(text)
+    if unclosed or not boxes:
+        return []
+    joined = [boxes[-1]]
+    for box in boxes[-2::-1]:
+        between = text[box[1] : joined[0][0]]
+        if len(joined) >= MAX_JOINED or not JOINT.fullmatch(between):
             break
-        boxes.insert(0, text[start:close])
-        end = start
-    return boxes
+        joined.insert(0, box)
+    contents: list[str] = []
+    for _, end, content in joined:
+        content = f"{content}\\%" if PERCENT.match(text, end) else content
+        if not contents or contents[-1] != content:
+            contents.append(content)
+    return contents
+
+
+def has_open_box(text: str) -> bool:
+    """Whether the last box of a text is not closed."""
+    return find_boxes(text)[1]
 
 
 def closing_brace(text: str, start: int) -> int | None:
@@ -43,9 +104,23 @@ def closing_brace(text: str, start: int) -> int | None:
     return None
 
 
-def box_content(box: str) -> str:
-    r"""What stands between the braces of `\boxed{...}`."""
-    return box[box.index("{") + 1 : -1]
+def announced_formulas(text: str) -> list[str]:
+    """Formulas that the word "answer" announces last, with those joined to it; [] without any."""
+    found = last_match(ANNOUNCED_FORMULA, text)
+    formulas: list[str] = []
+    while found:
+        formula = next(group for group in found.groups() if group is not None)
+        formulas.append(f"{formula}\\%" if PERCENT.match(text, found.end()) else formula)
+        found = NEXT_FORMULA.match(text, found.end())
+    return formulas
+
+
+def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The last match of a pattern, None without one."""
+    found = None
+    for found in pattern.finditer(text):
+        pass
+    return found
 
 
 def last_block(text: str) -> str | None:

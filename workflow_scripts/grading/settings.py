@@ -20,7 +20,6 @@ KINDS: dict[str, tuple[type, str]] = {
     "tail_chars": (int, "positive whole number"),
     "float_rounding": (int, "positive whole number"),
     "strict": (bool, "true or false"),
-    "repair": (bool, "true or false"),
     "near_miss": (float, "number between 0 and 1"),
     "letters": (str, "few capital letters such as ABCD"),
     "seconds": (int, "positive whole number"),
@@ -90,7 +89,6 @@ class GraderSettings:
     tail_chars: int = UNSET
     float_rounding: int = UNSET
     strict: bool = UNSET
-    repair: bool = UNSET
     near_miss: float = UNSET
     letters: str = UNSET
     seconds: int = UNSET

@@ -1,0 +1,1 @@
+"""Comparing values that were read from answers (`grading.reading`)."""

@@ -1,0 +1,321 @@
+"""Whether an answer equals the gold answer, kind by kind; docs/grading.md has the rules."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from workflow_scripts.grading.comparing import relations
+from workflow_scripts.grading.comparing.regions import (
+    ORDERS,
+    find_region,
+    has_decimals,
+    regions_equal,
+)
+from workflow_scripts.grading.comparing.scalars import Context, fold_names, scalars_equal
+from workflow_scripts.grading.reading.values import (
+    Based,
+    Clock,
+    Items,
+    Matrix,
+    Qualified,
+    Quantities,
+    Ratio,
+    Region,
+    Relation,
+    Scalar,
+    Value,
+    Verbatim,
+    Words,
+)
+
+# The number of digits that mpmath computes with belongs to the process, not to a thread.
+PRECISION_LOCK = threading.RLock()
+# More members than that are compared in their order only.
+MAX_MATCHED = 64
+RATIO_OF_TWO = 2
+
+
+def values_equal(gold: Value, answer: Value, places: int) -> bool:
+    """Whether an answer equals the gold answer.
+
+    Args:
+        gold: the value of the gold answer.
+        answer: the value of the answer.
+        places: decimal places to which decimals must agree.
+    """
+    letters = [list_letters(value) for value in (gold, answer)]
+    with PRECISION_LOCK:
+        return equal(gold, answer, Context(places, fold_names(*letters), list_indices(gold)))
+
+
+def make_context(value: Value, places: int) -> Context:
+    """What comparing parts of one value with each other depends on."""
+    return Context(places, {}, list_indices(value))
+
+
+def list_scalars(value: Value) -> list[Scalar]:
+    """Every number and expression in a value."""
+    if isinstance(value, Scalar):
+        return [value]
+    if isinstance(value, Matrix):
+        parts: Sequence[Value] = [cell for row in value.rows for cell in row]
+    elif isinstance(value, Qualified):
+        parts = [value.value]
+    else:
+        names = ("members", "sides", "parts", "numbers")
+        parts = next((getattr(value, name) for name in names if hasattr(value, name)), ())
+    return [scalar for part in parts if not isinstance(part, int) for scalar in list_scalars(part)]
+
+
+def list_letters(value: Value) -> list[str]:
+    """Names of all letters in a value."""
+    return [s.name for scalar in list_scalars(value) for s in scalar.expression.free_symbols]
+
+
+def list_indices(value: Value) -> frozenset[str]:
+    """Letters that a value uses as an index."""
+    return frozenset().union(*(scalar.index for scalar in list_scalars(value)))
+
+
+def equal(gold: Value, answer: Value, context: Context) -> bool:
+    """Compare two values after what surrounds them is taken off."""
+    gold, answer = unwrap(gold), unwrap(answer)
+    if isinstance(gold, Qualified) or isinstance(answer, Qualified):
+        return equal_qualified(gold, answer, context)
+    if isinstance(gold, Relation) or isinstance(answer, Relation):
+        return equal_relations(gold, answer, context)
+    if describes_region(gold) or describes_region(answer):
+        return equal_regions(gold, answer, context)
+    pair = COMPARISONS.get((type(gold), type(answer)))
+    return pair(gold, answer, context) if pair else False
+
+
+def unwrap(value: Value) -> Value:
+    """A value of one member as that member."""
+    while isinstance(value, Items) and len(value.members) == 1:
+        value = value.members[0]
+    return value
+
+
+def equal_qualified(gold: Value, answer: Value, context: Context) -> bool:
+    """Compare values with their conditions; a condition on one side only counts."""
+    conditions = {v.condition if isinstance(v, Qualified) else "" for v in (gold, answer)}
+    inner = [v.value if isinstance(v, Qualified) else v for v in (gold, answer)]
+    return len(conditions) == 1 and equal(*inner, context)
+
+
+def equal_relations(gold: Value, answer: Value, context: Context) -> bool:
+    """Compare where at least one is an equation, an inequality or a membership."""
+    if isinstance(gold, Relation) and isinstance(answer, Relation):
+        if relations.names_value(gold) and relations.names_value(answer):
+            return equal_named(gold, answer, context)
+        if relations.equations_equal(gold, answer, context):
+            return True
+        if is_order(gold) and is_order(answer):
+            same = equal_regions(gold, answer, context)
+            return same or relations.inequalities_equal(gold, answer, context)
+        if is_order(gold) != is_order(answer):
+            return equal_regions(gold, answer, context)
+        return gold.signs == answer.signs and all(
+            equal(a, b, context) for a, b in zip(gold.sides, answer.sides, strict=False)
+        )
+    relation, other = (gold, answer) if isinstance(gold, Relation) else (answer, gold)
+    assert isinstance(relation, Relation)
+    if is_order(relation):
+        return equal_regions(gold, answer, context)
+    value = relations.single_value(relation, context)
+    if value is None:
+        return False
+    return equal(value, other, context) if relation is gold else equal(other, value, context)
+
+
+def is_order(value: Value) -> bool:
+    """Whether a value is an inequality."""
+    return isinstance(value, Relation) and set(value.signs) <= ORDERS
+
+
+def equal_named(gold: Relation, answer: Relation, context: Context) -> bool:
+    """Compare two names with their values; the name of a function may have another letter."""
+    names = [relations.name_head(relation.sides[0], context) for relation in (gold, answer)]
+    values = [relations.named_value(relation) for relation in (gold, answer)]
+    if "\\in" in gold.signs or "\\in" in answer.signs or equal(names[0], names[1], context):
+        return equal(values[0], values[1], context)
+    return relations.equations_equal(gold, answer, context)
+
+
+def describes_region(value: Value) -> bool:
+    """Whether a value is a set of real numbers or several inequalities."""
+    return isinstance(value, Region) or (
+        isinstance(value, Items) and value.kind == "list" and any(map(is_order, value.members))
+    )
+
+
+def equal_regions(gold: Value, answer: Value, context: Context) -> bool:
+    """Compare sets of real numbers, whatever they are written as."""
+    if isinstance(gold, Items) and isinstance(answer, Items) and len(gold.members) == len(answer.members):
+        if equal_items(gold, answer, context):
+            return True
+    regions = find_region(gold), find_region(answer)
+    if regions[0] is None or regions[1] is None:
+        return False
+    decimal = has_decimals(gold) or has_decimals(answer)
+    return regions_equal(regions[0], regions[1], decimal, context)
+
+
+def equal_items(gold: Items, answer: Items, context: Context) -> bool:
+    """Compare several values: order counts in tuples, repeats count except in sets."""
+    kinds = {gold.kind, answer.kind}
+    if kinds == {"tuple", "set"} or ("bracket" in kinds and not brackets_fit(gold, answer)):
+        return False
+    first, second = gold.members, answer.members
+    if kinds == {"set"}:
+        first, second = drop_repeats(first, context), drop_repeats(second, context)
+    if len(first) != len(second):
+        return False
+    if "tuple" in kinds or "bracket" in kinds or len(first) > MAX_MATCHED:
+        return all(equal(a, b, context) for a, b in zip(first, second, strict=True))
+    return match_members(list(first), list(second), context)
+
+
+def brackets_fit(gold: Items, answer: Items) -> bool:
+    """Whether square brackets may face these: a closed interval is only itself, a list any list."""
+    if gold.kind == answer.kind:
+        return True
+    return min(len(gold.members), len(answer.members)) > 2
+
+
+def drop_repeats(members: Sequence[Value], context: Context) -> tuple[Value, ...]:
+    """Members of a set, each once."""
+    kept: list[Value] = []
+    for member in members:
+        if not any(equal(other, member, context) for other in kept):
+            kept.append(member)
+    return tuple(kept)
+
+
+def match_members(gold: list[Value], answer: list[Value], context: Context) -> bool:
+    """Whether the members of two lists are equal in some order; repeats count."""
+    for member in gold:
+        place = next((i for i, other in enumerate(answer) if equal(member, other, context)), None)
+        if place is None:
+            return False
+        answer.pop(place)
+    return True
+
+
+def equal_words(gold: Words, answer: Words, context: Context) -> bool:
+    """Compare tidied words."""
+    return gold.text == answer.text
+
+
+def equal_clocks(gold: Clock, answer: Clock, context: Context) -> bool:
+    """Compare times; morning or afternoon counts where both say it."""
+    return gold.parts == answer.parts and (not gold.half or not answer.half or gold.half == answer.half)
+
+
+def equal_ratios(gold: Ratio, answer: Ratio, context: Context) -> bool:
+    """Compare ratios: the parts are proportional."""
+    if len(gold.parts) != len(answer.parts):
+        return False
+    quotients = [Ratio((gold.parts[0], part)) for part in gold.parts[1:]]
+    others = [Ratio((answer.parts[0], part)) for part in answer.parts[1:]]
+    pairs = [(divide(a), divide(b)) for a, b in zip(quotients, others, strict=True)]
+    return all(
+        a is not None and b is not None and scalars_equal(a, b, context) for a, b in pairs
+    )
+
+
+def divide(ratio: Ratio) -> Scalar | None:
+    """A ratio of two numbers as their quotient."""
+    import sympy
+
+    first, second = ratio.parts[0], ratio.parts[-1]
+    if len(ratio.parts) != RATIO_OF_TWO:
+        return None
+    if not isinstance(first, Scalar) or not isinstance(second, Scalar) or second.expression == 0:
+        return None
+    quotient = sympy.Mul(first.expression, sympy.Pow(second.expression, -1))
+    return Scalar(quotient, "", first.decimal or second.decimal)
+
+
+def clock_ratio(clock: Clock) -> Ratio:
+    """What looks like a time, as a ratio."""
+    import sympy
+
+    return Ratio(tuple(Scalar(sympy.Integer(part), str(part)) for part in clock.parts))
+
+
+def equal_ratio_number(gold: Ratio, answer: Scalar, context: Context) -> bool:
+    """Compare a ratio of two numbers with a number."""
+    quotient = divide(gold)
+    return quotient is not None and scalars_equal(quotient, answer, context)
+
+
+def equal_clock_number(gold: Clock, answer: Scalar, context: Context) -> bool:
+    """Compare what may be a time or a ratio with a fraction."""
+    whole = getattr(answer.expression, "is_Integer", False)
+    return not whole and equal_ratio_number(clock_ratio(gold), answer, context)
+
+
+def equal_quantities(gold: Quantities, answer: Quantities, context: Context) -> bool:
+    """Compare several quantities: every number and every unit counts."""
+    return (
+        len(gold.numbers) == len(answer.numbers)
+        and all(equal(a, b, context) for a, b in zip(gold.numbers, answer.numbers, strict=True))
+        and all(stem(a) == stem(b) for a, b in zip(gold.units, answer.units, strict=True))
+    )
+
+
+def stem(unit: str) -> str:
+    """A unit in the singular."""
+    return unit.rstrip("s")
+
+
+def equal_matrices(gold: Matrix, answer: Matrix, context: Context) -> bool:
+    """Compare matrices entry by entry."""
+    shapes = [(len(m.rows), len(m.rows[0])) for m in (gold, answer)]
+    pairs = zip(list_cells(gold), list_cells(answer), strict=False)
+    return shapes[0] == shapes[1] and all(equal(a, b, context) for a, b in pairs)
+
+
+def list_cells(matrix: Matrix) -> list[Value]:
+    """Entries of a matrix, row by row."""
+    return [cell for row in matrix.rows for cell in row]
+
+
+def equal_vector(gold: Matrix | Items, answer: Matrix | Items, context: Context) -> bool:
+    """Compare a row or a column with a tuple: they are equal entry by entry."""
+    matrix, items = (gold, answer) if isinstance(gold, Matrix) else (answer, gold)
+    assert isinstance(matrix, Matrix) and isinstance(items, Items)
+    if items.kind == "set" or min(len(matrix.rows), len(matrix.rows[0])) != 1:
+        return False
+    pairs = [list_cells(matrix), list(items.members)]
+    if matrix is not gold:
+        pairs.reverse()
+    return len(pairs[0]) == len(pairs[1]) and all(
+        equal(a, b, context) for a, b in zip(*pairs, strict=True)
+    )
+
+
+def turn(comparison: Callable[..., bool]) -> Callable[..., bool]:
+    """A comparison with its two sides exchanged."""
+    return lambda gold, answer, context: comparison(answer, gold, context)
+
+
+COMPARISONS: dict[tuple[type, type], Callable[..., bool]] = {
+    (Scalar, Scalar): scalars_equal,
+    (Items, Items): equal_items,
+    (Words, Words): equal_words,
+    (Clock, Clock): equal_clocks,
+    (Ratio, Ratio): equal_ratios,
+    (Based, Based): lambda gold, answer, context: gold == answer,
+    (Quantities, Quantities): equal_quantities,
+    (Matrix, Matrix): equal_matrices,
+    (Matrix, Items): equal_vector,
+    (Items, Matrix): equal_vector,
+    (Verbatim, Verbatim): lambda gold, answer, context: gold.text == answer.text,
+    (Ratio, Scalar): equal_ratio_number,
+    (Scalar, Ratio): turn(equal_ratio_number),
+    (Clock, Scalar): equal_clock_number,
+    (Ratio, Clock): lambda gold, answer, context: equal_ratios(gold, clock_ratio(answer), context),
+    (Clock, Ratio): lambda gold, answer, context: False,
+}

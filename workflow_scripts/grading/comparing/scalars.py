@@ -1,0 +1,213 @@
+"""Equality of numbers and expressions.
+
+Exact values are compared exactly; a value written with decimals is compared to so many decimal
+places, or relatively where it is smaller than those places. Expressions with letters are equal
+when they agree at points, positive and negative, wherever their roots are real.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+
+from workflow_scripts.grading.comparing.evaluation import (
+    OutsideError,
+    Point,
+    evaluate,
+    exact_fraction,
+)
+from workflow_scripts.grading.reading.values import Scalar
+
+DIGITS, MORE_DIGITS = 60, 600
+# Agreement of two exact values computed with DIGITS digits; of values at points.
+CLOSE = mpmath.mpf(10) ** -45
+# Two written decimals, or a decimal and an exact value, both below the last place compared.
+SMALL_RELATIVE = 1e-6
+# Rounding to places must not hide a larger difference than this, relative to the value.
+MOST_ROUNDING = 2e-3
+# A decimal with that many digits of an irrational number is the number.
+LONG_RELATIVE = 1e-9
+POINTS = 8
+NEEDED = 2
+
+
+@dataclass(frozen=True)
+class Context:
+    """What comparing depends on besides the two values.
+
+    Attributes:
+        places: decimal places to which decimals must agree.
+        names: what letters are called when capitals are told apart only where one text has both.
+        index: letters that the gold answer uses as an index.
+    """
+
+    places: int
+    names: dict[str, str] = field(default_factory=dict)
+    index: frozenset[str] = frozenset()
+
+    def point(self, number: int, real: bool = True) -> Point:
+        """A point to evaluate at."""
+        return Point(number, self.names, frozenset("ie") - self.index, real)
+
+    def letters(self, expression: Any) -> frozenset[str]:
+        """Names of the letters in an expression that are no constants."""
+        symbols = getattr(expression, "free_symbols", ())
+        names = {self.names.get(symbol.name, symbol.name) for symbol in symbols}
+        return frozenset(names) - (frozenset("ie") - self.index)
+
+
+def fold_names(gold: Iterable[str], answer: Iterable[str]) -> dict[str, str]:
+    """Letters by the name they share: capitals count only where one text has both."""
+    texts = set(gold), set(answer)
+    clashing = {
+        name.lower() for names in texts for name in names if name != name.lower() and name.lower() in names
+    }
+    return {
+        name: name.lower() for names in texts for name in names if name.lower() not in clashing
+    }
+
+
+def scalars_equal(gold: Scalar, answer: Scalar, context: Context) -> bool:
+    """Whether two numbers or expressions are equal, in per cent or not, with a unit or without."""
+    for first, second in pair_readings(gold, answer):
+        if gold.percent == answer.percent:
+            equal = expressions_equal(first, second, gold.decimal or answer.decimal, context)
+        else:
+            equal = percent_equal(first, second, gold, answer, context)
+        if equal:
+            return True
+    return False
+
+
+def pair_readings(gold: Scalar, answer: Scalar) -> Iterator[tuple[Any, Any]]:
+    """Pairs of expressions to compare: as they stand, and without a letter that may be a unit."""
+    golds = [gold.expression, *([gold.without_unit] if gold.without_unit is not None else [])]
+    answers = [answer.expression, *([answer.without_unit] if answer.without_unit is not None else [])]
+    return ((first, second) for first in golds for second in answers)
+
+
+def percent_equal(
+    first: Any, second: Any, gold: Scalar, answer: Scalar, context: Context
+) -> bool:
+    """A percentage equals its share; a whole number of per cent also that number."""
+    import sympy
+
+    numbers = exact_fraction(first), exact_fraction(second)
+    if None not in numbers and numbers[0] == numbers[1] and numbers[0].denominator == 1:  # type: ignore[union-attr]
+        return True
+    hundredth = sympy.Rational(1, 100)
+    shares = [
+        sympy.Mul(item, hundredth, evaluate=False) if value.percent else item
+        for item, value in ((first, gold), (second, answer))
+    ]
+    return expressions_equal(shares[0], shares[1], gold.decimal or answer.decimal, context)
+
+
+def expressions_equal(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+    """Whether two sympy expressions are equal."""
+    if first == second:
+        return type(first).__name__ not in {"NaN", "ComplexInfinity"}
+    exact = exact_fraction(first), exact_fraction(second)
+    if exact[0] is not None and exact[1] is not None:
+        return exact[0] == exact[1] or (decimal and rounds_alike(exact[0], exact[1], context.places))
+    if is_infinite(first) or is_infinite(second):
+        return False
+    if context.letters(first) | context.letters(second):
+        return agree_at_points(first, second, decimal, context)
+    return constants_equal(first, second, decimal, context)
+
+
+def is_infinite(expression: Any) -> bool:
+    """Whether an expression is an infinity."""
+    return type(expression).__name__ in {"Infinity", "NegativeInfinity", "ComplexInfinity", "NaN"}
+
+
+def constants_equal(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+    """Whether two expressions without letters have one value."""
+    point = context.point(0, real=False)
+    try:
+        with mpmath.workdps(DIGITS):
+            values = evaluate(first, point), evaluate(second, point)
+            if is_close(*values):
+                return True
+            gap = abs(values[0] - values[1])
+        if gap < CLOSE:  # tiny values, or one value that cancellation hides: more digits decide
+            with mpmath.workdps(MORE_DIGITS):
+                values = evaluate(first, point), evaluate(second, point)
+                return bool(abs(values[0] - values[1]) < mpmath.mpf(10) ** (DIGITS - MORE_DIGITS))
+    except OutsideError:
+        return False
+    return decimal and decimals_agree(*values, irrational=True, places=context.places)
+
+
+def is_close(first: Any, second: Any) -> bool:
+    """Whether two computed values agree up to the error of computing."""
+    return bool(abs(first - second) <= CLOSE * max(abs(first), abs(second)))
+
+
+def decimals_agree(first: Any, second: Any, irrational: bool, places: int) -> bool:
+    """Whether computed values agree to so many decimal places; real and imaginary parts alike."""
+    pairs = [(mpmath.re(first), mpmath.re(second)), (mpmath.im(first), mpmath.im(second))]
+    for one, other in pairs:
+        size = max(abs(one), abs(other))
+        long_enough = irrational and size and abs(one - other) <= LONG_RELATIVE * size
+        if not (long_enough or rounds_alike(to_fraction(one), to_fraction(other), places)):
+            return False
+    return True
+
+
+def to_fraction(value: Any) -> Fraction:
+    """A computed real value as a fraction of as many digits as comparing needs."""
+    return Fraction(mpmath.nstr(value, DIGITS // 2, strip_zeros=False, min_fixed=-400, max_fixed=400))
+
+
+def rounds_alike(first: Fraction, second: Fraction, places: int) -> bool:
+    """Whether two numbers round to the same decimal places.
+
+    Below the last place they must agree relatively, and rounding never hides more than a small
+    share of the value.
+    """
+    if first == second:
+        return True
+    gap, size = abs(first - second), max(abs(first), abs(second))
+    if size < Fraction(1, 10**places):
+        return gap <= Fraction(SMALL_RELATIVE) * size
+    return round(first, places) == round(second, places) and gap <= Fraction(MOST_ROUNDING) * size
+
+
+def agree_at_points(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+    """Whether two expressions with letters agree at points of both signs."""
+    agreed = 0
+    with mpmath.workdps(DIGITS):
+        for number in range(POINTS):
+            try:
+                values = [evaluate(item, context.point(number)) for item in (first, second)]
+            except OutsideError:
+                continue
+            if not (is_close(*values) or (decimal and values_nearly(*values))):
+                return False
+            agreed += 1
+    return agreed >= NEEDED
+
+
+def values_nearly(first: Any, second: Any) -> bool:
+    """Whether values of expressions with decimal coefficients agree relatively."""
+    return bool(abs(first - second) <= SMALL_RELATIVE * max(abs(first), abs(second)))
+
+
+def proportion(first: Any, second: Any, context: Context) -> Any | None:
+    """The constant that `first` is of `second` at every point, None where there is none."""
+    ratios = []
+    with mpmath.workdps(DIGITS):
+        for number in range(POINTS):
+            try:
+                top, bottom = (evaluate(item, context.point(number)) for item in (first, second))
+            except OutsideError:
+                continue
+            if bottom == 0 or top == 0:
+                continue
+            ratios.append(top / bottom)
+    same = len(ratios) >= NEEDED and all(is_close(ratio, ratios[0]) for ratio in ratios)
+    return ratios[0] if same else None

@@ -1,0 +1,178 @@
+r"""What brackets enclose: tuples, sets, intervals and their unions, matrices.
+
+`(a, b)` is a pair and an open interval; `[a, b]` a closed interval; `[a, b, c]` a list.
+"""
+
+from collections.abc import Callable, Sequence
+
+from workflow_scripts.grading.reading.clean import close_environment, show_tokens
+from workflow_scripts.grading.reading.leaf import UnreadableError
+from workflow_scripts.grading.reading.tokens import (
+    OPENERS,
+    Tokens,
+    enclosed,
+    find_close,
+    split_at,
+    top_level,
+    trim,
+)
+from workflow_scripts.grading.reading.values import Items, Matrix, Region, Relation, Scalar, Value
+
+Reader = Callable[[Sequence[str]], Value]
+SET_SIGNS = {"\\cup", "\\cap", "\\setminus"}
+ENDS = {"(": True, "[": False}
+CLOSES = {")": True, "]": False}
+NUMBER_SETS = {"R": "Reals", "Z": "Integers", "N": "Naturals", "Q": "Rationals", "C": "Complexes"}
+ENVIRONMENTS = {"matrix", "pmatrix", "bmatrix", "Bmatrix"}
+
+
+def read_bracketed(tokens: Sequence[str], read: Reader) -> Value | None:
+    """A set, tuple, interval or matrix; None for what is none of these."""
+    if tokens[0] == "\\emptyset" and len(tokens) == 1:
+        return make_region("EmptySet", "\\emptyset")
+    number_set = read_number_set(tokens)
+    if number_set:
+        return number_set
+    parts, signs = split_at(tokens, SET_SIGNS)
+    if signs:
+        return read_union(tokens, parts, signs, read)
+    if tokens[0] == "\\begin":
+        return read_matrix(tokens, read)
+    for opener, closer, kind in (("\\{", "\\}", "set"), ("\\langle", "\\rangle", "tuple")):
+        if enclosed(tokens, opener, closer):
+            return read_members(tokens[1:-1], kind, read)
+    return read_round_or_square(tokens, read)
+
+
+def read_number_set(tokens: Sequence[str]) -> Value | None:
+    r"""`\mathbb{R}` and the like, None for anything else."""
+    solid = [token for token in tokens if token != " "]
+    if len(solid) == 4 and solid[0] == "\\mathbb" and solid[2] in NUMBER_SETS:
+        return make_region(NUMBER_SETS[solid[2]], show_tokens(tokens))
+    return None
+
+
+def read_members(inside: Sequence[str], kind: str, read: Reader) -> Value:
+    """The members between braces or angle brackets; a set by its condition as a relation."""
+    if not trim(inside):
+        return make_region("EmptySet", "\\emptyset")
+    if kind == "set":
+        parts, signs = split_at(inside, {"|", ":"})
+        if signs and len(parts) == 2 and not any(t.isdigit() for t in parts[0]):
+            return read(parts[1])
+    members = [read(part) for part in split_at(inside, {",", ";"})[0] if trim(part)]
+    spread = [m for value in members for m in (value.members if is_list(value) else (value,))]
+    return Items(tuple(spread), kind)
+
+
+def is_list(value: Value) -> bool:
+    """Whether a value is a list without brackets."""
+    return isinstance(value, Items) and value.kind == "list"
+
+
+def read_round_or_square(tokens: Sequence[str], read: Reader) -> Value | None:
+    """A tuple, an interval, or what stands in brackets that mean nothing."""
+    if tokens[0] not in ENDS or tokens[-1] not in CLOSES or not encloses_all(tokens):
+        return None
+    inside = tokens[1:-1]
+    parts, _ = split_at(inside, {",", ";"})
+    parts = [part for part in parts if trim(part)]
+    left, right = ENDS[tokens[0]], CLOSES[tokens[-1]]
+    if len(parts) == 1:
+        return read(parts[0]) if left == right else None
+    members = tuple(read(part) for part in parts)
+    if left != right and len(parts) != 2:
+        raise UnreadableError("brackets do not match")
+    if left == right:
+        return Items(members, "tuple" if left else "bracket")
+    return make_interval(members, left, right, show_tokens(tokens))
+
+
+def encloses_all(tokens: Sequence[str]) -> bool:
+    """Whether the first bracket is closed by the last token, by a bracket of either kind."""
+    return not any(0 < index < len(tokens) - 1 for index in top_level(tokens)) and not any(
+        closes_early(tokens, index) for index in range(1, len(tokens) - 1)
+    )
+
+
+def closes_early(tokens: Sequence[str], stop: int) -> bool:
+    """Whether all brackets are closed after the token at `stop`."""
+    closers = {")", "]", "}", "\\}", "\\rangle", "\\rfloor", "\\rceil", "\\end", "\\rVert"}
+    depth = 0
+    for token in tokens[: stop + 1]:
+        depth += (token in OPENERS) - (token in closers)
+    return depth == 0
+
+
+def make_interval(members: tuple[Value, ...], left: bool, right: bool, text: str) -> Value:
+    """An interval of two numbers; `left` and `right` say whether that end is open."""
+    import sympy
+
+    if not all(isinstance(member, Scalar) for member in members):
+        raise UnreadableError("an interval of what are no numbers")
+    start, end = (m.expression for m in members if isinstance(m, Scalar))
+    try:
+        return Region(sympy.Interval(start, end, left, right), text)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise UnreadableError("an interval without real ends") from error
+
+
+def read_union(
+    tokens: Sequence[str], parts: Sequence[Tokens], signs: Sequence[str], read: Reader
+) -> Value:
+    """Unions, intersections and differences of sets, from left to right."""
+    import sympy
+
+    operations = {"\\cup": sympy.Union, "\\cap": sympy.Intersection, "\\setminus": sympy.Complement}
+    values = [read(part) for part in parts]
+    if values and isinstance(values[0], Relation):
+        raise UnreadableError("a relation in a union")
+    regions = [to_region(value) for value in values]
+    if any(region is None for region in regions):
+        raise UnreadableError("a union of what are no sets")
+    result = regions[0]
+    for sign, region in zip(signs, regions[1:], strict=True):
+        result = operations[sign](result, region)
+    return Region(result, show_tokens(tokens))
+
+
+def to_region(value: Value) -> object | None:
+    """A value as a sympy set of numbers, None if it is none."""
+    import sympy
+
+    if isinstance(value, Region):
+        return value.region
+    if not isinstance(value, Items) or not all(isinstance(m, Scalar) for m in value.members):
+        return None
+    numbers = [m.expression for m in value.members if isinstance(m, Scalar)]
+    if value.kind == "set" or value.kind == "list":
+        return sympy.FiniteSet(*numbers)
+    if len(numbers) != 2:
+        return None
+    opened = value.kind == "tuple"
+    try:
+        return sympy.Interval(*numbers, opened, opened)
+    except (ValueError, TypeError, NotImplementedError):
+        return None
+
+
+def make_region(name: str, text: str) -> Region:
+    """A set that sympy knows by name."""
+    import sympy
+
+    return Region(getattr(sympy.S, name), text)
+
+
+def read_matrix(tokens: Sequence[str], read: Reader) -> Value | None:
+    """A matrix that fills all tokens, None for an expression with matrices."""
+    if close_environment(tokens, 0) != len(tokens):
+        return None
+    name_end = find_close(tokens, 1)
+    if "".join(tokens[2:name_end]) not in ENVIRONMENTS:
+        return None
+    last = max(index for index, token in enumerate(tokens) if token == "\\end")
+    rows, _ = split_at(tokens[name_end + 1 : last], {"\\\\"})
+    cells = [split_at(row, {"&"})[0] for row in rows if trim(row)]
+    if not cells or len({len(row) for row in cells}) != 1:
+        raise UnreadableError("rows of a matrix differ in length")
+    return Matrix(tuple(tuple(read(cell) for cell in row) for row in cells))

@@ -1,0 +1,172 @@
+"""Words in answers: units and conditions around a value, sentences, lists joined by words."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workflow_scripts.grading.reading.tokens import (
+    Tokens,
+    find_close,
+    is_text,
+    render,
+    text_content,
+    top_level,
+    trim,
+)
+from workflow_scripts.grading.reading.vocabulary import load_vocabulary
+
+ARTICLES = re.compile(r"\b(?:the|a|an)\b")
+NOT_WORDS = re.compile(r"[^\w\s+\-*/=<>^.%]|(?<!\d)\.|\.(?!\d)|_")
+UNIT_SIGNS = {"/", "\\cdot", " ", "^", "{", "}", "-", *"0123456789"}
+UNIVERSAL_SIGNS = {"\\forall"}
+
+
+def tidy_words(text: str) -> str:
+    """Words for comparison: small letters, no punctuation, no articles, single blanks."""
+    text = NOT_WORDS.sub(" ", text.lower().replace("\\", " "))
+    return " ".join(ARTICLES.sub(" ", text).split())
+
+
+def write_sentence(tokens: Sequence[str]) -> str:
+    """A sentence with mathematics in it, tidied for comparison."""
+    parts = [f" {text_content(t)} " if is_text(t) else t for t in tokens]
+    text = "".join(f" {p}" if p.startswith("\\") else p for p in parts)
+    return tidy_words(text)
+
+
+def all_words(tokens: Sequence[str]) -> bool:
+    """Whether nothing but text stands there."""
+    solid = [token for token in tokens if token != " "]
+    return bool(solid) and all(is_text(t) or t in {"-", "'", ".", ":", ","} for t in solid)
+
+
+def drop_fillers(tokens: Sequence[str]) -> Tokens:
+    """Tokens without leading words that only announce an answer."""
+    tokens = trim(tokens)
+    fillers = load_vocabulary().fillers
+    while len(tokens) > 1 and is_text(tokens[0]):
+        rest = trim(tokens[1:], " :")
+        words = text_content(tokens[0]).strip().lower().rstrip(":").strip()
+        if words not in fillers or not rest:
+            break
+        tokens = rest
+    return list(tokens)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Words after a value: what it holds for.
+
+    Attributes:
+        words: tidied; "" for none.
+        universal: whether it holds without limits, so that it may stand on one side only.
+    """
+
+    words: str
+    universal: bool
+
+
+def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, Condition]:
+    """The value's tokens and the condition that follows it in words."""
+    vocabulary = load_vocabulary()
+    indices = list(top_level(tokens))
+    for index in indices:
+        token = tokens[index]
+        if index and token in UNIVERSAL_SIGNS and trim(tokens[:index], " ,"):
+            return trim(tokens[:index], " ,("), Condition("", True)
+        if not (is_text(token) and trim(tokens[:index], " ,(")):
+            continue
+        words = " ".join(text_content(t) for t in tokens[index:] if is_text(t))
+        if vocabulary.universal.match(words):
+            return trim(tokens[:index], " ,("), Condition("", True)
+        if vocabulary.conditional.match(text_content(token)):
+            return trim(tokens[:index], " ,("), Condition(write_sentence(tokens[index:]), False)
+    return list(tokens), Condition("", True)
+
+
+def cut_leading_quantifier(tokens: Sequence[str]) -> Tokens:
+    r"""Tokens without a leading `\forall x > 0,`."""
+    solid = trim(tokens)
+    if solid and solid[0] in UNIVERSAL_SIGNS:
+        commas = [index for index in top_level(solid) if solid[index] in {",", ":"}]
+        if commas:
+            return trim(solid[commas[0] + 1 :])
+    return list(tokens)
+
+
+def cut_unit(tokens: Sequence[str]) -> tuple[Tokens, str]:
+    r"""The tokens before a last unit, and the unit's words ("" for none).
+
+    A unit is text, text with an exponent, or several of them with strokes: `\text{km}/\text{h}`.
+    """
+    tokens = trim(tokens)
+    texts = [index for index in top_level(tokens) if is_text(tokens[index])]
+    if not texts or texts[0] == 0:
+        return tokens, ""
+    first = texts[0]
+    tail = [t for t in tokens[first:] if not is_text(t)]
+    if any(t not in UNIT_SIGNS and not (len(t) == 1 and t.isalpha()) for t in tail):
+        return tokens, ""
+    words = " ".join(text_content(t) for t in tokens[first:] if is_text(t)).strip()
+    if load_vocabulary().predicates.match(words):
+        return tokens, ""
+    return trim(tokens[:first], " -/"), words
+
+
+def split_quantities(tokens: Sequence[str]) -> list[tuple[Tokens, str]]:
+    """Numbers and the words behind each: `3 hours 20 minutes`; [] for anything else."""
+    found: list[tuple[Tokens, str]] = []
+    number: Tokens = []
+    for token in trim(tokens):
+        if not is_text(token):
+            number.append(token)
+            continue
+        if not trim(number):
+            return []
+        found.append((trim(number, " ,"), text_content(token).strip(" .,")))
+        number = []
+    if trim(number) or len(found) < 2:
+        return []
+    joined = [re.sub(r"^and\b\s*|\s*\band$", "", words) for _, words in found]
+    return [(n, words) for (n, _), words in zip(found, joined, strict=True)]
+
+
+def cut_unit_letter(tokens: Sequence[str]) -> Tokens | None:
+    """The tokens before a last letter (or `m/s`) that may be a unit; None without one.
+
+    It may be one after a number and a blank, when it stands nowhere else.
+    """
+    letters = load_vocabulary().unit_letters
+    index = len(tokens)
+    while index and (tokens[index - 1] in letters or tokens[index - 1] in {"/", "^", "{", "}", "2", "3"}):
+        index -= 1
+    unit = list(tokens[index:])
+    while unit and unit[0] not in letters:
+        unit, index = unit[1:], index + 1
+    if not unit or index < 2 or tokens[index - 1] != " ":
+        return None
+    before = trim(tokens[:index])
+    used = {token for token in unit if token.isalpha()}
+    ends_number = before and (before[-1].isdigit() or before[-1] in {"}", ")"})
+    has_digit = any(token.isdigit() for token in before)
+    alone = not used & set(before) and unit.count(unit[0]) == 1
+    balanced = unit.count("{") == unit.count("}")
+    single = len(unit) == 1 or not any(a.isalpha() and b.isalpha() for a, b in zip(unit, unit[1:], strict=False))
+    return before if ends_number and has_digit and alone and balanced and single else None
+
+
+def find_indices(tokens: Sequence[str]) -> frozenset[str]:
+    """Letters that stand in an index or under a sum, as `i` in `x_i`."""
+    found: set[str] = set()
+    for index, token in enumerate(tokens):
+        if token == "_" and tokens[index + 1 : index + 2] == ["{"]:
+            close = find_close(tokens, index + 1)
+            found |= {t for t in tokens[index + 1 : close] if len(t) == 1 and t.isalpha()}
+    return frozenset(found)
+
+
+def write_math(tokens: Sequence[str]) -> str:
+    """Canonical LaTeX of tokens, blanks kept between digits only."""
+    text = "".join(" " if t == " " else t for t in trim(tokens))
+    text = re.sub(r"(?<=\d) (?=[\d.])", "\0", text).replace(" ", "")
+    return text.replace("\0", " ") if text else render(tokens)

@@ -1,0 +1,349 @@
+r"""From LaTeX to a value: lists, relations, sets, tuples, matrices, quantities, expressions.
+
+Gold answers and answers of a model are read by the same rules (docs/grading.md lists them).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from workflow_scripts.grading.reading import brackets, phrases
+from workflow_scripts.grading.reading.clean import clean, show_tokens
+from workflow_scripts.grading.reading.leaf import TRIGONOMETRY, UnreadableError, parse_expression
+from workflow_scripts.grading.reading.numbers import (
+    has_numbers_side_by_side,
+    read_based,
+    read_clock,
+    read_number,
+)
+from workflow_scripts.grading.reading.tokens import (
+    Tokens,
+    enclosed,
+    is_balanced,
+    is_text,
+    split_at,
+    text_content,
+    trim,
+)
+from workflow_scripts.grading.reading.values import (
+    Items,
+    Matrix,
+    Number,
+    Qualified,
+    Quantities,
+    Ratio,
+    Relation,
+    Scalar,
+    Value,
+    Verbatim,
+    Words,
+)
+from workflow_scripts.grading.reading.vocabulary import load_vocabulary
+
+SIGNS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\notin", "\\approx", "\\equiv", "\\to"}
+SIGNS |= {"\\implies", "\\subset", "\\subseteq", "\\cong", "\\propto", "\\perp", "\\parallel"}
+COMPOUND_SIGNS = {("<", "="): "\\le", (">", "="): "\\ge", ("!", "="): "\\ne", ("=", "="): "="}
+PLUS_MINUS = {"\\pm": ("+", "-"), "\\mp": ("-", "+")}
+GROUPED_RUN = re.compile(r"\d{1,3}(?:,\d{3})+")
+EMPTY_END = " .,;:"
+
+
+def read(text: str) -> Value:
+    """The value of a LaTeX text.
+
+    Raises:
+        UnreadableError: it is empty or no rule reads it.
+    """
+    tokens = clean(text)
+    if not is_balanced(tokens):
+        raise UnreadableError("braces do not match")
+    return read_tokens(join_signs(tokens))
+
+
+def join_signs(tokens: Sequence[str]) -> Tokens:
+    """Tokens with `<=`, `>=` and `!=` as one sign each."""
+    out: Tokens = []
+    for token in tokens:
+        pair = (out[-1], token) if out else ("", token)
+        if pair in COMPOUND_SIGNS:
+            out[-1] = COMPOUND_SIGNS[pair]
+        elif pair == ("\\not", "="):
+            out[-1] = "\\ne"
+        elif pair == ("\\not", "\\in"):
+            out[-1] = "\\notin"
+        else:
+            out.append(token)
+    return out
+
+
+def read_tokens(tokens: Sequence[str]) -> Value:
+    """The value of canonical tokens, whatever kind it is."""
+    tokens = phrases.drop_fillers(trim(tokens, EMPTY_END))
+    while enclosed(tokens, "{", "}"):
+        tokens = trim(tokens[1:-1], EMPTY_END)
+    if not tokens:
+        raise UnreadableError("empty")
+    tokens = phrases.cut_leading_quantifier(tokens)
+    if phrases.all_words(tokens):
+        return read_words(tokens)
+    quantities = read_quantities(tokens)
+    if quantities:
+        return quantities
+    tokens, condition = phrases.cut_condition(tokens)
+    value = read_list(tokens)
+    return Qualified(value, condition.words) if condition.words else value
+
+
+def read_words(tokens: Sequence[str]) -> Value:
+    """Text: a letter or a word as it is, a list joined by "and" and "or"."""
+    parts = split_words(tokens)
+    if len(parts) > 1:
+        return Items(tuple(read_tokens(part) for part in parts), "list")
+    words = phrases.write_sentence(tokens)
+    if not words:
+        raise UnreadableError("empty")
+    content = "".join(text_content(t) for t in tokens if is_text(t)).strip(" ().")
+    if len(content) == 1 and content.isalpha():
+        return read_scalar([content])
+    number = load_vocabulary().number_words.get(words)
+    return read_scalar(list(str(number))) if number else Words(words)
+
+
+def split_words(tokens: Sequence[str]) -> list[Tokens]:
+    """Parts of a list, between commas, semicolons and the words "and" and "or"."""
+    marked: Tokens = []
+    for token in tokens:
+        content = text_content(token).strip(" ,") if is_text(token) else ""
+        if content.lower() in load_vocabulary().conjunctions:
+            marked.append(",")
+        elif is_text(token) and re.search(r"\b(?:and|or)$|^(?:and|or)\b", content):
+            words = re.sub(r"\b(?:and|or)$|^(?:and|or)\b", "", content).strip(" ,")
+            inside = [f"\\text{{{words}}}"] if words else []
+            marked += [",", *inside] if re.match(r"(?:and|or)\b", content) else [*inside, ","]
+        else:
+            marked.append(token)
+    parts, _ = split_at(marked, {",", ";"})
+    return [part for part in parts if trim(part, EMPTY_END)]
+
+
+def read_quantities(tokens: Sequence[str]) -> Value | None:
+    """Several numbers with units, None for anything else."""
+    found = phrases.split_quantities(tokens)
+    numbers = [read_number(phrases.write_math(number)) for number, _ in found]
+    if not found or not all(numbers):
+        return None
+    units = tuple(phrases.tidy_words(words) for _, words in found)
+    if any(load_vocabulary().predicates.match(unit) for unit in units):
+        return None
+    return Quantities(tuple(make_scalar(number) for number in numbers if number), units)
+
+
+def read_list(tokens: Sequence[str]) -> Value:
+    """A list of values, or what is no list."""
+    parts = split_words(join_thousands(tokens))
+    if len(parts) < 2:
+        return read_relation(parts[0] if parts else tokens)
+    if any(trim(part) == ["\\ldots"] for part in parts):
+        return Verbatim(show_tokens(tokens))
+    semicolons, _ = split_at(tokens, {";"})
+    groups = [group for group in semicolons if trim(group)]
+    if len(groups) > 1 and any(len(split_words(group)) > 1 for group in groups):
+        return Items(tuple(read_group(group) for group in groups), "list")
+    members = [part for part in parts if not is_number_set(part)] or parts
+    values = tuple(member for part in members for member in spread(read_tokens(part)))
+    return values[0] if len(values) == 1 else Items(share_name(values), "list")
+
+
+def read_group(tokens: Sequence[str]) -> Value:
+    """Values that belong together, as `p=5, q=2` between semicolons."""
+    value = read_tokens(tokens)
+    return Items(value.members, "tuple") if isinstance(value, Items) else value
+
+
+def is_number_set(part: Sequence[str]) -> bool:
+    r"""Whether it only says what a letter runs over: `k \in \mathbb{Z}`."""
+    sides, signs = split_at(part, {"\\in"})
+    return bool(signs) and trim(sides[-1])[:1] == ["\\mathbb"]
+
+
+def spread(value: Value) -> tuple[Value, ...]:
+    r"""The members that a list takes in from one of its parts, such as `\pm 1`."""
+    return value.members if isinstance(value, Items) and value.kind == "list" else (value,)
+
+
+def share_name(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Values of a list `n = 1, 2, 3`: the name counts for each, so it is left out for all."""
+    first, *others = values
+    named = isinstance(first, Relation) and first.signs == ("=",)
+    if named and not any(isinstance(value, Relation) for value in others):
+        return (first.sides[-1], *others) if isinstance(first, Relation) else values
+    return values
+
+
+def join_thousands(tokens: Sequence[str]) -> Tokens:
+    """Tokens without the commas between groups of three digits."""
+    out: Tokens = []
+    run: Tokens = []
+    for token in [*tokens, ""]:
+        if token and (token.isdigit() or token == ","):
+            run.append(token)
+            continue
+        text = "".join(run)
+        tail = "," * (len(text) - len(text.rstrip(",")))
+        if GROUPED_RUN.fullmatch(text.rstrip(",")):
+            run = [*text.replace(",", ""), *tail]
+        out += [*run, token]
+        run = []
+    return out[:-1]
+
+
+def read_relation(tokens: Sequence[str]) -> Value:
+    """A chain of equations, inequalities or memberships, or what is none."""
+    sides, signs = split_at(tokens, SIGNS)
+    if not signs:
+        return read_term(tokens)
+    if signs[-1] == "\\implies":
+        return read_tokens(sides[-1])
+    if "\\to" in signs or not all(trim(side) for side in sides[1:]):
+        raise UnreadableError("not readable as LaTeX")
+    if not trim(sides[0]):
+        return read_tokens(sides[-1])
+    text = show_tokens(tokens)
+    return Relation(tuple(read_term(side) for side in sides), tuple(signs), text)
+
+
+def read_term(tokens: Sequence[str]) -> Value:
+    """A set, tuple, matrix, ratio, or expression."""
+    tokens = phrases.drop_fillers(trim(tokens, EMPTY_END))
+    while enclosed(tokens, "{", "}"):
+        tokens = trim(tokens[1:-1], EMPTY_END)
+    if not tokens:
+        raise UnreadableError("empty")
+    if phrases.all_words(tokens):
+        return read_words(tokens)
+    if any(token in PLUS_MINUS for token in tokens):
+        return read_plus_minus(tokens)
+    value = brackets.read_bracketed(tokens, read_tokens)
+    return value or read_ratio(tokens) or read_scalar(tokens)
+
+
+def read_plus_minus(tokens: Sequence[str]) -> Value:
+    """Both values of an expression with plus-minus signs."""
+    versions = [[PLUS_MINUS.get(t, (t, t))[side] for t in tokens] for side in (0, 1)]
+    members = [spread(read_tokens(version)) for version in versions]
+    if isinstance(read_tokens(versions[0]), Items):
+        flat = tuple(dict.fromkeys(value for part in members for value in part))
+        return Items(flat, "list")
+    return Items((members[0][0], members[1][0]), "list")
+
+
+def read_ratio(tokens: Sequence[str]) -> Value | None:
+    """A time or a ratio, None without a colon."""
+    text = phrases.write_math(tokens)
+    if ":" not in text:
+        return None
+    core, unit = phrases.cut_unit(tokens)
+    half = re.sub(r"[.\s]", "", unit.lower())
+    clock = read_clock(phrases.write_math(core) + (f"\\text{{{half}}}" if half in {"am", "pm"} else ""))
+    if clock:
+        return clock
+    parts, signs = split_at(core, {":"})
+    if not signs:
+        return None
+    if any(trim(part) == ["\\ldots"] for part in parts):
+        return Verbatim(show_tokens(tokens))
+    return Ratio(tuple(read_scalar(part) for part in parts))
+
+
+def read_scalar(tokens: Sequence[str]) -> Value:
+    """A number or an expression, with what belongs to it: unit, per cent, base."""
+    tokens = trim(tokens, EMPTY_END)
+    text = phrases.write_math(tokens)
+    number = read_number(text) or read_based(text)
+    if number:
+        return make_scalar(number) if isinstance(number, Number) else number
+    core, unit = phrases.cut_unit(tokens)
+    if unit:
+        return read_with_unit(core, unit)
+    percent = tokens[-1:] == ["\\%"]
+    core = trim(tokens[:-1]) if percent else drop_degree(tokens)
+    if len(core) < len(tokens):
+        value = read_term(core)
+        return make_percent(value) if percent else value
+    if any(is_text(t) and len(text_content(t).strip(" ().")) > 1 for t in tokens):
+        return Words(phrases.write_sentence(tokens))
+    if has_numbers_side_by_side(text):
+        raise UnreadableError("two numbers side by side")
+    return read_expression(tokens, text)
+
+
+def read_expression(tokens: Sequence[str], text: str) -> Value:
+    """An expression that the engine parses; a matrix where the result is one."""
+    expression = parse_expression(join_digits(tokens))
+    if hasattr(expression, "tolist"):
+        rows = expression.tolist()
+        return Matrix(tuple(tuple(Scalar(e, str(e)) for e in row) for row in rows))
+    before = phrases.cut_unit_letter(tokens)
+    return Scalar(
+        expression,
+        show_tokens(tokens),
+        decimal=bool(re.search(r"\d*\.\d", text)) and "\\overline" not in text,
+        without_unit=parse_expression(before) if before else None,
+        index=phrases.find_indices(tokens),
+    )
+
+
+def join_digits(tokens: Sequence[str]) -> Tokens:
+    """Tokens without blanks between digits, where groups of thousands stand in an expression."""
+    out = [t for i, t in enumerate(tokens) if t != " " or not is_digit_gap(tokens, i)]
+    return list(out)
+
+
+def is_digit_gap(tokens: Sequence[str], index: int) -> bool:
+    """Whether the blank at an index stands between two digits."""
+    around = tokens[max(index - 1, 0) : index] + list(tokens[index + 1 : index + 2])
+    return len(around) == 2 and all(token.isdigit() for token in around)
+
+
+def drop_degree(tokens: Sequence[str]) -> Tokens:
+    """Tokens without a last sign of degrees, which a value in degrees may leave out."""
+    inside = TRIGONOMETRY & set(tokens)  # there degrees are converted, not dropped
+    last = tokens[-1] == "\\degree" and len(tokens) > 1
+    return trim(tokens[:-1]) if last and not inside else list(tokens)
+
+
+def read_with_unit(core: Sequence[str], unit: str) -> Value:
+    """A value whose unit is left out; per cent and words of multitude count."""
+    value = read_term(core)
+    words = unit.lower().strip(" .").split()
+    vocabulary = load_vocabulary()
+    if unit.lower().strip(" .") in vocabulary.percent_words or words[:1] == ["percent"]:
+        return make_percent(value)
+    factor = vocabulary.multipliers.get(words[0], 1) if words else 1
+    if factor != 1 and isinstance(value, Scalar):
+        return Scalar(multiply(value.expression, factor), value.text + words[0], value.decimal)
+    return value
+
+
+def multiply(expression: Any, factor: int) -> Any:
+    """A sympy expression times a whole number."""
+    import sympy
+
+    return sympy.Mul(expression, factor)
+
+
+def make_percent(value: Value) -> Value:
+    """A number in per cent; each of a list; anything else as it is."""
+    if isinstance(value, Scalar):
+        return Scalar(value.expression, value.text + "\\%", value.decimal, percent=True)
+    if isinstance(value, Items):
+        return Items(tuple(make_percent(member) for member in value.members), value.kind)
+    return value
+
+
+def make_scalar(number: Number) -> Scalar:
+    """A plain number as a scalar."""
+    import sympy
+
+    value = sympy.Rational(number.value.numerator, number.value.denominator)
+    return Scalar(value, number.text or str(value), number.decimal)
