@@ -1,7 +1,7 @@
 r"""Rule `boxed`: math-verify with pinned extraction, made safe for rewards.
 
-The last boxed answer counts (`\boxed{1} and \boxed{2}` count as one), else a LaTeX answer that the
-closing words announce ("final answer is $2$"). A bare number is never taken for an answer: the
+The last boxed answer counts (`\boxed{1} and \boxed{2}` count as one), unless "final answer is $2$"
+follows it; without a box, a LaTeX answer that the word "answer" announces. A bare number is never taken for an answer: the
 library's default extraction does that, and rewards an untrained model for luck. Gold and answer
 are read alike (`reading`) and compared by kind (`comparing`). Hostile answers are refused with a
 reason before the engine sees them (`guard`).
@@ -11,12 +11,17 @@ import functools
 import re
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.comparing.compare import make_context, values_equal
+from workflow_scripts.grading.comparing.compare import has_value, make_context, values_equal
 from workflow_scripts.grading.comparing.relations import equates_two_values
-from workflow_scripts.grading.extract import announced_formulas, has_open_box, last_boxes
+from workflow_scripts.grading.extract import (
+    announced_formulas,
+    final_formulas,
+    has_open_box,
+    last_boxes,
+)
 from workflow_scripts.grading.guard import text_problem
 from workflow_scripts.grading.reading.leaf import UnreadableError
-from workflow_scripts.grading.reading.reader import read
+from workflow_scripts.grading.reading.reader import read_alternatives
 from workflow_scripts.grading.reading.values import Items, Relation, Value
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.reading.describe import describe
@@ -30,7 +35,7 @@ UNSPECIFIC = "not readable as LaTeX"
 
 def find(generation: str, settings: GraderSettings) -> Grade | str:
     """The answer in a generation, or the verdict when there is none; needs no engine."""
-    answers = last_boxes(generation)
+    answers = final_formulas(generation[-settings.tail_chars :]) or last_boxes(generation)
     if not answers and has_open_box(generation):
         return wrong("box not closed")
     answers = answers or announced_formulas(generation[-settings.tail_chars :])
@@ -58,13 +63,14 @@ def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
     """
     wanted = parse_gold(gold, settings)
     try:
-        value = read(answer)
+        values = read_alternatives(answer)
     except (UnreadableError, RecursionError) as error:
         return wrong(str(error) if isinstance(error, UnreadableError) else UNSPECIFIC, answer)
-    text = describe(value)
-    if not isinstance(wanted, Relation) and has_false_equation(value, settings):
+    text = describe(values[0])
+    if not isinstance(wanted[0], Relation) and has_false_equation(values[0], settings):
         return wrong("equates a number with another value", text)
-    equal = values_equal(wanted, value, settings.float_rounding)
+    places = settings.float_rounding
+    equal = any(values_equal(one, other, places) for one in wanted for other in values)
     return right("equal", text) if equal else wrong("differs", text)
 
 
@@ -79,24 +85,37 @@ def has_false_equation(value: Value, settings: GraderSettings) -> bool:
 
 
 @functools.lru_cache(maxsize=65_536)
-def parse_gold(gold: str, settings: GraderSettings) -> Value:
+def parse_gold(gold: str, settings: GraderSettings) -> tuple[Value, ...]:
     """Read a gold answer once: a LaTeX expression, or text that holds a boxed one.
+
+    Returns:
+        Its value; behind the label of an option also that letter.
 
     Raises:
         InputError: it is empty, refused, not readable, or does not equal itself.
     """
-    text = JOIN.join(last_boxes(gold)) or gold
-    problem = text_problem(text, settings.max_chars)
+    announced = announced_formulas(gold) if len(gold) > settings.max_chars else []
+    text = JOIN.join(last_boxes(gold) or announced) or gold
+    problem = "is not a number" if text.strip().lower() == "nan" else None
+    problem = problem or text_problem(text, settings.max_chars)
     try:
-        value = None if problem or not gold.strip() else read(text)
+        values = () if problem or not gold.strip() else read_alternatives(text)
+        problem = problem or find_gold_problem(values, settings.float_rounding)
     except (UnreadableError, RecursionError) as error:
-        value, problem = None, str(error).removeprefix("refused: ")
-        problem = "does not parse as LaTeX" if problem in {UNSPECIFIC, ""} else problem
-    if value is not None and not values_equal(value, value, settings.float_rounding):
-        value, problem = None, "does not equal itself"
-    if value is None:
-        raise InputError(f"gold answer {gold[:60]!r}: {problem or 'does not parse as LaTeX'}")
-    return value
+        problem = str(error).removeprefix("refused: ")
+    if problem:
+        problem = "does not parse as LaTeX" if problem == UNSPECIFIC else problem
+        raise InputError(f"gold answer {gold[:60]!r}: {problem}")
+    return values
+
+
+def find_gold_problem(values: tuple[Value, ...], places: int) -> str | None:
+    """Why a gold answer that was read cannot be used, None if it can."""
+    if not values:
+        return UNSPECIFIC
+    if not has_value(values[0], places):
+        return "has no value"
+    return None if values_equal(values[0], values[0], places) else "does not equal itself"
 
 
 def is_plain(gold: str) -> bool:
@@ -106,4 +125,4 @@ def is_plain(gold: str) -> bool:
 
 def show_gold(gold: str, settings: GraderSettings) -> str:
     """How the gold answer was read; InputError when it was not."""
-    return gold if is_plain(gold) else describe(parse_gold(gold, settings))
+    return gold if is_plain(gold) else describe(parse_gold(gold, settings)[0])

@@ -1,19 +1,36 @@
-r"""Rule `choice`: multiple choice by the letter that is boxed or announced.
+r"""Rule `choice`: multiple choice by the letter that is boxed, tagged or announced.
 
-The last box counts when it holds a letter (`\boxed{B}`, `\boxed{\text{(B) four}}`), else the last
-announced letter near the end ("the answer is (B)"), else the letter that is the whole generation.
-A letter that merely occurs is no answer.
+In this order: a box that holds a letter (`\boxed{B}`, `\boxed{\text{Option B}}`), the letter that
+is the whole generation, an answer block (`<answer>B</answer>`), the last letter that the word
+"answer" announces, the last that another word announces ("should be B", "option B"), and the only
+line that is an option with its text (`B. evaporation`). A letter that merely occurs is no answer.
 """
 
 import re
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.extract import WRAPPED, announced_letter, last_boxes
+from workflow_scripts.grading.extract import FACE, WRAPPED, find_boxes, last_block, last_boxes
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.verdict import Grade, right, wrong
 
 LEADING = re.compile(r"\s*" + WRAPPED)
 WHOLE = re.compile(r"\s*[(\[*$]*([A-Z])[)\]*$.:]*\s*")
+LETTER = r"\s*:?\s*" + FACE + r"[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])"
+KIND = r"(?:\s+(?:option|choice|letter))?"
+# What announces a letter, the strongest first.
+ANNOUNCEMENTS = (
+    re.compile(
+        rf"(?i:\banswer\s*(?:choice|option)?\**\s*(?:is|should\s+be|must\s+be|would\s+be)?"
+        rf"(?:\s+(?:clearly|therefore|thus|just|simply|definitely))?{KIND}){LETTER}"
+    ),
+    re.compile(
+        rf"(?i:\b(?:(?:should|must|would|has\s+to)\s+be|(?:correct|right|best)\s+(?:option|choice|one)"
+        rf"(?:\s+is)?|choose|select|pick(?:\s+is)?|choice\s+is|go\s+with){KIND}){LETTER}"
+    ),
+    re.compile(rf"(?i:\b(?:option|choice)(?:\s+is)?){LETTER}"),
+)
+SEVERAL = re.compile(r"(?<![A-Za-z])[A-Z][)\s}]*(?:,|/|and|or|\\text\{\s*(?:and|or)\s*\})[\s({]*[A-Z](?![A-Za-z])")
+OPTION_LINE = re.compile(r"^\s*\**\(?([A-Z])[).:]\**\s+\S.*$", re.MULTILINE)
 
 
 def find(generation: str, settings: GraderSettings) -> Grade | str:
@@ -21,18 +38,48 @@ def find(generation: str, settings: GraderSettings) -> Grade | str:
     boxes = last_boxes(generation)
     if len(boxes) > 1:
         return wrong("several letters boxed")
-    if boxes:
-        content = boxes[0]
-        if len(content) > settings.max_chars:
-            return wrong(f"refused: longer than {settings.max_chars} characters")
-        found = LEADING.match(content)
-        letter = found[1] if found and found[1] in settings.letters else None
-        return letter or wrong("box holds no option letter", boxes[0])
+    if not boxes:
+        return find_unboxed(generation, settings) or wrong("no answer")
+    if len(boxes[0]) > settings.max_chars:
+        return wrong(f"refused: longer than {settings.max_chars} characters")
+    if SEVERAL.search(boxes[0]):
+        return wrong("several letters boxed", boxes[0])
+    letter = leading_letter(boxes[0], settings)
+    end = find_boxes(generation)[0][-1][1]
+    later = announced_letter(generation[end:][-settings.tail_chars :], settings.letters)
+    return letter or later or wrong("box holds no option letter", boxes[0])
+
+
+def find_unboxed(generation: str, settings: GraderSettings) -> str | None:
+    """The letter that a generation without a box chooses, None for none."""
+    tail = generation[-settings.tail_chars :]
     whole = WHOLE.fullmatch(generation) if len(generation) <= settings.max_chars else None
+    block = last_block(tail)
     if whole and whole[1] in settings.letters:
         return whole[1]
-    tail = generation[-settings.tail_chars :]
-    return announced_letter(tail, settings.letters) or wrong("no answer")
+    tagged = leading_letter(block, settings) if block is not None else None
+    return tagged or announced_letter(tail, settings.letters) or option_line(tail, settings.letters)
+
+
+def leading_letter(text: str, settings: GraderSettings) -> str | None:
+    """The option letter that a text begins with, None without one."""
+    found = LEADING.match(text)
+    return found[1] if found and found[1] in settings.letters else None
+
+
+def announced_letter(text: str, letters: str) -> str | None:
+    """The last letter announced in the strongest way ("answer is (B)"), None without one."""
+    for pattern in ANNOUNCEMENTS:
+        found = [match[1] for match in pattern.finditer(text) if match[1] in letters]
+        if found:
+            return found[-1]
+    return None
+
+
+def option_line(text: str, letters: str) -> str | None:
+    """The letter of the only line that is an option with its text; several are a list of them."""
+    found = [letter for letter in OPTION_LINE.findall(text) if letter in letters]
+    return found[0] if len(found) == 1 else None
 
 
 def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
@@ -49,8 +96,7 @@ def plain(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
 def gold_letter(gold: str, settings: GraderSettings) -> str | None:
     """The letter of a gold answer, None when it is no option letter."""
     boxes = last_boxes(gold) if len(gold) <= settings.max_chars else []
-    found = LEADING.match(boxes[0] if boxes else gold[: settings.max_chars])
-    return found[1] if found and found[1] in settings.letters else None
+    return leading_letter(boxes[0] if boxes else gold[: settings.max_chars], settings)
 
 
 def show_gold(gold: str, settings: GraderSettings) -> str:

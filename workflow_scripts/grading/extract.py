@@ -18,23 +18,28 @@ JOINT = re.compile(
 OPENING = re.compile(r"\s*\{")
 BRACE = re.compile(r"(?<!\\)[{}]")
 NAMED_ONLY = re.compile(r"\{\s*(?:\.\.\.|\\l?dots|\\cdots|\\cdot|_+|\s)*\s*\}")
-ONE_DIGIT = re.compile(r"\d")
 PERCENT = re.compile(r"\s*(?:\$|\\\))?\s*(?:\\?%|(?:percent|percentage|pct)\b)")
 MAX_JOINED = 12
 BLOCK_START, BLOCK_END = "<answer>", "</answer>"
 # A formula between dollar signs or TeX's brackets, and what the word "answer" announces.
 FORMULA = (
-    r"\$\$(.+?)\$\$|\$([^$]+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]"
+    r"\$\$(.+?)\$\$|\$([^$\n]+?)\$|\\\(([^\n]+?)\\\)|\\\[(.+?)\\\]"
     r"|(-?\\[dt]?frac\{-?\d+(?:\.\d+)?\}\{-?\d+(?:\.\d+)?\})"
 )
 ANNOUNCED_FORMULA = re.compile(
     rf"(?i:final answer.{{0,100}}?\bis:?|answer)(?:(?!\$|\\\(|\\\[).){{0,50}}?(?:{FORMULA})", re.DOTALL
 )
+FINAL_FORMULA = re.compile(
+    rf"(?i:final answer is):?(?:(?!\$|\\\(|\\\[).){{0,9}}?(?:{FORMULA})", re.DOTALL
+)
 NEXT_FORMULA = re.compile(rf"\s*(?:,?\s*and\s|,?\s*or\s|,)\s*(?:{FORMULA})", re.DOTALL)
 # A letter that stands alone, also `(B)`, `**B**`, `\text{B}`.
-FACE = r"(?:\\(?:text|textbf|mathrm|mathbf|boxed|mathbf\{\\text)\s*\{\s*)?"
-WRAPPED = FACE + r"[(\[*$\s]*(?:(?:[Oo]ption|[Cc]hoice)\s*[(\[*$\s]*)?([A-Z])(?![A-Za-z0-9'])"
-ANNOUNCED = re.compile(r"(?i:\b(?:answer|option|choice)(?:\s+is)?)\s*:?\s*" + FACE + r"[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])")
+FACE = r"(?:\\(?:text|textbf|mathrm|mathbf|boxed)\s*\{\s*)*"
+WRAPPED = FACE + r"[(\[*$\s]*(?:(?:[Oo]ption|[Cc]hoice)\s*[(\[*$\s]*)?([A-Z])(?![A-Za-z0-9']|\s*[=^_+<>*/])"
+ANNOUNCED = re.compile(
+    r"(?i:\b(?:answer|option|choice)(?:\s+is)?)\s*:?\s*"
+    r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])"
+)
 ALONE = re.compile(r"(?<![A-Za-z0-9'\\])([A-Z])(?![A-Za-z0-9'])")
 
 
@@ -42,14 +47,13 @@ def find_boxes(text: str) -> tuple[list[tuple[int, int, str]], bool]:
     r"""Boxes in reading order as (start, end, content), and whether the last one stays open.
 
     A box without content only names the form of an answer (`write it in \boxed{}`), and so does
-    the command without a brace or digit; neither is a box.
+    the command without a brace; neither is a box.
     """
     boxes: list[tuple[int, int, str]] = []
     inside = 0
     for found in FRAME.finditer(text):
         if found.start() < inside:
             continue
-        digit = ONE_DIGIT.match(text, found.end())
         if text[found.end() : found.end() + 1] == "{":
             close = closing_brace(text, found.end())
             if close is None:
@@ -57,8 +61,6 @@ def find_boxes(text: str) -> tuple[list[tuple[int, int, str]], bool]:
             if not NAMED_ONLY.fullmatch(text[found.end() : close]):
                 boxes.append((found.start(), close, text[found.end() + 1 : close - 1]))
             inside = close
-        elif digit:
-            boxes.append((found.start(), digit.end(), digit[0]))
     return boxes, False
 
 
@@ -104,9 +106,15 @@ def closing_brace(text: str, start: int) -> int | None:
     return None
 
 
-def announced_formulas(text: str) -> list[str]:
+def final_formulas(text: str) -> list[str]:
+    """Formulas that "final answer is" announces behind the last box, [] without any."""
+    boxes, _ = find_boxes(text)
+    return announced_formulas(text[boxes[-1][1] :], FINAL_FORMULA) if boxes else []
+
+
+def announced_formulas(text: str, announcement: re.Pattern[str] = ANNOUNCED_FORMULA) -> list[str]:
     """Formulas that the word "answer" announces last, with those joined to it; [] without any."""
-    found = last_match(ANNOUNCED_FORMULA, text)
+    found = last_match(announcement, text)
     formulas: list[str] = []
     while found:
         formula = next(group for group in found.groups() if group is not None)
@@ -128,12 +136,6 @@ def last_block(text: str) -> str | None:
     end = text.rfind(BLOCK_END)
     start = text.rfind(BLOCK_START, 0, max(end, 0))
     return text[start + len(BLOCK_START) : end] if start >= 0 else None
-
-
-def announced_letter(text: str, letters: str) -> str | None:
-    """The last letter that is announced ("answer is (B)", "option C"), None without one."""
-    found = [match[1] for match in ANNOUNCED.finditer(text) if match[1] in letters]
-    return found[-1] if found else None
 
 
 def lone_letters(text: str) -> list[re.Match[str]]:

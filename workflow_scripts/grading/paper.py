@@ -19,6 +19,7 @@ from workflow_scripts.grading.verdict import Grade, right, wrong
 MAX_TEXT = 300
 STAGES = {"default": "equal (default parsing)", "latex first": "equal (LaTeX first)"}
 MATH = re.compile(r"(?<!\\)\$|\\\(|\\\[|\\boxed")
+NUMBER = re.compile(r"-?\d+[.,]\d+")
 # What makes a letter look like the choice, and how much.
 ANNOUNCED_SCORE, BRACKETED_SCORE, LAST_SCORE = 4, 2, 1
 
@@ -54,12 +55,23 @@ def matches(found: list[object], gold: str, stage: str, settings: GraderSettings
     """Whether what was found equals the gold answer, both parsed as the stage does.
 
     A gold answer without any mark of mathematics is parsed between dollar signs, because the
-    default parsing finds no more than a number in `x^2 + 1`.
+    default parsing finds no more than a number in `x^2 + 1`; a plain number stays as it is,
+    because between dollar signs `1,22` is a list. What must not be compared may be the same.
     """
-    wanted = parse(gold if MATH.search(gold) else f"${gold}$", stage)
-    if not found or not wanted or parsed_problem([*wanted, *found]):
+    as_it_is = MATH.search(gold) or NUMBER.fullmatch(gold.strip())
+    wanted = parse(gold if as_it_is else f"${gold}$", stage)
+    if not found or not wanted:
         return False
+    if parsed_problem([*wanted, *found]):
+        return any(is_same(one, other) for one in wanted for other in found)
     return verify(wanted, found, settings.float_rounding, settings.strict)
+
+
+def is_same(one: object, other: object) -> bool:
+    """Whether two parsed expressions are built alike; strings are compared in the last stage."""
+    if isinstance(one, str) or isinstance(other, str):
+        return False
+    return shown([one]) == shown([other])
 
 
 def compare_strings(candidate: str, gold: str, parsed: str, settings: GraderSettings) -> Grade:

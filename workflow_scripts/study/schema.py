@@ -149,8 +149,9 @@ class Grader(Section):
     float_rounding: PositiveInt | None = Field(
         None, description="decimal places to which numbers agree"
     )
-    strict: bool | None = Field(None, description="variables and kinds of sets must agree, too")
-    repair: bool | None = Field(None, description="accept malformed LaTeX in answers")
+    strict: bool | None = Field(
+        None, description="variables and kinds of sets must agree, too (paper graders only)"
+    )
     near_miss: Share | None = Field(
         None, description="similarity above which strings are equal (paper_lenient only)"
     )

@@ -2,15 +2,23 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from workflow_scripts.grading.comparing import relations
 from workflow_scripts.grading.comparing.regions import (
     ORDERS,
+    TURNED,
     find_region,
     has_decimals,
     regions_equal,
 )
-from workflow_scripts.grading.comparing.scalars import Context, fold_names, scalars_equal
+from workflow_scripts.grading.comparing.scalars import (
+    Context,
+    fold_names,
+    is_defined,
+    scalars_equal,
+)
+from workflow_scripts.grading.reading.units import Unit, find_unit
 from workflow_scripts.grading.reading.values import (
     Based,
     Clock,
@@ -32,6 +40,11 @@ PRECISION_LOCK = threading.RLock()
 # More members than that are compared in their order only.
 MAX_MATCHED = 64
 RATIO_OF_TWO = 2
+ANGLES = {
+    "degree": Unit("angle", Fraction(1)),
+    "arcminute": Unit("angle", Fraction(1, 60)),
+    "arcsecond": Unit("angle", Fraction(1, 3600)),
+}
 
 
 def values_equal(gold: Value, answer: Value, places: int) -> bool:
@@ -45,6 +58,13 @@ def values_equal(gold: Value, answer: Value, places: int) -> bool:
     letters = [list_letters(value) for value in (gold, answer)]
     with PRECISION_LOCK:
         return equal(gold, answer, Context(places, fold_names(*letters), list_indices(gold)))
+
+
+def has_value(value: Value, places: int) -> bool:
+    """Whether every expression in a value is defined: no nan, no division by zero."""
+    context = make_context(value, places)
+    with PRECISION_LOCK:
+        return all(is_defined(scalar, context) for scalar in list_scalars(value))
 
 
 def make_context(value: Value, places: int) -> Context:
@@ -90,8 +110,10 @@ def equal(gold: Value, answer: Value, context: Context) -> bool:
 
 
 def unwrap(value: Value) -> Value:
-    """A value of one member as that member."""
+    """A value of one member as that member; the set of a set is another set."""
     while isinstance(value, Items) and len(value.members) == 1:
+        if value.kind == "set" and isinstance(value.members[0], Region | Items):
+            break
         value = value.members[0]
     return value
 
@@ -100,7 +122,11 @@ def equal_qualified(gold: Value, answer: Value, context: Context) -> bool:
     """Compare values with their conditions; a condition on one side only counts."""
     conditions = {v.condition if isinstance(v, Qualified) else "" for v in (gold, answer)}
     inner = [v.value if isinstance(v, Qualified) else v for v in (gold, answer)]
-    return len(conditions) == 1 and equal(*inner, context)
+    remainders = all(c.startswith("mod ") for c in conditions if c) and not any(
+        isinstance(value, Relation) for value in inner
+    )
+    one_sided = remainders and "" in conditions
+    return (len(conditions) == 1 or one_sided) and equal(*inner, context)
 
 
 def equal_relations(gold: Value, answer: Value, context: Context) -> bool:
@@ -112,7 +138,7 @@ def equal_relations(gold: Value, answer: Value, context: Context) -> bool:
             return True
         if is_order(gold) and is_order(answer):
             same = equal_regions(gold, answer, context)
-            return same or relations.inequalities_equal(gold, answer, context)
+            return same or orders_equal(gold, answer, context)
         if is_order(gold) != is_order(answer):
             return equal_regions(gold, answer, context)
         return gold.signs == answer.signs and all(
@@ -126,6 +152,17 @@ def equal_relations(gold: Value, answer: Value, context: Context) -> bool:
     if value is None:
         return False
     return equal(value, other, context) if relation is gold else equal(other, value, context)
+
+
+def orders_equal(gold: Relation, answer: Relation, context: Context) -> bool:
+    """Compare inequalities side by side, also turned round, or as multiples of each other."""
+    turned = Relation(answer.sides[::-1], tuple(TURNED[s] for s in answer.signs[::-1]), answer.text)
+    for other in (answer, turned):
+        if gold.signs == other.signs and all(
+            equal(a, b, context) for a, b in zip(gold.sides, other.sides, strict=True)
+        ):
+            return True
+    return relations.inequalities_equal(gold, answer, context)
 
 
 def is_order(value: Value) -> bool:
@@ -256,8 +293,33 @@ def equal_clock_number(gold: Clock, answer: Scalar, context: Context) -> bool:
     return not whole and equal_ratio_number(clock_ratio(gold), answer, context)
 
 
+def add_up(quantities: Quantities) -> Scalar | None:
+    """Quantities of one dimension as one, in the first of their units; None for mixed ones."""
+    import sympy
+
+    units = [ANGLES.get(word) or find_unit(word) for word in quantities.units]
+    numbers = [number for number in quantities.numbers if isinstance(number, Scalar)]
+    if len({unit.dimension if unit else None for unit in units}) != 1 or units[0] is None:
+        return None
+    terms = [
+        sympy.Mul(number.expression, sympy.Rational(unit.factor / units[0].factor))
+        for number, unit in zip(numbers, units, strict=True)
+        if unit
+    ]
+    return Scalar(sympy.Add(*terms), "", any(n.decimal for n in numbers), unit=units[0])
+
+
+def equal_total(gold: Quantities, answer: Scalar, context: Context) -> bool:
+    """Compare several quantities with one, as 3 hours 20 minutes with 200 minutes."""
+    total = add_up(gold)
+    return total is not None and scalars_equal(total, answer, context)
+
+
 def equal_quantities(gold: Quantities, answer: Quantities, context: Context) -> bool:
     """Compare several quantities: every number and every unit counts."""
+    totals = add_up(gold), add_up(answer)
+    if totals[0] is not None and totals[1] is not None:
+        return scalars_equal(totals[0], totals[1], context)
     return (
         len(gold.numbers) == len(answer.numbers)
         and all(equal(a, b, context) for a, b in zip(gold.numbers, answer.numbers, strict=True))
@@ -313,6 +375,8 @@ COMPARISONS: dict[tuple[type, type], Callable[..., bool]] = {
     (Matrix, Items): equal_vector,
     (Items, Matrix): equal_vector,
     (Verbatim, Verbatim): lambda gold, answer, context: gold.text == answer.text,
+    (Quantities, Scalar): equal_total,
+    (Scalar, Quantities): turn(equal_total),
     (Ratio, Scalar): equal_ratio_number,
     (Scalar, Ratio): turn(equal_ratio_number),
     (Clock, Scalar): equal_clock_number,

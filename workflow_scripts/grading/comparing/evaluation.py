@@ -4,8 +4,9 @@ sympy's own evaluation simplifies first, which has no bound; this one only compu
 that nobody defined (`f(x)`, gcd of letters) get a value that depends on their name and arguments.
 """
 
+import functools
+import hashlib
 import math
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,11 +16,18 @@ import mpmath
 
 FACTORIAL_LIMIT = 3_000
 EXACT_BITS = 70_000.0
-SCALE = 2**32
+SCALE = 2**64
+FAR = 29
 
 
 class OutsideError(Exception):
     """The point lies where an even root has no real value, or the value is infinite or unknown."""
+
+
+@functools.lru_cache(maxsize=4096)
+def hash_key(key: str) -> int:
+    """A number below SCALE that depends on every bit of a key."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
 
 
 @dataclass(frozen=True)
@@ -27,28 +35,32 @@ class Point:
     """Where letters stand for numbers.
 
     Attributes:
-        number: which point; 0, 1 and 2 are positive, the others mixed.
+        number: which point; 0, 1 and 2 are positive, the others mixed; every third is far out.
         names: what a letter is called when capitals are told apart only where they must be.
         units: letters that are constants: `i`, `e`.
-        real: whether an even root of a negative number is refused.
+        real: whether even roots and logarithms of negative numbers are refused.
+        positive: letters that are positive at every point.
     """
 
     number: int
     names: Mapping[str, str]
     units: frozenset[str]
     real: bool = True
+    positive: frozenset[str] = frozenset()
 
     def value(self, name: str) -> Any:
         """The number that a letter stands for here."""
         name = self.names.get(name, name)
         if name in self.units:
             return mpmath.mpc(0, 1) if name == "i" else mpmath.e
-        return self.draw(name)
+        value = self.draw(name)
+        return abs(value) if name in self.positive else value
 
     def draw(self, key: str) -> Any:
-        """A fixed number between 0.3 and 3.3 for a key, negative at every other mixed point."""
-        code = zlib.crc32(f"{self.number}:{key}".encode())
+        """A fixed number from 0.3 to 3.3 (far out: to 96), negative at half of the mixed points."""
+        code = hash_key(f"{self.number}:{key}")
         size = mpmath.mpf(code) / SCALE * 3 + mpmath.mpf(3) / 10
+        size *= FAR if self.number % 3 == 2 else 1
         return -size if self.number > 2 and code % 2 else size
 
 
@@ -81,9 +93,26 @@ def compute(node: Any, point: Point) -> Any:
     if name in UNEVALUATED:
         raise OutsideError(f"left unevaluated ({name})")
     values = [compute(child, point) for child in node.args]
+    if name == "log" and point.real and not isinstance(values[0], mpmath.mpc) and values[0] < 0:
+        raise OutsideError("a logarithm of a negative number")
     if name in FUNCTIONS:
         return FUNCTIONS[name](*values)
     return point.draw(f"{name}({','.join(mpmath.nstr(value, 12) for value in values)})")
+
+
+def rooted_letters(node: Any) -> set[str]:
+    """Letters under an even root, in a logarithm, or in the base of a power with letters."""
+    found: set[str] = set()
+    for child in getattr(node, "args", ()):
+        found |= rooted_letters(child)
+    name = type(node).__name__
+    if name == "Pow":
+        exponent = exact_fraction(node.exp)
+        if exponent is None or exponent.denominator % 2 == 0:
+            found |= {symbol.name for symbol in node.base.free_symbols}
+    elif name == "log":
+        found |= {symbol.name for symbol in node.args[0].free_symbols}
+    return found
 
 
 def compute_power(node: Any, point: Point) -> Any:

@@ -2,11 +2,12 @@
 
 Exact values are compared exactly; a value written with decimals is compared to so many decimal
 places, or relatively where it is smaller than those places. Expressions with letters are equal
-when they agree at points, positive and negative, wherever their roots are real.
+when they agree at points, positive and negative; letters under an even root or in a logarithm are
+positive there, because a root or a logarithm of a letter is only written where it is.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +18,7 @@ from workflow_scripts.grading.comparing.evaluation import (
     Point,
     evaluate,
     exact_fraction,
+    rooted_letters,
 )
 from workflow_scripts.grading.reading.values import Scalar
 
@@ -29,8 +31,8 @@ SMALL_RELATIVE = 1e-6
 MOST_ROUNDING = 2e-3
 # A decimal with that many digits of an irrational number is the number.
 LONG_RELATIVE = 1e-9
-POINTS = 8
-NEEDED = 2
+POINTS, MOST_POINTS = 9, 64
+NEEDED = 3
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,10 @@ class Context:
     names: dict[str, str] = field(default_factory=dict)
     index: frozenset[str] = frozenset()
 
-    def point(self, number: int, real: bool = True) -> Point:
-        """A point to evaluate at."""
-        return Point(number, self.names, frozenset("ie") - self.index, real)
+    def point(self, number: int, real: bool = True, positive: Iterable[str] = ()) -> Point:
+        """A point to evaluate at; letters of `positive` are positive there."""
+        names = frozenset(self.names.get(name, name) for name in positive)
+        return Point(number, self.names, frozenset("ie") - self.index, real, names)
 
     def letters(self, expression: Any) -> frozenset[str]:
         """Names of the letters in an expression that are no constants."""
@@ -71,6 +74,10 @@ def fold_names(gold: Iterable[str], answer: Iterable[str]) -> dict[str, str]:
 
 def scalars_equal(gold: Scalar, answer: Scalar, context: Context) -> bool:
     """Whether two numbers or expressions are equal, in per cent or not, with a unit or without."""
+    if gold.unit and answer.unit and gold.unit != answer.unit:
+        if gold.unit.dimension != answer.unit.dimension:
+            return False
+        gold, answer = in_first_unit(gold), in_first_unit(answer)
     for first, second in pair_readings(gold, answer):
         if gold.percent == answer.percent:
             equal = expressions_equal(first, second, gold.decimal or answer.decimal, context)
@@ -78,6 +85,33 @@ def scalars_equal(gold: Scalar, answer: Scalar, context: Context) -> bool:
             equal = percent_equal(first, second, gold, answer, context)
         if equal:
             return True
+    return False
+
+
+def in_first_unit(scalar: Scalar) -> Scalar:
+    """A quantity in the first unit of its dimension."""
+    import sympy
+
+    factor = scalar.unit.factor if scalar.unit else 1
+    expression = sympy.Mul(scalar.expression, sympy.Rational(factor), evaluate=False)
+    return replace(scalar, expression=expression, unit=None)
+
+
+def is_defined(scalar: Scalar, context: Context) -> bool:
+    """Whether an expression has a value: no division by zero, no difference of infinities."""
+    expression = scalar.expression
+    if type(expression).__name__ in {"Infinity", "NegativeInfinity"}:
+        return True
+    if exact_fraction(expression) is not None:
+        return True
+    with mpmath.workdps(DIGITS):
+        letters = bool(context.letters(expression))
+        for number in range(MOST_POINTS if letters else 1):
+            try:
+                evaluate(expression, context.point(number, real=letters))
+                return True
+            except OutsideError:
+                continue
     return False
 
 
@@ -180,10 +214,14 @@ def rounds_alike(first: Fraction, second: Fraction, places: int) -> bool:
 def agree_at_points(first: Any, second: Any, decimal: bool, context: Context) -> bool:
     """Whether two expressions with letters agree at points of both signs."""
     agreed = 0
+    rooted = rooted_letters(first) | rooted_letters(second)
     with mpmath.workdps(DIGITS):
-        for number in range(POINTS):
+        for number in range(MOST_POINTS):
+            if number >= POINTS and agreed >= NEEDED:
+                break
             try:
-                values = [evaluate(item, context.point(number)) for item in (first, second)]
+                point = context.point(number, positive=rooted)
+                values = [evaluate(item, point) for item in (first, second)]
             except OutsideError:
                 continue
             if not (is_close(*values) or (decimal and values_nearly(*values))):

@@ -163,16 +163,25 @@ def make_region(name: str, text: str) -> Region:
     return Region(getattr(sympy.S, name), text)
 
 
+def read_cases(rows: Sequence[Sequence[Tokens]], read: Reader) -> Value:
+    """The lines of a definition by cases, or of a system: value and condition, in any order."""
+    lines = [tuple(read(cell) for cell in row if trim(cell, " ,;.")) for row in rows]
+    return Items(tuple(line[0] if len(line) == 1 else Items(line, "tuple") for line in lines), "list")
+
+
 def read_matrix(tokens: Sequence[str], read: Reader) -> Value | None:
     """A matrix that fills all tokens, None for an expression with matrices."""
     if close_environment(tokens, 0) != len(tokens):
         return None
     name_end = find_close(tokens, 1)
-    if "".join(tokens[2:name_end]) not in ENVIRONMENTS:
+    name = "".join(tokens[2:name_end])
+    if name not in ENVIRONMENTS | {"cases"}:
         return None
     last = max(index for index, token in enumerate(tokens) if token == "\\end")
     rows, _ = split_at(tokens[name_end + 1 : last], {"\\\\"})
     cells = [split_at(row, {"&"})[0] for row in rows if trim(row)]
+    if name == "cases":
+        return read_cases(cells, read)
     if not cells or len({len(row) for row in cells}) != 1:
         raise UnreadableError("rows of a matrix differ in length")
     return Matrix(tuple(tuple(read(cell) for cell in row) for row in cells))

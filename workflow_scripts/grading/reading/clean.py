@@ -28,8 +28,14 @@ QUAD = re.compile(r"(\\q?quad)(?=[A-Za-z])")
 STAR_POWER = re.compile(r"\*\*")
 ARRAY = re.compile(r"\\begin\s*\{array\}\s*(?:\{[^{}]*\})?")
 SMALL_MATRIX = re.compile(r"\{smallmatrix\}|\{matrix\}|\{array\}")
+# Commands whose backslash was escaped once more on the way; but `\\\\` also ends a row.
+DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
+ROWS = re.compile(r"matrix|array|cases|align|split|gather")
+# What an unescaped "\\frac" becomes in many languages: a form feed and the rest.
+FORM_FEED_RAC = re.compile(r"\\?\x0crac")
 MINUS_DIGITS = {"-", "+"}
 DEGREE = (["\\circ"], ["\\degree"], [" ", "\\circ"], ["\\circ", " "])
+BRACED_SIGNS = ([":"], ["="], ["<"], [">"], ["+"], ["-"], ["/"])
 VOWELS = set("aeiouyAEIOUY")
 # Longest run of letters in the order of the alphabet that is read as a product, not as a word.
 LONGEST_ORDERED = 5
@@ -38,7 +44,9 @@ WORD_LENGTH = 4
 
 def clean(text: str) -> Tokens:
     """Canonical tokens of a LaTeX text."""
-    text = text.translate(load_vocabulary().characters)
+    text = FORM_FEED_RAC.sub(r"\\frac", text.translate(load_vocabulary().characters))
+    if not ROWS.search(text):
+        text = DOUBLED.sub(r"\\", text)
     text = ARRAY.sub(lambda _: r"\begin{matrix}", text)
     text = SMALL_MATRIX.sub(lambda _: "{matrix}", text)
     text = QUAD.sub(r"\1 ", text)
@@ -94,7 +102,8 @@ def name_run(run: str, before: str) -> str:
 
 def is_word(run: str) -> bool:
     """Whether a run of letters is a word and no product of letters."""
-    if run.lower() in load_vocabulary().short_words and not run.isupper():
+    vocabulary = load_vocabulary()
+    if run.lower() in vocabulary.short_words | vocabulary.percent_words and not run.isupper():
         return True
     ordered = all(a < b for a, b in zip(run, run[1:], strict=False))
     return (
@@ -161,6 +170,10 @@ def clean_command(tokens: Sequence[str], token: str, index: int, out: Tokens) ->
         return clean_arguments(tokens, token, index, out)
     if token == "{" and tokens[index : index + 3] == ["{", ",", "}"]:
         return clean_brace_comma(tokens, index, out)
+    if token == "{" and tokens[index + 1 : index + 2] in BRACED_SIGNS:
+        if tokens[index + 2 : index + 3] == ["}"]:
+            out.append(tokens[index + 1])
+            return index + 3
     plain = {"%": "\\%", "*": "\\cdot", "\\|": "\\|", "\\log_": "\\log"}
     out.append(plain.get(token, token))
     return index + 1
@@ -241,7 +254,7 @@ def clean_face(tokens: Sequence[str], token: str, index: int, out: Tokens) -> in
         out.append("\\" + vocabulary.renamed_functions.get(name, name))
     elif name.replace(",", "").replace(".", "").isdigit() or is_formula(name, token):
         out += clean_tokens(tokenize(name)) if token in vocabulary.math_faces else clean(name)
-    elif token in vocabulary.math_faces and len(name) == 1 and name in "eid":
+    elif name in {"e", "i"} or (token in vocabulary.math_faces and name == "d"):
         out.append(name)
     elif token == "\\mathbf" and len(name) == 1:
         out += ["\\mathbf", "{", name, "}"]

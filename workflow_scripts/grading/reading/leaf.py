@@ -26,16 +26,22 @@ from workflow_scripts.grading.reading.tokens import (
 from workflow_scripts.grading.symbolic import parse_latex
 
 TRIGONOMETRY = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc"}
+SEVERAL_ARGUMENTS = {"\\max", "\\min", "\\gcd", "\\lcm"}
 JOINT = {"\\gcd": "gcd", "\\lcm": "lcm"}
 PERCENT = re.compile(r"(\d+(?:\.\d+)?)\\%")
 BROKEN_NUMBER = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
 PLACEHOLDER = "z_{%d}"
 FIRST_PLACEHOLDER = 90_001
+MOST_TERMS = 100
 PRIME_INDEX = "_{p%d}"
 
 
 class UnreadableError(Exception):
     """No rule reads this LaTeX; the message says why."""
+
+
+class UnevaluatedError(UnreadableError):
+    """A sum, integral or limit, which no comparison evaluates; the message is its plain text."""
 
 
 def parse_expression(tokens: Sequence[str]) -> Any:
@@ -45,7 +51,7 @@ def parse_expression(tokens: Sequence[str]) -> Any:
         UnreadableError: the engine does not read it, or it must not be compared (`guard`).
     """
     stand_ins: dict[str, Any] = {}
-    prepared = hide_joint_functions(spell_letters(tokens), stand_ins)
+    prepared = hide_joint_functions(round_brackets(spell_letters(tokens)), stand_ins)
     text = render(separate_differentials(name_primes(convert_degrees(mark_products(prepared)))))
     text = PERCENT.sub(r"\\frac{\1}{100}", REPEATING.sub(write_repeating, text))
     try:
@@ -54,6 +60,8 @@ def parse_expression(tokens: Sequence[str]) -> Any:
         raise UnreadableError("not readable as LaTeX") from error
     expression = make_exact(expression, stand_ins)
     problem = find_problem(expression)
+    if problem and problem.startswith("left unevaluated"):
+        raise UnevaluatedError(str(expression))
     if problem:
         raise UnreadableError(f"refused: {problem}")
     return expression
@@ -75,6 +83,17 @@ def spell_letters(tokens: Sequence[str]) -> Tokens:
         if is_text(token) and not (len(content) == 1 and content.isalpha()):
             raise UnreadableError("words in an expression")
         out.append(content if is_text(token) else token)
+    return out
+
+
+def round_brackets(tokens: Sequence[str]) -> Tokens:
+    r"""Tokens with round brackets for the braces of `\max\{a, b\}`."""
+    out = list(tokens)
+    for index, token in enumerate(out[:-1]):
+        if token in SEVERAL_ARGUMENTS and out[index + 1] == "\\{":
+            close = find_close(out, index + 1, "\\{", "\\}")
+            if close > 0:
+                out[index + 1], out[close] = "(", ")"
     return out
 
 
@@ -105,7 +124,7 @@ def join_integers(name: str, arguments: list[Any]) -> Any:
     import sympy
 
     if all(getattr(item, "is_Integer", False) for item in arguments):
-        return (sympy.igcd if name == "gcd" else sympy.ilcm)(*arguments)
+        return sympy.Integer((sympy.igcd if name == "gcd" else sympy.ilcm)(*arguments))
     return sympy.Function(name)(*sorted(arguments, key=sympy.default_sort_key))
 
 
@@ -209,6 +228,7 @@ def make_exact(expression: Any, stand_ins: dict[str, Any]) -> Any:
     """The expression with rational numbers for floats and with what the symbols stood for."""
     import sympy
 
+    expression = expand_short_sums(expression)
     if isinstance(expression, sympy.MatrixBase):
         return expression.applyfunc(lambda entry: make_exact(entry, stand_ins))
     if isinstance(expression, sympy.MatrixExpr):
@@ -224,9 +244,18 @@ def make_exact(expression: Any, stand_ins: dict[str, Any]) -> Any:
     return expression.xreplace(changes) if changes else expression
 
 
-def drop_brackets(tokens: Sequence[str]) -> Tokens:
-    """Tokens without brackets around all of them."""
-    tokens = trim(tokens)
-    while enclosed(tokens, "{", "}") or enclosed(tokens, "(", ")"):
-        tokens = trim(tokens[1:-1])
-    return list(tokens)
+def expand_short_sums(expression: Any) -> Any:
+    """The expression with sums and products of few terms written out."""
+    import sympy
+
+    if not isinstance(expression, sympy.Basic):
+        return expression
+    written: dict[Any, Any] = {}
+    for node in expression.atoms(sympy.Sum, sympy.Product):
+        (letter, start, end), *more = node.limits
+        whole = not more and start.is_Integer and end.is_Integer
+        if whole and 0 <= int(end) - int(start) < MOST_TERMS and not node.function.has(sympy.Sum, sympy.Product):
+            terms = [node.function.xreplace({letter: sympy.Integer(n)}) for n in range(start, end + 1)]
+            build = sympy.Add if isinstance(node, sympy.Sum) else sympy.Mul
+            written[node] = build(*terms, evaluate=False)
+    return expression.xreplace(written) if written else expression

@@ -17,13 +17,19 @@ from workflow_scripts.grading.reading.vocabulary import load_vocabulary
 
 ARTICLES = re.compile(r"\b(?:the|a|an)\b")
 NOT_WORDS = re.compile(r"[^\w\s+\-*/=<>^.%]|(?<!\d)\.|\.(?!\d)|_")
+MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+DATE = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({MONTHS})\b")
+BASE_WORDS = re.compile(r"([-+]?[0-9A-Z]+)\(?\\text\{[\s(]*(?:in)?base-?(\w*)[\s)]*\}(\d*)\)?")
+REMAINDER = re.compile(r"(\d+)\\text\{(?:[rR]|remainder)\}(\d+)")
 UNIT_SIGNS = {"/", "\\cdot", " ", "^", "{", "}", "-", *"0123456789"}
+MODULUS = {"\\pmod", "\\bmod", "\\mod"}
 UNIVERSAL_SIGNS = {"\\forall"}
 
 
 def tidy_words(text: str) -> str:
     """Words for comparison: small letters, no punctuation, no articles, single blanks."""
     text = NOT_WORDS.sub(" ", text.lower().replace("\\", " "))
+    text = DATE.sub(r"\2 \1", re.sub(r"\bremainder\b", "r", text))
     return " ".join(ARTICLES.sub(" ", text).split())
 
 
@@ -72,6 +78,8 @@ def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, Condition]:
     indices = list(top_level(tokens))
     for index in indices:
         token = tokens[index]
+        if index and token in MODULUS:
+            return trim(tokens[:index], " ,("), Condition("mod " + write_math(tokens[index + 1 :]), False)
         if index and token in UNIVERSAL_SIGNS and trim(tokens[:index], " ,"):
             return trim(tokens[:index], " ,("), Condition("", True)
         if not (is_text(token) and trim(tokens[:index], " ,(")):
@@ -105,12 +113,45 @@ def cut_unit(tokens: Sequence[str]) -> tuple[Tokens, str]:
         return tokens, ""
     first = texts[0]
     tail = [t for t in tokens[first:] if not is_text(t)]
+    if has_bare_digit(tokens[first:]):
+        return tokens, ""
     if any(t not in UNIT_SIGNS and not (len(t) == 1 and t.isalpha()) for t in tail):
         return tokens, ""
     words = " ".join(text_content(t) for t in tokens[first:] if is_text(t)).strip()
     if load_vocabulary().predicates.match(words):
         return tokens, ""
     return trim(tokens[:first], " -/"), words
+
+
+def has_bare_digit(tokens: Sequence[str]) -> bool:
+    """Whether a digit stands among the tokens of a unit that is no exponent."""
+    depth = 0
+    for token in tokens:
+        depth += (token == "{") - (token == "}")
+        if token.isdigit() and depth == 0:
+            return True
+    return False
+
+
+def find_exponent(tokens: Sequence[str]) -> int:
+    r"""The exponent of a last unit, as 2 in `\text{cm}^{2}`; 1 without one."""
+    solid = [token for token in tokens if token != " "]
+    raised = solid[-4:-2] == ["^", "{"] and solid[-1] == "}" and solid[-2].isdigit()
+    return int(solid[-2]) if raised else 1
+
+
+def find_base(text: str) -> str:
+    r"""A number whose base follows in words as one with an index: `332 \text{ (base 4)}`; or ""."""
+    found = BASE_WORDS.fullmatch(re.sub(r"\s", "", text))
+    base = (found[2] or found[3]) if found else ""
+    index = base if base.isdigit() else f"\\text{{{base}}}"
+    return f"{found[1]}_{{{index}}}" if found and base else ""
+
+
+def find_remainder(text: str) -> str:
+    """A quotient and its remainder as words, "" for anything else."""
+    found = REMAINDER.fullmatch(re.sub(r"\s", "", text))
+    return f"{found[1]} r {found[2]}" if found else ""
 
 
 def split_quantities(tokens: Sequence[str]) -> list[tuple[Tokens, str]]:

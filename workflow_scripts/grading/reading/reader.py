@@ -5,11 +5,17 @@ Gold answers and answers of a model are read by the same rules (docs/grading.md 
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from workflow_scripts.grading.reading import brackets, phrases
 from workflow_scripts.grading.reading.clean import clean, show_tokens
-from workflow_scripts.grading.reading.leaf import TRIGONOMETRY, UnreadableError, parse_expression
+from workflow_scripts.grading.reading.leaf import (
+    TRIGONOMETRY,
+    UnevaluatedError,
+    UnreadableError,
+    parse_expression,
+)
 from workflow_scripts.grading.reading.numbers import (
     has_numbers_side_by_side,
     read_based,
@@ -23,8 +29,10 @@ from workflow_scripts.grading.reading.tokens import (
     is_text,
     split_at,
     text_content,
+    top_level,
     trim,
 )
+from workflow_scripts.grading.reading.units import find_unit
 from workflow_scripts.grading.reading.values import (
     Items,
     Matrix,
@@ -44,7 +52,9 @@ SIGNS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\notin", "\\approx", "
 SIGNS |= {"\\implies", "\\subset", "\\subseteq", "\\cong", "\\propto", "\\perp", "\\parallel"}
 COMPOUND_SIGNS = {("<", "="): "\\le", (">", "="): "\\ge", ("!", "="): "\\ne", ("=", "="): "="}
 PLUS_MINUS = {"\\pm": ("+", "-"), "\\mp": ("-", "+")}
+BROKEN_NUMBER = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
 GROUPED_RUN = re.compile(r"\d{1,3}(?:,\d{3})+")
+ANGLE = re.compile(r"(\d+)\\degree(\d+)'(?:(\d+)'')?")
 EMPTY_END = " .,;:"
 
 
@@ -58,6 +68,20 @@ def read(text: str) -> Value:
     if not is_balanced(tokens):
         raise UnreadableError("braces do not match")
     return read_tokens(join_signs(tokens))
+
+
+def read_alternatives(text: str) -> tuple[Value, ...]:
+    r"""The value of a LaTeX text; with the label of an option before it (`\text{(D)} 35`), both.
+
+    Raises:
+        UnreadableError: it is empty or no rule reads it.
+    """
+    tokens = trim(clean(text))
+    label = text_content(tokens[0]).strip(" ().:") if tokens and is_text(tokens[0]) else ""
+    rest = trim(tokens[1:], " .:)")
+    if len(label) == 1 and label.isupper() and rest and rest[0] not in SIGNS | {"+", "-", "(", "'"}:
+        return read_tokens(join_signs(rest)), read_scalar([label])
+    return (read(text),)
 
 
 def join_signs(tokens: Sequence[str]) -> Tokens:
@@ -78,7 +102,7 @@ def join_signs(tokens: Sequence[str]) -> Tokens:
 
 def read_tokens(tokens: Sequence[str]) -> Value:
     """The value of canonical tokens, whatever kind it is."""
-    tokens = phrases.drop_fillers(trim(tokens, EMPTY_END))
+    tokens = turn_brackets(phrases.drop_fillers(trim(tokens, EMPTY_END)))
     while enclosed(tokens, "{", "}"):
         tokens = trim(tokens[1:-1], EMPTY_END)
     if not tokens:
@@ -92,6 +116,15 @@ def read_tokens(tokens: Sequence[str]) -> Value:
     tokens, condition = phrases.cut_condition(tokens)
     value = read_list(tokens)
     return Qualified(value, condition.words) if condition.words else value
+
+
+def turn_brackets(tokens: Sequence[str]) -> Tokens:
+    """Tokens with round brackets for square ones that are turned outwards: `]0, 1[`."""
+    tokens = list(tokens)
+    if {",", ";"} & set(tokens):
+        tokens[0] = "(" if tokens[0] == "]" else tokens[0]
+        tokens[-1] = ")" if tokens[-1] == "[" else tokens[-1]
+    return tokens
 
 
 def read_words(tokens: Sequence[str]) -> Value:
@@ -128,14 +161,19 @@ def split_words(tokens: Sequence[str]) -> list[Tokens]:
 
 def read_quantities(tokens: Sequence[str]) -> Value | None:
     """Several numbers with units, None for anything else."""
+    angle = ANGLE.fullmatch(phrases.write_math(tokens))
+    if angle:
+        parts = [make_scalar(read_number(part)) for part in angle.groups() if part]  # type: ignore[arg-type]
+        return Quantities(tuple(parts), ("degree", "arcminute", "arcsecond")[: len(parts)])
     found = phrases.split_quantities(tokens)
     numbers = [read_number(phrases.write_math(number)) for number, _ in found]
     if not found or not all(numbers):
         return None
     units = tuple(phrases.tidy_words(words) for _, words in found)
-    if any(load_vocabulary().predicates.match(unit) for unit in units):
+    if any(load_vocabulary().predicates.match(u) and not find_unit(u) for u in units):
         return None
-    return Quantities(tuple(make_scalar(number) for number in numbers if number), units)
+    scalars = tuple(make_scalar(number) for number in numbers if number)
+    return Quantities(scalars, units)
 
 
 def read_list(tokens: Sequence[str]) -> Value:
@@ -181,11 +219,12 @@ def share_name(values: tuple[Value, ...]) -> tuple[Value, ...]:
 
 
 def join_thousands(tokens: Sequence[str]) -> Tokens:
-    """Tokens without the commas between groups of three digits."""
+    """Tokens without the commas between groups of three digits; in brackets commas part members."""
     out: Tokens = []
     run: Tokens = []
-    for token in [*tokens, ""]:
-        if token and (token.isdigit() or token == ","):
+    outside = set(top_level(tokens))
+    for index, token in enumerate([*tokens, ""]):
+        if index in outside and (token.isdigit() or token == ","):
             run.append(token)
             continue
         text = "".join(run)
@@ -209,7 +248,12 @@ def read_relation(tokens: Sequence[str]) -> Value:
     if not trim(sides[0]):
         return read_tokens(sides[-1])
     text = show_tokens(tokens)
-    return Relation(tuple(read_term(side) for side in sides), tuple(signs), text)
+    return Relation(tuple(read_side(side) for side in sides), tuple(signs), text)
+
+
+def read_side(tokens: Sequence[str]) -> Value:
+    """One side of a relation; dots in it leave it as it is written."""
+    return Verbatim(show_tokens(tokens)) if "\\ldots" in tokens else read_term(tokens)
 
 
 def read_term(tokens: Sequence[str]) -> Value:
@@ -239,12 +283,14 @@ def read_plus_minus(tokens: Sequence[str]) -> Value:
 
 def read_ratio(tokens: Sequence[str]) -> Value | None:
     """A time or a ratio, None without a colon."""
+    tokens = [":" if is_text(t) and text_content(t).strip() == "to" else t for t in tokens]
     text = phrases.write_math(tokens)
     if ":" not in text:
         return None
     core, unit = phrases.cut_unit(tokens)
     half = re.sub(r"[.\s]", "", unit.lower())
-    clock = read_clock(phrases.write_math(core) + (f"\\text{{{half}}}" if half in {"am", "pm"} else ""))
+    suffix = f"\\text{{{half}}}" if half in {"am", "pm"} else ""
+    clock = read_clock(phrases.write_math(core) + suffix)
     if clock:
         return clock
     parts, signs = split_at(core, {":"})
@@ -259,12 +305,15 @@ def read_scalar(tokens: Sequence[str]) -> Value:
     """A number or an expression, with what belongs to it: unit, per cent, base."""
     tokens = trim(tokens, EMPTY_END)
     text = phrases.write_math(tokens)
-    number = read_number(text) or read_based(text)
+    number = read_number(text) or read_based(BROKEN_NUMBER.sub("", text))
     if number:
         return make_scalar(number) if isinstance(number, Number) else number
+    special = phrases.find_base(text) or phrases.find_remainder(text)
+    if special:
+        return read_scalar(list(special)) if "_" in special else Words(special)
     core, unit = phrases.cut_unit(tokens)
     if unit:
-        return read_with_unit(core, unit)
+        return read_with_unit(core, unit, phrases.find_exponent(tokens))
     percent = tokens[-1:] == ["\\%"]
     core = trim(tokens[:-1]) if percent else drop_degree(tokens)
     if len(core) < len(tokens):
@@ -272,14 +321,17 @@ def read_scalar(tokens: Sequence[str]) -> Value:
         return make_percent(value) if percent else value
     if any(is_text(t) and len(text_content(t).strip(" ().")) > 1 for t in tokens):
         return Words(phrases.write_sentence(tokens))
-    if has_numbers_side_by_side(text):
+    if has_numbers_side_by_side(BROKEN_NUMBER.sub("", text)):
         raise UnreadableError("two numbers side by side")
     return read_expression(tokens, text)
 
 
 def read_expression(tokens: Sequence[str], text: str) -> Value:
     """An expression that the engine parses; a matrix where the result is one."""
-    expression = parse_expression(join_digits(tokens))
+    try:
+        expression = parse_expression(join_digits(tokens))
+    except UnevaluatedError as error:
+        return Verbatim(str(error))
     if hasattr(expression, "tolist"):
         rows = expression.tolist()
         return Matrix(tuple(tuple(Scalar(e, str(e)) for e in row) for row in rows))
@@ -312,8 +364,8 @@ def drop_degree(tokens: Sequence[str]) -> Tokens:
     return trim(tokens[:-1]) if last and not inside else list(tokens)
 
 
-def read_with_unit(core: Sequence[str], unit: str) -> Value:
-    """A value whose unit is left out; per cent and words of multitude count."""
+def read_with_unit(core: Sequence[str], unit: str, exponent: int) -> Value:
+    """A value with its unit; other words are left out, per cent and words of multitude count."""
     value = read_term(core)
     words = unit.lower().strip(" .").split()
     vocabulary = load_vocabulary()
@@ -322,7 +374,8 @@ def read_with_unit(core: Sequence[str], unit: str) -> Value:
     factor = vocabulary.multipliers.get(words[0], 1) if words else 1
     if factor != 1 and isinstance(value, Scalar):
         return Scalar(multiply(value.expression, factor), value.text + words[0], value.decimal)
-    return value
+    known = find_unit(unit, exponent)
+    return replace(value, unit=known) if known and isinstance(value, Scalar) else value
 
 
 def multiply(expression: Any, factor: int) -> Any:

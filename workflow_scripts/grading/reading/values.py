@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Union
 
+from workflow_scripts.grading.reading.units import Unit
+
 
 @dataclass(frozen=True)
 class Scalar:
@@ -16,6 +18,7 @@ class Scalar:
         percent: whether it is in per cent; the expression is then the number before the sign.
         without_unit: the expression without a last letter that may be a unit, None without one.
         index: letters used as an index, so that `i` is none of the imaginary unit.
+        unit: a unit that is compared, None for none or for words that are left out.
     """
 
     expression: Any
@@ -24,6 +27,7 @@ class Scalar:
     percent: bool = False
     without_unit: Any = None
     index: frozenset[str] = frozenset()
+    unit: Unit | None = None
 
 
 @dataclass(frozen=True)
