@@ -50,8 +50,8 @@ def test_correct_answers(generation: str, gold: str) -> None:
         ("2", "2", "no answer"),
         (r"so \boxed{ 2", "2", "box not closed"),
         (r"\boxed{2} but \boxed{3", "2", "box not closed"),
-        (r"\boxed{}", "2", "not readable as LaTeX"),
-        (r"\boxed{\frac12}", "0.5", "not readable as LaTeX"),
+        (r"\boxed{}", "2", "no answer"),
+        (r"\boxed{\frac{1}}", "0.5", "not readable as LaTeX"),
         (r"\boxed{7} \boxed{5}", "7", "differs"),
     ],
 )
@@ -63,57 +63,70 @@ def test_incorrect_answers_say_why(generation: str, gold: str, reason: str) -> N
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ("9^{9^{9^9}}", "too large"),
-        ("((2^{9999})^{9999})", "too large"),
-        (r"2^{999 \cdot 999 \cdot 999}", "too large"),
-        ("10^{100000000}", "too large"),
-        ("100000!", "too large"),
-        ("5!!!", "too large"),
         (r"\binom{1000000}{500000}", "7 digits"),
-        ("(x+1)^{5000}", "terms"),
-        ("(a+b+c+d)^{30}", "terms"),
-        ("(a+b)^{20} (c+d)^{20} (f+g)^{20}", "terms"),
-        (r"\int \sin(x^3) \cos(x^5) dx", "unevaluated (Integral)"),
-        (r"\sum_{i=1}^{100000000} i", "unevaluated (Sum)"),
-        ("(" * 100 + "1" + ")" * 100, "nested"),
-        ("{" * 50 + "1" + "}" * 50, "nested"),
-        (r"\frac{1}{" * 20 + "1" + "}" * 20, "nested"),
         ("1" * 5000, "longer than"),
         ("+".join("abcdfghjklmnopq"), "symbols"),
         ("2\u0301", "characters"),
         ("2\x00", "characters"),
     ],
 )
-def test_hostile_answers_end_quickly(answer: str, reason: str) -> None:
-    grade(LAB, "2")  # loads the engine outside the clock
-    start = time.perf_counter()
+def test_what_no_engine_should_see_is_refused(answer: str, reason: str) -> None:
     result = grade(rf"\boxed{{{answer}}}", "2")
-    assert time.perf_counter() - start < 2.0
     assert not result.correct
     assert result.reason.startswith("refused: ")
     assert reason in result.reason
 
 
 @pytest.mark.parametrize(
-    "text", [r"\boxed{" * 20_000, "answer " + "$a" * 20_000, "{" * 100_000, "answer \\[" * 9_000]
+    ("limit", "bound", "answer", "reason"),
+    [
+        ("MAX_LOG2", 8.0, "2^{9}", "too large"),
+        ("MAX_LOG2", 8.0, "6!", "too large"),
+        ("MAX_LOG2", 8.0, "(2^{3})^{3}", "too large"),
+        ("MAX_TERMS", 3, "(x+1)^{5}", "terms"),
+        ("MAX_TERMS", 3, "(a+b)^2 (a+c)^2", "terms"),
+        ("MAX_NODES", 4, "a+b+c+x", "operations"),
+        ("MAX_DEPTH", 2, "(((2+x)))", "nested"),
+        ("MAX_DEPTH", 2, r"\frac{1}{\frac{1}{\frac{1}{2}}}", "nested"),
+    ],
 )
-def test_hostile_generations_end_quickly(text: str) -> None:
+def test_each_bound_of_the_guard_refuses(
+    monkeypatch: pytest.MonkeyPatch, limit: str, bound: float, answer: str, reason: str
+) -> None:
+    """With bounds so low that harmless answers pass them."""
+    assert not grade(rf"\boxed{{{answer}}}", "7").reason.startswith("refused")
+    monkeypatch.setattr(f"workflow_scripts.grading.guard.{limit}", bound)
+    settings = GraderSettings(max_chars=301)  # its own key, so that no cache answers
+    assert reason in grade(rf"\boxed{{{answer}}}", "7", settings).reason
+
+
+def test_a_sum_is_not_evaluated_and_equals_itself_only() -> None:
+    gold = r"F_n = \sum_{k=0}^{n-1} F_k F_{n-k-1}"
+    assert grade(rf"\boxed{{{gold}}}", gold).correct
+    assert grade(r"\boxed{F_n = \sum_{k=0}^{n-1} F_{n-k-1} F_k}", gold).correct
+    assert not grade(r"\boxed{F_n = \sum_{k=0}^{n-2} F_k F_{n-k-2}}", gold).correct
+    assert grade(r"\boxed{\sum_{k=1}^{4} k}", "10").correct
+
+
+@pytest.mark.parametrize("text", ["answer " + "$a" * 20_000, "answer " * 9_000, "(" * 50_000])
+def test_long_generations_end_quickly(text: str) -> None:
     grade(LAB, "2")
     start = time.perf_counter()
     assert not grade(text, "2").correct
     assert time.perf_counter() - start < 2.0
 
 
-def test_repair_accepts_malformed_latex_on_demand() -> None:
-    assert grade(r"\boxed{\frac12}", "0.5", GraderSettings(repair=True)).correct
-    assert grade(r"\boxed{\frac{1}{2}}", r"\frac12").correct
-
-
-def test_strictness_and_rounding_are_settings() -> None:
+def test_rounding_is_a_setting() -> None:
     assert not grade(r"\boxed{y+1}", "x+1").correct
-    assert grade(r"\boxed{y+1}", "x+1", GraderSettings(strict=False)).correct
     assert not grade(r"\boxed{0.333}", r"\frac{1}{3}").correct
-    assert grade(r"\boxed{0.333}", r"\frac{1}{3}", GraderSettings(float_rounding=2)).correct
+    assert grade(r"\boxed{0.333}", r"\frac{1}{3}", GraderSettings(float_rounding=3)).correct
+
+
+def test_letters_may_differ_for_the_papers_graders_only() -> None:
+    loose = GraderSettings("paper_strict", strict=False)
+    assert grade(r"$\boxed{y+1}$", "x+1", loose).correct
+    with pytest.raises(InputError, match="unknown setting 'strict'"):
+        GraderSettings(strict=False)
 
 
 def test_tail_limits_where_an_unboxed_answer_is_found() -> None:
@@ -129,8 +142,8 @@ def test_golds_in_the_styles_of_the_benchmarks_parse() -> None:
 
 
 def test_bad_golds_are_listed() -> None:
-    with pytest.raises(InputError, match=r"3 unusable.*''.*\{\{1.*100000!") as error:
-        check_golds(["2", "", "{" * 2 + "1", "100000!", "100000!"])
+    with pytest.raises(InputError, match=r"3 unusable.*''.*\{\{1.*9999!") as error:
+        check_golds(["2", "", "{" * 2 + "1", "9999!", "9999!"])
     assert "mend the data set" in str(error.value)
 
 
@@ -174,7 +187,7 @@ def test_reward_takes_texts_and_chats() -> None:
         ('{"tolerance": 1}', "unknown key 'tolerance'"),
         ('{"max_chars": 0}', "positive whole number"),
         ('{"max_chars": true}', "positive whole number"),
-        ('{"strict": 1}', "true or false"),
+        ('{"name": "paper_strict", "strict": 1}', "true or false"),
     ],
 )
 def test_bad_settings(spec: str, message: str) -> None:
@@ -200,8 +213,11 @@ def test_grade_table_keeps_order_and_counts_empty_as_wrong() -> None:
 
 
 def test_boxes_and_braces() -> None:
-    assert last_boxes(r"\boxed{1} then \boxed {\frac{1}{2}}") == [r"\boxed {\frac{1}{2}}"]
-    assert last_boxes(r"\boxed{\{1\}}") == [r"\boxed{\{1\}}"]
+    assert last_boxes(r"\boxed{1} thus \boxed {\frac{1}{2}}.") == [r"\frac{1}{2}"]
+    assert last_boxes(r"\boxed{\{1\}}") == [r"\{1\}"]
+    assert last_boxes(r"\boxed{1}\fbox{2}") == ["1", "2"]
+    assert last_boxes(r"\boxed{19}, as asked in \boxed{}") == ["19"]
+    assert last_boxes(r"$\boxed{28}$ percent") == [r"28\%"]
     assert last_boxes("none") == []
     assert closing_brace("{a{b}c}d", 0) == 7
     assert closing_brace("{a{b}", 0) is None

@@ -43,7 +43,7 @@ def test_json_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ]
     assert rows[3]["parsed_answer"] == "7"
     assert [row["reason"] for row in rows[:4]] == ["equal", "differs", "empty", "equal"]
-    assert "does not parse" in rows[4]["reason"]
+    assert "braces do not match" in rows[4]["reason"]
     summary = last["summary"]
     assert (summary["samples"], summary["correct"]) == (4, 2)
     assert [row["id"] for row in summary["excluded"]] == ["bad"]
@@ -108,7 +108,7 @@ def test_bad_files_are_refused(tmp_path: Path, content: bytes, message: str) -> 
     [
         (["--grader", "mine"], "grader 'mine': unknown"),
         (["--set", "strict"], "write KEY=VALUE"),
-        (["--set", "repair=maybe"], "true or false"),
+        (["--set", "float_rounding=maybe"], "positive whole number"),
         (["--k", "3"], "1 of 2 problems have fewer than 3 samples|2 of 2 problems"),
         (["--k", "0"], "at least 1"),
         (["--workers", "0"], "at least 1"),

@@ -3,11 +3,12 @@
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.extract import announced_letter, last_block
+from workflow_scripts.grading.choice import announced_letter
+from workflow_scripts.grading.extract import last_block
 from workflow_scripts.grading.grader import check_golds, grade
 from workflow_scripts.grading.paper import option_letter
+from workflow_scripts.grading.reading.clean import clean, show_tokens
 from workflow_scripts.grading.settings import GraderSettings
-from workflow_scripts.grading.spacing import settle, side_by_side
 from workflow_scripts.grading.strings import common_length, similarity, tidy
 
 LENIENT, STRICT = GraderSettings("paper_lenient"), GraderSettings("paper_strict")
@@ -117,6 +118,15 @@ def test_the_last_complete_block_counts() -> None:
         (r"\boxed{B}", "(B)", "equal"),
         (r"\boxed{\text{(B) four}}", "B", "equal"),
         ("The answer is **B**.", r"\boxed{B}", "equal"),
+        ("The answer is B. Option A is a common distractor.", "B", "equal"),
+        (r"<answer>C</answer>", "C", "equal"),
+        (r"\boxed{\text{Option C}}", "C", "equal"),
+        ("C. evaporation", "C", "equal"),
+        ("It should be C", "C", "equal"),
+        (r"The change is \boxed{\Delta E}. Answer: D", "D", "equal"),
+        (r"\boxed{E = mc^2}", "E", "box holds no option letter"),
+        (r"\boxed{\text{A or D}}", "A", "several letters boxed"),
+        ("A. ice\nB. steam", "B", "no answer"),
         ("(B)", "B", "equal"),
         (r"\boxed{C}", "B", "differs"),
         (r"\boxed{F}", "B", "box holds no option letter"),
@@ -138,43 +148,59 @@ def test_letters_are_a_setting_and_other_golds_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "settled"),
+    ("text", "canonical"),
     [
-        (r"10\,000", "10000"),
-        ("1 234 567", "1234567"),
+        (r"\frac12", r"\frac{1}{2}"),
+        (r"\dfrac\pi6", r"\frac{\pi}{6}"),
+        (r"2^\frac{1}{2}", r"2^{\frac{1}{2}}"),
+        (r"\sqrt2+\sqrt[3]x", r"\sqrt{2}+\sqrt[3]{x}"),
+        (r"\log_28", r"\log_{2}8"),
+        ("x^10", "x^{10}"),
+        (r"\left( 3, \tfrac{\pi}{2} \right.", r"(3,\frac{\pi}{2}"),
+        (r"3.2e27", r"3.2\cdot10^{27}"),
+        (r"3+2\mathrm{i}", "3+2i"),
         (r"1,\!234", "1,234"),
-        (r"7\quad x", "7  x"),
-        (r"1 \\ -14", r"1 \\ -14"),
-        ("3(4)", r"3 \cdot (4)"),
-        (r"2\left(3\right)(4)", r"2 \cdot \left(3\right) \cdot (4)"),
-        ("f(3)", "f(3)"),
-        ("x_2(3)", "x_2(3)"),
-        ("(1,2)(3,4)", "(1,2)(3,4)"),
-        (r"\boxed{50\%}", r"$\boxed{50}$\%"),
-        (r"\boxed{5\%, 6\%}", r"\boxed{5\%, 6\%}"),
+        (r"1{,}234 + 3{,}5", "1234+3.5"),
+        (r"0.1\bar6", r"0.1\overline{6}"),
+        (r"np.arcsin(10/13)", r"\arcsin(10/13)"),
+        ("-3./2", "-3/2"),
+        (r"90^{\circ}", r"90\degree"),
+        (r"\operatorname{lcm}(m,n)", r"\lcm(m,n)"),
+        (r"\\left( 1 \\right)", "(1)"),
+        ("Tuesday", r"\text{Tuesday}"),
+        ("abc", "abc"),
+        ("√2 ≤ x²", r"\sqrt{2}\le x^{2}"),
     ],
 )
-def test_texts_are_settled_for_the_engine(text: str, settled: str) -> None:
-    assert settle(text) == settled
+def test_texts_become_canonical(text: str, canonical: str) -> None:
+    assert show_tokens(clean(text)) == canonical
+
+
+@pytest.mark.parametrize("text", ["5 0", "3[4]", "1 1/2", r"5\;0", r"x^2 + 5 0"])
+def test_numbers_side_by_side_are_no_answer(text: str) -> None:
+    assert grade(rf"\boxed{{{text}}}", "7").reason == "two numbers side by side"
+
+
+@pytest.mark.parametrize("text", [r"\log_2 8", r"\frac 1 2", r"2 \frac{1}{2}", r"10\,000", "3(4)"])
+def test_other_numbers_side_by_side_are_one(text: str) -> None:
+    assert grade(rf"\boxed{{{text}}}", "7").reason == "differs"
 
 
 @pytest.mark.parametrize(
-    ("text", "pair"),
+    ("gold", "problem"),
     [
-        (r"\boxed{5 0}", True),
-        (r"\boxed{3[4]}", True),
-        (r"\boxed{1 1/2}", True),
-        (r"\boxed{\log_2 8}", False),
-        (r"\boxed{x^2 3}", False),
-        (r"\boxed{\frac 1 2}", False),
-        (r"\boxed{2 \frac{1}{2}}", False),
-        ("in 2010 35 students; the answer is $5$", False),
-        ("the answer is $5 0$", True),
-        (r"answer: \(5 0\)", True),
+        (r"\frac{1}{0}", "has no value"),
+        (r"\infty - \infty", "has no value"),
+        (r"\log 0", "has no value"),
+        ("nan", "is not a number"),
+        ("{{7", "braces do not match"),
+        ("5 0", "two numbers side by side"),
+        (r"\frac{1}", "does not parse as LaTeX"),
     ],
 )
-def test_numbers_side_by_side(text: str, pair: bool) -> None:
-    assert side_by_side(text) is pair
+def test_a_gold_answer_without_a_value_is_refused(gold: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        grade(r"\boxed{7}", gold)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,7 @@ from workflow_scripts.grading.symbolic import load_engine
 from workflow_scripts.grading.verdict import right
 from workflow_scripts.grading.worker import answer_pair
 
-# So many braces that the parser does not come to an end; the paper's rules let them through.
-STUCK = r"\boxed{" + "{" * 40 + "2" + "}" * 40 + "}"
+STUB = "tests.unit.grading_stub_worker"
 STRICT = GraderSettings("paper_strict", seconds=1)
 
 
@@ -80,13 +79,23 @@ def test_equal_pairs_are_judged_once(service: Service) -> None:
     assert all(key[2] == service.identity for key in service.cache)
 
 
-def test_a_stuck_answer_costs_its_time_and_no_other_answer() -> None:
-    texts = [r"\boxed{2}", STUCK, r"\boxed{2}", r"\boxed{3}"]
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("spin", "time limit"),
+        ("allocate", "memory limit"),
+        ("raise", "engine error: ZeroDivisionError"),
+        ("exit", "exit 7"),
+    ],
+)
+def test_an_engine_that_misbehaves_costs_one_answer_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, answer: str, reason: str
+) -> None:
+    monkeypatch.setattr("workflow_scripts.grading.process.MODULE", STUB)
     with Service(STRICT, workers=1) as service:
-        verdicts = service.grade(texts, ["2"] * 4)
-        assert [verdict.correct for verdict in verdicts] == [True, False, True, False]
-        assert verdicts[1].reason == "time limit"
-        assert starts(service) == 2
+        verdicts = service.grade(["so 2", answer, "also 2", "3"], ["2"] * 4)
+    assert [verdict.correct for verdict in verdicts] == [True, False, True, False]
+    assert verdicts[1].reason.startswith(reason)
 
 
 def test_a_worker_that_only_waits_is_ended_by_the_clock_on_the_wall(
@@ -143,7 +152,7 @@ def test_golds_that_cannot_be_used_are_told_and_never_rewarded(service: Service)
         **{"{{": False, r"\frac{1}{2}": True},
     }
     assert read[r"\frac{1}{2}"].parsed == "1/2"
-    assert "does not parse" in read["{{"].reason
+    assert "braces do not match" in read["{{"].reason
     verdict = service.grade([r"\boxed{\frac{1}{2}}"], ["{{"])[0]
     assert (verdict.correct, verdict.usable) == (False, False)
 
@@ -185,7 +194,7 @@ def test_a_fork_gets_workers_of_its_own(service: Service) -> None:
 def test_rewards_use_one_worker_and_refuse_bad_golds() -> None:
     reward = make_reward()
     half = r"\boxed{\frac{1}{2}}"
-    assert reward(completions=[half, half, STUCK], gold=["0.5", "0.6", "2"]) == [1.0, 0.0, 0.0]
+    assert reward(completions=[half, half, "so 2"], gold=["0.5", "0.6", "2"]) == [1.0, 0.0, 0.0]
     assert len(shared_service(GraderSettings()).workers) == 1
     with pytest.raises(InputError, match=r"reward: gold answer '\{\{'.*mend the data set"):
         reward(completions=[half], gold=["{{"])

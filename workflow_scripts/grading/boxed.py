@@ -20,11 +20,11 @@ from workflow_scripts.grading.extract import (
     last_boxes,
 )
 from workflow_scripts.grading.guard import text_problem
+from workflow_scripts.grading.reading.describe import describe
 from workflow_scripts.grading.reading.leaf import UnreadableError
 from workflow_scripts.grading.reading.reader import read_alternatives
 from workflow_scripts.grading.reading.values import Items, Relation, Value
 from workflow_scripts.grading.settings import GraderSettings
-from workflow_scripts.grading.reading.describe import describe
 from workflow_scripts.grading.verdict import Grade, right, wrong
 
 # So written, and no longer than a double can tell apart, two integers are equal as texts or not.

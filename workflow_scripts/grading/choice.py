@@ -29,7 +29,9 @@ ANNOUNCEMENTS = (
     ),
     re.compile(rf"(?i:\b(?:option|choice)(?:\s+is)?){LETTER}"),
 )
-SEVERAL = re.compile(r"(?<![A-Za-z])[A-Z][)\s}]*(?:,|/|and|or|\\text\{\s*(?:and|or)\s*\})[\s({]*[A-Z](?![A-Za-z])")
+SEVERAL = re.compile(
+    r"(?<![A-Za-z])[A-Z][)\s}]*(?:,|/|and|or|\\text\{\s*(?:and|or)\s*\})[\s({]*[A-Z](?![A-Za-z])"
+)
 OPTION_LINE = re.compile(r"^\s*\**\(?([A-Z])[).:]\**\s+\S.*$", re.MULTILINE)
 
 

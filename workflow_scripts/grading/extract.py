@@ -27,7 +27,8 @@ FORMULA = (
     r"|(-?\\[dt]?frac\{-?\d+(?:\.\d+)?\}\{-?\d+(?:\.\d+)?\})"
 )
 ANNOUNCED_FORMULA = re.compile(
-    rf"(?i:final answer.{{0,100}}?\bis:?|answer)(?:(?!\$|\\\(|\\\[).){{0,50}}?(?:{FORMULA})", re.DOTALL
+    rf"(?i:final answer.{{0,100}}?\bis:?|answer)(?:(?!\$|\\\(|\\\[).){{0,50}}?(?:{FORMULA})",
+    re.DOTALL,
 )
 FINAL_FORMULA = re.compile(
     rf"(?i:final answer is):?(?:(?!\$|\\\(|\\\[).){{0,9}}?(?:{FORMULA})", re.DOTALL
@@ -35,7 +36,10 @@ FINAL_FORMULA = re.compile(
 NEXT_FORMULA = re.compile(rf"\s*(?:,?\s*and\s|,?\s*or\s|,)\s*(?:{FORMULA})", re.DOTALL)
 # A letter that stands alone, also `(B)`, `**B**`, `\text{B}`.
 FACE = r"(?:\\(?:text|textbf|mathrm|mathbf|boxed)\s*\{\s*)*"
-WRAPPED = FACE + r"[(\[*$\s]*(?:(?:[Oo]ption|[Cc]hoice)\s*[(\[*$\s]*)?([A-Z])(?![A-Za-z0-9']|\s*[=^_+<>*/])"
+WRAPPED = (
+    FACE
+    + r"[(\[*$\s]*(?:(?:[Oo]ption|[Cc]hoice)\s*[(\[*$\s]*)?([A-Z])(?![A-Za-z0-9']|\s*[=^_+<>*/])"
+)
 ANNOUNCED = re.compile(
     r"(?i:\b(?:answer|option|choice)(?:\s+is)?)\s*:?\s*"
     r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])"

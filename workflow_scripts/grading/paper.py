@@ -19,7 +19,7 @@ from workflow_scripts.grading.verdict import Grade, right, wrong
 MAX_TEXT = 300
 STAGES = {"default": "equal (default parsing)", "latex first": "equal (LaTeX first)"}
 MATH = re.compile(r"(?<!\\)\$|\\\(|\\\[|\\boxed")
-NUMBER = re.compile(r"-?\d+[.,]\d+")
+NUMBER = re.compile(r"-?\d+,\d\d")
 # What makes a letter look like the choice, and how much.
 ANNOUNCED_SCORE, BRACKETED_SCORE, LAST_SCORE = 4, 2, 1
 
@@ -55,8 +55,8 @@ def matches(found: list[object], gold: str, stage: str, settings: GraderSettings
     """Whether what was found equals the gold answer, both parsed as the stage does.
 
     A gold answer without any mark of mathematics is parsed between dollar signs, because the
-    default parsing finds no more than a number in `x^2 + 1`; a plain number stays as it is,
-    because between dollar signs `1,22` is a list. What must not be compared may be the same.
+    default parsing finds no more than a number in `x^2 + 1`; a number
+    with a decimal comma stays as it is, because between dollar signs `1,22` is a list. What must not be compared may be the same.
     """
     as_it_is = MATH.search(gold) or NUMBER.fullmatch(gold.strip())
     wanted = parse(gold if as_it_is else f"${gold}$", stage)

@@ -86,6 +86,7 @@ def parse(text: str, extraction: str) -> list[Any]:
         return engine.parse(text, parsing_timeout=None, **engine.extractions[extraction])
 
 
+@functools.lru_cache(maxsize=8_192)
 def parse_latex(text: str) -> Any:
     """The sympy object of one LaTeX expression, capitals and small letters told apart.
 

@@ -188,7 +188,11 @@ def describes_region(value: Value) -> bool:
 
 def equal_regions(gold: Value, answer: Value, context: Context) -> bool:
     """Compare sets of real numbers, whatever they are written as."""
-    if isinstance(gold, Items) and isinstance(answer, Items) and len(gold.members) == len(answer.members):
+    if (
+        isinstance(gold, Items)
+        and isinstance(answer, Items)
+        and len(gold.members) == len(answer.members)
+    ):
         if equal_items(gold, answer, context):
             return True
     regions = find_region(gold), find_region(answer)
@@ -246,7 +250,9 @@ def equal_words(gold: Words, answer: Words, context: Context) -> bool:
 
 def equal_clocks(gold: Clock, answer: Clock, context: Context) -> bool:
     """Compare times; morning or afternoon counts where both say it."""
-    return gold.parts == answer.parts and (not gold.half or not answer.half or gold.half == answer.half)
+    return gold.parts == answer.parts and (
+        not gold.half or not answer.half or gold.half == answer.half
+    )
 
 
 def equal_ratios(gold: Ratio, answer: Ratio, context: Context) -> bool:
@@ -256,9 +262,7 @@ def equal_ratios(gold: Ratio, answer: Ratio, context: Context) -> bool:
     quotients = [Ratio((gold.parts[0], part)) for part in gold.parts[1:]]
     others = [Ratio((answer.parts[0], part)) for part in answer.parts[1:]]
     pairs = [(divide(a), divide(b)) for a, b in zip(quotients, others, strict=True)]
-    return all(
-        a is not None and b is not None and scalars_equal(a, b, context) for a, b in pairs
-    )
+    return all(a is not None and b is not None and scalars_equal(a, b, context) for a, b in pairs)
 
 
 def divide(ratio: Ratio) -> Scalar | None:

@@ -65,11 +65,12 @@ def fold_names(gold: Iterable[str], answer: Iterable[str]) -> dict[str, str]:
     """Letters by the name they share: capitals count only where one text has both."""
     texts = set(gold), set(answer)
     clashing = {
-        name.lower() for names in texts for name in names if name != name.lower() and name.lower() in names
+        name.lower()
+        for names in texts
+        for name in names
+        if name != name.lower() and name.lower() in names
     }
-    return {
-        name: name.lower() for names in texts for name in names if name.lower() not in clashing
-    }
+    return {name: name.lower() for names in texts for name in names if name.lower() not in clashing}
 
 
 def scalars_equal(gold: Scalar, answer: Scalar, context: Context) -> bool:
@@ -118,13 +119,14 @@ def is_defined(scalar: Scalar, context: Context) -> bool:
 def pair_readings(gold: Scalar, answer: Scalar) -> Iterator[tuple[Any, Any]]:
     """Pairs of expressions to compare: as they stand, and without a letter that may be a unit."""
     golds = [gold.expression, *([gold.without_unit] if gold.without_unit is not None else [])]
-    answers = [answer.expression, *([answer.without_unit] if answer.without_unit is not None else [])]
+    answers = [
+        answer.expression,
+        *([answer.without_unit] if answer.without_unit is not None else []),
+    ]
     return ((first, second) for first in golds for second in answers)
 
 
-def percent_equal(
-    first: Any, second: Any, gold: Scalar, answer: Scalar, context: Context
-) -> bool:
+def percent_equal(first: Any, second: Any, gold: Scalar, answer: Scalar, context: Context) -> bool:
     """A percentage equals its share; a whole number of per cent also that number."""
     import sympy
 
@@ -145,7 +147,9 @@ def expressions_equal(first: Any, second: Any, decimal: bool, context: Context) 
         return type(first).__name__ not in {"NaN", "ComplexInfinity"}
     exact = exact_fraction(first), exact_fraction(second)
     if exact[0] is not None and exact[1] is not None:
-        return exact[0] == exact[1] or (decimal and rounds_alike(exact[0], exact[1], context.places))
+        return exact[0] == exact[1] or (
+            decimal and rounds_alike(exact[0], exact[1], context.places)
+        )
     if is_infinite(first) or is_infinite(second):
         return False
     if context.letters(first) | context.letters(second):
@@ -194,7 +198,9 @@ def decimals_agree(first: Any, second: Any, irrational: bool, places: int) -> bo
 
 def to_fraction(value: Any) -> Fraction:
     """A computed real value as a fraction of as many digits as comparing needs."""
-    return Fraction(mpmath.nstr(value, DIGITS // 2, strip_zeros=False, min_fixed=-400, max_fixed=400))
+    return Fraction(
+        mpmath.nstr(value, DIGITS // 2, strip_zeros=False, min_fixed=-400, max_fixed=400)
+    )
 
 
 def rounds_alike(first: Fraction, second: Fraction, places: int) -> bool:

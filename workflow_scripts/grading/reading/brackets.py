@@ -166,7 +166,9 @@ def make_region(name: str, text: str) -> Region:
 def read_cases(rows: Sequence[Sequence[Tokens]], read: Reader) -> Value:
     """The lines of a definition by cases, or of a system: value and condition, in any order."""
     lines = [tuple(read(cell) for cell in row if trim(cell, " ,;.")) for row in rows]
-    return Items(tuple(line[0] if len(line) == 1 else Items(line, "tuple") for line in lines), "list")
+    return Items(
+        tuple(line[0] if len(line) == 1 else Items(line, "tuple") for line in lines), "list"
+    )
 
 
 def read_matrix(tokens: Sequence[str], read: Reader) -> Value | None:

@@ -248,7 +248,7 @@ def clean_face(tokens: Sequence[str], token: str, index: int, out: Tokens) -> in
     argument, end = take_argument(tokens, index + 1)
     content = "".join(argument)
     name = content.strip()
-    if not name or token == "\\text" and name == "$":
+    if not name or (token == "\\text" and name == "$"):
         out.append(" ")
     elif name in vocabulary.functions:
         out.append("\\" + vocabulary.renamed_functions.get(name, name))

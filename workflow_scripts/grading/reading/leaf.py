@@ -14,19 +14,20 @@ from workflow_scripts.grading.guard import expression_problem
 from workflow_scripts.grading.reading.numbers import REPEATING, read_repeating
 from workflow_scripts.grading.reading.tokens import (
     Tokens,
-    enclosed,
     find_close,
     is_text,
     render,
     split_at,
     take_argument,
     text_content,
-    trim,
 )
 from workflow_scripts.grading.symbolic import parse_latex
 
 TRIGONOMETRY = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc"}
 SEVERAL_ARGUMENTS = {"\\max", "\\min", "\\gcd", "\\lcm"}
+# `e`, `i` and `d` have meanings of their own, and so has a capital I.
+LETTER = re.compile(r"[a-cf-hj-zA-HJ-Z]")
+MULTIPLE = re.compile(r"([-+]?)(\d{1,6})?(?:\\sqrt\{(\d{1,9})\}|(\\pi|\\infty))")
 JOINT = {"\\gcd": "gcd", "\\lcm": "lcm"}
 PERCENT = re.compile(r"(\d+(?:\.\d+)?)\\%")
 BROKEN_NUMBER = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
@@ -54,6 +55,9 @@ def parse_expression(tokens: Sequence[str]) -> Any:
     prepared = hide_joint_functions(round_brackets(spell_letters(tokens)), stand_ins)
     text = render(separate_differentials(name_primes(convert_degrees(mark_products(prepared)))))
     text = PERCENT.sub(r"\\frac{\1}{100}", REPEATING.sub(write_repeating, text))
+    simple = parse_simple(text)
+    if simple is not None:
+        return simple
     try:
         expression = parse_latex(text)
     except Exception as error:  # the engine's listener raises no type of its own
@@ -65,6 +69,27 @@ def parse_expression(tokens: Sequence[str]) -> Any:
     if problem:
         raise UnreadableError(f"refused: {problem}")
     return expression
+
+
+def parse_simple(text: str) -> Any | None:
+    """A letter, an infinity, or a multiple of a root or of pi, as the engine would read it.
+
+    They are common and the engine takes a hundred times longer. None for anything else.
+    """
+    import sympy
+
+    if LETTER.fullmatch(text):
+        return sympy.Symbol(text)
+    found = MULTIPLE.fullmatch(text)
+    if not found:
+        return None
+    sign, factor, radicand, constant = found.groups()
+    known = {"\\pi": sympy.pi, "\\infty": sympy.oo}
+    value = known[constant] if constant else sympy.Pow(int(radicand), sympy.S.Half, evaluate=False)
+    number = int(f"{sign or ''}{factor or 1}")
+    if constant == "\\infty":
+        return None if factor else number * value
+    return value if number == 1 else sympy.Mul(number, value, evaluate=False)
 
 
 def find_problem(expression: Any) -> str | None:
@@ -106,7 +131,9 @@ def hide_joint_functions(tokens: Sequence[str], stand_ins: dict[str, Any]) -> To
         opening = index + 1
         while opening < len(tokens) and tokens[opening] == " ":
             opening += 1
-        close = find_close(tokens, opening, "(", ")") if tokens[opening : opening + 1] == ["("] else 0
+        close = (
+            find_close(tokens, opening, "(", ")") if tokens[opening : opening + 1] == ["("] else 0
+        )
         if name is None or close <= 0:
             out.append(tokens[index])
             index += 1
@@ -208,7 +235,9 @@ def separate_differentials(tokens: Sequence[str]) -> Tokens:
     solid = [token for token in tokens if token != " "]
     for token, following in zip(solid, [*solid[1:], ""], strict=True):
         out.append(token)
-        if token == "d" and (following.isalpha() or following.startswith("\\") and len(following) > 2):
+        if token == "d" and (
+            following.isalpha() or (following.startswith("\\") and len(following) > 2)
+        ):
             out.append("\\cdot")
     return out
 
@@ -254,8 +283,14 @@ def expand_short_sums(expression: Any) -> Any:
     for node in expression.atoms(sympy.Sum, sympy.Product):
         (letter, start, end), *more = node.limits
         whole = not more and start.is_Integer and end.is_Integer
-        if whole and 0 <= int(end) - int(start) < MOST_TERMS and not node.function.has(sympy.Sum, sympy.Product):
-            terms = [node.function.xreplace({letter: sympy.Integer(n)}) for n in range(start, end + 1)]
+        if (
+            whole
+            and 0 <= int(end) - int(start) < MOST_TERMS
+            and not node.function.has(sympy.Sum, sympy.Product)
+        ):
+            terms = [
+                node.function.xreplace({letter: sympy.Integer(n)}) for n in range(start, end + 1)
+            ]
             build = sympy.Add if isinstance(node, sympy.Sum) else sympy.Mul
             written[node] = build(*terms, evaluate=False)
     return expression.xreplace(written) if written else expression

@@ -79,7 +79,9 @@ def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, Condition]:
     for index in indices:
         token = tokens[index]
         if index and token in MODULUS:
-            return trim(tokens[:index], " ,("), Condition("mod " + write_math(tokens[index + 1 :]), False)
+            return trim(tokens[:index], " ,("), Condition(
+                "mod " + write_math(tokens[index + 1 :]), False
+            )
         if index and token in UNIVERSAL_SIGNS and trim(tokens[:index], " ,"):
             return trim(tokens[:index], " ,("), Condition("", True)
         if not (is_text(token) and trim(tokens[:index], " ,(")):
@@ -179,7 +181,9 @@ def cut_unit_letter(tokens: Sequence[str]) -> Tokens | None:
     """
     letters = load_vocabulary().unit_letters
     index = len(tokens)
-    while index and (tokens[index - 1] in letters or tokens[index - 1] in {"/", "^", "{", "}", "2", "3"}):
+    while index and (
+        tokens[index - 1] in letters or tokens[index - 1] in {"/", "^", "{", "}", "2", "3"}
+    ):
         index -= 1
     unit = list(tokens[index:])
     while unit and unit[0] not in letters:
@@ -192,7 +196,9 @@ def cut_unit_letter(tokens: Sequence[str]) -> Tokens | None:
     has_digit = any(token.isdigit() for token in before)
     alone = not used & set(before) and unit.count(unit[0]) == 1
     balanced = unit.count("{") == unit.count("}")
-    single = len(unit) == 1 or not any(a.isalpha() and b.isalpha() for a, b in zip(unit, unit[1:], strict=False))
+    single = len(unit) == 1 or not any(
+        a.isalpha() and b.isalpha() for a, b in zip(unit, unit[1:], strict=False)
+    )
     return before if ends_number and has_digit and alone and balanced and single else None
 
 

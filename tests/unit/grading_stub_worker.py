@@ -1,0 +1,32 @@
+"""A grading worker whose engine misbehaves on demand: the answer says how.
+
+`sleep` waits, `spin` uses processor time, `allocate` takes memory, `raise` fails, `exit` ends the
+process; any other answer is right when it equals its gold answer.
+"""
+
+import os
+import time
+
+from workflow_scripts.grading import worker
+from workflow_scripts.grading.settings import GraderSettings
+from workflow_scripts.grading.verdict import Grade, right, wrong
+
+
+def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
+    """Misbehave as the answer says, or compare texts."""
+    if "sleep" in answer:
+        time.sleep(3600)
+    while "spin" in answer:
+        pass
+    if "allocate" in answer:
+        raise MemoryError
+    if "raise" in answer:
+        raise ZeroDivisionError
+    if "exit" in answer:
+        os._exit(7)
+    return right("equal", answer) if gold in answer else wrong("differs", answer)
+
+
+if __name__ == "__main__":
+    worker.judge = judge  # type: ignore[assignment]
+    worker.main()
