@@ -109,9 +109,11 @@ def test_graders_differ_in_both_directions() -> None:
 
 def test_the_documents_examples_are_golden_cases() -> None:
     rows = re.findall(
-        r"^\| `(.*)` \| `(.*)` \| ([01]) \| ([01]) \| ([01]) \|", DOCUMENT, re.MULTILINE
+        r"^\| `(.*)` \| `(.*)` \| ([01]) \| ([01]) \| ([01]) \| ([01]) \|",
+        DOCUMENT,
+        re.MULTILINE,
     )
-    names = ("math_verify", "paper_lenient", "paper_strict")
+    names = ("math_verify", "stock", "paper_lenient", "paper_strict")
     known = {(c["gold"], c["generation"]): [c[name] for name in names] for c in CASES}
     assert len(rows) >= 8
     assert [known[row[0], row[1]] for row in rows] == [[int(v) for v in row[2:]] for row in rows]
