@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from workflow_scripts.atomic import is_temporary
+
 CHUNK = 1 << 20
 # Snakemake's marker in folders it makes; DVC ignores it by .dvcignore.
 IGNORED = frozenset({".snakemake_timestamp"})
@@ -69,14 +71,18 @@ def md5(path: Path) -> str:
 
 
 def files_of(target: Path) -> list[Path]:
-    """The file itself, or every file below a folder, sorted by its relative path."""
+    """The file itself, or every file below a folder, sorted by its relative path.
+
+    What a killed process was still writing (`atomic.is_temporary`) belongs to no result.
+    """
     if not target.is_dir():
         return [target]
     # Snakemake's cache puts links in the place of folders; they read like the folders themselves.
     walk = os.walk(target, followlinks=True)
     found = [Path(folder) / name for folder, _, names in walk for name in names]
     kept = [path for path in found if path.name not in IGNORED]
-    return sorted(kept, key=lambda path: path.relative_to(target).as_posix())
+    whole = [path for path in kept if not any(map(is_temporary, path.relative_to(target).parts))]
+    return sorted(whole, key=lambda path: path.relative_to(target).as_posix())
 
 
 def hash_tree(target: Path) -> TreeHash:

@@ -2,7 +2,7 @@
 
 import argparse
 import atexit
-import errno
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from typing import NoReturn, TypeVar
 from pydantic import TypeAdapter
 
 from workflow_scripts.errors import InputError, Interrupted
+from workflow_scripts.runtime.disk import explain_disk_error
 from workflow_scripts.usage import usage_line
 from workflow_scripts.validation import explained
 
@@ -25,7 +26,8 @@ Job = TypeVar("Job")
 def run(main: Callable[[], None]) -> None:
     """Run a script: what a user must know ends it with one line on stderr.
 
-    The exit status is 2 for an `InputError` and 75 (try again) for a job that was asked to stop.
+    The exit status is 2 for an `InputError` and for what a disk refuses, and 75 (try again) for a
+    job that was asked to stop.
     """
     status, said = 0, ""
     try:
@@ -35,21 +37,31 @@ def run(main: Callable[[], None]) -> None:
         print(usage_line())
     except InputError as error:
         status, said = EXIT_BAD_INPUT, f"error: {error}"
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        status, said = EXIT_BAD_INPUT, f"error: {where}no room on the disk; make some and run again"
     except Interrupted as error:
         status, said = EXIT_INTERRUPTED, f"interrupted: {error}"
+    except Exception as error:
+        explained = explain_disk_error(error)
+        if explained is None:
+            raise
+        status, said = EXIT_BAD_INPUT, f"error: {explained}"
     finally:
         AT_END.clear()
     if said:
-        print(said, file=sys.stderr)
+        print_last(said)
     if main.__module__ == "__main__":
         leave(status)
     if status:
         sys.exit(status)
+
+
+def print_last(text: str) -> None:
+    """Print a line to stderr, or to the terminal where stderr is a log on a full disk."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # Without a terminal Snakemake's own last line has to do: it looks at the disk as well.
+        with contextlib.suppress(OSError, ValueError):
+            os.write(int(os.environ.get("RETU_PROGRESS_FD", "")), f"{text}\n".encode())
 
 
 def leave(status: int) -> NoReturn:
@@ -59,8 +71,10 @@ def leave(status: int) -> NoReturn:
     takes back at once.
     """
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # A log on a full disk takes nothing more: that fails a job, but changes no failure's status.
+    with contextlib.suppress(*[OSError] if status else []):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)
 
 
