@@ -26,6 +26,15 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export MPLBACKEND := Agg
 
+# `make reproduce study=smoke` would run the lab: variables are upper-case, and these are all.
+VARIABLES := PYTHON VENV VLLM_VENV GPU_VENV CORES STUDY SNAKEMAKE_ARGS PYTEST_ARGS WORKERS SHELL MAKEFLAGS
+given = $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNKNOWN := $(filter-out $(VARIABLES),$(given))
+ifneq ($(UNKNOWN),)
+$(error $(firstword $(UNKNOWN))=$($(firstword $(UNKNOWN))): make knows no such variable; there are \
+$(filter-out SHELL MAKEFLAGS,$(VARIABLES)), as in: make reproduce STUDY=smoke)
+endif
+
 .PHONY: help setup reproduce smoke rehearse test test-slurm test-vllm test-gpu lint clean distclean
 
 help: ## list the targets

@@ -80,6 +80,13 @@ else:
 include: "rules/lineage.smk"
 
 
+if arguments and arguments.targets:
+    try:
+        check_targets(arguments.targets, workflow, study.name, Path(workflow.basedir))
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
 localrules:
     all,
 
@@ -93,8 +100,9 @@ onsuccess:
 onerror:
     if workflow.is_main_process:
         give_up_control(Path.cwd())
-    print_errors(log)
     print(
-        "\nA job failed; its log is named above. Fix the cause and run the same command again:"
-        " finished work is kept."
+        "\nA job failed, its log is named above. Fix the cause and run the same command again:"
+        " finished work is kept.",
+        file=sys.stderr,
     )
+    print_errors(log)

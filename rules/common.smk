@@ -14,6 +14,11 @@ from pathlib import Path
 from workflow_scripts.cluster.orphans import give_up_control, take_control
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
+from workflow_scripts.runtime.disk import describe_full, full_folder
+from workflow_scripts.runtime.failures import describe_failures
+from workflow_scripts.runtime.folder import claim_outputs, enter_folder, forget_runs
+from workflow_scripts.runtime.snakemake_hooks import explain_lock, find_arguments, is_planned_only
+from workflow_scripts.runtime.targets import check_targets
 from workflow_scripts.study.hub_plan import HubPlan
 from workflow_scripts.study.load import check_folders, load_config
 from workflow_scripts.study.plans import load_plan
@@ -29,8 +34,17 @@ except InputError as error:
 # Jobs on other machines are planned again there, from the files of that moment; they inherit the
 # snapshot of this run (written when it starts) and refuse to run by anything else. One that another
 # run left in the shell does not count.
+arguments = find_arguments() if workflow.is_main_process else None
 if workflow.is_main_process:
     os.environ.pop(PLANNED, None)
+    if arguments and arguments.unlock:
+        forget_runs(Path.cwd())
+    elif not is_planned_only(workflow):
+        try:
+            if locked := enter_folder(Path.cwd(), plan.study.name):
+                explain_lock(locked)
+        except InputError as error:
+            sys.exit(f"error: {error}")
 
 study = plan.study
 RELEASED = study.kind == "released"
@@ -63,6 +77,8 @@ onstart:
     if workflow.is_main_process:
         os.environ[PLANNED] = str(write_snapshot(FOLDER, plan).absolute())
         try:
+            made = [str(path) for job in workflow.dag.needrun_jobs() for path in job.output]
+            claim_outputs(Path.cwd(), study.name, made)
             take_control(Path.cwd(), log, slurm=workflow.executor_plugin.name == "slurm")
         except InputError as error:
             sys.exit(f"error: {error}")
@@ -109,9 +125,8 @@ def print_summary():
 
 
 def print_errors(log):
-    """Repeat the one-line errors of the jobs that failed, which Snakemake's own report buries."""
+    """Tell, once and last, why jobs failed: Snakemake's own report names no reason."""
     said = "\n".join(Path(path).read_text(encoding="utf-8") for path in log)
-    failed = re.findall(r"^ +log: (\S+) \(check log", said, re.M)
-    for path in filter(Path.is_file, map(Path, dict.fromkeys(failed))):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        print(*[line for line in lines if line.startswith("error: ")], sep="\n")
+    print(*describe_failures(said), sep="\n", file=sys.stderr)
+    if place := full_folder(Path.cwd()):
+        print(f"error: {describe_full(place)}", file=sys.stderr)

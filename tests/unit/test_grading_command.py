@@ -1,17 +1,19 @@
 """Grading one's own file: what goes in, what comes out, and what is refused."""
 
 import argparse
+import io
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading import command
-from workflow_scripts.grading.rows import read_rows
+from workflow_scripts.grading import command, rows
+from workflow_scripts.grading.rows import Source
 
 GOOD: list[dict[str, object]] = [
     {"id": 1, "gold": "5", "generation": [r"so \boxed{5}", r"\boxed{6}"]},
@@ -90,6 +92,15 @@ def test_a_file_whose_golds_are_all_unusable_has_no_score(
         (b'{"id": 1, "gold": true, "generation": ""}', "gold is bool"),
         (b'{"id": 1, "gold": 1, "generation": []}', "generation must be"),
         (b'{"id": 1, "gold": 1, "generation": [1]}', "generation must be"),
+        (b'{"id": NaN, "gold": 1, "generation": ""}', "id must be a text or a number"),
+        (b'{"id": 1e999, "gold": 1, "generation": ""}', "id must be a text or a number"),
+        (b'{"id": 1, "gold": NaN, "generation": ""}', "gold is nan; write it as a text"),
+        (b'{"id": 1, "gold": -Infinity, "generation": ""}', "gold is -inf"),
+        (b'{"id": 1, "gold": 1, "gold": 2, "generation": ""}', "key 'gold' is there twice"),
+        (b'{"id": 1, "gold": 1, "generation": "", "id": 1}', "key 'id' is there twice"),
+        (b'[{"id": 1, "gold": 1, "generation": ""}]', r"one JSON array; make it a line a row: jq"),
+        (b'[\n {"id": 1, "gold": 1, "generation": ""}\n]', r"one JSON array; .* jq -c '\.\[\]'"),
+        (b"id,gold,generation\n1,2,3\n", r"it looks like a table; name it \S+g\.csv"),
         (
             b'{"id": 1, "gold": 1, "generation": ""}\n{"id": "1", "gold": 2, "generation": ""}',
             "id '1' has several gold answers",
@@ -100,7 +111,7 @@ def test_bad_files_are_refused(tmp_path: Path, content: bytes, message: str) -> 
     path = tmp_path / "g.jsonl"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        read_rows(path)
+        Source(path).check()
 
 
 @pytest.mark.parametrize(
@@ -118,14 +129,115 @@ def test_bad_options_are_refused(tmp_path: Path, options: list[str], message: st
     with pytest.raises(InputError, match=message):
         call(write(tmp_path / "g.jsonl", GOOD[:3]), *options)
     with pytest.raises(InputError, match=r"none\.jsonl: cannot be read"):
-        read_rows(tmp_path / "none.jsonl")
+        call(tmp_path / "none.jsonl")
 
 
 def test_a_byte_order_mark_and_odd_line_ends_are_read(tmp_path: Path) -> None:
     row = '{"id": 1, "gold": "5", "generation": "a\u2028b"}\r\n'
     path = tmp_path / "g.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + row.encode())
-    assert read_rows(path)["generation"].tolist() == ["a\u2028b"]
+    assert texts(path) == ["a\u2028b"]
+
+
+def texts(path: Path) -> list[str]:
+    """The answers in a file."""
+    return [text for batch in Source(path).batches() for text in batch["generation"]]
+
+
+def test_a_table_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "g.csv"
+    path.write_text('\ufeffid,gold,generation\n1,5,"so, \n\\boxed{5}"\n1,5,\n', encoding="utf-8")
+    assert texts(path) == ["so, \n\\boxed{5}", ""]
+    call(path)
+    assert "1 of 2 samples correct" in capsys.readouterr().out
+    tabs = tmp_path / "g.tsv"
+    tabs.write_text("gold\tid\tgeneration\tbenchmark\n5\t1\t5\tx\n")
+    assert next(Source(tabs).batches())["benchmark"].tolist() == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("g.csv", b"id,gold\n1,2\n", r"g\.csv:1: lacks the column generation; .*commas"),
+        ("g.csv", b"id;gold;generation\n", r"lacks the column id, gold, generation"),
+        ("g.csv", b"", r"lacks the column"),
+        ("g.csv", b"id,gold,generation\n", r"has no rows"),
+        ("g.csv", b"id,gold,generation\n1,2,3,4\n", r"g\.csv:2: has another number of fields"),
+        ("g.csv", b"id,gold,generation\n1,2\n", r"g\.csv:2: has another number of fields"),
+        ("g.csv", b'id,gold,generation\n1,2,"3\n', r"not CSV"),
+        ("g.csv", b"id,gold,generation\n1,2,caf\xe9\n", r"not UTF-8"),
+        ("g.parquet", b"PAR1", r"is no text; convert it: python -c .*read_parquet.*g\.jsonl"),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        Source(path).check()
+
+
+def test_a_bad_last_line_is_found_before_a_verdict_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "g.jsonl", [*GOOD, {"id": 1}])
+    with pytest.raises(InputError, match=r"g\.jsonl:5: lacks gold"):
+        call(path)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_line_that_is_too_long_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "LONGEST_LINE", 100)
+    path = write(tmp_path / "g.jsonl", [GOOD[0], {**GOOD[0], "generation": ["x" * 50] * 3}])
+    with pytest.raises(InputError, match=r"g\.jsonl:2: has more than 0 MiB; write the samples"):
+        Source(path).check()
+
+
+def test_verdicts_do_not_depend_on_the_size_of_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "g.jsonl", GOOD)
+    for style in ([], ["--json"], ["--k", "1", "2"], ["--compare", "paper_strict"]):
+        call(path, *style)
+        whole = capsys.readouterr().out
+        with monkeypatch.context() as small:
+            small.setattr(rows, "BATCH_SAMPLES", 1)
+            call(path, *style)
+        assert capsys.readouterr().out == whole
+
+
+def test_what_comes_through_a_pipe_is_graded(tmp_path: Path) -> None:
+    content = "".join(json.dumps(row) + "\n" for row in GOOD)
+    command_line = [sys.executable, "-m", "workflow_scripts.grading.command", "/dev/stdin"]
+    done = subprocess.run(command_line, input=content, capture_output=True, text=True, check=False)
+    assert "2 of 4 samples correct" in done.stdout, done.stderr
+
+
+def traced_peak(path: Path) -> int:
+    """Bytes that grading a file takes at its worst moment, without what stays."""
+    tracemalloc.start()
+    try:
+        call(path, "--workers", "1", "--json")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight times the text, as long each: the batches stay as large as they are."""
+    monkeypatch.setattr(rows, "BATCH_CHARACTERS", 2**18)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(command, "print_verdicts", lambda *_, **__: None)
+    answer = "x" * 20_000 + r"\boxed{5}"
+    sizes = {}
+    for count in (50, 100, 800):
+        lines = [{"id": number, "gold": "5", "generation": answer} for number in range(count)]
+        sizes[count] = traced_peak(write(tmp_path / f"{count}.jsonl", lines))
+    # The first call also loads what all share; 700 rows more are 14 MB of text more.
+    assert sizes[800] - sizes[100] < 2**21, sizes
 
 
 def test_as_a_program(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-r"""Grade your own generations: JSON lines in, one verdict a sample and a summary out.
+r"""Grade your own generations: JSON lines or CSV in, one verdict a sample and a summary out.
 
     retu grade FILE.jsonl --grader math_verify
     retu grade FILE.jsonl --grader paper_strict --json
@@ -6,26 +6,32 @@ r"""Grade your own generations: JSON lines in, one verdict a sample and a summar
         --compare paper_lenient --disagreements OUT.jsonl
 
 A line of the file holds id, gold and generation (a text, or a list of samples); `benchmark` is
-optional, and several lines with one id are samples of one problem.
+optional, and several lines with one id are samples of one problem. The file is checked first, then
+graded a batch at a time: memory does not grow with the length of answers.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.statistics import UNWEIGHTED, statistics_table
 from workflow_scripts.grading import disagreements
-from workflow_scripts.grading.rows import read_rows
+from workflow_scripts.grading.rows import Source, open_source
 from workflow_scripts.grading.service import Service
 from workflow_scripts.grading.settings import DEFAULT, GraderSettings, identity, known_graders
+from workflow_scripts.grading.verdict import Grade
 from workflow_scripts.script import EXIT_BAD_INPUT, parser
 
+Problems = Mapping[tuple[str, str], tuple[str, int]]
 EXCLUDED = "gold excluded"
 OUTPUT = (
     *("benchmark", "id", "sample", "correct"),
@@ -36,7 +42,7 @@ OUTPUT = (
 def add_arguments(to: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     graders = "; ".join(f"{name}: {facts.title}" for name, facts in known_graders().items())
-    to.add_argument("file", type=Path, help="JSON lines with id, gold and generation")
+    to.add_argument("file", type=Path, help="JSON lines, or .csv, with id, gold and generation")
     to.add_argument("--grader", default=DEFAULT, help=f"{graders} (default: {DEFAULT})")
     to.add_argument(
         "--set",
@@ -67,22 +73,103 @@ def main(options: argparse.Namespace) -> None:
     disagreements.check_arguments(options)
     settings = GraderSettings.from_spec({"name": options.grader, **read_changes(options.changes)})
     other = GraderSettings(options.compare) if options.compare else None
-    rows = read_rows(options.file)
-    graded = grade_rows(rows, settings, options.workers)
-    report = summary(graded, settings, options.k, str(options.file))
-    if other:
-        both = {settings.name: graded, other.name: grade_rows(rows, other, options.workers)}
-        report["compared"] = disagreements.compare(options, rows, both)
     if settings.near_miss is not None:
         print(f"note: {settings.name} pays for near misses: for audit only", file=sys.stderr)
+    with open_source(options.file) as source, ExitStack() as services:
+        graders = [settings, *([other] if other else [])]
+        by_name = {
+            grader.name: services.enter_context(Service(grader, options.workers))
+            for grader in graders
+        }
+        totals = grade_source(source, by_name, options)
+    report = summary(totals.table(), settings, options.k, str(options.file))
+    report["excluded"] = totals.excluded
+    if other:
+        found = disagreements.decide(options, totals.differ)
+        report["compared"] = disagreements.compared(found, list(by_name), totals.samples)
     if options.json:
-        for record in graded[list(OUTPUT)].to_dict("records"):
-            print(json.dumps(plain(record)))
         print(json.dumps({"summary": report}))
     else:
-        table = graded[list(OUTPUT)].to_csv(sep="\t", index=False, lineterminator="\n")
         compared = disagreements.told(report["compared"], options.disagreements) if other else []
-        print("\n".join([table, *told(report), *compared]))
+        print("\n".join(["", *told(report), *compared]))
+
+
+class Totals:
+    """What is kept of verdicts: a few bytes a sample, and the texts of disagreements alone."""
+
+    def __init__(self) -> None:
+        self.problems: dict[tuple[str, str], int] = {}
+        self.places, self.correct = array("q"), array("b")
+        self.excluded: list[dict[str, str]] = []
+        self.left_out: set[tuple[str, str]] = set()
+        self.differ: list[disagreements.Row] = []
+        self.samples = 0
+
+    def add(self, graded: pd.DataFrame) -> None:
+        """Count a batch of verdicts."""
+        self.samples += len(graded)
+        columns = ["benchmark", "id", "correct", "usable", "reason"]
+        for benchmark, name, correct, usable, reason in graded[columns].itertuples(index=False):
+            problem = (benchmark, name)
+            if usable:
+                self.places.append(self.problems.setdefault(problem, len(self.problems)))
+                self.correct.append(correct)
+            elif problem not in self.left_out:
+                self.left_out.add(problem)
+                named = {"benchmark": benchmark, "id": name, "reason": reason}
+                self.excluded.append(named)
+
+    def table(self) -> pd.DataFrame:
+        """The verdicts that count: benchmark, problem_id, sample, correct."""
+        names = pd.DataFrame(list(self.problems), columns=["benchmark", "problem_id"])
+        table = names.iloc[np.asarray(self.places, dtype=np.int64)].reset_index(drop=True)
+        samples = table.groupby(["benchmark", "problem_id"], sort=False).cumcount()
+        return table.assign(sample=samples, correct=np.asarray(self.correct, dtype=np.int64))
+
+
+def grade_source(
+    source: Source, graders: Mapping[str, Service], options: argparse.Namespace
+) -> Totals:
+    """Check a source, then grade it and print its verdicts a batch at a time.
+
+    Raises:
+        InputError: the source is bad, or has too few samples for `--k`; nothing is printed then.
+    """
+    problems = source.check()
+    golds = dict.fromkeys(gold for gold, _ in problems.values())
+    read = {name: service.read_golds(golds) for name, service in graders.items()}
+    first = next(iter(graders))
+    check_samples(problems, read[first], options)
+    totals = Totals()
+    for number, rows in enumerate(source.batches()):
+        graded = {name: grade_rows(rows, service, read[name]) for name, service in graders.items()}
+        print_verdicts(graded[first], as_json=options.json, header=number == 0)
+        totals.add(graded[first])
+        if len(graded) == 2:
+            totals.differ += disagreements.disagreements(rows, graded)
+    return totals
+
+
+def check_samples(
+    problems: Problems, golds: Mapping[str, Grade], options: argparse.Namespace
+) -> None:
+    """Refuse `--k` before anything is graded if a problem that counts has too few samples."""
+    counts = {name: n for name, (gold, n) in problems.items() if golds[gold].usable}
+    if options.k and counts:
+        most = max(options.k)
+        rows = [(*name, k, 0) for name, n in counts.items() for k in range(min(n, most))]
+        table = pd.DataFrame(rows, columns=["benchmark", "problem_id", "sample", "correct"])
+        statistics_table(table, options.k, source=str(options.file))
+
+
+def print_verdicts(graded: pd.DataFrame, *, as_json: bool, header: bool) -> None:
+    """Print a batch of verdicts: JSON lines, or a table separated by tabs."""
+    if as_json:
+        for record in graded[list(OUTPUT)].to_dict("records"):
+            print(json.dumps(plain(record)))
+    else:
+        shown = graded[list(OUTPUT)]
+        print(shown.to_csv(sep="\t", index=False, header=header, lineterminator="\n"), end="")
 
 
 def read_changes(changes: Iterable[str]) -> dict[str, Any]:
@@ -99,17 +186,14 @@ def read_changes(changes: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def grade_rows(
-    rows: pd.DataFrame, settings: GraderSettings, workers: int | None = None
-) -> pd.DataFrame:
-    """Verdicts on the rows of `read_rows`, in order; columns `OUTPUT` and `usable`.
+def grade_rows(rows: pd.DataFrame, service: Service, read: Mapping[str, Grade]) -> pd.DataFrame:
+    """Verdicts on the rows of a batch, in order; columns `OUTPUT` and `usable`.
 
-    Where the gold answer cannot be used, correct is 0 and `usable` False.
+    Where the gold answer cannot be used (`read` tells how each is read), correct is 0 and `usable`
+    False.
     """
     texts, golds = rows["generation"].tolist(), rows["gold"].tolist()
-    with Service(settings, workers) as service:
-        read = service.read_golds(golds)
-        verdicts = service.grade(texts, golds)
+    verdicts = service.grade(texts, golds)
     facts = [read[gold] for gold in golds]
     pairs = list(zip(verdicts, facts, strict=True))
     return pd.DataFrame(
@@ -129,21 +213,17 @@ def grade_rows(
 
 
 def summary(
-    graded: pd.DataFrame, settings: GraderSettings, ks: list[int], source: str
+    counted: pd.DataFrame, settings: GraderSettings, ks: list[int], source: str
 ) -> dict[str, Any]:
-    """What the verdicts add up to: scores with intervals, and the problems left out."""
-    bad = graded[~graded["usable"]]
-    counted = graded[graded["usable"]].rename(columns={"id": "problem_id"})
+    """What the verdicts that count (`Totals.table`) add up to: scores with intervals."""
     scores = statistics_table(counted, ks, source=source) if len(counted) else pd.DataFrame()
     if len(scores) == 3:  # one benchmark: the two means over benchmarks say the same again
         scores = scores.iloc[:1]
-    left_out = bad.drop_duplicates(["benchmark", "id"])
     return {
         "grader": json.loads(identity(settings)),
         "samples": len(counted),
         "correct": int(counted["correct"].sum()),
         "scores": [plain(record) for record in scores.to_dict("records")],
-        "excluded": left_out[["benchmark", "id", "reason"]].to_dict("records"),
     }
 
 

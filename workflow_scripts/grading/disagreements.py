@@ -47,11 +47,8 @@ def check_arguments(options: argparse.Namespace) -> None:
         raise InputError(f"--compare {options.compare}: is --grader itself; name another")
 
 
-def compare(
-    options: argparse.Namespace, rows: pd.DataFrame, graded: Mapping[str, pd.DataFrame]
-) -> Row:
-    """Find, judge and write the disagreements of two graders; returns how many there are."""
-    found = disagreements(rows, graded)
+def decide(options: argparse.Namespace, found: list[Row]) -> list[Row]:
+    """Write the disagreements of two graders, and have a judge decide them if one is named."""
     path: Path | None = options.disagreements
     if path is not None:
         write_rows(found, path)
@@ -61,14 +58,14 @@ def compare(
         found = judged(found, judge)
         print(f"judge {judge.model}: asked {judge.asked} times, {transcript.path}", file=sys.stderr)
         write_rows(found, path)
-    return compared(found, list(graded), len(rows))
+    return found
 
 
 def disagreements(rows: pd.DataFrame, graded: Mapping[str, pd.DataFrame]) -> list[Row]:
     """The rows that two graders judge differently.
 
     Args:
-        rows: what was graded (`rows.read_rows`).
+        rows: what was graded (a batch of `rows.Source`).
         graded: name of each of the two graders -> its verdicts on the rows, in their order
             (`command.grade_rows`). A gold answer that one of them cannot use is no disagreement.
 

@@ -16,6 +16,7 @@ from workflow_scripts.study.schema import Config, Study
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 PRESETS = Path(__file__).resolve().parents[1] / "training" / "presets.yaml"
+NULLS = ("null", "Null", "NULL", "~", "None", "")
 KINDS: dict[str, type[Study] | type[ReleasedStudy]] = {
     "training": Study,
     "released": ReleasedStudy,
@@ -118,8 +119,19 @@ def load_training_study(name: str) -> Study:
 
 
 def load_config(content: Mapping[str, Any]) -> Config:
-    """Validate the merged Snakemake configuration (config.yaml and --config)."""
-    return validate(Config, content, "config.yaml")
+    """Validate the merged Snakemake configuration (config.yaml and --config).
+
+    `--config branching=null` reaches us as a text; it is YAML's null, as in the file.
+    """
+    read = {key: None if is_null(key, value) else value for key, value in content.items()}
+    return validate(Config, read, "config.yaml")
+
+
+def is_null(key: str, value: object) -> bool:
+    """Whether the value of a key that may be null is one of YAML's words for it."""
+    field = Config.model_fields.get(key)
+    nullable = field is not None and field.default is None
+    return nullable and isinstance(value, str) and value in NULLS
 
 
 def check_folders(config: Config) -> None:
