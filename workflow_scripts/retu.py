@@ -1,5 +1,6 @@
 """The command `retu`: what this project can be asked besides running it.
 
+    retu update                                        check all results, mend what is not right
     retu lineage why results/lab/tables/table_4.csv    where a table comes from
     retu lineage verify --study lab                    whether results are as recorded
     retu grade answers.jsonl --grader math_verify      grade answers of your own
@@ -11,16 +12,19 @@ Studies themselves are run by Snakemake (README.md). Every command has its own -
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.words import listed
 
+INVALID = re.compile(r"invalid choice: '(?P<word>.*?)' \(choose from (?P<known>.*)\)")
 EXIT_BAD_INPUT = 2
 PACKAGE = "workflow_scripts"
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
@@ -36,6 +40,10 @@ class Command:
 
 # Modules are imported when they are asked for: help comes at once.
 COMMANDS = {
+    "update": Command(
+        "workflow_scripts.runtime.update",
+        "make again what is missing, edited or stale among a study's results",
+    ),
     "lineage": Command(
         "workflow_scripts.lineage.commands",
         "what made a result: ask, verify, compare, restore, export",
@@ -47,6 +55,45 @@ COMMANDS = {
         "jobs on a SLURM cluster: check a launch, status, wait, cancel, unlock",
     ),
 }
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that tells a mistake in one line, with the word that was probably meant."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the whole command line.
+
+        Raises:
+            InputError: a word that has no place.
+        """
+        options, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self.error(explain_rest(self.prog, options, rest))
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where help is.
+
+        Raises:
+            InputError: always.
+        """
+        found = INVALID.search(message)
+        if found:
+            # It reads YAML, which help need not wait for.
+            from workflow_scripts.study.files import did_you_mean
+
+            known = re.findall(r"[\w-]+", found["known"])
+            message = f"there is no {found['word']}; {did_you_mean(found['word'], known)}"
+        raise InputError(f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)")
+
+
+def explain_rest(program: str, options: argparse.Namespace, rest: Sequence[str]) -> str:
+    """What was probably meant by words that have no place."""
+    program = f"{program} {options.command}"
+    word = rest[0]
+    if not word.startswith("-") and hasattr(options, "study") and options.study is None:
+        return f"{word} has no place here; a study is named by --study: {program} --study {word}"
+    return f"{listed(rest, 3)} has no place in {program}"
 
 
 class Version(argparse.Action):
@@ -73,9 +120,7 @@ def project_version() -> str:
 def build_parser(chosen: str | None) -> argparse.ArgumentParser:
     """The parser of `retu`, with the arguments of the `chosen` sub-command only."""
     style = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        "retu", description=__doc__, formatter_class=style, allow_abbrev=False
-    )
+    parser = Parser("retu", description=__doc__, formatter_class=style, allow_abbrev=False)
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and end")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():

@@ -201,6 +201,31 @@ def test_a_queue_that_forgets_too_soon_is_noted(
     assert kinds(tools(replace(SITE, job_age=age), status=status)) == kinds_
 
 
+@pytest.mark.parametrize(
+    ("age", "first_look", "accounting", "message"),
+    [
+        (119, 40, False, "set slurm-init-seconds-before-status-checks to 39 in "),
+        (60, 40, False, "asks sacct instead, which never tells of an end here: set slurm-init"),
+        (2, 40, False, "ask for a MinJobAge of 120 in slurm.conf"),
+        (60, 40, True, "set slurm-status-command to sacct"),
+    ],
+)
+def test_a_queue_that_snakemake_would_not_ask_is_wrong(
+    age: int, first_look: int, accounting: bool, message: str
+) -> None:
+    site = replace(SITE, job_age=age, accounting=accounting)
+    *_, line = preflight.check_tools(
+        replace(profile(), status="squeue", first_look=first_look), site
+    )
+    assert (line.kind, message in line.text) == ("WRONG", True), line
+
+
+def test_an_earlier_first_look_mends_it() -> None:
+    site = replace(SITE, job_age=60, accounting=False)
+    lines = preflight.check_tools(replace(profile(), status="squeue", first_look=20), site)
+    assert kinds(list(lines)) == ["ok", "note"]
+
+
 def test_a_local_file_system_is_told_from_one_that_is_shared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

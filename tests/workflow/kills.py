@@ -106,11 +106,13 @@ def draw_kill(jobs: Sequence[Job], rule: str, kind: str, draw: random.Random) ->
 
 
 def take_away(checkout: Path, kill: Kill) -> None:
-    """Remove the outputs of the jobs that are to be made again."""
-    whole = not kill.targets
-    lineage = [f"lineage/{STUDY}/{name}" for name in ("dvc.yaml", "dvc.lock")] if whole else []
+    """Remove the outputs of the jobs that are to be made again.
+
+    The pointers go as well: a run of everything writes them, one of a single target does not, and
+    those of before would name the records of before.
+    """
     made = [path for job in kill.removed for path in (job.record, *job.outputs)]
-    for name in (*made, *lineage):
+    for name in (*made, f"lineage/{STUDY}"):
         path = checkout / name
         if path.is_dir():
             shutil.rmtree(path)

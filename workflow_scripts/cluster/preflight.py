@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from workflow_scripts.cluster.partitions import Node, Partition, Settings
-from workflow_scripts.cluster.profile import STATUS, Profile, Request
+from workflow_scripts.cluster.profile import FIRST_LOOK, STATUS, Profile, Request
 from workflow_scripts.lineage.words import counted, listed
 from workflow_scripts.study.execution import Execution
 from workflow_scripts.study.schema import Config
@@ -24,6 +24,8 @@ LOCAL = frozenset({"btrfs", "ext3", "ext4", "overlay", "ramfs", "rootfs", "tmpfs
 GIB = 2**30
 LOOKS_AGAIN = 180
 """Seconds to which Snakemake's executor lengthens the time between two looks at its jobs."""
+LOOKS = 3
+"""Snakemake's executor leaves squeue for sacct where MinJobAge is less than so many first looks."""
 NAMED = 6
 """Rules that a line names."""
 
@@ -200,10 +202,29 @@ def check_tools(profile: Profile, site: Settings) -> Iterator[Line]:
         asked = profile.status or "sacct, its default,"
         told = f"Snakemake would ask {asked} and wait for ever: this site has no accounting"
         yield Line("WRONG", f"{told}; set {STATUS} to squeue in {profile.path}")
-    if profile.status == "squeue" and site.job_age is not None and site.job_age < LOOKS_AGAIN:
-        told = f"squeue forgets a job {site.job_age} s after its end (MinJobAge), and Snakemake"
+    yield from check_job_age(profile, site)
+
+
+def check_job_age(profile: Profile, site: Settings) -> Iterator[Line]:
+    """Whether squeue lists jobs that have ended for long enough to be seen."""
+    age, needed = site.job_age, LOOKS * profile.first_look
+    if profile.status != "squeue" or age is None or age >= max(needed, LOOKS_AGAIN):
+        return
+    told = f"squeue forgets a job {age} s after its end (MinJobAge)"
+    if age >= needed:
         best = f"; set {STATUS} to sacct" if site.accounting else ""
-        yield Line("note", f"{told} looks every {LOOKS_AGAIN} s at the most: it may miss it{best}")
+        looks = f"Snakemake looks every {LOOKS_AGAIN} s at the most: it may miss it"
+        yield Line("note", f"{told}, and {looks}{best}")
+    elif site.accounting:
+        yield Line("WRONG", f"{told}, too soon for Snakemake; set {STATUS} to sacct")
+    else:
+        remedy = (
+            f"set {FIRST_LOOK} to {age // LOOKS} in {profile.path}"
+            if age >= LOOKS
+            else f"ask for a MinJobAge of {needed} in slurm.conf"
+        )
+        below = f"below {LOOKS} times its first look ({needed} s) Snakemake asks sacct instead"
+        yield Line("WRONG", f"{told}; {below}, which never tells of an end here: {remedy}")
 
 
 def check_environment(execution: Execution, config: Config) -> Iterator[Line]:

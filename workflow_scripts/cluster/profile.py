@@ -17,6 +17,9 @@ NAME = "config.yaml"
 OTHERS = "other rules"
 """Rules that the profile gives nothing of their own."""
 STATUS = "slurm-status-command"
+FIRST_LOOK = "slurm-init-seconds-before-status-checks"
+FIRST_LOOK_SECONDS = 40
+"""What Snakemake's executor takes where the profile says nothing."""
 GPUS = re.compile(r"gpu(?::(?P<type>[^:]+?))?(?::(?P<count>\d+))?")
 
 
@@ -45,6 +48,7 @@ class Profile:
     """A profile for SLURM: its file, the study it names and what its rules ask for.
 
     `status` is the command by which Snakemake follows its jobs; None leaves the choice to it.
+    `first_look` is after how many seconds it looks at them for the first time.
     """
 
     path: Path
@@ -52,6 +56,7 @@ class Profile:
     status: str | None
     study: str | None
     requests: tuple[Request, ...]
+    first_look: int = FIRST_LOOK_SECONDS
 
 
 def read_profile(folder: Path) -> Profile:
@@ -92,7 +97,21 @@ def read_profile(folder: Path) -> Profile:
         status=content.get(STATUS),
         study=config.get("study"),
         requests=tuple(requests),
+        first_look=read_first_look(content.get(FIRST_LOOK), path),
     )
+
+
+def read_first_look(value: Any, path: Path) -> int:
+    """Seconds before Snakemake looks at its jobs for the first time.
+
+    Raises:
+        InputError: it is no whole number above 0.
+    """
+    if value is None:
+        return FIRST_LOOK_SECONDS
+    if not str(value).isdecimal() or int(value) < 1:
+        raise InputError(f"{path}: {FIRST_LOOK}: {value}: use a whole number of seconds above 0")
+    return int(value)
 
 
 def split(assigned: str, path: Path) -> tuple[str, str]:
