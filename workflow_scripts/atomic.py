@@ -10,8 +10,8 @@ from pathlib import Path
 
 from workflow_scripts.errors import InputError
 
-TEMPORARY = re.compile(r"^\..+\.(?P<pid>\d+)(?:\.\d+)?\.tmp$")
-"""Names of what is on its way in: `.NAME.PID.tmp`, or `.NAME.PID.COUNT.tmp`."""
+TEMPORARY = re.compile(r"^\..+\.(?P<pid>\d+)(?:-\d+)?\.tmp$")
+"""Names of what is on its way in: `.NAME.PID.tmp`, or `.NAME.PID-COUNT.tmp`."""
 # What the moves below fail with when another process has just moved or removed the same thing.
 OVERTAKEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 

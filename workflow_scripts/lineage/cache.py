@@ -184,7 +184,7 @@ def local_cache(root: Path) -> Cache | None:
 
 def free_name(path: Path) -> Path:
     """A name beside `path` that nothing has, for what is on its way in or out."""
-    return path.with_name(f".{path.name}.{os.getpid()}.{next(_numbers)}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
 
 
 def remove(path: Path) -> None:
