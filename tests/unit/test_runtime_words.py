@@ -1,0 +1,177 @@
+"""Mistyped targets, settings, profiles and commands: one line with what was meant."""
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from workflow_scripts import retu
+from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.command_line import check_words
+from workflow_scripts.runtime.targets import CHAPTERS, check_targets
+from workflow_scripts.study.load import load_config
+
+PROJECT = Path(retu.__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "--config study=smoke table_4",
+            "--config takes KEY=VALUE, and table_4 sets nothing; targets come before it:"
+            " snakemake table_4 --config study=smoke",
+        ),
+        (
+            "-n -C study=smoke table_4 figure_3 --cores 1",
+            "snakemake table_4 figure_3 -n -C study=smoke --cores 1",
+        ),
+        ("--profile slrm", "--profile slrm: there is no such folder; did you mean slurm?"),
+        ("--profile=slrm -n", "did you mean slurm?"),
+    ],
+)
+def test_a_command_line_that_snakemake_cannot_read(words: str, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        check_words(words.split(), PROJECT)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "table_4 --config study=smoke mirror=x -n",
+        "--config study=smoke --cores 2 -- table_4",
+        "--profile slurm",
+        "--profile slurm/config.yaml --config study=paper",
+        "--profile none",
+        "",
+    ],
+)
+def test_a_sound_command_line_passes(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    check_words(words.split(), PROJECT)
+
+
+def test_a_sub_folder_names_the_project(tmp_path: Path) -> None:
+    (tmp_path / "workflow_scripts" / "deep").mkdir(parents=True)
+    (tmp_path / "Snakefile").touch()
+    message = rf"deep has no Snakefile; it is in {tmp_path}: cd {tmp_path} && snakemake -n x"
+    with pytest.raises(InputError, match=message):
+        check_words(["-n", "x"], tmp_path / "workflow_scripts" / "deep")
+    check_words(["-n", "-s", "../../Snakefile"], tmp_path / "workflow_scripts" / "deep")
+    check_words(["--snakefile=a"], tmp_path / "workflow_scripts")
+    check_words(["-n"], tmp_path)
+    # Another project's folder is none of ours.
+    check_words(["-n"], tmp_path.parent)
+
+
+def rule(name: str, *outputs: str) -> Any:
+    """A rule as far as targets go."""
+    return SimpleNamespace(
+        name=name, output=list(outputs), is_producer=lambda target: target in outputs
+    )
+
+
+RULES = [
+    rule("table_4"),
+    rule("report"),
+    rule("make_table_4", "results/smoke/tables/table_4.csv"),
+    rule("train_sft", "results/smoke/sft/{model}/manifest.json"),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("table_44", "study smoke has no rule that makes table_44; did you mean table_4?"),
+        (
+            "nothing_like",
+            "study smoke has no rule that makes nothing_like; targets: report, table_4",
+        ),
+        ("claims", "study released has: snakemake claims --config study=released"),
+        ("fetch_base", "study paper has: snakemake fetch_base --config study=paper"),
+        ("figure_2", "study lab has: snakemake figure_2 --config study=lab"),
+        (
+            "results/lab/curves.csv",
+            "results/lab/curves.csv belongs to study lab, and this is study smoke:"
+            " snakemake results/lab/curves.csv --config study=lab",
+        ),
+        ("results/smoke/tables/table_5.csv", "did you mean results/smoke/tables/table_4.csv?"),
+        ("study=lab", "settings follow --config: --config study=lab"),
+    ],
+)
+def test_a_target_that_nothing_makes(target: str, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        check_targets([target], SimpleNamespace(rules=RULES), "smoke", PROJECT)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_targets_that_there_are_pass() -> None:
+    targets = ["table_4", "make_table_4", "results/smoke/tables/table_4.csv"]
+    check_targets(targets, SimpleNamespace(rules=RULES), "smoke", PROJECT)
+
+
+def test_the_chapters_of_studies_are_there() -> None:
+    known = {path.stem for path in (PROJECT / "rules").glob("*.smk")}
+    assert {name for chapters in CHAPTERS.values() for name in chapters} <= known
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("plan paper", "a study is named by --study: retu plan --study paper"),
+        ("paln", "there is no paln; did you mean plan?"),
+        ("cluster chekc", "there is no chekc; did you mean check?"),
+        ("plan --studdy x", "--studdy, x has no place in retu plan"),
+        ("", "the following arguments are required: COMMAND"),
+    ],
+)
+def test_retu_tells_a_mistake_in_a_line(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert retu.main(words.split()) == retu.EXIT_BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith("error: retu")
+    assert message in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("word", ["null", "~", "None", ""])
+@pytest.mark.parametrize("key", ["branching", "grader", "mirror", "container"])
+def test_null_on_the_command_line_is_that_of_the_file(key: str, word: str) -> None:
+    assert getattr(load_config({"study": "smoke", key: word}), key) is None
+
+
+def test_null_is_no_name_of_a_study() -> None:
+    with pytest.raises(InputError, match="environments: input should be"):
+        load_config({"study": "smoke", "environments": "null"})
+    assert load_config({"study": "null"}).study == "null"
+
+
+def make(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """What `make -n` says."""
+    return subprocess.run(
+        ["env", *(f"{key}={value}" for key, value in settings.items()), "make", "-n", *words],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("given", ["study=smoke", "cores=2", "Study=smoke", "STUDYY=smoke"])
+def test_make_refuses_variables_that_it_does_not_know(given: str) -> None:
+    done = make("reproduce", given)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert f"*** {given}: make knows no such variable; there are PYTHON VENV" in line
+    assert "as in: make reproduce STUDY=smoke." in line
+
+
+def test_make_takes_those_that_there_are() -> None:
+    done = make("smoke", "CORES=1", "SNAKEMAKE_ARGS=--config x=y -n", study="mine")
+    assert done.returncode == 0, done.stderr
+    assert "--cores 1 --config x=y -n --config study=smoke" in done.stdout
