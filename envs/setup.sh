@@ -11,7 +11,7 @@ stamp="$venv/.retu-setup"
 
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 # The path counts because an editable install and the scripts of a venv hold it.
-wanted=$({ pwd -P; cat "$lock" pyproject.toml; } | sha256 | cut -d' ' -f1)
+wanted=$({ pwd -P; cat "$lock" pyproject.toml envs/setup.sh; } | sha256 | cut -d' ' -f1)
 if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ]; then
     exit 0
 fi
@@ -30,5 +30,11 @@ echo "Installing $lock into $venv (minutes on the first call) ..."
 pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
 "${pip[@]}" -r "$lock"
 "${pip[@]}" --no-deps --no-build-isolation -e .
+# This environment's snakemake reads its command line with us first: a mistake ends in one line.
+if [ -f "$venv/bin/snakemake" ]; then
+    ours="from workflow_scripts.runtime.command_line import main"
+    sed -i.pip "s/^from snakemake\.cli import main\$/$ours/" "$venv/bin/snakemake"
+    rm "$venv/bin/snakemake.pip"
+fi
 echo "$wanted" >"$stamp.new"
 mv "$stamp.new" "$stamp"

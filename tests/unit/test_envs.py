@@ -1,7 +1,10 @@
 """Environments: pins, locks, conda files and the package's own requirements agree."""
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -84,3 +87,47 @@ def test_differences_name_the_package(tmp_path: Path, monkeypatch: pytest.Monkey
     assert any(line.startswith("numpy: locked 0.0.1, installed ") for line in lines)
     assert "no-such-package: locked 1.0, installed not" in lines
     assert not any(line.startswith("pip:") for line in lines)
+
+
+def test_the_environments_snakemake_reads_the_command_line_first(tmp_path: Path) -> None:
+    """The line that `setup.sh` changes is there, and what it makes of it checks, then runs."""
+    setup = (ROOT / "envs" / "setup.sh").read_text()
+    block = setup[setup.index('if [ -f "$venv/bin/snakemake" ]') : setup.index('echo "$wanted"')]
+    script = tmp_path / "bin" / "snakemake"
+    script.parent.mkdir()
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom snakemake.cli import main\nsys.exit(main())\n"
+    )
+    script.chmod(0o755)
+    subprocess.run(["bash", "-euc", block], env={**os.environ, "venv": str(tmp_path)}, check=True)
+    assert [path.name for path in script.parent.iterdir()] == ["snakemake"]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for words, code, said in (
+        (["--config", "study=smoke", "table_4"], 2, "error: --config takes KEY=VALUE"),
+        (["--version"], 0, "9."),
+    ):
+        done = subprocess.run(
+            [script, *words], cwd=ROOT, env=settings, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, (done.stdout + done.stderr).startswith(said)) == (code, True), done
+
+
+def test_the_check_leaves_no_code_of_its_own_checkout_behind(tmp_path: Path) -> None:
+    """A Snakefile elsewhere must import the package that lies beside it."""
+    code = (
+        "import sys, snakemake.cli\n"
+        "left = lambda: print([n for n in sys.modules if n.startswith('workflow_scripts')])\n"
+        "snakemake.cli.main = left\n"
+        "from workflow_scripts.runtime.command_line import main\n"
+        "sys.argv = ['snakemake']\nmain()"
+    )
+    settings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "[]\n", done.stderr

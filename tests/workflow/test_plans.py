@@ -218,15 +218,24 @@ def test_a_mistake_in_a_study_is_one_line(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target",
+    ("target", "message"),
     [
-        "figure_33",
-        "results/smoke/sft/LabQwen/Nope/seed0/losses.csv",
-        "results/smoke/rl/LabQwen/none/step0/ppo/seed0/compute.csv",
+        ("figure_33", "study smoke has no rule that makes figure_33; did you mean figure_3?"),
+        ("claims", "study released has: snakemake claims --config study=released"),
+        (
+            "results/smoke/sft/LabQwen/Nope/seed0/losses.csv",
+            "study smoke has no rule that makes results/smoke/sft/LabQwen/Nope/seed0/losses.csv; ",
+        ),
+        (
+            "results/smoke/rl/LabQwen/none/step0/ppo/seed0/compute.csv",
+            "study smoke has no rule that makes ",
+        ),
     ],
 )
-def test_unknown_targets_are_named(fresh: Path, target: str) -> None:
+def test_unknown_targets_are_named_in_a_line(fresh: Path, target: str, message: str) -> None:
     done = snakemake(fresh, "-n", target)
     assert done.returncode != 0
-    assert f"No rule to produce {target} " in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert done.stdout.endswith(f"{line}\n")
     assert "Traceback" not in done.stdout

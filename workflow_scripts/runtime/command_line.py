@@ -15,6 +15,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.script import EXIT_BAD_INPUT
 from workflow_scripts.study.files import did_you_mean
 
+PACKAGE = "workflow_scripts"
 CONFIG = ("--config", "-C")
 PROFILE = "--profile"
 # With one of these Snakemake looks elsewhere than in the current folder, or at nothing at all.
@@ -54,7 +55,7 @@ def check_folder(words: Sequence[str], folder: Path) -> None:
 
 def is_project(folder: Path) -> bool:
     """Whether a folder is the root of a checkout of this project."""
-    return (folder / "Snakefile").is_file() and (folder / "workflow_scripts").is_dir()
+    return (folder / "Snakefile").is_file() and (folder / PACKAGE).is_dir()
 
 
 def check_config(words: Sequence[str]) -> None:
@@ -100,6 +101,9 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+    # The Snakefile of another checkout must find the code beside it, not this one.
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
     from snakemake.cli import main as run_snakemake
 
     run_snakemake()

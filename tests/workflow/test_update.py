@@ -1,0 +1,83 @@
+"""`retu update`: what is missing, edited or stale is made again; nothing else is."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import clean_environment
+
+pytestmark = pytest.mark.slow
+
+FITS = "results/smoke/fits/robust.csv"
+TABLE = "results/smoke/tables/table_3.md"
+BRANCH = "results/smoke/rl/LabQwen/none/step0/luffy"
+
+
+@pytest.fixture(scope="module")
+def work(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run, Snakemake's memory included."""
+    target = tmp_path_factory.mktemp("update") / "work"
+    return shutil.copytree(finished, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def update(folder: Path, *words: str) -> str:
+    """What `retu update` of the smoke study prints."""
+    command = [sys.executable, "-m", "workflow_scripts.retu", "update", "--study", "smoke", *words]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def planned(said: str) -> set[str]:
+    """The rules that a dry run would run."""
+    table = re.search(r"^Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", said, re.MULTILINE)
+    rows = table[1].splitlines() if table else []
+    return {row.split()[0] for row in rows} - {"total", "all"}
+
+
+def test_a_whole_study_has_nothing_to_update(work: Path) -> None:
+    said = update(work)
+    assert re.search(r"^study smoke: \d+ outputs as recorded$", said, re.MULTILINE), said
+    assert "Nothing to be done" in said
+
+
+def test_what_is_missing_or_edited_is_found_and_mended(work: Path) -> None:
+    fits, table = (work / FITS).read_bytes(), (work / TABLE).read_bytes()
+    (work / FITS).unlink()
+    (work / TABLE).write_bytes(table + b"forged\n")
+    said = update(work, "table_3", FITS)
+    assert f"1 missing ({FITS}); 1 edited ({TABLE}): made again with what follows" in said
+    assert ((work / FITS).read_bytes(), (work / TABLE).read_bytes()) == (fits, table)
+
+
+def test_a_deleted_branch_is_trained_again_with_what_follows(work: Path, tmp_path: Path) -> None:
+    shutil.move(work / BRANCH, tmp_path / "branch")
+    try:
+        said = update(work, "-n")
+    finally:
+        shutil.move(tmp_path / "branch", work / BRANCH)
+    assert f"missing ({BRANCH}/seed0/" in said
+    assert {"train_rl", "grade", "curves", "fit_curves", "make_report"} <= planned(said)
+    assert not {"train_sft", "make_data"} & planned(said)
+
+
+def test_a_target_that_there_is_not_is_one_line(work: Path) -> None:
+    command = [sys.executable, "-m", "workflow_scripts.retu", "update", "table_44"]
+    done = subprocess.run(
+        command, cwd=work, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr == "error: study lab has no rule that makes table_44; did you mean table_4?\n"
+    )
