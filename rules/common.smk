@@ -14,8 +14,7 @@ from pathlib import Path
 from workflow_scripts.cluster.orphans import give_up_control, take_control
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
-from workflow_scripts.runtime.disk import describe_full, full_folder
-from workflow_scripts.runtime.failures import describe_failures
+from workflow_scripts.runtime.failures import describe_disk, describe_failures
 from workflow_scripts.runtime.folder import claim_outputs, enter_folder, forget_runs
 from workflow_scripts.runtime.snakemake_hooks import explain_lock, find_arguments, is_planned_only
 from workflow_scripts.runtime.targets import check_targets
@@ -128,5 +127,5 @@ def print_errors(log):
     """Tell, once and last, why jobs failed: Snakemake's own report names no reason."""
     said = "\n".join(Path(path).read_text(encoding="utf-8") for path in log)
     print(*describe_failures(said), sep="\n", file=sys.stderr)
-    if place := full_folder(Path.cwd()):
-        print(f"error: {describe_full(place)}", file=sys.stderr)
+    if full := describe_disk(plan, Path.cwd()):
+        print(f"error: {full}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,12 @@ import pytest
 
 from workflow_scripts.atomic import replace_atomically, replace_folder, write_text
 from workflow_scripts.errors import InputError
-from workflow_scripts.runtime import disk
+from workflow_scripts.runtime import disk, failures
 from workflow_scripts.runtime.disk import describe_full, explain_disk_error, full_folder
-from workflow_scripts.runtime.failures import describe_failures
+from workflow_scripts.runtime.failures import describe_disk, describe_failures
 from workflow_scripts.script import run
+from workflow_scripts.study.load import load_config
+from workflow_scripts.study.plans import load_plan
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -102,6 +105,8 @@ import os
 from pathlib import Path
 from workflow_scripts.atomic import replace_atomically
 from workflow_scripts.script import run
+from workflow_scripts.study.load import load_config
+from workflow_scripts.study.plans import load_plan
 
 def main() -> None:
     print("x" * 4000, flush=True)
@@ -143,6 +148,19 @@ def test_the_run_itself_sees_which_disk_is_full(
     assert f"no room on the disk of {small_disk} (0 MiB of 1 MiB free" in describe_full(
         root / "results"
     )
+
+
+@pytest.mark.parametrize(("name", "needed"), [("smoke", "1.0 GiB"), ("paper", r"[\d,.]+ GiB")])
+def test_what_a_study_still_needs_is_told_with_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, needed: str
+) -> None:
+    plan = load_plan(load_config({"study": name}))
+    monkeypatch.setattr(failures, "full_folder", lambda root: None)
+    assert describe_disk(plan, tmp_path) is None
+    monkeypatch.setattr(failures, "full_folder", lambda root: root)
+    line = describe_disk(plan, tmp_path)
+    assert line is not None
+    assert re.search(rf"no room on the disk of .*; the study needs about {needed} more\)", line)
 
 
 def test_an_injected_full_disk_leaves_what_was_there(
