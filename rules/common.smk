@@ -126,6 +126,5 @@ def print_summary():
 def print_errors(log):
     """Tell, once and last, why jobs failed: Snakemake's own report names no reason."""
     said = "\n".join(Path(path).read_text(encoding="utf-8") for path in log)
-    print(*describe_failures(said), sep="\n", file=sys.stderr)
-    if full := describe_disk(plan, Path.cwd()):
-        print(f"error: {full}", file=sys.stderr)
+    failures = describe_failures(said, describe_disk(plan, Path.cwd()))
+    print(*failures, sep="\n", file=sys.stderr)

@@ -54,6 +54,7 @@ def requests(folder: Path, resources: str) -> dict[int, Request]:
 def test_definitions_defaults_and_attempts(tmp_path: Path) -> None:
     profile = read_profile(write(tmp_path, PROFILE))
     assert (profile.executor, profile.study, profile.status) == ("slurm", "mine", "squeue")
+    assert profile.first_look == 40
     found = {(r.rule, r.attempt): r for r in profile.requests}
     assert list(found) == [(OTHERS, 1), (OTHERS, 3), ("train_sft", 1), ("train_sft", 3)]
     assert found["train_sft", 3] == Request(
@@ -170,3 +171,13 @@ def test_the_projects_own_profile_is_read() -> None:
     assert found["train_sft"].partition != found[OTHERS].partition
     assert all(r.minutes and r.memory_mb for r in profile.requests)
     assert {r.attempt for r in profile.requests} != {1}
+
+
+def test_the_first_look_at_jobs_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("executor: slurm\nslurm-init-seconds-before-status-checks: 20\n")
+    assert read_profile(tmp_path).first_look == 20
+    for value in ("0", "-1", "soon", "1.5"):
+        path.write_text(f"slurm-init-seconds-before-status-checks: {value}\n")
+        with pytest.raises(InputError, match=rf"status-checks: {value}: use a whole number"):
+            read_profile(tmp_path)

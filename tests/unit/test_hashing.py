@@ -42,6 +42,17 @@ def test_files_and_folders_have_the_hashes_of_dvc(folder: Path, tmp_path: Path) 
         assert found.is_folder == target.is_dir()
 
 
+def test_what_a_killed_process_left_belongs_to_no_folder(folder: Path) -> None:
+    before = hash_tree(folder)
+    (folder / "a" / ".losses.csv.123.tmp").write_text("half")
+    (folder / ".step-000010.123-4.tmp").mkdir()
+    (folder / ".step-000010.123-4.tmp" / "model.safetensors").write_text("half")
+    assert hash_tree(folder) == before
+    # A name that only looks like one is a file as any other.
+    (folder / "losses.123.tmp").touch()
+    assert hash_tree(folder) != before
+
+
 def test_the_files_of_a_folder_are_told(folder: Path) -> None:
     found = hash_tree(folder)
     assert [file.path for file in found.files] == sorted([*NAMES, "big"])

@@ -56,6 +56,15 @@ def test_nothing_is_found_in_a_study_that_nobody_touched(made: MadeStudy) -> Non
     assert told(verdict)[0] == "11 jobs, 15 files, 0.000146 MB: all as recorded"
 
 
+def test_what_a_killed_process_was_writing_is_no_finding(made: MadeStudy) -> None:
+    for name in (f"{RESULTS}/.report.html.12.tmp", f"{SFT}/checkpoints/.step.12-3.tmp/weights"):
+        path = made.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    verdict = made.verdict()
+    assert (verdict.findings, verdict.files) == ((), 15)
+
+
 Tamper = Callable[[MadeStudy], object]
 # What is done -> kind and path of the finding, what it says, what it names downstream.
 TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {

@@ -272,3 +272,5 @@ def test_errors_of_jobs_are_told_once(tmp_path: Path) -> None:
         f"error: {tmp_path}/d.log: cannot be read (No such file or directory)",
     ]
     assert len(told) == 9
+    full = describe_failures(LOGGED.format(tmp_path), "no room on the disk of /mnt")
+    assert full == [*told[:7], "error: no room on the disk of /mnt"]

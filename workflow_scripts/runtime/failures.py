@@ -17,16 +17,23 @@ LAST_LINES = 5
 """Of a log without such a line: the end of a traceback says what and where."""
 
 
-def describe_failures(said: str) -> list[str]:
+def describe_failures(said: str, full_disk: str | None = None) -> list[str]:
     """Lines that tell why jobs failed.
 
     Args:
         said: what Snakemake has logged; it names the logs of jobs that failed.
+        full_disk: the line of a full disk (`describe_disk`), which is why a log is empty.
     """
     told: dict[str, None] = {}
-    for path in dict.fromkeys(FAILED.findall(said)):
-        told.update(dict.fromkeys(describe_failure(Path(path))))
-    return list(told)
+    for path in map(Path, dict.fromkeys(FAILED.findall(said))):
+        if not (full_disk and is_empty(path)):
+            told.update(dict.fromkeys(describe_failure(path)))
+    return [*told, *([f"error: {full_disk}"] if full_disk else [])]
+
+
+def is_empty(log: Path) -> bool:
+    """Whether a log holds nothing or is not there."""
+    return not log.is_file() or log.stat().st_size == 0
 
 
 def describe_failure(log: Path) -> Iterator[str]:
