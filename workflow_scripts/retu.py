@@ -61,22 +61,14 @@ class Parser(argparse.ArgumentParser):
     """A parser that tells a mistake in one line, with the word that was probably meant."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the whole command line.
-
-        Raises:
-            InputError: a word that has no place.
-        """
+        """Parse the whole command line; a word that has no place ends it."""
         options, rest = self.parse_known_args(args, namespace)
         if rest:
             self.error(explain_rest(self.prog, options, rest))
         return options
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and where help is.
-
-        Raises:
-            InputError: always.
-        """
+        """Say in a line what is wrong and where help is, and end."""
         found = INVALID.search(message)
         if found:
             # It reads YAML, which help need not wait for.
@@ -84,7 +76,15 @@ class Parser(argparse.ArgumentParser):
 
             known = re.findall(r"[\w-]+", found["known"])
             message = f"there is no {found['word']}; {did_you_mean(found['word'], known)}"
-        raise InputError(f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)")
+        elif "are required: COMMAND" in message:
+            message = f"name a command: {', '.join(self.commands())}"
+        told = f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)"
+        self.exit(EXIT_BAD_INPUT, f"error: {told}\n")
+
+    def commands(self) -> list[str]:
+        """The names of its sub-commands."""
+        choices = [action.choices for action in self._actions if action.dest == "command"]
+        return [str(name) for named in choices for name in named or ()]
 
 
 def explain_rest(program: str, options: argparse.Namespace, rest: Sequence[str]) -> str:

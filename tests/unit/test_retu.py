@@ -79,14 +79,24 @@ def test_without_a_checkout_the_version_is_that_of_the_package(
     assert retu.project_version() == "9.9 of retu"
 
 
-@pytest.mark.parametrize("words", [[], ["linage"], ["lineage"], ["lineage", "wy"]])
-def test_a_wrong_command_gets_the_usage(
-    words: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ([], "name a command: update, lineage, grade"),
+        (["linage"], "did you mean lineage?"),
+        (["lineage"], "name a command: list, "),
+        (["lineage", "wy"], "did you mean why?"),
+    ],
+)
+def test_a_wrong_command_gets_those_that_there_are(
+    words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as raised:
         retu.main(words)
     assert raised.value.code == retu.EXIT_BAD_INPUT
-    assert "usage: retu" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (said.startswith("error: retu"), said.count("\n")) == (True, 1)
+    assert meant in said
 
 
 @pytest.mark.parametrize(("returned", "status"), [(0, 0), (1, 1), (None, 0)])

@@ -126,13 +126,15 @@ def test_the_chapters_of_studies_are_there() -> None:
         ("paln", "there is no paln; did you mean plan?"),
         ("cluster chekc", "there is no chekc; did you mean check?"),
         ("plan --studdy x", "--studdy, x has no place in retu plan"),
-        ("", "the following arguments are required: COMMAND"),
+        ("", "name a command: update, lineage, grade, plan, cluster"),
     ],
 )
 def test_retu_tells_a_mistake_in_a_line(
     words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert retu.main(words.split()) == retu.EXIT_BAD_INPUT
+    with pytest.raises(SystemExit) as raised:
+        retu.main(words.split())
+    assert raised.value.code == retu.EXIT_BAD_INPUT
     said = capsys.readouterr().err
     assert said.startswith("error: retu")
     assert message in said

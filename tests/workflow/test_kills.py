@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 RULES = ("train_sft", "grade", "make_figure_8", "summary")
 
 
-@pytest.mark.parametrize(("kind", "rule"), zip(KINDS, RULES, strict=True))
+@pytest.mark.parametrize(("kind", "rule"), list(zip(KINDS, RULES, strict=True)))
 def test_the_same_command_after_a_kill_ends_in_the_same_bytes(
     finished: Path, tmp_path: Path, kind: str, rule: str
 ) -> None:
