@@ -77,14 +77,14 @@ class Parser(argparse.ArgumentParser):
             known = re.findall(r"[\w-]+", found["known"])
             message = f"there is no {found['word']}; {did_you_mean(found['word'], known)}"
         elif "are required: COMMAND" in message:
-            message = f"name a command: {', '.join(self.commands())}"
+            message = f"name a command: {', '.join(self.list_commands())}"
         told = f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)"
         self.exit(EXIT_BAD_INPUT, f"error: {told}\n")
 
-    def commands(self) -> list[str]:
+    def list_commands(self) -> list[str]:
         """The names of its sub-commands."""
-        choices = [action.choices for action in self._actions if action.dest == "command"]
-        return [str(name) for named in choices for name in named or ()]
+        groups = [one for one in self._actions if isinstance(one, argparse._SubParsersAction)]
+        return [name for group in groups for name in group.choices]
 
 
 def explain_rest(program: str, options: argparse.Namespace, rest: Sequence[str]) -> str:

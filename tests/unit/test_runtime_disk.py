@@ -14,7 +14,7 @@ import pytest
 from workflow_scripts.atomic import replace_atomically, replace_folder, write_text
 from workflow_scripts.errors import InputError
 from workflow_scripts.runtime import disk, failures
-from workflow_scripts.runtime.disk import describe_full, explain_disk_error, full_folder
+from workflow_scripts.runtime.disk import describe_full, explain_disk_error, find_full_folder
 from workflow_scripts.runtime.failures import describe_disk, describe_failures
 from workflow_scripts.script import run
 from workflow_scripts.study.load import load_config
@@ -78,7 +78,7 @@ def test_a_full_disk_is_named_whoever_says_so(
 def test_the_file_and_what_is_needed_are_named(tmp_path: Path) -> None:
     line = describe_full(tmp_path / "not" / "there.csv", needed=3 * 2**30)
     assert line.startswith(
-        f"{tmp_path}/not/there.csv: no room on the disk of {disk.mount_point(tmp_path)} ("
+        f"{tmp_path}/not/there.csv: no room on the disk of {disk.find_mount_point(tmp_path)} ("
     )
     assert "; the study needs about 3.0 GiB more)" in line
 
@@ -142,9 +142,9 @@ def test_the_run_itself_sees_which_disk_is_full(
     monkeypatch.delenv("RETU_STATE", raising=False)
     root = small_disk.parent
     (root / "results").symlink_to(small_disk)
-    assert full_folder(root) is None
+    assert find_full_folder(root) is None
     (small_disk / "filler").write_bytes(b"x" * (2**20 - 8192))
-    assert full_folder(root) == root / "results"
+    assert find_full_folder(root) == root / "results"
     assert f"no room on the disk of {small_disk} (0 MiB of 1 MiB free" in describe_full(
         root / "results"
     )
@@ -155,9 +155,9 @@ def test_what_a_study_still_needs_is_told_with_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, needed: str
 ) -> None:
     plan = load_plan(load_config({"study": name}))
-    monkeypatch.setattr(failures, "full_folder", lambda root: None)
+    monkeypatch.setattr(failures, "find_full_folder", lambda root: None)
     assert describe_disk(plan, tmp_path) is None
-    monkeypatch.setattr(failures, "full_folder", lambda root: root)
+    monkeypatch.setattr(failures, "find_full_folder", lambda root: root)
     line = describe_disk(plan, tmp_path)
     assert line is not None
     assert re.search(rf"no room on the disk of .*; the study needs about {needed} more\)", line)

@@ -152,7 +152,7 @@ def wait_for_job(process: "subprocess.Popen[bytes]", rule: str) -> None:
         time.sleep(0.02)
 
 
-def strike(process: "subprocess.Popen[bytes]", kill: Kill, log: Path) -> bool:
+def kill_at_moment(process: "subprocess.Popen[bytes]", kill: Kill, log: Path) -> bool:
     """Kill at the moment that was drawn and wait for the end; False if that was too late."""
     start = time.monotonic()
     if kill.anywhere:
@@ -190,7 +190,7 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def digests(checkout: Path, jobs: Sequence[Job]) -> dict[str, str]:
+def hash_outputs(checkout: Path, jobs: Sequence[Job]) -> dict[str, str]:
     """Output -> its hash."""
     paths = [path for job in jobs for path in job.outputs]
     there = [path for path in paths if (checkout / path).exists()]
@@ -199,7 +199,7 @@ def digests(checkout: Path, jobs: Sequence[Job]) -> dict[str, str]:
 
 def find_faults(checkout: Path, jobs: Sequence[Job], expected: dict[str, str]) -> Iterator[str]:
     """What is not as in a run that was left alone."""
-    now = digests(checkout, jobs)
+    now = hash_outputs(checkout, jobs)
     yield from (f"{path}: other bytes" for path in expected if now.get(path) != expected[path])
     verify = [sys.executable, "-m", "workflow_scripts.retu", "lineage", "verify", "--study", STUDY]
     done = subprocess.run(
@@ -217,7 +217,7 @@ def run_kill(finished: Path, work: Path, jobs: Sequence[Job], kill: Kill) -> tup
     shutil.rmtree(work, ignore_errors=True)
     # Folders that came from Snakemake's cache are links: the copy has them for real.
     shutil.copytree(finished, work, ignore=shutil.ignore_patterns("__pycache__"))
-    expected = digests(work, jobs)
+    expected = hash_outputs(work, jobs)
     take_away(work, kill)
     log = work / "killed.log"
     with log.open("wb") as output:
@@ -230,7 +230,7 @@ def run_kill(finished: Path, work: Path, jobs: Sequence[Job], kill: Kill) -> tup
             start_new_session=True,
         )
         try:
-            hit = strike(process, kill, log)
+            hit = kill_at_moment(process, kill, log)
             again = snakemake(work, *kill.targets)
         finally:
             send(processes_of(process.pid), signal.SIGKILL)

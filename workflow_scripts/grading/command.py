@@ -85,7 +85,7 @@ def main(options: argparse.Namespace) -> None:
     report = summary(totals.table(), settings, options.k, str(options.file))
     report["excluded"] = totals.excluded
     if other:
-        found = disagreements.decide(options, totals.differ)
+        found = disagreements.judge_disagreements(options, totals.differ)
         report["compared"] = disagreements.compared(found, list(by_name), totals.samples)
     if options.json:
         print(json.dumps({"summary": report}))

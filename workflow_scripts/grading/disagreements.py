@@ -47,7 +47,7 @@ def check_arguments(options: argparse.Namespace) -> None:
         raise InputError(f"--compare {options.compare}: is --grader itself; name another")
 
 
-def decide(options: argparse.Namespace, found: list[Row]) -> list[Row]:
+def judge_disagreements(options: argparse.Namespace, found: list[Row]) -> list[Row]:
     """Write the disagreements of two graders, and have a judge decide them if one is named."""
     path: Path | None = options.disagreements
     if path is not None:

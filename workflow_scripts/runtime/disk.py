@@ -20,7 +20,7 @@ AFFECTED = ("results", "data", "lineage", ".snakemake")
 
 def explain_disk_error(error: BaseException) -> str | None:
     """One line for an error that a disk caused, whatever was raised from it; None for another."""
-    for cause in causes(error):
+    for cause in list_causes(error):
         if is_full(cause):
             return describe_full(getattr(cause, "filename", None))
         if isinstance(cause, OSError) and cause.errno in REFUSED and cause.filename:
@@ -31,7 +31,7 @@ def explain_disk_error(error: BaseException) -> str | None:
     return None
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
+def list_causes(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what it was raised from or while handling, the outermost first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -54,47 +54,48 @@ def describe_full(path: str | os.PathLike[str] | None, needed: int | None = None
         path: what was being written; None takes the fullest of the disks that a run writes to.
         needed: bytes that the work still takes, if that is known.
     """
-    place = existing(Path(path)) if path else fullest(written_folders())
+    place = find_existing(Path(path)) if path else find_fullest(list_written_folders())
     named = f"{path}: " if path else ""
     usage = shutil.disk_usage(place)
-    need = f"; the study needs about {size(needed)} more" if needed is not None else ""
+    need = f"; the study needs about {format_size(needed)} more" if needed is not None else ""
+    free, total = format_size(usage.free), format_size(usage.total)
     return (
-        f"{named}no room on the disk of {mount_point(place)} ({size(usage.free)} of"
-        f" {size(usage.total)} free, unless a quota leaves less{need}); make room there and {AGAIN}"
+        f"{named}no room on the disk of {find_mount_point(place)} ({free} of {total} free, unless"
+        f" a quota leaves less{need}); make room there and {AGAIN}"
     )
 
 
-def size(number: int) -> str:
+def format_size(number: int) -> str:
     """Bytes in words."""
     return f"{number / MIB:,.0f} MiB" if number < 1024 * MIB else f"{number / 1024 / MIB:,.1f} GiB"
 
 
-def written_folders(root: Path | None = None) -> list[Path]:
+def list_written_folders(root: Path | None = None) -> list[Path]:
     """The folders that a run in `root` writes to, as far as they are there."""
     root = root or Path.cwd()
     state = Path(os.environ.get("RETU_STATE", ".state"))
     named = [root / name for name in AFFECTED] + [root / state, Path(tempfile.gettempdir())]
-    return [existing(path) for path in named]
+    return [find_existing(path) for path in named]
 
 
-def existing(path: Path) -> Path:
+def find_existing(path: Path) -> Path:
     """The path itself or the nearest folder above it that is there."""
     path = path.absolute()
     return next(place for place in (path, *path.parents) if place.exists())
 
 
-def fullest(folders: list[Path]) -> Path:
+def find_fullest(folders: list[Path]) -> Path:
     """The folder whose disk has the least free."""
     return min(folders, key=lambda folder: shutil.disk_usage(folder).free)
 
 
-def full_folder(root: Path) -> Path | None:
+def find_full_folder(root: Path) -> Path | None:
     """A folder that a run in `root` writes to and whose disk is full, None if there is none."""
-    place = fullest(written_folders(root))
+    place = find_fullest(list_written_folders(root))
     return place if shutil.disk_usage(place).free < NEARLY_FULL else None
 
 
-def mount_point(path: Path) -> Path:
+def find_mount_point(path: Path) -> Path:
     """Where the disk of a path is mounted."""
     path = path.resolve()
     return next((place for place in (path, *path.parents) if place.is_mount()), path)

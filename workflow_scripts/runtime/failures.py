@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.runtime.disk import describe_full, full_folder
+from workflow_scripts.runtime.disk import describe_full, find_full_folder
 from workflow_scripts.study.stage import AnalysisPlan
 
 FAILED = re.compile(r"^ +log: (.+) \(check log", re.MULTILINE)
@@ -58,7 +58,7 @@ def describe_disk(plan: AnalysisPlan, root: Path) -> str | None:
 
     A log on a full disk is empty, and then nobody else says why a job failed.
     """
-    place = full_folder(root)
+    place = find_full_folder(root)
     if place is None:
         return None
     # It loads what no run needs that goes well.

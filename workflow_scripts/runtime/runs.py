@@ -59,7 +59,7 @@ class Run:
         own = describe_run("")
         if (self.host, self.machine) != (own.host, own.machine):
             return Life.UNKNOWN
-        if boot(self.start) != boot(own.start):
+        if read_boot(self.start) != read_boot(own.start):
             # The same machine was started again; without its number it may be another.
             return Life.DEAD if self.machine else Life.UNKNOWN
         if self.namespace != own.namespace or own.user not in (0, self.user):
@@ -67,7 +67,7 @@ class Run:
         return Life.ALIVE if process_start(self.pid) == self.start else Life.DEAD
 
 
-def boot(start: str) -> str:
+def read_boot(start: str) -> str:
     """The part of a process's start that tells when the machine was started."""
     return start.partition("/")[0]
 
