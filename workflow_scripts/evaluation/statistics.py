@@ -11,12 +11,12 @@ import pandas as pd
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.intervals import Means, add_means, draw_means, find_interval
-from workflow_scripts.evaluation.scores import OVERALL, place
+from workflow_scripts.evaluation.scores import OVERALL, find_cut, place
 
 UNWEIGHTED = "unweighted"
 STATISTICS_COLUMNS = (
     *("benchmark", "n_problems", "n_samples", "samples_a_problem"),
-    *("score", "low", "high", "resolution"),
+    *("score", "low", "high", "resolution", "cut_share"),
 )
 
 
@@ -39,20 +39,23 @@ def problem_table(
     """Scores of single problems.
 
     Args:
-        grades: one row per graded sample, columns `benchmark`, `problem_id`, `sample`, `correct`.
+        grades: one row per graded sample, columns `benchmark`, `problem_id`, `sample`, `correct`
+            and, where known, `finished`.
         ks: which avg@k and pass@k are wanted: every problem must have so many samples.
         source: how errors call the table.
 
     Returns:
-        Columns benchmark, problem_id, n_samples, n_correct, score (percent) and pass@K for each
-        k (percent), sorted.
+        Columns benchmark, problem_id, n_samples, n_correct, cut_share (of the samples, NaN where
+        unknown), score (percent) and pass@K for each k (percent), sorted.
 
     Raises:
         InputError: a sample is there twice or not graded 0 or 1, or a problem lacks samples.
     """
     check(grades, source)
-    groups = grades.groupby(["benchmark", "problem_id"], sort=True)["correct"]
-    table = groups.agg(n_samples="size", n_correct="sum").reset_index()
+    groups = grades.assign(cut=find_cut(grades)).groupby(["benchmark", "problem_id"], sort=True)
+    table = groups.agg(
+        n_samples=("correct", "size"), n_correct=("correct", "sum"), cut_share=("cut", "mean")
+    ).reset_index()
     for k in ks:
         short = table[table["n_samples"] < k]
         if not short.empty:
@@ -95,8 +98,9 @@ def statistics_table(
     Returns:
         Columns `STATISTICS_COLUMNS`, then pass@K with its bounds for each k. Scores, bounds and
         resolution are in percent; `resolution` is the smallest step by which the score can
-        differ; `samples_a_problem` is the smallest number. With k samples a problem, score is
-        avg@k, and it estimates pass@1.
+        differ; `samples_a_problem` is the smallest number; `cut_share` is the share of answers cut
+        at the token limit, weighted as in the score, NaN where unknown. With k samples a problem,
+        score is avg@k, and it estimates pass@1.
 
     Raises:
         InputError: as `problem_table`.
@@ -139,7 +143,8 @@ def row(
         prefix = "" if column == "score" else f"{column} "
         found |= {column: 100 * mean, f"{prefix}low": 100 * low, f"{prefix}high": 100 * high}
         if column == "score":
-            found["resolution"] = resolution(groups, name)
+            cut = sum(share * float(part["cut_share"].mean()) for part, share in parts)
+            found |= {"resolution": resolution(groups, name), "cut_share": cut}
     samples = [part["n_samples"] for part in groups.values()]
     return {
         "benchmark": name,

@@ -6,7 +6,8 @@ r"""Grade your own generations: JSON lines in, one verdict a sample and a summar
         --compare paper_lenient --disagreements OUT.jsonl
 
 A line of the file holds id, gold and generation (a text, or a list of samples); `benchmark` is
-optional, and several lines with one id are samples of one problem.
+optional, and several lines with one id are samples of one problem. Where lines say whether the
+model `finished` (true, false, or a list), the share of cut answers stands beside every score.
 """
 
 import argparse
@@ -19,9 +20,10 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.evaluation.scores import CUT_LIMIT
 from workflow_scripts.evaluation.statistics import UNWEIGHTED, statistics_table
 from workflow_scripts.grading import disagreements
-from workflow_scripts.grading.rows import read_rows
+from workflow_scripts.grading.rows import FINISHED, read_rows
 from workflow_scripts.grading.service import Service
 from workflow_scripts.grading.settings import DEFAULT, GraderSettings, identity, known_graders
 from workflow_scripts.script import EXIT_BAD_INPUT, parser
@@ -102,9 +104,10 @@ def read_changes(changes: Iterable[str]) -> dict[str, Any]:
 def grade_rows(
     rows: pd.DataFrame, settings: GraderSettings, workers: int | None = None
 ) -> pd.DataFrame:
-    """Verdicts on the rows of `read_rows`, in order; columns `OUTPUT` and `usable`.
+    """Verdicts on the rows of `read_rows`, in order; columns `OUTPUT`, `usable`, `finished`.
 
-    Where the gold answer cannot be used, correct is 0 and `usable` False.
+    Where the gold answer cannot be used, correct is 0 and `usable` False. `finished` is there if
+    the rows have it.
     """
     texts, golds = rows["generation"].tolist(), rows["gold"].tolist()
     with Service(settings, workers) as service:
@@ -124,6 +127,7 @@ def grade_rows(
                 v.reason if gold.usable else f"{EXCLUDED}: {gold.reason}" for v, gold in pairs
             ],
             "usable": [gold.usable for gold in facts],
+            **{name: rows[name] for name in (FINISHED,) if name in rows},
         }
     )
 
@@ -137,6 +141,8 @@ def summary(
     scores = statistics_table(counted, ks, source=source) if len(counted) else pd.DataFrame()
     if len(scores) == 3:  # one benchmark: the two means over benchmarks say the same again
         scores = scores.iloc[:1]
+    if FINISHED not in counted:
+        scores = scores.drop(columns="cut_share", errors="ignore")
     left_out = bad.drop_duplicates(["benchmark", "id"])
     return {
         "grader": json.loads(identity(settings)),
@@ -161,6 +167,7 @@ def told(report: dict[str, Any]) -> list[str]:
         *([f"problems left out for their gold answers, listed below: {out}"] if out else []),
         f"{report['correct']} of {report['samples']} samples correct",
         *(score_line(row) for row in report["scores"]),
+        *cut_warning(report["scores"]),
         *(
             f"left out: {row['benchmark']} {row['id']}: {row['reason']}"
             for row in report["excluded"]
@@ -177,11 +184,23 @@ def score_line(row: dict[str, Any]) -> str:
         for key, value in row.items()
         if key.startswith("pass@") and " " not in key
     )
+    cut = f"; {row['cut_share']:.1%} of the answers cut" if "cut_share" in row else ""
     return (
         f"{name}: {row['score']:.2f}% [{row['low']:.2f}, {row['high']:.2f}] of"
         f" {row['n_problems']} problems, at least {row['samples_a_problem']} samples each,"
-        f" steps of {row['resolution']:.3g}{passes}"
+        f" steps of {row['resolution']:.3g}{passes}{cut}"
     )
+
+
+def cut_warning(scores: list[dict[str, Any]]) -> list[str]:
+    """A line that names the scores with too many answers cut at the token limit."""
+    many = [row["benchmark"] for row in scores if row.get("cut_share", 0.0) > CUT_LIMIT]
+    if not many:
+        return []
+    return [
+        f"warning: more than {CUT_LIMIT:.0%} of the answers were cut at the token limit"
+        f" ({', '.join(many)}): these scores may be the limit's, not the model's"
+    ]
 
 
 def script() -> None:

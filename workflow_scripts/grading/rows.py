@@ -10,6 +10,7 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 
 NEEDED = ("id", "gold", "generation")
+FINISHED = "finished"
 ONLY = "all"
 
 
@@ -18,19 +19,28 @@ def read_rows(path: Path) -> pd.DataFrame:
 
     A line holds `id`, `gold` and `generation`: a text, null (an empty answer), or a list of them.
     Lines with the same id are samples of one problem; `benchmark` is optional. Samples are
-    numbered from 0 in the order of the file.
+    numbered from 0 in the order of the file. `finished` is optional too: true where the model
+    ended the text itself, false where the token limit did; a list for a list of texts.
 
     Returns:
-        Columns benchmark, problem_id, sample, gold, generation.
+        Columns benchmark, problem_id, sample, gold, generation, and finished if the file has it.
 
     Raises:
         InputError: no such file, not UTF-8, not JSON, a key is missing or of another type, one id
-            with several gold answers, or a file without rows.
+            with several gold answers, only some lines with `finished`, or a file without rows.
     """
     rows = [row for number, line in lines(path) for row in samples(line, f"{path}:{number}")]
     if not rows:
         raise InputError(f"{path}: has no rows; expected lines with {', '.join(NEEDED)}")
-    frame = pd.DataFrame(rows, columns=["benchmark", "problem_id", "gold", "generation"])
+    frame = pd.DataFrame(rows, columns=["benchmark", "problem_id", "gold", "generation", FINISHED])
+    unknown = frame[FINISHED].isna()
+    if unknown.all():
+        frame = frame.drop(columns=FINISHED)
+    elif unknown.any():
+        name = frame.loc[unknown, "problem_id"].iloc[0]
+        raise InputError(
+            f"{path}: id {name!r} lacks finished, which other lines have; give it to all or to none"
+        )
     problem = ["benchmark", "problem_id"]
     golds = frame.groupby(problem, sort=False)["gold"].nunique()
     if (golds > 1).any():
@@ -69,7 +79,7 @@ def parse_line(line: str, where: str) -> dict[str, Any]:
     return content
 
 
-def samples(content: dict[str, Any], where: str) -> list[tuple[str, str, str, str]]:
+def samples(content: dict[str, Any], where: str) -> list[tuple[str, str, str, str, bool | None]]:
     """The samples of a line."""
     benchmark, name = content.get("benchmark", ONLY), content["id"]
     if not is_scalar(name) or not isinstance(benchmark, str):
@@ -81,7 +91,21 @@ def samples(content: dict[str, Any], where: str) -> list[tuple[str, str, str, st
     if not texts or not all(text is None or isinstance(text, str) for text in texts):
         raise InputError(f"{where}: generation must be a text, null or a list of texts, not empty")
     place = whole(benchmark), whole(str(name)), whole(str(gold))
-    return [(*place, whole(text or "")) for text in texts]
+    ends = read_ends(content, len(texts), where)
+    return [(*place, whole(text or ""), end) for text, end in zip(texts, ends, strict=True)]
+
+
+def read_ends(content: dict[str, Any], count: int, where: str) -> list[bool] | list[None]:
+    """Whether the model ended each of the `count` texts of a line; None where it is not told."""
+    given = content.get(FINISHED)
+    if given is None:
+        return [None] * count
+    ends = given if isinstance(given, list) else [given] * count
+    if len(ends) != count or not all(isinstance(end, bool) for end in ends):
+        raise InputError(
+            f"{where}: finished must be true or false, or a list of them, one for each generation"
+        )
+    return ends
 
 
 def whole(text: str) -> str:
