@@ -31,7 +31,11 @@ def summary(fits: pd.DataFrame, report: str, curves: pd.DataFrame | None = None)
     notes: list[str] = []
     if curves is not None:
         table = add_cuts(table, curves)
-        notes = [line for text in describe_cuts(curves) for line in textwrap.wrap(text, WIDTH)]
+        notes = [
+            line
+            for text in describe_cuts(curves)
+            for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False)
+        ]
     # A data set, and the model, recipe or seed where the study has several: names to shorten.
     text = render(summary_table(table), n_names=1 + len(varying(table)))
     title = f"Study {fits['study'].iloc[0]}: {len(table)} RL runs, scores in percent"
