@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markupsafe import escape
 from reporting_fixtures import ORDER, Made, make_frames, read_frames, write_study
 
 from workflow_scripts import summary as summary_script
@@ -107,7 +108,7 @@ def test_the_page_has_the_line() -> None:
         versions=[],
         origins={},
     )
-    assert f"<b>Cut answers.</b> {lines[0]}" in page
+    assert f"<b>Cut answers.</b> {escape(lines[0])}" in page
 
 
 def test_curves_without_the_column_are_read(tmp_path: Path) -> None:
