@@ -1,7 +1,7 @@
 """Coverage and width of the intervals of scores, beside two other ways to make them.
 
-    python benchmarks/intervals.py [--draws 1000] [--problems 2 3 5 10 25 42 291 2157]
-        [--levels 0.9 0.95 0.99]
+    python benchmarks/intervals.py [--draws 400] [--problems 2 3 5 10 25 42 291 2157]
+        [--levels 0.95]
 
 Draws benchmarks again and again: problems from populations of different shapes, answers from the
 problems. Prints, for every number of problems and samples, the share of draws whose interval holds
@@ -17,6 +17,7 @@ The last table is of six benchmarks together, weighted by their problems and unw
 """
 
 import argparse
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -34,6 +35,7 @@ from workflow_scripts.evaluation.intervals import (
 Draw = Callable[[np.random.Generator, tuple[int, int]], FloatArray]
 Interval = tuple[FloatArray, FloatArray]
 SAMPLES = (1, 4, 16)
+SIZES = (2, 3, 5, 10, 25, 42, 291, 2157)
 BATCH = 100
 """Benchmarks whose intervals are made at once."""
 SIX = {"AIME": (30, 16), "AMC": (40, 16), "Olympiad": (675, 1), "Minerva": (272, 1)}
@@ -151,24 +153,22 @@ def six_row(name: str, shares: Sequence[float], draws: int, level: float) -> dic
 def main() -> None:
     """Print both tables."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--draws", type=int, default=1000)
-    options.add_argument("--problems", type=int, nargs="+", default=[2, 3, 5, 10, 25, 42, 291])
+    options.add_argument("--draws", type=int, default=400)
+    options.add_argument("--problems", type=int, nargs="+", default=SIZES)
     options.add_argument("--levels", type=float, nargs="+", default=[0.95])
     given = options.parse_args()
-    rows = [
-        size_row(problems, samples, given.draws, level)
-        for level in given.levels
-        for problems in given.problems
-        for samples in SAMPLES
-    ]
-    print(pd.DataFrame(rows).round(1).to_string(index=False))
+    sizes_to_try = itertools.product(given.levels, given.problems, SAMPLES)
+    for first, (level, problems, samples) in enumerate(sizes_to_try):
+        row = pd.DataFrame([size_row(problems, samples, given.draws, level)])
+        text = row.to_csv(sep="\t", index=False, header=first == 0, float_format="%.1f")
+        print(text, end="", flush=True)
     sizes = [problems for problems, _ in SIX.values()]
     weights = {
         "overall": [size / sum(sizes) for size in sizes],
         "unweighted": [1 / len(sizes)] * len(sizes),
     }
     together = [
-        six_row(name, shares, min(given.draws, 400), level)
+        six_row(name, shares, given.draws, level)
         for level in given.levels
         for name, shares in weights.items()
     ]
