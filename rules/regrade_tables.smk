@@ -6,7 +6,8 @@ In, out: as in tables.smk, with the other grader's curves and fits, below <resul
 
 use rule make_table_4 as regrade_make_table_4 with:
     input:
-        REGRADED_FITS,
+        fits=REGRADED_FITS,
+        curves="<results>/regraded/{grader}/curves.csv",
     output:
         csv="<results>/regraded/{grader}/tables/table_4.csv",
         md="<results>/regraded/{grader}/tables/table_4.md",

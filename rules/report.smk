@@ -44,6 +44,7 @@ rule report:
 rule summary:
     input:
         fits=MAIN_FITS,
+        curves="<results>/curves.csv",
         report="<results>/report.html",
     output:
         text="<results>/summary.txt",
@@ -59,7 +60,8 @@ rule summary:
     shell:
         job(
             "summary",
-            "--fits {input.fits} --report {input.report}" " --out {output.text}",
+            "--fits {input.fits} --curves {input.curves} --report {input.report}"
+            " --out {output.text}",
         )
 
 

@@ -30,7 +30,8 @@ rule make_table_3:
 
 rule make_table_4:
     input:
-        MAIN_FITS,
+        fits=MAIN_FITS,
+        curves="<results>/curves.csv",
     output:
         csv="<results>/tables/table_4.csv",
         md="<results>/tables/table_4.md",
@@ -47,7 +48,8 @@ rule make_table_4:
     shell:
         job(
             "table_4",
-            "--fits {input} --order {params.order}" " --out-csv {output.csv} --out-md {output.md}",
+            "--fits {input.fits} --curves {input.curves} --order {params.order}"
+            " --out-csv {output.csv} --out-md {output.md}",
         )
 
 

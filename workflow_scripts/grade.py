@@ -11,7 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.scores import GRADE_COLUMNS, check_grades
+from workflow_scripts.evaluation.scores import (
+    CUT_LIMIT,
+    FINISHED,
+    GRADE_COLUMNS,
+    check_grades,
+    score_table,
+)
 from workflow_scripts.grading.grader import refuse
 from workflow_scripts.grading.service import Service
 from workflow_scripts.grading.settings import GraderSettings
@@ -32,9 +38,10 @@ def read_settings(spec: str) -> GraderSettings:
 def grade_table(
     generations: pd.DataFrame, settings: GraderSettings, source: str = "generations"
 ) -> pd.DataFrame:
-    """Grade every row of a table of generations; columns `GRADE_COLUMNS`, order kept.
+    """Grade every row of a table of generations; columns `GRADE_COLUMNS` and `FINISHED`.
 
-    `source` is how errors call the table.
+    The order is kept. `source` is how errors call the table. Where the generations do not say
+    whether the model ended them, `FINISHED` is null.
 
     Raises:
         InputError: a gold answer cannot be used: a benchmark of a study is mended, not cut.
@@ -45,12 +52,27 @@ def grade_table(
         read = service.read_golds(golds).values()
         refuse((gold.reason for gold in read if not gold.usable), source)
         grades = service.grade(texts, golds)
+    unknown = pd.Series(pd.NA, index=generations.index, dtype="boolean")
     table = generations[["step", "benchmark", "problem_id", "sample"]].assign(
         correct=[int(item.correct) for item in grades],
         parsed=[item.parsed for item in grades],
         reason=[item.reason for item in grades],
+        **{FINISHED: generations.get(FINISHED, unknown).astype("boolean")},
     )
-    return table[list(GRADE_COLUMNS)]
+    return table[[*GRADE_COLUMNS, FINISHED]]
+
+
+def describe_cuts(table: pd.DataFrame, source: str) -> str:
+    """A line on answers that the token limit cut, empty without any; a warning where many are."""
+    scores = score_table(table, source)
+    worst = scores.loc[[scores["cut_share"].fillna(0.0).idxmax()]].iloc[0]
+    if not worst["cut_share"] > 0:
+        return ""
+    text = (
+        f"{worst['cut_share']:.1%} of the answers on {worst['benchmark']} at step {worst['step']}"
+        " were cut at the token limit (max_new_tokens), the highest share"
+    )
+    return f"warning: {source}: {text}" if worst["cut_share"] > CUT_LIMIT else text
 
 
 def main() -> None:
@@ -61,6 +83,8 @@ def main() -> None:
     table = grade_table(read_table(args.generations, NEEDED), settings, source)
     check_grades(table, source)
     write_parquet(table, args.out)
+    if line := describe_cuts(table, source):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.schema import read_fits
+from workflow_scripts.reporting.schema import read_curves, read_fits
 from workflow_scripts.reporting.terminal import summary
 from workflow_scripts.script import arguments, run
 
 
 def main() -> None:
-    """Read fits.csv, print the table and where the report is."""
-    options = arguments(__doc__, fits=Path, report=str, out=Path)
-    text = summary(read_fits(options.fits), options.report)
+    """Read fits.csv and curves.csv, print the table and where the report is."""
+    options = arguments(__doc__, fits=Path, curves=Path, report=str, out=Path)
+    text = summary(read_fits(options.fits), options.report, read_curves(options.curves))
     write_text(options.out, text)
     print(text, end="")
 

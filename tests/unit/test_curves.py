@@ -68,6 +68,21 @@ def test_points_compute_and_scores(results: Path) -> None:
     assert first["source"].tolist() == [(results / SFT.path / "grades.parquet").as_posix()]
 
 
+def test_cut_shares_follow_the_grades(results: Path) -> None:
+    """Empty where a file of grades does not tell; step 0 of a branch has that of its start."""
+    path = results / SFT.path / "grades.parquet"
+    grades = pd.read_parquet(path)
+    grades.assign(finished=[False, True, True, True]).to_parquet(path)
+    table = curve_table("lab", results, [BRANCH, SFT], {})
+    overall = table[table["benchmark"] == "overall"].set_index(["paradigm", "sft_step", "rl_step"])
+    known = overall["cut_share"].dropna().to_dict()
+    assert known == {
+        ("Pure SFT", 4, 0): 0.5,
+        ("Pure SFT", 8, 0): 0.0,
+        ("SFT-then-RL", 4, 0): 0.5,
+    }
+
+
 def test_order_of_runs_does_not_matter(results: Path) -> None:
     table = curve_table("lab", results, RUNS, {})
     pd.testing.assert_frame_equal(table, curve_table("lab", results, RUNS[::-1], {}))

@@ -19,6 +19,7 @@ from workflow_scripts.reporting.paradigm_table import (
     paradigm_table,
     paradigm_table_text,
 )
+from workflow_scripts.reporting.paradigm_words import sampling_noise
 from workflow_scripts.reporting.schema import with_text
 
 NAMES = tuple(METHODS)
@@ -248,3 +249,14 @@ def test_a_lone_paradigm_is_compared_with_nothing() -> None:
     curves, fits = read_frames(Made(methods=("GRPO",)))
     keep = "paradigm == 'GRPO'"
     assert paradigm_finding(curves.query(keep), fits.query(keep), ORDER) is None
+
+
+def test_noise_is_there_when_all_problems_are_right() -> None:
+    """Five problems, all right twice: the difference is still known badly."""
+    few = pd.DataFrame({"n_problems": [5]})
+    assert sampling_noise(few, 100.0, 100.0) == pytest.approx(
+        100 * 1.644854 * math.sqrt(2 * (6 / 7) * (1 / 7) / 7), rel=1e-5
+    )
+    many = pd.DataFrame({"n_problems": [2157]})
+    plain = 100 * 1.644854 * math.sqrt(2 * 0.7 * 0.3 / 2157)
+    assert sampling_noise(many, 70.0, 70.0) == pytest.approx(plain, rel=2e-3)

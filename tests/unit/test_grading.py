@@ -236,7 +236,9 @@ def test_estimates_are_upper_bounds() -> None:
         assert expanded_terms(expression) >= len(expression.expand().args)
 
 
-def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from workflow_scripts import grade as script
 
     rows = {"step": [1], "benchmark": ["a"], "problem_id": ["p"], "sample": [0]}
@@ -247,3 +249,11 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["grade", *options, "--out", str(out)])
     script.main()
     assert pd.read_parquet(out)["correct"].tolist() == [1]
+    assert pd.read_parquet(out)["finished"].isna().all()
+    assert capsys.readouterr().out == ""
+    frame.assign(finished=False).to_parquet(tmp_path / "generations.parquet")
+    script.main()
+    assert pd.read_parquet(out)["finished"].tolist() == [False]
+    line = capsys.readouterr().out
+    assert line.startswith("warning: ")
+    assert "100.0% of the answers on a at step 1 were cut at the token limit" in line

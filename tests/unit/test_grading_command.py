@@ -56,6 +56,35 @@ def test_json_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert summary["grader"]["name"] == "math_verify"
 
 
+def test_cut_answers_stand_beside_the_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: list[Any] = [
+        {"id": "1", "gold": "3", "generation": [r"\boxed{3}", "so"], "finished": [True, False]},
+        {"id": "2", "gold": "4", "generation": [r"\boxed{4}", r"\boxed{5}"], "finished": True},
+    ]
+    call(write(tmp_path / "g.jsonl", rows))
+    out = capsys.readouterr().out
+    assert "; 25.0% of the answers cut" in out
+    assert "warning: more than 5% of the answers were cut at the token limit (all)" in out
+    call(write(tmp_path / "g.jsonl", rows), "--json")
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])["summary"]
+    assert summary["scores"][0]["cut_share"] == 0.25
+    call(write(tmp_path / "g.jsonl", [rows[1]]))
+    out = capsys.readouterr().out
+    assert "; 0.0% of the answers cut" in out
+    assert "warning" not in out
+    call(write(tmp_path / "g.jsonl", GOOD), "--json")
+    assert "cut_share" not in capsys.readouterr().out
+    for wrong, line in (
+        ({"finished": [True]}, r"g\.jsonl:1: finished must be true or false, or a list"),
+        ({"finished": "stop"}, r"g\.jsonl:1: finished must be true or false"),
+        ({"finished": None}, "id '1' lacks finished, which other lines have"),
+    ):
+        with pytest.raises(InputError, match=line):
+            call(write(tmp_path / "g.jsonl", [rows[0] | wrong, rows[1]]))
+
+
 def test_text_output_and_another_grader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{**row, "benchmark": name} for row in GOOD for name in ("x", "y")]
     path = write(tmp_path / "g.jsonl", rows)
@@ -231,6 +260,7 @@ def test_memory_does_not_grow_with_the_answers(
     monkeypatch.setattr(rows, "BATCH_CHARACTERS", 2**18)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     monkeypatch.setattr(command, "print_verdicts", lambda *_, **__: None)
+    monkeypatch.setattr("workflow_scripts.grading.rows.BATCH_CHARACTERS", 2**19)
     answer = "x" * 20_000 + r"\boxed{5}"
     sizes = {}
     for count in (50, 100, 800):

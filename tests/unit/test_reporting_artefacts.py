@@ -46,12 +46,12 @@ def commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
     page = [f"--study-json={folder}/study.json", *shown, curves, fits, labels]
     return [
         (table_3, [f"--stats={folder}/dataset_stats.csv", *table["table_3"]]),
-        (table_4, [fits, ordered, *table["table_4"]]),
+        (table_4, [fits, curves, ordered, *table["table_4"]]),
         (figure_2, [curves, fits, ordered, *image["figure_2"], *table["figure_2"]]),
         (figure_3, [curves, fits, labels, ordered, *image["figure_3"]]),
         (figure_8, [fits, labels, ordered, *image["figure_8"], f"--out-csv={out}/figure_8.csv"]),
         (report, [*page, f"--versions={folder}/versions.json", f"--out={out}/report.html"]),
-        (summary, [fits, "--report=report.html", f"--out={out}/summary.txt"]),
+        (summary, [fits, curves, "--report=report.html", f"--out={out}/summary.txt"]),
     ]
 
 

@@ -71,6 +71,18 @@ def test_missing_duplicate_and_impossible_grades_are_refused() -> None:
         score_table(grades.assign(benchmark=OVERALL))
 
 
+def test_cut_answers_stand_beside_the_score_with_its_weights() -> None:
+    grades = make_grades({"easy": [[1], [1], [0]], "aime": [[1, 0, 0, 0]]})
+    cut = [0, 0, 1, 1, 1, 0, 0]
+    table = score_table(grades.assign(finished=[not value for value in cut]))
+    shares = table.set_index("benchmark")["cut_share"]
+    assert shares.to_dict() == pytest.approx({"easy": 1 / 3, "aime": 0.5, OVERALL: 1.5 / 4})
+    unknown = [score_table(grades), score_table(grades.assign(finished=None))]
+    assert all(table["cut_share"].isna().all() for table in unknown)
+    for table in unknown:
+        pd.testing.assert_series_equal(table["score"], score_table(grades)["score"])
+
+
 def test_a_benchmark_missing_at_one_step_is_refused() -> None:
     first = make_grades({"a": [[1]], "b": [[1]]}, 0)
     second = make_grades({"a": [[1]]}, 5)

@@ -17,7 +17,7 @@ from workflow_scripts.tables_io import read_table
 CURVE_COLUMNS = (
     *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"),
     *("x_sft_eflops", "x_rl_eflops", "benchmark", "n_problems", "n_samples", "score"),
-    *("rl_step", "source"),
+    *("rl_step", "source", "cut_share"),
 )
 RUN_KEY = ["study", "model", "dataset", "paradigm", "recipe", "seed"]
 KEY = [*RUN_KEY, "sft_step", "rl_step", "benchmark"]

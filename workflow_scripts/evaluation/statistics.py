@@ -1,55 +1,23 @@
 """How sure a score is: intervals over problems, pass@k, and the steps that a score can take.
 
 Samples of one problem resemble each other, so an interval that counted them as independent would
-be too narrow. Here the problem is the unit: the squared standard error of a benchmark is the
-variance of its problems' means over their number, and the interval is Wilson's for the number of
-independent answers that would give this error. With one sample a problem that number is the
-number of problems, and the interval is Wilson's own.
+be too narrow. Here the problem is the unit, drawn from a population of problems (`intervals`).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.scores import OVERALL, place
+from workflow_scripts.evaluation.intervals import Means, add_means, draw_means, find_interval
+from workflow_scripts.evaluation.scores import OVERALL, find_cut, place
 
-FloatArray = NDArray[np.float64]
 UNWEIGHTED = "unweighted"
 STATISTICS_COLUMNS = (
     *("benchmark", "n_problems", "n_samples", "samples_a_problem"),
-    *("score", "low", "high", "resolution"),
+    *("score", "low", "high", "resolution", "cut_share"),
 )
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over problems, its squared standard error and the number of problems; shares."""
-
-    mean: float
-    variance: float
-    problems: int
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Wilson's interval for the number of independent answers that this error amounts to."""
-        spread = self.mean * (1.0 - self.mean)
-        # All problems alike say nothing about the error: then each counts as one answer.
-        count = spread / self.variance if self.variance > 0 and spread > 0 else self.problems
-        return wilson(self.mean, count, level)
-
-
-def wilson(share: float, count: float, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval for a share of `count` independent answers, at a level in (0, 1)."""
-    z2 = NormalDist().inv_cdf(0.5 + level / 2) ** 2
-    middle = share + z2 / (2 * count)
-    half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2)))
-    low, high = ((middle + sign * half) / (1 + z2 / count) for sign in (-1, 1))
-    return max(0.0, low), min(1.0, high)
 
 
 def pass_at_k(correct: int, samples: int, k: int) -> float:
@@ -71,20 +39,23 @@ def problem_table(
     """Scores of single problems.
 
     Args:
-        grades: one row per graded sample, columns `benchmark`, `problem_id`, `sample`, `correct`.
+        grades: one row per graded sample, columns `benchmark`, `problem_id`, `sample`, `correct`
+            and, where known, `finished`.
         ks: which avg@k and pass@k are wanted: every problem must have so many samples.
         source: how errors call the table.
 
     Returns:
-        Columns benchmark, problem_id, n_samples, n_correct, score (percent) and pass@K for each
-        k (percent), sorted.
+        Columns benchmark, problem_id, n_samples, n_correct, cut_share (of the samples, NaN where
+        unknown), score (percent) and pass@K for each k (percent), sorted.
 
     Raises:
         InputError: a sample is there twice or not graded 0 or 1, or a problem lacks samples.
     """
     check(grades, source)
-    groups = grades.groupby(["benchmark", "problem_id"], sort=True)["correct"]
-    table = groups.agg(n_samples="size", n_correct="sum").reset_index()
+    groups = grades.assign(cut=find_cut(grades)).groupby(["benchmark", "problem_id"], sort=True)
+    table = groups.agg(
+        n_samples=("correct", "size"), n_correct=("correct", "sum"), cut_share=("cut", "mean")
+    ).reset_index()
     for k in ks:
         short = table[table["n_samples"] < k]
         if not short.empty:
@@ -127,52 +98,73 @@ def statistics_table(
     Returns:
         Columns `STATISTICS_COLUMNS`, then pass@K with its bounds for each k. Scores, bounds and
         resolution are in percent; `resolution` is the smallest step by which the score can
-        differ; `samples_a_problem` is the smallest number. With k samples a problem, score is
-        avg@k, and it estimates pass@1.
+        differ; `samples_a_problem` is the smallest number; `cut_share` is the share of answers cut
+        at the token limit, weighted as in the score, NaN where unknown. With k samples a problem,
+        score is avg@k, and it estimates pass@1.
 
     Raises:
         InputError: as `problem_table`.
     """
     problems = problem_table(grades, ks, source)
     groups = {str(name): rows for name, rows in problems.groupby("benchmark", sort=True)}
-    rows = [row({name: part}, name, ks, level) for name, part in groups.items()]
-    rows += [row(groups, OVERALL, ks, level), row(groups, UNWEIGHTED, ks, level)]
-    return pd.DataFrame(rows)
+    columns = ["score", *(f"pass@{k}" for k in ks)]
+    means = [draw_means(part[columns].to_numpy(float) / 100.0) for part in groups.values()]
+    table = [
+        row({name: part}, name, [1.0], drawn, ks, level)
+        for (name, part), drawn in zip(groups.items(), means, strict=True)
+    ]
+    for name in (OVERALL, UNWEIGHTED):
+        shares = benchmark_shares([len(part) for part in groups.values()], name)
+        drawn = means[0] if len(means) == 1 else add_means(means, shares)
+        table.append(row(groups, name, shares, drawn, ks, level))
+    return pd.DataFrame(table)
+
+
+def benchmark_shares(sizes: Sequence[int], name: str) -> list[float]:
+    """How much each benchmark counts in `overall` or `unweighted`, given its number of problems."""
+    return [1 / len(sizes) if name == UNWEIGHTED else size / sum(sizes) for size in sizes]
 
 
 def row(
-    groups: dict[str, pd.DataFrame], name: str, ks: Sequence[int], level: float
+    groups: dict[str, pd.DataFrame],
+    name: str,
+    shares: Sequence[float],
+    means: Means,
+    ks: Sequence[int],
+    level: float,
 ) -> dict[str, object]:
-    """One row of `statistics_table` over the benchmarks in `groups`."""
-    sizes = [len(part) for part in groups.values()]
-    shares = [1 / len(sizes) if name == UNWEIGHTED else size / sum(sizes) for size in sizes]
+    """One row of `statistics_table` over the benchmarks in `groups`, which count by `shares`."""
+    parts = list(zip(groups.values(), shares, strict=True))
     found: dict[str, object] = {}
-    for column in ("score", *(f"pass@{k}" for k in ks)):
-        values = [part[column].to_numpy(float) / 100.0 for part in groups.values()]
-        estimate = weighted(values, shares)
-        low, high = estimate.interval(level)
+    for index, (column, k) in enumerate([("score", 1), *((f"pass@{k}", k) for k in ks)]):
+        mean = sum(share * float(part[column].mean()) for part, share in parts) / 100.0
+        mean = min(max(mean, 0.0), 1.0)
+        low, high = find_interval(means, index, mean, sample_count(parts, k), level)
         prefix = "" if column == "score" else f"{column} "
-        found |= {column: 100 * estimate.mean, f"{prefix}low": 100 * low}
-        found |= {f"{prefix}high": 100 * high}
+        found |= {column: 100 * mean, f"{prefix}low": 100 * low, f"{prefix}high": 100 * high}
         if column == "score":
-            found["resolution"] = resolution(groups, name)
+            cut = sum(share * float(part["cut_share"].mean()) for part, share in parts)
+            found |= {"resolution": resolution(groups, name), "cut_share": cut}
     samples = [part["n_samples"] for part in groups.values()]
     return {
         "benchmark": name,
-        "n_problems": sum(sizes),
+        "n_problems": sum(map(len, groups.values())),
         "n_samples": int(sum(part.sum() for part in samples)),
         "samples_a_problem": int(min(part.min() for part in samples)),
         **found,
     }
 
 
-def weighted(values: Sequence[FloatArray], shares: Sequence[float]) -> Estimate:
-    """Weighted mean of benchmarks, problems drawn within each: variances of strata add up."""
-    mean = sum(share * float(part.mean()) for part, share in zip(values, shares, strict=True))
-    variance = sum(
-        share**2 * float(part.var()) / len(part) for part, share in zip(values, shares, strict=True)
+def sample_count(parts: Sequence[tuple[pd.DataFrame, float]], k: int) -> float:
+    """How many equally weighted draws of `k` samples the samples amount to (Kish).
+
+    A sample of a problem with m samples, in a benchmark of n problems that counts by s, has the
+    weight s / (n m); m samples hold m / k draws of k.
+    """
+    squares = sum(
+        (share / len(part)) ** 2 * float((k / part["n_samples"]).sum()) for part, share in parts
     )
-    return Estimate(min(max(mean, 0.0), 1.0), variance, sum(map(len, values)))
+    return 1.0 / squares
 
 
 def resolution(groups: dict[str, pd.DataFrame], name: str) -> float:

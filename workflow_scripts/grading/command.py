@@ -6,8 +6,9 @@ r"""Grade your own generations: JSON lines or CSV in, one verdict a sample and a
         --compare paper_lenient --disagreements OUT.jsonl
 
 A line of the file holds id, gold and generation (a text, or a list of samples); `benchmark` is
-optional, and several lines with one id are samples of one problem. The file is checked first, then
-graded a batch at a time: memory does not grow with the length of answers.
+optional, and several lines with one id are samples of one problem. Where lines say whether the
+model `finished` (true, false, or a list), the share of cut answers stands beside every score. The
+file is checked first, then graded a batch at a time: memory does not grow with the answers' length.
 """
 
 import argparse
@@ -23,9 +24,10 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.evaluation.scores import CUT_LIMIT
 from workflow_scripts.evaluation.statistics import UNWEIGHTED, statistics_table
 from workflow_scripts.grading import disagreements
-from workflow_scripts.grading.rows import Source, open_source
+from workflow_scripts.grading.rows import FINISHED, Source, open_source
 from workflow_scripts.grading.service import Service
 from workflow_scripts.grading.settings import DEFAULT, GraderSettings, identity, known_graders
 from workflow_scripts.grading.verdict import Grade
@@ -99,7 +101,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.problems: dict[tuple[str, str], int] = {}
-        self.places, self.correct = array("q"), array("b")
+        self.places, self.correct, self.ends = array("q"), array("b"), array("b")
         self.excluded: list[dict[str, str]] = []
         self.left_out: set[tuple[str, str]] = set()
         self.differ: list[disagreements.Row] = []
@@ -108,6 +110,8 @@ class Totals:
     def add(self, graded: pd.DataFrame) -> None:
         """Count a batch of verdicts."""
         self.samples += len(graded)
+        if FINISHED in graded:
+            self.ends.extend(graded.loc[graded["usable"], FINISHED].astype(int))
         columns = ["benchmark", "id", "correct", "usable", "reason"]
         for benchmark, name, correct, usable, reason in graded[columns].itertuples(index=False):
             problem = (benchmark, name)
@@ -120,11 +124,12 @@ class Totals:
                 self.excluded.append(named)
 
     def table(self) -> pd.DataFrame:
-        """The verdicts that count: benchmark, problem_id, sample, correct."""
+        """The verdicts that count: benchmark, problem_id, sample, correct, finished if told."""
         names = pd.DataFrame(list(self.problems), columns=["benchmark", "problem_id"])
         table = names.iloc[np.asarray(self.places, dtype=np.int64)].reset_index(drop=True)
         samples = table.groupby(["benchmark", "problem_id"], sort=False).cumcount()
-        return table.assign(sample=samples, correct=np.asarray(self.correct, dtype=np.int64))
+        told = {FINISHED: np.asarray(self.ends, dtype=bool)} if self.ends else {}
+        return table.assign(sample=samples, correct=np.asarray(self.correct, np.int64), **told)
 
 
 def grade_source(
@@ -187,10 +192,10 @@ def read_changes(changes: Iterable[str]) -> dict[str, Any]:
 
 
 def grade_rows(rows: pd.DataFrame, service: Service, read: Mapping[str, Grade]) -> pd.DataFrame:
-    """Verdicts on the rows of a batch, in order; columns `OUTPUT` and `usable`.
+    """Verdicts on the rows of a batch, in order; columns `OUTPUT`, `usable`, `finished`.
 
     Where the gold answer cannot be used (`read` tells how each is read), correct is 0 and `usable`
-    False.
+    False. `finished` is there if the rows have it.
     """
     texts, golds = rows["generation"].tolist(), rows["gold"].tolist()
     verdicts = service.grade(texts, golds)
@@ -208,6 +213,7 @@ def grade_rows(rows: pd.DataFrame, service: Service, read: Mapping[str, Grade]) 
                 v.reason if gold.usable else f"{EXCLUDED}: {gold.reason}" for v, gold in pairs
             ],
             "usable": [gold.usable for gold in facts],
+            **{name: rows[name] for name in (FINISHED,) if name in rows},
         }
     )
 
@@ -219,6 +225,8 @@ def summary(
     scores = statistics_table(counted, ks, source=source) if len(counted) else pd.DataFrame()
     if len(scores) == 3:  # one benchmark: the two means over benchmarks say the same again
         scores = scores.iloc[:1]
+    if FINISHED not in counted:
+        scores = scores.drop(columns="cut_share", errors="ignore")
     return {
         "grader": json.loads(identity(settings)),
         "samples": len(counted),
@@ -241,6 +249,7 @@ def told(report: dict[str, Any]) -> list[str]:
         *([f"problems left out for their gold answers, listed below: {out}"] if out else []),
         f"{report['correct']} of {report['samples']} samples correct",
         *(score_line(row) for row in report["scores"]),
+        *cut_warning(report["scores"]),
         *(
             f"left out: {row['benchmark']} {row['id']}: {row['reason']}"
             for row in report["excluded"]
@@ -257,11 +266,23 @@ def score_line(row: dict[str, Any]) -> str:
         for key, value in row.items()
         if key.startswith("pass@") and " " not in key
     )
+    cut = f"; {row['cut_share']:.1%} of the answers cut" if "cut_share" in row else ""
     return (
         f"{name}: {row['score']:.2f}% [{row['low']:.2f}, {row['high']:.2f}] of"
         f" {row['n_problems']} problems, at least {row['samples_a_problem']} samples each,"
-        f" steps of {row['resolution']:.3g}{passes}"
+        f" steps of {row['resolution']:.3g}{passes}{cut}"
     )
+
+
+def cut_warning(scores: list[dict[str, Any]]) -> list[str]:
+    """A line that names the scores with too many answers cut at the token limit."""
+    many = [row["benchmark"] for row in scores if row.get("cut_share", 0.0) > CUT_LIMIT]
+    if not many:
+        return []
+    return [
+        f"warning: more than {CUT_LIMIT:.0%} of the answers were cut at the token limit"
+        f" ({', '.join(many)}): these scores may be the limit's, not the model's"
+    ]
 
 
 def script() -> None:

@@ -17,12 +17,14 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 
 NEEDED = ("id", "gold", "generation")
+FINISHED = "finished"
 ONLY = "all"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LONGEST_LINE = 32 * 2**20
 """Bytes of a line: what is read at once stays small whatever the size of the file."""
 BATCH_SAMPLES, BATCH_CHARACTERS = 4096, 4 * 2**20
 COLUMNS = ["benchmark", "problem_id", "sample", "gold", "generation"]
+Sample = tuple[str, str, str, str, bool | None]
 BINARY = {".parquet": "pandas.read_parquet", ".feather": "pandas.read_feather"}
 
 
@@ -52,12 +54,14 @@ class Source:
 
     A row holds `id`, `gold` and `generation`: a text, null (an empty answer), or a list of them.
     Rows with the same id are samples of one problem; `benchmark` is optional. Samples are numbered
-    from 0 in the order of the file.
+    from 0 in the order of the file. `finished` is optional too: true where the model ended the text
+    itself, false where the token limit did; a list for a list of texts.
     """
 
     def __init__(self, name: Path, stored: Path | None = None) -> None:
         """Read `stored` (default: the file itself), and call it `name` in messages."""
         self.name, self.stored = name, stored or name
+        self.has_ends = False
 
     def check(self) -> dict[tuple[str, str], tuple[str, int]]:
         """Read all of it once, keeping no answer.
@@ -68,10 +72,12 @@ class Source:
         Raises:
             InputError: no such file, not UTF-8, not JSON, a line that is too long, a key that is
                 missing, repeated or of another type, a number that is none, one id with several
-                gold answers, or a file without rows.
+                gold answers, only some rows with `finished`, or a file without rows.
         """
         problems: dict[tuple[str, str], tuple[str, int]] = {}
-        for benchmark, name, gold, _ in self.samples():
+        lacking: dict[bool, str] = {}
+        for benchmark, name, gold, _, end in self.samples():
+            lacking.setdefault(end is None, name)
             known, count = problems.get((benchmark, name), (gold, 0))
             if known != gold:
                 raise InputError(
@@ -80,29 +86,39 @@ class Source:
             problems[benchmark, name] = (known, count + 1)
         if not problems:
             raise InputError(f"{self.name}: has no rows; expected lines with {', '.join(NEEDED)}")
+        if len(lacking) == 2:
+            raise InputError(
+                f"{self.name}: id {lacking[True]!r} lacks finished, which other lines have; give it"
+                " to all or to none"
+            )
+        self.has_ends = False in lacking
         return problems
 
     def batches(self) -> Iterator[pd.DataFrame]:
-        """Its samples in order, so many or so much text at a time; columns `COLUMNS`.
+        """Its samples in order, so many or so much text at a time, after `check`.
+
+        Columns `COLUMNS`, and `finished` if the file has it.
 
         Raises:
             InputError: as `check`.
         """
         counts: dict[tuple[str, str], int] = {}
-        batch: list[tuple[str, str, int, str, str]] = []
+        columns = [*COLUMNS, FINISHED] if self.has_ends else COLUMNS
+        batch: list[tuple[Any, ...]] = []
         characters = 0
-        for benchmark, name, gold, generation in self.samples():
+        for benchmark, name, gold, generation, end in self.samples():
             number = counts[benchmark, name] = counts.get((benchmark, name), -1) + 1
-            batch.append((benchmark, name, number, gold, generation))
+            known = (end,) if self.has_ends else ()
+            batch.append((benchmark, name, number, gold, generation, *known))
             characters += len(generation)
             if len(batch) == BATCH_SAMPLES or characters > BATCH_CHARACTERS:
-                yield pd.DataFrame(batch, columns=COLUMNS)
+                yield pd.DataFrame(batch, columns=columns)
                 batch, characters = [], 0
         if batch:
-            yield pd.DataFrame(batch, columns=COLUMNS)
+            yield pd.DataFrame(batch, columns=columns)
 
-    def samples(self) -> Iterator[tuple[str, str, str, str]]:
-        """Benchmark, id, gold answer and generation of every sample."""
+    def samples(self) -> Iterator[Sample]:
+        """Benchmark, id, gold answer, generation and `finished` of every sample."""
         suffix = self.name.suffix.lower()
         if suffix in BINARY:
             raise InputError(
@@ -203,7 +219,7 @@ def suggest_form(line: str, where: str) -> str:
     return "one object a line"
 
 
-def split_samples(content: dict[str, Any], where: str) -> list[tuple[str, str, str, str]]:
+def split_samples(content: dict[str, Any], where: str) -> list[Sample]:
     """The samples of a row."""
     benchmark, name = content.get("benchmark", ONLY), content["id"]
     if not is_scalar(name) or not isinstance(benchmark, str):
@@ -215,7 +231,22 @@ def split_samples(content: dict[str, Any], where: str) -> list[tuple[str, str, s
     if not texts or not all(text is None or isinstance(text, str) for text in texts):
         raise InputError(f"{where}: generation must be a text, null or a list of texts, not empty")
     place = escape_halves(benchmark), escape_halves(str(name)), escape_halves(str(gold))
-    return [(*place, escape_halves(text or "")) for text in texts]
+    ends = read_ends(content, len(texts), where)
+    return [(*place, escape_halves(text or ""), e) for text, e in zip(texts, ends, strict=True)]
+
+
+def read_ends(content: dict[str, Any], count: int, where: str) -> list[bool] | list[None]:
+    """Whether the model ended each of the `count` texts of a line; None where it is not told."""
+    given = content.get(FINISHED)
+    if given is None:
+        return [None] * count
+    given = {"true": True, "false": False}.get(str(given).lower(), given)  # as a table writes it
+    ends = given if isinstance(given, list) else [given] * count
+    if len(ends) != count or not all(isinstance(end, bool) for end in ends):
+        raise InputError(
+            f"{where}: finished must be true or false, or a list of them, one for each generation"
+        )
+    return ends
 
 
 def escape_halves(text: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from workflow_scripts.reporting.cuts import with_cuts
 from workflow_scripts.reporting.schema import (
     IDENTIFIED,
     LEVEL,
@@ -160,7 +161,8 @@ def start_measures(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
     """What was measured per paradigm and start: means over seeds of `run_measures`.
 
     `spread` pools the variances; `spread_freedom` are its degrees of freedom;
-    `spread_over_seeds` is the standard deviation of `end_score`. A Pure SFT run is one row, step 0.
+    `spread_over_seeds` is the standard deviation of `end_score`; `cut_share` is the highest of all
+    seeds. A Pure SFT run is one row, step 0.
     """
     whole = curves["paradigm"] == PURE_SFT
     runs = curves.assign(sft_step=curves["sft_step"].where(~whole, 0))
@@ -177,6 +179,7 @@ def start_measures(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
     means["spread_over_seeds"] = grouped["end_score"].std()
     means["n_seeds"] = grouped["seed"].nunique()
     means["n_collapsed"] = grouped["x_collapse_eflops"].count()
+    means["cut_share"] = grouped["cut_share"].max()
     return means.reset_index()
 
 
@@ -188,6 +191,7 @@ def run_measures(points: pd.DataFrame, x_end: float) -> dict[str, float]:
         x_end: RL compute of the last point before a collapse, EFLOPs; infinite without one.
 
     Returns:
+        cut_share: highest share of cut answers at a point; NaN where unknown.
         best_score, best_before_collapse: highest score, percent; best_smoothed: highest running
             median of five before a collapse, which the few checkpoints of an SFT run do not have.
         end_score: running median at the last point (the last three); of an SFT run its last score.
@@ -209,6 +213,7 @@ def run_measures(points: pd.DataFrame, x_end: float) -> dict[str, float]:
     varies = tail.size > 1 and not pure_sft
     return {
         "n_points": score.size,
+        "cut_share": float(with_cuts(rows)["cut_share"].max()),
         "best_score": float(score.max()),
         "best_smoothed": math.nan if pure_sft else float(curve.max()),
         "best_before_collapse": float(score[usable].max()),

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workflow_scripts.rounding import round_score
+
 MISSING = "\N{EN DASH}"
 
 
@@ -39,8 +41,7 @@ def number(value: float, digits: int = 1) -> str:
     """A number with fixed decimals, a real minus sign, and a dash when there is none."""
     if not math.isfinite(value):
         return MISSING
-    # Adding 0.0 turns a rounded -0.0 into 0.0.
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{round_score(value, digits):.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.reporting.answer import Finding, findings
+from workflow_scripts.reporting.cuts import describe_cuts
 from workflow_scripts.reporting.lines import select
 from workflow_scripts.reporting.made_by import Origin
 from workflow_scripts.reporting.paradigm_table import PARADIGM_COLUMNS, paradigm_table_text
@@ -119,6 +120,7 @@ def render(
         subphases=subphase_table_text(subphases, curves, order),
         figures=artefacts.figures,
         counts=counts(curves, fits),
+        cuts=describe_cuts(curves),
         versions=sorted(flatten(versions).items()),
         origins=origins,
     )

@@ -12,6 +12,7 @@ from workflow_scripts.reporting.aggregate import (
     spread_ratio,
     start_measures,
 )
+from workflow_scripts.reporting.cuts import cut_columns
 from workflow_scripts.reporting.markdown import (
     MISSING,
     TextTable,
@@ -43,7 +44,7 @@ PARADIGM_COLUMNS = (
     *("n_points", "best_smoothed", "best_score", "a_post", "a_post_low", "a_post_high", "verdict"),
     *("end_score", "spread", "spread_over_seeds", "spread_ratio", "spread_ratio_low"),
     *("spread_ratio_high", "n_collapsed", "x_collapse_eflops", "x_sft_eflops", "x_total_eflops"),
-    "x_near_best_eflops",
+    *("x_near_best_eflops", "cut_share"),
 )
 
 
@@ -143,6 +144,7 @@ def paradigm_table_text(table: pd.DataFrame) -> TextTable:
     if (rows["n_seeds"] > 1).any():
         columns.append(("SD over seeds", True, [number(v, 2) for v in rows["spread_over_seeds"]]))
     columns += [
+        *cut_columns(rows["cut_share"].tolist()),
         (f"Collapsed ({unit.name})", False, collapse_labels(rows, unit.per_eflop)),
         (f"Compute ({unit.name})", True, scaled(rows["x_total_eflops"], unit.per_eflop)),
         ("To 95% of its best", True, scaled(rows["x_near_best_eflops"], unit.per_eflop)),

@@ -96,8 +96,11 @@ def instability_sentences(table: pd.DataFrame) -> list[str]:
 def sampling_noise(curves: pd.DataFrame, *scores: float) -> float:
     """Half-width of the 90% binomial interval of a difference of two scores, points.
 
-    The scores are of the same problems, and smoothed: the true one is smaller.
+    Each score counts one right and one wrong problem more (Agresti and Caffo 2000): the plain
+    error is too small where problems are few, and 0 where all are right. The scores are of the same
+    problems, and smoothed: the true half-width is smaller.
     """
-    problems = max(float(curves["n_problems"].min()), 1.0)
-    shares = [min(max(score / 100, 0.0), 1.0) for score in scores]
+    problems = max(float(curves["n_problems"].min()), 1.0) + 2.0
+    rights = [min(max(score / 100, 0.0), 1.0) * (problems - 2.0) + 1.0 for score in scores]
+    shares = [right / problems for right in rights]
     return 100 * Z * math.sqrt(sum(share * (1 - share) for share in shares) / problems)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from workflow_scripts.reporting.cuts import CUT_SHARE, cut_columns, with_cuts
 from workflow_scripts.reporting.markdown import (
     MISSING,
     TextTable,
@@ -96,7 +97,10 @@ def branch_labels(table: pd.DataFrame) -> list[str]:
 
 
 def table_4_text(table: pd.DataFrame) -> TextTable:
-    """Table 4 for people; model, recipe and seed appear only when the study has several."""
+    """Table 4 for people; model, recipe and seed appear only when the study has several.
+
+    So does the highest share of cut answers of a branch, where it is known (`cuts.add_cuts`).
+    """
     unit = choose_unit([*table["x_sft_eflops"], *table["x_max_eflops"]])
     ends = zip(table["a_post_low"], table["a_post_high"], strict=True)
     at_end = zip(table["end_low"], table["end_high"], strict=True)
@@ -116,6 +120,7 @@ def table_4_text(table: pd.DataFrame) -> TextTable:
         ("Best score", True, [number(value) for value in table["best_score"]]),
         ("Curve at the end", True, [number(value) for value in table["end_score"]]),
         ("90% at the end", True, [interval(low, high) for low, high in at_end]),
+        *(cut_columns(table[CUT_SHARE].tolist()) if CUT_SHARE in table else []),
         ("Verdict", False, [label or MISSING for label in texts(table["verdict"])]),
     ]
     return make_table(columns)
@@ -124,12 +129,13 @@ def table_4_text(table: pd.DataFrame) -> TextTable:
 def subphase_table_text(
     subphases: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
 ) -> TextTable:
-    """Every SFT checkpoint: loss, ratio to the minimum, margins, label, P_sft, branch or not."""
+    """Every SFT checkpoint: loss, ratio, margins, label, P_sft, cut answers, branch or not."""
     rank = rank_of(subphases["dataset"], ordered_datasets(subphases, order))
     rows = subphases.assign(rank=rank, model_rank=rank_of(subphases["model"], models_of(subphases)))
     rows = rows.sort_values(["model_rank", "rank", "seed", "sft_step"], kind="stable")
     keys = ["model", "dataset", "seed", "sft_step"]
-    scores = curves[curves["paradigm"] == PURE_SFT].drop_duplicates(keys)[[*keys, "score"]]
+    pure = with_cuts(curves[curves["paradigm"] == PURE_SFT])
+    scores = pure.drop_duplicates(keys)[[*keys, "score", CUT_SHARE]]
     rows = rows.merge(scores, on=keys, how="left")
     unit = choose_unit(rows["x_sft_eflops"])
     return make_table(
@@ -144,6 +150,7 @@ def subphase_table_text(
             ("Margin to Severe", True, [signed(value, 3) for value in rows["margin_severe"]]),
             ("Sub-phase", False, [label or MISSING for label in texts(rows["subphase"])]),
             ("P_sft", True, [number(value) for value in rows["score"]]),
+            *cut_columns(rows[CUT_SHARE].tolist()),
             ("RL branch", False, ["yes" if branch else "no" for branch in rows["branch"]]),
         ]
     )

@@ -1,9 +1,11 @@
 """The summary printed at the end of a run: plain text, at most 100 columns."""
 
+import textwrap
 from collections.abc import Sequence
 
 import pandas as pd
 
+from workflow_scripts.reporting.cuts import CUT_SHARE, add_cuts, cut_columns, describe_cuts
 from workflow_scripts.reporting.markdown import (
     MISSING,
     TextTable,
@@ -20,13 +22,25 @@ CUT = "\N{HORIZONTAL ELLIPSIS}"
 SHORT_SUBPHASES = {"Mild Overfitting": "Mild", "Severe Overfitting": "Severe"}
 
 
-def summary(fits: pd.DataFrame, report: str) -> str:
-    """The branches in the order of Table 4, data sets as they come in fits.csv, and the report."""
+def summary(fits: pd.DataFrame, report: str, curves: pd.DataFrame | None = None) -> str:
+    """The branches in the order of Table 4, data sets as they come in fits.csv, and the report.
+
+    With `curves` (overall rows) the highest share of cut answers stands beside the scores.
+    """
     table = table_4(fits, list(fits["dataset"].drop_duplicates()))
+    notes: list[str] = []
+    if curves is not None:
+        table = add_cuts(table, curves)
+        notes = [
+            line
+            for text in describe_cuts(curves)
+            for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False)
+        ]
     # A data set, and the model, recipe or seed where the study has several: names to shorten.
     text = render(summary_table(table), n_names=1 + len(varying(table)))
     title = f"Study {fits['study'].iloc[0]}: {len(table)} RL runs, scores in percent"
-    return f"{title}\n\n{text}\nReport: {report}\n"
+    told = "".join(f"{line}\n" for line in notes)
+    return f"{title}\n\n{text}\n{told}Report: {report}\n"
 
 
 def summary_table(table: pd.DataFrame) -> TextTable:
@@ -41,6 +55,7 @@ def summary_table(table: pd.DataFrame) -> TextTable:
             ("sub-phase", False, subphases),
             ("P_sft", True, [number(value) for value in table["p_sft"]]),
             ("best", True, [number(value) for value in table["best_score"]]),
+            *(cut_columns(table[CUT_SHARE].tolist()) if CUT_SHARE in table else []),
             ("A_post", True, [number(value) for value in table["a_post"]]),
             ("90% interval", True, [interval(low, high) for low, high in ends]),
             ("verdict", False, [label or MISSING for label in texts(table["verdict"])]),

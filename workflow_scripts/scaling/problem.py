@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workflow_scripts.rounding import round_score, round_scores
 from workflow_scripts.scaling.branch import Branch, Listed
 from workflow_scripts.scaling.engine import Solution
 from workflow_scripts.scaling.law import SCORE_MAX, FloatArray, rise_fraction
@@ -124,13 +125,15 @@ def make_problem(branch: Branch, protocol: Protocol, listed: Listed) -> Problem:
     window = slice(listed.start if protocol.window == "listed" else 0, end)
     score, p_sft = branch.score, branch.p_sft
     if protocol.decimals is not None:
-        score, p_sft = score.round(protocol.decimals), round(p_sft, protocol.decimals)
+        score = round_scores(score, protocol.decimals)
+        p_sft = round_score(p_sft, protocol.decimals)
     error = branch.error[window]
     unit = float(np.sqrt(np.mean(error**2))) if error.size else 1.0
     base = p_sft - ROOM if protocol.origin == "free" else p_sft
     gain = score[window] - base
     if protocol.decimals is not None:
-        gain = gain.round(protocol.decimals)  # the difference of two rounded scores is one, too
+        # The difference of two rounded scores is one, too.
+        gain = round_scores(gain, protocol.decimals)
     return Problem(
         x=branch.x[window],
         gain=gain,

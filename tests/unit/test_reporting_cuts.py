@@ -1,0 +1,116 @@
+"""Answers cut at the token limit, beside the scores of tables, page and summary."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from markupsafe import escape
+from reporting_fixtures import ORDER, Made, make_frames, read_frames, write_study
+
+from workflow_scripts import summary as summary_script
+from workflow_scripts import table_4 as table_4_script
+from workflow_scripts.reporting.cuts import HEADER, add_cuts, describe_cuts
+from workflow_scripts.reporting.page import answers, page_template
+from workflow_scripts.reporting.paradigm_table import paradigm_table, paradigm_table_text
+from workflow_scripts.reporting.schema import read_curves, with_text
+from workflow_scripts.reporting.tables import subphase_table_text, table_4, table_4_text
+from workflow_scripts.reporting.terminal import WIDTH, summary
+
+
+def cut_curves(curves: pd.DataFrame, share: float = 0.12) -> pd.DataFrame:
+    """1% of the answers are cut everywhere, `share` at step 50 of the branches from Large, 80."""
+    place = (curves["dataset"] == "Large") & (curves["sft_step"] == 80) & (curves["rl_step"] == 50)
+    return curves.assign(cut_share=0.01).assign(
+        cut_share=lambda frame: frame["cut_share"].mask(place, share)
+    )
+
+
+def test_a_branch_has_the_highest_share_of_its_points() -> None:
+    curves, fits = read_frames()
+    table = add_cuts(table_4(fits, ORDER), cut_curves(curves))
+    assert len(table) == len(fits)
+    high = (table["dataset"] == "Large") & (table["sft_step"] == 80)
+    assert high.sum() == 1
+    assert table["cut_share"].where(~high, 0.12).eq(0.12).sum() == 1
+    assert table.loc[~high, "cut_share"].eq(0.01).all()
+    text = table_4_text(table)
+    cells = [row[text.headers.index(HEADER)] for row in text.rows]
+    assert sorted(set(cells)) == ["1.0", "12.0"]
+
+
+def test_tables_of_checkpoints_and_paradigms_have_the_column() -> None:
+    curves, fits = read_frames()
+    subphases = with_text(make_frames(Made())["subphases"])
+    with_share = cut_curves(curves)
+    for text in (
+        subphase_table_text(subphases, with_share, ORDER),
+        paradigm_table_text(paradigm_table(with_share, fits, ORDER)),
+    ):
+        column = text.headers.index(HEADER)
+        assert {row[column] for row in text.rows} <= {"1.0", "12.0"}
+    table = paradigm_table(with_share, fits, ORDER)
+    assert table.loc[table["cut_share"] > 0.05, ["dataset", "sft_step"]].to_numpy().tolist() == [
+        ["Large", 80]
+    ]
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    """The released study and older tables have no such fact."""
+    curves, fits = read_frames()
+    for unknown in (curves, curves.assign(cut_share=float("nan"))):
+        assert describe_cuts(unknown) == []
+        assert HEADER not in table_4_text(add_cuts(table_4(fits, ORDER), unknown)).headers
+        assert HEADER not in paradigm_table_text(paradigm_table(unknown, fits, ORDER)).headers
+        assert summary(fits, "r.html", unknown) == summary(fits, "r.html")
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.05, False), (0.051, True)])
+def test_a_warning_from_five_percent_on(share: float, warned: bool) -> None:
+    curves, fits = read_frames()
+    (line,) = describe_cuts(cut_curves(curves, share))
+    assert line.startswith("Warning: more than 5%") == warned
+    assert ("5.1% at Large, SFT step 80, SFT-then-RL step 50" in line) == warned
+    assert ("at most 5.0%" in line) != warned
+    text = summary(fits, "r.html", cut_curves(curves, share))
+    assert " ".join(line.split()) in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_scripts_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = ",".join(write_study(tmp_path, Made()))
+    cut_curves(pd.read_csv(tmp_path / "curves.csv")).to_csv(tmp_path / "curves.csv", index=False)
+    inputs = [f"--fits={tmp_path}/fits.csv", f"--curves={tmp_path}/curves.csv"]
+    outputs = [f"--out-csv={tmp_path}/t.csv", f"--out-md={tmp_path}/t.md"]
+    monkeypatch.setattr(sys, "argv", ["table_4", *inputs, f"--order={order}", *outputs])
+    table_4_script.main()
+    assert pd.read_csv(tmp_path / "t.csv")["cut_share"].max() == 0.12
+    assert "\n\nWarning: more than 5% of the answers" in (tmp_path / "t.md").read_text()
+    options = [*inputs, "--report=r.html", f"--out={tmp_path}/s.txt"]
+    monkeypatch.setattr(sys, "argv", ["summary", *options])
+    summary_script.main()
+    assert "Warning: more than 5%" in (tmp_path / "s.txt").read_text()
+
+
+def test_the_page_has_the_line() -> None:
+    curves, fits = read_frames()
+    lines = describe_cuts(cut_curves(curves))
+    subphases = with_text(make_frames(Made())["subphases"])
+    study = {"name": "made", "title": "T", "description": "D", "seeds": [0], "order": ORDER}
+    table = table_4_text(table_4(fits, ORDER))
+    page = page_template("page.html.j2").render(
+        study=study | {"benchmarks": []},
+        answers=answers(curves, fits, subphases, ORDER),
+        **dict.fromkeys(("table_3", "table_4", "paradigms", "subphases"), table),
+        figures=dict.fromkeys(("figure_2", "figure_3", "figure_8"), ""),
+        counts={},
+        cuts=lines,
+        versions=[],
+        origins={},
+    )
+    assert f"<b>Cut answers.</b> {escape(lines[0])}" in page
+
+
+def test_curves_without_the_column_are_read(tmp_path: Path) -> None:
+    write_study(tmp_path, Made())
+    assert "cut_share" not in read_curves(tmp_path / "curves.csv")
