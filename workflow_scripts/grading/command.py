@@ -25,7 +25,7 @@ import pandas as pd
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.scores import CUT_LIMIT
-from workflow_scripts.evaluation.statistics import UNWEIGHTED, statistics_table
+from workflow_scripts.evaluation.statistics import UNWEIGHTED, problem_table, statistics_table
 from workflow_scripts.grading import disagreements
 from workflow_scripts.grading.rows import FINISHED, Source, open_source
 from workflow_scripts.grading.service import Service
@@ -164,7 +164,7 @@ def check_samples(
         most = max(options.k)
         rows = [(*name, k, 0) for name, n in counts.items() for k in range(min(n, most))]
         table = pd.DataFrame(rows, columns=["benchmark", "problem_id", "sample", "correct"])
-        statistics_table(table, options.k, source=str(options.file))
+        problem_table(table, options.k, source=str(options.file))
 
 
 def print_verdicts(graded: pd.DataFrame, *, as_json: bool, header: bool) -> None:
