@@ -74,7 +74,8 @@ def main() -> None:
     # Packed, a sequence of the batch holds several trajectories.
     batch = job.recipe.batch_size * len(train) / len(trainer.train_dataset)
     lengths = trained_lengths(train, job.recipe.max_length)
-    losses = loss_table(trainer.state.log_history, batch / len(train))
+    rows = len(trainer.train_dataset)
+    losses = loss_table(trainer.state.log_history, rows, job.recipe.batch_size)
     losses = with_compute(losses, lengths, batch, base)
     FACTS["eflops"] = float(losses["x_sft_eflops"].max())
     publish_checkpoints(state, {step: step for step in job.checkpoints}, options.checkpoints)

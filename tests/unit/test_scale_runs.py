@@ -21,7 +21,7 @@ from workflow_scripts.manifest import write_manifest
 from workflow_scripts.script import run
 from workflow_scripts.study.execution import Execution
 from workflow_scripts.study.schema import SftRecipe
-from workflow_scripts.training.evaluated import filled
+from workflow_scripts.training.filling import fill_batches
 from workflow_scripts.training.models import build_model, load_trainable
 from workflow_scripts.training.reinforcement import asked
 from workflow_scripts.training.supervised import Supervised, sft_config, supervised_trainer
@@ -89,9 +89,9 @@ def test_the_validation_loss_does_not_depend_on_batches(tmp_path: Path) -> None:
     ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)
     # Rows without a loss count for nothing: they only fill the last batch.
-    full = filled(validation, 4)
+    full = fill_batches(validation, 4)
     assert len(full) == 8
-    assert filled(full, 4) is full
+    assert fill_batches(full, 4) is full
     found = trainer_of(tmp_path, 4, (train, full)).evaluate()["eval_loss"]
     assert found == pytest.approx(losses[0], rel=1e-6)
     # The library's own mean of batches is another number.

@@ -68,7 +68,7 @@ FLASH = "flash_attention_2"
     [
         gpu(),
         gpu(sft={"zero": 3, "offload": True, "liger": True}, attention="sdpa"),
-        gpu(sft={"zero": 2, "sequence_parallel": 2}),
+        gpu(sft={"zero": 3, "sequence_parallel": 2}),
     ],
 )
 def test_what_fits_passes(cluster: dict[str, str], execution: Execution) -> None:
@@ -83,7 +83,13 @@ def test_what_fits_passes(cluster: dict[str, str], execution: Execution) -> None
         (gpu(sft={"batching": "packed"}), r"sft.batching: packed joins rows that only flash"),
         (gpu(sft={"batching": "padding_free"}), r"padding_free joins rows"),
         (gpu(sft={"offload": True}), r"sft.offload: is ZeRO's; set zero to 2 or 3"),
-        (gpu(sft={"sequence_parallel": 2}), r"sequence_parallel: is DeepSpeed's; set zero"),
+        *[
+            (
+                gpu(sft={"sequence_parallel": 2, "zero": zero}),
+                r"sequence_parallel: is right with DeepSpeed's stage 3 alone; set zero to 3",
+            )
+            for zero in (None, 2)
+        ],
         (
             gpu(sft={"sequence_parallel": 2, "zero": 3}, attention="eager"),
             r"sequence_parallel: works with padded batches and the attention sdpa",
