@@ -50,7 +50,7 @@ class Optimiser:
         rate, self.done = self.rates[self.done], self.done + 1
         for (name, weight), gradient in zip(self.named.items(), gradients, strict=True):
             weight.data -= rate * self.find_direction(name, weight.data, gradient * cut)
-        return Update(float(loss), norm)
+        return Update(float(loss.detach()), norm)
 
     def find_direction(self, name: str, weight: Tensor, gradient: Tensor) -> Tensor:
         """What a learning rate of 1 would take from a weight."""
