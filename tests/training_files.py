@@ -59,6 +59,17 @@ def cut_answers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(trajectory=[" ".join(kept) for kept in words])
 
 
+def move_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """The problems with cut answers, their prompts longer by as many words as the answers lost.
+
+    Processes that share sequences exchange whole batches, which gloo does for equal shapes alone.
+    """
+    cut = cut_answers(frame)
+    lost = frame["trajectory"].str.split().str.len() - cut["trajectory"].str.split().str.len()
+    longer = [text + " 7" * count for text, count in zip(frame["prompt"], lost, strict=True)]
+    return cut.assign(prompt=longer)
+
+
 def write_files(folder: Path, rows: pd.DataFrame | None = None) -> None:
     """Write base model, training set (`rows`), validation set, RL prompts and benchmarks."""
     checkpoint = folder / "base" / "checkpoints" / "step-000000"

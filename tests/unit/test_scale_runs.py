@@ -113,6 +113,14 @@ def test_losses_and_saves_between_checkpoints(start: Any, tmp_path: Path) -> Non
     assert losses["tokens"].tolist() == [8 * length * step for step in range(5)]
 
 
+def test_the_last_update_of_a_pass_is_no_whole_batch(start: Any, tmp_path: Path) -> None:
+    write_files(tmp_path, sums(0, 20))
+    changes = {"evaluate_every": 1, "checkpoints": [4]}
+    start(train_sft, sft_options(tmp_path, tmp_path / "out", {"micro_batch": 4}, **changes))
+    losses = pd.read_csv(tmp_path / "out" / "losses.csv")
+    assert losses["epoch"].tolist() == [0.0, 0.4, 0.8, 1.0, 1.4]
+
+
 def test_a_chat_model_is_trained_and_answers_in_its_template(start: Any, tmp_path: Path) -> None:
     write_files(tmp_path)
     chat_base(tmp_path)

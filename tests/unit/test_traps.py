@@ -125,6 +125,23 @@ def test_packages_that_are_not_there(
         check_sft(execution)
 
 
+@pytest.mark.parametrize("zero", [2, 3])
+def test_offloading_needs_a_deepspeed_that_adds_gradients_up(
+    cluster: dict[str, str], zero: int
+) -> None:
+    offloaded = gpu(sft={"zero": zero, "offload": True}, rl={"zero": zero, "offload": True})
+    for version in ("0.19.0", "0.19.8", "0.20.0"):
+        cluster["deepspeed"] = version
+        check_sft(offloaded)
+    for version in ("0.18.6", "0.18.9"):
+        cluster["deepspeed"] = version
+        check_sft(gpu(sft={"zero": zero}))
+        with pytest.raises(InputError, match=rf"sft.offload: DeepSpeed {version} drops micro-b"):
+            check_sft(offloaded)
+        with pytest.raises(InputError, match=r"rl.offload: .* install 0.19.0 or later, or set"):
+            check_rl(offloaded, longest=1)
+
+
 def test_no_gpu_and_an_old_gpu(
     cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -22,16 +22,16 @@ def loss_table(history: list[dict[str, Any]], rows: int, batch_size: int) -> pd.
         rows: of the training set, as batches take them (packs, if it is packed).
         batch_size: rows of an update.
     """
-    rows: dict[int, dict[str, float | int | None]] = {}
+    evaluations: dict[int, dict[str, float | int | None]] = {}
     train_loss = None
     for entry in history:
         train_loss = entry.get("loss", train_loss)
         if "eval_loss" in entry:
             step = int(entry["step"])
-            rows[step] = {
+            evaluations[step] = {
                 "step": step,
                 "epoch": count_epochs(step, rows, batch_size),
                 "val_loss": float(entry["eval_loss"]),
                 "train_loss": None if train_loss is None else float(train_loss),
             }
-    return pd.DataFrame([rows[step] for step in sorted(rows)])
+    return pd.DataFrame([evaluations[step] for step in sorted(evaluations)])
