@@ -155,9 +155,7 @@ def test_half_precision_learns_about_the_same(
     assert {weight.dtype for weight in stored.values()} == {torch.bfloat16}
 
 
-def test_processes_that_share_sequences_learn_the_same(
-    shareable: Path, tmp_path: Path
-) -> None:
+def test_processes_that_share_sequences_learn_the_same(shareable: Path, tmp_path: Path) -> None:
     # Answers are of very different lengths: a mean over micro-batches would be another update.
     one, two = tmp_path / "one", tmp_path / "two"
     assert sft(shareable, one, processes=1, micro_batch=4) == 0

@@ -100,14 +100,20 @@ def rates(scheduler: str, peak: float, warmup: int, steps: int) -> list[float]:
         if step < warmup:
             return step / warmup
         share = (step - warmup) / (steps - warmup)
-        shapes = {"constant": 1.0, "linear": 1 - share, "cosine": (1 + math.cos(math.pi * share)) / 2}
+        shapes = {
+            "constant": 1.0,
+            "linear": 1 - share,
+            "cosine": (1 + math.cos(math.pi * share)) / 2,
+        }
         return shapes[scheduler]
 
     return [peak * rate(step) for step in range(steps)]
 
 
 def train(
-    model: Any, losses: Sequence[Callable[[Any], Tensor]], make: Callable[[dict[str, Tensor]], Optimiser]
+    model: Any,
+    losses: Sequence[Callable[[Any], Tensor]],
+    make: Callable[[dict[str, Tensor]], Optimiser],
 ) -> tuple[list[Update], dict[str, Tensor]]:
     """Train a float64 copy of a model; its updates and its weights at the end."""
     model = model.double().train(False)

@@ -1,5 +1,6 @@
-"""RL by every preset in every layout that a CPU can run, on given rows of very different lengths."""
+"""RL by every preset in every layout that a CPU can run, on rows of very different lengths."""
 
+import contextlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,19 +98,19 @@ def write_rehearsed(run: Any, prompts: list[list[int]], *_: Any) -> tuple[list[l
     return completions, None
 
 
-class Keeper(TrainerCallback):
-    """Keeps the rows of every update."""
+def keeper(kept: list[list[Row]], trainers: list[Any]) -> TrainerCallback:
+    """Keeps the rows of every update of the one trainer, before new ones take their place."""
 
-    def __init__(self) -> None:
-        self.trainer: Any = None
-        self.rows: list[list[Row]] = []
+    def keep(*_: Any, **__: Any) -> None:
+        (trainer,) = trainers
+        kept.append([row for batch in trainer._buffered_inputs for row in read_rows(batch)])
 
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        """Read the rows before new ones take their place."""
-        self.rows.append([row for batch in self.trainer._buffered_inputs for row in rows_of(batch)])
+    callback = TrainerCallback()
+    callback.on_step_end = keep
+    return callback
 
 
-def rows_of(batch: dict[str, Any]) -> list[Row]:
+def read_rows(batch: dict[str, Any]) -> list[Row]:
     """The rows of a micro-batch; those of a plain paradigm are all rollouts."""
 
     def said(name: str, place: int, otherwise: bool) -> bool:
@@ -177,15 +178,14 @@ class RlResult:
 
 def run_case(case: RlCase, folder: Path) -> RlResult:
     """Train a case; the rows are complete where one process ran it through."""
-    keeper = Keeper()
+    rows: list[list[Row]] = []
+    trainers: list[Any] = []
     with mock.patch.object(GRPOTrainer, "_generate_single_turn", write_rehearsed):
         if case.dies_at is not None:
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 train_resumably(make_trainer(case, folder, killer(case.dies_at)), folder)
-            except KeyboardInterrupt:
-                keeper.rows.clear()
-        trainer = make_trainer(case, folder, keeper)
-        keeper.trainer = trainer
+        trainer = make_trainer(case, folder, keeper(rows, trainers))
+        trainers.append(trainer)
         train_resumably(trainer, folder)
     history = [
         {"loss": float(entry["loss"]), "grad_norm": float(entry["grad_norm"])}
@@ -193,4 +193,4 @@ def run_case(case: RlCase, folder: Path) -> RlResult:
         if "grad_norm" in entry
     ]
     weights = dict(trainer.accelerator.unwrap_model(trainer.model).named_parameters())
-    return RlResult(history, weights, keeper.rows)
+    return RlResult(history, weights, rows)

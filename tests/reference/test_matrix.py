@@ -1,7 +1,5 @@
 """Loss, gradient norm and weights of SFT and RL equal a float64 reference, however they are run."""
 
-from pathlib import Path
-
 import pytest
 from matrix import CASES, Deviation, measure_all, title_of
 from rl_runs import PRESETS, RlCase

@@ -137,7 +137,7 @@ def test_neither_do_those_of_an_old_config_or_of_a_model_in_memory(
 
 @pytest.mark.parametrize("name", ["grpo", "luffy"])
 def test_rollouts_do_not_follow_the_model_either(tmp_path: Path, name: str) -> None:
-    runs = []
+    runs: list[Any] = []
     for settings in ({}, POISON):
         model = build_model(SHAPE, seed=3)
         for key, value in settings.items():

@@ -1,8 +1,9 @@
 """An SFT trainer whose losses are means over all learnt tokens.
 
-The validation loss of the trainers is a mean of means: of the batches' losses, each counted by its rows. It changes with the
-size of a batch and the number of processes, which also fill up the last batches with rows that they
-have seen. Small differences of this loss decide between sub-phases, so it is exact here.
+The validation loss of the trainers is a mean of means: of the batches' losses, each counted by its
+rows. It changes with the size of a batch and the number of processes, which also fill up the last
+batches with rows that they have seen. Small differences of this loss decide between sub-phases, so
+it is exact here.
 
 The training loss is such a mean of means, too, where processes share sequences: the library counts
 no tokens then. Here every token of an update counts the same in that case as in all others.
@@ -24,6 +25,7 @@ SHARED_LABELS = "shift_labels"
 class EvaluatedTrainer(SFTTrainer):
     """`trl.SFTTrainer`; its validation set must fill the batches of all processes (`filling`)."""
 
+    train_dataset: Any
     _filled: FilledSampler | None = None
 
     def __init__(self, *given: Any, **options: Any) -> None:
@@ -90,4 +92,3 @@ class EvaluatedTrainer(SFTTrainer):
         tokens = int((inputs["labels"][:, 1:] != IGNORED).sum())
         self._sums.append((float(result[0]) * tokens, tokens))
         return result
-

@@ -65,7 +65,9 @@ def check_sharing(training: SftTraining, execution: Execution) -> None:
     # Stage 2 averages over the processes that share a sequence as if each had a batch of its own:
     # the gradient is as many times too large, and clipping acts at a fraction of its limit.
     if training.zero != 3:
-        raise InputError(f"{where}: is right with DeepSpeed's stage 3 alone; set zero to 3 or this to 1")
+        raise InputError(
+            f"{where}: is right with DeepSpeed's stage 3 alone; set zero to 3 or this to 1"
+        )
     if training.batching != "padded" or execution.attention == "eager":
         raise InputError(
             f"{where}: works with padded batches and the attention sdpa or flash_attention_2;"

@@ -2,8 +2,8 @@
 
 A plain paradigm (GRPO, DAPO without dynamic sampling) leaves generation and loss to TRL, to the
 bit, but for the entropy bonus: TRL's is a mean of each micro-batch, and an update would depend on
-how its rows are split. Any other generates as `generation` says and trains by the losses of `objectives`. Private
-hooks of TRL's trainer that are overridden, there and here, and nowhere else:
+how its rows are split. Any other generates as `generation` says and trains by the losses of
+`objectives`. Private hooks of TRL's trainer that are overridden, there and here, and nowhere else:
 
     _generate_and_score_completions, _generate_single_turn, _calculate_rewards,
     _get_per_token_logps_and_entropies  in `generation`, and here to keep the entropies
@@ -53,6 +53,7 @@ class MixedGRPOTrainer(PlannedGeneration):
         InputError: settings that contradict each other or TRL's, or data the paradigm cannot use.
     """
 
+    entropy_coef: float
     _window: Window
     _entropies: Tensor | None = None
     _steps_skipped = 0
