@@ -27,7 +27,7 @@ PRESETS = {
     for name, preset in yaml.safe_load(PRESET_FILE.read_text(encoding="utf-8")).items()
 }
 TOKENIZER = make_tokenizer(SHAPE.max_positions)
-LIMIT, ROLLOUTS, ROWS, STEPS, RATE = 32, 4, 8, 3, 0.5
+LIMIT, ROLLOUTS, ROWS, STEPS, RATE = 32, 4, 8, 2, 0.5
 """Longest completion in tokens, rows of a group, rows of an update, updates, learning rate."""
 EXPERTS = ["7", "{n} b + {n} = so thus", "so " * 28, "{n} = {n}", "b + " * 10]
 FIRST_WORD = 4
@@ -57,11 +57,10 @@ CASES = [
     *[RlCase(name, 1, size) for name in PRESETS for size in (ROWS, 1)],
     *[RlCase(name, 2, 2) for name in PRESETS],
     RlCase("grpo", 1, 2, gradient_checkpointing=True),
-    RlCase("srft", 2, 4),
     RlCase("upt", 2, 1),
     RlCase("prefix_rft", 1, 2, scheduler="cosine"),
-    RlCase("luffy", 1, 4, dies_at=3),
-    RlCase("grpo", 2, 2, dies_at=3),
+    RlCase("luffy", 1, 4, dies_at=2),
+    RlCase("grpo", 2, 2, dies_at=2),
 ]
 
 
@@ -163,7 +162,7 @@ def make_trainer(case: RlCase, folder: Path, *callbacks: TrainerCallback) -> Any
         reward_funcs=judge,
         train_dataset=Dataset.from_dict({"prompt": prompts, "expert": experts}),
         processing_class=TOKENIZER,
-        callbacks=[SaveAtSteps([2], evaluate=False), *callbacks],
+        callbacks=[SaveAtSteps([1], evaluate=False), *callbacks],
     )
 
 

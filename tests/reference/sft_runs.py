@@ -54,7 +54,6 @@ CASES = [
     SftCase("one micro-batch"),
     SftCase("micro-batches of 1", execution={"micro_batch": 1}),
     SftCase("micro-batches of 2", execution={"micro_batch": 2}),
-    SftCase("micro-batches of 4", execution={"micro_batch": 4}),
     SftCase("eager attention", execution={"micro_batch": 4, "attention": "eager"}),
     SftCase("gradient checkpointing", execution={"micro_batch": 2, "gradient_checkpointing": True}),
     SftCase("padding-free", execution={"micro_batch": 4, "batching": "padding_free"}),
@@ -65,7 +64,6 @@ CASES = [
     SftCase("resumed within a pass", execution={"micro_batch": 2}, dies_at=5),
     SftCase("2 processes", 2),
     SftCase("2 processes, micro-batches of 1", 2, {"micro_batch": 1}),
-    SftCase("2 processes, micro-batches of 2", 2, {"micro_batch": 2}),
     SftCase(
         "2 processes, gradient checkpointing",
         2,

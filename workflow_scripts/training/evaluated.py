@@ -25,6 +25,9 @@ SHARED_LABELS = "shift_labels"
 class EvaluatedTrainer(SFTTrainer):
     """`trl.SFTTrainer`; its validation set must fill the batches of all processes (`filling`)."""
 
+    # Losses are divided by the update's tokens here, also of shared sequences; the trainer takes
+    # those for means of micro-batches and would divide them by their number besides.
+    loss_is_scaled_for_ga = True
     train_dataset: Any
     _filled: FilledSampler | None = None
 
