@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_scripts.compute.flops import EFLOPS, ModelShape, sft_step_flops
 from workflow_scripts.data.store import manifest_path
 from workflow_scripts.data.tokenizer import load_tokenizer
-from workflow_scripts.evaluation.generation_config import report_ignored
+from workflow_scripts.evaluation.generation_config import report_ignored_settings
 from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import check_manifest, read_manifest, write_manifest
 from workflow_scripts.script import arguments, run, specification, state_folder
@@ -53,7 +53,7 @@ def main() -> None:
     code = code_digest("workflow_scripts.train_sft")
     open_state(state, code, job.model_dump_json(), base_manifest["digest"], *data)
     configure(job.execution, job.seed)
-    report_ignored(base)
+    report_ignored_settings(base)
     plan = Supervised(
         title=f"SFT {options.title}",
         checkpoints=job.checkpoints,

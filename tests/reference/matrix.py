@@ -17,7 +17,7 @@ import rl_runs
 import sft_runs
 import torch
 import torch.multiprocessing
-from reference import Optimiser, Update, batches_of_passes, rates, sft_loss, train
+from reference import Optimiser, Update, list_batches, list_rates, sft_loss, train
 from rl_reference import preset_loss
 from rl_runs import RlCase, Row
 from safetensors.torch import load_file, save_file
@@ -52,18 +52,18 @@ def measure_all(folder: Path) -> dict[str, Deviation]:
     for case in CASES:
         if case.processes > 1:
             continue
-        state = folder / title_of(case)
+        state = folder / name_case(case)
         if isinstance(case, SftCase):
-            trained[title_of(case)] = sft_runs.run_case(case, state)
+            trained[name_case(case)] = sft_runs.run_case(case, state)
             continue
         result = rl_runs.run_case(case, state)
-        trained[title_of(case)] = result.history, result.weights
+        trained[name_case(case)] = result.history, result.weights
         rows.setdefault(case.preset, result.rows)
     trained |= run_in_two_processes(folder)
-    return {title_of(case): compare(case, trained[title_of(case)], rows) for case in CASES}
+    return {name_case(case): compare(case, trained[name_case(case)], rows) for case in CASES}
 
 
-def title_of(case: Case) -> str:
+def name_case(case: Case) -> str:
     """What a case is called in the table."""
     return f"{'SFT' if isinstance(case, SftCase) else 'RL'}: {case.name}"
 
@@ -100,14 +100,14 @@ def train_sft(optimiser: str, changes: str) -> Reference:
     def make(named: dict[str, torch.Tensor]) -> Optimiser:
         return Optimiser(
             named,
-            rates(recipe["scheduler"], recipe["learning_rate"], warmup, steps),
+            list_rates(recipe["scheduler"], recipe["learning_rate"], warmup, steps),
             recipe["max_grad_norm"],
             betas=None if optimiser == "sgd" else adam,
             epsilon=sft_runs.EPSILON,
             decay=recipe["weight_decay"],
         )
 
-    batches = batches_of_passes(len(rows), sft_runs.BATCH, steps, sft_runs.SEED)
+    batches = list_batches(len(rows), sft_runs.BATCH, steps, sft_runs.SEED)
     losses = [
         functools.partial(sft_loss, rows=[rows[place] for place in batch]) for batch in batches
     ]
@@ -122,7 +122,7 @@ def train_rl(preset: str, scheduler: str, key: str, rows: Sequence[Sequence[Row]
     if (preset, scheduler, key) not in REFERENCES:
 
         def make(named: dict[str, torch.Tensor]) -> Optimiser:
-            return Optimiser(named, rates(scheduler, rl_runs.RATE, 0, len(rows)), limit=1.0)
+            return Optimiser(named, list_rates(scheduler, rl_runs.RATE, 0, len(rows)), limit=1.0)
 
         losses = [functools.partial(preset_loss, preset=preset, rows=part) for part in rows]
         model = build_model(sft_runs.SHAPE, sft_runs.SEED)
@@ -141,7 +141,7 @@ def run_in_two_processes(folder: Path) -> dict[str, Trained]:
             json.loads((folder / f"{title}.json").read_text()),
             load_file(folder / f"{title}.safetensors"),
         )
-        for title in (title_of(case) for case in CASES if case.processes == 2)
+        for title in (name_case(case) for case in CASES if case.processes == 2)
     }
 
 
@@ -154,7 +154,7 @@ def take_part(rank: int, port: int, folder: Path) -> None:
     for case in CASES:
         if case.processes != 2:
             continue
-        title = title_of(case)
+        title = name_case(case)
         if isinstance(case, SftCase):
             history, weights = sft_runs.run_case(case, folder / title)
         else:

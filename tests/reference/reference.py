@@ -65,7 +65,7 @@ class Optimiser:
         return mean / scale + self.decay * weight * decays
 
 
-def token_statistics(model: Any, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+def compute_token_statistics(model: Any, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Of tokens 1 to T-1 of a text: log-probabilities, and entropies of their distributions."""
     logits = model(input_ids=torch.tensor([list(ids)])).logits[0, :-1]
     every = logits.log_softmax(-1)
@@ -77,13 +77,13 @@ def sft_loss(model: Any, rows: Sequence[dict[str, list[int]]]) -> Tensor:
     """The mean of -log p over all learnt tokens of an update's rows."""
     losses = []
     for row in rows:
-        chosen, _ = token_statistics(model, row["input_ids"])
+        chosen, _ = compute_token_statistics(model, row["input_ids"])
         learnt = torch.tensor(row["labels"][1:]) != IGNORED
         losses.append(-chosen[learnt])
     return torch.cat(losses).mean()
 
 
-def batches_of_passes(rows: int, batch: int, steps: int, seed: int) -> list[list[int]]:
+def list_batches(rows: int, batch: int, steps: int, seed: int) -> list[list[int]]:
     """The rows of every update: each pass in an order of its own, the rest of it an update."""
     batches: list[list[int]] = []
     while len(batches) < steps:
@@ -93,7 +93,7 @@ def batches_of_passes(rows: int, batch: int, steps: int, seed: int) -> list[list
     return batches[:steps]
 
 
-def rates(scheduler: str, peak: float, warmup: int, steps: int) -> list[float]:
+def list_rates(scheduler: str, peak: float, warmup: int, steps: int) -> list[float]:
     """Learning rates of all steps: rising linearly, then constant or falling to 0."""
 
     def rate(step: int) -> float:

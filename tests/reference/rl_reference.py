@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from reference import token_statistics
+from reference import compute_token_statistics
 from rl_runs import LIMIT, TOKENIZER, Row, judge
 from torch import Tensor
 
@@ -43,7 +43,7 @@ def preset_loss(model: Any, preset: str, rows: Sequence[Row]) -> Tensor:
             advantages.append(advantage)
     statistics = []
     for row in active:
-        chosen, entropies = token_statistics(model, row.prompt + row.completion)
+        chosen, entropies = compute_token_statistics(model, row.prompt + row.completion)
         first = len(row.prompt) - 1
         statistics.append((chosen[first:], entropies[first:]))
     losses = {"luffy": luffy_loss, "srft": srft_loss, "upt": upt_loss, "prefix_rft": prefix_loss}

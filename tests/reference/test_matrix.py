@@ -1,7 +1,7 @@
 """Loss, gradient norm and weights of SFT and RL equal a float64 reference, however they are run."""
 
 import pytest
-from matrix import CASES, Deviation, measure_all, title_of
+from matrix import CASES, Deviation, measure_all, name_case
 from rl_runs import PRESETS, RlCase
 
 ROUNDING = 1e-6
@@ -15,7 +15,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Deviation]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("title", [title_of(case) for case in CASES])
+@pytest.mark.parametrize("title", [name_case(case) for case in CASES])
 def test_a_run_equals_its_reference(measured: dict[str, Deviation], title: str) -> None:
     found = measured[title]
     assert found.loss <= ROUNDING

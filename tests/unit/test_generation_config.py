@@ -15,9 +15,9 @@ from workflow_scripts.data.arithmetic import VOCABULARY
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.engines import TransformersEngine, load_engine
 from workflow_scripts.evaluation.generation_config import (
-    ignored_settings,
+    find_ignored_settings,
     read_special_tokens,
-    report_ignored,
+    report_ignored_settings,
 )
 from workflow_scripts.manifest import write_manifest
 from workflow_scripts.study.execution import Execution
@@ -191,8 +191,8 @@ def test_what_is_ignored_is_told_once_and_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = saved(tmp_path / "model", {"min_p": 0.9, "top_p": 1.0, "do_sample": True})
-    report_ignored(folder)
-    report_ignored(folder)
+    report_ignored_settings(folder)
+    report_ignored_settings(folder)
     said = capsys.readouterr().out
     assert said == (
         f"note: {folder / 'generation_config.json'}: sampling follows the study and ignores"
@@ -203,8 +203,8 @@ def test_what_is_ignored_is_told_once_and_recorded(
     prepare(work, monkeypatch)
     record = launched(monkeypatch, command())
     assert record.ignored == {"do_sample": True, "min_p": 0.9}
-    assert ignored_settings(GenerationConfig().to_dict()) == {}
-    assert ignored_settings(build_model(SHAPE, 3).generation_config.to_dict()) == {}
+    assert find_ignored_settings(GenerationConfig().to_dict()) == {}
+    assert find_ignored_settings(build_model(SHAPE, 3).generation_config.to_dict()) == {}
 
 
 def test_training_saves_in_spite_of_a_contradiction(
@@ -227,4 +227,4 @@ def test_training_saves_in_spite_of_a_contradiction(
         assert capsys.readouterr().out.count("sampling follows the study and ignores") == 1
         assert IGNORED["temperature"] == 0.6
     (stored,) = (tmp_path / "rl" / "checkpoints").glob("step-*/generation_config.json")
-    assert ignored_settings(json.loads(stored.read_text())) == {}
+    assert find_ignored_settings(json.loads(stored.read_text())) == {}

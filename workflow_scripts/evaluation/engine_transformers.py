@@ -11,7 +11,7 @@ from workflow_scripts.evaluation.answers import (
     check_room,
     make_answer,
 )
-from workflow_scripts.evaluation.generation_config import plain_generation
+from workflow_scripts.evaluation.generation_config import suspend_sampling_settings
 from workflow_scripts.study.schema import Sampling
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class TransformersEngine:
         with (
             torch.random.fork_rng(devices=devices),
             torch.no_grad(),
-            plain_generation(self.model),
+            suspend_sampling_settings(self.model),
         ):
             torch.manual_seed(seed + first * SEED_STRIDE)
             for batch in batches(order, prompts, settings):

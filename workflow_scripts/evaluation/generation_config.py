@@ -89,7 +89,7 @@ def read_settings(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def ignored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
+def find_ignored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
     """What the content of a generation config asks of sampling and does not get, by name."""
     return {
         name: value
@@ -101,17 +101,17 @@ def ignored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def report_ignored(folder: Path) -> None:
+def report_ignored_settings(folder: Path) -> None:
     """Say once a job which settings of a checkpoint are ignored, and keep them for its record.
 
     Raises:
         InputError: the file is no JSON object.
     """
     path = folder / GENERATION_CONFIG
-    report(ignored_settings(read_settings(path) or {}), str(path))
+    report_news(find_ignored_settings(read_settings(path) or {}), str(path))
 
 
-def report(ignored: Mapping[str, Any], where: str) -> None:
+def report_news(ignored: Mapping[str, Any], where: str) -> None:
     """Say what is news of the ignored settings of a generation config, and keep all of them."""
     from workflow_scripts.training.processes import is_main
     from workflow_scripts.training.progress import tell
@@ -129,7 +129,9 @@ def clear_sampling_settings(model: "PreTrainedModel") -> None:
     A model that was not read by this package may bring the settings of its authors. They would act
     on rollouts, and a contradiction in them would end training at the first checkpoint.
     """
-    report(ignored_settings(model.generation_config.to_dict()), "the model's generation config")
+    report_news(
+        find_ignored_settings(model.generation_config.to_dict()), "the model's generation config"
+    )
     adapted = hasattr(model, "get_base_model")
     for part in (model, model.get_base_model()) if adapted else (model,):
         part.generation_config = keep_special_tokens(part.generation_config)
@@ -143,7 +145,7 @@ def keep_special_tokens(config: "GenerationConfig") -> "GenerationConfig":
 
 
 @contextmanager
-def plain_generation(model: "PreTrainedModel") -> Iterator[None]:
+def suspend_sampling_settings(model: "PreTrainedModel") -> Iterator[None]:
     """While it lasts, `model.generate` does what it is told and what no call says is off."""
     own = model.generation_config
     model.generation_config = keep_special_tokens(own)
