@@ -53,13 +53,30 @@ def sums(first: int, count: int) -> pd.DataFrame:
     )
 
 
-def write_files(folder: Path) -> None:
-    """Write base model, training set, validation set, RL prompts and benchmarks."""
+def cut_answers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The problems with answers of 1 to 9 words: means of micro-batches are no token means then."""
+    words = [text.split()[: 1 + 5 * place % 9] for place, text in enumerate(frame["trajectory"])]
+    return frame.assign(trajectory=[" ".join(kept) for kept in words])
+
+
+def move_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """The problems with cut answers, their prompts longer by as many words as the answers lost.
+
+    Processes that share sequences exchange whole batches, which gloo does for equal shapes alone.
+    """
+    cut = cut_answers(frame)
+    lost = frame["trajectory"].str.split().str.len() - cut["trajectory"].str.split().str.len()
+    longer = [text + " 7" * count for text, count in zip(frame["prompt"], lost, strict=True)]
+    return cut.assign(prompt=longer)
+
+
+def write_files(folder: Path, rows: pd.DataFrame | None = None) -> None:
+    """Write base model, training set (`rows`), validation set, RL prompts and benchmarks."""
     checkpoint = folder / "base" / "checkpoints" / "step-000000"
     build_model(SHAPE, seed=3).save_pretrained(checkpoint)
     make_tokenizer(SHAPE.max_positions).save_pretrained(checkpoint)
     write_manifest(folder / "base" / "manifest.json", checkpoint.parent, seed=0, steps=[0])
-    write_dataset(sums(0, 16), folder / "train.parquet")
+    write_dataset(sums(0, 16) if rows is None else rows, folder / "train.parquet")
     # Not even, so that processes have unequal parts of it.
     write_dataset(sums(16, 5), folder / "validation.parquet")
     write_dataset(sums(30, 16), folder / "prompts.parquet")

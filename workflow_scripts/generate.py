@@ -14,6 +14,7 @@ from workflow_scripts.data.store import read_frame
 from workflow_scripts.errors import Interrupted
 from workflow_scripts.evaluation.engines import Engine, load_engine
 from workflow_scripts.evaluation.generate import attempts, generate
+from workflow_scripts.evaluation.generation_config import report_ignored_settings
 from workflow_scripts.hashing import md5
 from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import check_manifest
@@ -56,6 +57,7 @@ def main() -> None:
     parts = []
     with interruptible(state):
         for done, (step, folder) in enumerate(folders.items(), start=1):
+            report_ignored_settings(folder)
             load = partial(load_engine, folder, job.execution)
             parts += answered(step, rows, job.sampling, state, load)
             tell(f"generating {options.title}: checkpoint {done} of {len(folders)} (step {step})")

@@ -33,7 +33,7 @@ from workflow_scripts.study.stage import ROOT
 from workflow_scripts.training.interruption import listening, requeue
 from workflow_scripts.training.launch import join, launch, outside, report
 from workflow_scripts.training.processes import is_main
-from workflow_scripts.usage import FACTS, cpu_seconds, peak_megabytes
+from workflow_scripts.usage import FACTS, IGNORED, cpu_seconds, peak_megabytes
 from workflow_scripts.validation import explained
 
 
@@ -86,6 +86,7 @@ def recorded(given: argparse.Namespace, command: list[str]) -> None:
             "environment": as_loaded(draft.environment, lock),
             "outputs": [artefact(path, listed=True) for path in given.outputs[:-1]],
             "host": host_facts(),
+            "ignored": dict(IGNORED),
             "usage": usage(started, clock, script_seconds, resumed),
         }
     )

@@ -12,6 +12,7 @@ from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
 from workflow_scripts.data.tokenizer import load_tokenizer
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.generate import attempts
+from workflow_scripts.evaluation.generation_config import report_ignored_settings
 from workflow_scripts.grading.grader import check_golds
 from workflow_scripts.grading.reward import make_reward
 from workflow_scripts.grading.settings import GraderSettings
@@ -60,6 +61,7 @@ def main() -> None:
     open_state(state, code, job.model_dump_json(), start_manifest["digest"], *data)
 
     configure(job.execution, job.seed)
+    report_ignored_settings(start)
     plan = prepare(options.title, job, start, options.prompts, options.benchmarks, state)
     # In this order: the arguments connect the processes and say how large models are read.
     config = grpo_config(job, state, stop_ids(plan.tokenizer))

@@ -9,6 +9,7 @@ import pandas as pd
 from workflow_scripts.compute.flops import EFLOPS, ModelShape, sft_step_flops
 from workflow_scripts.data.store import manifest_path
 from workflow_scripts.data.tokenizer import load_tokenizer
+from workflow_scripts.evaluation.generation_config import report_ignored_settings
 from workflow_scripts.identity import code_digest
 from workflow_scripts.manifest import check_manifest, read_manifest, write_manifest
 from workflow_scripts.script import arguments, run, specification, state_folder
@@ -52,6 +53,7 @@ def main() -> None:
     code = code_digest("workflow_scripts.train_sft")
     open_state(state, code, job.model_dump_json(), base_manifest["digest"], *data)
     configure(job.execution, job.seed)
+    report_ignored_settings(base)
     plan = Supervised(
         title=f"SFT {options.title}",
         checkpoints=job.checkpoints,
@@ -72,7 +74,8 @@ def main() -> None:
     # Packed, a sequence of the batch holds several trajectories.
     batch = job.recipe.batch_size * len(train) / len(trainer.train_dataset)
     lengths = trained_lengths(train, job.recipe.max_length)
-    losses = loss_table(trainer.state.log_history, batch / len(train))
+    rows = len(trainer.train_dataset)
+    losses = loss_table(trainer.state.log_history, rows, job.recipe.batch_size)
     losses = with_compute(losses, lengths, batch, base)
     FACTS["eflops"] = float(losses["x_sft_eflops"].max())
     publish_checkpoints(state, {step: step for step in job.checkpoints}, options.checkpoints)

@@ -7,10 +7,13 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 WORK = {"seconds": 0.0}
 # What only the job itself knows and its record tells: `eflops` is the training compute spent.
 FACTS: dict[str, float] = {}
+# Settings of checkpoints that the job did not follow, by name (`evaluation.generation_config`).
+IGNORED: dict[str, Any] = {}
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Training with DeepSpeed: two processes on CPUs are one without it, to rounding, and resume.
 
-The first start compiles an extension of DeepSpeed, which takes a minute or two.
+The first starts compile two extensions of DeepSpeed, which takes minutes.
 """
 
 import importlib.util
@@ -15,7 +15,14 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_files import rl_options, sft_options, write_files
+from training_files import (
+    cut_answers,
+    move_words,
+    rl_options,
+    sft_options,
+    sums,
+    write_files,
+)
 from transformers import AutoModelForCausalLM
 
 from workflow_scripts.manifest import write_manifest
@@ -29,14 +36,22 @@ pytestmark = [
 ]
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("deepspeed_runs.py")
-SECONDS = 600
+SECONDS = 1800
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Base model and data."""
     folder = tmp_path_factory.mktemp("files")
-    write_files(folder)
+    write_files(folder, cut_answers(sums(0, 16)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shareable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Base model and data whose rows are equally long, with answers of very different lengths."""
+    folder = tmp_path_factory.mktemp("shareable")
+    write_files(folder, move_words(sums(0, 16)))
     return folder
 
 
@@ -100,14 +115,26 @@ def test_two_processes_learn_what_one_learns(
     assert not (tmp_path / "state").exists() or not list((tmp_path / "state").rglob("*.pt"))
 
 
+@pytest.mark.parametrize("micro_batch", [4, 1])
+@pytest.mark.parametrize("zero", [2, 3])
+def test_an_optimiser_on_the_cpu_learns_from_every_micro_batch(
+    files: Path, alone: Path, tmp_path: Path, zero: int, micro_batch: int
+) -> None:
+    # DeepSpeed 0.18.9 fails for stage 2 and micro-batches of 1: it trains on one of four.
+    execution = {"zero": zero, "offload": True, "micro_batch": micro_batch}
+    assert sft(files, tmp_path, processes=2, **execution) == 0
+    assert_alike(tmp_path, alone, rounding=1e-4)
+
+
 @pytest.mark.parametrize(
     "execution",
     [{"zero": 2}, {"zero": 3}, {"zero": 3, "sequence_parallel": 2, "micro_batch": 2}],
     ids=["zero2", "zero3", "shared_sequences"],
 )
 def test_a_killed_run_goes_on_as_if_it_had_not_been(
-    files: Path, tmp_path: Path, execution: dict[str, Any]
+    files: Path, shareable: Path, tmp_path: Path, execution: dict[str, Any]
 ) -> None:
+    files = shareable if "sequence_parallel" in execution else files
     assert sft(files, tmp_path / "never", processes=2, **execution) == 0
     assert sft(files, tmp_path / "killed", processes=2, dies_at=3, **execution) != 0
     assert not (tmp_path / "killed" / "losses.csv").exists()
@@ -128,12 +155,12 @@ def test_half_precision_learns_about_the_same(
     assert {weight.dtype for weight in stored.values()} == {torch.bfloat16}
 
 
-def test_processes_that_share_sequences_learn_the_same(
-    files: Path, alone: Path, tmp_path: Path
-) -> None:
-    # All rows are equally long here, so a mean over micro-batches is the mean over tokens.
-    assert sft(files, tmp_path, processes=2, zero=3, sequence_parallel=2, micro_batch=4) == 0
-    assert_alike(tmp_path, alone, rounding=1e-3)
+def test_processes_that_share_sequences_learn_the_same(shareable: Path, tmp_path: Path) -> None:
+    # Answers are of very different lengths: a mean over micro-batches would be another update.
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert sft(shareable, one, processes=1, micro_batch=4) == 0
+    assert sft(shareable, two, processes=2, zero=3, sequence_parallel=2, micro_batch=1) == 0
+    assert_alike(two, one, rounding=1e-4)
 
 
 def test_a_head_of_its_own_is_gathered_and_learns(files: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def assert_same(run: Any, expected: Any) -> None:
     weights = expected.model.state_dict()
     assert all(torch.equal(w, weights[name]) for name, w in run.model.state_dict().items())
     assert history(run) == history(expected)
-    losses, wanted = (loss_table(each.state.log_history, 1.0) for each in (run, expected))
+    losses, wanted = (loss_table(each.state.log_history, 8, 8) for each in (run, expected))
     assert losses.to_csv() == wanted.to_csv()
 
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pandas as pd
+import pytest
 
-from workflow_scripts.training.losses import loss_table
+from workflow_scripts.training.losses import count_epochs, loss_table
 
 HISTORY: list[dict[str, Any]] = [
     {"step": 0, "eval_loss": 2.5, "eval_runtime": 0.1},
@@ -26,10 +27,20 @@ def test_one_row_per_evaluation() -> None:
             "train_loss": [float("nan"), 1.5, 1.25],
         }
     )
-    pd.testing.assert_frame_equal(loss_table(HISTORY, epochs_per_step=0.25), expected)
+    pd.testing.assert_frame_equal(loss_table(HISTORY, rows=32, batch_size=8), expected)
 
 
 def test_a_step_that_was_evaluated_again_counts_once_and_rows_are_sorted() -> None:
     history = [{"step": 9, "eval_loss": 1.0}, {"step": 3, "eval_loss": 2.0}]
-    table = loss_table([*history, {"step": 9, "eval_loss": 1.0}], 1.0)
+    table = loss_table([*history, {"step": 9, "eval_loss": 1.0}], 8, 8)
     assert table["step"].tolist() == [3, 9]
+
+
+@pytest.mark.parametrize(
+    ("step", "epoch"), [(0, 0.0), (1, 0.4), (2, 0.8), (3, 1.0), (4, 1.4), (6, 2.0), (30, 10.0)]
+)
+def test_the_last_update_of_a_pass_takes_what_is_left(step: int, epoch: float) -> None:
+    # 20 rows in updates of 8 are updates of 8, 8 and 4, and not 1.2 passes.
+    assert count_epochs(step, rows=20, batch_size=8) == epoch
+    assert count_epochs(step, rows=16, batch_size=8) == step / 2
+    assert count_epochs(step, rows=3, batch_size=8) == step

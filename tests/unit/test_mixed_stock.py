@@ -52,10 +52,17 @@ def trained(kind: Any, folder: Path, paradigm: ParadigmSettings, **arguments: An
     return run
 
 
+@pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_plain_paradigms_are_trls_to_the_bit(tmp_path: Path, reduction: str) -> None:
-    paradigm = plain(reduction)
-    shape = {"gradient_accumulation_steps": 2, "per_device_train_batch_size": 4}
+def test_plain_paradigms_are_trls_to_the_bit(
+    tmp_path: Path, reduction: str, accumulation: int
+) -> None:
+    # TRL's entropy bonus is a mean of each micro-batch, ours one of the window.
+    paradigm = plain(reduction, entropy_coef=0.01 if accumulation == 1 else 0.0)
+    shape = {
+        "gradient_accumulation_steps": accumulation,
+        "per_device_train_batch_size": 8 // accumulation,
+    }
     stock = trained(GRPOTrainer, tmp_path / "stock", paradigm, **shape)
     run = trained(MixedGRPOTrainer, tmp_path / "ours", paradigm, **shape)
     assert paradigm.plain

@@ -17,7 +17,7 @@ from workflow_scripts.study.execution import Execution, SftTraining, Training, V
 from workflow_scripts.study.schema import SftRecipe
 from workflow_scripts.training.answering import Share, repeats, share_of
 from workflow_scripts.training.models import build_model
-from workflow_scripts.training.reinforcement import SERVER, vllm_arguments
+from workflow_scripts.training.reinforcement import SERVER, check_server, vllm_arguments
 from workflow_scripts.training.scale import (
     batches,
     batching_arguments,
@@ -268,6 +268,19 @@ def test_arguments_of_vllm() -> None:
     for environment in ({}, {SERVER: "node7"}, {SERVER: ":8000"}):
         with pytest.raises(InputError, match=rf"mode: is server, and {SERVER} is '"):
             vllm_arguments(server, [7], environment)
+
+
+@pytest.mark.parametrize("followed", ["auto", "some/folder", None])
+def test_a_server_that_follows_its_models_generation_config_is_refused(
+    followed: str | None,
+) -> None:
+    def client(config: str | None) -> SimpleNamespace:
+        info = {"model_config": {} if config is None else {"generation_config": config}}
+        return SimpleNamespace(get_server_info=lambda: info)
+
+    check_server(client("vllm"))
+    with pytest.raises(InputError, match=r"start it with --generation-config vllm, so that"):
+        check_server(client(followed))
 
 
 class Rows:

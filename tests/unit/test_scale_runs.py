@@ -21,7 +21,7 @@ from workflow_scripts.manifest import write_manifest
 from workflow_scripts.script import run
 from workflow_scripts.study.execution import Execution
 from workflow_scripts.study.schema import SftRecipe
-from workflow_scripts.training.evaluated import filled
+from workflow_scripts.training.filling import fill_batches
 from workflow_scripts.training.models import build_model, load_trainable
 from workflow_scripts.training.reinforcement import asked
 from workflow_scripts.training.supervised import Supervised, sft_config, supervised_trainer
@@ -89,9 +89,9 @@ def test_the_validation_loss_does_not_depend_on_batches(tmp_path: Path) -> None:
     ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)
     # Rows without a loss count for nothing: they only fill the last batch.
-    full = filled(validation, 4)
+    full = fill_batches(validation, 4)
     assert len(full) == 8
-    assert filled(full, 4) is full
+    assert fill_batches(full, 4) is full
     found = trainer_of(tmp_path, 4, (train, full)).evaluate()["eval_loss"]
     assert found == pytest.approx(losses[0], rel=1e-6)
     # The library's own mean of batches is another number.
@@ -111,6 +111,14 @@ def test_losses_and_saves_between_checkpoints(start: Any, tmp_path: Path) -> Non
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["step-000004"]
     length = len(encode_prompt(TOKENIZER, sums(0, 1)["prompt"][0])) + 11
     assert losses["tokens"].tolist() == [8 * length * step for step in range(5)]
+
+
+def test_the_last_update_of_a_pass_is_no_whole_batch(start: Any, tmp_path: Path) -> None:
+    write_files(tmp_path, sums(0, 20))
+    changes = {"evaluate_every": 1, "checkpoints": [4]}
+    start(train_sft, sft_options(tmp_path, tmp_path / "out", {"micro_batch": 4}, **changes))
+    losses = pd.read_csv(tmp_path / "out" / "losses.csv")
+    assert losses["epoch"].tolist() == [0.0, 0.4, 0.8, 1.0, 1.4]
 
 
 def test_a_chat_model_is_trained_and_answers_in_its_template(start: Any, tmp_path: Path) -> None:

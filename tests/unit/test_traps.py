@@ -68,7 +68,7 @@ FLASH = "flash_attention_2"
     [
         gpu(),
         gpu(sft={"zero": 3, "offload": True, "liger": True}, attention="sdpa"),
-        gpu(sft={"zero": 2, "sequence_parallel": 2}),
+        gpu(sft={"zero": 3, "sequence_parallel": 2}),
     ],
 )
 def test_what_fits_passes(cluster: dict[str, str], execution: Execution) -> None:
@@ -83,7 +83,13 @@ def test_what_fits_passes(cluster: dict[str, str], execution: Execution) -> None
         (gpu(sft={"batching": "packed"}), r"sft.batching: packed joins rows that only flash"),
         (gpu(sft={"batching": "padding_free"}), r"padding_free joins rows"),
         (gpu(sft={"offload": True}), r"sft.offload: is ZeRO's; set zero to 2 or 3"),
-        (gpu(sft={"sequence_parallel": 2}), r"sequence_parallel: is DeepSpeed's; set zero"),
+        *[
+            (
+                gpu(sft={"sequence_parallel": 2, "zero": zero}),
+                r"sequence_parallel: is right with DeepSpeed's stage 3 alone; set zero to 3",
+            )
+            for zero in (None, 2)
+        ],
         (
             gpu(sft={"sequence_parallel": 2, "zero": 3}, attention="eager"),
             r"sequence_parallel: works with padded batches and the attention sdpa",
@@ -117,6 +123,23 @@ def test_packages_that_are_not_there(
     del cluster[package]
     with pytest.raises(InputError, match=rf"needs the package {package}, which is not installed"):
         check_sft(execution)
+
+
+@pytest.mark.parametrize("zero", [2, 3])
+def test_offloading_needs_a_deepspeed_that_adds_gradients_up(
+    cluster: dict[str, str], zero: int
+) -> None:
+    offloaded = gpu(sft={"zero": zero, "offload": True}, rl={"zero": zero, "offload": True})
+    for version in ("0.19.0", "0.19.8", "0.20.0"):
+        cluster["deepspeed"] = version
+        check_sft(offloaded)
+    for version in ("0.18.6", "0.18.9"):
+        cluster["deepspeed"] = version
+        check_sft(gpu(sft={"zero": zero}))
+        with pytest.raises(InputError, match=rf"sft.offload: DeepSpeed {version} drops micro-b"):
+            check_sft(offloaded)
+        with pytest.raises(InputError, match=r"rl.offload: .* install 0.19.0 or later, or set"):
+            check_rl(offloaded, longest=1)
 
 
 def test_no_gpu_and_an_old_gpu(

@@ -11,6 +11,7 @@ from workflow_scripts.evaluation.answers import (
     check_room,
     make_answer,
 )
+from workflow_scripts.evaluation.generation_config import suspend_sampling_settings
 from workflow_scripts.study.schema import Sampling
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 # Tokens whose keys and values are in memory at once: 15 GB for a 7B model with grouped heads.
 BATCH_TOKENS = 2**18
-# A published checkpoint's own generation config may hold other values, which no study asks for.
+# Transformers' own default is the 50 most probable tokens.
 WHOLE_DISTRIBUTION = {"top_k": 0, "top_p": 1.0}
 
 
@@ -85,7 +86,11 @@ class TransformersEngine:
         training = self.model.training
         self.model.eval()
         devices = [self.model.device] if self.model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices), torch.no_grad():
+        with (
+            torch.random.fork_rng(devices=devices),
+            torch.no_grad(),
+            suspend_sampling_settings(self.model),
+        ):
             torch.manual_seed(seed + first * SEED_STRIDE)
             for batch in batches(order, prompts, settings):
                 texts = [prompts[i] for i in batch]
@@ -113,7 +118,6 @@ class TransformersEngine:
             logits_processor=[log_probs],
             pad_token_id=pad,
             eos_token_id=self.ends,
-            repetition_penalty=1.0,
             **how,
         )
         sampled = output[:, width:].tolist()

@@ -1,7 +1,6 @@
 """Sampling with vLLM: an engine of its own for a checkpoint, or the one a trainer already holds."""
 
 import gc
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -16,13 +15,12 @@ from workflow_scripts.evaluation.answers import (
     check_room,
     make_answer,
 )
+from workflow_scripts.evaluation.generation_config import read_special_tokens
 from workflow_scripts.study.execution import Execution, Vllm
 from workflow_scripts.study.schema import Sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-GENERATION_CONFIG = "generation_config.json"
 
 
 class VllmEngine:
@@ -120,8 +118,7 @@ def load_vllm(
     logging.getLogger("vllm.renderers.base").setLevel(logging.ERROR)
     from vllm import LLM
 
-    declared = folder / GENERATION_CONFIG
-    ends = json.loads(declared.read_text("utf-8")) if declared.is_file() else {}
+    ends = read_special_tokens(folder).get("eos_token_id")
     try:
         llm = LLM(
             model=str(folder),
@@ -142,7 +139,7 @@ def load_vllm(
             f"{folder}: vLLM does not start ({reason.strip()}); correct execution.generation.vllm"
             " in the study, or delete the checkpoint and run again"
         ) from error
-    return VllmEngine(llm, tokenizer, ends.get("eos_token_id"))
+    return VllmEngine(llm, tokenizer, ends)
 
 
 def check_installed(execution: Execution) -> None:

@@ -139,7 +139,8 @@ class Record(Section):
 
     `path` is where the job wrote it, `spec` what the job was told, `command` the other options of
     its script, `config` the choices of config.yaml, `digest` the MD5 of everything else in the file
-    (`content_digest`).
+    (`content_digest`). `ignored` are settings of the checkpoints' `generation_config.json` that
+    sampling did not follow, as the study says how to sample.
     """
 
     version: Literal[1] = 1
@@ -160,6 +161,7 @@ class Record(Section):
     host: dict[str, Any]
     slurm_job: str | None
     usage: Usage
+    ignored: dict[str, Any] = Field(default_factory=dict)
     digest: str = ""
 
 

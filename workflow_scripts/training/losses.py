@@ -1,25 +1,37 @@
 """The loss curve of an SFT run, from the trainer's history."""
 
+import math
 from typing import Any
 
 import pandas as pd
 
 
-def loss_table(history: list[dict[str, Any]], epochs_per_step: float) -> pd.DataFrame:
+def count_epochs(step: int, rows: int, batch_size: int) -> float:
+    """Passes over the training set after `step` updates, of which a pass's last takes the rest."""
+    passes, updates = divmod(step, math.ceil(rows / batch_size))
+    return (passes * rows + updates * batch_size) / rows
+
+
+def loss_table(history: list[dict[str, Any]], rows: int, batch_size: int) -> pd.DataFrame:
     """One row per evaluation: step, epoch, val_loss, train_loss (the newest logged one).
 
     The training loss is empty at step 0, where nothing has been trained yet.
+
+    Args:
+        history: the trainer's.
+        rows: of the training set, as batches take them (packs, if it is packed).
+        batch_size: rows of an update.
     """
-    rows: dict[int, dict[str, float | int | None]] = {}
+    evaluations: dict[int, dict[str, float | int | None]] = {}
     train_loss = None
     for entry in history:
         train_loss = entry.get("loss", train_loss)
         if "eval_loss" in entry:
             step = int(entry["step"])
-            rows[step] = {
+            evaluations[step] = {
                 "step": step,
-                "epoch": step * epochs_per_step,
+                "epoch": count_epochs(step, rows, batch_size),
                 "val_loss": float(entry["eval_loss"]),
                 "train_loss": None if train_loss is None else float(train_loss),
             }
-    return pd.DataFrame([rows[step] for step in sorted(rows)])
+    return pd.DataFrame([evaluations[step] for step in sorted(evaluations)])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from workflow_scripts.data.arithmetic import VOCABULARY
 from workflow_scripts.data.chat import stop_ids
 from workflow_scripts.errors import InputError
+from workflow_scripts.evaluation.generation_config import read_special_tokens
 from workflow_scripts.study.execution import Execution, Training
 from workflow_scripts.study.lab import Model
 from workflow_scripts.training.scale import join_deepspeed
@@ -88,19 +89,24 @@ def load_trainable(
 
 
 def read_model(folder: Path, dtype: str, attention: str) -> "PreTrainedModel":
-    """Read a checkpoint whose weights must be finite.
+    """Read a checkpoint whose weights must be finite; of its generation config, the tokens alone.
+
+    The rest would act on sampling, and what contradicts itself there would end training at its
+    first checkpoint, which the library refuses to write.
 
     Raises:
         InputError: the folder holds no readable model, or its weights are not finite.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
+    special = GenerationConfig(**read_special_tokens(folder))
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             attn_implementation=attention,
+            generation_config=special,
             local_files_only=True,
         )
     except (OSError, ValueError) as error:

@@ -27,7 +27,7 @@ from workflow_scripts.training.answering import Answering, AnswerWhileTraining
 from workflow_scripts.training.checkpoints import SaveAtSteps, StopOnNan
 from workflow_scripts.training.mixed.configuration import trl_arguments
 from workflow_scripts.training.mixed.history import PREFIX
-from workflow_scripts.training.processes import world_size
+from workflow_scripts.training.processes import is_main, world_size
 from workflow_scripts.training.progress import Progress
 from workflow_scripts.training.scale import batches, memory_arguments, trainer_arguments
 
@@ -141,9 +141,28 @@ def vllm_arguments(
     if not host or not port.isdecimal():
         raise InputError(
             f"study: execution.rl.vllm.mode: is server, and {SERVER} is {address!r}; start"
-            f" `vllm serve` and set {SERVER} to its host:port"
+            f" `vllm serve --generation-config vllm` and set {SERVER} to its host:port"
         )
     return arguments | {"vllm_server_base_url": f"http://{address}"}
+
+
+def check_server(client: Any) -> None:
+    """Refuse a vLLM server that follows its model's generation config.
+
+    A request says all but one thing: a `max_new_tokens` there cuts every answer of the server.
+
+    Args:
+        client: TRL's client of the server.
+
+    Raises:
+        InputError: it was not started with `--generation-config vllm`.
+    """
+    followed = client.get_server_info()["model_config"].get("generation_config")
+    if followed != "vllm":
+        raise InputError(
+            f"study: execution.rl.vllm.mode: the server follows a generation config ({followed});"
+            " start it with --generation-config vllm, so that the study says how to sample"
+        )
 
 
 def rl_trainer(
@@ -157,7 +176,8 @@ def rl_trainer(
         model: the policy.
 
     Raises:
-        InputError: the trainer would show the model other prompts than SFT and evaluation do.
+        InputError: the trainer would show the model other prompts than SFT and evaluation do, or a
+            vLLM server would sample otherwise than the study says.
     """
     from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
 
@@ -192,6 +212,9 @@ def rl_trainer(
     tried = [*run.prompts[:TRIED]["prompt"], *run.attempts["prompt"].drop_duplicates()[:TRIED]]
     check_same_prompt(tokenizer, tried, stages)
     evaluation.trainer = trainer
+    vllm = run.job.execution.rl.vllm
+    if vllm is not None and vllm.mode == "server" and is_main():
+        check_server(trainer.vllm_generation.vllm_client)
     return trainer
 
 

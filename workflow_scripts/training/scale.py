@@ -154,9 +154,8 @@ def batching_arguments(training: SftTraining, max_length: int) -> dict[str, Any]
 def sharing_arguments(training: SftTraining, attention: str, processes: int) -> dict[str, Any]:
     """The trainer's arguments by which processes share sequences (Ulysses, through DeepSpeed).
 
-    Attention is computed by heads, everything else by parts of the sequence. The loss is then a
-    mean over micro-batches, of whose tokens each counts the same; without it every token of an
-    update does.
+    Attention is computed by heads, everything else by parts of the sequence. The loss is the token
+    mean of the update, as it is without (`evaluated.EvaluatedTrainer`).
     """
     if training.sequence_parallel == 1:
         return {}

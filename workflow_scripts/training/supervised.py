@@ -155,11 +155,15 @@ def supervised_trainer(
         config: made before the model was loaded: it says how weights are read with ZeRO's stage 3.
         model, tokenizer: what is trained.
         train, validation: rows of `tokens.tokenised`.
+
+    Raises:
+        InputError: processes that share sequences would end a pass with an empty update.
     """
-    from workflow_scripts.training.evaluated import EvaluatedTrainer, filled
+    from workflow_scripts.training.evaluated import EvaluatedTrainer
+    from workflow_scripts.training.filling import check_updates, fill_batches
 
     if validation is not None and world_size() > 1:
-        validation = filled(validation, config.per_device_eval_batch_size * world_size())
+        validation = fill_batches(validation, config.per_device_eval_batch_size * world_size())
     evaluated = (
         steps_of(run.checkpoints, run.evaluate_every, run.steps) if validation is not None else []
     )
@@ -178,6 +182,9 @@ def supervised_trainer(
             Progress(run.title),
         ],
     )
+    sharing = run.execution.sft.sequence_parallel
+    if sharing > 1:
+        check_updates(len(trainer.train_dataset), config, world_size(), sharing)
     if validation is not None:
         evaluation.trainer = trainer
     return trainer

@@ -28,6 +28,10 @@ DRIVER = Path("/proc/driver/nvidia/version")
 EXTRAS = {"vllm": "vllm", "deepspeed": "deepspeed", "liger_kernel": "liger"}
 """Module -> the extra of TRL whose requirements say which versions of it fit."""
 
+OFFLOADED = "0.19.0"
+"""The first DeepSpeed that adds up an update's gradients with the optimiser on the CPU. Before it,
+stages 1 and 2 dropped micro-batches without a word (its pull requests 7967 and 7981)."""
+
 CHECKED = frozenset({"vllm", "deepspeed", "liger-kernel", "transformers", "torch", "accelerate"})
 """Packages whose versions have to fit each other."""
 
@@ -58,8 +62,12 @@ def check_sharing(training: SftTraining, execution: Execution) -> None:
     if training.sequence_parallel == 1:
         return
     where = "study: execution.sft.sequence_parallel"
-    if training.zero is None:
-        raise InputError(f"{where}: is DeepSpeed's; set zero to 2 or 3, or this to 1")
+    # Stage 2 averages over the processes that share a sequence as if each had a batch of its own:
+    # the gradient is as many times too large, and clipping acts at a fraction of its limit.
+    if training.zero != 3:
+        raise InputError(
+            f"{where}: is right with DeepSpeed's stage 3 alone; set zero to 3 or this to 1"
+        )
     if training.batching != "padded" or execution.attention == "eager":
         raise InputError(
             f"{where}: works with padded batches and the attention sdpa or flash_attention_2;"
@@ -131,11 +139,24 @@ def check_memory(training: Training, execution: Execution, part: str) -> None:
     """InputError if the layout over processes needs what is not there."""
     if training.zero is not None:
         check_package("deepspeed", f"execution.{part}.zero")
+        check_offload(training, part)
     elif training.offload:
         raise InputError(
             f"study: execution.{part}.offload: is ZeRO's; set zero to 2 or 3, or this to false"
         )
     check_one_gpu(execution)
+
+
+def check_offload(training: Training, part: str) -> None:
+    """InputError if the installed DeepSpeed loses gradients of an offloaded optimiser."""
+    from packaging.version import Version
+
+    version = installed("deepspeed")
+    if training.offload and version is not None and Version(version) < Version(OFFLOADED):
+        raise InputError(
+            f"study: execution.{part}.offload: DeepSpeed {version} drops micro-batches where the"
+            f" optimiser is on the CPU; install {OFFLOADED} or later, or set this to false"
+        )
 
 
 def check_one_gpu(execution: Execution) -> None:

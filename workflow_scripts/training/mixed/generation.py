@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workflow_scripts.evaluation.generation_config import clear_sampling_settings
 from workflow_scripts.training.mixed import padding
 from workflow_scripts.training.mixed.agreement import engine_gap
 from workflow_scripts.training.mixed.batch import finished, scored_rows
@@ -65,6 +66,7 @@ class PlannedGeneration(GRPOTrainer):
         self._plan: tuple[PlannedRow, ...] | None = None
         self._figures = StepFigures()
         super().__init__(args=args, train_dataset=train_dataset, **others)
+        clear_sampling_settings(self.model)
         check_model(self)
         self._groups: int = args.generation_batch_size // args.num_generations
         self._pad: int = self._tokenizer.pad_token_id

@@ -1,11 +1,12 @@
 """TRL's GRPO trainer with every paradigm of the paper.
 
 A plain paradigm (GRPO, DAPO without dynamic sampling) leaves generation and loss to TRL, to the
-bit. Any other generates as `generation` says and trains by the losses of `objectives`. Private
-hooks of TRL's trainer that are overridden, there and here, and nowhere else:
+bit, but for the entropy bonus: TRL's is a mean of each micro-batch, and an update would depend on
+how its rows are split. Any other generates as `generation` says and trains by the losses of
+`objectives`. Private hooks of TRL's trainer that are overridden, there and here, and nowhere else:
 
     _generate_and_score_completions, _generate_single_turn, _calculate_rewards,
-    _get_per_token_logps_and_entropies  in `generation`
+    _get_per_token_logps_and_entropies  in `generation`, and here to keep the entropies
     _compute_loss                       the paradigm's loss, by the totals of the window
     _get_grad_norm                      drop the gradient of an update whose norm is too large
     _save_checkpoint, _load_optimizer_and_scheduler, _get_train_sampler
@@ -31,6 +32,7 @@ from workflow_scripts.training.mixed.state import (
     save_state,
 )
 from workflow_scripts.training.objectives.objective import objective
+from workflow_scripts.training.objectives.reduction import reduce
 from workflow_scripts.training.planner.sampling import resume, stored
 
 
@@ -51,7 +53,9 @@ class MixedGRPOTrainer(PlannedGeneration):
         InputError: settings that contradict each other or TRL's, or data the paradigm cannot use.
     """
 
+    entropy_coef: float
     _window: Window
+    _entropies: Tensor | None = None
     _steps_skipped = 0
 
     def _compute_loss(self, model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -67,7 +71,7 @@ class MixedGRPOTrainer(PlannedGeneration):
                 batches, self._figures.generated, self.accelerator, self.max_completion_length
             )
         if self.paradigm.plain:
-            loss = super()._compute_loss(model, inputs)
+            loss = self._compute_plain_loss(model, inputs)
         else:
             log_prob, entropy = self._forward(model, inputs, compute_entropy=True)
             batch = policy_batch(inputs, log_prob, entropy)
@@ -77,6 +81,29 @@ class MixedGRPOTrainer(PlannedGeneration):
         if place == length - 1:
             self._close_window()
         return loss
+
+    def _compute_plain_loss(self, model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+        """TRL's loss of a micro-batch with the entropy bonus of the window; alone in it, TRL's."""
+        coefficient = self.entropy_coef
+        if not coefficient:
+            loss: Tensor = super()._compute_loss(model, inputs)
+            return loss
+        self.entropy_coef = 0.0
+        try:
+            loss = super()._compute_loss(model, inputs)
+        finally:
+            self.entropy_coef = coefficient
+        logged = self._metrics["train"]["entropy_coef"]
+        logged[-1:] = [coefficient] * len(logged[-1:])
+        entropies, self._entropies = self._entropies, None
+        mask = inputs["completion_mask"].bool()
+        return loss - coefficient * reduce(entropies, mask, "token_mean", self._window.counts)
+
+    def _get_per_token_logps_and_entropies(self, *given: Any, **options: Any) -> Any:
+        """TRL's, keeping the entropies of the last pass, (B, T), for the bonus."""
+        outputs = super()._get_per_token_logps_and_entropies(*given, **options)
+        self._entropies = outputs[1]
+        return outputs
 
     def _close_window(self) -> None:
         """Hand the update's figures to TRL's log."""
