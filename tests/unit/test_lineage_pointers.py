@@ -17,7 +17,8 @@ from workflow_scripts import hashing
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree, md5
 from workflow_scripts.lineage import pointers
-from workflow_scripts.lineage.pointers import PIPELINE, Pointers, read_lock
+from workflow_scripts.lineage.lock import PIPELINE, read_lock
+from workflow_scripts.lineage.pointers import Pointers
 from workflow_scripts.lineage.record import read_record
 from workflow_scripts.study.stage import ROOT
 

@@ -21,7 +21,7 @@ from workflow_scripts.hashing import hash_tree
 from workflow_scripts.lineage import checks
 from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
-from workflow_scripts.lineage.pointers import LOCK, PIPELINE, pointer_folder, read_lock
+from workflow_scripts.lineage.lock import LOCK, PIPELINE, pointer_folder
 from workflow_scripts.lineage.record import Artefact
 from workflow_scripts.lineage.tree import mermaid
 from workflow_scripts.lineage.view import whole
@@ -174,9 +174,8 @@ def agreeing_pointers(
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """DVC's pointers; none, and a note, when they are older than the records of the jobs."""
     folder = pointer_folder(study.root, study.graph.study)
-    lock = read_lock(study.root, study.graph.study)
     for job in jobs:
-        for finding in checks.pointers(study, job, lock):
+        for finding in checks.pointers(study, job):
             where = folder.relative_to(study.root).as_posix()
             return {}, (
                 f"{where}: left out, it does not agree with the records ({finding.path}:"

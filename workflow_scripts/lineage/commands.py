@@ -20,10 +20,15 @@ An OUTPUT is a path, relative to the current folder or to the project. Exit stat
 """
 
 import argparse
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TextIO, cast
 
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.words import Escaped, escape_hidden
 from workflow_scripts.study.stage import ROOT
 
 PACKAGE = "workflow_scripts.lineage"
@@ -183,4 +188,8 @@ def main(options: argparse.Namespace) -> int:
     command = COMMANDS[options.action]
     # Imported only now: asking for help or for one command does not pay for the others.
     function = getattr(import_module(f"{PACKAGE}.{command.module}"), command.function)
-    return int(function(options))
+    try:
+        with redirect_stdout(cast(TextIO, Escaped(sys.stdout))):
+            return int(function(options))
+    except InputError as error:
+        raise InputError(escape_hidden(str(error))) from error

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -26,8 +26,10 @@ from workflow_scripts.lineage.cache import local_cache
 from workflow_scripts.lineage.causes import is_current
 from workflow_scripts.lineage.checks import unrecorded_paths
 from workflow_scripts.lineage.findings import Checked
-from workflow_scripts.lineage.graph import Lineage, read_lineage
+from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage
+from workflow_scripts.lineage.lock import FOLDER, LOCK, PIPELINE, described, pointer_folder
 from workflow_scripts.lineage.record import SUFFIX, Artefact, Record
+from workflow_scripts.lineage.remedies import ask_command
 from workflow_scripts.lineage.store import (
     check_links,
     data_hashes,
@@ -35,23 +37,28 @@ from workflow_scripts.lineage.store import (
     keep_outputs,
     present,
 )
-from workflow_scripts.lineage.where import TREES, chosen_study, present_plan
+from workflow_scripts.lineage.where import chosen_study, present_plan
 from workflow_scripts.lineage.words import listed
 from workflow_scripts.study.stage import AnalysisPlan
 
-FOLDER = "lineage"
-PIPELINE, LOCK = "dvc.yaml", "dvc.lock"
 NOTE = "# Written by `snakemake lineage` from the study's records; commit it, do not edit it.\n"
+
+
+NAMED = 8
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was written: stages, their files and bytes, and what is to be said of the rest."""
+    """What was written: stages, their files and bytes, and what is to be said of the rest.
+
+    `gaps` counts what the plan has and the pointers leave out: jobs after a gap, files of no record.
+    """
 
     stages: int
     files: int
     size: int
     notes: tuple[str, ...]
+    gaps: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,17 +145,6 @@ class Pointers:
         write_text(folder / LOCK, to_yaml({"schema": "2.0", "stages": lock}))
 
 
-def described(path: str, data: Mapping[str, str]) -> str | None:
-    """The path in data.dvc (path -> hash) that a path is or lies in."""
-    inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
-    return next((name for name in inside if name in data), None)
-
-
-def pointer_folder(root: Path, study: str) -> Path:
-    """Where the pointers of a study are: one folder each, so that studies never touch another's."""
-    return root / FOLDER / study
-
-
 def record_study(root: Path, study: str, plan: AnalysisPlan | None = None) -> Recorded:
     """Read a study's records and write its pointers, one process at a time.
 
@@ -178,7 +174,7 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded
     check_links(lineage, current)
     pointers = Pointers(root, lineage, current, data)
     cache = local_cache(root)
-    notes = left_over(root, lineage, planned, current, data)
+    notes, gaps = left_over(root, lineage, planned, current, data)
     if cache is None:
         notes.append(".dvc: is not here, so no cache was filled; get it from the project's git")
     else:
@@ -188,7 +184,9 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded
     pointers.write(plan)
     made = [artefact for record in current.values() for artefact in record.outputs]
     files = sum(len(artefact.files) or 1 for artefact in made)
-    return Recorded(len(current), files, sum(artefact.size for artefact in made), tuple(notes))
+    return Recorded(
+        len(current), files, sum(artefact.size for artefact in made), tuple(notes), gaps
+    )
 
 
 def current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, Record]:
@@ -220,24 +218,27 @@ def left_over(
     planned: Mapping[str, Record],
     current: Mapping[str, Record],
     data: Mapping[str, str],
-) -> list[str]:
-    """A line each on records not of the present plan, on gaps before jobs, on lost records."""
+) -> tuple[list[str], int]:
+    """A line each on records not of the present plan, on gaps before jobs, on lost records.
+
+    And how many jobs and files of the present plan are left out.
+    """
     others = [job for job in lineage.order if job not in planned]
     cut_off = [job for job in lineage.order if job in planned and job not in current]
     stray = unrecorded_paths(Checked(root, lineage))
     lost = [path for path in stray if not described(path, data)]
-    why = f"retu lineage why --stale --study {lineage.study}"
-    verify = f"retu lineage verify --study {lineage.study}"
+    why, verify = ask_command(lineage, "why", "--stale"), ask_command(lineage, "verify")
     told = (
         ("made by other code or settings than now", others, why),
         ("something that it was made from is left out or has no record", cut_off, verify),
         ("has no record", lost, verify),
     )
-    return [
-        f"left out, {reason}: {listed(names, 1)} ({remedy})"
+    notes = [
+        f"left out, {reason}: {listed(names, NAMED)} ({remedy})"
         for reason, names, remedy in told
         if names
     ]
+    return notes, len(cut_off) + len(lost)
 
 
 def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
@@ -246,22 +247,6 @@ def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
     if plan.config.branching:
         config.append(f"branching={plan.config.branching}")
     return shlex.join(["snakemake", record.path, "--config", *config])
-
-
-def read_lock(root: Path, study: str) -> dict[str, str]:
-    """Path -> hash of everything that a study's dvc.lock names; {} when there is none."""
-    path = pointer_folder(root, study) / LOCK
-    return lock_hashes(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
-
-
-def lock_hashes(text: str, where: str) -> dict[str, str]:
-    """Path -> hash of everything in the text of a dvc.lock; InputError when it is none."""
-    try:
-        stages = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
-        lists = [stage.get(kind, []) for kind in ("deps", "outs") for stage in stages.values()]
-        return {entry["path"]: entry["md5"] for entries in lists for entry in entries}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: is no dvc.lock of a study; restore it from git") from error
 
 
 def to_yaml(content: dict[str, Any]) -> str:
@@ -281,14 +266,15 @@ def locked(root: Path, study: str) -> Iterator[None]:
 
 
 def run_record(options: argparse.Namespace) -> int:
-    """`retu lineage record`: write the pointers of a study, as `snakemake lineage` does."""
+    """`retu lineage record`: write the pointers of a study; 1 when they leave out what it has."""
     study = chosen_study(options.root, options.study)
     done = record_study(options.root, study)
     print(*done.notes, summary_line(study, done), sep="\n")
-    return 0
+    return 1 if done.gaps else 0
 
 
 def summary_line(study: str, done: Recorded) -> str:
     """What was recorded, in a line."""
     size = f"{done.size / 1e9:.2f} GB" if done.size >= 1e9 else f"{done.size / 1e6:.1f} MB"
-    return f"{FOLDER}/{study}: {done.stages} stages, {done.files} files, {size}"
+    gaps = f"; it is not all of the study: {done.gaps} left out" if done.gaps else ""
+    return f"{FOLDER}/{study}: {done.stages} stages, {done.files} files, {size}{gaps}"

@@ -8,9 +8,8 @@ import yaml
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import folder_listing, folder_md5, hash_tree
 from workflow_scripts.lineage.cache import Cache, ChangedError
-from workflow_scripts.lineage.graph import Lineage
+from workflow_scripts.lineage.graph import TREES, Lineage
 from workflow_scripts.lineage.record import SUFFIX, Artefact, File, Record
-from workflow_scripts.lineage.where import TREES
 
 DATA = "data.dvc"
 DISTRUST = "do not trust these pointers"

@@ -31,7 +31,8 @@ from workflow_scripts.lineage.bundle import (
 )
 from workflow_scripts.lineage.findings import Checked, Finding, broken_at, finding_lines, shortened
 from workflow_scripts.lineage.graph import Lineage, read_lineage
-from workflow_scripts.lineage.pointers import read_lock
+from workflow_scripts.lineage.record import find_hidden
+from workflow_scripts.lineage.words import escape_hidden
 from workflow_scripts.validation import explained
 
 LARGEST = 1 << 28
@@ -129,6 +130,8 @@ def place_member(
     """Write one file of an archive; InputError for a link, a device or a path that leads out."""
     name = PurePosixPath(member.name)
     content = archive.extractfile(member) if member.isreg() else None
+    if not member.name.isprintable():
+        raise InputError(f"{path}: {escape_hidden(member.name)} is no name of a file; {REFUSED}")
     if content is None:
         raise InputError(f"{path}: {member.name} is no plain file; {REFUSED}")
     # A backslash or a colon leads out of the folder on other systems.
@@ -151,6 +154,9 @@ def read_about(path: Path, where: Path) -> About:
         ) from error
     if isinstance(content, dict) and content.get("version") not in (1, None):
         raise InputError(f"{where}: an archive of version {content['version']}; update the project")
+    if (hidden := find_hidden(content)) is not None:
+        said = escape_hidden(hidden)
+        raise InputError(f"{where}: {ABOUT} has {said} in it, which cannot be shown; {REFUSED}")
     with explained(f"{where}: {ABOUT}"):
         return About.model_validate(content)
 
@@ -162,14 +168,13 @@ def check_bundle(bundle: Bundle) -> BundleVerdict:
     jobs = study.graph.order
     made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
     found = checks.hashed(bundle.root, made)
-    lock = read_lock(bundle.root, bundle.about.study)
     findings = [*checks.damaged(study, stray), *checks.unrecorded(study, stray)]
     for job in jobs:
         findings += checks.links(study, job)
         findings += checks.outputs(study, job, found, partial=True)
         if job not in bundle.lineage.damaged:
             findings += checks.falsehoods(study, job)
-            findings += checks.pointers(study, job, lock)
+            findings += checks.pointers(study, job)
     findings += [*listing(study, bundle.about), *claims(study, bundle.about)]
     ordered = sorted(findings, key=lambda finding: finding.place)
     records = study.graph.records.values()
