@@ -51,7 +51,7 @@ NAMED = 8
 class Recorded:
     """What was written: stages, their files and bytes, and what is to be said of the rest.
 
-    `gaps` counts what the plan has and the pointers leave out: jobs after a gap, files of no record.
+    `gaps` counts what the plan has and they leave out: jobs after a gap, files of no record.
     """
 
     stages: int
