@@ -141,7 +141,7 @@ def test_pointers_older_than_the_records_stay_out(
 
 def test_what_its_records_cannot_mean_is_not_exported(made: MadeStudy, tmp_path: Path) -> None:
     made.rewrite(f"{SFT}/train.record.json", seeds=[7])
-    with pytest.raises(InputError, match=r"tells the seeds \[7\].*see retu lineage verify"):
+    with pytest.raises(InputError, match=r"tells the seeds \[7\].*what to do: retu lineage verify"):
         export(made.root, made.lineage, TABLE, tmp_path / "out.tar.gz")
 
 
@@ -153,9 +153,9 @@ def test_what_is_broken_is_not_exported(made: MadeStudy, tmp_path: Path) -> None
             export(made.root, made.lineage, target, out)
         assert not out.exists()
 
-    refused("x.csv: has no record; run its rule", f"{RESULTS}/x.csv")
+    refused("x.csv: has no record; what to do", f"{RESULTS}/x.csv")
     (made.root / f"{SFT}/grades.parquet").write_text("other")
-    refused("grades.parquet: is not what grade wrote .*; see retu lineage verify")
+    refused("grades.parquet: is not what grade wrote .*; what to do: retu lineage verify")
     (made.root / f"{SFT}/grades.parquet").write_text("grades")
     # What stays out of the archive is looked at, too.
     weights = next(path for path in sorted((made.root / SFT).rglob("step-*/*")) if path.is_file())
@@ -174,7 +174,7 @@ def test_what_is_broken_is_not_exported(made: MadeStudy, tmp_path: Path) -> None
     (made.root / f"{SFT}/train.record.json").unlink()
     refused("checkpoints: went into .* and has no whole record", f"{SFT}/grades.parquet")
     (made.root / f"{SFT}/grades.parquet").unlink()
-    refused("is not there; run its rule", f"{SFT}/grades.parquet")
+    refused("is not there; what to do", f"{SFT}/grades.parquet")
 
 
 def test_the_command_names_its_archive_and_says_what_is_in_it(

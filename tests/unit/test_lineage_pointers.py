@@ -218,7 +218,7 @@ def test_other_data_than_data_dvc_describes_are_named(project: Project) -> None:
     (project.root / DATA / "notes.txt").write_text("new")
     (note,) = project.record().notes
     assert note.startswith(f"{DATA}: is not what data.dvc says")
-    assert "dvc commit data.dvc" in note
+    assert "dvc commit --force data.dvc" in note
 
 
 def test_without_dvc_the_pointers_are_written_and_no_cache(project: Project) -> None:

@@ -19,5 +19,6 @@ ask     `commands` is the command line. `show` lists jobs and prints a record. `
         the commands that they advise.
 keep    `pointers` writes lineage/STUDY, `store` fills DVC's cache (`cache`), `remote` fetches,
         `restore` puts things in place, `adopt` has Snakemake take them for its own; `bundle`
-        packs what somebody else can check, `unbundle` reads and checks that.
+        packs what somebody else can check, `unbundle` reads and checks that, `signature` tells
+        who vouches for it.
 """

@@ -9,6 +9,7 @@ import argparse
 import gzip
 import io
 import json
+import shlex
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from workflow_scripts.hashing import hash_tree
 from workflow_scripts.lineage import checks
 from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
-from workflow_scripts.lineage.lock import LOCK, PIPELINE, pointer_folder
+from workflow_scripts.lineage.lock import LOCK, PIPELINE, SIGNATURE, pointer_folder
 from workflow_scripts.lineage.record import Artefact
+from workflow_scripts.lineage.remedies import ask_command
 from workflow_scripts.lineage.tree import mermaid
 from workflow_scripts.lineage.view import whole
 from workflow_scripts.lineage.where import Standing, output_path
@@ -111,7 +113,7 @@ def export(root: Path, lineage: Lineage, target: str, out: Path) -> Exported:
     job = lineage.producer(target)
     if job is None or not (root / target).exists():
         missing = "is not there" if job else "has no record"
-        raise InputError(f"{target}: {missing}; run its rule (snakemake {target})")
+        raise InputError(f"{target}: {missing}; what to do: {ask_command(lineage, 'verify')}")
     jobs = study.graph.ancestors([job])
     refuse_broken(study, jobs, target)
     content = gathered(study, jobs, target)
@@ -133,7 +135,7 @@ def graph_text(lineage: Lineage, target: str) -> bytes:
 
 def refuse_broken(study: Checked, jobs: Iterable[str], target: str) -> None:
     """End with an InputError when records do not hold together: nobody could check them."""
-    advice = f"see retu lineage verify {target}"
+    advice = f"what to do: {shlex.join(['retu', 'lineage', 'verify', target])}"
     inputs = {a.path for job in jobs for a in study.graph.records[job].inputs}
     for path in checks.orphans(study):
         if path in inputs:
@@ -177,11 +179,12 @@ def agreeing_pointers(
     for job in jobs:
         for finding in checks.pointers(study, job):
             where = folder.relative_to(study.root).as_posix()
+            again = ask_command(study.graph, "record")
             return {}, (
                 f"{where}: left out, it does not agree with the records ({finding.path}:"
-                f" {finding.problem}); to have it in, run retu lineage record and export again",
+                f" {finding.problem}); to have it in: {again}",
             )
-    there = (path for path in (folder / PIPELINE, folder / LOCK) if path.is_file())
+    there = (folder / name for name in (PIPELINE, LOCK, SIGNATURE) if (folder / name).is_file())
     return {path.relative_to(study.root).as_posix(): path.read_bytes() for path in there}, ()
 
 

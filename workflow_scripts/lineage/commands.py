@@ -9,6 +9,7 @@
     retu lineage verify                                             hash everything again
     retu lineage restore results/lab/tables/table_4.csv             bring back what is not here
     retu lineage export results/lab/tables/table_4.csv              a bundle for a reviewer
+    retu lineage sign --key ~/.ssh/id_ed25519 --study lab           vouch for a study
 
 Every job leaves a record beside its outputs; these commands read them, and none of them trains.
 An OUTPUT is a path, relative to the current folder or to the project. Exit status:
@@ -101,6 +102,25 @@ def sides(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def private_key(parser: argparse.ArgumentParser) -> None:
+    """The key that signs."""
+    parser.add_argument(
+        "--key",
+        metavar="FILE",
+        required=True,
+        help="a private SSH key, or a public one with an agent",
+    )
+
+
+def public_keys(parser: argparse.ArgumentParser) -> None:
+    """The keys that may have signed."""
+    parser.add_argument(
+        "--key",
+        metavar="FILE",
+        help="public SSH keys: the lock must be signed by one of them (retu lineage sign)",
+    )
+
+
 def archive(parser: argparse.ArgumentParser) -> None:
     """Where `export` writes."""
     parser.add_argument("--out", metavar="FILE.tar.gz", help="default: named like the output")
@@ -143,7 +163,7 @@ COMMANDS = {
         "verify", "run_verify", "hash everything again and point at the first broken link",
         "Without OUTPUT the whole study. Every output is hashed again and compared with its record,"
         "\nevery record with its inputs, the code, the study and the pointers of DVC.",
-        (any_output, study, as_json),
+        (any_output, study, as_json, public_keys),
     ),
     "restore": Command(
         "restore", "run_restore", "bring outputs back from DVC's cache or remote",
@@ -151,6 +171,14 @@ COMMANDS = {
         "    retu lineage restore HEAD~3 --study lab\n\n"
         "What it needs is fetched, checked and put in place; Snakemake then plans nothing for it.",
         (restored, study),
+    ),
+    "sign": Command(
+        "signature", "run_sign", "sign the lock of a study with an SSH key",
+        "    retu lineage sign --key ~/.ssh/id_ed25519 --study lab\n"
+        "    retu lineage verify table_4.lineage.tar.gz --key author.pub\n\n"
+        "ssh-keygen signs dvc.lock; `verify --key` then tells whether results, here or in a"
+        " bundle,\nare those that the owner of a public key vouches for.",
+        (private_key, study),
     ),
     "record": Command(
         "pointers", "run_record", "write lineage/STUDY/dvc.yaml and dvc.lock from the records",

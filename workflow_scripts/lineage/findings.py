@@ -17,7 +17,16 @@ from workflow_scripts.lineage.remedies import (
 from workflow_scripts.lineage.words import listed
 
 Kind = Literal[
-    "damaged", "broken", "missing", "unrecorded", "link", "pointer", "false", "source", "stale"
+    "damaged",
+    "broken",
+    "missing",
+    "unrecorded",
+    "link",
+    "pointer",
+    "false",
+    "source",
+    "stale",
+    "signature",
 ]
 SHOWN = 8
 """Names that are shown of a longer list; `--json` has all of them."""

@@ -125,7 +125,9 @@ class Lineage:
         """
         job = self.producer(path)
         if job is None:
-            raise InputError(f"{path}: has no record; run its rule (snakemake {path})")
+            raise InputError(
+                f"{path}: has no record; what to do: retu lineage verify --study {self.study}"
+            )
         lines = []
         for name in self.ancestors([job]):
             record = self.records[name]

@@ -9,6 +9,7 @@ from workflow_scripts.errors import InputError
 
 FOLDER = "lineage"
 PIPELINE, LOCK = "dvc.yaml", "dvc.lock"
+SIGNATURE = f"{LOCK}.sig"
 
 
 def pointer_folder(root: Path, study: str) -> Path:

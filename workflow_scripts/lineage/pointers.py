@@ -27,7 +27,14 @@ from workflow_scripts.lineage.causes import is_current
 from workflow_scripts.lineage.checks import unrecorded_paths
 from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage
-from workflow_scripts.lineage.lock import FOLDER, LOCK, PIPELINE, described, pointer_folder
+from workflow_scripts.lineage.lock import (
+    FOLDER,
+    LOCK,
+    PIPELINE,
+    SIGNATURE,
+    described,
+    pointer_folder,
+)
 from workflow_scripts.lineage.record import SUFFIX, Artefact, Record
 from workflow_scripts.lineage.remedies import ask_command
 from workflow_scripts.lineage.store import (
@@ -168,6 +175,7 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded
     if lineage.damaged:
         first, *more = lineage.damaged.values()
         raise InputError(f"{first}{f' (and {len(more)} more like it)' if more else ''}")
+    signed = signed_lock(root, lineage.study)
     data = data_hashes(root)
     planned = current_records(lineage, plan)
     current = without_gaps(Lineage(lineage.study, planned), data)
@@ -182,11 +190,21 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded
             keep_outputs(root, cache, record)
         notes += keep_data(root, cache, pointers.data_made())
     pointers.write(plan)
+    if signed not in (b"", signed_lock(root, lineage.study)):
+        where = f"{FOLDER}/{lineage.study}/{SIGNATURE}"
+        notes.append(f"{where}: is of the lock as it was; sign again (retu lineage sign --help)")
     made = [artefact for record in current.values() for artefact in record.outputs]
     files = sum(len(artefact.files) or 1 for artefact in made)
     return Recorded(
         len(current), files, sum(artefact.size for artefact in made), tuple(notes), gaps
     )
+
+
+def signed_lock(root: Path, study: str) -> bytes:
+    """The lock of a study if there is a signature of it; empty otherwise."""
+    path = pointer_folder(root, study) / LOCK
+    there = path.is_file() and path.with_name(SIGNATURE).is_file()
+    return path.read_bytes() if there else b""
 
 
 def current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, Record]:

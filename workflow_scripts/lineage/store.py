@@ -10,6 +10,7 @@ from workflow_scripts.hashing import folder_listing, folder_md5, hash_tree
 from workflow_scripts.lineage.cache import Cache, ChangedError
 from workflow_scripts.lineage.graph import TREES, Lineage
 from workflow_scripts.lineage.record import SUFFIX, Artefact, File, Record
+from workflow_scripts.lineage.remedies import remake_command
 
 DATA = "data.dvc"
 DISTRUST = "do not trust these pointers"
@@ -53,7 +54,8 @@ def keep_data(root: Path, cache: Cache, described: Mapping[str, str]) -> list[st
         if artefact.md5 != md5:
             notes.append(
                 f"{name}: is not what {DATA} says; if the study's data are meant to be others,"
-                f" run `dvc commit {DATA}` and commit it, otherwise `dvc checkout {DATA}`"
+                f" run `dvc commit --force {DATA}` and commit it, otherwise"
+                f" `dvc checkout --force {DATA}`"
             )
             continue
         for path, file in files_in(artefact):
@@ -115,6 +117,11 @@ def plain(path: str) -> bool:
     return not {"", ".", ".."} & {*path.split("/")} and "\0" not in path
 
 
+def made_by(lineage: Lineage, job: str) -> str:
+    """The first output of a job, or its record."""
+    return next((made.path for made in lineage.records[job].outputs), job)
+
+
 def check_links(lineage: Lineage, jobs: Iterable[str]) -> None:
     """Refuse records that do not fit together: an input that its maker has recorded otherwise.
 
@@ -125,5 +132,5 @@ def check_links(lineage: Lineage, jobs: Iterable[str]) -> None:
         path = found.read.path
         raise InputError(
             f"{path}: {found.job} read another one than {found.maker} made;"
-            " delete what the later of the two has made and run again"
+            f" make it again ({remake_command(lineage, [made_by(lineage, found.job)])})"
         )

@@ -20,6 +20,7 @@ from workflow_scripts.lineage.findings import Checked, Finding, broken_at, findi
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
 from workflow_scripts.lineage.lock import LOCK, pointer_folder
 from workflow_scripts.lineage.remedies import ask_command
+from workflow_scripts.lineage.signature import check_signature
 from workflow_scripts.lineage.where import chosen_study, output_path, present_plan
 from workflow_scripts.lineage.words import counted
 from workflow_scripts.study.stage import AnalysisPlan
@@ -42,8 +43,16 @@ class Verdict:
         return {**vars(self), "findings": found, "notes": list(self.notes)}
 
 
-def verify(root: Path, lineage: Lineage, plan: AnalysisPlan, target: str | None = None) -> Verdict:
+def verify(
+    root: Path,
+    lineage: Lineage,
+    plan: AnalysisPlan,
+    target: str | None = None,
+    key: Path | None = None,
+) -> Verdict:
     """Check a study, or what lies behind one output (`target`, relative to the project).
+
+    With `key`, a file of public keys, the lock must be signed by one of them.
 
     Raises:
         InputError: nothing is known of the target.
@@ -70,6 +79,7 @@ def verify(root: Path, lineage: Lineage, plan: AnalysisPlan, target: str | None 
             findings += checks.pointers(study, job)
             findings += checks.local_inputs(study, job)
     findings += checks.stale(study, plan, jobs)
+    findings += check_signature(root, lineage.study, key) if key else []
     trees = [tree for tree in found.values() if not isinstance(tree, OSError)]
     return Verdict(
         study=lineage.study,
@@ -155,18 +165,19 @@ def told(verdict: Verdict) -> list[str]:
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """`retu lineage verify [OUTPUT | BUNDLE] [--study NAME] [--json]`: 1 if anything is wrong."""
+    """`retu lineage verify [OUTPUT | BUNDLE] [--key FILE]`: 1 if anything is wrong."""
     given, root = options.output, options.root
+    key = Path(options.key) if options.key else None
     if given and given.endswith(ENDING):
         with unbundle.opened(Path(given)) as bundle:
-            checked = unbundle.check_bundle(bundle)
+            checked = unbundle.check_bundle(bundle, key)
         lines = unbundle.told(Path(given), checked)
         found, content = checked.findings, checked.json()
     else:
         target = output_path(root, given) if given else None
         study = study_of(target) if target else chosen_study(root, options.study)
         lineage = read_lineage(root, study)
-        verdict = verify(root, lineage, present_plan(root, lineage), target)
+        verdict = verify(root, lineage, present_plan(root, lineage), target, key)
         lines, found, content = told(verdict), verdict.findings, verdict.json()
     print(json.dumps(content, indent=1) if options.json else "\n".join(lines))
     return 1 if found else 0
