@@ -17,8 +17,9 @@ ask     `commands` is the command line. `show` lists jobs and prints a record. `
         lineages: `sides` are what is compared, `compare` compares two records. `verify` runs
         `checks` and tells their `findings`. `words` is what all of them print alike, `remedies`
         the commands that they advise.
-keep    `pointers` writes lineage/STUDY, `store` fills DVC's cache (`cache`), `remote` fetches,
-        `restore` puts things in place, `adopt` has Snakemake take them for its own; `bundle`
-        packs what somebody else can check, `unbundle` reads and checks that, `signature` tells
-        who vouches for it.
+keep    `pointers` writes lineage/STUDY, in it `keys` (what makes a stage stale) and `metrics`
+        (what DVC shows of tables and curves); `store` fills DVC's cache (`cache`), `remote`
+        fetches, `restore` puts things in place, `adopt` has Snakemake take them for its own.
+        `export` hands out: `bundle` packs what somebody else can check, `unbundle` reads and checks
+        that, `signature` tells who vouches for it, `crate` and `prov` tell it to others' tools.
 """

@@ -110,11 +110,7 @@ def export(root: Path, lineage: Lineage, target: str, out: Path) -> Exported:
             lineage has a gap.
     """
     study = Checked(root, lineage)
-    job = lineage.producer(target)
-    if job is None or not (root / target).exists():
-        missing = "is not there" if job else "has no record"
-        raise InputError(f"{target}: {missing}; what to do: {ask_command(lineage, 'verify')}")
-    jobs = study.graph.ancestors([job])
+    jobs = jobs_of(study, target)
     refuse_broken(study, jobs, target)
     content = gathered(study, jobs, target)
     about = described(study, jobs, target, content)
@@ -126,6 +122,16 @@ def export(root: Path, lineage: Lineage, target: str, out: Path) -> Exported:
     }
     replace_atomically(out, lambda path: path.write_bytes(packed(members)))
     return Exported(about, content.notes)
+
+
+def jobs_of(study: Checked, target: str) -> list[str]:
+    """The jobs behind an output; InputError when it is not there, or has no record."""
+    job = study.lineage.producer(target)
+    if job is None or not (study.root / target).exists():
+        missing = "is not there" if job else "has no record"
+        ask = ask_command(study.lineage, "verify")
+        raise InputError(f"{target}: {missing}; what to do: {ask}")
+    return study.graph.ancestors([job])
 
 
 def graph_text(lineage: Lineage, target: str) -> bytes:

@@ -123,7 +123,15 @@ def public_keys(parser: argparse.ArgumentParser) -> None:
 
 def archive(parser: argparse.ArgumentParser) -> None:
     """Where `export` writes."""
-    parser.add_argument("--out", metavar="FILE.tar.gz", help="default: named like the output")
+    parser.add_argument("--out", metavar="FILE", help="default: named like the output")
+
+
+def forms(parser: argparse.ArgumentParser) -> None:
+    """What `export` writes instead of a bundle, and who is named in it."""
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--ro-crate", action="store_true", help="an RO-Crate: a .zip or a folder")
+    kinds.add_argument("--prov", action="store_true", help="PROV-JSON")
+    parser.add_argument("--agent", metavar="NAME", help="who ran it (default: git's user.name)")
 
 
 WHY = """ROW is a number from 1, values that tell one row from all others, or pairs:
@@ -187,10 +195,14 @@ COMMANDS = {
         (study,),
     ),
     "export": Command(
-        "bundle", "run_export", "a small archive that someone else can check without training",
+        "export", "run_export", "a small archive that someone else can check without training",
         "It holds the output, the records of all that stands behind it, and its graph;\n"
-        "`retu lineage verify FILE.tar.gz` checks it.",
-        (output, archive),
+        "`retu lineage verify FILE.tar.gz` checks it. For tools of others, also of a study:\n\n"
+        "    retu lineage export results/lab/tables/table_4.csv --ro-crate\n"
+        "    retu lineage export --study lab --ro-crate --out lab-crate       (a folder)\n"
+        "    retu lineage export --study lab --prov\n\n"
+        "--ro-crate writes a Workflow Run RO-Crate (Provenance Run profile), --prov PROV-JSON.",
+        (any_output, study, archive, forms),
     ),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from workflow_scripts.lineage.edits import Edit, find_edits
 from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.gaps import Gap, find_gaps, gap_lines
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
+from workflow_scripts.lineage.keys import refresh_keys
 from workflow_scripts.lineage.remedies import ask_command, run_command
 from workflow_scripts.lineage.show import first_output
 from workflow_scripts.lineage.staleness import Root, StaleReport, stale_report
@@ -26,7 +27,9 @@ def explain_stale(options: argparse.Namespace) -> int:
     asked = study_of(output_path(options.root, given)) if given else None
     study = asked or chosen_study(options.root, options.study)
     lineage = read_lineage(options.root, study)
-    found = stale_report(lineage, present_plan(options.root, lineage))
+    plan = present_plan(options.root, lineage)
+    found = stale_report(lineage, plan)
+    refresh_keys(options.root, lineage, plan)
     edits = find_edits(options.root, lineage, lineage.order)
     gaps = find_gaps(lineage, lineage.records, data_hashes(options.root))
     if options.json:

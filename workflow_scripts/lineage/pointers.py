@@ -6,12 +6,8 @@ project's root describes is left to that file.
 """
 
 import argparse
-import fcntl
-import itertools
-import re
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,15 +23,19 @@ from workflow_scripts.lineage.causes import is_current
 from workflow_scripts.lineage.checks import unrecorded_paths
 from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage
+from workflow_scripts.lineage.keys import KEYS, keys_path, keys_text, present_keys
 from workflow_scripts.lineage.lock import (
     FOLDER,
     LOCK,
     PIPELINE,
     SIGNATURE,
     described,
+    locked,
+    name_stages,
     pointer_folder,
 )
-from workflow_scripts.lineage.record import SUFFIX, Artefact, Record
+from workflow_scripts.lineage.metrics import METRICS, list_plots, metrics_text, read_tables
+from workflow_scripts.lineage.record import Artefact, Record
 from workflow_scripts.lineage.remedies import ask_command
 from workflow_scripts.lineage.store import (
     check_links,
@@ -79,14 +79,8 @@ class Pointers:
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """Job -> name of its stage: the record's path below the study, without signs."""
-        names: dict[str, str] = {}
-        for job in sorted(self.records):
-            below = job.removeprefix(f"results/{self.lineage.study}/").removesuffix(SUFFIX)
-            name = re.sub(r"[^A-Za-z0-9_]+", "-", below)
-            free = (f"{name}-{n}" if n > 1 else name for n in itertools.count(1))
-            names[job] = next(name for name in free if name not in names.values())
-        return names
+        """Job -> name of its stage."""
+        return name_stages(self.lineage.study, self.records)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -130,14 +124,17 @@ class Pointers:
         return entry
 
     def write(self, plan: AnalysisPlan) -> None:
-        """Write both files, each in one step."""
+        """Write all files, each in one step; those that the lock tells of come before it."""
         stages, lock = {}, {}
+        study = self.lineage.study
+        keys, where = present_keys(self.names, self.records, plan), keys_path(study)
         for job in sorted(self.records, key=self.names.__getitem__):
             record, name = self.records[job], self.names[job]
             reads, makes = self.entries(job)
             command = rebuild_command(record, plan)
             found = {"deps": reads} if reads else {}
-            lock[name] = {"cmd": command, **found, "outs": makes}
+            params = {where: {name: keys[name]}}
+            lock[name] = {"cmd": command, **found, "params": params, "outs": makes}
             paths = {kind: [entry["path"] for entry in e] for kind, e in found.items()}
             outs = [entry["path"] for entry in makes]
             facts = {
@@ -146,9 +143,24 @@ class Pointers:
                 "code": record.code.digest,
                 "commit": record.git.commit,
             }
-            stages[name] = {"cmd": command, "wdir": "../..", **paths, "outs": outs, "meta": facts}
-        folder = pointer_folder(self.root, self.lineage.study)
-        write_text(folder / PIPELINE, NOTE + to_yaml({"stages": stages}))
+            asked = {"params": [{where: [name]}]}
+            stages[name] = {
+                "cmd": command,
+                "wdir": "../..",
+                **paths,
+                **asked,
+                "outs": outs,
+                "meta": facts,
+            }
+        folder = pointer_folder(self.root, study)
+        known = self.records.values()
+        data = [made.path for record in known for made in record.outputs]
+        others = [path for path in data if self.described(path)]
+        write_text(folder / KEYS, keys_text(keys))
+        write_text(folder / METRICS, metrics_text(read_tables(self.root, known)))
+        plots = list_plots(known, f"{FOLDER}/{study}", others)
+        shown = {"metrics": [METRICS], **({"plots": plots} if plots else {})}
+        write_text(folder / PIPELINE, NOTE + to_yaml({"stages": stages, **shown}))
         write_text(folder / LOCK, to_yaml({"schema": "2.0", "stages": lock}))
 
 
@@ -271,16 +283,6 @@ def to_yaml(content: dict[str, Any]) -> str:
     """As YAML, in the order given; written by the C library where it is there."""
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(yaml.dump(content, Dumper=dumper, sort_keys=False, width=1000))
-
-
-@contextmanager
-def locked(root: Path, study: str) -> Iterator[None]:
-    """Only one process at a time writes the pointers of a study."""
-    path = root / ".state" / f"{FOLDER}-{study}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def run_record(options: argparse.Namespace) -> int:

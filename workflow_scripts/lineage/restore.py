@@ -18,8 +18,7 @@ from workflow_scripts.lineage.cache import Cache, ChangedError, free_name, local
 from workflow_scripts.lineage.causes import is_current
 from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage, study_of
 from workflow_scripts.lineage.history import absent_records, lineage_from, lock_at
-from workflow_scripts.lineage.lock import FOLDER, LOCK, read_lock
-from workflow_scripts.lineage.pointers import locked
+from workflow_scripts.lineage.lock import FOLDER, LOCK, locked, read_lock
 from workflow_scripts.lineage.record import Artefact
 from workflow_scripts.lineage.remote import fetch
 from workflow_scripts.lineage.staleness import why_stale
