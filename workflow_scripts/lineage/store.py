@@ -1,5 +1,6 @@
 """What records describe goes into DVC's cache, unless it has changed since."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import yaml
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import folder_listing, folder_md5, hash_tree
-from workflow_scripts.lineage.cache import Cache, ChangedError
+from workflow_scripts.lineage.cache import Cache, ChangedError, make_real
 from workflow_scripts.lineage.graph import TREES, Lineage
 from workflow_scripts.lineage.record import SUFFIX, Artefact, File, Record
 from workflow_scripts.lineage.remedies import remake_command
@@ -24,6 +25,8 @@ def keep_outputs(root: Path, cache: Cache, record: Record) -> None:
     """
     since = (root / record.path).stat().st_mtime
     for artefact in (*record.outputs, present(root, record.path)):
+        if artefact.md5.endswith(".dir"):
+            make_real_folder(root, artefact)
         for path, file in files_in(artefact):
             try:
                 cache.keep(root / path, file.md5, file.size, since, link=bool(artefact.files))
@@ -35,6 +38,17 @@ def keep_outputs(root: Path, cache: Cache, record: Record) -> None:
                 ) from error
         if artefact.md5.endswith(".dir"):
             cache.keep_bytes(folder_listing(artefact.files), artefact.md5)
+
+
+def make_real_folder(root: Path, artefact: Artefact) -> None:
+    """See `make_real`; InputError when that fails."""
+    try:
+        make_real(root / artefact.path)
+    except OSError as error:
+        raise InputError(
+            f"{artefact.path}: holds a link that cannot be followed ({error.strerror}); what to do:"
+            f" {shlex.join(['retu', 'lineage', 'verify', artefact.path])}"
+        ) from error
 
 
 def files_in(artefact: Artefact) -> Iterator[tuple[str, File]]:
