@@ -10,6 +10,7 @@ from pointer_fixtures import Project, make_project
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree, md5
+from workflow_scripts.lineage.cache import make_real
 
 
 @pytest.fixture
@@ -130,6 +131,18 @@ def test_folders_of_links_are_made_real(tmp_path: Path) -> None:
     assert big.samefile(store / big.relative_to(folder))
     small = next(path for path in folder.rglob("*") if path.is_file() and not path.samefile(big))
     assert not small.samefile(store / small.relative_to(folder))
+
+
+def test_a_folder_that_is_a_link_is_made_real(tmp_path: Path) -> None:
+    """So it is in the checkout that filled Snakemake's cache."""
+    project = make_project(tmp_path / "a project")
+    folder, store = project.root / SFT / "checkpoints", tmp_path / "store"
+    folder.rename(store)
+    folder.symlink_to(store)
+    before = hash_tree(store)
+    make_real(folder)
+    assert not folder.is_symlink()
+    assert hash_tree(folder) == hash_tree(store) == before
 
 
 def test_a_link_that_leads_nowhere_ends_recording_in_a_line(tmp_path: Path) -> None:

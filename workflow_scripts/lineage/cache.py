@@ -152,19 +152,27 @@ def make_real(folder: Path) -> None:
     Raises:
         OSError: a link leads nowhere, or the folder cannot be written.
     """
+    # The folder may be a link itself; what lies behind one is not ours to change.
+    replace_link(folder)
     for place, folders, names in os.walk(folder):
-        for path in (Path(place, name) for name in (*folders, *names)):
-            if path.is_symlink():
-                behind, temporary = path.resolve(strict=True), free_name(path)
-                try:
-                    if behind.is_dir():
-                        shutil.copytree(behind, temporary, copy_function=share_or_copy)
-                    else:
-                        share_or_copy(str(behind), str(temporary))
-                    path.unlink()
-                    temporary.rename(path)
-                finally:
-                    remove(temporary)
+        for name in (*folders, *names):
+            replace_link(Path(place, name))
+
+
+def replace_link(path: Path) -> None:
+    """Put what a link leads to in its place; anything else stays."""
+    if not path.is_symlink():
+        return
+    behind, temporary = path.resolve(strict=True), free_name(path)
+    try:
+        if behind.is_dir():
+            shutil.copytree(behind, temporary, copy_function=share_or_copy)
+        else:
+            share_or_copy(str(behind), str(temporary))
+        path.unlink()
+        temporary.rename(path)
+    finally:
+        remove(temporary)
 
 
 def share_or_copy(source: str, target: str) -> None:
