@@ -93,9 +93,12 @@ def test_big_files_and_pointers(
 def test_it_is_checked_without_any_results(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = argparse.Namespace(output=str(archive), study=None, json=False, root=tmp_path / "no")
+    given = argparse.Namespace(
+        output=str(archive), study=None, key=None, json=False, root=tmp_path / "no"
+    )
     assert run_verify(given) == 0
-    first, lineage, left_out, code = capsys.readouterr().out.splitlines()
+    first, lineage, note, left_out, code = capsys.readouterr().out.splitlines()
+    assert note.startswith("note: nobody's key was asked for: ")
     assert first == f"{archive}: {TABLE}, 10 jobs, 21 files: all as recorded"
     assert lineage.startswith(f"lineage: {read_bundle(archive).about.lineage}; compare it")
     assert left_out.startswith("not included, not checked: 2 outputs, ")
@@ -114,7 +117,7 @@ def test_other_code_here_is_told(
     changed = {"workflow_scripts.table_4": "0" * 16, "workflow_scripts.errors": None}
     original = unbundle.present_digest
     monkeypatch.setattr(unbundle, "present_digest", lambda m: changed.get(m, original(m)))
-    given = argparse.Namespace(output=str(archive), study=None, json=False, root=tmp_path)
+    given = argparse.Namespace(output=str(archive), study=None, key=None, json=False, root=tmp_path)
     assert run_verify(given) == 0
     assert capsys.readouterr().out.endswith("2 modules are others here (errors, table_4)\n")
     assert unbundle.present_digest("workflow_scripts.no_such") is None

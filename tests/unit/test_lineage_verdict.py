@@ -127,7 +127,7 @@ def test_text_shortens_and_json_does_not(
     made: MadeStudy, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (made.root / f"{DATA}/pool.parquet").write_text("other")
-    options = argparse.Namespace(output=None, study="smoke", json=False, root=made.root)
+    options = argparse.Namespace(output=None, study="smoke", key=None, json=False, root=made.root)
     (made.root / "config.yaml").write_text("study: smoke\nbranching: null\nmirror: null\n")
     assert run_verify(options) == 1
     lines = capsys.readouterr().out.splitlines()
