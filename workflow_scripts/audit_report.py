@@ -14,7 +14,7 @@ from pathlib import Path
 
 from workflow_scripts.atomic import write_text
 from workflow_scripts.reporting.audit_page import read_shown, render, shown_files
-from workflow_scripts.reporting.made_by import origins
+from workflow_scripts.reporting.made_by import origins, unlocked_versions
 from workflow_scripts.reporting.page import STUDY_KEYS, read_json
 from workflow_scripts.script import arguments, run
 
@@ -32,7 +32,8 @@ def main() -> None:
     shown = read_shown(options.tables_dir, options.figures_dir, files)
     study = read_json(options.study_json, STUDY_KEYS)
     known = origins(study["name"], shown_files(options.tables_dir, options.figures_dir, files))
-    page = render(study, shown, read_json(options.versions), known)
+    versions = read_json(options.versions) | unlocked_versions(study["name"])
+    page = render(study, shown, versions, known)
     write_text(options.out, page)
 
 

@@ -21,6 +21,7 @@ from workflow_scripts.manifest import write_manifest
 from workflow_scripts.released.download import Patience, download
 from workflow_scripts.released.facts import CacheFile, read_caches
 from workflow_scripts.script import parser, run, state_folder
+from workflow_scripts.sources import note_source
 
 RAW = "https://raw.githubusercontent.com"
 REPOSITORY = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
@@ -48,6 +49,7 @@ def from_mirror(folder: Path, file: CacheFile) -> bytes:
     data = place.read_bytes()
     if fault := file.fault(data):
         raise InputError(f"{place}: {fault}; copy it anew into the mirror")
+    note_source(folder.parents[2], place)
     return data
 
 

@@ -19,7 +19,7 @@ from workflow_scripts.atomic import is_temporary
 CHUNK = 1 << 20
 # Snakemake's marker in folders it makes; DVC ignores it by .dvcignore.
 IGNORED = frozenset({".snakemake_timestamp"})
-_known: dict[tuple[str, int, int, int], str] = {}
+_known: dict[tuple[str, int, int, int, int], str] = {}
 
 
 class Listed(Protocol):
@@ -60,7 +60,9 @@ class TreeHash:
 def md5(path: Path) -> str:
     """MD5 of a file. A file that has not changed since this process read it is not read again."""
     stat = path.stat()
-    seen = (str(path.resolve()), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    # No program sets the time of change: an edit that puts the other time back has a new one.
+    times = (stat.st_mtime_ns, stat.st_ctime_ns)
+    seen = (str(path.resolve()), stat.st_ino, stat.st_size, *times)
     if seen not in _known:
         digest = hashlib.md5(usedforsecurity=False)
         with path.open("rb", buffering=0) as handle:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from workflow_scripts.errors import InputError, Interrupted
+from workflow_scripts.hashing import hash_tree
 from workflow_scripts.identity import PACKAGE
 from workflow_scripts.lineage.draft import artefact, drafted
 from workflow_scripts.lineage.host import (
@@ -27,8 +28,10 @@ from workflow_scripts.lineage.host import (
     peak_gpu_megabytes,
     unlike_lock,
 )
-from workflow_scripts.lineage.record import Environment, Planned, Usage, write_record
+from workflow_scripts.lineage.numerics import read_variables
+from workflow_scripts.lineage.record import Environment, Planned, Source, Usage, write_record
 from workflow_scripts.script import leave, parser, run, state_folder
+from workflow_scripts.sources import READ
 from workflow_scripts.study.stage import ROOT
 from workflow_scripts.training.interruption import listening, requeue
 from workflow_scripts.training.launch import join, launch, outside, report
@@ -85,6 +88,7 @@ def recorded(given: argparse.Namespace, command: list[str]) -> None:
         update={
             "environment": as_loaded(draft.environment, lock),
             "outputs": [artefact(path, listed=True) for path in given.outputs[:-1]],
+            "sources": local_sources(),
             "host": host_facts(),
             "ignored": dict(IGNORED),
             "usage": usage(started, clock, script_seconds, resumed),
@@ -134,7 +138,19 @@ def as_loaded(locked: Environment, lock: str) -> Environment:
     it is compared.
     """
     versions = loaded_versions()
-    return locked.model_copy(update={"versions": versions, "differs": unlike_lock(versions, lock)})
+    differs = unlike_lock(versions, lock)
+    return locked.model_copy(
+        update={"versions": versions, "differs": differs, "variables": read_variables()}
+    )
+
+
+def local_sources() -> list[Source]:
+    """The files of a mirror that the script has read."""
+    found = []
+    for (folder, name), path in sorted(READ.items()):
+        tree = hash_tree(path)
+        found.append(Source(path=name, folder=folder, md5=tree.md5, size=tree.size))
+    return found
 
 
 def usage(started: datetime, clock: float, script_seconds: float, resumed: bool) -> Usage:

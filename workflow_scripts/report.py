@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.made_by import origins
+from workflow_scripts.reporting.made_by import origins, unlocked_versions
 from workflow_scripts.reporting.page import (
     STUDY_KEYS,
     read_artefacts,
@@ -36,7 +36,7 @@ def main() -> None:
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),
-        read_json(options.versions),
+        read_json(options.versions) | unlocked_versions(study["name"]),
         origins(study["name"], files),
     )
     write_text(options.out, page)

@@ -14,7 +14,8 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree
 from workflow_scripts.lineage.cache import LINKED, Cache, local_cache
 from workflow_scripts.lineage.graph import Lineage
-from workflow_scripts.lineage.pointers import LOCK, Recorded, read_lock, write_pointers
+from workflow_scripts.lineage.lock import LOCK, read_lock
+from workflow_scripts.lineage.pointers import Recorded, write_pointers
 from workflow_scripts.lineage.record import Artefact
 from workflow_scripts.lineage.restore import Restored, restore
 from workflow_scripts.study.stage import ROOT

@@ -51,7 +51,7 @@ def test_uncommitted_files_are_named(git: Git, root: Path) -> None:
     (root / "new one.py").write_text("new\n")
     (root / "folder").mkdir()
     (root / "folder" / 'odd "é"\nname').write_text("new\n")
-    assert sorted(checkout(root).dirty) == ['folder/odd "é"\nname', "new one.py", "one.py"]
+    assert sorted(checkout(root).dirty) == ['folder/odd "é"\\nname', "new one.py", "one.py"]
 
 
 def test_renamed_staged_and_deleted_files(git: Git, root: Path) -> None:

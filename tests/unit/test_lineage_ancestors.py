@@ -11,7 +11,8 @@ from lineage_fixtures import DATA, TABLE
 from pointer_fixtures import Project, make_project
 
 from workflow_scripts.hashing import hash_tree
-from workflow_scripts.lineage.pointers import PIPELINE, Pointers
+from workflow_scripts.lineage.lock import PIPELINE
+from workflow_scripts.lineage.pointers import Pointers
 from workflow_scripts.lineage.why import run_why
 
 

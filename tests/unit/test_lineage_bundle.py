@@ -93,9 +93,12 @@ def test_big_files_and_pointers(
 def test_it_is_checked_without_any_results(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = argparse.Namespace(output=str(archive), study=None, json=False, root=tmp_path / "no")
+    given = argparse.Namespace(
+        output=str(archive), study=None, key=None, json=False, root=tmp_path / "no"
+    )
     assert run_verify(given) == 0
-    first, lineage, left_out, code = capsys.readouterr().out.splitlines()
+    first, lineage, note, left_out, code = capsys.readouterr().out.splitlines()
+    assert note.startswith("note: nobody's key was asked for: ")
     assert first == f"{archive}: {TABLE}, 10 jobs, 21 files: all as recorded"
     assert lineage.startswith(f"lineage: {read_bundle(archive).about.lineage}; compare it")
     assert left_out.startswith("not included, not checked: 2 outputs, ")
@@ -114,7 +117,7 @@ def test_other_code_here_is_told(
     changed = {"workflow_scripts.table_4": "0" * 16, "workflow_scripts.errors": None}
     original = unbundle.present_digest
     monkeypatch.setattr(unbundle, "present_digest", lambda m: changed.get(m, original(m)))
-    given = argparse.Namespace(output=str(archive), study=None, json=False, root=tmp_path)
+    given = argparse.Namespace(output=str(archive), study=None, key=None, json=False, root=tmp_path)
     assert run_verify(given) == 0
     assert capsys.readouterr().out.endswith("2 modules are others here (errors, table_4)\n")
     assert unbundle.present_digest("workflow_scripts.no_such") is None
@@ -141,7 +144,7 @@ def test_pointers_older_than_the_records_stay_out(
 
 def test_what_its_records_cannot_mean_is_not_exported(made: MadeStudy, tmp_path: Path) -> None:
     made.rewrite(f"{SFT}/train.record.json", seeds=[7])
-    with pytest.raises(InputError, match=r"tells the seeds \[7\].*see retu lineage verify"):
+    with pytest.raises(InputError, match=r"tells the seeds \[7\].*what to do: retu lineage verify"):
         export(made.root, made.lineage, TABLE, tmp_path / "out.tar.gz")
 
 
@@ -153,9 +156,9 @@ def test_what_is_broken_is_not_exported(made: MadeStudy, tmp_path: Path) -> None
             export(made.root, made.lineage, target, out)
         assert not out.exists()
 
-    refused("x.csv: has no record; run its rule", f"{RESULTS}/x.csv")
+    refused("x.csv: has no record; what to do", f"{RESULTS}/x.csv")
     (made.root / f"{SFT}/grades.parquet").write_text("other")
-    refused("grades.parquet: is not what grade wrote .*; see retu lineage verify")
+    refused("grades.parquet: is not what grade wrote .*; what to do: retu lineage verify")
     (made.root / f"{SFT}/grades.parquet").write_text("grades")
     # What stays out of the archive is looked at, too.
     weights = next(path for path in sorted((made.root / SFT).rglob("step-*/*")) if path.is_file())
@@ -174,7 +177,7 @@ def test_what_is_broken_is_not_exported(made: MadeStudy, tmp_path: Path) -> None
     (made.root / f"{SFT}/train.record.json").unlink()
     refused("checkpoints: went into .* and has no whole record", f"{SFT}/grades.parquet")
     (made.root / f"{SFT}/grades.parquet").unlink()
-    refused("is not there; run its rule", f"{SFT}/grades.parquet")
+    refused("is not there; what to do", f"{SFT}/grades.parquet")
 
 
 def test_the_command_names_its_archive_and_says_what_is_in_it(

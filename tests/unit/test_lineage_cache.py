@@ -9,7 +9,8 @@ from lineage_fixtures import SFT, TABLE, WEIGHTS
 from pointer_fixtures import Project, make_project
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import md5
+from workflow_scripts.hashing import hash_tree, md5
+from workflow_scripts.lineage.cache import make_real
 
 
 @pytest.fixture
@@ -107,3 +108,48 @@ def test_an_object_is_whole_or_absent(project: Project, monkeypatch: pytest.Monk
         project.record()
     left = [path for path in project.cache.folder.rglob("*") if path.is_file()]
     assert all(path.parent.name + path.name == md5(path) for path in left)
+
+
+def test_folders_of_links_are_made_real(tmp_path: Path) -> None:
+    """Snakemake's cache fills a folder with links, which DVC leaves out and our hash follows."""
+    project = make_project(tmp_path / "a project")
+    folder, store = project.root / SFT / "checkpoints", tmp_path / "store"
+    before = hash_tree(folder)
+    folder.rename(store)
+    folder.mkdir()
+    first, second = sorted(path.name for path in store.iterdir())
+    (folder / first).symlink_to(store / first)
+    (folder / second).mkdir()
+    for path in (store / second).iterdir():
+        (folder / second / path.name).symlink_to(path)
+    project.record()
+    assert not any(path.is_symlink() for path in folder.rglob("*"))
+    assert hash_tree(folder) == before
+    assert "up to date" in project.dvc("status")
+    assert project.study.verdict().findings == ()
+    big = project.root / WEIGHTS
+    assert big.samefile(store / big.relative_to(folder))
+    small = next(path for path in folder.rglob("*") if path.is_file() and not path.samefile(big))
+    assert not small.samefile(store / small.relative_to(folder))
+
+
+def test_a_folder_that_is_a_link_is_made_real(tmp_path: Path) -> None:
+    """So it is in the checkout that filled Snakemake's cache."""
+    project = make_project(tmp_path / "a project")
+    folder, store = project.root / SFT / "checkpoints", tmp_path / "store"
+    folder.rename(store)
+    folder.symlink_to(store)
+    before = hash_tree(store)
+    make_real(folder)
+    assert not folder.is_symlink()
+    assert hash_tree(folder) == hash_tree(store) == before
+
+
+def test_a_link_that_leads_nowhere_ends_recording_in_a_line(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "a project")
+    folder = project.root / SFT / "checkpoints"
+    target = next(folder.iterdir())
+    target.rename(tmp_path / "gone")
+    target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"checkpoints: .*; what to do: retu lineage verify"):
+        project.record()

@@ -269,7 +269,7 @@ def test_nothing_stale_is_one_line(
     as_made_today(tmp_path / DATA_RECORD)
     assert ask("why", "--stale") == 0
     assert capsys.readouterr().out == (
-        "study smoke: 1 job, all current (whether files are as recorded: retu lineage verify)\n"
+        "study smoke: 1 job, all current (every byte: retu lineage verify --study smoke)\n"
     )
 
 

@@ -11,7 +11,7 @@ from workflow_scripts.hashing import md5
 from workflow_scripts.lineage import store
 from workflow_scripts.lineage.graph import Lineage
 from workflow_scripts.lineage.history import lineage_at
-from workflow_scripts.lineage.pointers import read_lock
+from workflow_scripts.lineage.lock import read_lock
 
 
 @pytest.fixture

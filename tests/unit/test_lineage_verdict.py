@@ -58,7 +58,7 @@ def test_the_pointers_of_dvc_tell_of_a_record_that_was_sealed_anew(made: MadeStu
 def test_without_pointers_a_reader_is_told_what_cannot_be_noticed(made: MadeStudy) -> None:
     note = (
         "there is no lineage/smoke/dvc.lock: outputs that were changed together with their records"
-        " may go unnoticed (retu lineage record, then commit it)"
+        " may go unnoticed (retu lineage record --study smoke), then commit it"
     )
     assert made.verdict().notes == (note,)
     made.rewrite(f"{RESULTS}/curves.record.json", host={"name": "forged"})
@@ -127,7 +127,7 @@ def test_text_shortens_and_json_does_not(
     made: MadeStudy, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (made.root / f"{DATA}/pool.parquet").write_text("other")
-    options = argparse.Namespace(output=None, study="smoke", json=False, root=made.root)
+    options = argparse.Namespace(output=None, study="smoke", key=None, json=False, root=made.root)
     (made.root / "config.yaml").write_text("study: smoke\nbranching: null\nmirror: null\n")
     assert run_verify(options) == 1
     lines = capsys.readouterr().out.splitlines()

@@ -105,7 +105,7 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
     ),
     "one value of a record": (
         lambda made: edit(made.root / TRAIN, '"seeds": [\n  0', '"seeds": [\n  1'),
-        *("damaged", TRAIN, "has changed since it was written; restore it or run again"),
+        *("damaged", TRAIN, "has changed since it was written; make it again (snakemake --force"),
         (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
     ),
     "half a record": (
@@ -276,7 +276,7 @@ def test_an_output_is_checked_with_what_is_behind_it_only(made: MadeStudy) -> No
 def test_a_target_without_a_record(made: MadeStudy) -> None:
     (made.root / f"{RESULTS}/tables/mine.csv").write_text("1")
     assert only(made, f"{RESULTS}/tables/mine.csv").kind == "unrecorded"
-    with pytest.raises(InputError, match="there is no such output; make it"):
+    with pytest.raises(InputError, match="there is no such output; choose one"):
         made.verdict(f"{RESULTS}/tables/nothing.csv")
     (made.root / TRAIN).write_text("")
     assert only(made, WEIGHTS).path == TRAIN

@@ -7,7 +7,8 @@ import pytest
 from lineage_toy import RESULTS, TABLE, Toy, rewrite
 
 from workflow_scripts.lineage.graph import read_lineage
-from workflow_scripts.reporting.made_by import Origin, origins
+from workflow_scripts.lineage.record import read_record
+from workflow_scripts.reporting.made_by import Origin, origins, unlocked_versions
 from workflow_scripts.reporting.page import page_template
 
 FITS = f"{RESULTS}/fits/robust.csv"
@@ -49,6 +50,16 @@ def test_a_file_that_is_not_as_recorded_has_no_origin(toy: Path) -> None:
     Path(f"{RESULTS}/stray.csv").write_text("a\n1\n")
     assert set(found()) == {"fits", "other"}
     assert origins("toy", {"stray": Path(f"{RESULTS}/stray.csv")}) == {}
+
+
+def test_versions_that_are_not_the_locked_ones_are_told(toy: Path) -> None:
+    assert unlocked_versions("toy") == {}
+    for name in ("curves", "fits/robust"):
+        path = toy / f"{RESULTS}/{name}.record.json"
+        used = read_record(path).environment
+        rewrite(path, environment=used.model_copy(update={"differs": {"numpy": "2.4.6 -> 2.4.5"}}))
+    assert unlocked_versions("toy") == {"not as locked": "numpy 2.4.6 -> 2.4.5 (2 of 20 jobs)"}
+    assert unlocked_versions("none") == {}
 
 
 def test_without_records_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,28 @@ def test_a_circle_of_extensions_is_named(tmp_path: Path) -> None:
         load_study(str(one))
 
 
+@pytest.mark.parametrize("name", ["../../x", "../x", "/tmp/x", "a/../../x", ".", "", "x\n"])
+def test_no_name_leads_out_of_the_studies(name: str) -> None:
+    with pytest.raises(InputError, match=r"is neither the name of a file in studies/ nor") as said:
+        load_study(name)
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "parent", ["../../x", "../elsewhere/two.yaml", "{folder}/elsewhere/two.yaml"]
+)
+def test_no_study_extends_what_lies_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parent: str
+) -> None:
+    for name, text in {"elsewhere/two.yaml": "title: x\n", "here/one.yaml": ""}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path / "here")
+    Path("one.yaml").write_text(f"extends: {parent.format(folder=tmp_path)}\n")
+    with pytest.raises(InputError, match=r"^one\.yaml: extends: .*(neither|nor)"):
+        load_study("one.yaml")
+
+
 def test_merge_goes_key_by_key_and_null_removes() -> None:
     base = {"keep": 1, "list": [1, 2], "section": {"a": 1, "b": 2}, "gone": {"x": 1}}
     changes = {"list": [3], "section": {"b": 5, "c": 6}, "gone": None}

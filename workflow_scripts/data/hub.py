@@ -22,6 +22,7 @@ from workflow_scripts.data.hub_lock import (
     record,
 )
 from workflow_scripts.errors import InputError
+from workflow_scripts.sources import note_source
 
 PLAIN = frozenset(
     {".parquet", ".json", ".jsonl", ".csv", ".txt", ".safetensors", ".model", ".jinja"}
@@ -167,6 +168,7 @@ def in_mirror(repository: Repository, mirror: Path, name: str) -> Path:
     path = mirror / repository.name / name
     if not path.is_file():
         raise InputError(f"{path}: no such file; copy it into the mirror")
+    note_source(mirror, path)
     return path
 
 

@@ -9,6 +9,7 @@ import argparse
 import gzip
 import io
 import json
+import shlex
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from workflow_scripts.hashing import hash_tree
 from workflow_scripts.lineage import checks
 from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
-from workflow_scripts.lineage.pointers import LOCK, PIPELINE, pointer_folder, read_lock
+from workflow_scripts.lineage.lock import LOCK, PIPELINE, SIGNATURE, pointer_folder
 from workflow_scripts.lineage.record import Artefact
+from workflow_scripts.lineage.remedies import ask_command
 from workflow_scripts.lineage.tree import mermaid
 from workflow_scripts.lineage.view import whole
 from workflow_scripts.lineage.where import Standing, output_path
@@ -108,11 +110,7 @@ def export(root: Path, lineage: Lineage, target: str, out: Path) -> Exported:
             lineage has a gap.
     """
     study = Checked(root, lineage)
-    job = lineage.producer(target)
-    if job is None or not (root / target).exists():
-        missing = "is not there" if job else "has no record"
-        raise InputError(f"{target}: {missing}; run its rule (snakemake {target})")
-    jobs = study.graph.ancestors([job])
+    jobs = jobs_of(study, target)
     refuse_broken(study, jobs, target)
     content = gathered(study, jobs, target)
     about = described(study, jobs, target, content)
@@ -126,6 +124,16 @@ def export(root: Path, lineage: Lineage, target: str, out: Path) -> Exported:
     return Exported(about, content.notes)
 
 
+def jobs_of(study: Checked, target: str) -> list[str]:
+    """The jobs behind an output; InputError when it is not there, or has no record."""
+    job = study.lineage.producer(target)
+    if job is None or not (study.root / target).exists():
+        missing = "is not there" if job else "has no record"
+        ask = ask_command(study.lineage, "verify")
+        raise InputError(f"{target}: {missing}; what to do: {ask}")
+    return study.graph.ancestors([job])
+
+
 def graph_text(lineage: Lineage, target: str) -> bytes:
     """The graph of an output as an archive holds it, whatever the project is now."""
     return (mermaid(whole(lineage, target), Standing()) + "\n").encode()
@@ -133,7 +141,7 @@ def graph_text(lineage: Lineage, target: str) -> bytes:
 
 def refuse_broken(study: Checked, jobs: Iterable[str], target: str) -> None:
     """End with an InputError when records do not hold together: nobody could check them."""
-    advice = f"see retu lineage verify {target}"
+    advice = f"what to do: {shlex.join(['retu', 'lineage', 'verify', target])}"
     inputs = {a.path for job in jobs for a in study.graph.records[job].inputs}
     for path in checks.orphans(study):
         if path in inputs:
@@ -174,15 +182,15 @@ def agreeing_pointers(
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """DVC's pointers; none, and a note, when they are older than the records of the jobs."""
     folder = pointer_folder(study.root, study.graph.study)
-    lock = read_lock(study.root, study.graph.study)
     for job in jobs:
-        for finding in checks.pointers(study, job, lock):
+        for finding in checks.pointers(study, job):
             where = folder.relative_to(study.root).as_posix()
+            again = ask_command(study.graph, "record")
             return {}, (
                 f"{where}: left out, it does not agree with the records ({finding.path}:"
-                f" {finding.problem}); to have it in, run retu lineage record and export again",
+                f" {finding.problem}); to have it in: {again}",
             )
-    there = (path for path in (folder / PIPELINE, folder / LOCK) if path.is_file())
+    there = (folder / name for name in (PIPELINE, LOCK, SIGNATURE) if (folder / name).is_file())
     return {path.relative_to(study.root).as_posix(): path.read_bytes() for path in there}, ()
 
 

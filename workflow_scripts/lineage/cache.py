@@ -142,6 +142,53 @@ class Cache:
         return True
 
 
+def make_real(folder: Path) -> None:
+    """Put files and folders in the place of the links in a folder.
+
+    Snakemake's cache (`--cache`) fills folders with links. DVC follows none of them, and would call
+    the folder another than the one that was recorded. Big files share their bytes with what the
+    link led to, as with DVC's cache.
+
+    Raises:
+        OSError: a link leads nowhere, or the folder cannot be written.
+    """
+    # The folder may be a link itself; what lies behind one is not ours to change.
+    replace_link(folder)
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            replace_link(Path(place, name))
+
+
+def replace_link(path: Path) -> None:
+    """Put what a link leads to in its place; anything else stays."""
+    if not path.is_symlink():
+        return
+    behind, temporary = path.resolve(strict=True), free_name(path)
+    try:
+        if behind.is_dir():
+            shutil.copytree(behind, temporary, copy_function=share_or_copy)
+        else:
+            share_or_copy(str(behind), str(temporary))
+        path.unlink()
+        temporary.rename(path)
+    finally:
+        remove(temporary)
+
+
+def share_or_copy(source: str, target: str) -> None:
+    """A hard link to a big file where the system can, else a copy with its times."""
+    real = os.path.realpath(source)
+    if os.stat(real).st_size >= LINKED:
+        try:
+            os.link(real, target)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+        else:
+            return
+    shutil.copy2(real, target)
+
+
 def copy(source: Path, target: Path) -> str:
     """Copy a file and return the MD5 of what was read."""
     digest = hashlib.md5(usedforsecurity=False)

@@ -6,6 +6,7 @@ ROW is a number from 1, values that tell one row from all others (`LabEasy,140`)
 
 import csv
 import difflib
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
             rows = [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(handle)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            f"{path}: cannot be read ({error}); restore it (retu lineage restore) or run its rule"
+            f"{path}: cannot be read ({error}); what to do:"
+            f" {shlex.join(['retu', 'lineage', 'verify', str(path)])}"
         ) from error
     if not rows:
         raise InputError(f"{path}: has no rows; run its rule again")

@@ -10,10 +10,17 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from workflow_scripts.hashing import IGNORED, TreeHash, files_of, hash_tree, hash_trees, md5
+from workflow_scripts.lineage.edits import place_of
 from workflow_scripts.lineage.findings import Checked, Finding, Kind
-from workflow_scripts.lineage.record import SUFFIX, Artefact, Record, seeds_in
+from workflow_scripts.lineage.record import SUFFIX, UPDATE, Artefact, Record, seeds_in
+from workflow_scripts.lineage.remedies import (
+    ask_command,
+    find_targets,
+    remake_command,
+    run_command,
+)
 from workflow_scripts.lineage.staleness import stale_report
-from workflow_scripts.lineage.store import data_hashes
+from workflow_scripts.lineage.store import DATA, data_hashes
 from workflow_scripts.lineage.words import counted
 from workflow_scripts.study.stage import AnalysisPlan
 
@@ -25,6 +32,8 @@ def damaged(study: Checked, stray: Sequence[str]) -> Iterator[Finding]:
     """
     for path, message in study.lineage.damaged.items():
         told, _, remedy = message.removeprefix(f"{path}: ").rpartition("; ")
+        if remedy != UPDATE:
+            remedy = study.bring_back(path)
         if path in study.lineage.unsealed:
             yield study.finding("damaged", path, told, remedy, [path], path)
             continue
@@ -89,8 +98,19 @@ def unrecorded(study: Checked, paths: Iterable[str]) -> Iterator[Finding]:
         if keeper(study, path) is None:
             there = (study.root / path).exists()
             problem = "has no record" if there else "is missing, and so is its record"
-            remedy = f"run its rule (snakemake {path}) or delete it"
+            remedy = origin_remedy(study, path)
             yield study.finding("unrecorded", path, problem, remedy, study.readers([path]))
+
+
+def origin_remedy(study: Checked, path: str) -> str:
+    """What to do about a path without a record: have a rule make it, or keep it elsewhere."""
+    known = find_targets(study.graph, path, study.lock)
+    if known:
+        return f"make it again, with a record ({remake_command(study.graph, known)})"
+    return (
+        f"keep it elsewhere if it is yours; whatever a rule makes comes with a record"
+        f" ({run_command(study.graph)})"
+    )
 
 
 def links(study: Checked, job: str) -> Iterator[Finding]:
@@ -103,7 +123,7 @@ def links(study: Checked, job: str) -> Iterator[Finding]:
                 f"{record.rule} read another {read.path} ({read.md5[:8]}) than {found.maker} tells"
                 f" of ({found.made[:8]})"
             )
-            remedy = f"delete {target_of(record)} and run {record.rule} again (snakemake)"
+            remedy = f"make it again ({remake_command(study.graph, [target_of(record)])})"
             yield study.finding("link", job, problem, remedy, [job], job)
 
 
@@ -135,8 +155,7 @@ def outputs(
         if tree is None and partial:
             continue
         for kind, path, problem in broken(record, artefact, tree):
-            remedy = f"restore it (retu lineage restore {artefact.path}) or make it again"
-            remedy += f" (delete it, then snakemake {target_of(record)})"
+            remedy = study.bring_back(artefact.path)
             yield study.finding(kind, path, problem, remedy, study.readers([artefact.path]), job)
 
 
@@ -168,7 +187,7 @@ def broken(
 def falsehoods(study: Checked, job: str) -> Iterator[Finding]:
     """What a record says that cannot be: seeds, wildcards, outputs of another job."""
     record = study.graph.records[job]
-    remedy = f"restore it or run {record.rule} again (snakemake {target_of(record)})"
+    remedy = study.bring_back(job)
     seeds = sorted(seeds_in([record.spec, record.wildcards]))
     problems = []
     if record.seeds != seeds:
@@ -185,12 +204,20 @@ def falsehoods(study: Checked, job: str) -> Iterator[Finding]:
         yield study.finding("false", job, problem, remedy, [job], job)
 
 
-def pointers(study: Checked, job: str, lock: Mapping[str, str]) -> Iterator[Finding]:
-    """A record, or what it says of its outputs, that is not what DVC's lock says."""
-    record = study.graph.records[job]
+def pointers(study: Checked, job: str) -> Iterator[Finding]:
+    """A record, or what it says of its outputs, that is not what DVC's lock says, if there is one.
+
+    What the lock leaves out nothing vouches for: a file could have been changed with its record.
+    """
+    record, lock = study.graph.records[job], study.lock
     where = f"lineage/{study.graph.study}/dvc.lock"
-    remedy = f"record it if you ran {record.rule} again (retu lineage record), or restore it"
-    if lock.get(job, "") not in ("", md5(study.root / job)):
+    again = ask_command(study.graph, "record")
+    if lock and job not in lock:
+        remedy = f"record it ({again}) if {record.rule} made it here"
+        yield study.finding("pointer", job, f"{where} has no stage for it", remedy, [job], job)
+        return
+    remedy = f"record it if you ran {record.rule} again ({again}), or {study.bring_back(job)}"
+    if lock and lock[job] != md5(study.root / job):
         problem = f"is not the record that {where} names"
         yield study.finding("pointer", job, problem, remedy, [job], job)
         return
@@ -200,13 +227,28 @@ def pointers(study: Checked, job: str, lock: Mapping[str, str]) -> Iterator[Find
             yield study.finding("pointer", made.path, problem, remedy, [job], job)
 
 
+def local_inputs(study: Checked, job: str) -> Iterator[Finding]:
+    """Files of a mirror that are not what a job read, as far as they are here."""
+    record = study.graph.records[job]
+    for source in record.sources:
+        place = place_of(study.root, source)
+        if place and md5(study.root / place) != source.md5:
+            again = remake_command(study.graph, [target_of(record)])
+            problem = f"is not what {record.rule} read"
+            remedy = f"put it back, or make again what came of it ({again})"
+            yield study.finding("source", place, problem, remedy, [job], job)
+
+
 def data_pointer(study: Checked) -> Iterator[Finding]:
     """The study's data, if the project's data.dvc describes it and they differ."""
     path = f"data/{study.graph.study}"
     told = data_hashes(study.root).get(path)
     if told and (study.root / path).is_dir() and hash_tree(study.root / path).md5 != told:
         problem = f"is not what data.dvc describes ({told[:8]})"
-        remedy = "restore it (dvc checkout data.dvc), or describe it anew (dvc commit data.dvc)"
+        remedy = (
+            f"restore it (dvc checkout --force {DATA}), or describe it anew"
+            f" (dvc commit --force {DATA})"
+        )
         yield study.finding("pointer", path, problem, remedy, study.readers([path]))
 
 
@@ -219,7 +261,7 @@ def stale(study: Checked, plan: AnalysisPlan, jobs: Iterable[str]) -> Iterator[F
             rules = ", ".join(dict.fromkeys(study.graph.records[job].rule for job in made))
             count = counted(len(made))
             problem = f"{root.cause.what}; {count} ran before that ({rules})"
-            remedy = "run the study again (snakemake) or undo the change"
+            remedy = f"run the study again ({run_command(study.graph)}) or undo the change"
             touched = (*root.jobs, *root.downstream)
             yield study.finding("stale", root.cause.path, problem, remedy, touched, made[0])
 

@@ -9,6 +9,7 @@
     retu lineage verify                                             hash everything again
     retu lineage restore results/lab/tables/table_4.csv             bring back what is not here
     retu lineage export results/lab/tables/table_4.csv              a bundle for a reviewer
+    retu lineage sign --key ~/.ssh/id_ed25519 --study lab           vouch for a study
 
 Every job leaves a record beside its outputs; these commands read them, and none of them trains.
 An OUTPUT is a path, relative to the current folder or to the project. Exit status:
@@ -20,10 +21,15 @@ An OUTPUT is a path, relative to the current folder or to the project. Exit stat
 """
 
 import argparse
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TextIO, cast
 
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.words import Escaped, escape_hidden
 from workflow_scripts.study.stage import ROOT
 
 PACKAGE = "workflow_scripts.lineage"
@@ -96,9 +102,36 @@ def sides(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def private_key(parser: argparse.ArgumentParser) -> None:
+    """The key that signs."""
+    parser.add_argument(
+        "--key",
+        metavar="FILE",
+        required=True,
+        help="a private SSH key, or a public one with an agent",
+    )
+
+
+def public_keys(parser: argparse.ArgumentParser) -> None:
+    """The keys that may have signed."""
+    parser.add_argument(
+        "--key",
+        metavar="FILE",
+        help="public SSH keys: the lock must be signed by one of them (retu lineage sign)",
+    )
+
+
 def archive(parser: argparse.ArgumentParser) -> None:
     """Where `export` writes."""
-    parser.add_argument("--out", metavar="FILE.tar.gz", help="default: named like the output")
+    parser.add_argument("--out", metavar="FILE", help="default: named like the output")
+
+
+def forms(parser: argparse.ArgumentParser) -> None:
+    """What `export` writes instead of a bundle, and who is named in it."""
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--ro-crate", action="store_true", help="an RO-Crate: a .zip or a folder")
+    kinds.add_argument("--prov", action="store_true", help="PROV-JSON")
+    parser.add_argument("--agent", metavar="NAME", help="who ran it (default: git's user.name)")
 
 
 WHY = """ROW is a number from 1, values that tell one row from all others, or pairs:
@@ -138,7 +171,7 @@ COMMANDS = {
         "verify", "run_verify", "hash everything again and point at the first broken link",
         "Without OUTPUT the whole study. Every output is hashed again and compared with its record,"
         "\nevery record with its inputs, the code, the study and the pointers of DVC.",
-        (any_output, study, as_json),
+        (any_output, study, as_json, public_keys),
     ),
     "restore": Command(
         "restore", "run_restore", "bring outputs back from DVC's cache or remote",
@@ -147,6 +180,14 @@ COMMANDS = {
         "What it needs is fetched, checked and put in place; Snakemake then plans nothing for it.",
         (restored, study),
     ),
+    "sign": Command(
+        "signature", "run_sign", "sign the lock of a study with an SSH key",
+        "    retu lineage sign --key ~/.ssh/id_ed25519 --study lab\n"
+        "    retu lineage verify table_4.lineage.tar.gz --key author.pub\n\n"
+        "ssh-keygen signs dvc.lock; `verify --key` then tells whether results, here or in a"
+        " bundle,\nare those that the owner of a public key vouches for.",
+        (private_key, study),
+    ),
     "record": Command(
         "pointers", "run_record", "write lineage/STUDY/dvc.yaml and dvc.lock from the records",
         "The rule `lineage` does this at the end of a whole run; after a run of single targets it"
@@ -154,10 +195,14 @@ COMMANDS = {
         (study,),
     ),
     "export": Command(
-        "bundle", "run_export", "a small archive that someone else can check without training",
+        "export", "run_export", "a small archive that someone else can check without training",
         "It holds the output, the records of all that stands behind it, and its graph;\n"
-        "`retu lineage verify FILE.tar.gz` checks it.",
-        (output, archive),
+        "`retu lineage verify FILE.tar.gz` checks it. For tools of others, also of a study:\n\n"
+        "    retu lineage export results/lab/tables/table_4.csv --ro-crate\n"
+        "    retu lineage export --study lab --ro-crate --out lab-crate       (a folder)\n"
+        "    retu lineage export --study lab --prov\n\n"
+        "--ro-crate writes a Workflow Run RO-Crate (Provenance Run profile), --prov PROV-JSON.",
+        (any_output, study, archive, forms),
     ),
 }  # fmt: skip
 
@@ -183,4 +228,8 @@ def main(options: argparse.Namespace) -> int:
     command = COMMANDS[options.action]
     # Imported only now: asking for help or for one command does not pay for the others.
     function = getattr(import_module(f"{PACKAGE}.{command.module}"), command.function)
-    return int(function(options))
+    try:
+        with redirect_stdout(cast(TextIO, Escaped(sys.stdout))):
+            return int(function(options))
+    except InputError as error:
+        raise InputError(escape_hidden(str(error))) from error

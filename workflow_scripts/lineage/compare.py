@@ -52,7 +52,8 @@ def compare(a: Record, b: Record, made: Callable[[str], bool]) -> Difference:
     }
     outputs = list(files(a.outputs, b.outputs))
     if outputs and not any(found.values()):
-        found["chance"] = [CHANCE, *changed(a.host, b.host)]
+        one, other = a.environment.variables, b.environment.variables
+        found["chance"] = [CHANCE, *changed(a.host, b.host), *changed(one, other)]
     found["outputs"] = outputs
     return Difference(a, b, {part: tuple(texts) for part, texts in found.items() if texts})
 

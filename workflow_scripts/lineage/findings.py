@@ -7,9 +7,27 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from workflow_scripts.lineage.graph import Lineage
+from workflow_scripts.lineage.lock import read_lock
+from workflow_scripts.lineage.record import Record
+from workflow_scripts.lineage.remedies import (
+    related,
+    remake_command,
+    restore_command,
+)
 from workflow_scripts.lineage.words import listed
 
-Kind = Literal["damaged", "broken", "missing", "unrecorded", "link", "pointer", "false", "stale"]
+Kind = Literal[
+    "damaged",
+    "broken",
+    "missing",
+    "unrecorded",
+    "link",
+    "pointer",
+    "false",
+    "source",
+    "stale",
+    "signature",
+]
 SHOWN = 8
 """Names that are shown of a longer list; `--json` has all of them."""
 LAST = 1 << 30
@@ -53,6 +71,21 @@ class Checked:
         """All records, those included that changed since they were written."""
         known = {**self.lineage.records, **self.lineage.unsealed}
         return Lineage(self.lineage.study, known, self.lineage.damaged)
+
+    @cached_property
+    def lock(self) -> dict[str, str]:
+        """Path -> hash of all that DVC's lock of the study names; {} without one."""
+        return read_lock(self.root, self.lineage.study)
+
+    def remake_job(self, record: Record) -> str:
+        """The command that makes the outputs of a job again."""
+        return remake_command(self.graph, [artefact.path for artefact in record.outputs[:1]])
+
+    def bring_back(self, path: str) -> str:
+        """How to have an output as it was, in words: restored, if that can be, or made again."""
+        again = f"make it again ({remake_command(self.graph, [path])})"
+        kept = any(related(path, self.lock))
+        return f"restore it ({restore_command(path)}) or {again}" if kept else again
 
     @cached_property
     def places(self) -> dict[str, int]:

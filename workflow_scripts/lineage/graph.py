@@ -14,6 +14,8 @@ from workflow_scripts.hashing import md5
 from workflow_scripts.lineage.record import SUFFIX, Artefact, Record, UnsealedError, read_record
 
 NOTHING = "nothing"
+TREES = ("results", "data")
+"""The folders that hold what jobs make."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ class Lineage:
         """
         job = self.producer(path)
         if job is None:
-            raise InputError(f"{path}: has no record; run its rule (snakemake {path})")
+            raise InputError(
+                f"{path}: has no record; what to do: retu lineage verify --study {self.study}"
+            )
         lines = []
         for name in self.ancestors([job]):
             record = self.records[name]
@@ -192,7 +196,7 @@ def moved(record: Record, path: str) -> Record:
 
     def rename(artefact: Artefact) -> Artefact:
         parts = artefact.path.split("/")
-        if len(parts) > 1 and parts[0] in ("results", "data") and parts[1] == there:
+        if len(parts) > 1 and parts[0] in TREES and parts[1] == there:
             parts[1] = here
         return artefact.model_copy(update={"path": "/".join(parts)})
 
@@ -212,6 +216,6 @@ def study_of(path: str) -> str:
         InputError: it lies elsewhere.
     """
     parts = PurePosixPath(path).parts
-    if len(parts) < 2 or parts[0] not in ("results", "data"):
+    if len(parts) < 2 or parts[0] not in TREES:
         raise InputError(f"{path}: is not below results/STUDY or data/STUDY")
     return parts[1].removesuffix(SUFFIX)

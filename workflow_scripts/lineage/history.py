@@ -8,7 +8,7 @@ from pathlib import Path
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.cache import Cache, local_cache
 from workflow_scripts.lineage.graph import Lineage, moved
-from workflow_scripts.lineage.pointers import FOLDER, LOCK, PIPELINE, lock_hashes, pointer_folder
+from workflow_scripts.lineage.lock import FOLDER, LOCK, PIPELINE, lock_hashes, pointer_folder
 from workflow_scripts.lineage.record import SUFFIX, Record, parse_record
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.lineage.causes import normal, pins
+from workflow_scripts.lineage.numerics import describe_kernels
 from workflow_scripts.lineage.origins import ABSENT
 from workflow_scripts.lineage.record import Commit
 
@@ -117,7 +118,7 @@ def changed_path(field: str) -> str:
 
 
 def host_facts() -> dict[str, Any]:
-    """Name, system, processor, cores, memory in MB and, where torch sees them, GPUs."""
+    """Name, system, processor, cores, memory in MB, kernels and, where torch sees them, GPUs."""
     facts: dict[str, Any] = {
         "name": platform.node(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -128,7 +129,7 @@ def host_facts() -> dict[str, Any]:
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         facts["memory_mb"] = pages // 2**20
     gpus = gpu_names()
-    return {**facts, "gpus": gpus} if gpus else facts
+    return {**facts, **describe_kernels(), **({"gpus": gpus} if gpus else {})}
 
 
 def gpu_names() -> list[str] | str:

@@ -6,15 +6,11 @@ project's root describes is left to that file.
 """
 
 import argparse
-import fcntl
-import itertools
-import re
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -26,8 +22,21 @@ from workflow_scripts.lineage.cache import local_cache
 from workflow_scripts.lineage.causes import is_current
 from workflow_scripts.lineage.checks import unrecorded_paths
 from workflow_scripts.lineage.findings import Checked
-from workflow_scripts.lineage.graph import Lineage, read_lineage
-from workflow_scripts.lineage.record import SUFFIX, Artefact, Record
+from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage
+from workflow_scripts.lineage.keys import KEYS, keys_path, keys_text, present_keys
+from workflow_scripts.lineage.lock import (
+    FOLDER,
+    LOCK,
+    PIPELINE,
+    SIGNATURE,
+    described,
+    locked,
+    name_stages,
+    pointer_folder,
+)
+from workflow_scripts.lineage.metrics import METRICS, list_plots, metrics_text, read_tables
+from workflow_scripts.lineage.record import Artefact, Record
+from workflow_scripts.lineage.remedies import ask_command
 from workflow_scripts.lineage.store import (
     check_links,
     data_hashes,
@@ -35,23 +44,28 @@ from workflow_scripts.lineage.store import (
     keep_outputs,
     present,
 )
-from workflow_scripts.lineage.where import TREES, chosen_study, present_plan
+from workflow_scripts.lineage.where import chosen_study, present_plan
 from workflow_scripts.lineage.words import listed
 from workflow_scripts.study.stage import AnalysisPlan
 
-FOLDER = "lineage"
-PIPELINE, LOCK = "dvc.yaml", "dvc.lock"
 NOTE = "# Written by `snakemake lineage` from the study's records; commit it, do not edit it.\n"
+
+
+NAMED = 8
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was written: stages, their files and bytes, and what is to be said of the rest."""
+    """What was written: stages, their files and bytes, and what is to be said of the rest.
+
+    `gaps` counts what the plan has and they leave out: jobs after a gap, files of no record.
+    """
 
     stages: int
     files: int
     size: int
     notes: tuple[str, ...]
+    gaps: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,14 +79,8 @@ class Pointers:
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """Job -> name of its stage: the record's path below the study, without signs."""
-        names: dict[str, str] = {}
-        for job in sorted(self.records):
-            below = job.removeprefix(f"results/{self.lineage.study}/").removesuffix(SUFFIX)
-            name = re.sub(r"[^A-Za-z0-9_]+", "-", below)
-            free = (f"{name}-{n}" if n > 1 else name for n in itertools.count(1))
-            names[job] = next(name for name in free if name not in names.values())
-        return names
+        """Job -> name of its stage."""
+        return name_stages(self.lineage.study, self.records)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -116,14 +124,17 @@ class Pointers:
         return entry
 
     def write(self, plan: AnalysisPlan) -> None:
-        """Write both files, each in one step."""
+        """Write all files, each in one step; those that the lock tells of come before it."""
         stages, lock = {}, {}
+        study = self.lineage.study
+        keys, where = present_keys(self.names, self.records, plan), keys_path(study)
         for job in sorted(self.records, key=self.names.__getitem__):
             record, name = self.records[job], self.names[job]
             reads, makes = self.entries(job)
             command = rebuild_command(record, plan)
             found = {"deps": reads} if reads else {}
-            lock[name] = {"cmd": command, **found, "outs": makes}
+            params = {where: {name: keys[name]}}
+            lock[name] = {"cmd": command, **found, "params": params, "outs": makes}
             paths = {kind: [entry["path"] for entry in e] for kind, e in found.items()}
             outs = [entry["path"] for entry in makes]
             facts = {
@@ -132,21 +143,25 @@ class Pointers:
                 "code": record.code.digest,
                 "commit": record.git.commit,
             }
-            stages[name] = {"cmd": command, "wdir": "../..", **paths, "outs": outs, "meta": facts}
-        folder = pointer_folder(self.root, self.lineage.study)
-        write_text(folder / PIPELINE, NOTE + to_yaml({"stages": stages}))
+            asked = {"params": [{where: [name]}]}
+            stages[name] = {
+                "cmd": command,
+                "wdir": "../..",
+                **paths,
+                **asked,
+                "outs": outs,
+                "meta": facts,
+            }
+        folder = pointer_folder(self.root, study)
+        known = self.records.values()
+        data = [made.path for record in known for made in record.outputs]
+        others = [path for path in data if self.described(path)]
+        write_text(folder / KEYS, keys_text(keys))
+        write_text(folder / METRICS, metrics_text(read_tables(self.root, known)))
+        plots = list_plots(known, f"{FOLDER}/{study}", others)
+        shown = {"metrics": [METRICS], **({"plots": plots} if plots else {})}
+        write_text(folder / PIPELINE, NOTE + to_yaml({"stages": stages, **shown}))
         write_text(folder / LOCK, to_yaml({"schema": "2.0", "stages": lock}))
-
-
-def described(path: str, data: Mapping[str, str]) -> str | None:
-    """The path in data.dvc (path -> hash) that a path is or lies in."""
-    inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
-    return next((name for name in inside if name in data), None)
-
-
-def pointer_folder(root: Path, study: str) -> Path:
-    """Where the pointers of a study are: one folder each, so that studies never touch another's."""
-    return root / FOLDER / study
 
 
 def record_study(root: Path, study: str, plan: AnalysisPlan | None = None) -> Recorded:
@@ -172,13 +187,14 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded
     if lineage.damaged:
         first, *more = lineage.damaged.values()
         raise InputError(f"{first}{f' (and {len(more)} more like it)' if more else ''}")
+    signed = signed_lock(root, lineage.study)
     data = data_hashes(root)
     planned = current_records(lineage, plan)
     current = without_gaps(Lineage(lineage.study, planned), data)
     check_links(lineage, current)
     pointers = Pointers(root, lineage, current, data)
     cache = local_cache(root)
-    notes = left_over(root, lineage, planned, current, data)
+    notes, gaps = left_over(root, lineage, planned, current, data)
     if cache is None:
         notes.append(".dvc: is not here, so no cache was filled; get it from the project's git")
     else:
@@ -186,9 +202,21 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded
             keep_outputs(root, cache, record)
         notes += keep_data(root, cache, pointers.data_made())
     pointers.write(plan)
+    if signed not in (b"", signed_lock(root, lineage.study)):
+        where = f"{FOLDER}/{lineage.study}/{SIGNATURE}"
+        notes.append(f"{where}: is of the lock as it was; sign again (retu lineage sign --help)")
     made = [artefact for record in current.values() for artefact in record.outputs]
     files = sum(len(artefact.files) or 1 for artefact in made)
-    return Recorded(len(current), files, sum(artefact.size for artefact in made), tuple(notes))
+    return Recorded(
+        len(current), files, sum(artefact.size for artefact in made), tuple(notes), gaps
+    )
+
+
+def signed_lock(root: Path, study: str) -> bytes:
+    """The lock of a study if there is a signature of it; empty otherwise."""
+    path = pointer_folder(root, study) / LOCK
+    there = path.is_file() and path.with_name(SIGNATURE).is_file()
+    return path.read_bytes() if there else b""
 
 
 def current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, Record]:
@@ -220,24 +248,27 @@ def left_over(
     planned: Mapping[str, Record],
     current: Mapping[str, Record],
     data: Mapping[str, str],
-) -> list[str]:
-    """A line each on records not of the present plan, on gaps before jobs, on lost records."""
+) -> tuple[list[str], int]:
+    """A line each on records not of the present plan, on gaps before jobs, on lost records.
+
+    And how many jobs and files of the present plan are left out.
+    """
     others = [job for job in lineage.order if job not in planned]
     cut_off = [job for job in lineage.order if job in planned and job not in current]
     stray = unrecorded_paths(Checked(root, lineage))
     lost = [path for path in stray if not described(path, data)]
-    why = f"retu lineage why --stale --study {lineage.study}"
-    verify = f"retu lineage verify --study {lineage.study}"
+    why, verify = ask_command(lineage, "why", "--stale"), ask_command(lineage, "verify")
     told = (
         ("made by other code or settings than now", others, why),
         ("something that it was made from is left out or has no record", cut_off, verify),
         ("has no record", lost, verify),
     )
-    return [
-        f"left out, {reason}: {listed(names, 1)} ({remedy})"
+    notes = [
+        f"left out, {reason}: {listed(names, NAMED)} ({remedy})"
         for reason, names, remedy in told
         if names
     ]
+    return notes, len(cut_off) + len(lost)
 
 
 def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
@@ -248,47 +279,22 @@ def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
     return shlex.join(["snakemake", record.path, "--config", *config])
 
 
-def read_lock(root: Path, study: str) -> dict[str, str]:
-    """Path -> hash of everything that a study's dvc.lock names; {} when there is none."""
-    path = pointer_folder(root, study) / LOCK
-    return lock_hashes(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
-
-
-def lock_hashes(text: str, where: str) -> dict[str, str]:
-    """Path -> hash of everything in the text of a dvc.lock; InputError when it is none."""
-    try:
-        stages = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
-        lists = [stage.get(kind, []) for kind in ("deps", "outs") for stage in stages.values()]
-        return {entry["path"]: entry["md5"] for entries in lists for entry in entries}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: is no dvc.lock of a study; restore it from git") from error
-
-
 def to_yaml(content: dict[str, Any]) -> str:
     """As YAML, in the order given; written by the C library where it is there."""
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(yaml.dump(content, Dumper=dumper, sort_keys=False, width=1000))
 
 
-@contextmanager
-def locked(root: Path, study: str) -> Iterator[None]:
-    """Only one process at a time writes the pointers of a study."""
-    path = root / ".state" / f"{FOLDER}-{study}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def run_record(options: argparse.Namespace) -> int:
-    """`retu lineage record`: write the pointers of a study, as `snakemake lineage` does."""
+    """`retu lineage record`: write the pointers of a study; 1 when they leave out what it has."""
     study = chosen_study(options.root, options.study)
     done = record_study(options.root, study)
     print(*done.notes, summary_line(study, done), sep="\n")
-    return 0
+    return 1 if done.gaps else 0
 
 
 def summary_line(study: str, done: Recorded) -> str:
     """What was recorded, in a line."""
     size = f"{done.size / 1e9:.2f} GB" if done.size >= 1e9 else f"{done.size / 1e6:.1f} MB"
-    return f"{FOLDER}/{study}: {done.stages} stages, {done.files} files, {size}"
+    gaps = f"; it is not all of the study: {done.gaps} left out" if done.gaps else ""
+    return f"{FOLDER}/{study}: {done.stages} stages, {done.files} files, {size}{gaps}"

@@ -15,20 +15,25 @@ from pydantic import AfterValidator, Field, ValidationError
 from workflow_scripts.atomic import write_text
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import TreeHash
+from workflow_scripts.lineage.words import escape_hidden
 from workflow_scripts.study.section import Section
 
 VERSION = 1
 SUFFIX = ".record.json"
+UPDATE = "update the project"
+"""What to do about a record of a newer version."""
 
 
 def inside(path: str) -> str:
     """A path that leads nowhere but down; ValueError for any other."""
     parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+    if not parts or path.startswith("/") or ".." in parts or not path.isprintable():
         raise ValueError(f"must be a path below a folder, not {path!r}")
     return path
 
 
+TOLD = frozenset({"spec", "command", "config", "dirty", "folder"})
+"""Parts of a record that hold whatever a study or a file system says."""
 # Records come from other machines, and restoring writes where they say.
 Inside = Annotated[str, AfterValidator(inside)]
 
@@ -78,6 +83,15 @@ class Artefact(Section):
         return [name for name in sorted(then | now) if then.get(name) != now.get(name)]
 
 
+class Source(Section):
+    """A local file that no rule made and that a job has read: `path` in the mirror `folder`."""
+
+    path: Inside
+    folder: str
+    md5: str
+    size: int
+
+
 class Code(Section):
     """The module that ran and the digest of every module of this project that it could use.
 
@@ -93,7 +107,8 @@ class Code(Section):
 class Environment(Section):
     """The lock file with its digest, and the versions of the libraries that were loaded.
 
-    `differs` are the loaded libraries that are not those of the lock: name -> "locked -> loaded".
+    `differs` are the loaded libraries that are not those of the lock: name -> "locked -> loaded";
+    `variables` those of the process that can decide the last digits of a result (`numerics`).
     """
 
     lock: str
@@ -101,16 +116,18 @@ class Environment(Section):
     digest: str
     versions: dict[str, str]
     differs: dict[str, str] = Field(default_factory=dict)
+    variables: dict[str, str] = Field(default_factory=dict)
 
 
 class Commit(Section):
     """The git commit, and the files that differed from it (None and empty outside git).
 
+    What cannot be shown in the name of a file is written out (`\\x1b`).
     Where git could not tell, `reason` says why: whether there was a commit is then unknown.
     """
 
     commit: str | None
-    dirty: list[str]
+    dirty: list[Annotated[str, AfterValidator(escape_hidden)]]
     reason: str | None = None
 
 
@@ -137,10 +154,10 @@ class Usage(Section):
 class Record(Section):
     """What made the outputs of one job.
 
-    `path` is where the job wrote it, `spec` what the job was told, `command` the other options of
-    its script, `config` the choices of config.yaml, `digest` the MD5 of everything else in the file
-    (`content_digest`). `ignored` are settings of the checkpoints' `generation_config.json` that
-    sampling did not follow, as the study says how to sample.
+    `path` is where the job wrote it, `sources` what it read of a mirror, `spec` what it was told,
+    `command` the other options of its script, `config` the choices of config.yaml, `digest` the MD5
+    of everything else in the file (`content_digest`). `ignored` are settings of the checkpoints'
+    `generation_config.json` that sampling did not follow, as the study says how to sample.
     """
 
     version: Literal[1] = 1
@@ -157,6 +174,7 @@ class Record(Section):
     facts: dict[str, str]
     inputs: list[Artefact]
     outputs: list[Artefact]
+    sources: list[Source] = Field(default_factory=list)
     git: Commit
     host: dict[str, Any]
     slurm_job: str | None
@@ -193,6 +211,19 @@ def seeds_in(facts: Any, name: str = "") -> set[int]:
     return {int(facts)} if name in ("seed", "seeds") and facts is not None else set()
 
 
+def find_hidden(content: Any) -> str | None:
+    """The first text with control characters in what is printed of a record as it stands.
+
+    What a job was told may have several lines, and is printed as JSON.
+    """
+    if isinstance(content, dict):
+        pairs = [pair for pair in content.items() if pair[0] not in TOLD]
+        content = [part for pair in pairs for part in pair]
+    if isinstance(content, list):
+        return next((found for part in content if (found := find_hidden(part)) is not None), None)
+    return content if isinstance(content, str) and not content.isprintable() else None
+
+
 class UnsealedError(InputError):
     """A record that reads, but is not as it was written: `record` is not to be trusted."""
 
@@ -218,7 +249,12 @@ def parse_record(text: str, where: str) -> Record:
     if isinstance(version, int) and version > VERSION:
         raise InputError(
             f"{where}: a record of version {version}, and this project reads up to {VERSION};"
-            " update the project"
+            f" {UPDATE}"
+        )
+    if ("\\" in text or not text.isascii()) and (hidden := find_hidden(content)) is not None:
+        raise InputError(
+            f"{where}: not a record ({hidden!a} holds characters that cannot be shown); do not"
+            " trust it"
         )
     try:
         record = Record.model_validate(content)

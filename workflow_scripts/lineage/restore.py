@@ -16,9 +16,9 @@ from workflow_scripts.hashing import folder_listing, hash_tree
 from workflow_scripts.lineage.adopt import adopt, refuse_running
 from workflow_scripts.lineage.cache import Cache, ChangedError, free_name, local_cache, remove
 from workflow_scripts.lineage.causes import is_current
-from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
+from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage, study_of
 from workflow_scripts.lineage.history import absent_records, lineage_from, lock_at
-from workflow_scripts.lineage.pointers import FOLDER, LOCK, locked, read_lock
+from workflow_scripts.lineage.lock import FOLDER, LOCK, locked, read_lock
 from workflow_scripts.lineage.record import Artefact
 from workflow_scripts.lineage.remote import fetch
 from workflow_scripts.lineage.staleness import why_stale
@@ -29,12 +29,7 @@ from workflow_scripts.lineage.store import (
     files_in,
     keep_data,
 )
-from workflow_scripts.lineage.where import (
-    TREES,
-    chosen_study,
-    output_path,
-    present_plan,
-)
+from workflow_scripts.lineage.where import chosen_study, output_path, present_plan
 from workflow_scripts.lineage.words import counted, listed
 from workflow_scripts.study.stage import AnalysisPlan
 

@@ -2,12 +2,17 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from workflow_scripts.lineage.edits import Edit, find_edits
+from workflow_scripts.lineage.gaps import find_gaps, gap_lines
 from workflow_scripts.lineage.graph import Lineage, read_lineage
 from workflow_scripts.lineage.provenance import commit_words
 from workflow_scripts.lineage.record import Artefact, Environment, Record
+from workflow_scripts.lineage.remedies import ask_command
+from workflow_scripts.lineage.store import data_hashes
 from workflow_scripts.lineage.view import DIGITS, producer, short
 from workflow_scripts.lineage.where import (
     Standing,
@@ -16,7 +21,7 @@ from workflow_scripts.lineage.where import (
     output_path,
     standing,
 )
-from workflow_scripts.lineage.words import counted
+from workflow_scripts.lineage.words import and_more, counted
 
 KILO = 1024
 HEADERS = ("rule", "output", "ended (UTC)", "seconds", "key", "state")
@@ -35,7 +40,7 @@ def run_list(options: argparse.Namespace) -> int:
         )
         return 0
     print("\n".join(aligned([HEADERS, *map(row, jobs)])))
-    print("\n".join(["", *closing_lines(lineage, state)]))
+    print("\n".join(["", *closing_lines(lineage, state, data_hashes(options.root))]))
     return 0
 
 
@@ -76,7 +81,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in cells).rstrip()
 
 
-def closing_lines(lineage: Lineage, state: Standing) -> Iterator[str]:
+def closing_lines(lineage: Lineage, state: Standing, described: Mapping[str, str]) -> Iterator[str]:
     """How many jobs there are, and what is wrong with how many of them."""
     count = len(lineage.records)
     if state.unknown:
@@ -85,23 +90,33 @@ def closing_lines(lineage: Lineage, state: Standing) -> Iterator[str]:
         ask = f"retu lineage why --stale --study {lineage.study}"
         yield f"{counted(count)}, {len(state.stale)} of them stale; what made them so: {ask}"
     else:
-        yield f"{counted(count)}, all current"
+        yield f"{counted(count)}, {'none of them stale' if state.edits else 'all current'}"
+    yield from edit_lines(lineage, state.edits)
+    yield from gap_lines(lineage, find_gaps(lineage, lineage.records, described))
     yield from (f"damaged: {text}" for text in lineage.damaged.values())
 
 
+def edit_lines(lineage: Lineage, edits: Sequence[Edit]) -> Iterator[str]:
+    """What is not as recorded, in a line."""
+    if edits:
+        more = and_more(len(edits), 1)
+        yield f"{'edited':<12} {edits[0]}{more}; what to do: {ask_command(lineage, 'verify')}"
+
+
 def run_show(options: argparse.Namespace) -> int:
-    """Print the record of the job that made an output."""
+    """Print the record of the job that made an output; 1 when its files are not as recorded."""
     path = output_path(options.root, options.output)
     lineage = lineage_of(options.root, path)
     record = lineage.records[producer(lineage, path)]
     if options.json:
         print(json.dumps(record.model_dump(), indent=1))
-        return 0
+        return 1 if find_edits(options.root, lineage, [record.path]) else 0
     state = standing(options.root, lineage, [record.path])
+    print(*edit_lines(lineage, state.edits), sep="\n", end="\n" if state.edits else "")
     for name, lines in record_sections(record, state.of(record.path)):
         for index, line in enumerate(lines):
             print(f"{name if index == 0 else '':<12} {line}".rstrip())
-    return 0
+    return 1 if state.edits else 0
 
 
 def record_sections(record: Record, state: str) -> Iterator[tuple[str, list[str]]]:
@@ -112,9 +127,13 @@ def record_sections(record: Record, state: str) -> Iterator[tuple[str, list[str]
     yield "key", [record.key]
     yield "outputs", [artefact_line(artefact) for artefact in record.outputs]
     yield "inputs", [artefact_line(artefact) for artefact in record.inputs] or ["none"]
+    yield (
+        "local",
+        [f"{s.md5}  {s.folder}/{s.path}  {size(s.size)}" for s in record.sources] or ["none"],
+    )
     yield "facts", [f"{digest}  {name}" for name, digest in record.facts.items()] or ["none"]
     yield "told", list(flat_lines(record.spec)) or ["nothing"]
-    yield "options", [" ".join(record.command)]
+    yield "options", [shlex.join(record.command)]
     yield "config", [f"{name}: {value}" for name, value in record.config.items()]
     yield "seeds", [", ".join(map(str, record.seeds)) or "none"]
     yield "code", [f"{record.code.module}, digest {record.code.digest}", commit_words(record.git)]
@@ -124,6 +143,7 @@ def record_sections(record: Record, state: str) -> Iterator[tuple[str, list[str]
     only = f" (packages: {' '.join(used.packages)})" if used.packages else ""
     yield "environment", [f"{used.lock}, digest {used.digest}{only}"]
     yield "versions", [version_line(used, name) for name in used.versions]
+    yield "variables", [f"{name}={value}" for name, value in used.variables.items()] or ["none"]
     yield "host", [f"{name}: {value}" for name, value in record.host.items()]
     yield "SLURM job", [record.slurm_job or "none"]
     yield "cost", list(usage_lines(record))

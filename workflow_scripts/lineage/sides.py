@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
+from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage, study_of
 from workflow_scripts.lineage.provenance import commit_words
 from workflow_scripts.lineage.record import Record
 from workflow_scripts.lineage.view import producer
-from workflow_scripts.lineage.where import TREES, output_path
+from workflow_scripts.lineage.where import output_path
 from workflow_scripts.lineage.words import counted, listed
 
 BUNDLE = ".tar.gz"

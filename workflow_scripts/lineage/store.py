@@ -1,5 +1,6 @@
 """What records describe goes into DVC's cache, unless it has changed since."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import yaml
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import folder_listing, folder_md5, hash_tree
-from workflow_scripts.lineage.cache import Cache, ChangedError
-from workflow_scripts.lineage.graph import Lineage
+from workflow_scripts.lineage.cache import Cache, ChangedError, make_real
+from workflow_scripts.lineage.graph import TREES, Lineage
 from workflow_scripts.lineage.record import SUFFIX, Artefact, File, Record
-from workflow_scripts.lineage.where import TREES
+from workflow_scripts.lineage.remedies import remake_command
 
 DATA = "data.dvc"
 DISTRUST = "do not trust these pointers"
@@ -24,6 +25,8 @@ def keep_outputs(root: Path, cache: Cache, record: Record) -> None:
     """
     since = (root / record.path).stat().st_mtime
     for artefact in (*record.outputs, present(root, record.path)):
+        if artefact.md5.endswith(".dir"):
+            make_real_folder(root, artefact)
         for path, file in files_in(artefact):
             try:
                 cache.keep(root / path, file.md5, file.size, since, link=bool(artefact.files))
@@ -35,6 +38,17 @@ def keep_outputs(root: Path, cache: Cache, record: Record) -> None:
                 ) from error
         if artefact.md5.endswith(".dir"):
             cache.keep_bytes(folder_listing(artefact.files), artefact.md5)
+
+
+def make_real_folder(root: Path, artefact: Artefact) -> None:
+    """See `make_real`; InputError when that fails."""
+    try:
+        make_real(root / artefact.path)
+    except OSError as error:
+        raise InputError(
+            f"{artefact.path}: holds a link that cannot be followed ({error.strerror}); what to do:"
+            f" {shlex.join(['retu', 'lineage', 'verify', artefact.path])}"
+        ) from error
 
 
 def files_in(artefact: Artefact) -> Iterator[tuple[str, File]]:
@@ -54,7 +68,8 @@ def keep_data(root: Path, cache: Cache, described: Mapping[str, str]) -> list[st
         if artefact.md5 != md5:
             notes.append(
                 f"{name}: is not what {DATA} says; if the study's data are meant to be others,"
-                f" run `dvc commit {DATA}` and commit it, otherwise `dvc checkout {DATA}`"
+                f" run `dvc commit --force {DATA}` and commit it, otherwise"
+                f" `dvc checkout --force {DATA}`"
             )
             continue
         for path, file in files_in(artefact):
@@ -116,6 +131,11 @@ def plain(path: str) -> bool:
     return not {"", ".", ".."} & {*path.split("/")} and "\0" not in path
 
 
+def made_by(lineage: Lineage, job: str) -> str:
+    """The first output of a job, or its record."""
+    return next((made.path for made in lineage.records[job].outputs), job)
+
+
 def check_links(lineage: Lineage, jobs: Iterable[str]) -> None:
     """Refuse records that do not fit together: an input that its maker has recorded otherwise.
 
@@ -126,5 +146,5 @@ def check_links(lineage: Lineage, jobs: Iterable[str]) -> None:
         path = found.read.path
         raise InputError(
             f"{path}: {found.job} read another one than {found.maker} made;"
-            " delete what the later of the two has made and run again"
+            f" make it again ({remake_command(lineage, [made_by(lineage, found.job)])})"
         )

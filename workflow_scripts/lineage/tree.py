@@ -116,7 +116,7 @@ def columns(
     for line in lines:
         name = cut_middle(line.name, max(MIN_NAME // 2, left - len(line.branch)))
         number = numbers.get(line.job)
-        words = [*(["stale"] if standing.of(line.job) == "stale" else []), *line.words]
+        words = [*filter(None, [standing.remark(line.job) if line.job else ""]), *line.words]
         reference = f"see [{number}]" if line.again else f"[{number}]" if number else ""
         tail = [reference, "; ".join(words)]
         digest = line.digest.ljust(DIGITS)
@@ -179,7 +179,7 @@ def mermaid(view: View, standing: Standing) -> str:
     data = {path: f"s{number}" for number, path in enumerate(found)}
     nodes = [
         f"  {name}[{quoted(job_label(view, job, list(read[job])))}]"
-        + (":::stale" if standing.of(job) == "stale" else "")
+        + (":::stale" if standing.remark(job) else "")
         for job, name in names.items()
     ]
     nodes += [
@@ -194,7 +194,11 @@ def mermaid(view: View, standing: Standing) -> str:
             *(names[parent] for parent in view.parents(job)),
         ]
     ]
-    style = ["  classDef stale stroke:#c00,stroke-dasharray:4"] if standing.stale else []
+    style = (
+        ["  classDef stale stroke:#c00,stroke-dasharray:4"]
+        if standing.stale or standing.edits
+        else []
+    )
     return "\n".join(["flowchart TD", *nodes, *edges, *style])
 
 

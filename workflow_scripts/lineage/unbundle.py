@@ -31,7 +31,9 @@ from workflow_scripts.lineage.bundle import (
 )
 from workflow_scripts.lineage.findings import Checked, Finding, broken_at, finding_lines, shortened
 from workflow_scripts.lineage.graph import Lineage, read_lineage
-from workflow_scripts.lineage.pointers import read_lock
+from workflow_scripts.lineage.record import find_hidden
+from workflow_scripts.lineage.signature import check_signature
+from workflow_scripts.lineage.words import escape_hidden
 from workflow_scripts.validation import explained
 
 LARGEST = 1 << 28
@@ -59,7 +61,7 @@ class BundleVerdict:
     """What checking an archive gave, by its records and not by what it says of itself.
 
     `dirty` are the files that differed from the commit in some job's work tree, `changed` the
-    modules that are others in this project.
+    modules that are others in this project; `signed` tells whether a signature was asked for.
     """
 
     about: About
@@ -68,6 +70,7 @@ class BundleVerdict:
     dirty: tuple[str, ...]
     findings: tuple[Finding, ...]
     changed: tuple[str, ...]
+    signed: bool = False
 
     def json(self) -> dict[str, Any]:
         """As a mapping."""
@@ -129,6 +132,8 @@ def place_member(
     """Write one file of an archive; InputError for a link, a device or a path that leads out."""
     name = PurePosixPath(member.name)
     content = archive.extractfile(member) if member.isreg() else None
+    if not member.name.isprintable():
+        raise InputError(f"{path}: {escape_hidden(member.name)} is no name of a file; {REFUSED}")
     if content is None:
         raise InputError(f"{path}: {member.name} is no plain file; {REFUSED}")
     # A backslash or a colon leads out of the folder on other systems.
@@ -151,26 +156,32 @@ def read_about(path: Path, where: Path) -> About:
         ) from error
     if isinstance(content, dict) and content.get("version") not in (1, None):
         raise InputError(f"{where}: an archive of version {content['version']}; update the project")
+    if (hidden := find_hidden(content)) is not None:
+        said = escape_hidden(hidden)
+        raise InputError(f"{where}: {ABOUT} has {said} in it, which cannot be shown; {REFUSED}")
     with explained(f"{where}: {ABOUT}"):
         return About.model_validate(content)
 
 
-def check_bundle(bundle: Bundle) -> BundleVerdict:
-    """Check that records, files and pointers of an archive agree; compare its code with ours."""
+def check_bundle(bundle: Bundle, key: Path | None = None) -> BundleVerdict:
+    """Check that records, files and pointers of an archive agree; compare its code with ours.
+
+    With `key`, a file of public keys, its lock must be signed by one of them.
+    """
     study = Checked(bundle.root, bundle.lineage)
     stray = checks.unrecorded_paths(study)
     jobs = study.graph.order
     made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
     found = checks.hashed(bundle.root, made)
-    lock = read_lock(bundle.root, bundle.about.study)
     findings = [*checks.damaged(study, stray), *checks.unrecorded(study, stray)]
     for job in jobs:
         findings += checks.links(study, job)
         findings += checks.outputs(study, job, found, partial=True)
         if job not in bundle.lineage.damaged:
             findings += checks.falsehoods(study, job)
-            findings += checks.pointers(study, job, lock)
+            findings += checks.pointers(study, job)
     findings += [*listing(study, bundle.about), *claims(study, bundle.about)]
+    findings += check_signature(bundle.root, bundle.about.study, key) if key else []
     ordered = sorted(findings, key=lambda finding: finding.place)
     records = study.graph.records.values()
     return BundleVerdict(
@@ -180,6 +191,7 @@ def check_bundle(bundle: Bundle) -> BundleVerdict:
         dirty=tuple(sorted({path for record in records for path in record.git.dirty})),
         findings=tuple(ordered),
         changed=tuple(changed_modules(study)),
+        signed=key is not None,
     )
 
 
@@ -248,6 +260,15 @@ def present_digest(module: str) -> str | None:
     return identity.parsed(module)[0][:16]
 
 
+def unvouched(verdict: BundleVerdict) -> Iterator[str]:
+    """A word on an archive that nobody's key vouches for."""
+    if not verdict.signed:
+        yield (
+            "note: nobody's key was asked for: whoever changes files, records and lock together"
+            " leaves no trace (verify with --key FILE what its author has signed)"
+        )
+
+
 def told(path: Path, verdict: BundleVerdict) -> list[str]:
     """The lines that a check prints: the verdict, what is wrong, which code it was."""
     about = verdict.about
@@ -262,6 +283,7 @@ def told(path: Path, verdict: BundleVerdict) -> list[str]:
         f"{path}: {about.target}, {verdict.jobs} jobs, {len(about.files)} files: {state}",
         *finding_lines(verdict.findings),
         f"lineage: {about.lineage}; compare it with the one in the study's report",
+        *unvouched(verdict),
         f"not included, not checked: {len(about.left_out)} outputs, {size / 1e6:.3g} MB",
         f"code: commit {commits}{dirty}; {other if modules else 'the same as here'}",
     ]

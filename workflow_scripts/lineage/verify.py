@@ -15,10 +15,14 @@ from typing import Any
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage import checks, unbundle
 from workflow_scripts.lineage.bundle import ENDING
+from workflow_scripts.lineage.edits import place_of
 from workflow_scripts.lineage.findings import Checked, Finding, broken_at, finding_lines, shortened
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
-from workflow_scripts.lineage.pointers import LOCK, pointer_folder, read_lock
+from workflow_scripts.lineage.lock import LOCK, pointer_folder
+from workflow_scripts.lineage.remedies import ask_command
+from workflow_scripts.lineage.signature import check_signature
 from workflow_scripts.lineage.where import chosen_study, output_path, present_plan
+from workflow_scripts.lineage.words import counted
 from workflow_scripts.study.stage import AnalysisPlan
 
 
@@ -39,8 +43,16 @@ class Verdict:
         return {**vars(self), "findings": found, "notes": list(self.notes)}
 
 
-def verify(root: Path, lineage: Lineage, plan: AnalysisPlan, target: str | None = None) -> Verdict:
+def verify(
+    root: Path,
+    lineage: Lineage,
+    plan: AnalysisPlan,
+    target: str | None = None,
+    key: Path | None = None,
+) -> Verdict:
     """Check a study, or what lies behind one output (`target`, relative to the project).
+
+    With `key`, a file of public keys, the lock must be signed by one of them.
 
     Raises:
         InputError: nothing is known of the target.
@@ -50,7 +62,6 @@ def verify(root: Path, lineage: Lineage, plan: AnalysisPlan, target: str | None 
     jobs = study.graph.order if target is None else jobs_behind(study, target, stray)
     made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
     found = checks.hashed(root, made)
-    lock = read_lock(root, lineage.study)
     findings = [
         *checks.damaged(study, stray),
         *checks.unrecorded(study, stray),
@@ -65,8 +76,10 @@ def verify(root: Path, lineage: Lineage, plan: AnalysisPlan, target: str | None 
         findings += checks.outputs(study, job, found)
         if job not in lineage.damaged:
             findings += checks.falsehoods(study, job)
-            findings += checks.pointers(study, job, lock)
+            findings += checks.pointers(study, job)
+            findings += checks.local_inputs(study, job)
     findings += checks.stale(study, plan, jobs)
+    findings += check_signature(root, lineage.study, key) if key else []
     trees = [tree for tree in found.values() if not isinstance(tree, OSError)]
     return Verdict(
         study=lineage.study,
@@ -75,7 +88,11 @@ def verify(root: Path, lineage: Lineage, plan: AnalysisPlan, target: str | None 
         size=sum(tree.size for tree in trees),
         # Sorting keeps the order of findings of the same job.
         findings=tuple(sorted(findings, key=lambda finding: finding.place)),
-        notes=(*notes(study.graph, jobs), *unpinned(root, lineage.study)),
+        notes=(
+            *notes(study.graph, jobs),
+            *absent_sources(root, study.graph, jobs),
+            *unpinned(root, lineage.study),
+        ),
     )
 
 
@@ -87,7 +104,9 @@ def jobs_behind(study: Checked, target: str, stray: Iterable[str]) -> list[str]:
     known = {*stray, *study.lost}
     if any(target == path or target.startswith(f"{path}/") for path in known):
         return []
-    raise InputError(f"{target}: there is no such output; make it (snakemake {target})")
+    raise InputError(
+        f"{target}: there is no such output; choose one ({ask_command(study.graph, 'list')})"
+    )
 
 
 def concerns(finding: Finding, wanted: set[str]) -> bool:
@@ -118,13 +137,21 @@ def notes(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
     return told
 
 
+def absent_sources(root: Path, lineage: Lineage, jobs: Sequence[str]) -> Iterator[str]:
+    """A word on files of a mirror that nobody can look at here."""
+    sources = [source for job in jobs for source in lineage.records[job].sources]
+    absent = [source.path for source in sources if place_of(root, source) is None]
+    if absent:
+        yield f"{counted(len(absent), 'file')} of a mirror are not here: {shortened(absent)}"
+
+
 def unpinned(root: Path, study: str) -> Iterator[str]:
     """A word on records that nothing outside them vouches for."""
     lock = pointer_folder(root, study) / LOCK
     if not lock.is_file():
         yield (
             f"there is no {lock.relative_to(root)}: outputs that were changed together with their"
-            " records may go unnoticed (retu lineage record, then commit it)"
+            f" records may go unnoticed (retu lineage record --study {study}), then commit it"
         )
 
 
@@ -138,18 +165,19 @@ def told(verdict: Verdict) -> list[str]:
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """`retu lineage verify [OUTPUT | BUNDLE] [--study NAME] [--json]`: 1 if anything is wrong."""
+    """`retu lineage verify [OUTPUT | BUNDLE] [--key FILE]`: 1 if anything is wrong."""
     given, root = options.output, options.root
+    key = Path(options.key) if options.key else None
     if given and given.endswith(ENDING):
         with unbundle.opened(Path(given)) as bundle:
-            checked = unbundle.check_bundle(bundle)
+            checked = unbundle.check_bundle(bundle, key)
         lines = unbundle.told(Path(given), checked)
         found, content = checked.findings, checked.json()
     else:
         target = output_path(root, given) if given else None
         study = study_of(target) if target else chosen_study(root, options.study)
         lineage = read_lineage(root, study)
-        verdict = verify(root, lineage, present_plan(root, lineage), target)
+        verdict = verify(root, lineage, present_plan(root, lineage), target, key)
         lines, found, content = told(verdict), verdict.findings, verdict.json()
     print(json.dumps(content, indent=1) if options.json else "\n".join(lines))
     return 1 if found else 0

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.graph import Lineage
 from workflow_scripts.lineage.record import Artefact, Record
+from workflow_scripts.lineage.remedies import ask_command, find_targets, remake_command
 from workflow_scripts.lineage.words import listed
 from workflow_scripts.study.layout import NO_DATASET, Run, parse_run
 
@@ -84,9 +85,11 @@ def producer(lineage: Lineage, path: str) -> str:
     broken = next((text for name, text in lineage.damaged.items() if beside(name, path)), None)
     if broken:
         raise InputError(broken)
+    # It is one if a job has read it: its record is lost.
+    known = find_targets(lineage, path)
+    again = f", or make it again ({remake_command(lineage, known)})" if known else ""
     raise InputError(
-        f"{path}: no record knows it; choose an output of `retu lineage list --study"
-        f" {lineage.study}`, or run its rule (snakemake {path})"
+        f"{path}: no record knows it; choose an output ({ask_command(lineage, 'list')}){again}"
     )
 
 

@@ -1,38 +1,54 @@
 """What a command of `retu lineage` is about: an output, a study, and the study's plan of today."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.causes import is_current
-from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
+from workflow_scripts.lineage.edits import Edit, find_edits
+from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage, study_of
+from workflow_scripts.lineage.remedies import last_config
 from workflow_scripts.study.files import read_yaml
 from workflow_scripts.study.load import load_config
 from workflow_scripts.study.plans import load_plan
 from workflow_scripts.study.stage import AnalysisPlan
 
 CONFIG = "config.yaml"
-TREES = ("results", "data")
 
 
 @dataclass(frozen=True)
 class Standing:
     """Which jobs other code, settings or inputs made than those of today.
 
-    `unknown` says why that cannot be told; then `stale` is empty.
+    `unknown` says why that cannot be told; then `stale` is empty. `edits` are the outputs and local
+    inputs that are not what the records say.
     """
 
     stale: frozenset[str] = field(default_factory=frozenset)
     unknown: str = ""
+    edits: tuple[Edit, ...] = ()
+
+    @cached_property
+    def edited(self) -> frozenset[str]:
+        """The jobs with outputs or local inputs that are not as recorded."""
+        return frozenset(edit.job for edit in self.edits)
 
     def of(self, job: str) -> str:
-        """`current`, `stale` or `unknown`."""
-        if self.unknown:
-            return "unknown"
-        return "stale" if job in self.stale else "current"
+        """`current`, `stale` or `unknown`; `edited` besides when its files are not as recorded."""
+        state = "stale" if job in self.stale else "current"
+        state = "unknown" if self.unknown else state
+        if job not in self.edited:
+            return state
+        return "edited" if state == "current" else f"{state}, edited"
+
+    def remark(self, job: str) -> str:
+        """The state of a job where it is worth a word beside it; empty for a current one."""
+        state = self.of(job)
+        return "" if state in ("current", "unknown") else state.removeprefix("unknown, ")
 
 
 def output_path(root: Path, given: str) -> str:
@@ -86,22 +102,13 @@ def present_plan(root: Path, lineage: Lineage) -> AnalysisPlan:
     return load_plan(load_config(chosen))
 
 
-def last_config(lineage: Lineage) -> Mapping[str, Any]:
-    """The configuration of the last job; jobs taken over from other studies do not count."""
-    own = [
-        record
-        for record in lineage.records.values()
-        if Path(str(record.config.get("study"))).stem == lineage.study
-    ]
-    newest = max(own, key=lambda record: record.usage.ended, default=None)
-    return newest.config if newest else {}
-
-
 def standing(root: Path, lineage: Lineage, jobs: Iterable[str] | None = None) -> Standing:
-    """Compare jobs (all, unless some are given) with the study's plan of today."""
+    """Compare jobs (all, unless some are given) with the study's plan of today, and their files."""
+    asked = list(lineage.order if jobs is None else jobs)
+    edits = tuple(find_edits(root, lineage, asked))
     try:
         plan = present_plan(root, lineage)
     except InputError as error:
-        return Standing(unknown=str(error))
-    asked = lineage.records if jobs is None else jobs
-    return Standing(frozenset(j for j in asked if not is_current(lineage.records[j], plan)))
+        return Standing(unknown=str(error), edits=edits)
+    stale = frozenset(job for job in asked if not is_current(lineage.records[job], plan))
+    return Standing(stale, edits=edits)

@@ -2,44 +2,43 @@
 
 import argparse
 import json
+import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import md5
 from workflow_scripts.lineage.cells import Cell, cell_lines, find_cell, split_cell
-from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
+from workflow_scripts.lineage.gaps import Gap, find_gaps, gap_lines
+from workflow_scripts.lineage.graph import Lineage
 from workflow_scripts.lineage.provenance import provenance_text
-from workflow_scripts.lineage.show import first_output
+from workflow_scripts.lineage.remedies import ask_command
+from workflow_scripts.lineage.show import edit_lines
 from workflow_scripts.lineage.store import data_hashes
 from workflow_scripts.lineage.trace import behind, is_of_all_rows
 from workflow_scripts.lineage.tree import mermaid, tree_json, tree_text
 from workflow_scripts.lineage.view import View, whole
 from workflow_scripts.lineage.where import (
     Standing,
-    chosen_study,
     lineage_of,
     output_path,
-    present_plan,
     standing,
 )
-from workflow_scripts.lineage.words import counted, listed
-
-if TYPE_CHECKING:
-    from workflow_scripts.lineage.staleness import Root, StaleReport
+from workflow_scripts.lineage.words import counted
 
 SHORT = 12
 FINDINGS = 1
-NAMED = 4
 
 
 def run_why(options: argparse.Namespace) -> int:
     """Explain an output, a cell, or with `--stale` what is stale in a study."""
     if options.stale:
+        # Only this needs to compare every line of code.
+        from workflow_scripts.lineage.outdated import explain_stale
+
         return explain_stale(options)
     if options.output is None:
         raise InputError("name an OUTPUT, a cell (OUTPUT#ROW/COLUMN), or ask with --stale")
@@ -53,30 +52,49 @@ def run_why(options: argparse.Namespace) -> int:
         view = behind(options.root, lineage, cell)
     view = replace(view, described=data_hashes(options.root))
     changed = has_changed(options.root, lineage, path)
-    report(options, view, cell, changed)
-    return FINDINGS if changed else 0
+    state = standing(options.root, lineage, view.inputs)
+    gaps = find_gaps(lineage, view.inputs, view.described)
+    report(options, view, cell, Health(state, gaps, changed))
+    return FINDINGS if changed or gaps or state.edits else 0
 
 
-def report(options: argparse.Namespace, view: View, cell: Cell | None, changed: str) -> None:
+@dataclass(frozen=True)
+class Health:
+    """What is to be said of a view before it is believed; `changed` is about its target."""
+
+    state: Standing
+    gaps: list[Gap]
+    changed: str
+
+
+def report(options: argparse.Namespace, view: View, cell: Cell | None, health: Health) -> None:
     """Print a view in the form that was asked for."""
-    state = standing(options.root, view.lineage, view.inputs)
+    state, changed = health.state, health.changed
     if options.json:
         told = tree_json(view, state)
         about = {"cell": cell_json(cell)} if cell else {}
-        print(json.dumps({**about, **told, "changed": changed or None}, indent=1))
+        wrong = {
+            "changed": changed or None,
+            "edited": [str(edit) for edit in state.edits],
+            "incomplete": [gap.path for gap in health.gaps],
+        }
+        print(json.dumps({**about, **told, **wrong}, indent=1))
     elif options.mermaid:
         print(mermaid(view, state))
     else:
-        print("\n".join(header(view, cell, state, changed)), end="\n\n")
+        print("\n".join(header(view, cell, health)), end="\n\n")
         print(tree_text(view, state, terminal_width()), end="\n\n")
         print(provenance_text(view))
 
 
-def header(view: View, cell: Cell | None, state: Standing, changed: str) -> Iterator[str]:
-    """What was asked for, and how much stands behind it."""
+def header(view: View, cell: Cell | None, health: Health) -> Iterator[str]:
+    """What is missing or edited, what was asked for, and how much stands behind it."""
+    state = health.state
+    yield from gap_lines(view.lineage, health.gaps)
     yield from cell_lines(cell) if cell else [view.target]
-    if changed:
-        yield f"{'changed':<12} {changed}"
+    if health.changed:
+        yield f"{'changed':<12} {health.changed}"
+    yield from edit_lines(view.lineage, state.edits)
     yield f"{'lineage':<12} {view.lineage.digest(view.target)[:SHORT]}{whole_words(view, cell)}"
     stale = [job for job in view.inputs if job in state.stale]
     verb = "stands" if len(view.inputs) == 1 else "stand"
@@ -87,9 +105,11 @@ def header(view: View, cell: Cell | None, state: Standing, changed: str) -> Iter
         ask = f"retu lineage why --stale --study {view.lineage.study}"
         yield f"{'jobs':<12} {jobs}, {len(stale)} of them stale; what made them so: {ask}"
     else:
-        yield f"{'jobs':<12} {jobs}, all current"
+        known = "all that are known current" if health.gaps else "all current"
+        yield f"{'jobs':<12} {jobs}, {'none of them stale' if state.edits else known}"
     if view.lineage.damaged:
-        yield f"{'damaged':<12} {len(view.lineage.damaged)} records: retu lineage verify names them"
+        ask = ask_command(view.lineage, "verify")
+        yield f"{'damaged':<12} {len(view.lineage.damaged)} records; named by {ask}"
 
 
 def whole_words(view: View, cell: Cell | None) -> str:
@@ -110,7 +130,8 @@ def has_changed(root: Path, lineage: Lineage, path: str) -> str:
     file = root / path
     if output is None or output.path != path or not file.is_file() or md5(file) == output.md5:
         return ""
-    return "since its record was written: what follows made another file (retu lineage verify)"
+    ask = shlex.join(["retu", "lineage", "verify", path])
+    return f"since its record was written: what follows made another file ({ask})"
 
 
 def cell_json(cell: Cell) -> dict[str, object]:
@@ -128,48 +149,3 @@ def cell_json(cell: Cell) -> dict[str, object]:
 def terminal_width() -> int:
     """Columns of the terminal; 0, no limit, when the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-
-
-def explain_stale(options: argparse.Namespace) -> int:
-    """Print what is stale in a study and why; 1 when anything is."""
-    # Only this needs to compare every line of code.
-    from workflow_scripts.lineage.staleness import stale_report
-
-    given = options.output
-    asked = study_of(output_path(options.root, given)) if given else None
-    study = asked or chosen_study(options.root, options.study)
-    lineage = read_lineage(options.root, study)
-    found = stale_report(lineage, present_plan(options.root, lineage))
-    if options.json:
-        roots = [
-            {"file": r.cause.path, "what": r.cause.what, "jobs": r.jobs, "downstream": r.downstream}
-            for r in found.roots
-        ]
-        print(json.dumps({"study": study, "stale": len(found.reasons), "causes": roots}, indent=1))
-    elif not found.reasons:
-        jobs = f"{counted(len(lineage.records))}, all current"
-        print(f"study {study}: {jobs} (whether files are as recorded: retu lineage verify)")
-    else:
-        print("\n".join(stale_lines(found, lineage)))
-    return FINDINGS if found.reasons else 0
-
-
-def stale_lines(found: "StaleReport", lineage: Lineage) -> Iterator[str]:
-    """The first causes with the jobs that they make stale; those of the same jobs together."""
-    yield f"study {lineage.study}: {len(found.reasons)} of {len(lineage.records)} jobs are stale"
-    groups: dict[tuple[str, ...], list[Root]] = {}
-    for root in found.roots:
-        groups.setdefault(root.jobs, []).append(root)
-    for jobs, roots in groups.items():
-        yield ""
-        yield from (str(root.cause) for root in roots)
-        yield f"  stale       {some(jobs, lineage)}"
-        if roots[0].downstream:
-            yield f"  downstream  {some(roots[0].downstream, lineage)}"
-    yield f"\nto make them again: snakemake --config study={lineage.study}"
-
-
-def some(jobs: Sequence[str], lineage: Lineage) -> str:
-    """Jobs by their first outputs, at most a few of them."""
-    names = [first_output(lineage.records[job], lineage.study) for job in jobs]
-    return f"{counted(len(jobs))}: {listed(names, NAMED)}"

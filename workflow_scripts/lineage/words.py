@@ -1,6 +1,7 @@
 """Words that all questions share: so many jobs, the first of a list, a path that is too long."""
 
 from collections.abc import Sequence
+from typing import Any, TextIO
 
 ELLIPSIS = "…"
 
@@ -31,3 +32,30 @@ def cut_middle(path: str, width: int) -> str:
 def cut_end(line: str, width: int) -> str:
     """A line cut at its end; a width of 0 is no limit."""
     return line if not width or len(line) <= width else line[: width - 1] + ELLIPSIS
+
+
+def escape_hidden(text: str) -> str:
+    """A text in which control and other invisible characters are written out (`\\x1b`).
+
+    Names come from archives and file systems: a terminal must not obey them, nor a line break in
+    one pass for the end of what is said.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class Escaped:
+    """A text stream whose control characters are written out, line ends excepted."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text with its line ends as they are."""
+        self.stream.write("\n".join(escape_hidden(line) for line in text.split("\n")))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the stream's own."""
+        return getattr(self.stream, name)

@@ -1,5 +1,6 @@
-"""Which lineage stands behind what a report shows, and the file to ask after."""
+"""Which lineage stands behind what a report shows, the file to ask after, and by what it ran."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from workflow_scripts.hashing import md5
 from workflow_scripts.lineage.graph import Lineage, read_lineage
 
 DIGITS = 12
+UNLOCKED = "not as locked"
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,21 @@ def is_recorded(lineage: Lineage, path: Path) -> bool:
     """Whether a file is what its record says."""
     output = lineage.output(path.as_posix())
     return output is not None and md5(path) == output.md5
+
+
+def unlocked_versions(study: str) -> dict[str, str]:
+    """The libraries that jobs of a study have loaded in other versions than are locked, in a line.
+
+    Empty when there are none, or no records. The line stands among the versions of a report.
+    """
+    try:
+        records = list(read_lineage(Path(), study).records.values())
+    except InputError:
+        return {}
+    found = Counter(
+        f"{name} {versions}"
+        for record in records
+        for name, versions in record.environment.differs.items()
+    )
+    jobs = (f"{words} ({count} of {len(records)} jobs)" for words, count in sorted(found.items()))
+    return {UNLOCKED: "; ".join(jobs)} if found else {}

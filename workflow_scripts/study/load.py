@@ -1,6 +1,8 @@
 """Reading `config.yaml` and study files: every mistake is found before any rule exists."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from workflow_scripts.study.schema import Config, Study
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 PRESETS = Path(__file__).resolve().parents[1] / "training" / "presets.yaml"
 NULLS = ("null", "Null", "NULL", "~", "None", "")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 KINDS: dict[str, type[Study] | type[ReleasedStudy]] = {
     "training": Study,
     "released": ReleasedStudy,
@@ -45,7 +48,16 @@ def is_section(value: object) -> bool:
 
 
 def study_path(name: str) -> Path:
-    """The file of a study given by name or path."""
+    """The file of a study given by name or by the path of a YAML file.
+
+    Raises:
+        InputError: there is none, or a name leads out of studies/.
+    """
+    if not name.endswith((".yaml", ".yml")) and not NAME.fullmatch(name):
+        raise InputError(
+            f"study {name!r}: is neither the name of a file in studies/ nor the path of a .yaml"
+            " file"
+        )
     path = Path(name) if name.endswith((".yaml", ".yml")) else STUDIES / f"{name}.yaml"
     if not path.is_file():
         known = [file.stem for file in STUDIES.glob("*.yaml")]
@@ -65,7 +77,22 @@ def read_extended(name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise InputError(f"{path}: extends itself ({' -> '.join(p.stem for p in (*seen, path))})")
     content = read_yaml(path)
     parent = content.pop("extends", None)
-    return merge(read_extended(str(parent), (*seen, path)), content) if parent else content
+    if not parent:
+        return content
+    folders = {STUDIES.resolve(), path.resolve().parent}
+    with explained_by(path):
+        if study_path(str(parent)).resolve().parent not in folders:
+            raise InputError(f"{parent} is neither in studies/ nor beside this file")
+    return merge(read_extended(str(parent), (*seen, path)), content)
+
+
+@contextmanager
+def explained_by(path: Path) -> Iterator[None]:
+    """Say of which file `extends` an error tells."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: extends: {error}") from error
 
 
 def with_presets(content: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -1,0 +1,172 @@
+"""Edited files are found by every question about their state, whatever their times say."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lineage_fixtures import SFT, TABLE, WEIGHTS, MadeStudy, make_study
+
+from workflow_scripts import retu
+from workflow_scripts.hashing import hash_tree
+from workflow_scripts.lineage import commands, memory
+from workflow_scripts.lineage.edits import find_edits
+from workflow_scripts.lineage.memory import Memory
+from workflow_scripts.lineage.record import Source, read_record
+
+DATA_RECORD = "data/smoke.record.json"
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
+    """The made-up finished study, which the commands take for theirs; all of it is remembered."""
+    (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(memory, "TICK_NS", -(10**12))
+    return make_study(tmp_path)
+
+
+def ask(*words: str) -> int:
+    """Exit status of `retu lineage`."""
+    return retu.main(["lineage", *words])
+
+
+def edit_in_place(path: Path, content: bytes) -> None:
+    """Change a file; size, inode and time of modification stay."""
+    before = path.stat()
+    assert len(content) == before.st_size
+    with path.open("r+b") as handle:
+        handle.write(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "rule"),
+    [(TABLE, b"a_post\n71.6\n", "make_table_4"), (WEIGHTS, b"weights 21", "train_sft")],
+)
+def test_an_edit_that_keeps_the_times_is_found(
+    made: MadeStudy, path: str, content: bytes, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["why", "--stale"], ["show", path], ["why", TABLE], ["list"]):
+        assert ask(*words) == 0
+    capsys.readouterr()
+    edit_in_place(made.root / path, content)
+    told = f"{path}: is not what {rule} wrote"
+    assert ask("why", "--stale") == 1
+    assert f"\n{told}\n" in capsys.readouterr().out
+    assert ask("why", "--stale", "--json") == 1
+    (found,) = json.loads(capsys.readouterr().out)["edited"]
+    assert (found["file"], found["source"]) == (path, False)
+    assert ask("show", path) == 1
+    text = capsys.readouterr().out
+    assert text.startswith(f"edited       {told}; ")
+    assert "\nstate        edited\n" in text
+    assert ask("why", TABLE) == 1
+    assert f"\nedited       {told}; " in capsys.readouterr().out
+    assert ask("list") == 0
+    assert f"\nedited       {told}; " in capsys.readouterr().out
+
+
+GONE: dict[str, tuple[Callable[[MadeStudy], object], str]] = {
+    "a table": (lambda made: (made.root / TABLE).unlink(), f"{TABLE}: is not there; make_table_4"),
+    "a file of a folder": (lambda made: (made.root / WEIGHTS).unlink(), f"{WEIGHTS}: is gone; "),
+    "a file more": (
+        lambda made: (made.root / SFT / "checkpoints" / "x").write_text("x"),
+        f"{SFT}/checkpoints/x: came in afterwards",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "told"), GONE.values(), ids=GONE.keys())
+def test_what_is_gone_or_new_is_found(
+    made: MadeStudy, change: Callable[[MadeStudy], object], told: str
+) -> None:
+    lineage = made.lineage
+    assert find_edits(made.root, lineage, lineage.order) == []
+    change(made)
+    (edit,) = find_edits(made.root, lineage, lineage.order)
+    assert str(edit).startswith(told)
+
+
+def test_what_has_not_changed_is_not_read_again(
+    made: MadeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lineage = made.lineage
+    assert find_edits(made.root, lineage, lineage.order) == []
+    read: list[str] = []
+    monkeypatch.setattr(Memory, "read", lambda self, path: read.append(path))
+    assert find_edits(made.root, lineage, lineage.order) == []
+    assert read == []
+    (made.root / TABLE).touch()
+    find_edits(made.root, lineage, lineage.order)
+    assert read == [TABLE]
+
+
+def test_what_was_written_a_moment_ago_is_not_remembered(
+    made: MadeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "TICK_NS", 2_000_000_000)
+    told = Memory(made.root, "smoke")
+    (made.root / TABLE).touch()
+    assert told.hashes([TABLE])[TABLE] == hash_tree(made.root / TABLE).md5
+    assert told.known == {}
+    later = time.time_ns() + 3_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    told.hashes([TABLE])
+    assert list(told.known) == [TABLE]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": ["b"]}'])
+def test_a_damaged_memory_is_none(made: MadeStudy, content: str) -> None:
+    place = made.root / ".state" / "hashes" / "smoke.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(content)
+    assert find_edits(made.root, made.lineage, made.lineage.order) == []
+
+
+@pytest.fixture
+def mirror(made: MadeStudy) -> Path:
+    """A file of a mirror that the data were made from, as their record tells."""
+    path = made.root / "mirror" / "owner" / "name" / "prompts.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"prompts 1")
+    source = Source(
+        path="owner/name/prompts.parquet", folder="mirror", md5=hash_tree(path).md5, size=9
+    )
+    made.rewrite(DATA_RECORD, sources=[source])
+    return path
+
+
+def test_an_edited_file_of_a_mirror_is_found(
+    made: MadeStudy, mirror: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask("why", "--stale") == 0
+    assert made.verdict().findings == ()
+    capsys.readouterr()
+    edit_in_place(mirror, b"prompts 2")
+    name = mirror.relative_to(made.root)
+    assert ask("why", "--stale") == 1
+    text = capsys.readouterr().out
+    assert f"\n{name}: is not what make_data read\n" in text
+    assert "snakemake --force data/smoke/pool.parquet --config study=smoke mirror=mirror" in text
+    assert ask("show", "data/smoke/pool.parquet") == 1
+    (finding,) = made.verdict().findings
+    assert (finding.kind, finding.path) == ("source", str(name))
+    assert TABLE in finding.downstream
+
+
+def test_a_mirror_that_is_not_here_is_left_alone(
+    made: MadeStudy, mirror: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = mirror.parents[2].rename(made.root / "moved")
+    assert find_edits(made.root, made.lineage, [DATA_RECORD]) == []
+    assert made.verdict().findings == ()
+    assert any("not here" in note for note in made.verdict().notes)
+    monkeypatch.setenv("RETU_MIRROR", str(elsewhere))
+    (elsewhere / "owner/name/prompts.parquet").write_bytes(b"prompts 3")
+    (edit,) = find_edits(made.root, made.lineage, [DATA_RECORD])
+    assert edit.path == "moved/owner/name/prompts.parquet"
+    assert read_record(made.root / DATA_RECORD).sources[0].folder == "mirror"

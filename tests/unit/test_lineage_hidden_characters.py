@@ -1,0 +1,142 @@
+"""No name from an archive, a record or a table reaches the terminal as it is."""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bundle_fixtures import members
+from lineage_fixtures import RESULTS, TABLE, MadeStudy, make_study
+
+from workflow_scripts import retu
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage import commands
+from workflow_scripts.lineage.bundle import ABOUT, export, packed
+from workflow_scripts.lineage.lock import lock_hashes
+from workflow_scripts.lineage.record import Commit, content_digest, parse_record, read_record
+from workflow_scripts.lineage.unbundle import opened
+from workflow_scripts.lineage.words import escape_hidden
+
+EVIL = "x\x1b]0;owned\x07\x1b[2J\nall as recorded\u202e"
+CURVES = f"{RESULTS}/curves.record.json"
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
+    """The made-up finished study, which the commands take for theirs."""
+    (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    return make_study(tmp_path)
+
+
+@pytest.fixture
+def archive(made: MadeStudy) -> Path:
+    """An archive of the table."""
+    out = made.root / "table.tar.gz"
+    export(made.root, made.lineage, TABLE, out)
+    return out
+
+
+def assert_shown(text: str) -> None:
+    """Nothing but lines of characters that can be seen."""
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def rename_in(content: bytes, change: Callable[[dict[str, object]], object]) -> bytes:
+    """JSON with other content, sealed again."""
+    told = json.loads(content)
+    change(told)
+    if "digest" in told:
+        told["digest"] = content_digest(told)
+    return json.dumps(told).encode()
+
+
+FORGED: dict[str, Callable[[dict[str, bytes]], object]] = {
+    "the name of a member": lambda files: files.update({EVIL: b"1"}),
+    "the rule of a record": lambda files: files.update(
+        {CURVES: rename_in(files[CURVES], lambda told: told.update(rule=EVIL))}
+    ),
+    "the path of an output": lambda files: files.update(
+        {CURVES: rename_in(files[CURVES], lambda told: told["outputs"][0].update(path=EVIL))}  # type: ignore[index]
+    ),
+    "the commit of what it says of itself": lambda files: files.update(
+        {ABOUT: rename_in(files[ABOUT], lambda told: told.update(commits=[EVIL]))}
+    ),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
+def test_an_archive_prints_nothing_raw(
+    archive: Path,
+    forge: Callable[[dict[str, bytes]], object],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = members(archive)
+    forge(files)
+    archive.write_bytes(packed(files))
+    assert retu.main(["lineage", "verify", str(archive)]) in (1, 2)
+    done = capsys.readouterr()
+    assert_shown(done.out + done.err)
+    assert "all as recorded" not in (done.out + done.err).split("\n")
+
+
+def test_a_member_with_an_unseen_name_is_refused(archive: Path) -> None:
+    for kind in (tarfile.REGTYPE, tarfile.SYMTYPE):
+        stored = io.BytesIO()
+        with tarfile.open(fileobj=stored, mode="w:gz") as content:
+            member = tarfile.TarInfo(EVIL)
+            member.type = kind
+            content.addfile(member, io.BytesIO(b""))
+        archive.write_bytes(stored.getvalue())
+        with (
+            pytest.raises(InputError, match="is no name of a file; do not") as said,
+            opened(archive),
+        ):
+            pass
+        assert_shown(str(said.value))
+
+
+def test_what_a_study_says_may_have_lines(made: MadeStudy) -> None:
+    made.rewrite(CURVES, spec={"template": "a\nb"}, command=["--x", "a\nb"])
+    assert read_record(made.root / CURVES).spec == {"template": "a\nb"}
+    made.rewrite(CURVES, host={"name": "a\nb"})
+    with pytest.raises(InputError, match=r"holds characters that cannot be shown"):
+        read_record(made.root / CURVES)
+
+
+def test_a_file_of_the_checkout_with_an_odd_name_is_written_out(made: MadeStudy) -> None:
+    made.rewrite(CURVES, git=Commit(commit="f00d" * 10, dirty=["a\nb"]))
+    assert read_record(made.root / CURVES).git.dirty == ["a\\nb"]
+    text = (made.root / CURVES).read_text()
+    assert parse_record(text, "x").git.dirty == ["a\\nb"]
+
+
+def test_a_cell_of_a_table_is_written_out(
+    made: MadeStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made.root / TABLE).write_text("a_post\n\x1b[2J71\n")
+    assert retu.main(["lineage", "why", f"{TABLE}#1/a_post"]) == 1
+    out = capsys.readouterr().out
+    assert_shown(out)
+    assert "\\x1b[2J71" in out
+
+
+def test_pointers_with_an_unseen_name_are_refused() -> None:
+    text = 'stages: {a: {outs: [{path: "a\\x1bb", md5: "0"}]}}'
+    with pytest.raises(InputError, match=r"is no dvc\.lock of a study"):
+        lock_hashes(text, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("äöü é 漢字 …", "äöü é 漢字 …"),
+        ("a\tb\nc", "a\\tb\\nc"),
+        ("\x9b1m\u202e", "\\x9b1m\\u202e"),
+        ("", ""),
+    ],
+)
+def test_only_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
+    assert escape_hidden(text) == shown

@@ -1,0 +1,148 @@
+"""Whatever command is advised can be typed as it stands."""
+
+import contextlib
+import io
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import clean_environment, copy_checkout
+from lineage_fixtures import RESULTS, TABLE, make_study
+from pointer_fixtures import Project, make_project
+from test_lineage_verify import TAMPERS
+
+from workflow_scripts import retu
+from workflow_scripts.errors import InputError
+from workflow_scripts.hashing import hash_tree
+from workflow_scripts.lineage import commands, restore
+from workflow_scripts.lineage.verify import told
+
+# One of each kind of finding; what is advised differs by kind alone.
+CHOSEN = (
+    *("one byte of a checkpoint", "a table gone", "one value of a record", "half a record"),
+    *("no record", "an output of no job", "another input than its maker tells of"),
+    *("seeds that the specification lacks", "a record of a newer version"),
+)
+COMMAND = re.compile(r"\b(?:snakemake|retu lineage|dvc (?:checkout|commit))\b[^();`\n]*")
+QUESTIONS = (
+    *(["why", TABLE], ["why", f"{TABLE}#1/a_post"], ["why", "--stale"], ["list"], ["show", TABLE]),
+    *(["verify"], ["verify", TABLE], ["record"], ["export", TABLE], ["diff", TABLE, "smoke"]),
+    *(["why", f"{RESULTS}/none.csv"], ["verify", f"{RESULTS}/none.csv"], ["list", "--study", "x"]),
+)
+
+
+@pytest.fixture(scope="module")
+def advised(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Every command that is advised for any tampering, with and without DVC's pointers."""
+    found: dict[str, None] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for number, name in enumerate(CHOSEN):
+            tamper = TAMPERS[name][0]
+            made = make_study(tmp_path_factory.mktemp(f"made{number}"))
+            tamper(made)
+            found |= dict.fromkeys(commands_in("\n".join(told(made.verdict()))))
+            project = make_project(tmp_path_factory.mktemp(f"project{number}") / "a project")
+            (project.root / "config.yaml").write_text("study: smoke\n")
+            patch.setattr(commands, "ROOT", project.root)
+            project.record()
+            tamper(project.study)
+            # Another project is asked what this one advises.
+            said = "\n".join(answers()).replace(f"{project.root}/", "")
+            found |= dict.fromkeys(commands_in(said))
+    return list(found)
+
+
+def answers() -> Iterator[str]:
+    """What `retu lineage` prints when it is asked everything, errors included."""
+    for words in QUESTIONS:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            retu.main(["lineage", *words])
+        yield said.getvalue()
+
+
+def commands_in(text: str) -> list[str]:
+    """The commands that a text advises."""
+    return [found.strip() for found in COMMAND.findall(text)]
+
+
+def test_commands_are_found_in_a_text() -> None:
+    text = "x: it (retu lineage restore 'a b') or again (snakemake --force a --config study=s); y"
+    assert commands_in(text) == [
+        *("retu lineage restore 'a b'", "snakemake --force a --config study=s"),
+    ]
+
+
+def test_every_target_is_one_of_a_rule(advised: list[str], tmp_path: Path) -> None:
+    """All of them at once: Snakemake plans for seconds."""
+    asked = [shlex.split(text) for text in advised if text.startswith("snakemake")]
+    assert len(asked) > 5
+    targets: dict[str, None] = {}
+    for words in asked:
+        at = words.index("--config")
+        assert words[at + 1 :] == ["study=smoke"] or words[at + 1 :] == ["study=x"]
+        if words[at + 1] == "study=smoke":
+            assert words[1] == "--force" or at == 1
+            targets |= dict.fromkeys(words[2:at])
+    assert f"{RESULTS}/fits/robust.csv" in targets
+    checkout = copy_checkout(tmp_path / "checkout")
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--force", *targets]
+    done = subprocess.run(
+        [*command, "--config", "study=smoke"],
+        cwd=checkout,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_every_question_can_be_asked(
+    advised: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project: Project = make_project(tmp_path / "a project")
+    (project.root / "config.yaml").write_text("study: smoke\n")
+    project.record()
+    project.commit()
+    monkeypatch.setattr(commands, "ROOT", project.root)
+    # There is no Snakefile here to adopt anything.
+    monkeypatch.setattr(restore, "adopt", lambda *_: None)
+    asked = [shlex.split(text) for text in advised if text.startswith("retu")]
+    assert {"verify", "restore", "record", "list"} <= {words[2] for words in asked}
+    for words in asked:
+        if "x" not in words:
+            assert retu.main(words[1:]) in (0, 1), words
+
+
+def test_data_are_put_back_without_a_question(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "a project")
+    tree = hash_tree(project.root / "data/smoke")
+    entry = {"path": "data/smoke", "md5": tree.md5, "size": tree.size, "nfiles": 2, "hash": "md5"}
+    (project.root / "data.dvc").write_text(yaml.safe_dump({"outs": [entry]}))
+    project.record()
+    path = project.root / "data/smoke/pool.parquet"
+    before = path.read_text()
+    path.write_text("edited")
+    problems = [f for f in project.study.verdict().findings if f.path == "data/smoke"]
+    (checkout, commit) = commands_in(problems[0].remedy)
+    project.run(sys.executable, "-m", *shlex.split(checkout))
+    assert path.read_text() == before
+    path.write_text("edited")
+    project.run(sys.executable, "-m", *shlex.split(commit))
+    assert [f for f in project.study.verdict().findings if f.path == "data/smoke"] == []
+
+
+def test_a_stray_file_gets_no_target(tmp_path: Path) -> None:
+    made = make_study(tmp_path)
+    (made.root / RESULTS / "mine.csv").write_text("1")
+    (finding,) = made.verdict().findings
+    assert commands_in(finding.remedy) == ["snakemake --config study=smoke"]
+    with pytest.raises(InputError, match="no such output"):
+        made.verdict(f"{RESULTS}/nothing.csv")

@@ -1,0 +1,56 @@
+"""What is touched and not changed plans nothing, whatever its size."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, clean_environment
+
+pytestmark = pytest.mark.slow
+
+SNAKEFILE = """
+rule all:
+    input:
+        "out.txt",
+
+
+rule copy:
+    input:
+        "in.bin",
+    output:
+        "out.txt",
+    shell:
+        "wc -c < {input} > {output}"
+"""
+
+
+def plan(folder: Path, *arguments: str) -> str:
+    """What Snakemake says in a folder, by this project's profile."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
+        cwd=folder,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_a_touched_big_input_plans_nothing(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    big = tmp_path / "in.bin"
+    big.write_bytes(b"x" * 3_000_000)
+    plan(tmp_path)
+    time.sleep(1.1)
+    big.touch()
+    assert "Nothing to be done" in plan(tmp_path, "--dry-run")
+    with big.open("r+b") as handle:
+        handle.write(b"y")
+    assert "Nothing to be done" not in plan(tmp_path, "--dry-run")

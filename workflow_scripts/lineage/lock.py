@@ -1,0 +1,70 @@
+"""What lineage/STUDY/dvc.lock says: the hash of all that the stages of a study read and made."""
+
+import fcntl
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.lineage.record import SUFFIX
+
+FOLDER = "lineage"
+PIPELINE, LOCK = "dvc.yaml", "dvc.lock"
+SIGNATURE = f"{LOCK}.sig"
+
+
+def pointer_folder(root: Path, study: str) -> Path:
+    """Where the pointers of a study are: one folder each, so that studies never touch another's."""
+    return root / FOLDER / study
+
+
+def read_lock(root: Path, study: str) -> dict[str, str]:
+    """Path -> hash of everything that a study's dvc.lock names; {} when there is none."""
+    path = pointer_folder(root, study) / LOCK
+    return lock_hashes(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+
+
+def lock_hashes(text: str, where: str) -> dict[str, str]:
+    """Path -> hash of everything in the text of a dvc.lock; InputError when it is none."""
+    try:
+        stages = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+        lists = [stage.get(kind, []) for kind in ("deps", "outs") for stage in stages.values()]
+        found = {entry["path"]: entry["md5"] for entries in lists for entry in entries}
+        if not "".join(found).isprintable():
+            raise TypeError("a path that cannot be shown")
+        return found
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{where}: is no dvc.lock of a study; restore it from git") from error
+
+
+def described(path: str, data: Mapping[str, str]) -> str | None:
+    """The path in data.dvc (path -> hash) that a path is or lies in."""
+    inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
+    return next((name for name in inside if name in data), None)
+
+
+def name_stages(study: str, jobs: Iterable[str]) -> dict[str, str]:
+    """Job -> name of its stage: the record's path below the study, without signs."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for job in sorted(jobs):
+        below = job.removeprefix(f"results/{study}/").removesuffix(SUFFIX)
+        name = re.sub(r"[^A-Za-z0-9_]+", "-", below)
+        free = (f"{name}-{n}" if n > 1 else name for n in itertools.count(1))
+        names[job] = next(name for name in free if name not in taken)
+        taken.add(names[job])
+    return names
+
+
+@contextmanager
+def locked(root: Path, study: str) -> Iterator[None]:
+    """Only one process at a time writes the pointers of a study."""
+    path = root / ".state" / f"{FOLDER}-{study}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
