@@ -14,12 +14,12 @@ from workflow_scripts.grading.guard import expression_problem
 from workflow_scripts.grading.reading.numbers import REPEATING, read_repeating
 from workflow_scripts.grading.reading.tokens import (
     Tokens,
-    find_close,
+    find_closer,
     is_text,
-    render,
-    split_at,
+    render_tokens,
+    split_tokens,
     take_argument,
-    text_content,
+    unwrap_text,
 )
 from workflow_scripts.grading.symbolic import parse_latex
 
@@ -52,18 +52,20 @@ def parse_expression(tokens: Sequence[str]) -> Any:
         UnreadableError: the engine does not read it, or it must not be compared (`guard`).
     """
     stand_ins: dict[str, Any] = {}
-    prepared = hide_joint_functions(round_brackets(spell_letters(tokens)), stand_ins)
-    text = render(separate_differentials(name_primes(convert_degrees(mark_products(prepared)))))
-    text = PERCENT.sub(r"\\frac{\1}{100}", REPEATING.sub(write_repeating, text))
-    simple = parse_simple(text)
+    prepared = hide_joint_functions(replace_set_braces(spell_letters(tokens)), stand_ins)
+    text = render_tokens(
+        separate_differentials(name_primes(convert_degrees(mark_products(prepared))))
+    )
+    text = PERCENT.sub(r"\\frac{\1}{100}", REPEATING.sub(write_repeating_decimal, text))
+    simple = parse_simple_expression(text)
     if simple is not None:
         return simple
     try:
         expression = parse_latex(text)
     except Exception as error:  # the engine's listener raises no type of its own
         raise UnreadableError("not readable as LaTeX") from error
-    expression = make_exact(expression, stand_ins)
-    problem = find_problem(expression)
+    expression = make_expression_exact(expression, stand_ins)
+    problem = find_expression_problem(expression)
     if problem and problem.startswith("left unevaluated"):
         raise UnevaluatedError(str(expression))
     if problem:
@@ -71,7 +73,7 @@ def parse_expression(tokens: Sequence[str]) -> Any:
     return expression
 
 
-def parse_simple(text: str) -> Any | None:
+def parse_simple_expression(text: str) -> Any | None:
     """A letter, an infinity, or a multiple of a root or of pi, as the engine would read it.
 
     They are common and the engine takes a hundred times longer. None for anything else.
@@ -92,7 +94,7 @@ def parse_simple(text: str) -> Any | None:
     return value if number == 1 else sympy.Mul(number, value, evaluate=False)
 
 
-def find_problem(expression: Any) -> str | None:
+def find_expression_problem(expression: Any) -> str | None:
     """Why an expression must not be compared, None if it may."""
     try:
         return expression_problem(expression)
@@ -104,19 +106,19 @@ def spell_letters(tokens: Sequence[str]) -> Tokens:
     r"""Tokens with `\text{x}` as the letter x; other text is no expression."""
     out: Tokens = []
     for token in tokens:
-        content = text_content(token).strip(" ().") if is_text(token) else ""
+        content = unwrap_text(token).strip(" ().") if is_text(token) else ""
         if is_text(token) and not (len(content) == 1 and content.isalpha()):
             raise UnreadableError("words in an expression")
         out.append(content if is_text(token) else token)
     return out
 
 
-def round_brackets(tokens: Sequence[str]) -> Tokens:
+def replace_set_braces(tokens: Sequence[str]) -> Tokens:
     r"""Tokens with round brackets for the braces of `\max\{a, b\}`."""
     out = list(tokens)
     for index, token in enumerate(out[:-1]):
         if token in SEVERAL_ARGUMENTS and out[index + 1] == "\\{":
-            close = find_close(out, index + 1, "\\{", "\\}")
+            close = find_closer(out, index + 1, "\\{", "\\}")
             if close > 0:
                 out[index + 1], out[close] = "(", ")"
     return out
@@ -132,21 +134,21 @@ def hide_joint_functions(tokens: Sequence[str], stand_ins: dict[str, Any]) -> To
         while opening < len(tokens) and tokens[opening] == " ":
             opening += 1
         close = (
-            find_close(tokens, opening, "(", ")") if tokens[opening : opening + 1] == ["("] else 0
+            find_closer(tokens, opening, "(", ")") if tokens[opening : opening + 1] == ["("] else 0
         )
         if name is None or close <= 0:
             out.append(tokens[index])
             index += 1
             continue
-        parts, _ = split_at(tokens[opening + 1 : close], {","})
+        parts, _ = split_tokens(tokens[opening + 1 : close], {","})
         symbol = PLACEHOLDER % (FIRST_PLACEHOLDER + len(stand_ins))
-        stand_ins[symbol] = join_integers(name, [parse_expression(part) for part in parts])
+        stand_ins[symbol] = apply_joint_function(name, [parse_expression(part) for part in parts])
         out += ["z", "_", "{", *symbol[3:-1], "}"]
         index = close + 1
     return out
 
 
-def join_integers(name: str, arguments: list[Any]) -> Any:
+def apply_joint_function(name: str, arguments: list[Any]) -> Any:
     """The gcd or lcm of numbers, or a function of expressions in a fixed order."""
     import sympy
 
@@ -161,7 +163,7 @@ def convert_degrees(tokens: Sequence[str]) -> Tokens:
     until = -1
     for index, token in enumerate(tokens):
         if token in TRIGONOMETRY:
-            until = max(until, trigonometry_end(tokens, index))
+            until = max(until, find_argument_end(tokens, index))
         if token != "\\degree":
             out.append(token)
         elif index < until:
@@ -174,7 +176,7 @@ def convert_degrees(tokens: Sequence[str]) -> Tokens:
     return out
 
 
-def trigonometry_end(tokens: Sequence[str], index: int) -> int:
+def find_argument_end(tokens: Sequence[str], index: int) -> int:
     """Index after the argument of the function at `index`: its bracket, or what a sum would end."""
     start = index + 1
     while start < len(tokens) and (tokens[start] == " " or tokens[start] == "^"):
@@ -242,7 +244,7 @@ def separate_differentials(tokens: Sequence[str]) -> Tokens:
     return out
 
 
-def write_repeating(found: re.Match[str]) -> str:
+def write_repeating_decimal(found: re.Match[str]) -> str:
     """A repeating decimal inside an expression as a fraction."""
     number = read_repeating(found[0])
     return write_fraction(number.value) if number else found[0]
@@ -253,15 +255,15 @@ def write_fraction(value: Fraction) -> str:
     return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
-def make_exact(expression: Any, stand_ins: dict[str, Any]) -> Any:
+def make_expression_exact(expression: Any, stand_ins: dict[str, Any]) -> Any:
     """The expression with rational numbers for floats and with what the symbols stood for."""
     import sympy
 
     expression = expand_short_sums(expression)
     if isinstance(expression, sympy.MatrixBase):
-        return expression.applyfunc(lambda entry: make_exact(entry, stand_ins))
+        return expression.applyfunc(lambda entry: make_expression_exact(entry, stand_ins))
     if isinstance(expression, sympy.MatrixExpr):
-        return make_exact(expression.doit(), stand_ins)
+        return make_expression_exact(expression.doit(), stand_ins)
     if not isinstance(expression, sympy.Expr):
         raise UnreadableError("not readable as an expression")
     changes: dict[Any, Any] = {

@@ -33,24 +33,23 @@ class Vocabulary:
     predicates: re.Pattern[str]
     multipliers: dict[str, int]
     percent_words: frozenset[str]
-    degree_words: frozenset[str]
     units: frozenset[str]
     unit_letters: frozenset[str]
     short_words: frozenset[str]
     number_words: dict[str, int]
 
 
-def begin_with(words: list[str]) -> re.Pattern[str]:
+def compile_beginnings(words: list[str]) -> re.Pattern[str]:
     """A pattern of texts that begin with one of the words."""
     return re.compile(rf"\s*(?:{'|'.join(map(re.escape, words))})(?![A-Za-z])", re.IGNORECASE)
 
 
-def as_commands(names: list[str]) -> frozenset[str]:
+def name_commands(names: list[str]) -> frozenset[str]:
     """Names of commands with their backslash."""
     return frozenset("\\" + name for name in names)
 
 
-def read_raised(facts: dict[str, Any]) -> dict[int, str]:
+def map_raised_digits(facts: dict[str, Any]) -> dict[int, str]:
     """Raised and lowered digits of typography as exponents and indices."""
     return {
         ord(char): f"{sign}{{{digit}}}"
@@ -66,16 +65,21 @@ def load_vocabulary() -> Vocabulary:
     synonyms = {f"\\{name}": write_synonym(meant) for name, meant in facts["synonyms"].items()}
     wide = {0xFF10 + digit: str(digit) for digit in range(10)}
     known = {name: frozenset(facts[name]) for name in ("functions", "conjunctions", "fillers")}
-    more = ("percent_words", "degree_words", "units", "unit_letters", "short_words")
+    more = ("percent_words", "units", "unit_letters", "short_words")
     known |= {name: frozenset(facts[name]) for name in more}
     commands = ("dropped", "spaces", "transparent", "text_faces", "math_faces")
     plain = ("renamed_functions", "code_constants", "multipliers", "number_words")
     return Vocabulary(
-        characters={ord(k): v for k, v in facts["characters"].items()} | read_raised(facts) | wide,
+        characters={ord(k): v for k, v in facts["characters"].items()}
+        | map_raised_digits(facts)
+        | wide,
         synonyms=synonyms,
         code_modules=re.compile(rf"(?<![\w\\.])(?:{'|'.join(facts['code_modules'])})\.(?=[a-z])"),
-        **{name: begin_with(facts[name]) for name in ("universal", "conditional", "predicates")},
-        **{name: as_commands(facts[name]) for name in commands},
+        **{
+            name: compile_beginnings(facts[name])
+            for name in ("universal", "conditional", "predicates")
+        },
+        **{name: name_commands(facts[name]) for name in commands},
         **{name: facts[name] for name in plain},
         **known,
     )
