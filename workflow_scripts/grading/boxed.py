@@ -21,8 +21,8 @@ from workflow_scripts.grading.extract import (
 )
 from workflow_scripts.grading.guard import text_problem
 from workflow_scripts.grading.reading.describe import describe_value
-from workflow_scripts.grading.reading.leaf import UnreadableError
 from workflow_scripts.grading.reading.reader import read_alternatives
+from workflow_scripts.grading.reading.unreadable import UnreadableError
 from workflow_scripts.grading.reading.values import Items, Relation, Value
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.verdict import Grade, right, wrong

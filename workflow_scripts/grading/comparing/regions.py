@@ -89,7 +89,8 @@ def solve_step(left: Any, sign: str, right: Any, variable: Any) -> Any | None:
     }
     linear = difference.as_poly(variable) if difference.is_polynomial(variable) else None
     if linear is not None and linear.degree() == 1:
-        return solve_linear(*linear.all_coeffs(), sign)
+        slope, intercept = linear.all_coeffs()
+        return solve_linear(slope, intercept, sign)
     try:
         return build[sign](difference, 0).as_set()
     except (NotImplementedError, ValueError, TypeError):

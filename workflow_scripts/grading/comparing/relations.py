@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from workflow_scripts.grading.comparing.regions import TURNED
 from workflow_scripts.grading.comparing.scalars import (
     Context,
-    compare_expressions,
     compare_scalars,
     find_proportion,
 )
@@ -105,12 +105,13 @@ def compare_equations(gold: Relation, answer: Relation, context: Context) -> boo
         return False
     if not (gold.signs[0] in EQUATIONS and answer.signs[0] in EQUATIONS):
         return False
-    differences = subtract_sides(gold), subtract_sides(answer)
-    if None in differences:
+    first, second = subtract_sides(gold), subtract_sides(answer)
+    if first is None or second is None:
         return False
-    if find_proportion(*differences, context) is not None:
+    if find_proportion(first, second, context) is not None:
         return True
-    return find_proportion(*map(take_numerator, differences), context) is not None
+    numerators = take_numerator(first), take_numerator(second)
+    return find_proportion(numerators[0], numerators[1], context) is not None
 
 
 def subtract_sides(relation: Relation) -> Any | None:
@@ -130,20 +131,13 @@ def take_numerator(expression: Any) -> Any:
 
 def compare_inequality_multiples(gold: Relation, answer: Relation, context: Context) -> bool:
     """Whether two inequalities in several letters are multiples of each other."""
-    from workflow_scripts.grading.comparing.regions import TURNED
-
     if len(gold.sides) != 2 or len(answer.sides) != 2 or gold.signs[0] not in TURNED:
         return False
-    differences = subtract_sides(gold), subtract_sides(answer)
-    factor = None if None in differences else find_proportion(*differences, context)
+    first, second = subtract_sides(gold), subtract_sides(answer)
+    if first is None or second is None:
+        return False
+    factor = find_proportion(first, second, context)
     if factor is None:
         return False
     sign = gold.signs[0] if factor > 0 else TURNED[gold.signs[0]]
     return sign == answer.signs[0]
-
-
-def values_same(first: Value, second: Value, context: Context) -> bool:
-    """Whether two names are one: as expressions, or as words."""
-    if isinstance(first, Scalar) and isinstance(second, Scalar):
-        return compare_expressions(first.expression, second.expression, False, context)
-    return first == second

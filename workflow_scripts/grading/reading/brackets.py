@@ -3,10 +3,10 @@ r"""What brackets enclose: tuples, sets, intervals and their unions, matrices.
 `(a, b)` is a pair and an open interval; `[a, b]` a closed interval; `[a, b, c]` a list.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from workflow_scripts.grading.reading.clean import find_environment_end, show_tokens
-from workflow_scripts.grading.reading.leaf import UnreadableError
 from workflow_scripts.grading.reading.tokens import (
     OPENERS,
     Tokens,
@@ -16,9 +16,18 @@ from workflow_scripts.grading.reading.tokens import (
     split_tokens,
     trim_tokens,
 )
-from workflow_scripts.grading.reading.values import Items, Matrix, Region, Relation, Scalar, Value
+from workflow_scripts.grading.reading.unreadable import UnreadableError
+from workflow_scripts.grading.reading.values import (
+    Items,
+    Matrix,
+    Reader,
+    Region,
+    Relation,
+    Scalar,
+    Value,
+    list_members,
+)
 
-Reader = Callable[[Sequence[str]], Value]
 SET_SIGNS = {"\\cup", "\\cap", "\\setminus"}
 ENDS = {"(": True, "[": False}
 CLOSES = {")": True, "]": False}
@@ -61,13 +70,7 @@ def read_members(inside: Sequence[str], kind: str, read: Reader) -> Value:
         if signs and len(parts) == 2 and not any(t.isdigit() for t in parts[0]):
             return read(parts[1])
     members = [read(part) for part in split_tokens(inside, {",", ";"})[0] if trim_tokens(part)]
-    spread = [m for value in members for m in (value.members if is_list(value) else (value,))]
-    return Items(tuple(spread), kind)
-
-
-def is_list(value: Value) -> bool:
-    """Whether a value is a list without brackets."""
-    return isinstance(value, Items) and value.kind == "list"
+    return Items(tuple(m for value in members for m in list_members(value)), kind)
 
 
 def read_round_or_square_brackets(tokens: Sequence[str], read: Reader) -> Value | None:
@@ -136,7 +139,7 @@ def read_union(
     return Region(result, show_tokens(tokens))
 
 
-def convert_to_region(value: Value) -> object | None:
+def convert_to_region(value: Value) -> Any | None:
     """A value as a sympy set of numbers, None if it is none."""
     import sympy
 

@@ -16,6 +16,8 @@ CLOSERS = {"}", ")", "]", "\\}", "\\rangle", "\\rfloor", "\\rceil", "\\rVert", "
 ARITY = {"\\frac": 2, "\\binom": 2, "\\sqrt": 1, "\\overline": 1, "\\hat": 1, "\\vec": 1}
 ARITY |= {"\\tilde": 1, "\\dot": 1, "\\mathbb": 1, "\\mathcal": 1, "\\widehat": 1, "\\pmod": 1}
 ARITY |= {"\\overrightarrow": 1, "\\mathbf": 1, "\\widetilde": 1, "\\overarc": 1, "\\mathscr": 1}
+# What means nothing at the ends of a value.
+PUNCTUATION = " .,;:"
 Tokens = list[str]
 
 
