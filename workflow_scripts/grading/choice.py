@@ -101,7 +101,7 @@ def judge_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
 
 
 def judge_plain_answer(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
-    """The verdict of `judge_answer`, which needs no engine; None when the gold answer is unusable."""
+    """The verdict of `judge_answer`, without an engine; None when the gold answer is unusable."""
     return judge_answer(answer, gold, settings) if find_gold_letter(gold, settings) else None
 
 

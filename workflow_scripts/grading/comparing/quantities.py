@@ -94,15 +94,12 @@ def compare_quantities(gold: Quantities, answer: Quantities, context: Context) -
     totals = add_quantities(gold), add_quantities(answer)
     if totals[0] is not None and totals[1] is not None:
         return compare_scalars(totals[0], totals[1], context)
-    return (
-        len(gold.numbers) == len(answer.numbers)
-        and all(
-            compare_scalars(a, b, context)
-            for a, b in zip(gold.numbers, answer.numbers, strict=True)
-        )
-        and all(
-            drop_plural(a) == drop_plural(b) for a, b in zip(gold.units, answer.units, strict=True)
-        )
+    if len(gold.numbers) != len(answer.numbers):
+        return False
+    numbers = zip(gold.numbers, answer.numbers, strict=True)
+    units = zip(gold.units, answer.units, strict=True)
+    return all(compare_scalars(a, b, context) for a, b in numbers) and all(
+        drop_plural(a) == drop_plural(b) for a, b in units
     )
 
 

@@ -132,8 +132,8 @@ def compare_percentages(
     """A percentage equals its share; a whole number of per cent also that number."""
     import sympy
 
-    numbers = compute_fraction(first), compute_fraction(second)
-    if None not in numbers and numbers[0] == numbers[1] and numbers[0].denominator == 1:  # type: ignore[union-attr]
+    number, other = compute_fraction(first), compute_fraction(second)
+    if number is not None and number == other and number.denominator == 1:
         return True
     hundredth = sympy.Rational(1, 100)
     shares = [

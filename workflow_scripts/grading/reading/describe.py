@@ -12,8 +12,11 @@ from workflow_scripts.grading.reading.values import (
     Relation,
     Scalar,
     Value,
+    Verbatim,
+    Words,
 )
 
+RareValue = Ratio | Clock | Based | Quantities | Qualified | Words | Verbatim
 MAX_SHOWN = 300
 BRACKETS = {"list": ("", ""), "set": ("{", "}"), "tuple": ("(", ")"), "bracket": ("[", "]")}
 
@@ -45,7 +48,7 @@ def write_value(value: Value) -> str:
     return write_rare_value(value)
 
 
-def write_rare_value(value: Value) -> str:
+def write_rare_value(value: RareValue) -> str:
     """A value of one of the rarer kinds in plain text."""
     if isinstance(value, Ratio):
         return ":".join(map(write_value, value.parts))
