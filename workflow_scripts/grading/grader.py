@@ -36,6 +36,9 @@ def needs_no_engine(gold: str) -> bool:
     return True
 
 
+PAPER_RULE = Rule(
+    paper.find_answer, paper.judge_answer, paper.show_gold, leave_undecided, needs_no_engine
+)
 RULES = {
     "boxed": Rule(
         boxed.find_answer,
@@ -44,12 +47,8 @@ RULES = {
         boxed.judge_plain_answer,
         boxed.is_plain_integer,
     ),
-    "lenient": Rule(
-        paper.find_answer, paper.judge_answer, paper.show_gold, leave_undecided, needs_no_engine
-    ),
-    "strict": Rule(
-        paper.find_answer, paper.judge_answer, paper.show_gold, leave_undecided, needs_no_engine
-    ),
+    "lenient": PAPER_RULE,
+    "strict": PAPER_RULE,
     "choice": Rule(
         choice.find_answer,
         choice.judge_answer,

@@ -8,6 +8,7 @@ from typing import Any
 
 from workflow_scripts.grading.reading.clean import find_environment_end, show_tokens
 from workflow_scripts.grading.reading.tokens import (
+    CLOSERS,
     OPENERS,
     Tokens,
     find_closer,
@@ -100,10 +101,9 @@ def has_enclosing_pair(tokens: Sequence[str]) -> bool:
 
 def is_closed_after(tokens: Sequence[str], stop: int) -> bool:
     """Whether all brackets are closed after the token at `stop`."""
-    closers = {")", "]", "}", "\\}", "\\rangle", "\\rfloor", "\\rceil", "\\end", "\\rVert"}
     depth = 0
     for token in tokens[: stop + 1]:
-        depth += (token in OPENERS) - (token in closers)
+        depth += (token in OPENERS) - (token in CLOSERS)
     return depth == 0
 
 

@@ -34,7 +34,8 @@ DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 ROWS = re.compile(r"matrix|array|cases|align|split|gather")
 # What an unescaped "\\frac" becomes in many languages: a form feed and the rest.
 FORM_FEED_RAC = re.compile(r"\\?\x0crac")
-MINUS_DIGITS = {"-", "+"}
+NUMBER_SIGNS = {"-", "+"}
+CANONICAL_SIGNS = {"%": "\\%", "*": "\\cdot"}
 DEGREE = (["\\circ"], ["\\degree"], [" ", "\\circ"], ["\\circ", " "])
 BRACED_SIGNS = ([":"], ["="], ["<"], [">"], ["+"], ["-"], ["/"])
 VOWELS = set("aeiouyAEIOUY")
@@ -175,8 +176,7 @@ def clean_command(tokens: Sequence[str], token: str, index: int, out: Tokens) ->
     if token == "{" and sign in BRACED_SIGNS and closing == ["}"]:
         out += sign
         return index + 3
-    plain = {"%": "\\%", "*": "\\cdot", "\\|": "\\|", "\\log_": "\\log"}
-    out.append(plain.get(token, token))
+    out.append(CANONICAL_SIGNS.get(token, token))
     return index + 1
 
 
@@ -211,7 +211,7 @@ def clean_arguments(tokens: Sequence[str], token: str, index: int, out: Tokens) 
 def clean_script(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
     r"""An exponent or index in braces; `^\circ` as degrees, `x^10` and `x^-3` as meant."""
     start = skip_blanks(tokens, index + 1)
-    sign = start < len(tokens) and tokens[start] in MINUS_DIGITS
+    sign = start < len(tokens) and tokens[start] in NUMBER_SIGNS
     stop = start + sign
     while stop < len(tokens) and tokens[stop].isdigit():
         stop += 1

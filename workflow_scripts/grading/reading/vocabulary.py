@@ -11,8 +11,10 @@ import yaml
 FILE = Path(__file__).with_name("vocabulary.yaml")
 # Fields of the file by what they become: as they are, sets, names of commands, beginnings of texts.
 PLAIN = ("renamed_functions", "code_constants", "multipliers", "number_words")
-SETS = ("functions", "conjunctions", "fillers", "percent_words", "units", "unit_letters")
-SETS += ("short_words",)
+SETS = (
+    *("functions", "conjunctions", "fillers", "percent_words", "units", "unit_letters"),
+    "short_words",
+)
 COMMANDS = ("dropped", "spaces", "transparent", "text_faces", "math_faces")
 BEGINNINGS = ("universal", "conditional", "predicates")
 FULLWIDTH_ZERO = 0xFF10
