@@ -29,7 +29,7 @@ import math_verify
 import pandas as pd
 from latex2sympy2_extended import NormalizationConfig
 
-from workflow_scripts.grading.extract import last_boxes
+from workflow_scripts.grading.extract import find_last_boxes
 from workflow_scripts.grading.service import Service
 from workflow_scripts.grading.settings import GraderSettings
 
@@ -89,7 +89,7 @@ def naive(pairs: Pairs, whole: bool) -> list[bool]:
     """math-verify one pair after the other, with its own clock; on the whole text or the box."""
     verdicts = []
     for text, gold in pairs:
-        given = text if whole else rf"\boxed{{{last_boxes(text)[-1]}}}"
+        given = text if whole else rf"\boxed{{{find_last_boxes(text)[-1]}}}"
         wanted = math_verify.parse(rf"\boxed{{{gold}}}", **extraction(repair=True))
         found = math_verify.parse(given, **extraction(repair=False))
         verdicts.append(bool(math_verify.verify(wanted, found)))

@@ -6,6 +6,7 @@ process; any other answer is right when it equals its gold answer.
 
 import os
 import time
+from unittest import mock
 
 from workflow_scripts.grading import worker
 from workflow_scripts.grading.settings import GraderSettings
@@ -28,5 +29,5 @@ def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
 
 
 if __name__ == "__main__":
-    worker.judge = judge  # type: ignore[assignment]
-    worker.main()
+    with mock.patch.object(worker, "judge", judge):
+        worker.main()

@@ -14,7 +14,7 @@ from workflow_scripts.data.benchmark_sources import BenchmarkSources, OriginalSo
 from workflow_scripts.data.hub import HubPlaces
 from workflow_scripts.data.store import manifest_path, read_frame
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.boxed import judge
+from workflow_scripts.grading.boxed import judge_answer
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.load_benchmarks import main as load_benchmarks_main
 from workflow_scripts.study.jobs import BenchmarksJob
@@ -108,7 +108,7 @@ def test_counts_are_those_of_the_paper() -> None:
 def test_several_answers_parse_as_one_gold() -> None:
     gold = ROWS["olympiad_bench"][2]
     for boxed, right in (("2, 3", True), ("3, 2", True), ("2", False)):
-        assert judge(f"\\boxed{{{boxed}}}", gold, GraderSettings()).correct is right
+        assert judge_answer(f"\\boxed{{{boxed}}}", gold, GraderSettings()).correct is right
 
 
 def test_gpqa_options_are_shuffled_by_problem(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.grade import grade_table, read_settings
-from workflow_scripts.grading.extract import closing_brace, last_boxes
+from workflow_scripts.grading.extract import find_closing_brace, find_last_boxes
 from workflow_scripts.grading.grader import check_golds, grade
 from workflow_scripts.grading.guard import expanded_terms, log2_size, nesting, text_problem
 from workflow_scripts.grading.reward import make_reward
@@ -213,14 +213,14 @@ def test_grade_table_keeps_order_and_counts_empty_as_wrong() -> None:
 
 
 def test_boxes_and_braces() -> None:
-    assert last_boxes(r"\boxed{1} thus \boxed {\frac{1}{2}}.") == [r"\frac{1}{2}"]
-    assert last_boxes(r"\boxed{\{1\}}") == [r"\{1\}"]
-    assert last_boxes(r"\boxed{1}\fbox{2}") == ["1", "2"]
-    assert last_boxes(r"\boxed{19}, as asked in \boxed{}") == ["19"]
-    assert last_boxes(r"$\boxed{28}$ percent") == [r"28\%"]
-    assert last_boxes("none") == []
-    assert closing_brace("{a{b}c}d", 0) == 7
-    assert closing_brace("{a{b}", 0) is None
+    assert find_last_boxes(r"\boxed{1} thus \boxed {\frac{1}{2}}.") == [r"\frac{1}{2}"]
+    assert find_last_boxes(r"\boxed{\{1\}}") == [r"\{1\}"]
+    assert find_last_boxes(r"\boxed{1}\fbox{2}") == ["1", "2"]
+    assert find_last_boxes(r"\boxed{19}, as asked in \boxed{}") == ["19"]
+    assert find_last_boxes(r"$\boxed{28}$ percent") == [r"28\%"]
+    assert find_last_boxes("none") == []
+    assert find_closing_brace("{a{b}c}d", 0) == 7
+    assert find_closing_brace("{a{b}", 0) is None
     assert nesting("(1)[{2}]") == 2
     assert text_problem(r"\boxed{2}", 300) is None
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.grading.boxed import plain
+from workflow_scripts.grading.boxed import judge_plain_answer
 from workflow_scripts.grading.grader import find, gold_problem, judge
-from workflow_scripts.grading.reading.clean import clean, show_tokens
+from workflow_scripts.grading.reading.clean import clean_latex, show_tokens
 from workflow_scripts.grading.service import Service
 from workflow_scripts.grading.settings import GraderSettings, known_graders
 from workflow_scripts.grading.symbolic import parse_latex
@@ -136,7 +136,7 @@ def test_a_verdict_without_the_engine_is_the_engines() -> None:
     known: list[tuple[str, str, Grade]] = []
     golden = [(find(case["generation"], settings), case["gold"]) for case in CASES]
     for answer, gold in [*golden, *integers(1500)]:
-        quick = plain(answer, gold, settings) if isinstance(answer, str) else None
+        quick = judge_plain_answer(answer, gold, settings) if isinstance(answer, str) else None
         if quick is not None:
             known.append((str(answer), gold, quick))
     assert len(known) > 300
@@ -146,7 +146,7 @@ def test_a_verdict_without_the_engine_is_the_engines() -> None:
 
 def readable(case: dict[str, Any]) -> str | None:
     """The gold answer of a case as canonical LaTeX, where the engine reads it as it stands."""
-    text = show_tokens(clean(case["gold"])) if case["math_verify"] is not None else ""
+    text = show_tokens(clean_latex(case["gold"])) if case["math_verify"] is not None else ""
     try:
         return text if text and parse_latex(text) is not None else None
     except Exception:  # the engine raises no type of its own

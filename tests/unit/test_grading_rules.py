@@ -3,11 +3,11 @@
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.choice import announced_letter
-from workflow_scripts.grading.extract import last_block
+from workflow_scripts.grading.choice import find_announced_letter
+from workflow_scripts.grading.extract import find_last_block
 from workflow_scripts.grading.grader import check_golds, grade
-from workflow_scripts.grading.paper import option_letter
-from workflow_scripts.grading.reading.clean import clean, show_tokens
+from workflow_scripts.grading.paper import find_option_letter
+from workflow_scripts.grading.reading.clean import clean_latex, show_tokens
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.strings import common_length, similarity, tidy
 
@@ -103,13 +103,18 @@ def test_strings_are_tidied_around_operators_only() -> None:
     ],
 )
 def test_option_letters_by_score(text: str, letter: str | None) -> None:
-    assert option_letter(text) == letter
+    assert find_option_letter(text) == letter
 
 
 def test_the_last_complete_block_counts() -> None:
-    assert last_block("<answer>1</answer><answer>2</answer><answer>3") == "2"
-    assert last_block("<answer>1") is last_block("1</answer>") is last_block("none") is None
-    assert announced_letter("answer: A. Answer is B. The answer is blue", "ABC") == "B"
+    assert find_last_block("<answer>1</answer><answer>2</answer><answer>3") == "2"
+    assert (
+        find_last_block("<answer>1")
+        is find_last_block("1</answer>")
+        is find_last_block("none")
+        is None
+    )
+    assert find_announced_letter("answer: A. Answer is B. The answer is blue", "ABC") == "B"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +178,7 @@ def test_letters_are_a_setting_and_other_golds_are_refused() -> None:
     ],
 )
 def test_texts_become_canonical(text: str, canonical: str) -> None:
-    assert show_tokens(clean(text)) == canonical
+    assert show_tokens(clean_latex(text)) == canonical
 
 
 @pytest.mark.parametrize("text", ["5 0", "3[4]", "1 1/2", r"5\;0", r"x^2 + 5 0"])

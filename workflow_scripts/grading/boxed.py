@@ -1,28 +1,28 @@
 r"""Rule `boxed`: math-verify with pinned extraction, made safe for rewards.
 
 The last boxed answer counts (`\boxed{1} and \boxed{2}` count as one), unless "final answer is $2$"
-follows it; without a box, a LaTeX answer that the word "answer" announces. A bare number is never taken for an answer: the
-library's default extraction does that, and rewards an untrained model for luck. Gold and answer
-are read alike (`reading`) and compared by kind (`comparing`). Hostile answers are refused with a
-reason before the engine sees them (`guard`).
+follows it; without a box, a LaTeX answer that the word "answer" announces. A bare number is never
+taken for an answer: the library's default extraction does that, and rewards an untrained model for
+luck. Gold and answer are read alike (`reading`) and compared by kind (`comparing`). Hostile answers
+are refused with a reason before the engine sees them (`guard`).
 """
 
 import functools
 import re
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.comparing.compare import has_value, make_context, values_equal
-from workflow_scripts.grading.comparing.relations import equates_two_values
+from workflow_scripts.grading.comparing.compare import are_equal, has_value, make_context
+from workflow_scripts.grading.comparing.relations import is_false_equation
 from workflow_scripts.grading.extract import (
-    announced_formulas,
-    final_formulas,
+    find_announced_formulas,
+    find_final_formulas,
+    find_last_boxes,
     has_open_box,
-    last_boxes,
 )
 from workflow_scripts.grading.guard import text_problem
-from workflow_scripts.grading.reading.describe import describe
-from workflow_scripts.grading.reading.leaf import UnreadableError
+from workflow_scripts.grading.reading.describe import describe_value
 from workflow_scripts.grading.reading.reader import read_alternatives
+from workflow_scripts.grading.reading.unreadable import UnreadableError
 from workflow_scripts.grading.reading.values import Items, Relation, Value
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.verdict import Grade, right, wrong
@@ -33,12 +33,12 @@ JOIN = r" \text{ and } "
 UNSPECIFIC = "not readable as LaTeX"
 
 
-def find(generation: str, settings: GraderSettings) -> Grade | str:
+def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
     """The answer in a generation, or the verdict when there is none; needs no engine."""
-    answers = final_formulas(generation[-settings.tail_chars :]) or last_boxes(generation)
+    answers = find_final_formulas(generation[-settings.tail_chars :]) or find_last_boxes(generation)
     if not answers and has_open_box(generation):
         return wrong("box not closed")
-    answers = answers or announced_formulas(generation[-settings.tail_chars :])
+    answers = answers or find_announced_formulas(generation[-settings.tail_chars :])
     if not answers:
         return wrong("no answer")
     text = JOIN.join(answers)
@@ -46,8 +46,8 @@ def find(generation: str, settings: GraderSettings) -> Grade | str:
     return wrong(f"refused: {problem}") if problem else text
 
 
-def plain(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
-    """The verdict when both are plain integers, the very one of `judge`; None otherwise."""
+def judge_plain_answer(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
+    """The verdict when both are plain integers, the very one of `judge_answer`; None otherwise."""
     text = answer.strip(" ")
     room = min(len(text), len(gold)) > 0 and max(len(answer), len(gold)) <= settings.max_chars
     if not (room and PLAIN_INTEGER.fullmatch(text) and PLAIN_INTEGER.fullmatch(gold)):
@@ -55,8 +55,8 @@ def plain(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
     return right("equal", text) if text == gold else wrong("differs", text)
 
 
-def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
-    """Read an answer that `find` returned and compare it with its gold answer.
+def judge_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
+    """Read an answer that `find_answer` returned and compare it with its gold answer.
 
     Raises:
         InputError: the gold answer cannot be used.
@@ -66,11 +66,11 @@ def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
         values = read_alternatives(answer)
     except (UnreadableError, RecursionError) as error:
         return wrong(str(error) if isinstance(error, UnreadableError) else UNSPECIFIC, answer)
-    text = describe(values[0])
+    text = describe_value(values[0])
     if not isinstance(wanted[0], Relation) and has_false_equation(values[0], settings):
         return wrong("equates a number with another value", text)
     places = settings.float_rounding
-    equal = any(values_equal(one, other, places) for one in wanted for other in values)
+    equal = any(are_equal(one, other, places) for one in wanted for other in values)
     return right("equal", text) if equal else wrong("differs", text)
 
 
@@ -79,7 +79,7 @@ def has_false_equation(value: Value, settings: GraderSettings) -> bool:
     members = value.members if isinstance(value, Items) else (value,)
     return any(
         isinstance(member, Relation)
-        and equates_two_values(member, make_context(member, settings.float_rounding))
+        and is_false_equation(member, make_context(member, settings.float_rounding))
         for member in members
     )
 
@@ -94,8 +94,8 @@ def parse_gold(gold: str, settings: GraderSettings) -> tuple[Value, ...]:
     Raises:
         InputError: it is empty, refused, not readable, or does not equal itself.
     """
-    announced = announced_formulas(gold) if len(gold) > settings.max_chars else []
-    text = JOIN.join(last_boxes(gold) or announced) or gold
+    announced = find_announced_formulas(gold) if len(gold) > settings.max_chars else []
+    text = JOIN.join(find_last_boxes(gold) or announced) or gold
     problem = "is not a number" if text.strip().lower() == "nan" else None
     problem = problem or text_problem(text, settings.max_chars)
     try:
@@ -115,14 +115,14 @@ def find_gold_problem(values: tuple[Value, ...], places: int) -> str | None:
         return UNSPECIFIC
     if not has_value(values[0], places):
         return "has no value"
-    return None if values_equal(values[0], values[0], places) else "does not equal itself"
+    return None if are_equal(values[0], values[0], places) else "does not equal itself"
 
 
-def is_plain(gold: str) -> bool:
+def is_plain_integer(gold: str) -> bool:
     """Whether a gold answer is read without the engine."""
     return bool(PLAIN_INTEGER.fullmatch(gold))
 
 
 def show_gold(gold: str, settings: GraderSettings) -> str:
     """How the gold answer was read; InputError when it was not."""
-    return gold if is_plain(gold) else describe(parse_gold(gold, settings)[0])
+    return gold if is_plain_integer(gold) else describe_value(parse_gold(gold, settings)[0])

@@ -9,7 +9,13 @@ line that is an option with its text (`B. evaporation`). A letter that merely oc
 import re
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.extract import FACE, WRAPPED, find_boxes, last_block, last_boxes
+from workflow_scripts.grading.extract import (
+    FACE,
+    WRAPPED,
+    find_boxes,
+    find_last_block,
+    find_last_boxes,
+)
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.verdict import Grade, right, wrong
 
@@ -35,41 +41,45 @@ SEVERAL = re.compile(
 OPTION_LINE = re.compile(r"^\s*\**\(?([A-Z])[).:]\**\s+\S.*$", re.MULTILINE)
 
 
-def find(generation: str, settings: GraderSettings) -> Grade | str:
+def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
     """The chosen letter, or the verdict when there is none."""
-    boxes = last_boxes(generation)
+    boxes = find_last_boxes(generation)
     if len(boxes) > 1:
         return wrong("several letters boxed")
     if not boxes:
-        return find_unboxed(generation, settings) or wrong("no answer")
+        return find_unboxed_letter(generation, settings) or wrong("no answer")
     if len(boxes[0]) > settings.max_chars:
         return wrong(f"refused: longer than {settings.max_chars} characters")
     if SEVERAL.search(boxes[0]):
         return wrong("several letters boxed", boxes[0])
-    letter = leading_letter(boxes[0], settings)
+    letter = find_leading_letter(boxes[0], settings)
     end = find_boxes(generation)[0][-1][1]
-    later = announced_letter(generation[end:][-settings.tail_chars :], settings.letters)
+    later = find_announced_letter(generation[end:][-settings.tail_chars :], settings.letters)
     return letter or later or wrong("box holds no option letter", boxes[0])
 
 
-def find_unboxed(generation: str, settings: GraderSettings) -> str | None:
+def find_unboxed_letter(generation: str, settings: GraderSettings) -> str | None:
     """The letter that a generation without a box chooses, None for none."""
     tail = generation[-settings.tail_chars :]
     whole = WHOLE.fullmatch(generation) if len(generation) <= settings.max_chars else None
-    block = last_block(tail)
+    block = find_last_block(tail)
     if whole and whole[1] in settings.letters:
         return whole[1]
-    tagged = leading_letter(block, settings) if block is not None else None
-    return tagged or announced_letter(tail, settings.letters) or option_line(tail, settings.letters)
+    tagged = find_leading_letter(block, settings) if block is not None else None
+    return (
+        tagged
+        or find_announced_letter(tail, settings.letters)
+        or find_option_line(tail, settings.letters)
+    )
 
 
-def leading_letter(text: str, settings: GraderSettings) -> str | None:
+def find_leading_letter(text: str, settings: GraderSettings) -> str | None:
     """The option letter that a text begins with, None without one."""
     found = LEADING.match(text)
     return found[1] if found and found[1] in settings.letters else None
 
 
-def announced_letter(text: str, letters: str) -> str | None:
+def find_announced_letter(text: str, letters: str) -> str | None:
     """The last letter announced in the strongest way ("answer is (B)"), None without one."""
     for pattern in ANNOUNCEMENTS:
         found = [match[1] for match in pattern.finditer(text) if match[1] in letters]
@@ -78,32 +88,32 @@ def announced_letter(text: str, letters: str) -> str | None:
     return None
 
 
-def option_line(text: str, letters: str) -> str | None:
+def find_option_line(text: str, letters: str) -> str | None:
     """The letter of the only line that is an option with its text; several are a list of them."""
     found = [letter for letter in OPTION_LINE.findall(text) if letter in letters]
     return found[0] if len(found) == 1 else None
 
 
-def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
+def judge_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
     """Compare the chosen letter; InputError when the gold answer is no option letter."""
     equal = answer == show_gold(gold, settings)
     return right("equal", answer) if equal else wrong("differs", answer)
 
 
-def plain(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
-    """The verdict of `judge`, which needs no engine; None when the gold answer is unusable."""
-    return judge(answer, gold, settings) if gold_letter(gold, settings) else None
+def judge_plain_answer(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
+    """The verdict of `judge_answer`, without an engine; None when the gold answer is unusable."""
+    return judge_answer(answer, gold, settings) if find_gold_letter(gold, settings) else None
 
 
-def gold_letter(gold: str, settings: GraderSettings) -> str | None:
+def find_gold_letter(gold: str, settings: GraderSettings) -> str | None:
     """The letter of a gold answer, None when it is no option letter."""
-    boxes = last_boxes(gold) if len(gold) <= settings.max_chars else []
-    return leading_letter(boxes[0] if boxes else gold[: settings.max_chars], settings)
+    boxes = find_last_boxes(gold) if len(gold) <= settings.max_chars else []
+    return find_leading_letter(boxes[0] if boxes else gold[: settings.max_chars], settings)
 
 
 def show_gold(gold: str, settings: GraderSettings) -> str:
     r"""The letter of a gold answer (`B`, `(B)`, `\text{B}`); InputError when it is none."""
-    letter = gold_letter(gold, settings)
+    letter = find_gold_letter(gold, settings)
     if letter is None:
         raise InputError(f"gold answer {gold[:60]!r}: is no option letter of {settings.letters}")
     return letter

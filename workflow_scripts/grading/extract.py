@@ -2,7 +2,6 @@ r"""Finding the answer in a generation: boxes, answer blocks, announced formulas
 
 import re
 
-BOX = "\\boxed"
 FRAME = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
 # What joins boxes that are one answer: a comma, "and", "or" or nothing, with a few words around
 # and the name of the next value.
@@ -59,7 +58,7 @@ def find_boxes(text: str) -> tuple[list[tuple[int, int, str]], bool]:
         if found.start() < inside:
             continue
         if text[found.end() : found.end() + 1] == "{":
-            close = closing_brace(text, found.end())
+            close = find_closing_brace(text, found.end())
             if close is None:
                 return boxes, True
             if not NAMED_ONLY.fullmatch(text[found.end() : close]):
@@ -68,7 +67,7 @@ def find_boxes(text: str) -> tuple[list[tuple[int, int, str]], bool]:
     return boxes, False
 
 
-def last_boxes(text: str) -> list[str]:
+def find_last_boxes(text: str) -> list[str]:
     r"""Contents of the last box and of those that stand together with it, in reading order.
 
     Boxes stand together when a comma, "and", "or" or nothing joins them; the same content twice
@@ -97,7 +96,7 @@ def has_open_box(text: str) -> bool:
     return find_boxes(text)[1]
 
 
-def closing_brace(text: str, start: int) -> int | None:
+def find_closing_brace(text: str, start: int) -> int | None:
     """Index after the brace that closes the group opening at `start`, None if there is none."""
     opening = OPENING.match(text, start)
     if opening is None:
@@ -110,15 +109,17 @@ def closing_brace(text: str, start: int) -> int | None:
     return None
 
 
-def final_formulas(text: str) -> list[str]:
+def find_final_formulas(text: str) -> list[str]:
     """Formulas that "final answer is" announces behind the last box, [] without any."""
     boxes, _ = find_boxes(text)
-    return announced_formulas(text[boxes[-1][1] :], FINAL_FORMULA) if boxes else []
+    return find_announced_formulas(text[boxes[-1][1] :], FINAL_FORMULA) if boxes else []
 
 
-def announced_formulas(text: str, announcement: re.Pattern[str] = ANNOUNCED_FORMULA) -> list[str]:
+def find_announced_formulas(
+    text: str, announcement: re.Pattern[str] = ANNOUNCED_FORMULA
+) -> list[str]:
     """Formulas that the word "answer" announces last, with those joined to it; [] without any."""
-    found = last_match(announcement, text)
+    found = find_last_match(announcement, text)
     formulas: list[str] = []
     while found:
         formula = next(group for group in found.groups() if group is not None)
@@ -127,21 +128,21 @@ def announced_formulas(text: str, announcement: re.Pattern[str] = ANNOUNCED_FORM
     return formulas
 
 
-def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+def find_last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     """The last match of a pattern, None without one."""
-    found = None
+    last = None
     for found in pattern.finditer(text):
-        pass
-    return found
+        last = found
+    return last
 
 
-def last_block(text: str) -> str | None:
+def find_last_block(text: str) -> str | None:
     """What the last complete `<answer>...</answer>` holds, None without one."""
     end = text.rfind(BLOCK_END)
     start = text.rfind(BLOCK_START, 0, max(end, 0))
     return text[start + len(BLOCK_START) : end] if start >= 0 else None
 
 
-def lone_letters(text: str) -> list[re.Match[str]]:
+def find_lone_letters(text: str) -> list[re.Match[str]]:
     """Capital letters that stand alone, in reading order."""
     return list(ALONE.finditer(text))

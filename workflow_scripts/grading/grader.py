@@ -27,20 +27,35 @@ class Rule:
     gold_is_plain: Callable[[str], bool]
 
 
-def never(answer: str, gold: str, settings: GraderSettings) -> None:
-    """No answer is decided without `judge`."""
+def leave_undecided(answer: str, gold: str, settings: GraderSettings) -> None:
+    """Decide no answer without `judge`."""
 
 
-def always(gold: str) -> bool:
-    """No gold answer needs the engine."""
+def needs_no_engine(gold: str) -> bool:
+    """Say of any gold answer that it is read without the engine."""
     return True
 
 
+PAPER_RULE = Rule(
+    paper.find_answer, paper.judge_answer, paper.show_gold, leave_undecided, needs_no_engine
+)
 RULES = {
-    "boxed": Rule(boxed.find, boxed.judge, boxed.show_gold, boxed.plain, boxed.is_plain),
-    "lenient": Rule(paper.find, paper.judge, paper.show_gold, never, always),
-    "strict": Rule(paper.find, paper.judge, paper.show_gold, never, always),
-    "choice": Rule(choice.find, choice.judge, choice.show_gold, choice.plain, always),
+    "boxed": Rule(
+        boxed.find_answer,
+        boxed.judge_answer,
+        boxed.show_gold,
+        boxed.judge_plain_answer,
+        boxed.is_plain_integer,
+    ),
+    "lenient": PAPER_RULE,
+    "strict": PAPER_RULE,
+    "choice": Rule(
+        choice.find_answer,
+        choice.judge_answer,
+        choice.show_gold,
+        choice.judge_plain_answer,
+        needs_no_engine,
+    ),
 }
 
 

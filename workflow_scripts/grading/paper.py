@@ -10,10 +10,15 @@ the description leaves open. The lenient rule pays for near misses: for audit, n
 import re
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.extract import ANNOUNCED, last_block, lone_letters
+from workflow_scripts.grading.extract import ANNOUNCED, find_last_block, find_lone_letters
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.strings import similarity, tidy
-from workflow_scripts.grading.symbolic import parse, parsed_problem, shown, verify
+from workflow_scripts.grading.symbolic import (
+    describe_expressions,
+    find_parsed_problem,
+    parse_text,
+    verify_expressions,
+)
 from workflow_scripts.grading.verdict import Grade, right, wrong
 
 MAX_TEXT = 300
@@ -24,54 +29,54 @@ NUMBER = re.compile(r"-?\d+,\d\d")
 ANNOUNCED_SCORE, BRACKETED_SCORE, LAST_SCORE = 4, 2, 1
 
 
-def find(generation: str, settings: GraderSettings) -> Grade | str:
+def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
     """The response as it is, or the verdict when it is too long to search."""
     if len(generation) > settings.max_chars:
         return wrong(f"refused: longer than {settings.max_chars} characters")
     return generation
 
 
-def judge(response: str, gold: str, settings: GraderSettings) -> Grade:
+def judge_answer(response: str, gold: str, settings: GraderSettings) -> Grade:
     """Grade a whole response against its gold answer.
 
     Raises:
         InputError: the gold answer is empty or too long.
     """
     show_gold(gold, settings)
-    block = last_block(response)
+    block = find_last_block(response)
     candidate = response if block is None else block
     lenient = settings.rule == "lenient"
     searched = response if lenient else candidate
     parsed = ""
     for stage, reason in STAGES.items():
-        found = parse(searched, stage)
-        parsed = parsed or shown(found)
-        if matches(found, gold, stage, settings):
-            return right(reason, shown(found))
+        found = parse_text(searched, stage)
+        parsed = parsed or describe_expressions(found)
+        if has_match(found, gold, stage, settings):
+            return right(reason, describe_expressions(found))
     return compare_strings(candidate, gold, parsed, settings)
 
 
-def matches(found: list[object], gold: str, stage: str, settings: GraderSettings) -> bool:
+def has_match(found: list[object], gold: str, stage: str, settings: GraderSettings) -> bool:
     """Whether what was found equals the gold answer, both parsed as the stage does.
 
     A gold answer without any mark of mathematics is parsed between dollar signs, because the
-    default parsing finds no more than a number in `x^2 + 1`; a number
-    with a decimal comma stays as it is, because between dollar signs `1,22` is a list. What must not be compared may be the same.
+    default parsing finds no more than a number in `x^2 + 1`; a number with a decimal comma stays as
+    it is, because between dollar signs `1,22` is a list. What must not be compared may be the same.
     """
     as_it_is = MATH.search(gold) or NUMBER.fullmatch(gold.strip())
-    wanted = parse(gold if as_it_is else f"${gold}$", stage)
+    wanted = parse_text(gold if as_it_is else f"${gold}$", stage)
     if not found or not wanted:
         return False
-    if parsed_problem([*wanted, *found]):
-        return any(is_same(one, other) for one in wanted for other in found)
-    return verify(wanted, found, settings.float_rounding, settings.strict)
+    if find_parsed_problem([*wanted, *found]):
+        return any(is_same_expression(one, other) for one in wanted for other in found)
+    return verify_expressions(wanted, found, settings.float_rounding, settings.strict)
 
 
-def is_same(one: object, other: object) -> bool:
+def is_same_expression(one: object, other: object) -> bool:
     """Whether two parsed expressions are built alike; strings are compared in the last stage."""
     if isinstance(one, str) or isinstance(other, str):
         return False
-    return shown([one]) == shown([other])
+    return describe_expressions([one]) == describe_expressions([other])
 
 
 def compare_strings(candidate: str, gold: str, parsed: str, settings: GraderSettings) -> Grade:
@@ -81,14 +86,14 @@ def compare_strings(candidate: str, gold: str, parsed: str, settings: GraderSett
         return right("equal strings", parsed or text)
     if settings.rule == "strict":
         return wrong("differs", parsed)
-    letters = lone_letters(wanted)
+    letters = find_lone_letters(wanted)
     if any(char.isdigit() for char in wanted):
-        numbers = as_float(text), as_float(wanted)
+        numbers = read_float(text), read_float(wanted)
         if None not in numbers:
             equal = numbers[0] == numbers[1]
             return right("equal numbers", text) if equal else wrong("differs", parsed or text)
     elif letters:
-        chosen = option_letter(text) or ""
+        chosen = find_option_letter(text) or ""
         if chosen == letters[0][1]:
             return right("option letter", chosen)
         return wrong("other option letter" if chosen else "differs", chosen or parsed)
@@ -97,7 +102,7 @@ def compare_strings(candidate: str, gold: str, parsed: str, settings: GraderSett
     return wrong("differs", parsed)
 
 
-def as_float(text: str) -> float | None:
+def read_float(text: str) -> float | None:
     """The number that a string is, None if it is none."""
     try:
         return float(text)
@@ -105,13 +110,13 @@ def as_float(text: str) -> float | None:
         return None
 
 
-def option_letter(text: str) -> str | None:
+def find_option_letter(text: str) -> str | None:
     """The capital letter that looks most like a choice; the last of equals, None without any."""
     announced = {match.start(1) for match in ANNOUNCED.finditer(text)}
-    letters = lone_letters(text)
+    letters = find_lone_letters(text)
     scores = [
         ANNOUNCED_SCORE * (found.start() in announced)
-        + BRACKETED_SCORE * bracketed(text, found)
+        + BRACKETED_SCORE * is_bracketed(text, found)
         + LAST_SCORE * (found is letters[-1])
         for found in letters
     ]
@@ -119,7 +124,7 @@ def option_letter(text: str) -> str | None:
     return next((f[1] for f, s in zip(letters[::-1], scores[::-1], strict=True) if s == best), None)
 
 
-def bracketed(text: str, letter: re.Match[str]) -> bool:
+def is_bracketed(text: str, letter: re.Match[str]) -> bool:
     """Whether a letter stands in brackets or braces: `(B)`, `\\boxed{B}`, `[B]`."""
     before, after = text[: letter.start()][-1:], text[letter.end() :][:1]
     return before + after in {"()", "{}", "[]"}

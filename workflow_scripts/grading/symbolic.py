@@ -33,7 +33,7 @@ def load_engine() -> Engine:
     for name in ("math_verify.parser", "math_verify.grader"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
-    def latex(anchored: bool, **rules: bool) -> dict[str, Any]:
+    def make_extraction(anchored: bool, **rules: bool) -> dict[str, Any]:
         config = math_verify.LatexExtractionConfig(
             try_extract_without_anchor=not anchored,
             boxed_match_priority=0,
@@ -41,15 +41,15 @@ def load_engine() -> Engine:
         )
         return {"extraction_config": (config,), "extraction_mode": "first_match"}
 
-    parse_in_two_stages()
+    install_two_stage_parser()
     extractions = {
-        "latex first": latex(False, nits=False, malformed_operators=False),
+        "latex first": make_extraction(False, nits=False, malformed_operators=False),
         "default": {},
     }
     return Engine(math_verify.parse, math_verify.verify, extractions)
 
 
-def parse_in_two_stages() -> None:
+def install_two_stage_parser() -> None:
     """Let the LaTeX parser look ahead no further than it must: several times faster.
 
     ANTLR's fast prediction (SLL) gives the tree of its full one (LL) or a syntax error; only then
@@ -74,7 +74,7 @@ def parse_in_two_stages() -> None:
     latex2sympy2.PSParser = TwoStageParser
 
 
-def parse(text: str, extraction: str) -> list[Any]:
+def parse_text(text: str, extraction: str) -> list[Any]:
     """Expressions that math-verify reads from `text`, [] if none.
 
     Args:
@@ -105,7 +105,9 @@ def parse_latex(text: str) -> Any:
         )
 
 
-def verify(gold: Sequence[Any], answer: Sequence[Any], float_rounding: int, strict: bool) -> bool:
+def verify_expressions(
+    gold: Sequence[Any], answer: Sequence[Any], float_rounding: int, strict: bool
+) -> bool:
     """Compare parsed expressions; what the engine cannot compare is not equal."""
     with ENGINE_LOCK:
         equal = load_engine().verify(
@@ -118,7 +120,7 @@ def verify(gold: Sequence[Any], answer: Sequence[Any], float_rounding: int, stri
     return bool(equal)
 
 
-def parsed_problem(expressions: Iterable[Any]) -> str | None:
+def find_parsed_problem(expressions: Iterable[Any]) -> str | None:
     """Why parsed expressions must not be compared, None if they may; strings always may."""
     symbolic = (item for item in expressions if not isinstance(item, str))
     try:
@@ -127,7 +129,7 @@ def parsed_problem(expressions: Iterable[Any]) -> str | None:
         return "nested too deep"
 
 
-def shown(expressions: Sequence[Any]) -> str:
+def describe_expressions(expressions: Sequence[Any]) -> str:
     """How a table shows what was parsed: the first expression, cut to a few hundred characters."""
     if not expressions:
         return ""

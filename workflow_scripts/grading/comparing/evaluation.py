@@ -37,26 +37,26 @@ class Point:
     Attributes:
         number: which point; 0, 1 and 2 are positive, the others mixed; every third is far out.
         names: what a letter is called when capitals are told apart only where they must be.
-        units: letters that are constants: `i`, `e`.
+        constants: letters that are constants: `i`, `e`.
         real: whether even roots and logarithms of negative numbers are refused.
         positive: letters that are positive at every point.
     """
 
     number: int
     names: Mapping[str, str]
-    units: frozenset[str]
+    constants: frozenset[str]
     real: bool = True
     positive: frozenset[str] = frozenset()
 
-    def value(self, name: str) -> Any:
+    def find_value(self, name: str) -> Any:
         """The number that a letter stands for here."""
         name = self.names.get(name, name)
-        if name in self.units:
+        if name in self.constants:
             return mpmath.mpc(0, 1) if name == "i" else mpmath.e
-        value = self.draw(name)
+        value = self.draw_number(name)
         return abs(value) if name in self.positive else value
 
-    def draw(self, key: str) -> Any:
+    def draw_number(self, key: str) -> Any:
         """A fixed number from 0.3 to 3.3 (far out: to 96), negative at half of the mixed points."""
         code = hash_key(f"{self.number}:{key}")
         size = mpmath.mpf(code) / SCALE * 3 + mpmath.mpf(3) / 10
@@ -64,14 +64,14 @@ class Point:
         return -size if self.number > 2 and code % 2 else size
 
 
-def evaluate(node: Any, point: Point) -> Any:
+def evaluate_expression(node: Any, point: Point) -> Any:
     """The value of a sympy expression at a point, as an mpmath number.
 
     Raises:
         OutsideError: it has none there.
     """
     try:
-        value = compute(node, point)
+        value = compute_value(node, point)
     except (ZeroDivisionError, OverflowError, ValueError, TypeError) as error:
         raise OutsideError(str(error)) from error
     if mpmath.isnan(value) or mpmath.isinf(value):
@@ -79,12 +79,12 @@ def evaluate(node: Any, point: Point) -> Any:
     return value
 
 
-def compute(node: Any, point: Point) -> Any:
+def compute_value(node: Any, point: Point) -> Any:
     """Evaluate without checks of the result."""
     if getattr(node, "is_Rational", False):
         return mpmath.mpf(node.p) / node.q
     if getattr(node, "is_Symbol", False):
-        return point.value(node.name)
+        return point.find_value(node.name)
     name = type(node).__name__
     if name in CONSTANTS:
         return CONSTANTS[name]()
@@ -92,22 +92,22 @@ def compute(node: Any, point: Point) -> Any:
         return compute_power(node, point)
     if name in UNEVALUATED:
         raise OutsideError(f"left unevaluated ({name})")
-    values = [compute(child, point) for child in node.args]
+    values = [compute_value(child, point) for child in node.args]
     if name == "log" and point.real and not isinstance(values[0], mpmath.mpc) and values[0] < 0:
         raise OutsideError("a logarithm of a negative number")
     if name in FUNCTIONS:
         return FUNCTIONS[name](*values)
-    return point.draw(f"{name}({','.join(mpmath.nstr(value, 12) for value in values)})")
+    return point.draw_number(f"{name}({','.join(mpmath.nstr(value, 12) for value in values)})")
 
 
-def rooted_letters(node: Any) -> set[str]:
+def find_rooted_letters(node: Any) -> set[str]:
     """Letters under an even root, in a logarithm, or in the base of a power with letters."""
     found: set[str] = set()
     for child in getattr(node, "args", ()):
-        found |= rooted_letters(child)
+        found |= find_rooted_letters(child)
     name = type(node).__name__
     if name == "Pow":
-        exponent = exact_fraction(node.exp)
+        exponent = compute_fraction(node.exp)
         if exponent is None or exponent.denominator % 2 == 0:
             found |= {symbol.name for symbol in node.base.free_symbols}
     elif name == "log":
@@ -117,12 +117,12 @@ def rooted_letters(node: Any) -> set[str]:
 
 def compute_power(node: Any, point: Point) -> Any:
     """A power; odd roots of negative numbers are the real ones."""
-    base, exponent = compute(node.base, point), compute(node.exp, point)
+    base, exponent = compute_value(node.base, point), compute_value(node.exp, point)
     if isinstance(base, mpmath.mpc) and base.imag == 0:
         base = base.real
     if isinstance(base, mpmath.mpc) or base >= 0 or mpmath.isint(exponent):
         return mpmath.power(base, exponent)
-    ratio = exact_fraction(node.exp)
+    ratio = compute_fraction(node.exp)
     if ratio is None:
         return mpmath.power(base, exponent)
     if ratio.denominator % 2:
@@ -181,19 +181,19 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def exact_fraction(node: Any) -> Fraction | None:
+def compute_fraction(node: Any) -> Fraction | None:
     """The value of an expression of rational numbers, None where it is none or too long."""
     if getattr(node, "is_Rational", False):
         return Fraction(int(node.p), int(node.q))
     name = type(node).__name__
     if name not in {"Add", "Mul", "Pow", "UnevaluatedExpr", "factorial"}:
         return None
-    values = [exact_fraction(child) for child in node.args]
+    values = [compute_fraction(child) for child in node.args]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return None
     if name == "Pow":
-        return exact_power(*known)
+        return compute_fraction_power(*known)
     if name == "factorial":
         value = known[0]
         fits = value.denominator == 1 and 0 <= value <= FACTORIAL_LIMIT
@@ -201,7 +201,7 @@ def exact_fraction(node: Any) -> Fraction | None:
     return sum(known, Fraction(0)) if name == "Add" else math.prod(known, start=Fraction(1))
 
 
-def exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
+def compute_fraction_power(base: Fraction, exponent: Fraction) -> Fraction | None:
     """A whole power of a fraction, None where it is infinite, irrational or too long."""
     bits = max(base.numerator.bit_length(), base.denominator.bit_length())
     if exponent.denominator != 1 or abs(exponent) * bits > EXACT_BITS:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workflow_scripts.grading.comparing.scalars import Context, expressions_equal
-from workflow_scripts.grading.reading.brackets import to_region
+from workflow_scripts.grading.comparing.scalars import Context, compare_expressions
+from workflow_scripts.grading.reading.brackets import convert_to_region
 from workflow_scripts.grading.reading.values import Items, Region, Relation, Scalar, Value
 
 ORDERS = {"<", ">", "\\le", "\\ge", "\\ne"}
@@ -18,8 +18,8 @@ def find_region(value: Value) -> Any | None:
     if isinstance(value, Relation):
         return solve_relation(value)
     if isinstance(value, Items) and value.kind == "list":
-        return join_relations(value.members) or to_region(value)
-    return to_region(value)
+        return join_relations(value.members) or convert_to_region(value)
+    return convert_to_region(value)
 
 
 def join_relations(members: Sequence[Value]) -> Any | None:
@@ -89,7 +89,8 @@ def solve_step(left: Any, sign: str, right: Any, variable: Any) -> Any | None:
     }
     linear = difference.as_poly(variable) if difference.is_polynomial(variable) else None
     if linear is not None and linear.degree() == 1:
-        return solve_linear(*linear.all_coeffs(), sign)
+        slope, intercept = linear.all_coeffs()
+        return solve_linear(slope, intercept, sign)
     try:
         return build[sign](difference, 0).as_set()
     except (NotImplementedError, ValueError, TypeError):
@@ -115,7 +116,7 @@ def solve_linear(slope: Any, intercept: Any, sign: str) -> Any | None:
     }[sign]()
 
 
-def regions_equal(gold: Any, answer: Any, decimal: bool, context: Context) -> bool:
+def compare_sets(gold: Any, answer: Any, decimal: bool, context: Context) -> bool:
     """Whether two sympy sets are equal: the same pieces with the same ends."""
     if gold == answer:
         return True
@@ -125,7 +126,7 @@ def regions_equal(gold: Any, answer: Any, decimal: bool, context: Context) -> bo
     return all(
         first[2:] == second[2:]
         and all(
-            expressions_equal(a, b, decimal, context)
+            compare_expressions(a, b, decimal, context)
             for a, b in zip(first[:2], second[:2], strict=True)
         )
         for first, second in zip(*pieces, strict=True)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from workflow_scripts.grading.comparing.regions import TURNED
 from workflow_scripts.grading.comparing.scalars import (
     Context,
-    expressions_equal,
-    proportion,
-    scalars_equal,
+    compare_scalars,
+    find_proportion,
 )
 from workflow_scripts.grading.reading.values import (
     Clock,
@@ -31,27 +31,27 @@ def is_name(value: Value) -> bool:
         return all(map(is_name, value.members))
     if isinstance(value, Ratio):
         return all(map(is_name, value.parts))
-    return isinstance(value, Scalar) and not value.percent and names_only(value.expression)
+    return isinstance(value, Scalar) and not value.percent and has_only_names(value.expression)
 
 
-def names_only(expression: Any) -> bool:
+def has_only_names(expression: Any) -> bool:
     """Whether an expression is made of letters, functions of anything, and divisions only."""
     from sympy.core.function import AppliedUndef
 
     if getattr(expression, "is_Symbol", False) or isinstance(expression, AppliedUndef):
         return True
     if type(expression).__name__ == "Pow":
-        return bool(expression.exp == -1) and names_only(expression.base)
+        return bool(expression.exp == -1) and has_only_names(expression.base)
     arguments = getattr(expression, "args", ())
-    return bool(arguments) and all(map(names_only, arguments))
+    return bool(arguments) and all(map(has_only_names, arguments))
 
 
-def names_value(relation: Relation) -> bool:
+def has_named_value(relation: Relation) -> bool:
     """Whether a relation is a name and its value: `x = 5`, `x \\in [0, 1]`."""
     return set(relation.signs) <= NAMING and is_name(relation.sides[0])
 
 
-def named_value(relation: Relation) -> Value:
+def take_named_value(relation: Relation) -> Value:
     """The value that a name is given: the last side, but none after a sign of approximation."""
     sides = list(relation.sides)
     signs = list(relation.signs)
@@ -60,33 +60,33 @@ def named_value(relation: Relation) -> Value:
     return sides[-1]
 
 
-def single_value(relation: Relation, context: Context) -> Value | None:
+def find_single_value(relation: Relation, context: Context) -> Value | None:
     """The value that a relation stands for, None where it is more than a value.
 
     A name with its value is that value; a chain of numbers is one number if they are equal.
     """
-    if names_value(relation):
-        return named_value(relation)
+    if has_named_value(relation):
+        return take_named_value(relation)
     if not set(relation.signs) <= {"=", "\\approx"}:
         return None
     first, *others = relation.sides
     exact = [side for side, sign in zip(others, relation.signs, strict=True) if sign == "="]
     numbers = [side for side in (first, *exact) if isinstance(side, Scalar)]
-    if len(numbers) <= len(exact) or any(context.letters(n.expression) for n in numbers):
+    if len(numbers) <= len(exact) or any(context.find_letters(n.expression) for n in numbers):
         return None
-    same = all(scalars_equal(numbers[0], number, context) for number in numbers[1:])
+    same = all(compare_scalars(numbers[0], number, context) for number in numbers[1:])
     return numbers[-1] if same else None
 
 
-def equates_two_values(relation: Relation, context: Context) -> bool:
+def is_false_equation(relation: Relation, context: Context) -> bool:
     """Whether a relation equates a number with something else, such as `5 = 0`."""
     first = relation.sides[0]
-    constant = isinstance(first, Scalar) and not context.letters(first.expression)
+    constant = isinstance(first, Scalar) and not context.find_letters(first.expression)
     known = isinstance(first, Clock | Matrix) or constant
-    return known and relation.signs[0] in EQUATIONS and single_value(relation, context) is None
+    return known and relation.signs[0] in EQUATIONS and find_single_value(relation, context) is None
 
 
-def name_head(value: Value, context: Context) -> Value:
+def take_name_head(value: Value, context: Context) -> Value:
     """A name without the letters in its brackets: `f(x)` and `f(n)` name one function."""
     import sympy
     from sympy.core.function import AppliedUndef
@@ -99,21 +99,22 @@ def name_head(value: Value, context: Context) -> Value:
     return value
 
 
-def equations_equal(gold: Relation, answer: Relation, context: Context) -> bool:
+def compare_equations(gold: Relation, answer: Relation, context: Context) -> bool:
     """Whether two equations say the same: their differences of sides are proportional."""
     if len(gold.sides) != 2 or len(answer.sides) != 2:
         return False
     if not (gold.signs[0] in EQUATIONS and answer.signs[0] in EQUATIONS):
         return False
-    differences = side_difference(gold), side_difference(answer)
-    if None in differences:
+    first, second = subtract_sides(gold), subtract_sides(answer)
+    if first is None or second is None:
         return False
-    if proportion(*differences, context) is not None:
+    if find_proportion(first, second, context) is not None:
         return True
-    return proportion(*map(take_numerator, differences), context) is not None
+    numerators = take_numerator(first), take_numerator(second)
+    return find_proportion(numerators[0], numerators[1], context) is not None
 
 
-def side_difference(relation: Relation) -> Any | None:
+def subtract_sides(relation: Relation) -> Any | None:
     """Left side minus right side, None where they are no expressions."""
     left, right = relation.sides
     if not isinstance(left, Scalar) or not isinstance(right, Scalar):
@@ -128,22 +129,15 @@ def take_numerator(expression: Any) -> Any:
     return sympy.fraction(sympy.together(expression))[0]
 
 
-def inequalities_equal(gold: Relation, answer: Relation, context: Context) -> bool:
+def compare_inequality_multiples(gold: Relation, answer: Relation, context: Context) -> bool:
     """Whether two inequalities in several letters are multiples of each other."""
-    from workflow_scripts.grading.comparing.regions import TURNED
-
     if len(gold.sides) != 2 or len(answer.sides) != 2 or gold.signs[0] not in TURNED:
         return False
-    differences = side_difference(gold), side_difference(answer)
-    factor = None if None in differences else proportion(*differences, context)
+    first, second = subtract_sides(gold), subtract_sides(answer)
+    if first is None or second is None:
+        return False
+    factor = find_proportion(first, second, context)
     if factor is None:
         return False
     sign = gold.signs[0] if factor > 0 else TURNED[gold.signs[0]]
     return sign == answer.signs[0]
-
-
-def values_same(first: Value, second: Value, context: Context) -> bool:
-    """Whether two names are one: as expressions, or as words."""
-    if isinstance(first, Scalar) and isinstance(second, Scalar):
-        return expressions_equal(first.expression, second.expression, False, context)
-    return first == second

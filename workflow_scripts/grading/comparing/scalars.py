@@ -16,9 +16,9 @@ import mpmath
 from workflow_scripts.grading.comparing.evaluation import (
     OutsideError,
     Point,
-    evaluate,
-    exact_fraction,
-    rooted_letters,
+    compute_fraction,
+    evaluate_expression,
+    find_rooted_letters,
 )
 from workflow_scripts.grading.reading.values import Scalar
 
@@ -49,12 +49,12 @@ class Context:
     names: dict[str, str] = field(default_factory=dict)
     index: frozenset[str] = frozenset()
 
-    def point(self, number: int, real: bool = True, positive: Iterable[str] = ()) -> Point:
+    def make_point(self, number: int, real: bool = True, positive: Iterable[str] = ()) -> Point:
         """A point to evaluate at; letters of `positive` are positive there."""
         names = frozenset(self.names.get(name, name) for name in positive)
         return Point(number, self.names, frozenset("ie") - self.index, real, names)
 
-    def letters(self, expression: Any) -> frozenset[str]:
+    def find_letters(self, expression: Any) -> frozenset[str]:
         """Names of the letters in an expression that are no constants."""
         symbols = getattr(expression, "free_symbols", ())
         names = {self.names.get(symbol.name, symbol.name) for symbol in symbols}
@@ -73,23 +73,23 @@ def fold_names(gold: Iterable[str], answer: Iterable[str]) -> dict[str, str]:
     return {name: name.lower() for names in texts for name in names if name.lower() not in clashing}
 
 
-def scalars_equal(gold: Scalar, answer: Scalar, context: Context) -> bool:
+def compare_scalars(gold: Scalar, answer: Scalar, context: Context) -> bool:
     """Whether two numbers or expressions are equal, in per cent or not, with a unit or without."""
     if gold.unit and answer.unit and gold.unit != answer.unit:
         if gold.unit.dimension != answer.unit.dimension:
             return False
-        gold, answer = in_first_unit(gold), in_first_unit(answer)
+        gold, answer = convert_to_first_unit(gold), convert_to_first_unit(answer)
     for first, second in pair_readings(gold, answer):
         if gold.percent == answer.percent:
-            equal = expressions_equal(first, second, gold.decimal or answer.decimal, context)
+            equal = compare_expressions(first, second, gold.decimal or answer.decimal, context)
         else:
-            equal = percent_equal(first, second, gold, answer, context)
+            equal = compare_percentages(first, second, gold, answer, context)
         if equal:
             return True
     return False
 
 
-def in_first_unit(scalar: Scalar) -> Scalar:
+def convert_to_first_unit(scalar: Scalar) -> Scalar:
     """A quantity in the first unit of its dimension."""
     import sympy
 
@@ -103,13 +103,13 @@ def is_defined(scalar: Scalar, context: Context) -> bool:
     expression = scalar.expression
     if type(expression).__name__ in {"Infinity", "NegativeInfinity"}:
         return True
-    if exact_fraction(expression) is not None:
+    if compute_fraction(expression) is not None:
         return True
     with mpmath.workdps(DIGITS):
-        letters = bool(context.letters(expression))
+        letters = bool(context.find_letters(expression))
         for number in range(MOST_POINTS if letters else 1):
             try:
-                evaluate(expression, context.point(number, real=letters))
+                evaluate_expression(expression, context.make_point(number, real=letters))
                 return True
             except OutsideError:
                 continue
@@ -126,35 +126,37 @@ def pair_readings(gold: Scalar, answer: Scalar) -> Iterator[tuple[Any, Any]]:
     return ((first, second) for first in golds for second in answers)
 
 
-def percent_equal(first: Any, second: Any, gold: Scalar, answer: Scalar, context: Context) -> bool:
+def compare_percentages(
+    first: Any, second: Any, gold: Scalar, answer: Scalar, context: Context
+) -> bool:
     """A percentage equals its share; a whole number of per cent also that number."""
     import sympy
 
-    numbers = exact_fraction(first), exact_fraction(second)
-    if None not in numbers and numbers[0] == numbers[1] and numbers[0].denominator == 1:  # type: ignore[union-attr]
+    number, other = compute_fraction(first), compute_fraction(second)
+    if number is not None and number == other and number.denominator == 1:
         return True
     hundredth = sympy.Rational(1, 100)
     shares = [
         sympy.Mul(item, hundredth, evaluate=False) if value.percent else item
         for item, value in ((first, gold), (second, answer))
     ]
-    return expressions_equal(shares[0], shares[1], gold.decimal or answer.decimal, context)
+    return compare_expressions(shares[0], shares[1], gold.decimal or answer.decimal, context)
 
 
-def expressions_equal(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+def compare_expressions(first: Any, second: Any, decimal: bool, context: Context) -> bool:
     """Whether two sympy expressions are equal."""
     if first == second:
         return type(first).__name__ not in {"NaN", "ComplexInfinity"}
-    exact = exact_fraction(first), exact_fraction(second)
+    exact = compute_fraction(first), compute_fraction(second)
     if exact[0] is not None and exact[1] is not None:
         return exact[0] == exact[1] or (
-            decimal and rounds_alike(exact[0], exact[1], context.places)
+            decimal and is_equal_rounded(exact[0], exact[1], context.places)
         )
     if is_infinite(first) or is_infinite(second):
         return False
-    if context.letters(first) | context.letters(second):
-        return agree_at_points(first, second, decimal, context)
-    return constants_equal(first, second, decimal, context)
+    if context.find_letters(first) | context.find_letters(second):
+        return compare_at_points(first, second, decimal, context)
+    return compare_constants(first, second, decimal, context)
 
 
 def is_infinite(expression: Any) -> bool:
@@ -162,22 +164,22 @@ def is_infinite(expression: Any) -> bool:
     return type(expression).__name__ in {"Infinity", "NegativeInfinity", "ComplexInfinity", "NaN"}
 
 
-def constants_equal(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+def compare_constants(first: Any, second: Any, decimal: bool, context: Context) -> bool:
     """Whether two expressions without letters have one value."""
-    point = context.point(0, real=False)
+    point = context.make_point(0, real=False)
     try:
         with mpmath.workdps(DIGITS):
-            values = evaluate(first, point), evaluate(second, point)
+            values = evaluate_expression(first, point), evaluate_expression(second, point)
             if is_close(*values):
                 return True
             gap = abs(values[0] - values[1])
         if gap < CLOSE:  # tiny values, or one value that cancellation hides: more digits decide
             with mpmath.workdps(MORE_DIGITS):
-                values = evaluate(first, point), evaluate(second, point)
+                values = evaluate_expression(first, point), evaluate_expression(second, point)
                 return bool(abs(values[0] - values[1]) < mpmath.mpf(10) ** (DIGITS - MORE_DIGITS))
     except OutsideError:
         return False
-    return decimal and decimals_agree(*values, irrational=True, places=context.places)
+    return decimal and compare_decimals(*values, irrational=True, places=context.places)
 
 
 def is_close(first: Any, second: Any) -> bool:
@@ -185,25 +187,28 @@ def is_close(first: Any, second: Any) -> bool:
     return bool(abs(first - second) <= CLOSE * max(abs(first), abs(second)))
 
 
-def decimals_agree(first: Any, second: Any, irrational: bool, places: int) -> bool:
+def compare_decimals(first: Any, second: Any, irrational: bool, places: int) -> bool:
     """Whether computed values agree to so many decimal places; real and imaginary parts alike."""
     pairs = [(mpmath.re(first), mpmath.re(second)), (mpmath.im(first), mpmath.im(second))]
     for one, other in pairs:
         size = max(abs(one), abs(other))
         long_enough = irrational and size and abs(one - other) <= LONG_RELATIVE * size
-        if not (long_enough or rounds_alike(to_fraction(one), to_fraction(other), places)):
+        if not (
+            long_enough
+            or is_equal_rounded(convert_to_fraction(one), convert_to_fraction(other), places)
+        ):
             return False
     return True
 
 
-def to_fraction(value: Any) -> Fraction:
+def convert_to_fraction(value: Any) -> Fraction:
     """A computed real value as a fraction of as many digits as comparing needs."""
     return Fraction(
         mpmath.nstr(value, DIGITS // 2, strip_zeros=False, min_fixed=-400, max_fixed=400)
     )
 
 
-def rounds_alike(first: Fraction, second: Fraction, places: int) -> bool:
+def is_equal_rounded(first: Fraction, second: Fraction, places: int) -> bool:
     """Whether two numbers round to the same decimal places.
 
     Below the last place they must agree relatively, and rounding never hides more than a small
@@ -217,37 +222,40 @@ def rounds_alike(first: Fraction, second: Fraction, places: int) -> bool:
     return round(first, places) == round(second, places) and gap <= Fraction(MOST_ROUNDING) * size
 
 
-def agree_at_points(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+def compare_at_points(first: Any, second: Any, decimal: bool, context: Context) -> bool:
     """Whether two expressions with letters agree at points of both signs."""
     agreed = 0
-    rooted = rooted_letters(first) | rooted_letters(second)
+    rooted = find_rooted_letters(first) | find_rooted_letters(second)
     with mpmath.workdps(DIGITS):
         for number in range(MOST_POINTS):
             if number >= POINTS and agreed >= NEEDED:
                 break
             try:
-                point = context.point(number, positive=rooted)
-                values = [evaluate(item, point) for item in (first, second)]
+                point = context.make_point(number, positive=rooted)
+                values = [evaluate_expression(item, point) for item in (first, second)]
             except OutsideError:
                 continue
-            if not (is_close(*values) or (decimal and values_nearly(*values))):
+            if not (is_close(*values) or (decimal and is_nearly_equal(*values))):
                 return False
             agreed += 1
     return agreed >= NEEDED
 
 
-def values_nearly(first: Any, second: Any) -> bool:
+def is_nearly_equal(first: Any, second: Any) -> bool:
     """Whether values of expressions with decimal coefficients agree relatively."""
     return bool(abs(first - second) <= SMALL_RELATIVE * max(abs(first), abs(second)))
 
 
-def proportion(first: Any, second: Any, context: Context) -> Any | None:
+def find_proportion(first: Any, second: Any, context: Context) -> Any | None:
     """The constant that `first` is of `second` at every point, None where there is none."""
     ratios = []
     with mpmath.workdps(DIGITS):
         for number in range(POINTS):
             try:
-                top, bottom = (evaluate(item, context.point(number)) for item in (first, second))
+                top, bottom = (
+                    evaluate_expression(item, context.make_point(number))
+                    for item in (first, second)
+                )
             except OutsideError:
                 continue
             if bottom == 0 or top == 0:

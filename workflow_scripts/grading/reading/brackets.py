@@ -3,22 +3,32 @@ r"""What brackets enclose: tuples, sets, intervals and their unions, matrices.
 `(a, b)` is a pair and an open interval; `[a, b]` a closed interval; `[a, b, c]` a list.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from workflow_scripts.grading.reading.clean import close_environment, show_tokens
-from workflow_scripts.grading.reading.leaf import UnreadableError
+from workflow_scripts.grading.reading.clean import find_environment_end, show_tokens
 from workflow_scripts.grading.reading.tokens import (
+    CLOSERS,
     OPENERS,
     Tokens,
-    enclosed,
-    find_close,
-    split_at,
-    top_level,
-    trim,
+    find_closer,
+    is_enclosed,
+    iterate_top_level,
+    split_tokens,
+    trim_tokens,
 )
-from workflow_scripts.grading.reading.values import Items, Matrix, Region, Relation, Scalar, Value
+from workflow_scripts.grading.reading.unreadable import UnreadableError
+from workflow_scripts.grading.reading.values import (
+    Items,
+    Matrix,
+    Reader,
+    Region,
+    Relation,
+    Scalar,
+    Value,
+    list_members,
+)
 
-Reader = Callable[[Sequence[str]], Value]
 SET_SIGNS = {"\\cup", "\\cap", "\\setminus"}
 ENDS = {"(": True, "[": False}
 CLOSES = {")": True, "]": False}
@@ -26,57 +36,51 @@ NUMBER_SETS = {"R": "Reals", "Z": "Integers", "N": "Naturals", "Q": "Rationals",
 ENVIRONMENTS = {"matrix", "pmatrix", "bmatrix", "Bmatrix"}
 
 
-def read_bracketed(tokens: Sequence[str], read: Reader) -> Value | None:
+def read_brackets(tokens: Sequence[str], read: Reader) -> Value | None:
     """A set, tuple, interval or matrix; None for what is none of these."""
     if tokens[0] == "\\emptyset" and len(tokens) == 1:
-        return make_region("EmptySet", "\\emptyset")
+        return make_named_region("EmptySet", "\\emptyset")
     number_set = read_number_set(tokens)
     if number_set:
         return number_set
-    parts, signs = split_at(tokens, SET_SIGNS)
+    parts, signs = split_tokens(tokens, SET_SIGNS)
     if signs:
         return read_union(tokens, parts, signs, read)
     if tokens[0] == "\\begin":
         return read_matrix(tokens, read)
     for opener, closer, kind in (("\\{", "\\}", "set"), ("\\langle", "\\rangle", "tuple")):
-        if enclosed(tokens, opener, closer):
+        if is_enclosed(tokens, opener, closer):
             return read_members(tokens[1:-1], kind, read)
-    return read_round_or_square(tokens, read)
+    return read_round_or_square_brackets(tokens, read)
 
 
 def read_number_set(tokens: Sequence[str]) -> Value | None:
     r"""`\mathbb{R}` and the like, None for anything else."""
     solid = [token for token in tokens if token != " "]
     if len(solid) == 4 and solid[0] == "\\mathbb" and solid[2] in NUMBER_SETS:
-        return make_region(NUMBER_SETS[solid[2]], show_tokens(tokens))
+        return make_named_region(NUMBER_SETS[solid[2]], show_tokens(tokens))
     return None
 
 
 def read_members(inside: Sequence[str], kind: str, read: Reader) -> Value:
     """The members between braces or angle brackets; a set by its condition as a relation."""
-    if not trim(inside):
-        return make_region("EmptySet", "\\emptyset")
+    if not trim_tokens(inside):
+        return make_named_region("EmptySet", "\\emptyset")
     if kind == "set":
-        parts, signs = split_at(inside, {"|", ":"})
+        parts, signs = split_tokens(inside, {"|", ":"})
         if signs and len(parts) == 2 and not any(t.isdigit() for t in parts[0]):
             return read(parts[1])
-    members = [read(part) for part in split_at(inside, {",", ";"})[0] if trim(part)]
-    spread = [m for value in members for m in (value.members if is_list(value) else (value,))]
-    return Items(tuple(spread), kind)
+    members = [read(part) for part in split_tokens(inside, {",", ";"})[0] if trim_tokens(part)]
+    return Items(tuple(m for value in members for m in list_members(value)), kind)
 
 
-def is_list(value: Value) -> bool:
-    """Whether a value is a list without brackets."""
-    return isinstance(value, Items) and value.kind == "list"
-
-
-def read_round_or_square(tokens: Sequence[str], read: Reader) -> Value | None:
+def read_round_or_square_brackets(tokens: Sequence[str], read: Reader) -> Value | None:
     """A tuple, an interval, or what stands in brackets that mean nothing."""
-    if tokens[0] not in ENDS or tokens[-1] not in CLOSES or not encloses_all(tokens):
+    if tokens[0] not in ENDS or tokens[-1] not in CLOSES or not has_enclosing_pair(tokens):
         return None
     inside = tokens[1:-1]
-    parts, _ = split_at(inside, {",", ";"})
-    parts = [part for part in parts if trim(part)]
+    parts, _ = split_tokens(inside, {",", ";"})
+    parts = [part for part in parts if trim_tokens(part)]
     left, right = ENDS[tokens[0]], CLOSES[tokens[-1]]
     if len(parts) == 1:
         return read(parts[0]) if left == right else None
@@ -88,19 +92,18 @@ def read_round_or_square(tokens: Sequence[str], read: Reader) -> Value | None:
     return make_interval(members, left, right, show_tokens(tokens))
 
 
-def encloses_all(tokens: Sequence[str]) -> bool:
+def has_enclosing_pair(tokens: Sequence[str]) -> bool:
     """Whether the first bracket is closed by the last token, by a bracket of either kind."""
-    return not any(0 < index < len(tokens) - 1 for index in top_level(tokens)) and not any(
-        closes_early(tokens, index) for index in range(1, len(tokens) - 1)
+    return not any(0 < index < len(tokens) - 1 for index in iterate_top_level(tokens)) and not any(
+        is_closed_after(tokens, index) for index in range(1, len(tokens) - 1)
     )
 
 
-def closes_early(tokens: Sequence[str], stop: int) -> bool:
+def is_closed_after(tokens: Sequence[str], stop: int) -> bool:
     """Whether all brackets are closed after the token at `stop`."""
-    closers = {")", "]", "}", "\\}", "\\rangle", "\\rfloor", "\\rceil", "\\end", "\\rVert"}
     depth = 0
     for token in tokens[: stop + 1]:
-        depth += (token in OPENERS) - (token in closers)
+        depth += (token in OPENERS) - (token in CLOSERS)
     return depth == 0
 
 
@@ -127,7 +130,7 @@ def read_union(
     values = [read(part) for part in parts]
     if values and isinstance(values[0], Relation):
         raise UnreadableError("a relation in a union")
-    regions = [to_region(value) for value in values]
+    regions = [convert_to_region(value) for value in values]
     if any(region is None for region in regions):
         raise UnreadableError("a union of what are no sets")
     result = regions[0]
@@ -136,7 +139,7 @@ def read_union(
     return Region(result, show_tokens(tokens))
 
 
-def to_region(value: Value) -> object | None:
+def convert_to_region(value: Value) -> Any | None:
     """A value as a sympy set of numbers, None if it is none."""
     import sympy
 
@@ -156,7 +159,7 @@ def to_region(value: Value) -> object | None:
         return None
 
 
-def make_region(name: str, text: str) -> Region:
+def make_named_region(name: str, text: str) -> Region:
     """A set that sympy knows by name."""
     import sympy
 
@@ -165,7 +168,7 @@ def make_region(name: str, text: str) -> Region:
 
 def read_cases(rows: Sequence[Sequence[Tokens]], read: Reader) -> Value:
     """The lines of a definition by cases, or of a system: value and condition, in any order."""
-    lines = [tuple(read(cell) for cell in row if trim(cell, " ,;.")) for row in rows]
+    lines = [tuple(read(cell) for cell in row if trim_tokens(cell, " ,;.")) for row in rows]
     return Items(
         tuple(line[0] if len(line) == 1 else Items(line, "tuple") for line in lines), "list"
     )
@@ -173,15 +176,15 @@ def read_cases(rows: Sequence[Sequence[Tokens]], read: Reader) -> Value:
 
 def read_matrix(tokens: Sequence[str], read: Reader) -> Value | None:
     """A matrix that fills all tokens, None for an expression with matrices."""
-    if close_environment(tokens, 0) != len(tokens):
+    if find_environment_end(tokens, 0) != len(tokens):
         return None
-    name_end = find_close(tokens, 1)
+    name_end = find_closer(tokens, 1)
     name = "".join(tokens[2:name_end])
     if name not in ENVIRONMENTS | {"cases"}:
         return None
     last = max(index for index, token in enumerate(tokens) if token == "\\end")
-    rows, _ = split_at(tokens[name_end + 1 : last], {"\\\\"})
-    cells = [split_at(row, {"&"})[0] for row in rows if trim(row)]
+    rows, _ = split_tokens(tokens[name_end + 1 : last], {"\\\\"})
+    cells = [split_tokens(row, {"&"})[0] for row in rows if trim_tokens(row)]
     if name == "cases":
         return read_cases(cells, read)
     if not cells or len({len(row) for row in cells}) != 1:

@@ -4,18 +4,19 @@ Removed is what only changes the look (sizes, faces, dollar signs). Kept is what
 `\text{...}` as one token, blanks between numbers or before a letter, the base of a number.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 
 from workflow_scripts.grading.reading.tokens import (
     ARITY,
     Tokens,
-    find_close,
+    find_closer,
     make_text,
-    render,
+    render_tokens,
     skip_blanks,
+    skip_optional_argument,
     take_argument,
-    take_optional,
     tokenize,
 )
 from workflow_scripts.grading.reading.vocabulary import load_vocabulary
@@ -33,7 +34,8 @@ DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 ROWS = re.compile(r"matrix|array|cases|align|split|gather")
 # What an unescaped "\\frac" becomes in many languages: a form feed and the rest.
 FORM_FEED_RAC = re.compile(r"\\?\x0crac")
-MINUS_DIGITS = {"-", "+"}
+NUMBER_SIGNS = {"-", "+"}
+CANONICAL_SIGNS = {"%": "\\%", "*": "\\cdot"}
 DEGREE = (["\\circ"], ["\\degree"], [" ", "\\circ"], ["\\circ", " "])
 BRACED_SIGNS = ([":"], ["="], ["<"], [">"], ["+"], ["-"], ["/"])
 VOWELS = set("aeiouyAEIOUY")
@@ -42,7 +44,7 @@ LONGEST_ORDERED = 5
 WORD_LENGTH = 4
 
 
-def clean(text: str) -> Tokens:
+def clean_latex(text: str) -> Tokens:
     """Canonical tokens of a LaTeX text."""
     text = FORM_FEED_RAC.sub(r"\\frac", text.translate(load_vocabulary().characters))
     if not ROWS.search(text):
@@ -53,30 +55,30 @@ def clean(text: str) -> Tokens:
     text = STAR_POWER.sub("^", ELLIPSIS.sub(r" \\ldots ", text))
     text = load_vocabulary().code_modules.sub("", text)
     text = E_NOTATION.sub(r"\1\\cdot 10^{\2}", text)
-    return clean_tokens(tokenize(FULL_STOP.sub("", name_letters(text))))
+    return clean_tokens(tokenize(FULL_STOP.sub("", name_letter_runs(text))))
 
 
-def name_letters(text: str) -> str:
+def name_letter_runs(text: str) -> str:
     r"""Runs of letters outside commands: functions of code as commands, words as `\text`."""
     parts: list[str] = []
     end = 0
-    tokens = iter(protected_spans(text))
+    tokens = iter(find_protected_spans(text))
     start, stop = next(tokens, (len(text), len(text)))
     for found in LETTERS.finditer(text):
         while found.start() >= stop:
             start, stop = next(tokens, (len(text), len(text)))
         if start <= found.start() < stop:
             continue
-        parts += [text[end : found.start()], name_run(found[0], text[: found.start()])]
+        parts += [text[end : found.start()], name_letter_run(found[0], text[: found.start()])]
         end = found.end()
     return "".join([*parts, text[end:]])
 
 
-def protected_spans(text: str) -> list[tuple[int, int]]:
+def find_protected_spans(text: str) -> list[tuple[int, int]]:
     r"""Spans of the text that hold no mathematics: arguments of faces and of environments."""
     vocabulary = load_vocabulary()
     faces = vocabulary.text_faces | vocabulary.math_faces | {"\\begin", "\\end", "\\mathbb"}
-    spans = []
+    spans: list[tuple[int, int]] = []
     for found in re.finditer(r"(\\[a-zA-Z]+)\s*\{", text):
         if found[1] in faces:
             depth, index = 1, found.end()
@@ -88,7 +90,7 @@ def protected_spans(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def name_run(run: str, before: str) -> str:
+def name_letter_run(run: str, before: str) -> str:
     """A run of letters as what it is: a function, a constant, a unit, a word, or letters."""
     vocabulary = load_vocabulary()
     if run in vocabulary.functions:
@@ -105,7 +107,7 @@ def is_word(run: str) -> bool:
     vocabulary = load_vocabulary()
     if run.lower() in vocabulary.short_words | vocabulary.percent_words and not run.isupper():
         return True
-    ordered = all(a < b for a, b in zip(run, run[1:], strict=False))
+    ordered = all(a < b for a, b in itertools.pairwise(run))
     return (
         len(run) >= WORD_LENGTH
         and not run.isupper()
@@ -120,11 +122,11 @@ def clean_tokens(tokens: Sequence[str]) -> Tokens:
     out: Tokens = []
     index = 0
     while index < len(tokens):
-        index = clean_one(tokens, index, out)
+        index = clean_token(tokens, index, out)
     return out
 
 
-def clean_one(tokens: Sequence[str], index: int, out: Tokens) -> int:
+def clean_token(tokens: Sequence[str], index: int, out: Tokens) -> int:
     """Append what the token at `index` means; the index after it and its arguments."""
     vocabulary = load_vocabulary()
     token = tokens[index]
@@ -159,7 +161,7 @@ def clean_command(tokens: Sequence[str], token: str, index: int, out: Tokens) ->
     """Append a command, a group or a sign that means something."""
     vocabulary = load_vocabulary()
     if token in vocabulary.transparent:
-        return clean_transparent(tokens, token, index, out)
+        return clean_wrapper(tokens, token, index, out)
     if token in vocabulary.text_faces | vocabulary.math_faces:
         return clean_face(tokens, token, index, out)
     if token in {"^", "_"}:
@@ -170,16 +172,15 @@ def clean_command(tokens: Sequence[str], token: str, index: int, out: Tokens) ->
         return clean_arguments(tokens, token, index, out)
     if token == "{" and tokens[index : index + 3] == ["{", ",", "}"]:
         return clean_brace_comma(tokens, index, out)
-    if token == "{" and tokens[index + 1 : index + 2] in BRACED_SIGNS:
-        if tokens[index + 2 : index + 3] == ["}"]:
-            out.append(tokens[index + 1])
-            return index + 3
-    plain = {"%": "\\%", "*": "\\cdot", "\\|": "\\|", "\\log_": "\\log"}
-    out.append(plain.get(token, token))
+    sign, closing = tokens[index + 1 : index + 2], tokens[index + 2 : index + 3]
+    if token == "{" and sign in BRACED_SIGNS and closing == ["}"]:
+        out += sign
+        return index + 3
+    out.append(CANONICAL_SIGNS.get(token, token))
     return index + 1
 
 
-def clean_transparent(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
+def clean_wrapper(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
     """What stands in a box, under a line or in a colour."""
     argument, end = take_argument(tokens, index + 1)
     if token in {"\\color", "\\textcolor"}:
@@ -193,7 +194,7 @@ def clean_transparent(tokens: Sequence[str], token: str, index: int, out: Tokens
 def clean_arguments(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
     """A command with braces around each argument; a bar over digits as one token."""
     end = index + 1
-    after = take_optional(tokens, end) if token == "\\sqrt" else end
+    after = skip_optional_argument(tokens, end) if token == "\\sqrt" else end
     optional = clean_tokens(tokens[skip_blanks(tokens, end) : after]) if after > end else []
     out += [token, *optional]
     end = after
@@ -210,7 +211,7 @@ def clean_arguments(tokens: Sequence[str], token: str, index: int, out: Tokens) 
 def clean_script(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
     r"""An exponent or index in braces; `^\circ` as degrees, `x^10` and `x^-3` as meant."""
     start = skip_blanks(tokens, index + 1)
-    sign = start < len(tokens) and tokens[start] in MINUS_DIGITS
+    sign = start < len(tokens) and tokens[start] in NUMBER_SIGNS
     stop = start + sign
     while stop < len(tokens) and tokens[stop].isdigit():
         stop += 1
@@ -253,7 +254,7 @@ def clean_face(tokens: Sequence[str], token: str, index: int, out: Tokens) -> in
     elif name in vocabulary.functions:
         out.append("\\" + vocabulary.renamed_functions.get(name, name))
     elif name.replace(",", "").replace(".", "").isdigit() or is_formula(name, token):
-        out += clean_tokens(tokenize(name)) if token in vocabulary.math_faces else clean(name)
+        out += clean_tokens(tokenize(name)) if token in vocabulary.math_faces else clean_latex(name)
     elif name in {"e", "i"} or (token in vocabulary.math_faces and name == "d"):
         out.append(name)
     elif token == "\\mathbf" and len(name) == 1:
@@ -270,17 +271,17 @@ def is_formula(name: str, token: str) -> bool:
     return bool(re.search(r"[\\^_+=]|\d", name)) and not re.search(r"\d[A-Za-z]", name)
 
 
-def close_environment(tokens: Sequence[str], start: int) -> int:
+def find_environment_end(tokens: Sequence[str], start: int) -> int:
     r"""Index after the `\end{...}` that closes the `\begin{...}` at `start`, -1 without one."""
     depth = 0
     for index in range(start, len(tokens)):
         depth += (tokens[index] == "\\begin") - (tokens[index] == "\\end")
         if depth == 0:
-            close = find_close(tokens, index + 1)
+            close = find_closer(tokens, index + 1)
             return close + 1 if close >= 0 else -1
     return -1
 
 
 def show_tokens(tokens: Sequence[str]) -> str:
     """Tokens as LaTeX without outer blanks, for comparison and for tables."""
-    return render(tokens).strip()
+    return render_tokens(tokens).strip()

@@ -1,7 +1,5 @@
 """How a table shows what was read."""
 
-from typing import Any
-
 from workflow_scripts.grading.reading.values import (
     Based,
     Clock,
@@ -14,55 +12,53 @@ from workflow_scripts.grading.reading.values import (
     Relation,
     Scalar,
     Value,
+    Verbatim,
+    Words,
 )
 
+RareValue = Ratio | Clock | Based | Quantities | Qualified | Words | Verbatim
 MAX_SHOWN = 300
 BRACKETS = {"list": ("", ""), "set": ("{", "}"), "tuple": ("(", ")"), "bracket": ("[", "]")}
 
 
-def describe(value: Value) -> str:
+def describe_value(value: Value) -> str:
     """A value in plain text, cut to a few hundred characters."""
     try:
-        text = write(value)
+        text = write_value(value)
     except (ValueError, RecursionError):  # more digits than Python prints, or too deep
         text = type(value).__name__
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
-def write(value: Value) -> str:
+def write_value(value: Value) -> str:
     """A value in plain text."""
     if isinstance(value, Scalar):
-        return write_expression(value.expression) + "%" * value.percent
+        return str(value.expression) + "%" * value.percent
     if isinstance(value, Items):
         opener, closer = BRACKETS[value.kind]
-        return opener + ", ".join(map(write, value.members)) + closer
+        return opener + ", ".join(map(write_value, value.members)) + closer
     if isinstance(value, Relation):
         signs = [sign.lstrip("\\") for sign in value.signs]
-        tail = [f" {s} {write(side)}" for s, side in zip(signs, value.sides[1:], strict=True)]
-        return write(value.sides[0]) + "".join(tail)
+        tail = [f" {s} {write_value(side)}" for s, side in zip(signs, value.sides[1:], strict=True)]
+        return write_value(value.sides[0]) + "".join(tail)
     if isinstance(value, Matrix):
-        return "[" + "; ".join(", ".join(map(write, row)) for row in value.rows) + "]"
+        return "[" + "; ".join(", ".join(map(write_value, row)) for row in value.rows) + "]"
     if isinstance(value, Region):
         return str(value.region)
-    return write_other(value)
+    return write_rare_value(value)
 
 
-def write_expression(expression: Any) -> str:
-    """A sympy expression as text."""
-    return str(expression)
-
-
-def write_other(value: Value) -> str:
+def write_rare_value(value: RareValue) -> str:
     """A value of one of the rarer kinds in plain text."""
     if isinstance(value, Ratio):
-        return ":".join(map(write, value.parts))
+        return ":".join(map(write_value, value.parts))
     if isinstance(value, Clock):
         return ":".join(f"{part:02d}" for part in value.parts) + value.half
     if isinstance(value, Based):
         return f"{value.digits} (base {value.base})"
     if isinstance(value, Quantities):
         pairs = zip(value.numbers, value.units, strict=True)
-        return " ".join(f"{write(number)} {unit}" for number, unit in pairs)
+        return " ".join(f"{write_value(number)} {unit}" for number, unit in pairs)
     if isinstance(value, Qualified):
-        return f"{write(value.value)} {value.condition}"
+        return f"{write_value(value.value)} {value.condition}"
     return value.text

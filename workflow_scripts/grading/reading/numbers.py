@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 
 from workflow_scripts.grading.reading.values import Based, Clock, Number
+from workflow_scripts.grading.reading.vocabulary import load_vocabulary
 
 INTEGER = re.compile(r"([-+]?)\s*(\d+)")
 GROUPED = re.compile(r"([-+]?)\s*(\d{1,3}(?:(?:,|\s)\s*\d{3})+)(\.\d+)?")
@@ -18,8 +19,6 @@ MIXED = re.compile(r"([-+]?)\s*(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}")
 BASED = re.compile(r"\(?([-+]?)([0-9A-Z]+)\)?_\{(\d{1,2}|\\text\{[a-z]+\})\}")
 CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\\text\{([ap])\.?m\.?\})?", re.IGNORECASE)
 SPACED_PAIR = re.compile(r"(?<![\d._^{])\d+(?:\.\d+)?\s+\.?\d")
-BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
-BASES |= {"ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16}
 HIGHEST_BASE = 36
 MINUTES, HOURS = 60, 24
 
@@ -28,18 +27,18 @@ def read_number(text: str) -> Number | None:
     """A plain number: integer, decimal, repeating decimal, fraction or mixed number."""
     found = INTEGER.fullmatch(text)
     if found:
-        return Number(signed(found[1], Fraction(int(found[2]))), text=text)
+        return Number(apply_sign(found[1], Fraction(int(found[2]))), text=text)
     found = GROUPED.fullmatch(text)
-    if found and consistent_groups(found[2]):
+    if found and has_consistent_groups(found[2]):
         digits = re.sub(r"[,\s]", "", found[2]) + (found[3] or "")
-        return Number(signed(found[1], Fraction(digits)), bool(found[3]), text)
+        return Number(apply_sign(found[1], Fraction(digits)), bool(found[3]), text)
     found = DECIMAL.fullmatch(text)
     if found:
-        return Number(signed(found[1], Fraction(f"{found[2] or 0}.{found[3]}")), True, text)
+        return Number(apply_sign(found[1], Fraction(f"{found[2] or 0}.{found[3]}")), True, text)
     return read_repeating(text) or read_fraction(text)
 
 
-def consistent_groups(digits: str) -> bool:
+def has_consistent_groups(digits: str) -> bool:
     """Whether groups of thousands are all parted by commas, or all by blanks."""
     return not ("," in digits and re.search(r"\d\s\d", digits))
 
@@ -52,7 +51,7 @@ def read_repeating(text: str) -> Number | None:
     period = re.sub(r"\D", "", found[4])
     whole = Fraction(f"{found[2] or 0}.{found[3] or 0}")
     tail = Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(found[3]))
-    return Number(signed(found[1], whole + tail), text=text)
+    return Number(apply_sign(found[1], whole + tail), text=text)
 
 
 def read_fraction(text: str) -> Number | None:
@@ -60,34 +59,34 @@ def read_fraction(text: str) -> Number | None:
     found = FRACTION.fullmatch(text)
     if found and int(found[4]):
         value = Fraction(int(found[2]), int(found[4]))
-        return Number(signed(found[1], signed(found[3], value)), text=text)
+        return Number(apply_sign(found[1], apply_sign(found[3], value)), text=text)
     found = SLASHED.fullmatch(text)
     if found and int(found[3]):
-        return Number(signed(found[1], Fraction(int(found[2]), int(found[3]))), text=text)
+        return Number(apply_sign(found[1], Fraction(int(found[2]), int(found[3]))), text=text)
     found = MIXED.fullmatch(text)
     if found and int(found[4]):
         value = int(found[2]) + Fraction(int(found[3]), int(found[4]))
-        return Number(signed(found[1], value), text=text)
+        return Number(apply_sign(found[1], value), text=text)
     return None
 
 
-def signed(sign: str, value: Fraction) -> Fraction:
+def apply_sign(sign: str, value: Fraction) -> Fraction:
     """The value with its sign."""
     return -value if sign == "-" else value
 
 
-def read_based(text: str) -> Based | Number | None:
+def read_number_in_base(text: str) -> Based | Number | None:
     """A number with its base as an index; base ten is a plain number."""
     found = BASED.fullmatch(text)
     if not found:
         return None
     word = found[3][len("\\text{") : -1]
-    base = int(found[3]) if found[3].isdigit() else BASES.get(word, 0)
+    base = int(found[3]) if found[3].isdigit() else load_vocabulary().number_words.get(word, 0)
     digits = found[2].lstrip("0") or "0"
     if not 2 <= base <= HIGHEST_BASE or any(int(c, HIGHEST_BASE) >= base for c in digits):
         return None
     if base == 10:
-        return Number(signed(found[1], Fraction(int(digits))), text=text)
+        return Number(apply_sign(found[1], Fraction(int(digits))), text=text)
     return Based(found[1].replace("+", "") + digits, base)
 
 

@@ -1,17 +1,17 @@
 """Words in answers: units and conditions around a value, sentences, lists joined by words."""
 
+import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from workflow_scripts.grading.reading.tokens import (
     Tokens,
-    find_close,
+    find_closer,
     is_text,
-    render,
-    text_content,
-    top_level,
-    trim,
+    iterate_top_level,
+    render_tokens,
+    trim_tokens,
+    unwrap_text,
 )
 from workflow_scripts.grading.reading.vocabulary import load_vocabulary
 
@@ -35,12 +35,12 @@ def tidy_words(text: str) -> str:
 
 def write_sentence(tokens: Sequence[str]) -> str:
     """A sentence with mathematics in it, tidied for comparison."""
-    parts = [f" {text_content(t)} " if is_text(t) else t for t in tokens]
+    parts = [f" {unwrap_text(t)} " if is_text(t) else t for t in tokens]
     text = "".join(f" {p}" if p.startswith("\\") else p for p in parts)
     return tidy_words(text)
 
 
-def all_words(tokens: Sequence[str]) -> bool:
+def has_only_words(tokens: Sequence[str]) -> bool:
     """Whether nothing but text stands there."""
     solid = [token for token in tokens if token != " "]
     return bool(solid) and all(is_text(t) or t in {"-", "'", ".", ":", ","} for t in solid)
@@ -48,59 +48,49 @@ def all_words(tokens: Sequence[str]) -> bool:
 
 def drop_fillers(tokens: Sequence[str]) -> Tokens:
     """Tokens without leading words that only announce an answer."""
-    tokens = trim(tokens)
+    tokens = trim_tokens(tokens)
     fillers = load_vocabulary().fillers
     while len(tokens) > 1 and is_text(tokens[0]):
-        rest = trim(tokens[1:], " :")
-        words = text_content(tokens[0]).strip().lower().rstrip(":").strip()
+        rest = trim_tokens(tokens[1:], " :")
+        words = unwrap_text(tokens[0]).strip().lower().rstrip(":").strip()
         if words not in fillers or not rest:
             break
         tokens = rest
     return list(tokens)
 
 
-@dataclass(frozen=True)
-class Condition:
-    """Words after a value: what it holds for.
+def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, str]:
+    """The value's tokens and the condition that follows it in words, tidied.
 
-    Attributes:
-        words: tidied; "" for none.
-        universal: whether it holds without limits, so that it may stand on one side only.
+    The condition is "" for none, and for one that holds without limits: that may be left out.
     """
-
-    words: str
-    universal: bool
-
-
-def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, Condition]:
-    """The value's tokens and the condition that follows it in words."""
     vocabulary = load_vocabulary()
-    indices = list(top_level(tokens))
-    for index in indices:
+    for index in iterate_top_level(tokens):
         token = tokens[index]
-        if index and token in MODULUS:
-            return trim(tokens[:index], " ,("), Condition(
-                "mod " + write_math(tokens[index + 1 :]), False
-            )
-        if index and token in UNIVERSAL_SIGNS and trim(tokens[:index], " ,"):
-            return trim(tokens[:index], " ,("), Condition("", True)
-        if not (is_text(token) and trim(tokens[:index], " ,(")):
+        if index == 0 or not (is_text(token) or token in MODULUS | UNIVERSAL_SIGNS):
             continue
-        words = " ".join(text_content(t) for t in tokens[index:] if is_text(t))
+        value = trim_tokens(tokens[:index], " ,(")
+        if token in MODULUS:
+            return value, "mod " + write_math(tokens[index + 1 :])
+        if token in UNIVERSAL_SIGNS and trim_tokens(tokens[:index], " ,"):
+            return value, ""
+        if not (is_text(token) and value):
+            continue
+        words = " ".join(unwrap_text(t) for t in tokens[index:] if is_text(t))
         if vocabulary.universal.match(words):
-            return trim(tokens[:index], " ,("), Condition("", True)
-        if vocabulary.conditional.match(text_content(token)):
-            return trim(tokens[:index], " ,("), Condition(write_sentence(tokens[index:]), False)
-    return list(tokens), Condition("", True)
+            return value, ""
+        if vocabulary.conditional.match(unwrap_text(token)):
+            return value, write_sentence(tokens[index:])
+    return list(tokens), ""
 
 
 def cut_leading_quantifier(tokens: Sequence[str]) -> Tokens:
     r"""Tokens without a leading `\forall x > 0,`."""
-    solid = trim(tokens)
+    solid = trim_tokens(tokens)
     if solid and solid[0] in UNIVERSAL_SIGNS:
-        commas = [index for index in top_level(solid) if solid[index] in {",", ":"}]
+        commas = [index for index in iterate_top_level(solid) if solid[index] in {",", ":"}]
         if commas:
-            return trim(solid[commas[0] + 1 :])
+            return trim_tokens(solid[commas[0] + 1 :])
     return list(tokens)
 
 
@@ -109,8 +99,8 @@ def cut_unit(tokens: Sequence[str]) -> tuple[Tokens, str]:
 
     A unit is text, text with an exponent, or several of them with strokes: `\text{km}/\text{h}`.
     """
-    tokens = trim(tokens)
-    texts = [index for index in top_level(tokens) if is_text(tokens[index])]
+    tokens = trim_tokens(tokens)
+    texts = [index for index in iterate_top_level(tokens) if is_text(tokens[index])]
     if not texts or texts[0] == 0:
         return tokens, ""
     first = texts[0]
@@ -119,10 +109,10 @@ def cut_unit(tokens: Sequence[str]) -> tuple[Tokens, str]:
         return tokens, ""
     if any(t not in UNIT_SIGNS and not (len(t) == 1 and t.isalpha()) for t in tail):
         return tokens, ""
-    words = " ".join(text_content(t) for t in tokens[first:] if is_text(t)).strip()
+    words = " ".join(unwrap_text(t) for t in tokens[first:] if is_text(t)).strip()
     if load_vocabulary().predicates.match(words):
         return tokens, ""
-    return trim(tokens[:first], " -/"), words
+    return trim_tokens(tokens[:first], " -/"), words
 
 
 def has_bare_digit(tokens: Sequence[str]) -> bool:
@@ -160,15 +150,15 @@ def split_quantities(tokens: Sequence[str]) -> list[tuple[Tokens, str]]:
     """Numbers and the words behind each: `3 hours 20 minutes`; [] for anything else."""
     found: list[tuple[Tokens, str]] = []
     number: Tokens = []
-    for token in trim(tokens):
+    for token in trim_tokens(tokens):
         if not is_text(token):
             number.append(token)
             continue
-        if not trim(number):
+        if not trim_tokens(number):
             return []
-        found.append((trim(number, " ,"), text_content(token).strip(" .,")))
+        found.append((trim_tokens(number, " ,"), unwrap_text(token).strip(" .,")))
         number = []
-    if trim(number) or len(found) < 2:
+    if trim_tokens(number) or len(found) < 2:
         return []
     joined = [re.sub(r"^and\b\s*|\s*\band$", "", words) for _, words in found]
     return [(n, words) for (n, _), words in zip(found, joined, strict=True)]
@@ -190,14 +180,14 @@ def cut_unit_letter(tokens: Sequence[str]) -> Tokens | None:
         unit, index = unit[1:], index + 1
     if not unit or index < 2 or tokens[index - 1] != " ":
         return None
-    before = trim(tokens[:index])
+    before = trim_tokens(tokens[:index])
     used = {token for token in unit if token.isalpha()}
     ends_number = before and (before[-1].isdigit() or before[-1] in {"}", ")"})
     has_digit = any(token.isdigit() for token in before)
     alone = not used & set(before) and unit.count(unit[0]) == 1
     balanced = unit.count("{") == unit.count("}")
     single = len(unit) == 1 or not any(
-        a.isalpha() and b.isalpha() for a, b in zip(unit, unit[1:], strict=False)
+        a.isalpha() and b.isalpha() for a, b in itertools.pairwise(unit)
     )
     return before if ends_number and has_digit and alone and balanced and single else None
 
@@ -207,13 +197,13 @@ def find_indices(tokens: Sequence[str]) -> frozenset[str]:
     found: set[str] = set()
     for index, token in enumerate(tokens):
         if token == "_" and tokens[index + 1 : index + 2] == ["{"]:
-            close = find_close(tokens, index + 1)
+            close = find_closer(tokens, index + 1)
             found |= {t for t in tokens[index + 1 : close] if len(t) == 1 and t.isalpha()}
     return frozenset(found)
 
 
 def write_math(tokens: Sequence[str]) -> str:
     """Canonical LaTeX of tokens, blanks kept between digits only."""
-    text = "".join(" " if t == " " else t for t in trim(tokens))
+    text = "".join(" " if t == " " else t for t in trim_tokens(tokens))
     text = re.sub(r"(?<=\d) (?=[\d.])", "\0", text).replace(" ", "")
-    return text.replace("\0", " ") if text else render(tokens)
+    return text.replace("\0", " ") if text else render_tokens(tokens)

@@ -16,6 +16,8 @@ CLOSERS = {"}", ")", "]", "\\}", "\\rangle", "\\rfloor", "\\rceil", "\\rVert", "
 ARITY = {"\\frac": 2, "\\binom": 2, "\\sqrt": 1, "\\overline": 1, "\\hat": 1, "\\vec": 1}
 ARITY |= {"\\tilde": 1, "\\dot": 1, "\\mathbb": 1, "\\mathcal": 1, "\\widehat": 1, "\\pmod": 1}
 ARITY |= {"\\overrightarrow": 1, "\\mathbf": 1, "\\widetilde": 1, "\\overarc": 1, "\\mathscr": 1}
+# What means nothing at the ends of a value.
+PUNCTUATION = " .,;:"
 Tokens = list[str]
 
 
@@ -24,7 +26,7 @@ def tokenize(text: str) -> Tokens:
     return [" " if found.isspace() else found for found in TOKEN.findall(text)]
 
 
-def render(tokens: Sequence[str]) -> str:
+def render_tokens(tokens: Sequence[str]) -> str:
     """Tokens as LaTeX: a blank only where a command would run into a letter."""
     parts: list[str] = []
     for token in tokens:
@@ -43,7 +45,7 @@ def skip_blanks(tokens: Sequence[str], start: int) -> int:
     return start
 
 
-def find_close(tokens: Sequence[str], start: int, opener: str = "{", closer: str = "}") -> int:
+def find_closer(tokens: Sequence[str], start: int, opener: str = "{", closer: str = "}") -> int:
     """Index of the token that closes the group opening at `start`, -1 if none does."""
     depth = 0
     for index in range(start, len(tokens)):
@@ -65,28 +67,28 @@ def take_argument(tokens: Sequence[str], start: int) -> tuple[Tokens, int]:
     first = tokens[start]
     for opener, closer in (("{", "}"), ("(", ")")):
         if first == opener:
-            close = find_close(tokens, start, opener, closer)
+            close = find_closer(tokens, start, opener, closer)
             if close < 0:
                 return list(tokens[start + 1 :]), len(tokens)
             inside = list(tokens[start + 1 : close])
             return (inside if opener == "{" else ["(", *inside, ")"]), close + 1
     end = start + 1
     for _ in range(ARITY.get(first, 0)):
-        end = take_optional(tokens, end)
+        end = skip_optional_argument(tokens, end)
         _, end = take_argument(tokens, end)
     return list(tokens[start:end]), end
 
 
-def take_optional(tokens: Sequence[str], start: int) -> int:
+def skip_optional_argument(tokens: Sequence[str], start: int) -> int:
     """Index after an optional argument `[...]` at `start`, or `start` without one."""
     begin = skip_blanks(tokens, start)
     if begin < len(tokens) and tokens[begin] == "[":
-        close = find_close(tokens, begin, "[", "]")
+        close = find_closer(tokens, begin, "[", "]")
         return close + 1 if close >= 0 else start
     return start
 
 
-def top_level(tokens: Sequence[str]) -> Iterator[int]:
+def iterate_top_level(tokens: Sequence[str]) -> Iterator[int]:
     """Indices of the tokens that stand in no bracket."""
     depth = 0
     for index, token in enumerate(tokens):
@@ -98,9 +100,9 @@ def top_level(tokens: Sequence[str]) -> Iterator[int]:
             yield index
 
 
-def split_at(tokens: Sequence[str], separators: set[str]) -> tuple[list[Tokens], Tokens]:
+def split_tokens(tokens: Sequence[str], separators: set[str]) -> tuple[list[Tokens], Tokens]:
     """The parts between top-level separators, and the separators."""
-    cuts = [index for index in top_level(tokens) if tokens[index] in separators]
+    cuts = [index for index in iterate_top_level(tokens) if tokens[index] in separators]
     starts, ends = [0, *(cut + 1 for cut in cuts)], [*cuts, len(tokens)]
     return (
         [list(tokens[start:end]) for start, end in zip(starts, ends, strict=True)],
@@ -108,28 +110,28 @@ def split_at(tokens: Sequence[str], separators: set[str]) -> tuple[list[Tokens],
     )
 
 
-def trim(tokens: Sequence[str], ends: str = " ") -> Tokens:
+def trim_tokens(tokens: Sequence[str], ends: str = " ") -> Tokens:
     """Tokens without outer blanks and without outer tokens of `ends`."""
     start, end = 0, len(tokens)
-    while start < end and tokens[start] in ends and not starts_decimal(tokens, start):
+    while start < end and tokens[start] in ends and not is_decimal_point(tokens, start):
         start += 1
     while end > start and tokens[end - 1] in ends:
         end -= 1
     return list(tokens[start:end])
 
 
-def starts_decimal(tokens: Sequence[str], start: int) -> bool:
+def is_decimal_point(tokens: Sequence[str], start: int) -> bool:
     """Whether the point at `start` begins a decimal such as `.5`."""
     following = tokens[start + 1 : start + 2]
     return tokens[start] == "." and bool(following) and following[0].isdigit()
 
 
-def enclosed(tokens: Sequence[str], opener: str, closer: str) -> bool:
+def is_enclosed(tokens: Sequence[str], opener: str, closer: str) -> bool:
     """Whether one pair of brackets encloses all tokens."""
     return (
         len(tokens) > 1
         and tokens[0] == opener
-        and find_close(tokens, 0, opener, closer) == len(tokens) - 1
+        and find_closer(tokens, 0, opener, closer) == len(tokens) - 1
     )
 
 
@@ -138,7 +140,7 @@ def is_text(token: str) -> bool:
     return token.startswith(TEXT)
 
 
-def text_content(token: str) -> str:
+def unwrap_text(token: str) -> str:
     r"""What a `\text{...}` token holds."""
     return token[len(TEXT) : -1]
 

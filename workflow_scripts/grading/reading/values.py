@@ -1,5 +1,6 @@
 """The kinds of values that an answer can have."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Union
@@ -96,7 +97,7 @@ class Based:
 class Quantities:
     """Several numbers with their units: `3 hours 20 minutes`."""
 
-    numbers: tuple["Value", ...]
+    numbers: tuple[Scalar, ...]
     units: tuple[str, ...]
 
 
@@ -145,3 +146,12 @@ class Number:
     value: Fraction
     decimal: bool = False
     text: str = field(default="", compare=False)
+
+
+# Reads tokens, given to readers of what holds further values.
+Reader = Callable[[Sequence[str]], Value]
+
+
+def list_members(value: Value) -> tuple[Value, ...]:
+    r"""The members that a list takes in from one of its parts, such as `\pm 1`."""
+    return value.members if isinstance(value, Items) and value.kind == "list" else (value,)

@@ -9,6 +9,15 @@ from typing import Any
 import yaml
 
 FILE = Path(__file__).with_name("vocabulary.yaml")
+# Fields of the file by what they become: as they are, sets, names of commands, beginnings of texts.
+PLAIN = ("renamed_functions", "code_constants", "multipliers", "number_words")
+SETS = (
+    *("functions", "conjunctions", "fillers", "percent_words", "units", "unit_letters"),
+    "short_words",
+)
+COMMANDS = ("dropped", "spaces", "transparent", "text_faces", "math_faces")
+BEGINNINGS = ("universal", "conditional", "predicates")
+FULLWIDTH_ZERO = 0xFF10
 
 
 @dataclass(frozen=True)
@@ -33,51 +42,45 @@ class Vocabulary:
     predicates: re.Pattern[str]
     multipliers: dict[str, int]
     percent_words: frozenset[str]
-    degree_words: frozenset[str]
     units: frozenset[str]
     unit_letters: frozenset[str]
     short_words: frozenset[str]
     number_words: dict[str, int]
 
 
-def begin_with(words: list[str]) -> re.Pattern[str]:
+def compile_beginnings(words: list[str]) -> re.Pattern[str]:
     """A pattern of texts that begin with one of the words."""
     return re.compile(rf"\s*(?:{'|'.join(map(re.escape, words))})(?![A-Za-z])", re.IGNORECASE)
 
 
-def as_commands(names: list[str]) -> frozenset[str]:
+def name_commands(names: list[str]) -> frozenset[str]:
     """Names of commands with their backslash."""
     return frozenset("\\" + name for name in names)
 
 
-def read_raised(facts: dict[str, Any]) -> dict[int, str]:
-    """Raised and lowered digits of typography as exponents and indices."""
-    return {
+def map_characters(facts: dict[str, Any]) -> dict[int, str]:
+    """Characters of typography by their code: raised and lowered digits, digits of full width."""
+    raised = {
         ord(char): f"{sign}{{{digit}}}"
         for sign, key in (("^", "superscripts"), ("_", "subscripts"))
         for digit, char in enumerate(facts[key])
     }
+    wide = {FULLWIDTH_ZERO + digit: str(digit) for digit in range(10)}
+    return {ord(char): meant for char, meant in facts["characters"].items()} | raised | wide
 
 
 @functools.cache
 def load_vocabulary() -> Vocabulary:
     """Read `vocabulary.yaml` once."""
     facts: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    fields: dict[str, Any] = {name: facts[name] for name in PLAIN}
+    fields |= {name: frozenset(facts[name]) for name in SETS}
+    fields |= {name: name_commands(facts[name]) for name in COMMANDS}
+    fields |= {name: compile_beginnings(facts[name]) for name in BEGINNINGS}
     synonyms = {f"\\{name}": write_synonym(meant) for name, meant in facts["synonyms"].items()}
-    wide = {0xFF10 + digit: str(digit) for digit in range(10)}
-    known = {name: frozenset(facts[name]) for name in ("functions", "conjunctions", "fillers")}
-    more = ("percent_words", "degree_words", "units", "unit_letters", "short_words")
-    known |= {name: frozenset(facts[name]) for name in more}
-    commands = ("dropped", "spaces", "transparent", "text_faces", "math_faces")
-    plain = ("renamed_functions", "code_constants", "multipliers", "number_words")
+    modules = re.compile(rf"(?<![\w\\.])(?:{'|'.join(facts['code_modules'])})\.(?=[a-z])")
     return Vocabulary(
-        characters={ord(k): v for k, v in facts["characters"].items()} | read_raised(facts) | wide,
-        synonyms=synonyms,
-        code_modules=re.compile(rf"(?<![\w\\.])(?:{'|'.join(facts['code_modules'])})\.(?=[a-z])"),
-        **{name: begin_with(facts[name]) for name in ("universal", "conditional", "predicates")},
-        **{name: as_commands(facts[name]) for name in commands},
-        **{name: facts[name] for name in plain},
-        **known,
+        characters=map_characters(facts), synonyms=synonyms, code_modules=modules, **fields
     )
 
 
