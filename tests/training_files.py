@@ -65,7 +65,8 @@ def move_words(frame: pd.DataFrame) -> pd.DataFrame:
     Processes that share sequences exchange whole batches, which gloo does for equal shapes alone.
     """
     cut = cut_answers(frame)
-    lost = frame["trajectory"].str.split().str.len() - cut["trajectory"].str.split().str.len()
+    pairs = zip(frame["trajectory"], cut["trajectory"], strict=True)
+    lost = [len(str(whole).split()) - len(str(rest).split()) for whole, rest in pairs]
     longer = [text + " 7" * count for text, count in zip(frame["prompt"], lost, strict=True)]
     return cut.assign(prompt=longer)
 

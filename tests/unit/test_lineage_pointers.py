@@ -17,7 +17,7 @@ from workflow_scripts import hashing
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree, md5
 from workflow_scripts.lineage import pointers
-from workflow_scripts.lineage.lock import PIPELINE, read_lock
+from workflow_scripts.lineage.lock import PIPELINE, locked, read_lock
 from workflow_scripts.lineage.pointers import Pointers
 from workflow_scripts.lineage.record import read_record
 from workflow_scripts.study.stage import ROOT
@@ -268,7 +268,7 @@ def test_two_processes_record_at_once(project: Project) -> None:
 
 def test_the_writer_waits_for_the_other(project: Project) -> None:
     """While one holds the study's lock, another cannot have it."""
-    with pointers.locked(project.root, "smoke"):
+    with locked(project.root, "smoke"):
         path = project.root / ".state" / "lineage-smoke.lock"
         with path.open("w") as handle, pytest.raises(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

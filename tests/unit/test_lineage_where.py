@@ -7,9 +7,9 @@ from lineage_toy import RESULTS, TABLE, Toy, rewrite
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.graph import read_lineage
+from workflow_scripts.lineage.remedies import last_config
 from workflow_scripts.lineage.where import (
     chosen_study,
-    last_config,
     output_path,
     present_plan,
     standing,

@@ -121,8 +121,8 @@ def test_scores_follow_from_grades(finished: Path, curves: pd.DataFrame) -> None
         problems = rows.groupby(["benchmark", "problem_id"])["correct"].mean()
         assert row.score == pytest.approx(100 * problems.mean(), abs=1e-9)
         assert (row.n_problems, row.n_samples) == (len(problems), len(rows))
-        finished = rows.groupby(["benchmark", "problem_id"])["finished"].mean()
-        assert row.cut_share == pytest.approx(1 - finished.mean(), abs=1e-9)
+        ended = rows.groupby(["benchmark", "problem_id"])["finished"].mean()
+        assert row.cut_share == pytest.approx(1 - ended.mean(), abs=1e-9)
 
 
 def test_every_run_has_all_its_points(curves: pd.DataFrame, results: Path) -> None:
@@ -199,8 +199,8 @@ def test_fits_and_table_4_follow_from_the_curves(finished: Path, tmp_path: Path)
     table = tmp_path / "table_4.csv"
     outputs = {"out-csv": table, "out-md": tmp_path / "table_4.md"}
     order = ",".join(STUDY.datasets)
-    inputs = {"fits": fits, "curves": results / "curves.csv", "order": order}
-    assert invoke(tmp_path, "table_4", *options(**inputs, **outputs)).code == 0
+    given = {"fits": fits, "curves": results / "curves.csv", "order": order}
+    assert invoke(tmp_path, "table_4", *options(**given, **outputs)).code == 0
     assert table.read_bytes() == (results / "tables" / "table_4.csv").read_bytes()
     assert len(pd.read_csv(table)) == len(list(results.glob("rl/*/*/*/*/*/manifest.json")))
 
