@@ -35,7 +35,7 @@ $(error $(firstword $(UNKNOWN))=$($(firstword $(UNKNOWN))): make knows no such v
 $(filter-out SHELL MAKEFLAGS,$(VARIABLES)), as in: make reproduce STUDY=smoke)
 endif
 
-.PHONY: help setup reproduce smoke rehearse test test-slurm test-vllm test-gpu lint clean distclean
+.PHONY: help setup reproduce smoke rehearse test test-slurm test-vllm test-gpu findings lint clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -77,6 +77,9 @@ test-vllm: ## test generation and RL with a real vLLM on the CPU (builds .venv-v
 
 test-gpu: ## test training and generation on one NVIDIA GPU, in .venv-gpu or .venv; one line elsewhere
 	@tests/gpu/run.sh "$(GPU_VENV)" "$(VENV)" $(PYTEST_ARGS)
+
+findings: ## run the self-checking scripts on surprises of libraries (outside the tests; minutes)
+	@for script in findings/*.sh; do echo "== $$script"; bash "$$script" || exit 1; done
 
 clean: ## remove caches and build leftovers; data, results and checkpoints stay
 	rm -rf .mypy_cache .pytest_cache .ruff_cache build *.egg-info
