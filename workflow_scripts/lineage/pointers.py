@@ -143,15 +143,8 @@ class Pointers:
                 "code": record.code.digest,
                 "commit": record.git.commit,
             }
-            asked = {"params": [{where: [name]}]}
-            stages[name] = {
-                "cmd": command,
-                "wdir": "../..",
-                **paths,
-                **asked,
-                "outs": outs,
-                "meta": facts,
-            }
+            asked = {"wdir": "../..", **paths, "params": [{where: [name]}]}
+            stages[name] = {"cmd": command, **asked, "outs": outs, "meta": facts}
         folder = pointer_folder(self.root, study)
         known = self.records.values()
         data = [made.path for record in known for made in record.outputs]
