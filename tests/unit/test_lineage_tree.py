@@ -173,8 +173,14 @@ def test_data_dvc_is_a_leaf_beside_data_without_a_record(lineage: Lineage) -> No
 
 
 def test_what_has_no_record_is_told(lineage: Lineage) -> None:
-    with pytest.raises(InputError, match=r"x\.csv: no record knows it.*--study toy.*snakemake"):
+    with pytest.raises(InputError, match=r"x\.csv: no record knows it.*--study toy\)$"):
         whole(lineage, f"{RESULTS}/tables/x.csv")
+    # What a job has read is an output of a rule, whose record is lost.
+    lost = Lineage("toy", {k: v for k, v in lineage.records.items() if k != SET_A})
+    with pytest.raises(
+        InputError, match=r"make it again \(snakemake --force \S+/A\.parquet --config"
+    ):
+        whole(lost, f"{RESULTS}/sft_sets/A.parquet")
 
 
 def test_a_damaged_record_is_named_for_its_outputs(tmp_path: Path) -> None:

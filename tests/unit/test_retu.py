@@ -182,7 +182,7 @@ def test_another_checkout_is_refused_with_the_command_for_it(
         text=True,
         check=False,
     )
-    assert "no record knows it; choose an output of `retu lineage list --study mine`" in done.stderr
+    assert "no record knows it; choose an output (retu lineage list --study mine)" in done.stderr
     assert done.returncode == 2
 
 

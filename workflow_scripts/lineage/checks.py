@@ -187,7 +187,6 @@ def broken(
 def falsehoods(study: Checked, job: str) -> Iterator[Finding]:
     """What a record says that cannot be: seeds, wildcards, outputs of another job."""
     record = study.graph.records[job]
-    remedy = study.bring_back(job)
     seeds = sorted(seeds_in([record.spec, record.wildcards]))
     problems = []
     if record.seeds != seeds:
@@ -201,7 +200,7 @@ def falsehoods(study: Checked, job: str) -> Iterator[Finding]:
     others = {study.graph.outputs[artefact.path] for artefact in record.outputs} - {job}
     problems += [f"tells of outputs that {other} tells of too" for other in sorted(others)]
     for problem in problems:
-        yield study.finding("false", job, problem, remedy, [job], job)
+        yield study.finding("false", job, problem, study.bring_back(job), [job], job)
 
 
 def pointers(study: Checked, job: str) -> Iterator[Finding]:
@@ -216,14 +215,15 @@ def pointers(study: Checked, job: str) -> Iterator[Finding]:
         remedy = f"record it ({again}) if {record.rule} made it here"
         yield study.finding("pointer", job, f"{where} has no stage for it", remedy, [job], job)
         return
-    remedy = f"record it if you ran {record.rule} again ({again}), or {study.bring_back(job)}"
+    ran = f"record it if you ran {record.rule} again ({again}), or"
     if lock and lock[job] != md5(study.root / job):
-        problem = f"is not the record that {where} names"
+        problem, remedy = f"is not the record that {where} names", f"{ran} {study.bring_back(job)}"
         yield study.finding("pointer", job, problem, remedy, [job], job)
         return
     for made in record.outputs:
         if lock.get(made.path, made.md5) != made.md5:
             problem = f"{where} names another hash of it than its record"
+            remedy = f"{ran} {study.bring_back(job)}"
             yield study.finding("pointer", made.path, problem, remedy, [job], job)
 
 

@@ -143,25 +143,23 @@ class Pointers:
                 "code": record.code.digest,
                 "commit": record.git.commit,
             }
-            asked = {"params": [{where: [name]}]}
-            stages[name] = {
-                "cmd": command,
-                "wdir": "../..",
-                **paths,
-                **asked,
-                "outs": outs,
-                "meta": facts,
-            }
+            asked = {"wdir": "../..", **paths, "params": [{where: [name]}]}
+            stages[name] = {"cmd": command, **asked, "outs": outs, "meta": facts}
         folder = pointer_folder(self.root, study)
         known = self.records.values()
         data = [made.path for record in known for made in record.outputs]
         others = [path for path in data if self.described(path)]
-        write_text(folder / KEYS, keys_text(keys))
-        write_text(folder / METRICS, metrics_text(read_tables(self.root, known)))
         plots = list_plots(known, f"{FOLDER}/{study}", others)
         shown = {"metrics": [METRICS], **({"plots": plots} if plots else {})}
-        write_text(folder / PIPELINE, NOTE + to_yaml({"stages": stages, **shown}))
-        write_text(folder / LOCK, to_yaml({"schema": "2.0", "stages": lock}))
+        # All texts are made before the first is written.
+        texts = {
+            KEYS: keys_text(keys),
+            METRICS: metrics_text(read_tables(self.root, known)),
+            PIPELINE: NOTE + to_yaml({"stages": stages, **shown}),
+            LOCK: to_yaml({"schema": "2.0", "stages": lock}),
+        }
+        for name, text in texts.items():
+            write_text(folder / name, text)
 
 
 def record_study(root: Path, study: str, plan: AnalysisPlan | None = None) -> Recorded:

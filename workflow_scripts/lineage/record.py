@@ -6,6 +6,7 @@ root; hashes of files and folders are those of DVC (`hashing`), so that both tel
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -34,6 +35,8 @@ def inside(path: str) -> str:
 
 TOLD = frozenset({"spec", "command", "config", "dirty", "folder"})
 """Parts of a record that hold whatever a study or a file system says."""
+ESCAPED = re.compile(r"\\[ubfnrt]")
+"""How JSON writes characters that may be hidden; without any, none is."""
 # Records come from other machines, and restoring writes where they say.
 Inside = Annotated[str, AfterValidator(inside)]
 
@@ -251,7 +254,9 @@ def parse_record(text: str, where: str) -> Record:
             f"{where}: a record of version {version}, and this project reads up to {VERSION};"
             f" {UPDATE}"
         )
-    if ("\\" in text or not text.isascii()) and (hidden := find_hidden(content)) is not None:
+    if (ESCAPED.search(text) or not text.isascii()) and (
+        hidden := find_hidden(content)
+    ) is not None:
         raise InputError(
             f"{where}: not a record ({hidden!a} holds characters that cannot be shown); do not"
             " trust it"
