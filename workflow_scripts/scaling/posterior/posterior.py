@@ -21,19 +21,20 @@ from workflow_scripts.scaling.posterior.region import Region, find_region, linea
 
 RHO = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.87])
 """Correlations of neighbouring evaluations."""
-LOG_RHO = -0.5 * np.log(1 - RHO)
+LOG_RHO = -0.8 * np.log(1 - RHO)
 """Their log prior. It leans to correlation: what the law leaves out is smooth, and to take smooth
 noise for signal is the worse mistake."""
-SIZES, LEAST_SIZE, LARGEST_SIZE = 6, -1.0, 1.5
-"""Noise sizes, in units of 4 / sqrt(2 n) log units around the estimate; their prior is log-uniform
-from the floor on."""
+SIZES, LEAST_SIZE, LARGEST_SIZE = 7, -1.0, 2.0
+"""Noise sizes, in units of 4 / sqrt(2 n) log units around the estimate."""
+TYPICAL_SIZE, SIZE_SD = 0.8, 0.3
+"""The prior of the size, in binomial standard errors, is log-uniform from here up and falls off as
+half of a Gaussian of the log below. Upwards it must not fall: large, correlated noise is how slow
+departures from the law look."""
 NOISE_FLOOR = 0.35
 """Least noise in binomial standard errors. An evaluation that asks the same problems again scatters
 by less than a binomial one: by 0.5 to 0.65 of it on the released curves."""
 UNKNOWN_FLOOR = 0.01
 """The same where the standard errors are not known and all scores count alike."""
-UNLIKELY = 20.0
-"""Curves below exp(-20) of the best at typical noise are not looked at further."""
 N_POINTS = 1024
 """Evenly spread points of the posterior that intervals are read from."""
 STEPS = (0.8191725133961645, 0.6710436067037893, 0.5497004779019703)
@@ -118,7 +119,9 @@ def noise_grid(size: float, count: int, floor: float) -> Noise:
     if not allowed.any():
         sizes, allowed = np.array([floor]), np.array([True])
     sizes = sizes[allowed]
-    return Noise(sizes, np.zeros(sizes.size), RHO, LOG_RHO)
+    typical = TYPICAL_SIZE if floor == NOISE_FLOOR else sizes.min()
+    log_size = -0.5 * (np.minimum(np.log(sizes / typical), 0.0) / SIZE_SD) ** 2
+    return Noise(sizes, log_size, RHO, LOG_RHO)
 
 
 def even_draws(posterior: Posterior) -> Draws:

@@ -6,7 +6,7 @@ to 100 percent. So the unit of compute and the size of a model play no part.
 - log C_mid is uniform from the first point to the last one, where a run is normally stopped, and
   falls off as half of a Gaussian of `tail` e-foldings beyond: a curve may have been stopped before
   half of its rise, but not arbitrarily early.
-- B is lognormal around 1.4 with 90% between 0.6 and 3.2; steeper rises are steps, which a curve
+- B is lognormal around 1.6 with 90% between 0.65 and 4; steeper rises are steps, which a curve
   shows by chance at its end more often than runs make them.
 - PL_rl is Gaussian around 0 with an SD of 0.4 of what is missing to 100 percent, and may be below
   0: a branch that does not gain must be able to say so. A_post above 100 percent is cut off.
@@ -42,8 +42,8 @@ class Prior:
 
     gain_mean: float
     gain_sd: float
-    b: float = 1.4
-    log_b_sd: float = 0.5
+    b: float = 1.6
+    log_b_sd: float = 0.55
     reach: float = 1.0
     tail: float = 1.5
 
