@@ -97,9 +97,7 @@ def plant(kind: str, noise: Noise, rng: np.random.Generator) -> Planted:
         wrong = 1 + rng.choice(n, max(1, round(0.06 * n)), replace=False)
         score[wrong] -= rng.uniform(4, 12, wrong.size)
     score = np.clip(score, 0.0, 100.0)
-    return Planted(
-        kind, make_branch(x, score, binomial(score)), p_sft, pl_rl, c_mid, b, last
-    )
+    return Planted(kind, make_branch(x, score, binomial(score)), p_sft, pl_rl, c_mid, b, last)
 
 
 def binomial(score: FloatArray) -> FloatArray:

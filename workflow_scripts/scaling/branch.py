@@ -55,9 +55,7 @@ class Branch:
 
     def first(self, count: int) -> "Branch":
         """The first `count` points."""
-        return replace(
-            self, x=self.x[:count], score=self.score[:count], error=self.error[:count]
-        )
+        return replace(self, x=self.x[:count], score=self.score[:count], error=self.error[:count])
 
 
 class Listed(NamedTuple):

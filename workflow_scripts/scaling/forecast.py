@@ -118,12 +118,7 @@ def forecast(
     unit = float(np.median(curve.error))
     ahead = later / posterior.spent
     rise = laws.rise(ahead) + unit * walk(ahead, settings, rng)
-    residual = (curve.score[-1] - curve.p_sft - laws.rise(np.ones(1))[:, 0]) / curve.error[-1]
-    # An outlier at the end says nothing of the noise that follows it.
-    last = residual if posterior.region.weight[-1] > 0 else laws.noise * rng.standard_normal(
-        settings.n_draws
-    )
-    noise = draw_noise(laws, np.full(later.size, unit), rng, last)
+    noise = draw_noise(laws, np.full(later.size, unit), rng)
     draws = np.clip(curve.p_sft + rise, 0.0, SCORE_MAX)
     observed = np.clip(curve.p_sft + rise + noise, 0.0, SCORE_MAX)
     tail = (1 - settings.level) / 2
@@ -135,7 +130,10 @@ def gain_belief(prior: GainPrior, curve: Branch, settings: ForecastSettings) -> 
     """The prior of the law, with what other branches teach of the gain."""
     mean, sd = prior.at(np.array([curve.p_sft]))
     spread = settings.gain_spread if prior.learned else 1.0
-    return Prior(float(mean[0]), max(spread * float(sd[0]), float(np.median(curve.error))))
+    least = float(np.median(curve.error))
+    return Prior(
+        float(mean[0]), max(spread * float(sd[0]), least), b=settings.b, tail=settings.tail
+    )
 
 
 def walk(ahead: FloatArray, settings: ForecastSettings, rng: np.random.Generator) -> FloatArray:
@@ -145,7 +143,9 @@ def walk(ahead: FloatArray, settings: ForecastSettings, rng: np.random.Generator
     """
     time = settings.drift**2 * np.log(np.maximum(ahead, 1.0))
     steps = np.sqrt(np.diff(time, prepend=0.0))
-    walked: FloatArray = (rng.standard_normal((settings.n_draws, ahead.size)) * steps).cumsum(axis=1)
+    walked: FloatArray = (rng.standard_normal((settings.n_draws, ahead.size)) * steps).cumsum(
+        axis=1
+    )
     return walked
 
 

@@ -18,12 +18,16 @@ class ForecastSettings:
 
     Attributes:
         gain_spread: SD of the prior of PL_rl, in residual SDs of the other branches around it.
+        b, tail: of the prior, as in `Prior`; a forecast expects half of the rise sooner than a
+            verdict has to allow for.
         drift: SD of the walk by which scores leave the law beyond the data, in median standard
             errors, when compute grows e-fold.
         n_draws, level, seed: draws of a forecast, coverage of its interval, seed.
     """
 
-    gain_spread: float = 1.5
+    gain_spread: float = 3.5
+    b: float = 1.2
+    tail: float = 0.7
     drift: float = 0.7
     n_draws: int = 1000
     level: float = 0.90
@@ -35,6 +39,7 @@ class ForecastSettings:
         """Refuse settings that make no model."""
         rules = {
             "gain_spread > 0": self.gain_spread > 0,
+            "b > 0 and tail > 0": self.b > 0 and self.tail > 0,
             "drift >= 0": self.drift >= 0,
             "n_draws >= 100": self.n_draws >= 100,
             "0 < level < 1": 0 < self.level < 1,

@@ -41,9 +41,7 @@ def measured_branch(points: pd.DataFrame) -> tuple[float, Branch]:
         raise InputError("several values of x_sft_eflops; a branch starts from one checkpoint")
     error = binomial_error(points).reindex(overall["rl_step"]).to_numpy()
     check_overall(points)
-    branch = make_branch(
-        overall["x_rl_eflops"], overall["score"], error, answer_size(points)
-    )
+    branch = make_branch(overall["x_rl_eflops"], overall["score"], error, answer_size(points))
     return float(overall["x_sft_eflops"].iloc[0]), branch
 
 

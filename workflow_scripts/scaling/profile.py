@@ -21,11 +21,13 @@ from workflow_scripts.scaling.rows import Rows
 
 GRID = (96, 40)
 """Grid points in log C_mid and log B."""
-CEILINGS = 241
+CEILINGS = 121
 """Values of PL_rl between 0 and its bound, and again between the ends that they find."""
 ROUNDS, ENOUGH = 4, 8
 """Times that the values are spread anew while fewer than so many are inside the interval."""
 REFINEMENTS = 25
+SETTLED, PATIENCE = 1e-9, 3
+"""Search ends when so many steps in a row lower no sum of squares by more than this share."""
 RIDGE = 1e-12
 LEAST_SLOPE = 0.2
 """Least mean psi': it is 0.6 to 0.8 for most residuals, and 0 would make the interval endless."""
@@ -128,11 +130,13 @@ def refine_levels(
     weight = rows.weight[0]
     state = _at_levels(rows, levels, theta, free)
     damping = np.full(levels.size, 1e-2)
+    idle = 0
     for _ in range(REFINEMENTS):
         step = _step(state, weight, theta, damping, free)
         trial = np.clip(theta + step, *bounds)
         new = _at_levels(rows, levels, trial, free)
         better = new.loss < state.loss
+        gained = bool((new.loss < state.loss * (1 - SETTLED)).any())
         theta = np.where(better[:, None], trial, theta)
         state = LevelState(
             *(
@@ -141,6 +145,9 @@ def refine_levels(
             )
         )
         damping = np.clip(damping * np.where(better, 0.2, 5.0), 1e-9, 1e9)
+        idle = 0 if gained else idle + 1
+        if idle >= PATIENCE:
+            break
     return state.loss
 
 
@@ -164,9 +171,7 @@ def _at_levels(rows: Rows, levels: FloatArray, theta: FloatArray, free: bool) ->
     rise = level
     if free:
         length = np.maximum((weight * rest**2).sum(axis=1), TINY)
-        rise = np.clip(
-            ((weight * rest * (level - gain)).sum(axis=1) / length)[:, None], 0.0, level
-        )
+        rise = np.clip(((weight * rest * (level - gain)).sum(axis=1) / length)[:, None], 0.0, level)
     residual = gain - level + rise * rest
     return LevelState(phi, scaled, rise, residual, (weight * residual**2).sum(axis=1))
 

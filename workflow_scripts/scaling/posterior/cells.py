@@ -93,9 +93,7 @@ def make_cells(
     return Cells(log_weight, level, ceiling, level_variance, ceiling_sd, covariance, below)
 
 
-def _scale_terms(
-    y_y: FloatArray, n_points: int, noise: Noise, precision: FloatArray
-) -> FloatArray:
+def _scale_terms(y_y: FloatArray, n_points: int, noise: Noise, precision: FloatArray) -> FloatArray:
     """The parts of the log evidence that all curves share, shape (F, R)."""
     shared = noise.log_size - n_points * np.log(noise.size)
     correlated = noise.log_rho - 0.5 * (n_points - 1) * np.log1p(-(noise.rho**2))

@@ -41,9 +41,7 @@ class Points:
 
     def take(self, keep: BoolArray) -> "Points":
         """The points at which `keep` is true."""
-        return Points(
-            self.x[keep], self.rise[keep], self.error[keep], self.missing, self.floor
-        )
+        return Points(self.x[keep], self.rise[keep], self.error[keep], self.missing, self.floor)
 
 
 class Form(NamedTuple):
@@ -56,9 +54,9 @@ class Form(NamedTuple):
     def at(self, rho: FloatArray) -> FloatArray:
         """u' Q v for every rho, shape (R, ...)."""
         r = rho.reshape(-1, *[1] * self.product.ndim)
-        form: FloatArray = (
-            (1 + r**2) * self.product - r * self.lagged - r**2 * self.ends
-        ) / (1 - r**2)
+        form: FloatArray = ((1 + r**2) * self.product - r * self.lagged - r**2 * self.ends) / (
+            1 - r**2
+        )
         return form
 
 

@@ -107,9 +107,7 @@ def condition(branch: Branch, prior: Prior) -> Posterior:
     log_prior = prior.log_density(region.log_c_mid, region.log_b, points.first)
     forms = make_forms(used, region.weight[kept], phi)
     cells = make_cells(forms, int(kept.sum()), noise, linear_prior(points, prior), log_prior)
-    return Posterior(
-        points, region, prior, noise, cells, branch.p_sft, spent, branch.answer
-    )
+    return Posterior(points, region, prior, noise, cells, branch.p_sft, spent, branch.answer)
 
 
 def noise_grid(size: float, count: int, floor: float) -> Noise:

@@ -6,25 +6,18 @@ from workflow_scripts.scaling.law import FloatArray
 from workflow_scripts.scaling.posterior.posterior import Draws
 
 
-def draw_noise(
-    draws: Draws,
-    error: FloatArray,
-    rng: np.random.Generator,
-    last: FloatArray | None = None,
-) -> FloatArray:
+def draw_noise(draws: Draws, error: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Noise of n evaluations in a row for every draw, points, shape (D, n).
 
     Args:
         draws: size and correlation of the noise.
         error: standard errors of the evaluations, points, shape (n,).
         rng: where the noise comes from.
-        last: residual of the evaluation before them in standard errors, shape (D,).
     """
     fresh = rng.standard_normal((error.size, draws.noise.size)) * draws.noise
     spread = np.sqrt(1 - draws.rho**2)
     noise = np.empty_like(fresh)
-    state = fresh[0] if last is None else draws.rho * last + spread * fresh[0]
-    noise[0] = state
+    state = noise[0] = fresh[0]
     for i in range(1, error.size):
         state = draws.rho * state + spread * fresh[i]
         noise[i] = state

@@ -35,9 +35,7 @@ class Ceiling:
     shift: float
 
 
-def judge_ceiling(
-    posterior: Posterior, draws: Draws, best_smoothed: float, settings: Fit
-) -> Facts:
+def judge_ceiling(posterior: Posterior, draws: Draws, best_smoothed: float, settings: Fit) -> Facts:
     """Interval, verdict and what it rests on.
 
     Args:
@@ -94,9 +92,7 @@ def reweighted(posterior: Posterior, draws: Draws) -> FloatArray:
     return weight
 
 
-def weighted_quantiles(
-    values: FloatArray, weight: FloatArray, levels: list[float]
-) -> FloatArray:
+def weighted_quantiles(values: FloatArray, weight: FloatArray, levels: list[float]) -> FloatArray:
     """Quantiles of weighted values, at the middle of each value's share."""
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weight[order])
