@@ -12,6 +12,7 @@ give a ceiling with a 90% interval; a method without a verdict identifies what i
 """
 
 import argparse
+import importlib
 import time
 import warnings
 from collections.abc import Callable
@@ -137,7 +138,7 @@ def grid_method(branch: Branch) -> Answer:
 def lmfit_method() -> Method | None:
     """lmfit's Model with `conf_interval`, or None where it is not installed."""
     try:
-        import lmfit
+        lmfit = importlib.import_module("lmfit")
     except ImportError:
         return None
 
@@ -178,8 +179,8 @@ def all_methods() -> dict[str, Method]:
         "scipy, 4 parameters": sigmoid_method(free_origin=True),
         "grid": grid_method,
     }
-    lmfit = lmfit_method()
-    return methods | ({"lmfit": lmfit} if lmfit else {})
+    other = lmfit_method()
+    return methods | ({"lmfit": other} if other else {})
 
 
 def judge(planted: Planted, answer: Answer) -> dict[str, float | str | bool]:
@@ -232,13 +233,13 @@ def summarise(rows: pd.DataFrame) -> dict[str, float]:
         "wrong by 4": 100 * float((known["error"].abs() > 4).sum()) / n,
         "RMSE": float(np.sqrt((known["error"] ** 2).mean())) if len(known) else NAN,
         **{name: 100 * float(rows[f"{name}_held"].mean()) for name in ("ceiling", "end", "double")},
-        "worst kind": 100 * float(per_kind.min(axis=None)),
+        "worst kind": 100 * float(per_kind.to_numpy().min()),
         "ms": 1000 * float(rows["cpu"].median()),
     }
 
 
 def forecast_rows(noise: Noise, seeds: list[int]) -> list[dict[str, object]]:
-    """Forecasts of the hidden part without other branches: errors against the scores and the law."""
+    """Forecasts of the hidden part without other branches: errors against scores and law."""
     rows = []
     for part in (0.3, 0.5):
         found = []

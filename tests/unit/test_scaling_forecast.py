@@ -1,6 +1,5 @@
 """Forecasts: planted curves, coverage, units, bad input, and the algebra behind them."""
 
-
 import numpy as np
 import pytest
 

@@ -73,8 +73,8 @@ def check_overall(points: pd.DataFrame) -> None:
     mean = (weighted / total).reindex(overall.index)
     wrong = (overall - mean).abs() > TOLERANCE
     if wrong.any():
-        step = wrong.idxmax()
+        place = int(np.argmax(wrong.to_numpy()))
         raise InputError(
-            f"RL step {step:g}: the overall score is {overall[step]:g}, but the benchmarks give"
-            f" {mean[step]:.2f} over all problems; correct one of them"
+            f"RL step {overall.index[place]}: the overall score is {overall.iloc[place]:g}, but the"
+            f" benchmarks give {mean.iloc[place]:.2f} over all problems; correct one of them"
         )

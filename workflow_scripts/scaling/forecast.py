@@ -152,7 +152,7 @@ def walk(ahead: FloatArray, settings: ForecastSettings, rng: np.random.Generator
 def checked_curve(x: npt.ArrayLike, score: npt.ArrayLike, error: npt.ArrayLike) -> Branch:
     """The training part as float64, or the InputError that `forecast` documents."""
     arrays = [np.asarray(values, dtype=np.float64) for values in (x, score, error)]
-    curve = Branch(*arrays)
+    curve = Branch(arrays[0], arrays[1], arrays[2])
     if not curve.x.shape == curve.score.shape == curve.error.shape == (curve.x.size,):
         raise InputError("forecast: compute, scores and errors are not of the same length")
     if curve.x.size < MIN_POINTS:

@@ -108,7 +108,8 @@ def profile_loss(problem: Problem, rows: Rows, levels: FloatArray) -> FloatArray
         length = np.maximum(sums.one - 2 * sums.phi + sums.phi_phi, TINY)
         rise = np.clip(missing / length, 0.0, level)
     best = theta[loss_change(sums, level - rise, rise).argmin(axis=1)]
-    return np.maximum(refine_levels(rows, levels, best, (low, high), free), TINY)
+    loss: FloatArray = np.maximum(refine_levels(rows, levels, best, (low, high), free), TINY)
+    return loss
 
 
 def refine_levels(
@@ -148,7 +149,8 @@ def refine_levels(
         idle = 0 if gained else idle + 1
         if idle >= PATIENCE:
             break
-    return state.loss
+    loss: FloatArray = state.loss
+    return loss
 
 
 class LevelState(NamedTuple):

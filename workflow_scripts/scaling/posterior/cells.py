@@ -58,7 +58,7 @@ class Cells:
     @property
     def weight(self) -> FloatArray:
         """Probabilities of the cells."""
-        weight = np.exp(self.log_weight - self.log_weight.max())
+        weight: FloatArray = np.exp(self.log_weight - self.log_weight.max())
         weight /= weight.sum()
         return weight
 

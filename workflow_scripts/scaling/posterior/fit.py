@@ -94,9 +94,8 @@ def describe_law(posterior: Posterior, ceiling: float) -> Facts:
 
 def one_law(level: float, ceiling: float, log_c_mid: float, log_b: float) -> Draws:
     """One law in the form of draws."""
-    nothing = np.zeros(1)
-    parameters = (np.array([value]) for value in (level, ceiling, log_c_mid, log_b))
-    return Draws(*parameters, noise=nothing, rho=nothing, offset=nothing)
+    fields = np.array([level, ceiling, log_c_mid, log_b, 0.0, 0.0, 0.0])
+    return Draws(*fields[:, None])
 
 
 def read_scores(posterior: Posterior, draws: Draws, x: FloatArray) -> FloatArray:

@@ -125,7 +125,7 @@ def noise_grid(size: float, count: int, floor: float) -> Noise:
 def even_draws(posterior: Posterior) -> Draws:
     """`N_POINTS` evenly spread laws: intervals read from them carry no chance."""
     index = np.arange(N_POINTS)
-    spread = [(0.5 + index * step) % 1 for step in STEPS]
+    spread: list[FloatArray] = [np.asarray((0.5 + index * step) % 1) for step in STEPS]
     return _laws(posterior, (index + 0.5) / N_POINTS, spread)
 
 

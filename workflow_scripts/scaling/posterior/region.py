@@ -117,7 +117,7 @@ def _first_grid(first: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The whole prior: log C_mid and log B of the cells, and the size of a cell."""
     count = 1 + int(np.ceil((FARTHEST - first + 1) / FIRST_STEP))
     c_mid = np.linspace(first - 1, FARTHEST, count)
-    b = np.linspace(*np.log(STEEPNESS), FIRST_B)
+    b = np.linspace(np.log(STEEPNESS[0]), np.log(STEEPNESS[1]), FIRST_B)
     cell = np.array([c_mid[1] - c_mid[0], b[1] - b[0]])
     return np.repeat(c_mid, FIRST_B), np.tile(b, count), cell
 
