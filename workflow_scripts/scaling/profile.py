@@ -197,4 +197,5 @@ def _step(
     step = np.stack(
         [second * descent[0] - cross * descent[1], first * descent[1] - cross * descent[0]], axis=1
     )
-    return np.clip(step / determinant[:, None], -1.0, 1.0)
+    limited: FloatArray = np.clip(step / determinant[:, None], -1.0, 1.0)
+    return limited
