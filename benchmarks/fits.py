@@ -2,7 +2,7 @@
 
     snakemake forecasts --config study=released   # makes the curves
     python benchmarks/fits.py [--curves results/released/curves.csv] [--draws 1000]
-        [--kit FOLDER --kit-python PYTHON] [--kit-scripts 3]
+        [--kit FOLDER --kit-python PYTHON] [--kit-scripts 3] [--against COMMIT]
 
 Prints three tables: seconds on one core to fit every branch with its bootstrap draws, by protocol,
 beside the released kit where a copy is given (its own scripts, started one by one as it does);
@@ -10,8 +10,6 @@ how near the engine's sums of squares are to those of scipy from many starts; an
 """
 
 import argparse
-import contextlib
-import io
 import os
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from checkout import copy_project
 from scipy.optimize import least_squares
 
 from workflow_scripts import forecast
@@ -50,7 +49,7 @@ def protocol_rows(branches: list[Measured], draws: int) -> list[dict[str, object
     values = published.set_index(["dataset", "sft_step"])["pl_rl"]
     untrimmed = published.set_index(["dataset", "sft_step"])["lts_share"] == 0
     rows: list[dict[str, object]] = []
-    for name in ("kit", "paper", "robust", "plain"):
+    for name in ("robust", "weighted", "paper", "kit", "plain"):
         fit = study.fit.model_copy(update={"n_bootstrap": draws})
         table = study.fit.listed.get(name)
         listed = read_listed(ROOT / table) if table else None
@@ -138,6 +137,47 @@ def kit_seconds(kit: Path, python: str, count: int) -> tuple[int, float]:
         return len(chosen), time.monotonic() - started
 
 
+WHOLE = """
+import sys, time
+from pathlib import Path
+from workflow_scripts import forecast
+from workflow_scripts.fit_curves import fit_all
+from workflow_scripts.scaling.forecast_settings import parse_spec
+from workflow_scripts.scaling.measured import CURVE_COLUMNS, measured_branches
+from workflow_scripts.study.load import load_study
+from workflow_scripts.study.protocols import fit_job
+from workflow_scripts.tables_io import read_table
+curves = read_table(Path(sys.argv[1]), CURVE_COLUMNS)
+fit = load_study("released").fit.model_copy(update={"n_bootstrap": int(sys.argv[2])})
+branches, known = measured_branches(curves), forecast.read_branches(curves)
+spec, started = parse_spec("{}"), time.process_time()
+fit_all(branches, fit_job("robust", fit), None)
+fitted = time.process_time()
+for part in spec.fractions:
+    forecast.replay(known, part, spec)
+print(fitted - started, time.process_time() - fitted, file=sys.stderr)
+"""
+"""What a revision is timed with, in a process of its own; the same for all revisions."""
+
+
+def whole_seconds(curves: Path, draws: int, revision: str) -> dict[str, object]:
+    """CPU seconds of the same outputs by the working tree (no revision) or an earlier commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        if revision:
+            archive = ["git", "archive", revision]
+            packed = subprocess.run(archive, cwd=ROOT, check=True, capture_output=True).stdout
+            subprocess.run(["tar", "x", "-C", folder], input=packed, check=True)
+        else:
+            copy_project(Path(folder))
+        command = [sys.executable, "-c", WHOLE, str(curves.resolve()), str(draws)]
+        environment = {**os.environ, "PYTHONPATH": folder}
+        found = subprocess.run(
+            command, cwd=folder, env=environment, check=True, capture_output=True, text=True
+        )
+    fits, forecasts = map(float, found.stderr.split()[-2:])
+    return {"revision": revision or "as it is", "fits": fits, "forecasts": forecasts}
+
+
 def show(title: str, rows: list[dict[str, object]]) -> None:
     """Print a table."""
     print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False, float_format='%.2f')}")
@@ -153,6 +193,9 @@ def main() -> None:
     parser.add_argument("--kit", type=Path, help="analysis/flops_estimate_kit of the release")
     parser.add_argument("--kit-python", default=sys.executable)
     parser.add_argument("--kit-scripts", type=int, default=0, help="only so many of its 37")
+    parser.add_argument(
+        "--against", nargs="*", default=[], help="earlier commits to time side by side"
+    )
     options = parser.parse_args()
     branches = measured_branches(read_table(options.curves, CURVE_COLUMNS))
     rows = protocol_rows(branches, options.draws)
@@ -168,9 +211,12 @@ def main() -> None:
     show("Engine alone (plain law)", [engine_rows(branches, options.draws, options.checked)])
     known = forecast.read_branches(read_table(options.curves, CURVE_COLUMNS))
     spec = parse_spec("{}")
-    with contextlib.redirect_stdout(io.StringIO()):  # the tuned settings are the rule's business
-        scores = [row for part in spec.fractions for row in forecast.replay(known, part, spec)[1]]
+    scores = [row for part in spec.fractions for row in forecast.replay(known, part, spec)[1]]
     show("Forecasts, errors in points", scores)
+    show(
+        "Robust fits, verdicts and forecasts of all branches, CPU seconds",
+        [whole_seconds(options.curves, options.draws, name) for name in ["", *options.against]],
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ import pandas as pd
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.scaling.branch import Listed, read_listed
-from workflow_scripts.scaling.fit import FittedBranch, fit_branch
+from workflow_scripts.scaling.fit import fit_branch
 from workflow_scripts.scaling.measured import CURVE_COLUMNS, Measured, measured_branches
+from workflow_scripts.scaling.result import FittedBranch
 from workflow_scripts.script import arguments, run, specification
 from workflow_scripts.study.analysis import FitJob
 from workflow_scripts.tables_io import read_table, shorten, write_csv, write_parquet

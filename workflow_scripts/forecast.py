@@ -6,8 +6,8 @@ r"""Replay every RL branch: forecast its later points from its first ones, and c
 The spec takes the fields of `scaling.forecast_settings.ForecastSpec`. `forecasts.csv` has one row
 for each hidden point of each branch and fraction; forecasts of a branch that cannot be replayed
 (too few points, the same score everywhere, an early collapse) stay empty and the log says why.
-`forecast_scores.csv` compares the model with simple rules. Priors and tuned settings of a branch
-come from other data sets only.
+`forecast_scores.csv` compares the model with simple rules. Priors of a branch come from other data
+sets only.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.scores import OVERALL
 from workflow_scripts.scaling.forecast import Forecast, forecast
-from workflow_scripts.scaling.forecast_replay import Finished, prior_without, tune
+from workflow_scripts.scaling.forecast_replay import Finished, prior_without
 from workflow_scripts.scaling.forecast_scores import (
     MODEL,
     RULES,
@@ -63,9 +63,6 @@ def replay(
         The rows of forecasts.csv and those of forecast_scores.csv.
     """
     known = [branch for branch, _ in branches.values()]
-    tuned = tune(known, fraction, spec)
-    for name, settings in tuned.items():
-        print(f"from {fraction:.0%}, {name}: {describe(settings)}")
     tables = []
     scores: dict[str, list[BranchScore]] = {method: [] for method in (MODEL, *RULES)}
     for key, (branch, overall) in branches.items():
@@ -74,7 +71,7 @@ def replay(
         if reason:
             print(f"from {fraction:.0%}, {' '.join(map(str, key))}: not forecast: {reason}")
         else:
-            made = forecast_rest(known, branch, fraction, tuned[branch.dataset])
+            made = forecast_rest(known, branch, fraction, spec.settings)
             scores[MODEL].append(score_model(branch, fraction, made))
             for name, rule in RULES.items():
                 scores[name].append(score_rule(branch, fraction, rule))
@@ -110,12 +107,6 @@ def hidden_rows(
     if made is not None:
         rows[PREDICTED] = np.stack([made.median, made.low, made.high], axis=1)
     return rows.assign(pre_collapse=np.arange(cut, len(overall)) < branch.end)
-
-
-def describe(settings: ForecastSettings) -> str:
-    """The tuned values of `settings` in words."""
-    names = ("gain_spread", "c_mid", "drift", "noise")
-    return ", ".join(f"{name} {getattr(settings, name):g}" for name in names)
 
 
 def main() -> None:

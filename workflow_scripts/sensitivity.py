@@ -26,6 +26,7 @@ from workflow_scripts.reporting.sensitivity import (
     without_benchmarks,
 )
 from workflow_scripts.reporting.sensitivity_text import branch_text, summary_text
+from workflow_scripts.scaling.checks import check_numbers
 from workflow_scripts.scaling.measured import CURVE_COLUMNS, measured_branches
 from workflow_scripts.scaling.recipes import Recipe, recipes_of
 from workflow_scripts.script import arguments, run, specification
@@ -36,6 +37,7 @@ from workflow_scripts.tables_io import read_table, shorten, write_csv
 
 def refit_all(curves: pd.DataFrame, recipes: list[Recipe], settings: Fit) -> Refits:
     """Refit the branches of a curve table once for each set of benchmarks left out."""
+    check_numbers(curves)
     branches = {}
     for left_out in dict.fromkeys(recipe.left_out for recipe in recipes):
         measured = measured_branches(without_benchmarks(curves, left_out))

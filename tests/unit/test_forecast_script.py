@@ -12,14 +12,12 @@ from workflow_scripts import forecast as script
 from workflow_scripts.errors import InputError
 from workflow_scripts.released.curves import curve_table
 from workflow_scripts.released.facts import read_caches
-from workflow_scripts.scaling.forecast_replay import MIN_DATA_SETS, prior_without, tune
+from workflow_scripts.scaling.forecast_replay import prior_without
 from workflow_scripts.scaling.forecast_scores import MODEL, RULES, BranchScore, summarise
-from workflow_scripts.scaling.forecast_settings import ForecastSettings, ForecastSpec
+from workflow_scripts.scaling.forecast_settings import ForecastSpec
 from workflow_scripts.scaling.law import gain
 
-SPEC = ForecastSpec(
-    fractions=(0.4,), gain_spread=(1.0, 2.0), c_mid=(0.7, 1.4), drift=(0.7, 1.4), noise=(0.65,)
-)
+SPEC = ForecastSpec(fractions=(0.4,))
 N_PROBLEMS = 2000
 # Median and mean error from each fraction, and error of the smoothed best: what was asked for.
 GOALS = {0.3: (0.80, 1.05, 0.95), 0.5: (0.65, 0.80, 0.65)}
@@ -69,19 +67,10 @@ def test_hidden_points_of_a_data_set_change_none_of_its_forecasts() -> None:
     assert not of_dataset(before, "B").equals(of_dataset(after, "B"))
 
 
-def test_priors_and_settings_know_other_data_sets_only() -> None:
+def test_priors_know_other_data_sets_only() -> None:
     known = [found for found, _ in script.read_branches(study()).values()]
     without = [found for found in known if found.dataset != "B"]
     assert prior_without(known, {"B"}) == prior_without(without, set())
-    chosen = tune(known, 0.4, SPEC)
-    assert set(chosen) == set("ABCD")
-    assert all(settings in SPEC.candidates() for settings in chosen.values())
-
-
-def test_few_data_sets_are_not_tuned() -> None:
-    few = [found for found, _ in script.read_branches(study("ABC")).values()]
-    assert len(set("ABC")) < MIN_DATA_SETS
-    assert set(tune(few, 0.4, SPEC).values()) == {ForecastSettings()}
 
 
 def test_rows_are_the_hidden_points() -> None:
@@ -148,7 +137,7 @@ def test_no_branch_at_all_is_refused() -> None:
 def test_script_writes_both_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = {name: tmp_path / f"{name}.csv" for name in ("curves", "out", "out-summary")}
     study().sample(frac=1, random_state=0).to_csv(paths["curves"], index=False)
-    text = '{"fractions": [0.3, 0.5], "c_mid": [1.0], "drift": [1.0]}'
+    text = '{"fractions": [0.3, 0.5], "settings": {"drift": 1.0}}'
     options = [f"--{name}={path}" for name, path in paths.items()]
     monkeypatch.setattr(sys, "argv", ["forecast", f"--spec={text}", *options])
     script.main()

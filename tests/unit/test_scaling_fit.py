@@ -1,4 +1,4 @@
-"""Fits of one branch: published values, verdicts, intervals and refused inputs."""
+"""Fits of one branch by least squares: published values, verdicts, intervals, refused inputs."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.scaling import bootstrap
 from workflow_scripts.scaling.branch import Branch, Listed, make_branch
 from workflow_scripts.scaling.engine import Solution, solve
-from workflow_scripts.scaling.fit import BranchFit, fit_branch
+from workflow_scripts.scaling.fit import fit_branch
 from workflow_scripts.scaling.law import FloatArray, gain
 from workflow_scripts.scaling.point import fit_point
 from workflow_scripts.scaling.problem import make_problem
+from workflow_scripts.scaling.profile import profile_interval
+from workflow_scripts.scaling.result import BranchFit
 from workflow_scripts.scaling.rows import Bounds, Rows
-from workflow_scripts.study.analysis import Fit, Protocol
+from workflow_scripts.study.analysis import LEVEL, Fit, Protocol
 from workflow_scripts.study.protocols import known_protocols
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -25,7 +27,7 @@ BRANCHES = pd.read_csv(GOLDEN / "released_branches.csv", comment="#")
 X = np.concatenate([[0.0], np.geomspace(1.0, 60.0, 24)])
 TRUTH = {"epsilon": 0.0, "pl_rl": 8.0, "c_mid": 8.0, "b": 1.6}
 P_SFT = 70.0
-PLAIN, ROBUST = known_protocols()["plain"], known_protocols()["robust"]
+PLAIN, WEIGHTED = known_protocols()["plain"], known_protocols()["weighted"]
 ASKED = Fit(n_bootstrap=200)
 
 
@@ -36,7 +38,7 @@ def noisy_branch(sd: float, seed: int, x: FloatArray = X) -> Branch:
 
 
 def fit_noisy(
-    sd: float, seed: int, asked: Fit = ASKED, x: FloatArray = X, protocol: Protocol = ROBUST
+    sd: float, seed: int, asked: Fit = ASKED, x: FloatArray = X, protocol: Protocol = WEIGHTED
 ) -> BranchFit:
     """Fit such a branch."""
     return fit_branch(noisy_branch(sd, seed, x), protocol, asked).fit
@@ -57,7 +59,7 @@ def test_released_curves_give_the_published_parameters(row: dict[str, Any]) -> N
     assert fit.n_points == len(points)
 
 
-@pytest.mark.parametrize("protocol", [PLAIN, ROBUST], ids=["plain", "robust"])
+@pytest.mark.parametrize("protocol", [PLAIN, WEIGHTED], ids=["plain", "weighted"])
 def test_a_clear_curve_is_identified(protocol: Protocol) -> None:
     fit = fit_noisy(0.3, 0, protocol=protocol)
     assert fit.verdict == "identified"
@@ -70,7 +72,7 @@ def test_a_clear_curve_is_identified(protocol: Protocol) -> None:
     assert fit.heldout_rmse < 1.0
 
 
-@pytest.mark.parametrize("protocol", [PLAIN, ROBUST], ids=["plain", "robust"])
+@pytest.mark.parametrize("protocol", [PLAIN, WEIGHTED], ids=["plain", "weighted"])
 def test_both_intervals_cover_the_truth_about_as_often_as_they_say(protocol: Protocol) -> None:
     fits = [fit_noisy(0.4, seed, Fit(n_bootstrap=60), protocol=protocol) for seed in range(40)]
     truth = P_SFT + 8.0
@@ -78,39 +80,61 @@ def test_both_intervals_cover_the_truth_about_as_often_as_they_say(protocol: Pro
     assert np.mean([fit.a_post_low <= truth <= fit.a_post_high for fit in fits]) >= 0.75
     profile = [fit.a_post_profile_low <= truth <= fit.a_post_profile_high for fit in fits]
     # A curve that has to start at the measured P_sft takes its noise for none: too narrow.
-    assert np.mean(profile) >= (0.8 if protocol is ROBUST else 0.6)
+    assert np.mean(profile) >= (0.8 if protocol is WEIGHTED else 0.6)
     end = P_SFT + float(gain(X[-1:], **TRUTH)[0])
     assert np.mean([fit.end_low <= end <= fit.end_high for fit in fits]) >= 0.75
 
 
+@pytest.mark.parametrize("protocol", [PLAIN, WEIGHTED], ids=["plain", "weighted"])
+@pytest.mark.parametrize("sd", [0.2, 0.01])
+def test_a_profile_interval_holds_its_own_fit_at_low_noise(protocol: Protocol, sd: float) -> None:
+    held = []
+    for seed in range(20):
+        noise = np.random.default_rng(seed).normal(0, sd, X.size) * (X > 0)
+        branch = make_branch(X, P_SFT + gain(X, **TRUTH) + noise, np.full(X.size, sd))
+        problem = make_problem(branch, protocol, Listed())
+        point = fit_point(problem, Listed())
+        low, high = profile_interval(problem, point, LEVEL)
+        assert low <= point.curve.ceiling[0] <= high
+        held.append(low <= P_SFT + 8.0 <= high)
+    assert np.mean(held) >= 0.75
+
+
+def test_kit_says_in_one_line_that_compute_is_too_small_for_it() -> None:
+    small = make_branch(X * 1e-10, noisy_branch(0.3, 0).score)
+    with pytest.raises(InputError, match="kit cannot fit this compute") as error:
+        fit_branch(small, known_protocols()["kit"], ASKED, Listed(end=X.size))
+    assert "\n" not in str(error.value)
+
+
 def test_planted_ceilings_are_unbiased() -> None:
-    for protocol in (PLAIN, ROBUST):
+    for protocol in (PLAIN, WEIGHTED):
         fits = [fit_noisy(0.4, seed, Fit(n_bootstrap=5), protocol=protocol) for seed in range(60)]
         found = np.array([fit.a_post for fit in fits])
         standard_error = found.std() / np.sqrt(found.size)
         assert abs(np.median(found) - (P_SFT + 8.0)) < 3 * standard_error + 0.1
 
 
-def test_outliers_move_the_robust_fit_less() -> None:
+def test_outliers_move_the_weighted_fit_less() -> None:
     branch = noisy_branch(0.3, 5)
     score = branch.score.copy()
     score[[8, 15, 22]] -= [6.0, 5.0, 7.0]
     spoiled = make_branch(branch.x, score, branch.error)
-    plain, robust = (fit_branch(spoiled, p, Fit(n_bootstrap=5)).fit for p in (PLAIN, ROBUST))
-    assert abs(robust.a_post - 78.0) < 0.5 * abs(plain.a_post - 78.0)
-    assert robust.a_post == pytest.approx(78.0, abs=0.8)
+    plain, weighted = (fit_branch(spoiled, p, Fit(n_bootstrap=5)).fit for p in (PLAIN, WEIGHTED))
+    assert abs(weighted.a_post - 78.0) < 0.5 * abs(plain.a_post - 78.0)
+    assert weighted.a_post == pytest.approx(78.0, abs=0.8)
 
 
 def test_a_collapse_is_cut_off_and_named() -> None:
     branch = noisy_branch(0.3, 6)
     score = branch.score.copy()
     score[18:] = 40.0
-    fit = fit_branch(make_branch(branch.x, score, branch.error), ROBUST, ASKED).fit
+    fit = fit_branch(make_branch(branch.x, score, branch.error), WEIGHTED, ASKED).fit
     assert fit.collapsed
     assert fit.x_end_eflops == X[17]
     assert fit.n_fit == 18
     assert fit.a_post == pytest.approx(78.0, abs=1.5)
-    whole = ROBUST.model_copy(update={"stop_at_collapse": False})
+    whole = WEIGHTED.model_copy(update={"stop_at_collapse": False})
     assert fit_branch(make_branch(branch.x, score, branch.error), whole, ASKED).fit.n_fit == X.size
 
 
@@ -119,7 +143,7 @@ def test_a_free_origin_does_not_believe_one_lucky_checkpoint() -> None:
     score = branch.score.copy()
     score[0] += 3.0
     lucky = make_branch(branch.x, score, branch.error)
-    free = fit_branch(lucky, ROBUST, ASKED).fit
+    free = fit_branch(lucky, WEIGHTED, ASKED).fit
     assert free.epsilon == pytest.approx(-3.0, abs=1.0)
     assert free.p_sft == score[0]
     assert free.p_sft + free.pl_rl == pytest.approx(free.a_post)
@@ -164,16 +188,16 @@ def test_more_noise_and_fewer_points_widen_the_interval() -> None:
 
 def test_same_seed_same_fit_and_other_stream_other_interval() -> None:
     branch = noisy_branch(0.5, 2)
-    first, again = (fit_branch(branch, ROBUST, ASKED) for _ in range(2))
+    first, again = (fit_branch(branch, WEIGHTED, ASKED) for _ in range(2))
     assert first.fit == again.fit
     assert all((first.draws[name] == again.draws[name]).all() for name in first.draws)
-    other = fit_branch(branch, ROBUST, ASKED, stream=1).fit
+    other = fit_branch(branch, WEIGHTED, ASKED, stream=1).fit
     assert other.a_post == first.fit.a_post
     assert other.a_post_low != first.fit.a_post_low
-    assert fit_branch(branch, ROBUST, Fit(seed=1)).fit.a_post_low != first.fit.a_post_low
+    assert fit_branch(branch, WEIGHTED, Fit(seed=1)).fit.a_post_low != first.fit.a_post_low
 
 
-@pytest.mark.parametrize("protocol", [PLAIN, ROBUST], ids=["plain", "robust"])
+@pytest.mark.parametrize("protocol", [PLAIN, WEIGHTED], ids=["plain", "weighted"])
 def test_an_unfinished_rise_is_bound(protocol: Protocol) -> None:
     x = np.linspace(0, 10, 15)
     fit = fit_branch(make_branch(x, 50 + 0.5 * x), protocol, ASKED).fit
@@ -204,14 +228,14 @@ def test_a_ceiling_below_what_was_reached_is_not_identified() -> None:
     x = np.linspace(0, 60, 61)
     steps = np.where(x > 5, 4.0, 0.0) + np.where(x > 50, 4.0, 0.0)
     noise = np.random.default_rng(0).normal(0, 0.15, x.size)
-    flat = ROBUST.model_copy(update={"c_mid_above": 0.5, "b_min": 5.0})
+    flat = WEIGHTED.model_copy(update={"c_mid_above": 0.5, "b_min": 5.0})
     fit = fit_branch(make_branch(x, 60 + steps + noise, np.full(61, 0.15)), flat, ASKED).fit
     assert fit.a_post_high < fit.best_smoothed
     assert fit.verdict == "not identified"
 
 
 def test_too_few_points_are_not_fitted() -> None:
-    fit, draws = fit_branch(make_branch([0, 1, 2, 3], [50, 52, 53, 53.5]), ROBUST, ASKED)
+    fit, draws = fit_branch(make_branch([0, 1, 2, 3], [50, 52, 53, 53.5]), WEIGHTED, ASKED)
     assert fit.verdict == "not identified"
     assert (fit.n_points, draws) == (4, {})
     assert np.isnan([fit.pl_rl, fit.a_post, fit.c_mid, fit.rmse]).all()

@@ -1,29 +1,17 @@
 """Forecasts: planted curves, coverage, units, bad input, and the algebra behind them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.scaling.branch import Branch
 from workflow_scripts.scaling.forecast import Forecast, GainPrior, forecast, learn_prior
-from workflow_scripts.scaling.forecast_model import (
-    condition,
-    gather,
-    moments,
-    rise_on_grid,
-    sample,
-    stack,
-)
 from workflow_scripts.scaling.forecast_replay import Finished, prior_without
 from workflow_scripts.scaling.forecast_settings import (
     MIN_POINTS,
     ForecastSettings,
-    ForecastSpec,
     parse_spec,
 )
-from workflow_scripts.scaling.forecast_walk import smooth, whiten
 from workflow_scripts.scaling.law import FloatArray, gain
 
 X = np.linspace(0.0, 60.0, 41)
@@ -38,7 +26,7 @@ def planted(
 ) -> tuple[FloatArray, FloatArray]:
     """True and observed scores at X of a branch from 72 percent."""
     truth = 72 + gain(X, epsilon=0.0, pl_rl=pl_rl, c_mid=c_mid, b=b)
-    noise = SETTINGS.noise * ERROR * rng.standard_t(SETTINGS.tail, X.size)
+    noise = 0.65 * ERROR * rng.standard_t(4.0, X.size)
     return truth, truth + noise
 
 
@@ -51,9 +39,9 @@ def first_points(
     return forecast(x[:cut], score[:cut], errors, PRIOR, settings, x[cut:])
 
 
-@pytest.mark.parametrize(("c_mid", "bias"), [(X[CUT - 1], 0.3), (12.0, 0.8)])
+@pytest.mark.parametrize(("c_mid", "bias"), [(12.0, 0.3), (X[CUT - 1], 0.8)])
 def test_planted_curves_are_forecast(c_mid: float, bias: float) -> None:
-    # Where C_mid is not the compute spent, as the prior has it, 16 points leave some bias.
+    # Where only half of the rise has been seen, 16 points leave some bias.
     ends = []
     for seed in range(40):
         truth, score = planted(np.random.default_rng(seed), c_mid=c_mid)
@@ -117,10 +105,11 @@ def test_the_unit_of_compute_does_not_matter(scale: float) -> None:
 def test_gains_errors_and_prior_scale_together() -> None:
     _, score = planted(np.random.default_rng(7))
     x, rise = X[:CUT], score[:CUT] - score[0]
-    small = forecast(x, 40 + rise, np.full(CUT, 0.7), GainPrior(6.0, sd=2.0), SETTINGS, X[CUT:])
-    large = forecast(
-        x, 40 + 3 * rise, np.full(CUT, 2.1), GainPrior(18.0, sd=6.0), SETTINGS, X[CUT:]
+    # Both far from 100 percent, which does not scale.
+    small = forecast(
+        x, 40 + rise / 3, np.full(CUT, 0.7 / 3), GainPrior(2.0, sd=2 / 3), SETTINGS, X[CUT:]
     )
+    large = forecast(x, 40 + rise, np.full(CUT, 0.7), GainPrior(6.0, sd=2.0), SETTINGS, X[CUT:])
     np.testing.assert_allclose(large.median - 40, 3 * (small.median - 40), rtol=1e-9)
     np.testing.assert_allclose(large.high - large.low, 3 * (small.high - small.low), rtol=1e-9)
 
@@ -177,62 +166,12 @@ def test_too_few_branches_teach_nothing() -> None:
     assert same.at(np.array([70.0]))[0][0] == pytest.approx(3.0)
 
 
-def test_whitening_and_smoothing_agree_with_dense_algebra() -> None:
-    rng = np.random.default_rng(10)
-    n = 12
-    step, noise = rng.uniform(0.0, 1.0, (1, n)), rng.uniform(0.2, 1.0, (1, n))
-    data = rng.normal(size=(1, n, 2))
-    walk = np.minimum.outer(step[0].cumsum(), step[0].cumsum())
-    total = walk + np.diag(noise[0])
-    white = whiten(data, noise, step)
-    expected = data[0].T @ np.linalg.solve(total, data[0])
-    np.testing.assert_allclose(white.columns[0].T @ white.columns[0], expected)
-    posterior = walk @ np.linalg.solve(total, data[0])
-    np.testing.assert_allclose(white.end_mean[0], posterior[-1])
-    np.testing.assert_allclose(smooth(data[..., 0], noise, step)[0], posterior[:, 0])
-    left = walk[-1, -1] - walk[-1] @ np.linalg.solve(total, walk[-1])
-    np.testing.assert_allclose(white.end_variance[0], left)
-
-
-def test_moments_are_those_of_the_draws() -> None:
-    _, score = planted(np.random.default_rng(11))
-    settings = replace(SETTINGS, n_draws=40_000)
-    curves = stack([Branch(X[:CUT], score[:CUT], np.full(CUT, ERROR))])
-    posterior = condition(gather(curves, settings), np.array([9.0]), np.array([3.0]))
-    x_new = X[None, CUT:] / curves.spent[:, None]
-    mean, variance = moments(posterior, x_new, rise_on_grid(x_new, settings))
-    draws = sample(posterior, x_new[0], np.random.default_rng(0))
-    np.testing.assert_allclose(draws.mean(axis=0), mean[0], atol=0.05)
-    np.testing.assert_allclose(draws.std(axis=0), np.sqrt(variance[0]), rtol=0.03)
-
-
-def test_a_batch_of_unequal_lengths_is_every_branch_alone() -> None:
-    curves = [
-        Branch(X[:cut], planted(np.random.default_rng(cut))[1][:cut], np.full(cut, ERROR))
-        for cut in (9, 17, 30)
-    ]
-    mean, sd = np.full(1, 9.0), np.full(1, 3.0)
-    together = condition(gather(stack(curves), SETTINGS), mean, sd)
-    for i, curve in enumerate(curves):
-        alone = condition(gather(stack([curve]), SETTINGS), mean, sd)
-        np.testing.assert_allclose(together.weight[i], alone.weight[0], rtol=1e-9, atol=1e-15)
-        np.testing.assert_allclose(together.gain[i], alone.gain[0], rtol=1e-9)
-
-
-def test_candidates_are_all_combinations() -> None:
-    spec = ForecastSpec(gain_spread=(1.0, 2.0), c_mid=(1.0,), drift=(0.5, 1.0), noise=(0.6,))
-    chosen = {(c.gain_spread, c.drift) for c in spec.candidates()}
-    assert chosen == {(1.0, 0.5), (1.0, 1.0), (2.0, 0.5), (2.0, 1.0)}
-    assert {c.c_mid for c in spec.candidates()} == {1.0}
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ('{"fractions": [1.5]}', "fractions"),
         ('{"fraction": [0.3]}', "fraction"),
-        ('{"drift": []}', "no value to try"),
-        ('{"settings": {"tail": 1}}', "tail > 2"),
+        ('{"settings": {"drift": -1}}', "drift >= 0"),
         ("{", "JSON"),
     ],
 )

@@ -78,7 +78,11 @@ def test_best_score_is_one_that_rl_reached() -> None:
     hurt.loc[hurt["rl_step"] > 0, "score"] = start - 5 - hurt["rl_step"]
     table = fit_table(hurt, subphases())
     assert table.loc[0, "p_sft"] == pytest.approx(start, rel=1e-5)
-    assert table.loc[0, "pl_rl"] == 0
+    assert float(str(table.loc[0, "pl_rl"])) < 0
+    assert (table.loc[0, "verdict"], table.loc[0, "reason"]) == (
+        "not identified",
+        "the scores fall",
+    )
     assert table.loc[0, "best_score"] == pytest.approx(start - 6)
 
 
@@ -117,6 +121,36 @@ def test_broken_curves_are_refused(change: object, word: str) -> None:
     overall = branch(0, 20).query("benchmark == 'overall'")
     with pytest.raises(InputError, match=word):
         fit_table(change(overall), subphases())
+
+
+def with_answers(curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves with scores that are whole counts of 400 answers."""
+    return curves.assign(score=(curves["score"] * 4).round() / 4)
+
+
+def test_fractions_are_refused_and_tiny_percentages_are_not() -> None:
+    fractions = with_answers(curves()).assign(score=lambda c: c["score"] / 100)
+    with pytest.raises(InputError, match=r"between 0 and 1.*multiply the column score by 100"):
+        measured_branches(fractions)
+    answers = np.resize([0.0, 0.25, 0.5, 0.75], len(branch(0, 20)) // 2)
+    hopeless = branch(0, 20).assign(score=[*answers, *answers])
+    assert measured_branches(hopeless)[0].branch.score.max() == 0.75
+
+
+def test_text_for_a_number_is_one_line() -> None:
+    wrong = curves().astype({"score": object})
+    wrong.loc[3, "score"] = "n/a?"
+    with pytest.raises(InputError, match=r"row 4, column score: 'n/a\?' is not a number") as error:
+        measured_branches(wrong)
+    assert "\n" not in str(error.value)
+
+
+def test_an_overall_score_that_its_benchmarks_contradict_is_refused() -> None:
+    wrong = branch(0, 20).reset_index(drop=True)
+    later = (wrong["benchmark"] == "overall") & (wrong["rl_step"] == 4)
+    wrong.loc[later, "score"] += 3.0
+    with pytest.raises(InputError, match=r"RL step 4: the overall score is .* the benchmarks give"):
+        measured_branches(wrong)
 
 
 def test_a_branch_without_a_label_is_refused_by_name() -> None:

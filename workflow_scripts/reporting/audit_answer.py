@@ -99,10 +99,11 @@ def identification_finding(table_4: pd.DataFrame) -> Finding:
     common = "/".join(sorted({f"{x:g}" for x in table_4["x_common_eflops"].dropna()}))
     text = (
         f"Of {n['branches']} ceilings the data identify {n['robust_identified']}:"
-        f" {n['robust_at_bound']} are at the bound of the fit and {n['robust_maybe_bound']} more"
-        f" may be, {n['robust_wide']} have an interval too wide to name a number, and"
-        f" {n['robust_passed']} lies below what the branch reached. {n['bound_agree']} published"
-        " ceilings equal that bound, 1.5 times the largest gain, so they restate an assumption."
+        f" {n['robust_early']} curves may end before half of their rise, {n['robust_wide']} have an"
+        f" interval too wide to name a number, {n['robust_leans']} an interval that moves with the"
+        f" prior, {n['robust_passed']} have passed their ceiling, and {n['robust_otherwise']} fail"
+        f" otherwise. {n['bound_agree']} published ceilings equal 1.5 times the largest gain, the"
+        " bound of the paper's fits, so they restate an assumption."
         " Known within 2 points (90% interval) is the score at the end of"
         f" {n['end_narrow']} branches, at {common} EFLOPs of {n['common_narrow']}, and at twice the"
         f" compute of the branch, if the law holds so far, of {n['double_narrow']}."

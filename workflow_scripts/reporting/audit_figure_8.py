@@ -143,7 +143,7 @@ def correlation_words(row: dict[Any, Any]) -> str:
     lines.append(f"Fisher 95% {fisher}, n = {row['n']}")
     if np.isfinite(row["boot_low"]):
         boot = f"[{number(row['boot_low'], 2)}, {number(row['boot_high'], 2)}]"
-        lines.append(f"bootstrap 90% {boot}")
+        lines.append(f"draws 90% {boot}")
     return "\n".join(lines)
 
 
@@ -170,8 +170,6 @@ def legend_handles(values: pd.DataFrame) -> list[Line2D]:
             **kinds,
         )
     )
-    handles.append(
-        Line2D([], [], color=style.GREY, lw=2.6, alpha=0.5, label="90% bootstrap of the highest")
-    )
+    handles.append(Line2D([], [], color=style.GREY, lw=2.6, alpha=0.5, label="90% of the highest"))
     handles.append(Line2D([], [], marker="^", color=style.INK, label="beyond the axis", **kinds))
     return handles

@@ -3,7 +3,7 @@
 A column set gives every SFT data set one number, the highest over its branches: the ceiling as
 published, by the kit, by the paper's protocol or by ours, the best observed score (median of
 five), or the score at a compute that branches share. Intervals of the numbers and of r come from
-the bootstrap draws: the highest of all branches in every draw, so a maximum over noise is drawn as
+the draws: the highest of all branches in every draw, so a maximum over noise is drawn as
 such. Beside them stands Fisher's interval, which knows nothing but that data sets are few.
 """
 
@@ -226,7 +226,7 @@ def correlation_text(correlations: pd.DataFrame) -> TextTable:
         ("Data sets", True, [str(n) for n in frame["n"]]),
         ("Pearson r", True, [number(value, 2) for value in frame["pearson"]]),
         ("95% Fisher", True, [interval(low, high, 2) for low, high in fisher]),
-        ("90% bootstrap", True, [interval(low, high, 2) for low, high in boot]),
+        ("90% interval", True, [interval(low, high, 2) for low, high in boot]),
         ("Spearman", True, [number(value, 2) for value in frame["spearman"]]),
     ]
     for name in frame.columns:

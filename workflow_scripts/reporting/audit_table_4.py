@@ -33,6 +33,7 @@ from workflow_scripts.reporting.schema import (
     with_text,
 )
 from workflow_scripts.reporting.tables import branch_labels, rank_of, texts
+from workflow_scripts.scaling.result import ENDS_EARLY, LEANS, PASSED, WIDE
 from workflow_scripts.tables_io import read_table
 
 AGREES_WITHIN = 0.15
@@ -166,15 +167,15 @@ def identified_text(table: pd.DataFrame) -> TextTable:
             interval(low, high)
             for low, high in zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
         ]
-        for name in ("a_post", "a_post_profile", "end", "common")
+        for name in ("a_post", "end", "common")
     }
     return make_table(
         [
             *branch_columns(table),
             *ceilings,
-            ("90% bootstrap", True, ends["a_post"]),
-            ("90% profile", True, ends["a_post_profile"]),
+            ("90% interval", True, ends["a_post"]),
             ("Ceiling is", False, [text or MISSING for text in texts(table[f"verdict_{ROBUST}"])]),
+            ("Because", False, [text or MISSING for text in texts(table[f"reason_{ROBUST}"])]),
             ("End (EFLOPs)", True, [number(value, 0) for value in table["x_end_eflops"]]),
             ("Score at the end", True, [number(value) for value in table["end_score"]]),
             ("90% at the end", True, ends["end"]),
@@ -229,13 +230,12 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
 def reasons(table: pd.DataFrame) -> dict[str, int]:
     """How many robust ceilings are identified, and why the others are not."""
     reason = table[f"reason_{ROBUST}"].astype(object).fillna("")
-    maybe = reason.isin(["draws at the bound", "profile meets the bound"])
+    named = {"early": ENDS_EARLY, "wide": WIDE, "leans": LEANS, "passed": PASSED}
+    known = table[f"verdict_{ROBUST}"] == IDENTIFIED
     return {
-        "robust_identified": int((table[f"verdict_{ROBUST}"] == IDENTIFIED).sum()),
-        "robust_at_bound": int((reason == "fit at the bound").sum()),
-        "robust_maybe_bound": int(maybe.sum()),
-        "robust_wide": int((reason == "wide interval").sum()),
-        "robust_passed": int((reason == "reached more").sum()),
+        "robust_identified": int(known.sum()),
+        **{f"robust_{name}": int((reason == text).sum()) for name, text in named.items()},
+        "robust_otherwise": int((~known & ~reason.isin(list(named.values()))).sum()),
     }
 
 

@@ -1,6 +1,6 @@
 """One measured branch, and what a table may say about how to fit it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -28,11 +28,15 @@ class Branch:
         x: RL compute, EFLOPs, shape (n,), not decreasing, x[0] = 0.
         score: overall score, percent, shape (n,); score[0] is P_sft.
         error: standard error of each score from its problem and sample counts, points, shape (n,).
+        has_errors: these errors are known; else they only say that all scores count alike.
+        answer: what one answer counts in a score, points; 0 where that is not known.
     """
 
     x: FloatArray
     score: FloatArray
     error: FloatArray
+    has_errors: bool = True
+    answer: float = 0.0
 
     @property
     def p_sft(self) -> float:
@@ -51,7 +55,7 @@ class Branch:
 
     def first(self, count: int) -> "Branch":
         """The first `count` points."""
-        return Branch(self.x[:count], self.score[:count], self.error[:count])
+        return replace(self, x=self.x[:count], score=self.score[:count], error=self.error[:count])
 
 
 class Listed(NamedTuple):
@@ -72,7 +76,10 @@ class Listed(NamedTuple):
 
 
 def make_branch(
-    x: npt.ArrayLike, score: npt.ArrayLike, error: npt.ArrayLike | None = None
+    x: npt.ArrayLike,
+    score: npt.ArrayLike,
+    error: npt.ArrayLike | None = None,
+    answer: float = 0.0,
 ) -> Branch:
     """Check the points of a branch; without `error` all scores are equally uncertain.
 
@@ -102,7 +109,7 @@ def make_branch(
         )
     if not (errors > 0).all():
         raise InputError("a standard error is missing or not positive")
-    return Branch(compute, observed, errors)
+    return Branch(compute, observed, errors, error is not None, answer)
 
 
 def read_listed(path: Path) -> dict[tuple[str, int], Listed]:

@@ -1,9 +1,11 @@
 """Forecast the rest of an RL branch from its first points.
 
-The model is in `forecast_model.py`. What other branches teach is the size of the gain: PL_rl falls
-as P_sft rises, so its prior is a line in P_sft, drawn through branches of other data sets. All
-else is relative to the branch itself: C_mid is expected near the compute spent so far, the walk and
-the noise near its standard errors. Multiplying all compute by a number changes nothing.
+The posterior of the law is the one that fits use (`posterior/`); a forecast adds a slow walk away
+from the law beyond the data, without which its intervals are too narrow, and the noise of an
+evaluation. What other branches teach is the size of the gain: PL_rl falls as P_sft rises, so its
+prior is a line in P_sft, drawn through branches of other data sets. A forecast may lean on such a
+prior, while a verdict on a ceiling may not. All else is relative to the branch itself: multiplying
+all compute by a number changes nothing.
 """
 
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ import numpy.typing as npt
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.scaling.branch import Branch
-from workflow_scripts.scaling.forecast_model import condition, gather, sample, stack
 from workflow_scripts.scaling.forecast_settings import MIN_POINTS, ForecastSettings
 from workflow_scripts.scaling.law import SCORE_MAX, FloatArray
+from workflow_scripts.scaling.posterior.posterior import condition, random_draws
+from workflow_scripts.scaling.posterior.prior import Prior
+from workflow_scripts.scaling.posterior.residuals import draw_noise
 
 MIN_BRANCHES = 4
 """Fewer other branches than this teach nothing: a line through them leaves no residual to trust."""
@@ -64,14 +68,6 @@ def learn_prior(p_sft: FloatArray, gain: FloatArray) -> GainPrior:
     return GainPrior(mean, slope, centre, float(np.sqrt(residual @ residual / (gain.size - 2))))
 
 
-def in_units(
-    prior: GainPrior, p_sft: FloatArray, unit: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Mean and SD of PL_rl in units of the branches, at least 1 for the SD; all arrays (R,)."""
-    mean, sd = prior.at(p_sft)
-    return mean / unit, np.maximum(sd / unit, 1.0)
-
-
 @dataclass(frozen=True)
 class Forecast:
     """Forecast at k values of compute.
@@ -116,24 +112,47 @@ def forecast(
     """
     curve = checked_curve(x, score, error)
     later = _checked_target(x_new, float(curve.x[-1]))
-    curves = stack([curve])
-    unit, start = curves.unit[0], curves.p_sft[0]
-    mean, sd = in_units(prior, curves.p_sft, curves.unit)
-    posterior = condition(gather(curves, settings), mean, settings.gain_spread * sd)
     rng = np.random.default_rng(settings.seed)
-    rise = sample(posterior, later / curves.spent[0], rng)
-    noise = settings.noise * rng.standard_t(settings.tail, size=rise.shape)
-    draws = np.clip(start + unit * rise, 0.0, SCORE_MAX)
-    observed = np.clip(start + unit * (rise + noise), 0.0, SCORE_MAX)
+    posterior = condition(curve, gain_belief(prior, curve, settings))
+    laws = random_draws(posterior, settings.n_draws, rng)
+    unit = float(np.median(curve.error))
+    ahead = later / posterior.spent
+    rise = laws.rise(ahead) + unit * walk(ahead, settings, rng)
+    noise = draw_noise(laws, np.full(later.size, unit), rng)
+    draws = np.clip(curve.p_sft + rise, 0.0, SCORE_MAX)
+    observed = np.clip(curve.p_sft + rise + noise, 0.0, SCORE_MAX)
     tail = (1 - settings.level) / 2
     low, high = np.quantile(observed, [tail, 1 - tail], axis=0)
     return Forecast(later, np.median(draws, axis=0), low, high, draws, observed)
 
 
+def gain_belief(prior: GainPrior, curve: Branch, settings: ForecastSettings) -> Prior:
+    """The prior of the law, with what other branches teach of the gain."""
+    mean, sd = prior.at(np.array([curve.p_sft]))
+    spread = settings.gain_spread if prior.learned else 1.0
+    least = float(np.median(curve.error))
+    return Prior(
+        float(mean[0]), max(spread * float(sd[0]), least), b=settings.b, tail=settings.tail
+    )
+
+
+def walk(ahead: FloatArray, settings: ForecastSettings, rng: np.random.Generator) -> FloatArray:
+    """Draws of how far scores leave the law, in standard errors, shape (draws, k).
+
+    Brownian in the log of compute from the last point on. `ahead` is compute over the last compute.
+    """
+    time = settings.drift**2 * np.log(np.maximum(ahead, 1.0))
+    steps = np.sqrt(np.diff(time, prepend=0.0))
+    walked: FloatArray = (rng.standard_normal((settings.n_draws, ahead.size)) * steps).cumsum(
+        axis=1
+    )
+    return walked
+
+
 def checked_curve(x: npt.ArrayLike, score: npt.ArrayLike, error: npt.ArrayLike) -> Branch:
     """The training part as float64, or the InputError that `forecast` documents."""
     arrays = [np.asarray(values, dtype=np.float64) for values in (x, score, error)]
-    curve = Branch(*arrays)
+    curve = Branch(arrays[0], arrays[1], arrays[2])
     if not curve.x.shape == curve.score.shape == curve.error.shape == (curve.x.size,):
         raise InputError("forecast: compute, scores and errors are not of the same length")
     if curve.x.size < MIN_POINTS:

@@ -7,7 +7,8 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.scores import OVERALL
 from workflow_scripts.scaling.branch import Branch, make_branch
-from workflow_scripts.scaling.noise import COUNT_COLUMNS, binomial_error
+from workflow_scripts.scaling.checks import check_numbers, check_overall, check_percent
+from workflow_scripts.scaling.noise import COUNT_COLUMNS, answer_size, binomial_error
 
 BRANCH = ["study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"]
 CURVE_COLUMNS = [*BRANCH, *COUNT_COLUMNS, "x_sft_eflops", "x_rl_eflops"]
@@ -30,7 +31,8 @@ def measured_branch(points: pd.DataFrame) -> tuple[float, Branch]:
     """The points of one branch, all benchmarks: x_sft (EFLOPs) and the branch.
 
     Raises:
-        InputError: a repeated RL step, several x_sft, or what `make_branch` refuses.
+        InputError: a repeated RL step, several x_sft, an overall score that its benchmarks
+            contradict, or what `make_branch` refuses.
     """
     overall = points[points["benchmark"] == OVERALL].sort_values("rl_step", kind="stable")
     if overall["rl_step"].duplicated().any() or overall["rl_step"].isna().any():
@@ -38,7 +40,8 @@ def measured_branch(points: pd.DataFrame) -> tuple[float, Branch]:
     if overall["x_sft_eflops"].nunique(dropna=False) != 1:
         raise InputError("several values of x_sft_eflops; a branch starts from one checkpoint")
     error = binomial_error(points).reindex(overall["rl_step"]).to_numpy()
-    branch = make_branch(overall["x_rl_eflops"], overall["score"], error)
+    check_overall(points)
+    branch = make_branch(overall["x_rl_eflops"], overall["score"], error, answer_size(points))
     return float(overall["x_sft_eflops"].iloc[0]), branch
 
 
@@ -46,8 +49,11 @@ def measured_branches(curves: pd.DataFrame) -> list[Measured]:
     """Every RL branch of a curve table, in the order of the branch columns.
 
     Raises:
-        InputError: no branch at all, or one that cannot be fitted.
+        InputError: no branch at all, one that cannot be fitted, text for a number, or scores that
+            are fractions.
     """
+    check_numbers(curves)
+    check_percent(curves)
     found = []
     for key, points in curves[curves["paradigm"] != "Pure SFT"].groupby(BRANCH, dropna=False):
         named = dict(zip(BRANCH, key, strict=True))

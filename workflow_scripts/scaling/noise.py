@@ -71,6 +71,18 @@ def binomial_error(points: pd.DataFrame) -> pd.Series:
     return pd.Series(error, index=wide["score"].index, name="error")
 
 
+def answer_size(points: pd.DataFrame) -> float:
+    """What one answer counts at most in the overall score of one branch, points.
+
+    Args:
+        points: as in `binomial_error`, whose conditions hold.
+    """
+    single = points[points["benchmark"] != OVERALL]
+    rows = points if single.empty else single
+    total = float(rows.groupby("rl_step")["n_problems"].sum().min())
+    return 100.0 * float((rows["n_problems"] / rows["n_samples"]).max()) / total
+
+
 def _by_step(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """One row a step, one column a benchmark; NaN where there is none."""
     if rows.duplicated(["rl_step", "benchmark"]).any():

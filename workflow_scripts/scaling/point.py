@@ -21,6 +21,8 @@ SMALLEST_SCALE = 0.05
 """Least noise in points: without it, a curve that is met exactly by half of its points would
 leave the others no weight."""
 MAD_TO_SD = 1.4826
+LEAST_C_MID = 1e-8
+"""Least C_mid of the released kit, EFLOPs."""
 
 
 class Point(NamedTuple):
@@ -114,13 +116,20 @@ def single_start(problem: Problem) -> Curves:
     PL_rl from the largest gain; PL_rl and epsilon within -100 and 100, C_mid without upper bound.
 
     Raises:
-        InputError: the search does not converge.
+        InputError: the search does not converge, or cannot start within its bounds.
     """
     x, gain, protocol = problem.x, problem.gain, problem.protocol
+    middle = float(np.median(x[x > 0]))
+    if middle <= LEAST_C_MID:
+        raise InputError(
+            f"the released kit cannot fit this compute (median {middle:g} EFLOPs): its C_mid"
+            f" starts there and is bounded to {LEAST_C_MID:g} EFLOPs or more; leave kit out of"
+            " fit.protocols"
+        )
     limit = float(protocol.cap_points or 100.0)
-    low = [protocol.b_min, 1e-8, -limit]
+    low = [protocol.b_min, LEAST_C_MID, -limit]
     high = [protocol.b_max, np.inf, limit]
-    start = [1.0, float(np.median(x[x > 0])), float(gain.max())]
+    start = [1.0, middle, float(np.clip(gain.max(), -limit, limit))]
     if problem.bounds.fit_epsilon:
         low, high, start = [*low, -limit], [*high, limit], [*start, 0.0]
 

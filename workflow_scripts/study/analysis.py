@@ -29,6 +29,11 @@ class Protocol(Section):
     """
 
     description: str = ""
+    method: Literal["posterior", "least squares"] = Field(
+        "posterior",
+        description="posterior: intervals and verdict from the posterior of the law; of the other"
+        " keys only stop_at_collapse says something to it",
+    )
     window: Literal["all", "listed"] = Field("all", description="which points are fitted")
     stop_at_collapse: bool = Field(True, description="leave out what follows a collapse")
     decimals: NonNegativeInt | None = Field(None, description="round scores first")
@@ -79,7 +84,7 @@ class Fit(Section):
     listed: dict[Name, str] = Field(
         {}, description="protocol -> table of the values that it takes branch by branch"
     )
-    n_bootstrap: PositiveInt = 200
+    n_bootstrap: PositiveInt = Field(200, description="draws of every branch")
     seed: NonNegativeInt = 0
     min_points: Annotated[int, Field(ge=4)] = 5
     identified_width: PositiveFloat = Field(
@@ -87,6 +92,14 @@ class Fit(Section):
     )
     bound_share: Share = Field(
         0.20, description="a larger share of draws at the bound means that it set the ceiling"
+    )
+    prior_share: Share = Field(
+        0.50,
+        description="an interval of A_post whose ends move by more than this share of its width"
+        " under a looser prior leans on the prior",
+    )
+    beyond: PositiveFloat = Field(
+        2.0, description="p_beyond: A_post is more than this above the end of the curve, points"
     )
     held_out: Share = Field(0.30, description="last share of the points that tests a refit")
     common_compute: PositiveFloat | None = Field(

@@ -8,6 +8,8 @@ from workflow_scripts.study.files import read_yaml, validate
 
 KIT, PAPER, ROBUST = AUDITED = ("kit", "paper", "robust")
 """The protocols that an audit compares: the released code, the paper's text, and ours."""
+WEIGHTED = "weighted"
+"""The protocol whose keys a grid of recipes changes."""
 PROTOCOLS = Path(__file__).resolve().parents[1] / "scaling" / "protocols.yaml"
 
 

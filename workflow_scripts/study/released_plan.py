@@ -6,7 +6,7 @@ from typing import Any
 
 from workflow_scripts.study import jobs
 from workflow_scripts.study.analysis import Fit
-from workflow_scripts.study.protocols import known_protocols
+from workflow_scripts.study.protocols import WEIGHTED, known_protocols
 from workflow_scripts.study.released import ReleasedStudy
 from workflow_scripts.study.schema import Config
 from workflow_scripts.study.stage import ROOT, AnalysisPlan, Stage
@@ -72,7 +72,7 @@ class ReleasedPlan(AnalysisPlan):
     def refit_by_recipes(self) -> Stage:
         """Refit under a grid of recipes."""
         job = jobs.SensitivityJob(
-            protocol=known_protocols()[self.fit.protocols[0]],
+            protocol=known_protocols()[WEIGHTED],
             fit=self.fit,
             axes=self.study.sensitivity.axes,
         )

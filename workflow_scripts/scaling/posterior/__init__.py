@@ -1,0 +1,1 @@
+"""The posterior of the law of one branch: what its points leave open, in numbers."""
