@@ -230,8 +230,8 @@ OPTIONS: dict[str, tuple[str, str, str, set[str]]] = {
     ),
     "table 4": (
         "tables.smk",
-        "--fits {input} --order",
-        "--fits {input} --sorted",
+        "--curves {input.curves} --order",
+        "--curves {input.curves} --sorted",
         {"table_4", "report"},
     ),
     "a comment": ("tables.smk", "rule make_table_4:", "# Why.\nrule make_table_4:", set()),
