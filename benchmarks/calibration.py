@@ -35,6 +35,7 @@ from workflow_scripts.study.protocols import known_protocols
 
 SETTINGS = Fit()
 NAN = float("nan")
+PLACES = ("ceiling", "end", "double")
 NORMAL = 1.6448536269514722
 """Two-sided 90% of a Gaussian."""
 
@@ -200,6 +201,7 @@ def judge(planted: Planted, answer: Answer) -> dict[str, float | str | bool]:
         "identified": answer.identified,
         "error": answer.a_post - planted.a_post,
         **held,
+        **{f"{name}_given": bool(np.isfinite(low)) for name, ((low, _), _) in places.items()},
     }
 
 
@@ -216,11 +218,17 @@ def ask_all(
     return pd.DataFrame(rows)
 
 
+def share_held(rows: pd.DataFrame, name: str) -> float:
+    """How often an interval holds the truth; NaN for a method that gives none."""
+    return float(rows[f"{name}_held"].mean()) if rows[f"{name}_given"].any() else NAN
+
+
 def summarise(rows: pd.DataFrame) -> dict[str, float]:
     """The figures of the goal table; shares in percent."""
     known = rows[rows["identified"]]
     kinds = rows.groupby("kind")["identified"].sum()
-    per_kind = rows.groupby("kind")[["ceiling_held", "end_held", "double_held"]].mean()
+    given = [f"{name}_held" for name in PLACES if rows[f"{name}_given"].any()]
+    per_kind = rows.groupby("kind")[given or ["ceiling_held"]].mean()
     n = max(len(known), 1)
     missed = float((~known["ceiling_held"]).sum()) / n
     return {
@@ -232,7 +240,7 @@ def summarise(rows: pd.DataFrame) -> dict[str, float]:
         "± ": 100 * float(np.sqrt(missed * (1 - missed) / n)),
         "wrong by 4": 100 * float((known["error"].abs() > 4).sum()) / n,
         "RMSE": float(np.sqrt((known["error"] ** 2).mean())) if len(known) else NAN,
-        **{name: 100 * float(rows[f"{name}_held"].mean()) for name in ("ceiling", "end", "double")},
+        **{name: 100 * share_held(rows, name) for name in PLACES},
         "worst kind": 100 * float(per_kind.to_numpy().min()),
         "ms": 1000 * float(rows["cpu"].median()),
     }
@@ -289,7 +297,7 @@ def main() -> None:
             written.append({**facts, "kind": "all", **summarise(rows)})
             for kind, part in rows.groupby("kind"):
                 written.append({**facts, "kind": kind, **summarise(part)})
-        print(pd.DataFrame(shown).to_string(index=False, float_format="%.1f"), flush=True)
+        print(pd.DataFrame(shown).to_string(index=False, float_format="%.2f"), flush=True)
         if options.out:
             pd.DataFrame(written).round(3).to_csv(options.out, index=False, lineterminator="\n")
     if options.forecasts:

@@ -16,7 +16,11 @@ from matplotlib import pyplot as plt
 mpl.use("Agg")
 mpl.rcParams["svg.hashsalt"] = "calibration"
 KINDS = ("all", "regular", "cut short", "flat", "collapsing", "outliers")
-LABELS = {"robust": "robust (posterior)", "weighted": "least squares, bootstrap", "grid": "flat grid"}
+LABELS = {
+    "robust": "robust (posterior)",
+    "weighted": "least squares, bootstrap",
+    "grid": "flat grid",
+}
 COLOURS = {"robust": "#0072B2", "weighted": "#D55E00", "grid": "#999999"}
 
 

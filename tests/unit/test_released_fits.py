@@ -83,7 +83,7 @@ def test_robust_marks_the_collapses_and_never_a_ceiling_without_a_verdict() -> N
     assert collapsed == {("S1K", 62), ("Uniform102K", 1800), ("Easy102K", 6120)}
     for fit, _ in fits:
         assert fit.verdict in {"identified", "bound", "not identified"}
-        assert fit.n_fit >= 18
+        assert fit.n_fit >= 17  # 18 before the earliest collapse, less an outlier
 
 
 @pytest.mark.parametrize("protocol", ["kit", "paper"])

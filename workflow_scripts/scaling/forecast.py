@@ -132,7 +132,10 @@ def gain_belief(prior: GainPrior, curve: Branch, settings: ForecastSettings) -> 
     spread = settings.gain_spread if prior.learned else 1.0
     least = float(np.median(curve.error))
     return Prior(
-        float(mean[0]), max(spread * float(sd[0]), least), b=settings.b, tail=settings.tail
+        float(mean[0]),
+        max(spread * float(sd[0]), least),
+        b=settings.b,
+        tail=settings.tail,
     )
 
 

@@ -15,6 +15,9 @@ from workflow_scripts.scaling.branch import Branch
 from workflow_scripts.scaling.forecast import GainPrior, checked_curve, learn_prior
 from workflow_scripts.scaling.forecast_settings import MIN_POINTS
 
+FURTHER = 1.2
+"""PL_rl in gains that a branch has reached: its ceiling lies beyond."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -74,4 +77,5 @@ def prior_without(branches: Sequence[Finished], hidden: Collection[str]) -> Gain
     shown = [branch for branch in branches if branch.dataset not in hidden]
     seen = [branch for branch in shown if branch.end > 1]
     p_sft = np.array([branch.p_sft for branch in seen])
-    return learn_prior(p_sft, np.array([branch.best for branch in seen]) - p_sft)
+    reached = np.array([branch.best for branch in seen]) - p_sft
+    return learn_prior(p_sft, FURTHER * reached)

@@ -25,7 +25,7 @@ class ForecastSettings:
         n_draws, level, seed: draws of a forecast, coverage of its interval, seed.
     """
 
-    gain_spread: float = 3.5
+    gain_spread: float = 2.7
     b: float = 1.2
     tail: float = 0.7
     drift: float = 0.7
