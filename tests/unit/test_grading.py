@@ -9,7 +9,7 @@ import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.grade import grade_table, read_settings
-from workflow_scripts.grading.extract import find_closing_brace, find_last_boxes
+from workflow_scripts.grading.extract import find_last_boxes, pair_braces
 from workflow_scripts.grading.grader import check_golds, grade
 from workflow_scripts.grading.guard import expanded_terms, log2_size, nesting, text_problem
 from workflow_scripts.grading.reward import make_reward
@@ -108,7 +108,9 @@ def test_a_sum_is_not_evaluated_and_equals_itself_only() -> None:
     assert grade(r"\boxed{\sum_{k=1}^{4} k}", "10").correct
 
 
-@pytest.mark.parametrize("text", ["answer " + "$a" * 20_000, "answer " * 9_000, "(" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["answer " + "$a" * 20_000, "answer " * 9_000, "(" * 50_000, r"\boxed " * 9_000]
+)
 def test_long_generations_end_quickly(text: str) -> None:
     grade(LAB, "2")
     start = time.perf_counter()
@@ -216,11 +218,13 @@ def test_boxes_and_braces() -> None:
     assert find_last_boxes(r"\boxed{1} thus \boxed {\frac{1}{2}}.") == [r"\frac{1}{2}"]
     assert find_last_boxes(r"\boxed{\{1\}}") == [r"\{1\}"]
     assert find_last_boxes(r"\boxed{1}\fbox{2}") == ["1", "2"]
+    assert find_last_boxes(r"\boxed{ 4 = 0 hence \boxed{ 0 }") == [" 0 "]
+    assert find_last_boxes(r"\boxed{1} \boxed{ 2") == []
     assert find_last_boxes(r"\boxed{19}, as asked in \boxed{}") == ["19"]
     assert find_last_boxes(r"$\boxed{28}$ percent") == [r"28\%"]
     assert find_last_boxes("none") == []
-    assert find_closing_brace("{a{b}c}d", 0) == 7
-    assert find_closing_brace("{a{b}", 0) is None
+    assert pair_braces(r"{a{b}c}d") == {0: 6, 2: 4}
+    assert pair_braces(r"{a{b} \} }}") == {0: 9, 2: 4}
     assert nesting("(1)[{2}]") == 2
     assert text_problem(r"\boxed{2}", 300) is None
 

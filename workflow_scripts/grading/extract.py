@@ -14,7 +14,6 @@ JOINT = re.compile(
     rf"{GLUE}(?:(?:{WORDS}{GLUE}){{0,3}}{CONJUNCTION}|{TEXT_CONJUNCTION})?"
     rf"(?:{GLUE}{CONJUNCTION})?{GLUE}{NAME}{GLUE}"
 )
-OPENING = re.compile(r"\s*\{")
 BRACE = re.compile(r"(?<!\\)[{}]")
 NAMED_ONLY = re.compile(r"\{\s*(?:\.\.\.|\\l?dots|\\cdots|\\cdot|_+|\s)*\s*\}")
 PERCENT = re.compile(r"\s*(?:\$|\\\))?\s*(?:\\?%|(?:percent|percentage|pct)\b)")
@@ -53,18 +52,32 @@ def find_boxes(text: str) -> tuple[list[tuple[int, int, str]], bool]:
     the command without a brace; neither is a box.
     """
     boxes: list[tuple[int, int, str]] = []
-    inside = 0
-    for found in FRAME.finditer(text):
-        if found.start() < inside:
+    frames = list(FRAME.finditer(text))
+    pairs = pair_braces(text) if frames else {}
+    inside, is_open = 0, False
+    for found in frames:
+        start = found.end()
+        if found.start() < inside or text[start : start + 1] != "{":
             continue
-        if text[found.end() : found.end() + 1] == "{":
-            close = find_closing_brace(text, found.end())
-            if close is None:
-                return boxes, True
-            if not NAMED_ONLY.fullmatch(text[found.end() : close]):
-                boxes.append((found.start(), close, text[found.end() + 1 : close - 1]))
-            inside = close
-    return boxes, False
+        is_open = start not in pairs  # a later box may still be closed, and counts then
+        if is_open:
+            continue
+        inside = pairs[start] + 1
+        if not NAMED_ONLY.fullmatch(text, start, inside):
+            boxes.append((found.start(), inside, text[start + 1 : inside - 1]))
+    return boxes, is_open
+
+
+def pair_braces(text: str) -> dict[int, int]:
+    """Index of every opening brace that is closed -> index of the brace that closes it."""
+    pairs: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in BRACE.finditer(text):
+        if brace.group() == "{":
+            opened.append(brace.start())
+        elif opened:
+            pairs[opened.pop()] = brace.start()
+    return pairs
 
 
 def find_last_boxes(text: str) -> list[str]:
@@ -94,19 +107,6 @@ def find_last_boxes(text: str) -> list[str]:
 def has_open_box(text: str) -> bool:
     """Whether the last box of a text is not closed."""
     return find_boxes(text)[1]
-
-
-def find_closing_brace(text: str, start: int) -> int | None:
-    """Index after the brace that closes the group opening at `start`, None if there is none."""
-    opening = OPENING.match(text, start)
-    if opening is None:
-        return None
-    depth = 1
-    for brace in BRACE.finditer(text, opening.end()):
-        depth += 1 if brace.group() == "{" else -1
-        if depth == 0:
-            return brace.end()
-    return None
 
 
 def find_final_formulas(text: str) -> list[str]:
