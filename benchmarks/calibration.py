@@ -237,7 +237,7 @@ def summarise(rows: pd.DataFrame) -> dict[str, float]:
         "regular": int(kinds.get("regular", 0)),
         "cut short": int(kinds.get("cut short", 0)),
         "missed": 100 * missed,
-        "± ": 100 * float(np.sqrt(missed * (1 - missed) / n)),
+        "missed_error": 100 * float(np.sqrt(missed * (1 - missed) / n)),
         "wrong by 4": 100 * float((known["error"].abs() > 4).sum()) / n,
         "RMSE": float(np.sqrt((known["error"] ** 2).mean())) if len(known) else NAN,
         **{name: 100 * share_held(rows, name) for name in PLACES},

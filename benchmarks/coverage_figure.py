@@ -16,12 +16,8 @@ from matplotlib import pyplot as plt
 mpl.use("Agg")
 mpl.rcParams["svg.hashsalt"] = "calibration"
 KINDS = ("all", "regular", "cut short", "flat", "collapsing", "outliers")
-LABELS = {
-    "robust": "robust (posterior)",
-    "weighted": "least squares, bootstrap",
-    "grid": "flat grid",
-}
-COLOURS = {"robust": "#0072B2", "weighted": "#D55E00", "grid": "#999999"}
+LABELS = {"robust": "robust", "grid": "flat-prior grid", "scipy, 4 parameters": "scipy, 4 par."}
+COLOURS = {"robust": "#0072B2", "grid": "#999999", "scipy, 4 parameters": "#D55E00"}
 
 
 def main() -> None:
@@ -50,7 +46,7 @@ def main() -> None:
         " below: identified, but missed by it (%)",
         fontsize=9,
     )
-    axes[0, -1].legend(fontsize=7, loc="lower left")
+    axes[1, 0].invert_yaxis()
     figure.tight_layout()
     figure.savefig(target, metadata={"Date": None})
 

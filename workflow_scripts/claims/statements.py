@@ -61,18 +61,20 @@ def probability(claim: Claim, setting: Setting, measure: str) -> float:
 def sequential_beats_single(values: FloatArray, setting: Setting) -> BoolArray:
     """An SFT-then-RL branch is above Pure RL and above the best SFT checkpoint measured.
 
-    One branch with a known ceiling is enough, so only such branches count.
+    One branch is enough: the one of which that is surest. The highest of all in every draw would
+    be above by chance, and a branch whose ceiling is not known has draws that say so.
     """
-    best = values[setting.evidence.rows(known_branches(setting.evidence))].max(axis=0)
-    alone = values[setting.evidence.rows([PURE_RL])[0]]
-    sft = setting.evidence.sft["score"].max()
-    return np.asarray((best > alone) & (best > sft), dtype=np.bool_)
+    return above_single(values, setting.evidence)[1]
 
 
-def known_branches(evidence: Evidence) -> list[Branch]:
-    """SFT-then-RL branches with an identified ceiling; all of them when there is none."""
+def above_single(values: FloatArray, evidence: Evidence) -> tuple[Branch, BoolArray]:
+    """The branch that is most often above both, and where it is."""
     branches = [branch for branch in evidence.branches if branch != PURE_RL]
-    return [branch for branch in branches if evidence.identified(branch)] or branches
+    alone = values[evidence.rows([PURE_RL])[0]]
+    ours = values[evidence.rows(branches)]
+    above = (ours > alone) & (ours > evidence.sft["score"].max())
+    surest = int(above.mean(axis=1).argmax())
+    return branches[surest], np.asarray(above[surest], dtype=np.bool_)
 
 
 def switch_stable_or_first_mild(values: FloatArray, setting: Setting) -> BoolArray:
@@ -174,8 +176,7 @@ def concerned(claim: Claim, setting: Setting) -> Sequence[Branch]:
     if claim.test in ("severe_is_lowest", "most_gain_last"):
         return [branch for name in names for branch in evidence.of_dataset(name)]
     if claim.test == "sequential_beats_single":
-        best = max(known_branches(evidence), key=lambda b: evidence.fit(ROBUST, b, "a_post"))
-        return [PURE_RL, best]
+        return [PURE_RL, above_single(evidence.draws["a_post"], evidence)[0]]
     point = np.array([[evidence.fit(ROBUST, b, "a_post")] for b in evidence.branches])
     return [setting.best_branches(point, name)[0] for name in names]
 

@@ -1,4 +1,4 @@
-"""Settings of a forecast, none of them tuned on the branch that is forecast."""
+"""Settings of a forecast; the defaults were chosen once, with the released branches in view."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
