@@ -32,8 +32,15 @@ SMALL_MATRIX = re.compile(r"\{smallmatrix\}|\{matrix\}|\{array\}")
 # Commands whose backslash was escaped once more on the way; but `\\\\` also ends a row.
 DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 ROWS = re.compile(r"matrix|array|cases|align|split|gather")
+# The end of a row, also with a distance to the next one: `\\[2pt]`, `\cr`.
+ROW_END = re.compile(r"\\\\\s*\[[\d.]+\s*(?:pt|em|ex|mm|cm)\]|\\cr(?![A-Za-z])")
+# Dots over the first and the last digit of a repeating part.
+DOTTED_ENDS = re.compile(r"\\dot\s*\{?(\d)\}?\s*(\d*)\s*\\dot\s*\{?(\d)\}?")
+HALF_OF_DAY = re.compile(r"\d\s*$")
 # What an unescaped "\\frac" becomes in many languages: a form feed and the rest.
 FORM_FEED_RAC = re.compile(r"\\?\x0crac")
+# As text it is a unit, not the least of several numbers.
+MINUTE = {"min"}
 NUMBER_SIGNS = {"-", "+"}
 CANONICAL_SIGNS = {"%": "\\%", "*": "\\cdot"}
 DEGREE = (["\\circ"], ["\\degree"], [" ", "\\circ"], ["\\circ", " "])
@@ -49,6 +56,8 @@ def clean_latex(text: str) -> Tokens:
     text = FORM_FEED_RAC.sub(r"\\frac", text.translate(load_vocabulary().characters))
     if not ROWS.search(text):
         text = DOUBLED.sub(r"\\", text)
+    text = ROW_END.sub(lambda _: r"\\", text)
+    text = DOTTED_ENDS.sub(r"\\overline{\1\2\3}", text)
     text = ARRAY.sub(lambda _: r"\begin{matrix}", text)
     text = SMALL_MATRIX.sub(lambda _: "{matrix}", text)
     text = QUAD.sub(r"\1 ", text)
@@ -93,6 +102,8 @@ def find_protected_spans(text: str) -> list[tuple[int, int]]:
 def name_letter_run(run: str, before: str) -> str:
     """A run of letters as what it is: a function, a constant, a unit, a word, or letters."""
     vocabulary = load_vocabulary()
+    if run.lower() in {"am", "pm"} and HALF_OF_DAY.search(before):
+        return make_text(run.lower())
     if run in vocabulary.functions:
         return f"\\{vocabulary.renamed_functions.get(run, run)} "
     if run in vocabulary.code_constants:
@@ -251,7 +262,7 @@ def clean_face(tokens: Sequence[str], token: str, index: int, out: Tokens) -> in
     name = content.strip()
     if not name or (token == "\\text" and name == "$"):
         out.append(" ")
-    elif name in vocabulary.functions:
+    elif name in vocabulary.functions and not (token in vocabulary.text_faces and name in MINUTE):
         out.append("\\" + vocabulary.renamed_functions.get(name, name))
     elif name.replace(",", "").replace(".", "").isdigit() or is_formula(name, token):
         out += clean_tokens(tokenize(name)) if token in vocabulary.math_faces else clean_latex(name)

@@ -160,7 +160,18 @@ def read_relation(tokens: Sequence[str]) -> Value:
     if not trim_tokens(sides[0]):
         return read_tokens(sides[-1])
     text = show_tokens(tokens)
-    return Relation(tuple(read_side(side) for side in sides), tuple(signs), text)
+    first = read_first_side(sides[0], signs[0])
+    return Relation((first, *map(read_side, sides[1:])), tuple(signs), text)
+
+
+def read_first_side(tokens: Sequence[str], sign: str) -> Value:
+    r"""The first side; before an equals sign what no rule reads is a name: `P(A \cup B) = 1/2`."""
+    try:
+        return read_side(tokens)
+    except UnreadableError:
+        if sign != "=" or any(token.isdigit() for token in tokens):
+            raise
+        return Words(show_tokens(tokens))
 
 
 def read_side(tokens: Sequence[str]) -> Value:
