@@ -8,7 +8,7 @@ on a mix of answer types, with the same verdicts; what outputs without a final a
 nothing); what becomes of unreadable answers; and verdicts on the golden cases beside those of
 other graders, which `grading_peers.py` asks in environments of their own:
 
-    python -m venv peers && peers/bin/pip install mathruler "lm_eval[math]"
+    python -m venv peers && peers/bin/pip install mathruler pylatexenc "lm_eval[math]"
     python benchmarks/grading.py --peers peers/bin/python
 
 Everything is drawn from a seed.

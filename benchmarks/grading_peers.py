@@ -94,7 +94,11 @@ def main() -> None:
         if importlib.util.find_spec(module) is None:
             continue
         with contextlib.redirect_stdout(sys.stderr):
-            decide = load()
+            try:
+                decide = load()
+            except ImportError as error:
+                print(f"{name} is left out: {error}", file=sys.stderr)
+                continue
             found = [ask(decide, pair["gold"], pair["generation"]) for pair in pairs]
         verdicts[f"{name} {version(package)}"] = found
     print(json.dumps(verdicts))
