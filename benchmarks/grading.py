@@ -15,18 +15,16 @@ Everything is drawn from a seed.
 """
 
 import argparse
-import json
 import logging
 import random
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import math_verify
 import pandas as pd
+from grading_verdicts import peer_rows
 from latex2sympy2_extended import NormalizationConfig
 
 from workflow_scripts.grading.extract import find_last_boxes
@@ -193,47 +191,6 @@ def unreadable_row(kind: str, texts: list[str], service: Service) -> dict[str, o
         "refused": reasons["refused"] + reasons["box not closed"],
         "out of time or memory": reasons["time limit"] + reasons["memory limit"],
         "workers started": sum(worker.starts for worker in service.workers) - before,
-    }
-
-
-def read_cases() -> list[dict[str, Any]]:
-    """Golden cases with a verdict of the default grader."""
-    folder = Path(__file__).resolve().parents[1] / "tests" / "golden"
-    files = sorted([*folder.glob("grading/*.jsonl"), *folder.glob("grading_kinds/*.jsonl")])
-    cases = [
-        json.loads(line) for file in files for line in file.read_text("utf-8").split("\n") if line
-    ]
-    return [case for case in cases if case.get("math_verify") is not None]
-
-
-def peer_rows(pythons: list[str], workers: int) -> list[dict[str, object]]:
-    """Verdicts of several graders on the golden cases, each beside what is right."""
-    cases = read_cases()
-    texts, golds = [case["generation"] for case in cases], [case["gold"] for case in cases]
-    with Service(workers=workers) as service:
-        ours = [int(verdict.correct) for verdict in service.grade(texts, golds)]
-    verdicts = {"math_verify (ours)": ours, "math-verify, defaults": [c["stock"] for c in cases]}
-    pairs = [{"gold": case["gold"], "generation": case["generation"]} for case in cases]
-    request = "".join(json.dumps(pair) + "\n" for pair in pairs)
-    script = Path(__file__).with_name("grading_peers.py")
-    for python in pythons:
-        done = subprocess.run(
-            [python, str(script)], input=request, capture_output=True, text=True, check=True
-        )
-        verdicts |= json.loads(done.stdout.splitlines()[-1])
-    right = [case["math_verify"] for case in cases]
-    return [count_verdicts(name, found, right) for name, found in verdicts.items()]
-
-
-def count_verdicts(name: str, found: list[int], right: list[int]) -> dict[str, object]:
-    """How many verdicts of a grader are wrong, and which way."""
-    pairs = list(zip(found, right, strict=True))
-    return {
-        "grader": name,
-        "cases": len(pairs),
-        "wrong": sum(a != b for a, b in pairs),
-        "right answers refused": sum(a < b for a, b in pairs),
-        "wrong answers paid": sum(a > b for a, b in pairs),
     }
 
 
