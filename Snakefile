@@ -80,7 +80,8 @@ else:
 include: "rules/lineage.smk"
 
 
-if arguments and arguments.targets:
+# As a module of another Snakefile, that one has targets of its own.
+if arguments and arguments.targets and not workflow.modifier.is_module:
     try:
         check_targets(arguments.targets, workflow, study.name, Path(workflow.basedir))
     except InputError as error:
