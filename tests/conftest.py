@@ -21,6 +21,14 @@ PARTS = (
 SMOKE = ("study=smoke",)
 
 
+@pytest.fixture(autouse=True)
+def forget_sources() -> None:
+    """A job is a process and notes the mirror files that it read; here many tests share one."""
+    from workflow_scripts.sources import READ
+
+    READ.clear()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Deal out whole files where `--dist loadfile` asks for it, as `tests/scheduling.py` says."""

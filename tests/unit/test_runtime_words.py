@@ -154,9 +154,17 @@ def test_null_is_no_name_of_a_study() -> None:
 
 
 def make(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """What `make -n` says."""
+    """What `make -n` says, as if no other make had started the tests."""
+    outer = [word for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS") for word in ("-u", name)]
     return subprocess.run(
-        ["env", *(f"{key}={value}" for key, value in settings.items()), "make", "-n", *words],
+        [
+            "env",
+            *outer,
+            *(f"{key}={value}" for key, value in settings.items()),
+            "make",
+            "-n",
+            *words,
+        ],
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -110,8 +110,8 @@ def test_a_small_release_runs_and_a_tampered_file_is_noticed(small: Path) -> Non
     (small / "results" / "small" / "curves.csv").unlink()
     again = snakemake(small, "results/small/curves.csv", config=config)
     assert again.returncode != 0
-    # The run ends with the reason, not with Snakemake's report of it.
-    repeated = again.stdout.partition("\nA job failed; ")[0].splitlines()[-1]
+    # The reason comes once, after Snakemake's report of the job.
+    (repeated,) = (line for line in again.stdout.splitlines() if line.startswith("error: "))
     assert re.match(r"error: .*Easy_100\.pkl: is not what fetch_caches wrote", repeated)
     log = (small / "results" / "small" / "logs" / "import_curves.log").read_text()
     assert repeated in log

@@ -53,12 +53,16 @@ def main(options: argparse.Namespace) -> int:
         InputError: there is no such study or target.
     """
     study = chosen_study(ROOT, options.study)
-    lineage = read_lineage(ROOT, study)
-    plan = present_plan(ROOT, lineage)
     # Targets come first: Snakemake takes all that follows --config for settings.
     own = [word for word in options.targets if not word.startswith("-")]
     passed = options.targets[len(own) :]
     targets = own or [EVERYTHING]
+    try:
+        lineage = read_lineage(ROOT, study)
+    except InputError:
+        list_outputs(ROOT, [*targets, "--config", f"study={study}"])  # a wrong target comes first
+        raise
+    plan = present_plan(ROOT, lineage)
     config = ["--config", *settings_of(plan)]
     outputs = list_outputs(ROOT, [*targets, *config])
     faults = list(find_faults(ROOT, lineage, plan, outputs))
