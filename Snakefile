@@ -81,7 +81,7 @@ include: "rules/lineage.smk"
 
 
 # As a module of another Snakefile, that one has targets of its own.
-if arguments and arguments.targets and not workflow.modifier.is_module:
+if arguments and arguments.targets and workflow.modifier.is_main_snakefile():
     try:
         check_targets(arguments.targets, workflow, study.name, Path(workflow.basedir))
     except InputError as error:
