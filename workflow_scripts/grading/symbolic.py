@@ -131,10 +131,13 @@ def find_parsed_problem(expressions: Iterable[Any]) -> str | None:
 
 def describe_expressions(expressions: Sequence[Any]) -> str:
     """How a table shows what was parsed: the first expression, cut to a few hundred characters."""
-    if not expressions:
-        return ""
+    return write_short(expressions[0], str) if expressions else ""
+
+
+def write_short(item: Any, write: Callable[[Any], str]) -> str:
+    """What `write` makes of an item, cut to a few hundred characters; its type if that fails."""
     try:
-        text = str(expressions[0])
+        text = write(item)
     except (ValueError, RecursionError):  # more digits than Python prints, or too deep
-        return type(expressions[0]).__name__
+        text = type(item).__name__
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."

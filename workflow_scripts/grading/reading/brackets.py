@@ -13,7 +13,6 @@ from workflow_scripts.grading.reading.tokens import (
     Tokens,
     find_closer,
     is_enclosed,
-    iterate_top_level,
     split_tokens,
     trim_tokens,
 )
@@ -94,17 +93,12 @@ def read_round_or_square_brackets(tokens: Sequence[str], read: Reader) -> Value 
 
 def has_enclosing_pair(tokens: Sequence[str]) -> bool:
     """Whether the first bracket is closed by the last token, by a bracket of either kind."""
-    return not any(0 < index < len(tokens) - 1 for index in iterate_top_level(tokens)) and not any(
-        is_closed_after(tokens, index) for index in range(1, len(tokens) - 1)
-    )
-
-
-def is_closed_after(tokens: Sequence[str], stop: int) -> bool:
-    """Whether all brackets are closed after the token at `stop`."""
     depth = 0
-    for token in tokens[: stop + 1]:
+    for token in tokens[:-1]:
         depth += (token in OPENERS) - (token in CLOSERS)
-    return depth == 0
+        if depth == 0:
+            return False
+    return True
 
 
 def make_interval(members: tuple[Value, ...], left: bool, right: bool, text: str) -> Value:

@@ -15,19 +15,15 @@ from workflow_scripts.grading.reading.values import (
     Verbatim,
     Words,
 )
+from workflow_scripts.grading.symbolic import write_short
 
 RareValue = Ratio | Clock | Based | Quantities | Qualified | Words | Verbatim
-MAX_SHOWN = 300
 BRACKETS = {"list": ("", ""), "set": ("{", "}"), "tuple": ("(", ")"), "bracket": ("[", "]")}
 
 
 def describe_value(value: Value) -> str:
     """A value in plain text, cut to a few hundred characters."""
-    try:
-        text = write_value(value)
-    except (ValueError, RecursionError):  # more digits than Python prints, or too deep
-        text = type(value).__name__
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
+    return write_short(value, write_value)
 
 
 def write_value(value: Value) -> str:
