@@ -22,11 +22,13 @@ SMOKE = ("study=smoke",)
 
 
 @pytest.fixture(autouse=True)
-def forget_sources() -> None:
-    """A job is a process and notes the mirror files that it read; here many tests share one."""
+def forget_the_last_job() -> None:
+    """A job is a process and notes what it read and what it cost; here many tests share one."""
     from workflow_scripts.sources import READ
+    from workflow_scripts.usage import FACTS, IGNORED
 
-    READ.clear()
+    for notes in (READ, FACTS, IGNORED):
+        notes.clear()
 
 
 @pytest.hookimpl(optionalhook=True)
