@@ -10,7 +10,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 STUDY ?= lab
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
-# So many files at a time; those that share a finished run count as one.
+# So many files at a time; all share one finished run of the smoke study.
 WORKERS ?= 2
 
 PY := $(VENV)/bin/python

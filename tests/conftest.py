@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+from filelock import FileLock
 
 pytest_plugins = ("code_fixtures",)
 
@@ -31,14 +31,9 @@ def forget_the_last_job() -> None:
         notes.clear()
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Deal out whole files where `--dist loadfile` asks for it, as `tests/scheduling.py` says."""
-    if config.getvalue("dist") != "loadfile":
-        return None
-    from scheduling import FileScheduling
-
-    return FileScheduling(config, log)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The rehearsal first: it needs no smoke run, which another worker makes meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_rehearsal.py")
 
 
 def copy_checkout(folder: Path) -> Path:
@@ -88,22 +83,42 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output cache that checkouts share."""
-    return tmp_path_factory.mktemp("cache")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run, one for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def cache(shared: Path) -> Path:
+    """The output cache that checkouts share."""
+    folder = shared / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(shared: Path, cache: Path) -> Path:
     """A checkout in which the smoke study ran to the end, filling the cache; do not change it.
 
-    What the run printed is in `output.txt`. The blank in the path is there to be stumbled over.
+    The first worker that asks makes it, the others wait. What the run printed is in `output.txt`.
+    The blank in the path is there to be stumbled over.
     """
-    folder = copy_checkout(tmp_path_factory.mktemp("smoke") / "finished run")
-    done = snakemake(folder, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
-    assert done.returncode == 0, done.stdout
-    (folder / "output.txt").write_text(done.stdout)
+    folder = shared / "smoke" / "finished run"
+    with FileLock(shared / "smoke.lock"):
+        if not (folder / "output.txt").is_file():
+            copy_checkout(folder)
+            done = snakemake(folder, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+            assert done.returncode == 0, done.stdout
+            (folder / "output.txt").write_text(done.stdout)
     return folder
+
+
+@pytest.fixture(scope="module")
+def remembered(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run, Snakemake's memory included, for the tests of one file."""
+    target = tmp_path_factory.mktemp("remembered") / "checkout"
+    return shutil.copytree(finished, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 @pytest.fixture

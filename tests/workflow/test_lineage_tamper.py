@@ -117,9 +117,9 @@ TAMPERS: dict[str, tuple[Callable[[Path], object], str, Iterable[str], Iterable[
 }
 
 
-def test_a_finished_run_is_as_recorded(finished: Path) -> None:
-    assert verified(finished) == []
-    done = retu(finished, "verify", "--study", "smoke")
+def test_a_finished_run_is_as_recorded(copied: Path) -> None:
+    assert verified(copied) == []
+    done = retu(copied, "verify", "--study", "smoke")
     assert done.returncode == 0
     assert ": all as recorded" in done.stdout.splitlines()[0]
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,13 +34,6 @@ def planned(folder: Path, *targets: str, config: Sequence[str] = SMOKE) -> dict[
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout without results."""
     return copy_checkout(tmp_path_factory.mktemp("fresh") / "checkout")
-
-
-@pytest.fixture(scope="module")
-def remembered(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the finished run, Snakemake's memory included."""
-    target = tmp_path_factory.mktemp("remembered") / "checkout"
-    return shutil.copytree(finished, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 class Edit:
@@ -118,8 +110,8 @@ def test_an_artefact_alone_plans_what_it_needs(fresh: Path, target: str, without
     assert not without & set(jobs)
 
 
-def test_a_finished_run_has_nothing_left(finished: Path) -> None:
-    assert planned(finished) == {}
+def test_a_finished_run_has_nothing_left(remembered: Path) -> None:
+    assert planned(remembered) == {}
 
 
 def test_results_that_came_without_snakemakes_memory_stand(copied: Path) -> None:

@@ -1,7 +1,6 @@
 """Regrading a finished study: what is planned, what it leaves, and what it leaves alone."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,13 +21,6 @@ REMADE = ("grade", "curves", "fit_curves", "make_table_4", "make_figure_2", "mak
 ALL = {"compare_graders", "regrade", *(f"regrade_{rule}" for rule in REMADE)}
 # Reference and base models: nothing before the first grades may be made again.
 UPSTREAM = {"make_data", "pretrain_base", "train_reference", "generate_reference", "generate_base"}
-
-
-@pytest.fixture(scope="module")
-def remembered(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the finished run, Snakemake's memory included."""
-    target = tmp_path_factory.mktemp("regrade") / "checkout"
-    return shutil.copytree(finished, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 @pytest.fixture

@@ -214,12 +214,12 @@ def test_the_report_needs_nothing_beside_itself(results: Path) -> None:
     assert "LabSmall" in page
 
 
-def test_running_again_does_nothing(finished: Path, cache: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in finished.rglob("results/**/*")}
-    done = snakemake(finished, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+def test_running_again_does_nothing(remembered: Path, cache: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in remembered.rglob("results/**/*")}
+    done = snakemake(remembered, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout
-    assert {path: path.stat().st_mtime_ns for path in finished.rglob("results/**/*")} == before
+    assert {path: path.stat().st_mtime_ns for path in remembered.rglob("results/**/*")} == before
 
 
 def test_another_checkout_trains_nothing_that_the_cache_holds(

@@ -16,13 +16,6 @@ TABLE = "results/smoke/tables/table_3.md"
 BRANCH = "results/smoke/rl/LabQwen/none/step0/luffy"
 
 
-@pytest.fixture(scope="module")
-def work(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the finished run, Snakemake's memory included."""
-    target = tmp_path_factory.mktemp("update") / "work"
-    return shutil.copytree(finished, target, ignore=shutil.ignore_patterns("__pycache__"))
-
-
 def update(folder: Path, *words: str) -> str:
     """What `retu update` of the smoke study prints."""
     command = [sys.executable, "-m", "workflow_scripts.retu", "update", "--study", "smoke", *words]
@@ -46,36 +39,43 @@ def planned(said: str) -> set[str]:
     return {row.split()[0] for row in rows} - {"total", "all"}
 
 
-def test_a_whole_study_has_nothing_to_update(work: Path) -> None:
-    said = update(work)
+def test_a_whole_study_has_nothing_to_update(remembered: Path) -> None:
+    said = update(remembered)
     assert re.search(r"^study smoke: \d+ outputs as recorded$", said, re.MULTILINE), said
     assert "Nothing to be done" in said
 
 
-def test_what_is_missing_or_edited_is_found_and_mended(work: Path) -> None:
-    fits, table = (work / FITS).read_bytes(), (work / TABLE).read_bytes()
-    (work / FITS).unlink()
-    (work / TABLE).write_bytes(table + b"forged\n")
-    said = update(work, "table_3", FITS)
+def test_what_is_missing_or_edited_is_found_and_mended(remembered: Path) -> None:
+    fits, table = (remembered / FITS).read_bytes(), (remembered / TABLE).read_bytes()
+    (remembered / FITS).unlink()
+    (remembered / TABLE).write_bytes(table + b"forged\n")
+    said = update(remembered, "table_3", FITS)
     assert f"1 missing ({FITS}); 1 edited ({TABLE}): made again with what follows" in said
-    assert ((work / FITS).read_bytes(), (work / TABLE).read_bytes()) == (fits, table)
+    assert ((remembered / FITS).read_bytes(), (remembered / TABLE).read_bytes()) == (fits, table)
 
 
-def test_a_deleted_branch_is_trained_again_with_what_follows(work: Path, tmp_path: Path) -> None:
-    shutil.move(work / BRANCH, tmp_path / "branch")
+def test_a_deleted_branch_is_trained_again_with_what_follows(
+    remembered: Path, tmp_path: Path
+) -> None:
+    shutil.move(remembered / BRANCH, tmp_path / "branch")
     try:
-        said = update(work, "-n")
+        said = update(remembered, "-n")
     finally:
-        shutil.move(tmp_path / "branch", work / BRANCH)
+        shutil.move(tmp_path / "branch", remembered / BRANCH)
     assert f"missing ({BRANCH}/seed0/" in said
     assert {"train_rl", "grade", "curves", "fit_curves", "make_report"} <= planned(said)
     assert not {"train_sft", "make_data"} & planned(said)
 
 
-def test_a_target_that_there_is_not_is_one_line(work: Path) -> None:
+def test_a_target_that_there_is_not_is_one_line(remembered: Path) -> None:
     command = [sys.executable, "-m", "workflow_scripts.retu", "update", "table_44"]
     done = subprocess.run(
-        command, cwd=work, env=clean_environment(), capture_output=True, text=True, check=False
+        command,
+        cwd=remembered,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert (
