@@ -1,5 +1,6 @@
 """Whether an answer equals the gold answer, kind by kind; docs/grading.md has the rules."""
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 
@@ -217,8 +218,18 @@ def compare_regions(gold: Value, answer: Value, context: Context) -> bool:
 
 
 def compare_words(gold: Words | Verbatim, answer: Words | Verbatim, context: Context) -> bool:
-    """Compare tidied words, or LaTeX as it is written."""
-    return gold.text == answer.text
+    """Compare tidied words, or LaTeX as it is written; words joined by "and" in any order."""
+    if gold.text == answer.text:
+        return True
+    words = isinstance(gold, Words) and isinstance(answer, Words)
+    return words and order_words(gold.text) == order_words(answer.text)
+
+
+def order_words(text: str) -> list[str]:
+    """Words in the singular; what "and" or "or" joins is put in order."""
+    singular = re.sub(r"(?<=[a-z]{3}[a-rt-z])s\b", "", text)
+    joined = re.split(r" (and|or) ", singular)
+    return sorted(joined) if len(set(joined[1::2])) == 1 else joined
 
 
 def swap_sides(comparison: Callable[..., bool]) -> Callable[..., bool]:

@@ -63,7 +63,8 @@ def take_named_value(relation: Relation) -> Value:
 def find_single_value(relation: Relation, context: Context) -> Value | None:
     """The value that a relation stands for, None where it is more than a value.
 
-    A name with its value is that value; a chain of numbers is one number if they are equal.
+    A name with its value is that value; a chain of numbers is one number if they are equal, also
+    with names between them (`2 + 5 = x = 7`).
     """
     if has_named_value(relation):
         return take_named_value(relation)
@@ -71,8 +72,11 @@ def find_single_value(relation: Relation, context: Context) -> Value | None:
         return None
     first, *others = relation.sides
     exact = [side for side, sign in zip(others, relation.signs, strict=True) if sign == "="]
-    numbers = [side for side in (first, *exact) if isinstance(side, Scalar)]
-    if len(numbers) <= len(exact) or any(context.find_letters(n.expression) for n in numbers):
+    chain = [first, *exact]
+    unnamed = [side for side in chain if not is_name(side)]
+    chain = unnamed if len(unnamed) > 1 and unnamed[-1] is chain[-1] else chain
+    numbers = [side for side in chain if isinstance(side, Scalar)]
+    if len(numbers) < len(chain) or any(context.find_letters(n.expression) for n in numbers):
         return None
     same = all(compare_scalars(numbers[0], number, context) for number in numbers[1:])
     return numbers[-1] if same else None

@@ -19,6 +19,7 @@ from workflow_scripts.grading.comparing.evaluation import (
     compute_fraction,
     evaluate_expression,
     find_rooted_letters,
+    find_whole_letters,
 )
 from workflow_scripts.grading.reading.values import Scalar
 
@@ -32,6 +33,8 @@ MOST_ROUNDING = 2e-3
 # A decimal with that many digits of an irrational number is the number.
 LONG_RELATIVE = 1e-9
 POINTS, MOST_POINTS = 9, 64
+# Integers must show every remainder by small numbers.
+WHOLE_POINTS = 32
 NEEDED = 3
 
 
@@ -49,10 +52,19 @@ class Context:
     names: dict[str, str] = field(default_factory=dict)
     index: frozenset[str] = frozenset()
 
-    def make_point(self, number: int, real: bool = True, positive: Iterable[str] = ()) -> Point:
-        """A point to evaluate at; letters of `positive` are positive there."""
-        names = frozenset(self.names.get(name, name) for name in positive)
-        return Point(number, self.names, frozenset("ie") - self.index, real, names)
+    def make_point(
+        self,
+        number: int,
+        real: bool = True,
+        positive: Iterable[str] = (),
+        whole: Iterable[str] = (),
+    ) -> Point:
+        """A point to evaluate at; letters of `positive` and `whole` are such numbers there."""
+        names, counts = (
+            frozenset(self.names.get(name, name) for name in letters)
+            for letters in (positive, whole)
+        )
+        return Point(number, self.names, frozenset("ie") - self.index, real, names, counts)
 
     def find_letters(self, expression: Any) -> frozenset[str]:
         """Names of the letters in an expression that are no constants."""
@@ -219,19 +231,24 @@ def is_equal_rounded(first: Fraction, second: Fraction, places: int) -> bool:
     gap, size = abs(first - second), max(abs(first), abs(second))
     if size < Fraction(1, 10**places):
         return gap <= Fraction(SMALL_RELATIVE) * size
-    return round(first, places) == round(second, places) and gap <= Fraction(MOST_ROUNDING) * size
+    most = max(
+        Fraction(MOST_ROUNDING), Fraction(5, 10**places)
+    )  # who asks for two places rounds more
+    return round(first, places) == round(second, places) and gap <= most * size
 
 
 def compare_at_points(first: Any, second: Any, decimal: bool, context: Context) -> bool:
     """Whether two expressions with letters agree at points of both signs."""
     agreed = 0
     rooted = find_rooted_letters(first) | find_rooted_letters(second)
+    whole = find_whole_letters(first) | find_whole_letters(second)
+    points = WHOLE_POINTS if whole else POINTS
     with mpmath.workdps(DIGITS):
         for number in range(MOST_POINTS):
-            if number >= POINTS and agreed >= NEEDED:
+            if number >= points and agreed >= NEEDED:
                 break
             try:
-                point = context.make_point(number, positive=rooted)
+                point = context.make_point(number, positive=rooted, whole=whole)
                 values = [evaluate_expression(item, point) for item in (first, second)]
             except OutsideError:
                 continue
