@@ -231,9 +231,8 @@ def is_equal_rounded(first: Fraction, second: Fraction, places: int) -> bool:
     gap, size = abs(first - second), max(abs(first), abs(second))
     if size < Fraction(1, 10**places):
         return gap <= Fraction(SMALL_RELATIVE) * size
-    most = max(
-        Fraction(MOST_ROUNDING), Fraction(5, 10**places)
-    )  # who asks for two places rounds more
+    # Who asks for two places only means to round more.
+    most = max(Fraction(MOST_ROUNDING), Fraction(5, 10**places))
     return round(first, places) == round(second, places) and gap <= most * size
 
 
