@@ -6,6 +6,7 @@ when they agree at points, positive and negative; letters under an even root or 
 positive there, because a root or a logarithm of a letter is only written where it is.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -74,15 +75,19 @@ class Context:
 
 
 def fold_names(gold: Iterable[str], answer: Iterable[str]) -> dict[str, str]:
-    """Letters by the name they share: capitals count only where one text has both."""
+    r"""Letters by the name they share: shapes of a letter count only where one text has both.
+
+    Shapes are capitals, and variants such as `\\varepsilon`.
+    """
     texts = set(gold), set(answer)
+    shared = {name: name.lower().removeprefix("var") for names in texts for name in names}
     clashing = {
-        name.lower()
+        key
         for names in texts
-        for name in names
-        if name != name.lower() and name.lower() in names
+        for key, count in Counter(shared[name] for name in names).items()
+        if count > 1
     }
-    return {name: name.lower() for names in texts for name in names if name.lower() not in clashing}
+    return {name: key for name, key in shared.items() if key not in clashing}
 
 
 def compare_scalars(gold: Scalar, answer: Scalar, context: Context) -> bool:
