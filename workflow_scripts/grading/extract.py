@@ -3,8 +3,7 @@ r"""Finding the answer in a generation: boxes, answer blocks, announced formulas
 import re
 from collections.abc import Sequence
 
-# Also with its backslash escaped once more on the way.
-FRAME = re.compile(r"(?:(?<!\\)\\)?\\(?:boxed|fbox)(?![a-zA-Z])\s*")
+FRAME = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
 # What joins boxes that are one answer: a comma, "and", "or", a row of plus signs or nothing, with
 # a few words around and the name of the next value.
 GLUE = r"(?:\s|\$|\\[()\[\]]|\\q?quad|\\[,;:! ]|~|\\\\|&)*"
@@ -16,7 +15,8 @@ JOINT = re.compile(
     rf"{GLUE}(?:(?:{WORDS}{GLUE}){{0,3}}{CONJUNCTION}|{TEXT_CONJUNCTION})?"
     rf"(?:{GLUE}{CONJUNCTION})?{GLUE}{NAME}{GLUE}"
 )
-BRACE = re.compile(r"(?<!\\)[{}]")
+# No lookbehind before the brace: then the text is scanned for braces alone, many times faster.
+BRACE = re.compile(r"[{}](?<!\\.)")
 NAMED_ONLY = re.compile(r"\{\s*(?:\.\.\.|\\l?dots|\\cdots|\\cdot|_+|\s)*\s*\}")
 PERCENT = re.compile(r"\s*(?:\$|\\\))?\s*(?:\\?%|(?:percent|percentage|pct)\b)")
 MAX_JOINED = 12
@@ -67,8 +67,14 @@ def find_boxes(text: str) -> tuple[list[Box], bool]:
             continue
         inside = pairs[start] + 1
         if not NAMED_ONLY.fullmatch(text, start, inside):
-            boxes.append((found.start(), inside, text[start + 1 : inside - 1]))
+            boxes.append((find_command(text, found), inside, text[start + 1 : inside - 1]))
     return boxes, is_open
+
+
+def find_command(text: str, found: re.Match[str]) -> int:
+    """Where the command of a box begins, also with its backslash escaped once more on the way."""
+    before = text[max(found.start() - 2, 0) : found.start()]
+    return found.start() - (before.endswith("\\") and before != "\\\\")
 
 
 def pair_braces(text: str) -> dict[int, int]:

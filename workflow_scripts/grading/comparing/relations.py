@@ -17,6 +17,7 @@ from workflow_scripts.grading.reading.values import (
     Relation,
     Scalar,
     Value,
+    Verbatim,
     Words,
 )
 
@@ -28,6 +29,8 @@ def is_name(value: Value) -> bool:
     """Whether a value only names something: letters, `f(3)`, `AB/CD`, `(x, y)`; no numbers."""
     if isinstance(value, Words):
         return True
+    if isinstance(value, Verbatim):  # an integral or limit, which its value is given to
+        return "\\ldots" not in value.text
     if isinstance(value, Items):
         return all(map(is_name, value.members))
     if isinstance(value, Ratio):

@@ -25,6 +25,7 @@ from workflow_scripts.grading.reading.values import (
     Relation,
     Scalar,
     Value,
+    Verbatim,
     list_members,
 )
 
@@ -73,7 +74,10 @@ def read_members(inside: Sequence[str], kind: str, read: Reader) -> Value:
         parts, signs = split_tokens(inside, {"|", ":"})
         if signs and len(parts) == 2 and not any(t.isdigit() for t in parts[0]):
             return read(parts[1])
-    members = [read(part) for part in split_tokens(inside, {",", ";"})[0] if trim_tokens(part)]
+    parts = [part for part in split_tokens(inside, {",", ";"})[0] if trim_tokens(part)]
+    if ["\\ldots"] in map(trim_tokens, parts):
+        return Verbatim(f"\\{{{show_tokens(inside)}\\}}")
+    members = [read(part) for part in parts]
     return Items(tuple(m for value in members for m in list_members(value)), kind)
 
 

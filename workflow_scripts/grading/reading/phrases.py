@@ -22,6 +22,7 @@ DATE = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({MONTHS})\b")
 BASE_WORDS = re.compile(r"([-+]?[0-9A-Z]+)\(?\\text\{[\s(]*(?:in)?base-?(\w*)[\s)]*\}(\d*)\)?")
 REMAINDER = re.compile(r"(\d+)\\text\{(?:[rR]|remainder)\}(\d+)")
 OHM = "\N{GREEK CAPITAL LETTER OMEGA}"
+NAMING_END = re.compile(r"\w (?:is|are|equals)$")
 UNIT_SIGNS = {"/", "\\cdot", " ", "\\Omega", "^", "{", "}", "-", *"0123456789"}
 MODULUS = {"\\pmod", "\\bmod", "\\mod"}
 UNIVERSAL_SIGNS = {"\\forall"}
@@ -54,10 +55,16 @@ def drop_fillers(tokens: Sequence[str]) -> Tokens:
     while len(tokens) > 1 and is_text(tokens[0]):
         rest = trim_tokens(tokens[1:], " :")
         words = unwrap_text(tokens[0]).strip().lower().rstrip(":").strip()
-        if words not in fillers or not rest:
+        if not rest or not (words in fillers or announces_value(words, rest)):
             break
         tokens = rest
     return list(tokens)
+
+
+def announces_value(words: str, rest: Sequence[str]) -> bool:
+    """Whether words say what the number behind them is: `The maximum is` 9."""
+    number = any(token.isdigit() for token in rest)
+    return bool(NAMING_END.search(words)) and number and not any(map(is_text, rest))
 
 
 def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, str]:

@@ -21,6 +21,7 @@ from workflow_scripts.grading.reading.tokens import (
     is_balanced,
     is_enclosed,
     is_text,
+    make_text,
     split_tokens,
     trim_tokens,
     unwrap_text,
@@ -44,6 +45,7 @@ COMPOUND_SIGNS = {("<", "="): "\\le", (">", "="): "\\ge", ("!", "="): "\\ne", ("
 DECIMAL_COMMA = re.compile(r"[-+]?(?:\d+,(?:\d{2}|\d{4,})|0,\d{3})")
 # What may follow a letter that is no label.
 NO_ANSWER = SIGNS | {"+", "-", "(", "'", ",", ";", "_", "^"}
+OPTIONS = set("ABCDE")
 COMMAND = re.compile(r"\\[a-zA-Z]+")
 PLUS_MINUS = {"\\pm": ("+", "-"), "\\mp": ("-", "+")}
 
@@ -69,13 +71,22 @@ def read_alternatives(text: str) -> tuple[Value, ...]:
     Raises:
         UnreadableError: it is empty or no rule reads it.
     """
-    tokens = trim_tokens(clean_latex(text))
+    tokens = mark_label(trim_tokens(clean_latex(text)))
     label = unwrap_text(tokens[0]).strip(" ().:") if tokens and is_text(tokens[0]) else ""
     rest = trim_tokens(tokens[1:], " .:)")
     if len(label) == 1 and label.isupper() and rest and rest[0] not in NO_ANSWER:
         return read_tokens(join_signs(rest)), read_scalar([label], read_term)
     comma = DECIMAL_COMMA.fullmatch(text.strip(" $"))
     return (read_latex(text), *([read_latex(text.replace(",", "."))] if comma else []))
+
+
+def mark_label(tokens: Tokens) -> Tokens:
+    """Tokens with a label in brackets before a value, `(A) 36`, as text."""
+    solid = [*tokens[:3], *trim_tokens(tokens[3:])[:1]]
+    if len(solid) == 4 and solid[0] + solid[2] == "()" and solid[1] in OPTIONS:
+        value = solid[3].isdigit() or solid[3] in {"\\frac", "\\sqrt"} or is_text(solid[3])
+        return [make_text(solid[1]), *tokens[3:]] if value else tokens
+    return tokens
 
 
 def join_signs(tokens: Sequence[str]) -> Tokens:
