@@ -137,6 +137,13 @@ def find_whole_letters(node: Any) -> set[str]:
     return found
 
 
+def find_rounded_letters(node: Any) -> set[str]:
+    """Letters under a floor or ceiling, which must be tried as integers, too."""
+    if type(node).__name__ in {"floor", "ceiling"}:
+        return {symbol.name for symbol in node.free_symbols}
+    return {name for child in getattr(node, "args", ()) for name in find_rounded_letters(child)}
+
+
 def compute_power(node: Any, point: Point) -> Any:
     """A power; odd roots of negative numbers are the real ones."""
     base, exponent = compute_value(node.base, point), compute_value(node.exp, point)

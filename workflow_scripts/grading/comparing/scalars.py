@@ -20,6 +20,7 @@ from workflow_scripts.grading.comparing.evaluation import (
     compute_fraction,
     evaluate_expression,
     find_rooted_letters,
+    find_rounded_letters,
     find_whole_letters,
 )
 from workflow_scripts.grading.reading.values import Scalar
@@ -246,13 +247,15 @@ def compare_at_points(first: Any, second: Any, decimal: bool, context: Context) 
     agreed = 0
     rooted = find_rooted_letters(first) | find_rooted_letters(second)
     whole = find_whole_letters(first) | find_whole_letters(second)
-    points = WHOLE_POINTS if whole else POINTS
+    rounded = find_rounded_letters(first) | find_rounded_letters(second)
+    points = WHOLE_POINTS if whole | rounded else POINTS
     with mpmath.workdps(DIGITS):
         for number in range(MOST_POINTS):
             if number >= points and agreed >= NEEDED:
                 break
             try:
-                point = context.make_point(number, positive=rooted, whole=whole)
+                integers = whole | rounded if number % 2 else whole
+                point = context.make_point(number, positive=rooted, whole=integers)
                 values = [evaluate_expression(item, point) for item in (first, second)]
             except OutsideError:
                 continue
