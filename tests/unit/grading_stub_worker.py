@@ -29,5 +29,6 @@ def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
 
 
 if __name__ == "__main__":
-    with mock.patch.object(worker, "judge", judge):
+    # Its judge needs no engine, which takes a second to load.
+    with mock.patch.object(worker, "judge", judge), mock.patch.object(worker, "load_engine"):
         worker.main()

@@ -9,8 +9,8 @@ import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.grade import grade_table, read_settings
-from workflow_scripts.grading.extract import find_last_boxes, pair_braces
-from workflow_scripts.grading.grader import check_golds, grade
+from workflow_scripts.grading.extract import find_boxes, find_last_boxes, pair_braces
+from workflow_scripts.grading.grader import check_golds, find, grade
 from workflow_scripts.grading.guard import expanded_terms, log2_size, nesting, text_problem
 from workflow_scripts.grading.reward import make_reward
 from workflow_scripts.grading.settings import GraderSettings
@@ -122,6 +122,10 @@ def test_rounding_is_a_setting() -> None:
     assert not grade(r"\boxed{y+1}", "x+1").correct
     assert not grade(r"\boxed{0.333}", r"\frac{1}{3}").correct
     assert grade(r"\boxed{0.333}", r"\frac{1}{3}", GraderSettings(float_rounding=3)).correct
+    two = GraderSettings(float_rounding=2)
+    assert grade(r"\boxed{0.33}", r"\frac{1}{3}", two).correct
+    assert not grade(r"\boxed{0.34}", r"\frac{1}{3}", two).correct
+    assert not grade(r"\boxed{0.05}", "0.054", two).correct
 
 
 def test_letters_may_differ_for_the_papers_graders_only() -> None:
@@ -217,6 +221,7 @@ def test_grade_table_keeps_order_and_counts_empty_as_wrong() -> None:
 def test_boxes_and_braces() -> None:
     assert find_last_boxes(r"\boxed{1} thus \boxed {\frac{1}{2}}.") == [r"\frac{1}{2}"]
     assert find_last_boxes(r"\boxed{\{1\}}") == [r"\{1\}"]
+    assert find_last_boxes(r"x \\ \\\boxed{1} +++ \\boxed{2}") == ["1", "2"]
     assert find_last_boxes(r"\boxed{1}\fbox{2}") == ["1", "2"]
     assert find_last_boxes(r"\boxed{ 4 = 0 hence \boxed{ 0 }") == [" 0 "]
     assert find_last_boxes(r"\boxed{1} \boxed{ 2") == []
@@ -227,6 +232,30 @@ def test_boxes_and_braces() -> None:
     assert pair_braces(r"{a{b} \} }}") == {0: 9, 2: 4}
     assert nesting("(1)[{2}]") == 2
     assert text_problem(r"\boxed{2}", 300) is None
+
+
+@pytest.mark.parametrize("name", ["math_verify", "multiple_choice"])
+@pytest.mark.parametrize("text", [r"so \boxed{B}", r"so \boxed{x} = B", r"so \boxed{ B", "so B"])
+def test_a_generation_is_searched_for_boxes_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    module = "boxed" if name == "math_verify" else "choice"
+    searched: list[str] = []
+
+    def count(generation: str) -> tuple[list[tuple[int, int, str]], bool]:
+        searched.append(generation)
+        return find_boxes(generation)
+
+    for user in (module, "extract"):
+        monkeypatch.setattr(f"workflow_scripts.grading.{user}.find_boxes", count)
+    find(text, GraderSettings(name))
+    assert searched == [text]
+
+
+def test_an_announcement_counts_behind_the_last_box_near_the_end() -> None:
+    boxed = r"so \boxed{2}" + " and so on" * 100
+    assert grade(boxed + " and the final answer is $3$", "3").correct
+    assert grade(boxed + " and the final answer is $3$" + " and so on" * 100, "2").correct
 
 
 def test_estimates_are_upper_bounds() -> None:

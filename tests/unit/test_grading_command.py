@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lasting_services import LastingService, shared_services
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.grading import command, rows
@@ -21,6 +23,13 @@ GOOD: list[dict[str, object]] = [
     {"id": "a", "gold": 7, "generation": r"\boxed{\frac{14}{2}}"},
     {"id": "bad", "gold": "{{", "generation": [r"\boxed{5}", ""]},
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def services() -> Iterator[dict[str, LastingService]]:
+    """Workers that all tests of this file share."""
+    with shared_services() as shared:
+        yield shared
 
 
 def write(path: Path, rows: list[Any]) -> Path:
@@ -257,16 +266,16 @@ def test_memory_does_not_grow_with_the_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight times the text on as many problems: the batches stay as large as they are."""
-    monkeypatch.setattr(rows, "BATCH_CHARACTERS", 2**18)
+    monkeypatch.setattr(rows, "BATCH_CHARACTERS", 2**17)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     monkeypatch.setattr(command, "print_verdicts", lambda *_, **__: None)
     answer = "x" * 20_000 + r"\boxed{5}"
     sizes = {}
-    for count in (50, 100, 800):
-        lines = [{"id": n % 50, "gold": "5", "generation": answer} for n in range(count)]
+    for count in (20, 40, 320):
+        lines = [{"id": n % 20, "gold": "5", "generation": answer} for n in range(count)]
         sizes[count] = traced_peak(write(tmp_path / f"{count}.jsonl", lines))
-    # The first call also loads what all share; 700 rows more are 14 MB of text more.
-    assert sizes[800] - sizes[100] < 2**21, sizes
+    # The first call also loads what all share; 280 rows more are 5.6 MB of text more.
+    assert sizes[320] - sizes[40] < 2**20, sizes
 
 
 def test_as_a_program(tmp_path: Path) -> None:

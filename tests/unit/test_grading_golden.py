@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from workflow_scripts.grading.boxed import judge_plain_answer
-from workflow_scripts.grading.grader import find, gold_problem, judge
+from workflow_scripts.grading.grader import find, gold_problem, grade, judge
 from workflow_scripts.grading.reading.clean import clean_latex, show_tokens
 from workflow_scripts.grading.service import Service
 from workflow_scripts.grading.settings import GraderSettings, known_graders
@@ -38,6 +38,8 @@ CASES = [case for path in FILES for case in read(path)]
 KINDS = [case for path in KIND_FILES for case in read(path)]
 # Every so many cases, so that asking the library stays a matter of seconds.
 STOCK_STEP = 12
+# The same for asking a worker; this process is asked for all.
+SERVICE_STEP = 8
 
 
 def test_cases_are_complete_and_many() -> None:
@@ -66,18 +68,40 @@ def test_every_kind_has_right_and_wrong_answers() -> None:
 
 @pytest.mark.parametrize("name", sorted(known_graders()))
 def test_every_verdict_is_as_expected(name: str) -> None:
+    """In this process, where the graders share what the engine has read."""
     cases = [case for case in CASES + KINDS if name in case]
-    golds = [case["gold"] for case in cases]
-    with Service(GraderSettings(name, seconds=1), workers=2) as service:
-        facts = service.read_golds(golds)
-        verdicts = service.grade([case["generation"] for case in cases], golds)
+    settings = GraderSettings(name)
     wrong = [
-        f"{case['generation']!r} for {case['gold']!r}: {found}, not {case[name]} ({verdict})"
-        for case, verdict in zip(cases, verdicts, strict=True)
-        if (found := int(verdict.correct) if facts[case["gold"]].usable else None) != case[name]
+        f"{case['generation']!r} for {case['gold']!r}: {found}, not {case[name]}"
+        for case in cases
+        if (found := verdict_here(case, settings)) != case[name]
     ]
     assert wrong == []
     assert {case[name] for case in cases} == {0, 1, None}
+
+
+def verdict_here(case: dict[str, Any], settings: GraderSettings) -> int | None:
+    """The verdict on a case in this process, None where the gold answer cannot be used."""
+    if gold_problem(case["gold"], settings):
+        return None
+    return int(grade(case["generation"], case["gold"], settings).correct)
+
+
+@pytest.mark.parametrize("name", sorted(known_graders()))
+def test_a_worker_gives_the_same_verdicts_in_time(name: str) -> None:
+    """Each in a second of processor time, as rewards are computed."""
+    cases = [case for case in CASES + KINDS if name in case][::SERVICE_STEP]
+    golds = [case["gold"] for case in cases]
+    with Service(GraderSettings(name, seconds=1), workers=1) as service:
+        facts = service.read_golds(golds)
+        verdicts = service.grade([case["generation"] for case in cases], golds)
+    found = [
+        int(verdict.correct) if facts[gold].usable else None
+        for gold, verdict in zip(golds, verdicts, strict=True)
+    ]
+    assert found == [case[name] for case in cases]
+    problems = {gold: gold_problem(gold, GraderSettings(name)) for gold in golds}
+    assert {gold: None if f.usable else f.reason for gold, f in facts.items()} == problems
 
 
 def stock_verdict(gold: str, generation: str) -> int:
@@ -176,11 +200,3 @@ def test_the_faster_parser_reads_what_the_librarys_own_reads() -> None:
         parse_latex.cache_clear()
     assert len(texts) > 100
     assert quick == full
-
-
-def test_golds_are_refused_alike_in_and_outside_the_service() -> None:
-    golds = sorted({case["gold"] for case in CASES if len(case["gold"]) < 300})[::3]
-    with Service(workers=1) as service:
-        facts = service.read_golds(golds)
-    problems = {gold: gold_problem(gold, GraderSettings()) for gold in golds}
-    assert {gold: None if f.usable else f.reason for gold, f in facts.items()} == problems

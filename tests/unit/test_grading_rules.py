@@ -175,6 +175,18 @@ def test_letters_are_a_setting_and_other_golds_are_refused() -> None:
         ("Tuesday", r"\text{Tuesday}"),
         ("abc", "abc"),
         ("√2 ≤ x²", r"\sqrt{2}\le x^{2}"),
+        (r"{10 \choose 3}", r"\binom{10}{3}"),
+        (r"{a+1 \over {b \over 2}}", r"\frac{a+1}{\frac{b}{2}}"),
+        (r"\hat{\imath}+\vec j", r"\mathbf{i}+\mathbf{j}"),
+        (r"5\,\mathrm{m\,s^{-2}}", r"5\text{m s-2}"),
+        (r"5\,\mathrm{cm^2}", r"5\text{cm}^{2}"),
+        (r"3\mathrm{e^2}", "3e^{2}"),
+        (r"\text{3A}_{16}", "3A_{16}"),
+        (r"1.6\mathrm{e}{-19}", r"1.6\cdot10^{-19}"),
+        (r"21^{\text{st}}", "21"),
+        ("7 \u00b5m", r"7\mu m"),
+        (r"\text{Alice and Bob}", r"\text{Alice},\text{Bob}"),
+        ("x=1orx=2", r"x=1\text{or}x=2"),
     ],
 )
 def test_texts_become_canonical(text: str, canonical: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from judge_server import Chat, served
+from lasting_services import LastingService, shared_services
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.grading import command
@@ -27,6 +28,13 @@ ROWS = [
     {"id": "letter", "gold": "B", "generation": "The answer is (B)."},
     {"id": "same", "gold": "7", "generation": r"so \boxed{7}"},
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def services() -> Iterator[dict[str, LastingService]]:
+    """Workers that all tests of this file share."""
+    with shared_services() as shared:
+        yield shared
 
 
 @pytest.fixture(autouse=True)

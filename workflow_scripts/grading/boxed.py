@@ -15,9 +15,10 @@ from workflow_scripts.grading.comparing.compare import are_equal, has_value, mak
 from workflow_scripts.grading.comparing.relations import is_false_equation
 from workflow_scripts.grading.extract import (
     find_announced_formulas,
+    find_boxes,
     find_final_formulas,
     find_last_boxes,
-    has_open_box,
+    join_last_boxes,
 )
 from workflow_scripts.grading.guard import text_problem
 from workflow_scripts.grading.reading.describe import describe_value
@@ -35,9 +36,11 @@ UNSPECIFIC = "not readable as LaTeX"
 
 def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
     """The answer in a generation, or the verdict when there is none; needs no engine."""
-    answers = find_final_formulas(generation[-settings.tail_chars :]) or find_last_boxes(generation)
-    if not answers and has_open_box(generation):
+    boxes, is_open = find_boxes(generation)
+    answers = find_final_formulas(generation, boxes, settings.tail_chars)
+    if is_open and not answers:
         return wrong("box not closed")
+    answers = answers or join_last_boxes(generation, boxes)
     answers = answers or find_announced_formulas(generation[-settings.tail_chars :])
     if not answers:
         return wrong("no answer")

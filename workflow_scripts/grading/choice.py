@@ -15,13 +15,14 @@ from workflow_scripts.grading.extract import (
     find_boxes,
     find_last_block,
     find_last_boxes,
+    join_last_boxes,
 )
 from workflow_scripts.grading.settings import GraderSettings
 from workflow_scripts.grading.verdict import Grade, right, wrong
 
 LEADING = re.compile(r"\s*" + WRAPPED)
 WHOLE = re.compile(r"\s*[(\[*$]*([A-Z])[)\]*$.:]*\s*")
-LETTER = r"\s*:?\s*" + FACE + r"[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])"
+LETTER = r"\s*:?\s*[(\[*$\s]*" + FACE + r"[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])"
 KIND = r"(?:\s+(?:option|choice|letter))?"
 # What announces a letter, the strongest first.
 ANNOUNCEMENTS = (
@@ -43,7 +44,8 @@ OPTION_LINE = re.compile(r"^\s*\**\(?([A-Z])[).:]\**\s+\S.*$", re.MULTILINE)
 
 def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
     """The chosen letter, or the verdict when there is none."""
-    boxes = find_last_boxes(generation)
+    frames, is_open = find_boxes(generation)
+    boxes = [] if is_open else join_last_boxes(generation, frames)
     if len(boxes) > 1:
         return wrong("several letters boxed")
     if not boxes:
@@ -53,8 +55,8 @@ def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
     if SEVERAL.search(boxes[0]):
         return wrong("several letters boxed", boxes[0])
     letter = find_leading_letter(boxes[0], settings)
-    end = find_boxes(generation)[0][-1][1]
-    later = find_announced_letter(generation[end:][-settings.tail_chars :], settings.letters)
+    behind = generation[frames[-1][1] :][-settings.tail_chars :]
+    later = find_announced_letter(behind, settings.letters)
     return letter or later or wrong("box holds no option letter", boxes[0])
 
 

@@ -1,23 +1,26 @@
 r"""Finding the answer in a generation: boxes, answer blocks, announced formulas, single letters."""
 
 import re
+from collections.abc import Sequence
 
 FRAME = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
-# What joins boxes that are one answer: a comma, "and", "or" or nothing, with a few words around
-# and the name of the next value.
+# What joins boxes that are one answer: a comma, "and", "or", a row of plus signs or nothing, with
+# a few words around and the name of the next value.
 GLUE = r"(?:\s|\$|\\[()\[\]]|\\q?quad|\\[,;:! ]|~|\\\\|&)*"
 WORDS = r"(?:\\(?:text|mbox|textrm)\s*\{[\w\s(),]{0,40}\}|[a-z]+(?:\s|(?=\$)))"
-CONJUNCTION = r"(?:,|;|\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\b(?:and|or)\b)"
+CONJUNCTION = r"(?:,|;|\+{3,}|\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\b(?:and|or)\b)"
 TEXT_CONJUNCTION = r"\\text\s*\{[\w\s(),]{0,40}\b(?:and|or)\s*\}"
 NAME = r"(?:\\?[A-Za-z]+(?:_\{?\w{1,3}\}?)?\s*=)?"
 JOINT = re.compile(
     rf"{GLUE}(?:(?:{WORDS}{GLUE}){{0,3}}{CONJUNCTION}|{TEXT_CONJUNCTION})?"
     rf"(?:{GLUE}{CONJUNCTION})?{GLUE}{NAME}{GLUE}"
 )
-BRACE = re.compile(r"(?<!\\)[{}]")
+# No lookbehind before the brace: then the text is scanned for braces alone, many times faster.
+BRACE = re.compile(r"[{}](?<!\\.)")
 NAMED_ONLY = re.compile(r"\{\s*(?:\.\.\.|\\l?dots|\\cdots|\\cdot|_+|\s)*\s*\}")
 PERCENT = re.compile(r"\s*(?:\$|\\\))?\s*(?:\\?%|(?:percent|percentage|pct)\b)")
 MAX_JOINED = 12
+Box = tuple[int, int, str]
 BLOCK_START, BLOCK_END = "<answer>", "</answer>"
 # A formula between dollar signs or TeX's brackets, and what the word "answer" announces.
 FORMULA = (
@@ -45,13 +48,13 @@ ANNOUNCED = re.compile(
 ALONE = re.compile(r"(?<![A-Za-z0-9'\\])([A-Z])(?![A-Za-z0-9'])")
 
 
-def find_boxes(text: str) -> tuple[list[tuple[int, int, str]], bool]:
+def find_boxes(text: str) -> tuple[list[Box], bool]:
     r"""Boxes in reading order as (start, end, content), and whether the last one stays open.
 
     A box without content only names the form of an answer (`write it in \boxed{}`), and so does
     the command without a brace; neither is a box.
     """
-    boxes: list[tuple[int, int, str]] = []
+    boxes: list[Box] = []
     frames = list(FRAME.finditer(text))
     pairs = pair_braces(text) if frames else {}
     inside, is_open = 0, False
@@ -64,8 +67,14 @@ def find_boxes(text: str) -> tuple[list[tuple[int, int, str]], bool]:
             continue
         inside = pairs[start] + 1
         if not NAMED_ONLY.fullmatch(text, start, inside):
-            boxes.append((found.start(), inside, text[start + 1 : inside - 1]))
+            boxes.append((find_command(text, found), inside, text[start + 1 : inside - 1]))
     return boxes, is_open
+
+
+def find_command(text: str, found: re.Match[str]) -> int:
+    """Where the command of a box begins, also with its backslash escaped once more on the way."""
+    before = text[max(found.start() - 2, 0) : found.start()]
+    return found.start() - (before.endswith("\\") and before != "\\\\")
 
 
 def pair_braces(text: str) -> dict[int, int]:
@@ -81,16 +90,18 @@ def pair_braces(text: str) -> dict[int, int]:
 
 
 def find_last_boxes(text: str) -> list[str]:
-    r"""Contents of the last box and of those that stand together with it, in reading order.
+    """What `join_last_boxes` gives; empty when there is no box or the last one is not closed."""
+    boxes, is_open = find_boxes(text)
+    return [] if is_open else join_last_boxes(text, boxes)
+
+
+def join_last_boxes(text: str, boxes: Sequence[Box]) -> list[str]:
+    """Contents of the last box and of those that stand together with it, in reading order.
 
     Boxes stand together when a comma, "and", "or" or nothing joins them; the same content twice
-    in a row counts once. A sign of per cent behind a box belongs to it. Empty when there is no
-    box or the last one is not closed.
+    in a row counts once. A sign of per cent behind a box belongs to it.
     """
-    boxes, unclosed = find_boxes(text)
-    if unclosed or not boxes:
-        return []
-    joined = [boxes[-1]]
+    joined = list(boxes[-1:])
     for box in boxes[-2::-1]:
         between = text[box[1] : joined[0][0]]
         if len(joined) >= MAX_JOINED or not JOINT.fullmatch(between):
@@ -104,15 +115,10 @@ def find_last_boxes(text: str) -> list[str]:
     return contents
 
 
-def has_open_box(text: str) -> bool:
-    """Whether the last box of a text is not closed."""
-    return find_boxes(text)[1]
-
-
-def find_final_formulas(text: str) -> list[str]:
-    """Formulas that "final answer is" announces behind the last box, [] without any."""
-    boxes, _ = find_boxes(text)
-    return find_announced_formulas(text[boxes[-1][1] :], FINAL_FORMULA) if boxes else []
+def find_final_formulas(text: str, boxes: Sequence[Box], tail_chars: int) -> list[str]:
+    """Formulas that "final answer is" announces behind the last box, near the end; or []."""
+    start = max(boxes[-1][1], len(text) - tail_chars) if boxes else len(text)
+    return find_announced_formulas(text[start:], FINAL_FORMULA)
 
 
 def find_announced_formulas(

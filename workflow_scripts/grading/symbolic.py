@@ -12,6 +12,8 @@ from workflow_scripts.grading.guard import expression_problem
 # Parser and comparison share caches that are not written for several threads.
 ENGINE_LOCK = threading.Lock()
 MAX_SHOWN = 300
+# Longest text whose expressions are kept.
+MAX_KEPT = 2_000
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,21 @@ def parse_text(text: str, extraction: str) -> list[Any]:
         text: what to search.
         extraction: a key of `Engine.extractions`.
     """
+    keep = len(text) <= MAX_KEPT
+    return list((parse_kept_text if keep else parse_text_anew)(text, extraction))
+
+
+def parse_text_anew(text: str, extraction: str) -> tuple[Any, ...]:
+    """What math-verify reads from a text."""
     engine = load_engine()
     with ENGINE_LOCK:
-        return engine.parse(text, parsing_timeout=None, **engine.extractions[extraction])
+        return tuple(engine.parse(text, parsing_timeout=None, **engine.extractions[extraction]))
+
+
+@functools.lru_cache(maxsize=4_096)
+def parse_kept_text(text: str, extraction: str) -> tuple[Any, ...]:
+    """What math-verify reads from a short text, such as a gold answer that many answers meet."""
+    return parse_text_anew(text, extraction)
 
 
 @functools.lru_cache(maxsize=8_192)

@@ -1,5 +1,6 @@
 """Whether an answer equals the gold answer, kind by kind; docs/grading.md has the rules."""
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 
@@ -147,6 +148,9 @@ def compare_qualified_values(gold: Value, answer: Value, context: Context) -> bo
 def compare_relations(gold: Value, answer: Value, context: Context) -> bool:
     """Compare where at least one is an equation, an inequality or a membership."""
     if isinstance(gold, Relation) and isinstance(answer, Relation):
+        lists = relations.spread_either_chain(gold, answer)
+        if lists:
+            return compare_values(*lists, context)
         if relations.has_named_value(gold) and relations.has_named_value(answer):
             return compare_named_values(gold, answer, context)
         if relations.compare_equations(gold, answer, context):
@@ -161,6 +165,10 @@ def compare_relations(gold: Value, answer: Value, context: Context) -> bool:
         )
     relation, other = (gold, answer) if isinstance(gold, Relation) else (answer, gold)
     assert isinstance(relation, Relation)
+    spread = relations.spread_chain(relation) if isinstance(other, Items) else None
+    if spread:
+        first, second = (spread, other) if relation is gold else (other, spread)
+        return compare_values(first, second, context)
     if is_inequality(relation):
         return compare_regions(gold, answer, context)
     value = relations.find_single_value(relation, context)
@@ -192,7 +200,8 @@ def compare_named_values(gold: Relation, answer: Relation, context: Context) -> 
     values = [relations.take_named_value(relation) for relation in (gold, answer)]
     membership = "\\in" in gold.signs or "\\in" in answer.signs
     if membership or compare_values(names[0], names[1], context):
-        return compare_values(values[0], values[1], context)
+        renamed = relations.rename_arguments(gold.sides[0], answer.sides[0], values[1])
+        return compare_values(values[0], renamed, context)
     return relations.compare_equations(gold, answer, context)
 
 
@@ -217,8 +226,18 @@ def compare_regions(gold: Value, answer: Value, context: Context) -> bool:
 
 
 def compare_words(gold: Words | Verbatim, answer: Words | Verbatim, context: Context) -> bool:
-    """Compare tidied words, or LaTeX as it is written."""
-    return gold.text == answer.text
+    """Compare tidied words, or LaTeX as it is written; words joined by "and" in any order."""
+    if gold.text == answer.text:
+        return True
+    words = isinstance(gold, Words) and isinstance(answer, Words)
+    return words and order_words(gold.text) == order_words(answer.text)
+
+
+def order_words(text: str) -> list[str]:
+    """Words in the singular; what "and" or "or" joins is put in order."""
+    singular = re.sub(r"(?<=[a-z]{3}[a-rt-z])s\b", "", text)
+    joined = re.split(r" (and|or) ", singular)
+    return sorted(joined) if len(set(joined[1::2])) == 1 else joined
 
 
 def swap_sides(comparison: Callable[..., bool]) -> Callable[..., bool]:

@@ -18,6 +18,11 @@ FACTORIAL_LIMIT = 3_000
 EXACT_BITS = 70_000.0
 SCALE = 2**64
 FAR = 29
+MOST_WHOLE = 60
+# Letters that count: integers where a rounding or the sign of a power depends on it.
+COUNTING = frozenset("ijklmn")
+# Of a value that close to an integer, computing rounded the rest away.
+NEAR = mpmath.mpf(10) ** -45
 
 
 class OutsideError(Exception):
@@ -40,6 +45,7 @@ class Point:
         constants: letters that are constants: `i`, `e`.
         real: whether even roots and logarithms of negative numbers are refused.
         positive: letters that are positive at every point.
+        whole: letters that are positive integers at every point.
     """
 
     number: int
@@ -47,12 +53,15 @@ class Point:
     constants: frozenset[str]
     real: bool = True
     positive: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
 
     def find_value(self, name: str) -> Any:
         """The number that a letter stands for here."""
         name = self.names.get(name, name)
         if name in self.constants:
             return mpmath.mpc(0, 1) if name == "i" else mpmath.e
+        if name in self.whole:
+            return mpmath.mpf(1 + hash_key(f"{self.number}:{name}") % MOST_WHOLE)
         value = self.draw_number(name)
         return abs(value) if name in self.positive else value
 
@@ -115,6 +124,26 @@ def find_rooted_letters(node: Any) -> set[str]:
     return found
 
 
+def find_whole_letters(node: Any) -> set[str]:
+    r"""Letters that must be integers: `\lfloor n/2 \rfloor`, the exponent of `(-1)^n`."""
+    found: set[str] = set()
+    for child in getattr(node, "args", ()):
+        found |= find_whole_letters(child)
+    name = type(node).__name__
+    if name in {"floor", "ceiling"}:
+        found |= {s.name for s in node.free_symbols if s.name.lower() in COUNTING}
+    elif name == "Pow" and compute_fraction(node.base) is not None and node.base.is_negative:
+        found |= {symbol.name for symbol in node.exp.free_symbols}
+    return found
+
+
+def find_rounded_letters(node: Any) -> set[str]:
+    """Letters under a floor or ceiling, which must be tried as integers, too."""
+    if type(node).__name__ in {"floor", "ceiling"}:
+        return {symbol.name for symbol in node.free_symbols}
+    return {name for child in getattr(node, "args", ()) for name in find_rounded_letters(child)}
+
+
 def compute_power(node: Any, point: Point) -> Any:
     """A power; odd roots of negative numbers are the real ones."""
     base, exponent = compute_value(node.base, point), compute_value(node.exp, point)
@@ -131,6 +160,12 @@ def compute_power(node: Any, point: Point) -> Any:
     if point.real:
         raise OutsideError("an even root of a negative number")
     return mpmath.power(base, exponent)
+
+
+def snap_to_integer(value: Any) -> Any:
+    """The value, or the integer that it would be if nothing had been rounded."""
+    nearest = mpmath.nint(value)
+    return nearest if abs(value - nearest) < NEAR else value
 
 
 def compute_log(value: Any, base: Any = None) -> Any:
@@ -157,8 +192,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": mpmath.exp,
     "log": compute_log,
     "Abs": abs,
-    "floor": mpmath.floor,
-    "ceiling": mpmath.ceil,
+    "floor": lambda value: mpmath.floor(snap_to_integer(value)),
+    "ceiling": lambda value: mpmath.ceil(snap_to_integer(value)),
     "factorial": mpmath.factorial,
     "factorial2": mpmath.fac2,
     "gamma": mpmath.gamma,

@@ -62,11 +62,22 @@ def list_cells(matrix: Matrix) -> list[Value]:
     return [cell for row in matrix.rows for cell in row]
 
 
+def read_rows(items: Items) -> Matrix | None:
+    """The matrix that a list writes row by row, `[[1, 2], [3, 4]]`; None for another list."""
+    rows = [m.members for m in items.members if isinstance(m, Items) and m.kind == "bracket"]
+    same = len({len(row) for row in rows}) == 1 and len(rows) == len(items.members)
+    return Matrix(tuple(rows)) if same and items.kind == "bracket" else None
+
+
 def compare_vector(gold: Matrix | Items, answer: Matrix | Items, compare: Compare) -> bool:
     """Compare a row or a column with a tuple: they are equal entry by entry."""
     matrix, items = (gold, answer) if isinstance(gold, Matrix) else (answer, gold)
     assert isinstance(matrix, Matrix)
     assert isinstance(items, Items)
+    rows = read_rows(items)
+    if rows and len(matrix.rows) > 1:
+        first, second = (matrix, rows) if matrix is gold else (rows, matrix)
+        return compare_matrices(first, second, compare)
     if items.kind == "set" or min(len(matrix.rows), len(matrix.rows[0])) != 1:
         return False
     pairs = [list_cells(matrix), list(items.members)]

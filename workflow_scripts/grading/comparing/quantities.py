@@ -7,6 +7,7 @@ from workflow_scripts.grading.reading.units import Unit, find_unit
 from workflow_scripts.grading.reading.values import Clock, Quantities, Ratio, Scalar
 
 RATIO_OF_TWO = 2
+NOON = 12
 ANGLES = {
     "degree": Unit("angle", Fraction(1)),
     "arcminute": Unit("angle", Fraction(1, 60)),
@@ -15,10 +16,18 @@ ANGLES = {
 
 
 def compare_clocks(gold: Clock, answer: Clock, context: Context) -> bool:
-    """Compare times; morning or afternoon counts where both say it."""
-    return gold.parts == answer.parts and (
-        not gold.half or not answer.half or gold.half == answer.half
-    )
+    """Compare times; morning or afternoon counts where both say it, or one counts to 24."""
+    if gold.half and answer.half:
+        return (gold.parts, gold.half) == (answer.parts, answer.half)
+    return gold.parts == answer.parts or count_to_24(gold) == count_to_24(answer)
+
+
+def count_to_24(clock: Clock) -> tuple[int, ...]:
+    """The parts of a time, the hours of an afternoon from 12 to 23."""
+    hours, *rest = clock.parts
+    if clock.half:
+        hours = hours % NOON + NOON * (clock.half == "p")
+    return (hours, *rest)
 
 
 def compare_ratios(gold: Ratio, answer: Ratio, context: Context) -> bool:

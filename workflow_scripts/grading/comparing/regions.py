@@ -3,7 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workflow_scripts.grading.comparing.scalars import Context, compare_expressions
+from workflow_scripts.grading.comparing.scalars import (
+    Context,
+    compare_expressions,
+    is_infinite,
+)
 from workflow_scripts.grading.reading.brackets import convert_to_region
 from workflow_scripts.grading.reading.values import Items, Region, Relation, Scalar, Value
 
@@ -74,6 +78,8 @@ def solve_step(left: Any, sign: str, right: Any, variable: Any) -> Any | None:
     """The real numbers for which one inequality holds, None where it is not solved."""
     import sympy
 
+    if is_infinite(left) or is_infinite(right):
+        return bound_by_infinity(left, sign, right, variable)
     difference = sympy.expand(left - right)
     if not difference.has(variable):
         return None
@@ -95,6 +101,17 @@ def solve_step(left: Any, sign: str, right: Any, variable: Any) -> Any | None:
         return build[sign](difference, 0).as_set()
     except (NotImplementedError, ValueError, TypeError):
         return None
+
+
+def bound_by_infinity(left: Any, sign: str, right: Any, variable: Any) -> Any | None:
+    """All real numbers for `x < \\infty` and `-\\infty < x`, which exclude none; else None."""
+    import sympy
+
+    if sign in {">", "\\ge"}:
+        left, right = right, left
+    upper = right == sympy.oo and left == variable
+    lower = left == -sympy.oo and right == variable
+    return sympy.S.Reals if (upper or lower) and sign != "\\ne" else None
 
 
 def solve_linear(slope: Any, intercept: Any, sign: str) -> Any | None:

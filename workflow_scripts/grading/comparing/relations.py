@@ -1,5 +1,6 @@
 """Equations: which of them name a value, and whether two say the same."""
 
+from dataclasses import replace
 from typing import Any
 
 from workflow_scripts.grading.comparing.regions import TURNED
@@ -16,6 +17,7 @@ from workflow_scripts.grading.reading.values import (
     Relation,
     Scalar,
     Value,
+    Verbatim,
     Words,
 )
 
@@ -27,6 +29,8 @@ def is_name(value: Value) -> bool:
     """Whether a value only names something: letters, `f(3)`, `AB/CD`, `(x, y)`; no numbers."""
     if isinstance(value, Words):
         return True
+    if isinstance(value, Verbatim):  # an integral or limit, which its value is given to
+        return "\\ldots" not in value.text
     if isinstance(value, Items):
         return all(map(is_name, value.members))
     if isinstance(value, Ratio):
@@ -63,7 +67,8 @@ def take_named_value(relation: Relation) -> Value:
 def find_single_value(relation: Relation, context: Context) -> Value | None:
     """The value that a relation stands for, None where it is more than a value.
 
-    A name with its value is that value; a chain of numbers is one number if they are equal.
+    A name with its value is that value; a chain of numbers is one number if they are equal, also
+    with names between them (`2 + 5 = x = 7`).
     """
     if has_named_value(relation):
         return take_named_value(relation)
@@ -71,8 +76,11 @@ def find_single_value(relation: Relation, context: Context) -> Value | None:
         return None
     first, *others = relation.sides
     exact = [side for side, sign in zip(others, relation.signs, strict=True) if sign == "="]
-    numbers = [side for side in (first, *exact) if isinstance(side, Scalar)]
-    if len(numbers) <= len(exact) or any(context.find_letters(n.expression) for n in numbers):
+    chain = [first, *exact]
+    unnamed = [side for side in chain if not is_name(side)]
+    chain = unnamed if len(unnamed) > 1 and unnamed[-1] is chain[-1] else chain
+    numbers = [side for side in chain if isinstance(side, Scalar)]
+    if len(numbers) < len(chain) or any(context.find_letters(n.expression) for n in numbers):
         return None
     same = all(compare_scalars(numbers[0], number, context) for number in numbers[1:])
     return numbers[-1] if same else None
@@ -97,6 +105,44 @@ def take_name_head(value: Value, context: Context) -> Value:
         head = value.expression.func.__name__
         return Scalar(sympy.Symbol(f"{head}()"), head)
     return value
+
+
+def rename_arguments(gold: Value, answer: Value, value: Value) -> Value:
+    """The value that an answer gives a function, in the letters of the gold answer's function.
+
+    `f(x) = x + 1` says of f what `f(n) = n + 1` does; only expressions are renamed.
+    """
+    if not isinstance(gold, Scalar) or not isinstance(answer, Scalar):
+        return value
+    letters = gold.expression.args, answer.expression.args
+    symbols = all(getattr(item, "is_Symbol", False) for pair in letters for item in pair)
+    distinct = len(set(letters[1])) == len(letters[0]) == len(letters[1])
+    if not (isinstance(value, Scalar) and symbols and distinct):
+        return value
+    used = value.expression.free_symbols - set(letters[1])
+    if used & set(letters[0]):  # the letter means something else there
+        return value
+    changes = dict(zip(letters[1], letters[0], strict=True))
+    return replace(value, expression=value.expression.xreplace(changes))
+
+
+def spread_chain(relation: Relation) -> Items | None:
+    """Names that share a value (`m = n = 1`) as a list of equations, None for anything else."""
+    names, value = relation.sides[:-1], relation.sides[-1]
+    shared = set(relation.signs) == {"="} and len(names) > 1 and not is_name(value)
+    letters = (isinstance(n, Scalar) and getattr(n.expression, "is_Symbol", False) for n in names)
+    if not (shared and all(letters)):
+        return None
+    return Items(tuple(Relation((name, value), ("=",), relation.text) for name in names), "list")
+
+
+def spread_either_chain(gold: Relation, answer: Relation) -> tuple[Value, Value] | None:
+    """Names that share a value as a list, beside the tuple that the other names; or None."""
+    if isinstance(answer.sides[0], Items):
+        spread = spread_chain(gold)
+        return (spread, answer) if spread else None
+    spread = spread_chain(answer) if isinstance(gold.sides[0], Items) else None
+    return (gold, spread) if spread else None
 
 
 def compare_equations(gold: Relation, answer: Relation, context: Context) -> bool:

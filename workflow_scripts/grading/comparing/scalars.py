@@ -6,6 +6,7 @@ when they agree at points, positive and negative; letters under an even root or 
 positive there, because a root or a logarithm of a letter is only written where it is.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -19,6 +20,8 @@ from workflow_scripts.grading.comparing.evaluation import (
     compute_fraction,
     evaluate_expression,
     find_rooted_letters,
+    find_rounded_letters,
+    find_whole_letters,
 )
 from workflow_scripts.grading.reading.values import Scalar
 
@@ -32,6 +35,8 @@ MOST_ROUNDING = 2e-3
 # A decimal with that many digits of an irrational number is the number.
 LONG_RELATIVE = 1e-9
 POINTS, MOST_POINTS = 9, 64
+# Integers must show every remainder by small numbers.
+WHOLE_POINTS = 32
 NEEDED = 3
 
 
@@ -49,10 +54,19 @@ class Context:
     names: dict[str, str] = field(default_factory=dict)
     index: frozenset[str] = frozenset()
 
-    def make_point(self, number: int, real: bool = True, positive: Iterable[str] = ()) -> Point:
-        """A point to evaluate at; letters of `positive` are positive there."""
-        names = frozenset(self.names.get(name, name) for name in positive)
-        return Point(number, self.names, frozenset("ie") - self.index, real, names)
+    def make_point(
+        self,
+        number: int,
+        real: bool = True,
+        positive: Iterable[str] = (),
+        whole: Iterable[str] = (),
+    ) -> Point:
+        """A point to evaluate at; letters of `positive` and `whole` are such numbers there."""
+        names, counts = (
+            frozenset(self.names.get(name, name) for name in letters)
+            for letters in (positive, whole)
+        )
+        return Point(number, self.names, frozenset("ie") - self.index, real, names, counts)
 
     def find_letters(self, expression: Any) -> frozenset[str]:
         """Names of the letters in an expression that are no constants."""
@@ -62,15 +76,19 @@ class Context:
 
 
 def fold_names(gold: Iterable[str], answer: Iterable[str]) -> dict[str, str]:
-    """Letters by the name they share: capitals count only where one text has both."""
+    r"""Letters by the name they share: shapes of a letter count only where one text has both.
+
+    Shapes are capitals, and variants such as `\\varepsilon`.
+    """
     texts = set(gold), set(answer)
+    shared = {name: name.lower().removeprefix("var") for names in texts for name in names}
     clashing = {
-        name.lower()
+        key
         for names in texts
-        for name in names
-        if name != name.lower() and name.lower() in names
+        for key, count in Counter(shared[name] for name in names).items()
+        if count > 1
     }
-    return {name: name.lower() for names in texts for name in names if name.lower() not in clashing}
+    return {name: key for name, key in shared.items() if key not in clashing}
 
 
 def compare_scalars(gold: Scalar, answer: Scalar, context: Context) -> bool:
@@ -219,19 +237,25 @@ def is_equal_rounded(first: Fraction, second: Fraction, places: int) -> bool:
     gap, size = abs(first - second), max(abs(first), abs(second))
     if size < Fraction(1, 10**places):
         return gap <= Fraction(SMALL_RELATIVE) * size
-    return round(first, places) == round(second, places) and gap <= Fraction(MOST_ROUNDING) * size
+    # Who asks for two places only means to round more.
+    most = max(Fraction(MOST_ROUNDING), Fraction(5, 10**places))
+    return round(first, places) == round(second, places) and gap <= most * size
 
 
 def compare_at_points(first: Any, second: Any, decimal: bool, context: Context) -> bool:
     """Whether two expressions with letters agree at points of both signs."""
     agreed = 0
     rooted = find_rooted_letters(first) | find_rooted_letters(second)
+    whole = find_whole_letters(first) | find_whole_letters(second)
+    rounded = find_rounded_letters(first) | find_rounded_letters(second)
+    points = WHOLE_POINTS if whole | rounded else POINTS
     with mpmath.workdps(DIGITS):
         for number in range(MOST_POINTS):
-            if number >= POINTS and agreed >= NEEDED:
+            if number >= points and agreed >= NEEDED:
                 break
             try:
-                point = context.make_point(number, positive=rooted)
+                integers = whole | rounded if number % 2 else whole
+                point = context.make_point(number, positive=rooted, whole=integers)
                 values = [evaluate_expression(item, point) for item in (first, second)]
             except OutsideError:
                 continue

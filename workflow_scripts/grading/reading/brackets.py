@@ -25,6 +25,7 @@ from workflow_scripts.grading.reading.values import (
     Relation,
     Scalar,
     Value,
+    Verbatim,
     list_members,
 )
 
@@ -32,6 +33,7 @@ SET_SIGNS = {"\\cup", "\\cap", "\\setminus"}
 ENDS = {"(": True, "[": False}
 CLOSES = {")": True, "]": False}
 NUMBER_SETS = {"R": "Reals", "Z": "Integers", "N": "Naturals", "Q": "Rationals", "C": "Complexes"}
+TRANSPOSED = {"T", "t", "\\top", "\\intercal", "\\text{T}"}
 ENVIRONMENTS = {"matrix", "pmatrix", "bmatrix", "Bmatrix"}
 
 
@@ -45,6 +47,9 @@ def read_brackets(tokens: Sequence[str], read: Reader) -> Value | None:
     parts, signs = split_tokens(tokens, SET_SIGNS)
     if signs:
         return read_union(tokens, parts, signs, read)
+    transposed = read_transposed(tokens, read)
+    if transposed:
+        return transposed
     if tokens[0] == "\\begin":
         return read_matrix(tokens, read)
     for opener, closer, kind in (("\\{", "\\}", "set"), ("\\langle", "\\rangle", "tuple")):
@@ -69,7 +74,10 @@ def read_members(inside: Sequence[str], kind: str, read: Reader) -> Value:
         parts, signs = split_tokens(inside, {"|", ":"})
         if signs and len(parts) == 2 and not any(t.isdigit() for t in parts[0]):
             return read(parts[1])
-    members = [read(part) for part in split_tokens(inside, {",", ";"})[0] if trim_tokens(part)]
+    parts = [part for part in split_tokens(inside, {",", ";"})[0] if trim_tokens(part)]
+    if ["\\ldots"] in map(trim_tokens, parts):
+        return Verbatim(f"\\{{{show_tokens(inside)}\\}}")
+    members = [read(part) for part in parts]
     return Items(tuple(m for value in members for m in list_members(value)), kind)
 
 
@@ -89,6 +97,18 @@ def read_round_or_square_brackets(tokens: Sequence[str], read: Reader) -> Value 
     if left == right:
         return Items(members, "tuple" if left else "bracket")
     return make_interval(members, left, right, show_tokens(tokens))
+
+
+def read_transposed(tokens: Sequence[str], read: Reader) -> Value | None:
+    r"""A matrix or a vector that is transposed (`(1, 2)^T`), None for anything else."""
+    end = len(tokens) - 4
+    raised = [*tokens[end:]] if end > 0 else []
+    if raised[:2] != ["^", "{"] or raised[2] not in TRANSPOSED or tokens[end - 1] not in CLOSERS:
+        return None
+    value = read(tokens[:end])
+    if isinstance(value, Matrix):
+        return Matrix(tuple(zip(*value.rows, strict=True)))
+    return value if isinstance(value, Items) and value.kind in {"tuple", "bracket"} else None
 
 
 def has_enclosing_pair(tokens: Sequence[str]) -> bool:
@@ -125,12 +145,31 @@ def read_union(
     if values and isinstance(values[0], Relation):
         raise UnreadableError("a relation in a union")
     regions = [convert_to_region(value) for value in values]
+    if all(isinstance(value, Scalar) for value in values):
+        return combine_named_sets([v for v in values if isinstance(v, Scalar)], signs, tokens)
     if any(region is None for region in regions):
         raise UnreadableError("a union of what are no sets")
     result = regions[0]
     for sign, region in zip(signs, regions[1:], strict=True):
         result = operations[sign](result, region)
     return Region(result, show_tokens(tokens))
+
+
+def combine_named_sets(
+    sets: Sequence[Scalar], signs: Sequence[str], tokens: Sequence[str]
+) -> Scalar:
+    r"""Sets that only have names, as a function of them; order counts for `\setminus` only."""
+    import sympy
+
+    names = [item.expression for item in sets]
+    if not all(getattr(name, "is_Symbol", False) for name in names):
+        raise UnreadableError("a union of what are no sets")
+    if len(set(signs)) == 1 and signs[0] != "\\setminus":
+        names.sort(key=sympy.default_sort_key)
+    joined = names[0]
+    for sign, name in zip(signs, names[1:], strict=True):
+        joined = sympy.Function(sign.lstrip("\\"))(joined, name)
+    return Scalar(joined, show_tokens(tokens))
 
 
 def convert_to_region(value: Value) -> Any | None:

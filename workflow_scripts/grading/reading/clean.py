@@ -4,10 +4,10 @@ Removed is what only changes the look (sizes, faces, dollar signs). Kept is what
 `\text{...}` as one token, blanks between numbers or before a letter, the base of a number.
 """
 
-import itertools
 import re
 from collections.abc import Sequence
 
+from workflow_scripts.grading.reading.spelling import spell_plainly
 from workflow_scripts.grading.reading.tokens import (
     ARITY,
     Tokens,
@@ -16,116 +16,32 @@ from workflow_scripts.grading.reading.tokens import (
     render_tokens,
     skip_blanks,
     skip_optional_argument,
+    split_tokens,
     take_argument,
     tokenize,
 )
 from workflow_scripts.grading.reading.vocabulary import load_vocabulary
 
-ELLIPSIS = re.compile(r"\.\s?\.\s?\.+")
-FULL_STOP = re.compile(r"(?<=\d)\.(?=\s*(?:$|[^\d\s\\]|\\(?!overline|bar|dot|overset)))")
-LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]+")
-E_NOTATION = re.compile(r"(?<![\w.\\])(\d+\.?\d*|\.\d+)\s?[eE]([-+]?\d+)(?![\w.])")
-QUAD = re.compile(r"(\\q?quad)(?=[A-Za-z])")
-STAR_POWER = re.compile(r"\*\*")
-ARRAY = re.compile(r"\\begin\s*\{array\}\s*(?:\{[^{}]*\})?")
-SMALL_MATRIX = re.compile(r"\{smallmatrix\}|\{matrix\}|\{array\}")
-# Commands whose backslash was escaped once more on the way; but `\\\\` also ends a row.
-DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
-ROWS = re.compile(r"matrix|array|cases|align|split|gather")
-# The end of a row, also with a distance to the next one: `\\[2pt]`, `\cr`.
-ROW_END = re.compile(r"\\\\\s*\[[\d.]+\s*(?:pt|em|ex|mm|cm)\]|\\cr(?![A-Za-z])")
-# Dots over the first and the last digit of a repeating part.
-DOTTED_ENDS = re.compile(r"\\dot\s*\{?(\d)\}?\s*(\d*)\s*\\dot\s*\{?(\d)\}?")
-HALF_OF_DAY = re.compile(r"\d\s*$")
-# What an unescaped "\\frac" becomes in many languages: a form feed and the rest.
-FORM_FEED_RAC = re.compile(r"\\?\x0crac")
 # As text it is a unit, not the least of several numbers.
 MINUTE = {"min"}
+# Over one letter they say what bold face says: a vector.
+VECTOR_MARKS = {"\\vec", "\\hat", "\\widehat", "\\overrightarrow"}
 NUMBER_SIGNS = {"-", "+"}
 CANONICAL_SIGNS = {"%": "\\%", "*": "\\cdot"}
+# What stands between units: a blank, a dot, a stroke; and their exponents.
+UNIT_JOINT = re.compile(r"(?:\s|~|\\[,;: ]|\\cdot(?![A-Za-z])|[./])+")
+UNIT_EXPONENT = re.compile(r"\s*\^\s*\{?\s*([-+]?)(\d)\s*\}?")
+# Labels and names in one text: `I, II and III`, `Alice and Bob`.
+LABEL_JOINT = re.compile(r"\s*,?\s*\band\b\s*|\s*,\s*")
+LABELS = re.compile(rf"(?:[A-Z][a-z]*|[IVX]+)(?:(?:{LABEL_JOINT.pattern})(?:[A-Z][a-z]*|[IVX]+))+")
+INFIX = {"\\choose": "\\binom", "\\over": "\\frac"}
 DEGREE = (["\\circ"], ["\\degree"], [" ", "\\circ"], ["\\circ", " "])
 BRACED_SIGNS = ([":"], ["="], ["<"], [">"], ["+"], ["-"], ["/"])
-VOWELS = set("aeiouyAEIOUY")
-# Longest run of letters in the order of the alphabet that is read as a product, not as a word.
-LONGEST_ORDERED = 5
-WORD_LENGTH = 4
 
 
 def clean_latex(text: str) -> Tokens:
     """Canonical tokens of a LaTeX text."""
-    text = FORM_FEED_RAC.sub(r"\\frac", text.translate(load_vocabulary().characters))
-    if not ROWS.search(text):
-        text = DOUBLED.sub(r"\\", text)
-    text = ROW_END.sub(lambda _: r"\\", text)
-    text = DOTTED_ENDS.sub(r"\\overline{\1\2\3}", text)
-    text = ARRAY.sub(lambda _: r"\begin{matrix}", text)
-    text = SMALL_MATRIX.sub(lambda _: "{matrix}", text)
-    text = QUAD.sub(r"\1 ", text)
-    text = STAR_POWER.sub("^", ELLIPSIS.sub(r" \\ldots ", text))
-    text = load_vocabulary().code_modules.sub("", text)
-    text = E_NOTATION.sub(r"\1\\cdot 10^{\2}", text)
-    return clean_tokens(tokenize(FULL_STOP.sub("", name_letter_runs(text))))
-
-
-def name_letter_runs(text: str) -> str:
-    r"""Runs of letters outside commands: functions of code as commands, words as `\text`."""
-    parts: list[str] = []
-    end = 0
-    tokens = iter(find_protected_spans(text))
-    start, stop = next(tokens, (len(text), len(text)))
-    for found in LETTERS.finditer(text):
-        while found.start() >= stop:
-            start, stop = next(tokens, (len(text), len(text)))
-        if start <= found.start() < stop:
-            continue
-        parts += [text[end : found.start()], name_letter_run(found[0], text[: found.start()])]
-        end = found.end()
-    return "".join([*parts, text[end:]])
-
-
-def find_protected_spans(text: str) -> list[tuple[int, int]]:
-    r"""Spans of the text that hold no mathematics: arguments of faces and of environments."""
-    vocabulary = load_vocabulary()
-    faces = vocabulary.text_faces | vocabulary.math_faces | {"\\begin", "\\end", "\\mathbb"}
-    spans: list[tuple[int, int]] = []
-    for found in re.finditer(r"(\\[a-zA-Z]+)\s*\{", text):
-        if found[1] in faces:
-            depth, index = 1, found.end()
-            while index < len(text) and depth:
-                depth += (text[index] == "{") - (text[index] == "}")
-                index += 1
-            if not spans or found.start() >= spans[-1][1]:
-                spans.append((found.start(), index))
-    return spans
-
-
-def name_letter_run(run: str, before: str) -> str:
-    """A run of letters as what it is: a function, a constant, a unit, a word, or letters."""
-    vocabulary = load_vocabulary()
-    if run.lower() in {"am", "pm"} and HALF_OF_DAY.search(before):
-        return make_text(run.lower())
-    if run in vocabulary.functions:
-        return f"\\{vocabulary.renamed_functions.get(run, run)} "
-    if run in vocabulary.code_constants:
-        return f"{vocabulary.code_constants[run]} "
-    if run in vocabulary.units and re.search(r"[\d})\]]\s*$|[\d})\]]\s*/\s*$", before):
-        return f" {make_text(run)}"
-    return make_text(run) if is_word(run) or run in vocabulary.conjunctions else run
-
-
-def is_word(run: str) -> bool:
-    """Whether a run of letters is a word and no product of letters."""
-    vocabulary = load_vocabulary()
-    if run.lower() in vocabulary.short_words | vocabulary.percent_words and not run.isupper():
-        return True
-    ordered = all(a < b for a, b in itertools.pairwise(run))
-    return (
-        len(run) >= WORD_LENGTH
-        and not run.isupper()
-        and not (ordered and len(run) <= LONGEST_ORDERED)
-        and bool(VOWELS & set(run))
-        and len(set(run)) > 1
-    )
+    return clean_tokens(tokenize(spell_plainly(text)))
 
 
 def clean_tokens(tokens: Sequence[str]) -> Tokens:
@@ -181,6 +97,8 @@ def clean_command(tokens: Sequence[str], token: str, index: int, out: Tokens) ->
         return take_argument(tokens, index + 1)[1]
     if token in ARITY:
         return clean_arguments(tokens, token, index, out)
+    if token == "{" and INFIX.keys() & set(tokens):
+        return clean_group(tokens, index, out)
     if token == "{" and tokens[index : index + 3] == ["{", ",", "}"]:
         return clean_brace_comma(tokens, index, out)
     sign, closing = tokens[index + 1 : index + 2], tokens[index + 2 : index + 3]
@@ -189,6 +107,17 @@ def clean_command(tokens: Sequence[str], token: str, index: int, out: Tokens) ->
         return index + 3
     out.append(CANONICAL_SIGNS.get(token, token))
     return index + 1
+
+
+def clean_group(tokens: Sequence[str], index: int, out: Tokens) -> int:
+    r"""A group in braces, `{10 \choose 3}` and `{1 \over 2}` as the commands of today."""
+    inside, end = take_argument(tokens, index)
+    parts, signs = split_tokens(inside, set(INFIX))
+    if len(signs) != 1:
+        out += ["{", *clean_tokens(inside), "}"]
+        return end
+    out += [INFIX[signs[0]], *(t for part in parts for t in ("{", *clean_tokens(part), "}"))]
+    return end
 
 
 def clean_wrapper(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
@@ -215,8 +144,17 @@ def clean_arguments(tokens: Sequence[str], token: str, index: int, out: Tokens) 
         if token in {"\\overline", "\\dot"} and inside and all(c.isdigit() for c in inside):
             out[-1] = f"\\overline{{{''.join(inside)}}}"
             return end
+        if token in VECTOR_MARKS and is_vector_letter(inside):
+            out[-1:] = ["\\mathbf", "{", next(t for t in inside if t.isalpha()), "}"]
+            return end
         out += ["{", *inside, "}"]
     return end
+
+
+def is_vector_letter(tokens: Sequence[str]) -> bool:
+    """Whether an arrow or a hat stands over one letter, bold or not."""
+    inside = tokens[2:-1] if list(tokens[:2]) == ["\\mathbf", "{"] else tokens
+    return len(inside) == 1 and len(inside[0]) == 1 and inside[0].isalpha()
 
 
 def clean_script(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
@@ -264,15 +202,55 @@ def clean_face(tokens: Sequence[str], token: str, index: int, out: Tokens) -> in
         out.append(" ")
     elif name in vocabulary.functions and not (token in vocabulary.text_faces and name in MINUTE):
         out.append("\\" + vocabulary.renamed_functions.get(name, name))
+    elif token in vocabulary.math_faces and "^" in name and is_unit(name) and ends_value(out):
+        out += write_unit(name)
     elif name.replace(",", "").replace(".", "").isdigit() or is_formula(name, token):
         out += clean_tokens(tokenize(name)) if token in vocabulary.math_faces else clean_latex(name)
-    elif name in {"e", "i"} or (token in vocabulary.math_faces and name == "d"):
+    elif (name in {"e", "i"} and not is_basis_vector(token, name, tokens)) or (
+        token in vocabulary.math_faces and name == "d"
+    ):
         out.append(name)
+    elif is_based_number(name, tokens[end : end + 1]):
+        out += list(name)
     elif token == "\\mathbf" and len(name) == 1:
         out += ["\\mathbf", "{", name, "}"]
+    elif LABELS.fullmatch(name):
+        labels = LABEL_JOINT.split(name)
+        out += [token for label in labels for token in (make_text(label), ",")][:-1]
     else:
         out.append(make_text(content.replace("~", " ").replace("$", "").replace("\\", "")))
     return end
+
+
+def is_based_number(name: str, following: Sequence[str]) -> bool:
+    """Whether text holds the digits of a number whose base follows as its index."""
+    return list(following) == ["_"] and bool(re.fullmatch(r"[0-9A-Z]+", name))
+
+
+def ends_value(tokens: Sequence[str]) -> bool:
+    """Whether a unit may follow the tokens: they end in a number or a bracket."""
+    before = next((token for token in reversed(tokens) if token != " "), "")
+    return before.isdigit() or before in {"}", ")"}
+
+
+def is_unit(name: str) -> bool:
+    r"""Whether letters with exponents are units only: `m^2`, `kg\,m\,s^{-2}`, `W/m^2`."""
+    vocabulary = load_vocabulary()
+    words = UNIT_JOINT.sub(" ", UNIT_EXPONENT.sub(" ", name)).split()
+    return bool(words) and all(word in vocabulary.units | vocabulary.unit_letters for word in words)
+
+
+def write_unit(name: str) -> Tokens:
+    r"""Units with exponents as text; the exponent of a single unit behind it: `\text{m}^{2}`."""
+    lone = UNIT_EXPONENT.search(name)
+    if lone and not lone[1] and lone.end() == len(name) and name[: lone.start()].isalpha():
+        return [make_text(name[: lone.start()]), "^", "{", lone[2], "}"]
+    return [make_text(" ".join(UNIT_JOINT.sub(" ", UNIT_EXPONENT.sub(r"\1\2 ", name)).split()))]
+
+
+def is_basis_vector(token: str, name: str, tokens: Sequence[str]) -> bool:
+    """Whether a bold i stands beside j or k, as a vector and no imaginary unit."""
+    return token == "\\mathbf" and name == "i" and bool({"j", "k"} & set(tokens))
 
 
 def is_formula(name: str, token: str) -> bool:

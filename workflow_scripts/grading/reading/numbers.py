@@ -16,6 +16,8 @@ REPEATING = re.compile(r"([-+]?)\s*(\d*)\.(\d*)((?:\\overline\{\d+\})+)(?:\\ldot
 FRACTION = re.compile(r"([-+]?)\s*\\frac\{([-+]?\d+)\}\{([-+]?)(\d+)\}")
 SLASHED = re.compile(r"([-+]?)\s*(\d+)\s*/\s*(\d+)")
 MIXED = re.compile(r"([-+]?)\s*(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}")
+# Small letters as digits: two of them at least, in base sixteen; `a_{16}` is a name.
+SMALL_HEXADECIMAL = re.compile(r"(?=[a-f\d]*\d|[a-f]{2})[\da-f]{2,}_\{16\}")
 BASED = re.compile(r"\(?([-+]?)([0-9A-Z]+)\)?_\{(\d{1,2}|\\text\{[a-z]+\})\}")
 CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\\text\{([ap])\.?m\.?\})?", re.IGNORECASE)
 SPACED_PAIR = re.compile(r"(?<![\d._^{])\d+(?:\.\d+)?\s+\.?\d")
@@ -77,7 +79,7 @@ def apply_sign(sign: str, value: Fraction) -> Fraction:
 
 def read_number_in_base(text: str) -> Based | Number | None:
     """A number with its base as an index; base ten is a plain number."""
-    found = BASED.fullmatch(text)
+    found = BASED.fullmatch(text.upper() if SMALL_HEXADECIMAL.fullmatch(text) else text)
     if not found:
         return None
     word = found[3][len("\\text{") : -1]

@@ -15,13 +15,15 @@ from workflow_scripts.grading.reading.tokens import (
 )
 from workflow_scripts.grading.reading.vocabulary import load_vocabulary
 
-ARTICLES = re.compile(r"\b(?:the|a|an)\b")
+ARTICLES = re.compile(r"\b(?:the|a|an|is|are)\b")
 NOT_WORDS = re.compile(r"[^\w\s+\-*/=<>^.%]|(?<!\d)\.|\.(?!\d)|_")
 MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 DATE = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({MONTHS})\b")
 BASE_WORDS = re.compile(r"([-+]?[0-9A-Z]+)\(?\\text\{[\s(]*(?:in)?base-?(\w*)[\s)]*\}(\d*)\)?")
 REMAINDER = re.compile(r"(\d+)\\text\{(?:[rR]|remainder)\}(\d+)")
-UNIT_SIGNS = {"/", "\\cdot", " ", "^", "{", "}", "-", *"0123456789"}
+OHM = "\N{GREEK CAPITAL LETTER OMEGA}"
+NAMING_END = re.compile(r"\w (?:is|are|equals)$")
+UNIT_SIGNS = {"/", "\\cdot", " ", "\\Omega", "^", "{", "}", "-", *"0123456789"}
 MODULUS = {"\\pmod", "\\bmod", "\\mod"}
 UNIVERSAL_SIGNS = {"\\forall"}
 
@@ -53,10 +55,16 @@ def drop_fillers(tokens: Sequence[str]) -> Tokens:
     while len(tokens) > 1 and is_text(tokens[0]):
         rest = trim_tokens(tokens[1:], " :")
         words = unwrap_text(tokens[0]).strip().lower().rstrip(":").strip()
-        if words not in fillers or not rest:
+        if not rest or not (words in fillers or announces_value(words, rest)):
             break
         tokens = rest
     return list(tokens)
+
+
+def announces_value(words: str, rest: Sequence[str]) -> bool:
+    """Whether words say what the number behind them is: `The maximum is` 9."""
+    number = any(token.isdigit() for token in rest)
+    return bool(NAMING_END.search(words)) and number and not any(map(is_text, rest))
 
 
 def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, str]:
@@ -71,7 +79,7 @@ def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, str]:
             continue
         value = trim_tokens(tokens[:index], " ,(")
         if token in MODULUS:
-            return value, "mod " + write_math(tokens[index + 1 :])
+            return value, "mod " + write_math(tokens[index + 1 :]).strip("{}()")
         if token in UNIVERSAL_SIGNS and trim_tokens(tokens[:index], " ,"):
             return value, ""
         if not (is_text(token) and value):
@@ -110,9 +118,14 @@ def cut_unit(tokens: Sequence[str]) -> tuple[Tokens, str]:
     if any(t not in UNIT_SIGNS and not (len(t) == 1 and t.isalpha()) for t in tail):
         return tokens, ""
     words = " ".join(unwrap_text(t) for t in tokens[first:] if is_text(t)).strip()
-    if load_vocabulary().predicates.match(words):
+    vocabulary = load_vocabulary()
+    adjective = vocabulary.adjectives.match(words) and not any(t.isdigit() for t in tokens[:first])
+    if vocabulary.predicates.match(words) or adjective:
         return tokens, ""
-    return trim_tokens(tokens[:first], " -/"), words
+    core = trim_tokens(tokens[:first], " -/")
+    if core[-1:] == ["\\mu"] and len(core) > 1 and words[:1].islower():
+        return trim_tokens(core[:-1]), f"\N{GREEK SMALL LETTER MU}{words}"
+    return core, words + OHM * ("\\Omega" in tail)
 
 
 def has_bare_digit(tokens: Sequence[str]) -> bool:
@@ -181,6 +194,7 @@ def cut_unit_letter(tokens: Sequence[str]) -> Tokens | None:
     if not unit or index < 2 or tokens[index - 1] != " ":
         return None
     before = trim_tokens(tokens[:index])
+    before = trim_tokens(before[:-1]) if before[-1:] == ["\\mu"] else before
     used = {token for token in unit if token.isalpha()}
     ends_number = before and (before[-1].isdigit() or before[-1] in {"}", ")"})
     has_digit = any(token.isdigit() for token in before)

@@ -3,6 +3,7 @@ r"""From LaTeX to a value: lists, relations, sets, tuples, matrices, quantities,
 Gold answers and answers of a model are read by the same rules (docs/grading.md lists them).
 """
 
+import re
 from collections.abc import Sequence
 
 from workflow_scripts.grading.reading import brackets, phrases
@@ -20,6 +21,7 @@ from workflow_scripts.grading.reading.tokens import (
     is_balanced,
     is_enclosed,
     is_text,
+    make_text,
     split_tokens,
     trim_tokens,
     unwrap_text,
@@ -39,6 +41,12 @@ from workflow_scripts.grading.reading.vocabulary import load_vocabulary
 SIGNS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\notin", "\\approx", "\\equiv", "\\to"}
 SIGNS |= {"\\implies", "\\subset", "\\subseteq", "\\cong", "\\propto", "\\perp", "\\parallel"}
 COMPOUND_SIGNS = {("<", "="): "\\le", (">", "="): "\\ge", ("!", "="): "\\ne", ("=", "="): "="}
+# No group of thousands, and no list of two digits.
+DECIMAL_COMMA = re.compile(r"[-+]?(?:\d+,(?:\d{2}|\d{4,})|0,\d{3})")
+# What may follow a letter that is no label.
+NO_ANSWER = SIGNS | {"+", "-", "(", "'", ",", ";", "_", "^"}
+OPTIONS = set("ABCDE")
+COMMAND = re.compile(r"\\[a-zA-Z]+")
 PLUS_MINUS = {"\\pm": ("+", "-"), "\\mp": ("-", "+")}
 
 
@@ -55,17 +63,30 @@ def read_latex(text: str) -> Value:
 
 
 def read_alternatives(text: str) -> tuple[Value, ...]:
-    r"""The value of a LaTeX text; with the label of an option before it (`\text{(D)} 35`), both.
+    r"""The value of a LaTeX text, and what else it may mean.
+
+    The label of an option before it (`\text{(D)} 35`) is an answer, too; `2,74` is a list, and the
+    decimal number of those who write a comma.
 
     Raises:
         UnreadableError: it is empty or no rule reads it.
     """
-    tokens = trim_tokens(clean_latex(text))
+    tokens = mark_label(trim_tokens(clean_latex(text)))
     label = unwrap_text(tokens[0]).strip(" ().:") if tokens and is_text(tokens[0]) else ""
     rest = trim_tokens(tokens[1:], " .:)")
-    if len(label) == 1 and label.isupper() and rest and rest[0] not in SIGNS | {"+", "-", "(", "'"}:
+    if len(label) == 1 and label.isupper() and rest and rest[0] not in NO_ANSWER:
         return read_tokens(join_signs(rest)), read_scalar([label], read_term)
-    return (read_latex(text),)
+    comma = DECIMAL_COMMA.fullmatch(text.strip(" $"))
+    return (read_latex(text), *([read_latex(text.replace(",", "."))] if comma else []))
+
+
+def mark_label(tokens: Tokens) -> Tokens:
+    """Tokens with a label in brackets before a value, `(A) 36`, as text."""
+    solid = [*tokens[:3], *trim_tokens(tokens[3:])[:1]]
+    if len(solid) == 4 and solid[0] + solid[2] == "()" and solid[1] in OPTIONS:
+        value = solid[3].isdigit() or solid[3] in {"\\frac", "\\sqrt"} or is_text(solid[3])
+        return [make_text(solid[1]), *tokens[3:]] if value else tokens
+    return tokens
 
 
 def join_signs(tokens: Sequence[str]) -> Tokens:
@@ -116,14 +137,16 @@ def read_words(tokens: Sequence[str]) -> Value:
     parts = split_members(tokens)
     if len(parts) > 1:
         return Items(tuple(read_tokens(part) for part in parts), "list")
-    words = phrases.write_sentence(tokens)
-    if not words:
-        raise UnreadableError("empty")
     content = "".join(unwrap_text(t) for t in tokens if is_text(t)).strip(" ().")
     if len(content) == 1 and content.isalpha():
         return read_scalar([content], read_term)
+    words = phrases.write_sentence(tokens)
+    if not words:
+        raise UnreadableError("empty")
+    if words in load_vocabulary().worded_sets:
+        return read_tokens(clean_latex(load_vocabulary().worded_sets[words]))
     number = load_vocabulary().number_words.get(words)
-    return read_scalar(list(str(number)), read_term) if number else Words(words)
+    return Words(words) if number is None else read_scalar(list(str(number)), read_term)
 
 
 def read_list(tokens: Sequence[str]) -> Value:
@@ -175,8 +198,16 @@ def read_first_side(tokens: Sequence[str], sign: str) -> Value:
 
 
 def read_side(tokens: Sequence[str]) -> Value:
-    """One side of a relation; dots in it leave it as it is written."""
-    return Verbatim(show_tokens(tokens)) if "\\ldots" in tokens else read_term(tokens)
+    """One side of a relation; dots in it leave it as it is written, a lone command is a name."""
+    if "\\ldots" in tokens:
+        return Verbatim(show_tokens(tokens))
+    try:
+        return read_term(tokens)
+    except UnreadableError:
+        name = "".join(trim_tokens(tokens))
+        if not COMMAND.fullmatch(name):
+            raise
+        return Words(name)
 
 
 def read_term(tokens: Sequence[str]) -> Value:

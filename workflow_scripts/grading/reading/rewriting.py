@@ -18,9 +18,12 @@ from workflow_scripts.grading.reading.tokens import (
 )
 from workflow_scripts.grading.reading.unreadable import UnreadableError
 
-TRIGONOMETRY = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc"}
+TRIGONOMETRY = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc", "\\cis"}
 SEVERAL_ARGUMENTS = {"\\max", "\\min", "\\gcd", "\\lcm"}
 PERCENT = re.compile(r"(\d+(?:\.\d+)?)\\%")
+CHOICES = re.compile(
+    r"(?<![A-Za-z\\])C(?:_\{(\d{1,4})\}\^\{(\d{1,4})\}|\^\{(\d{1,4})\}_\{(\d{1,4})\})"
+)
 PRIME_INDEX = "_{p%d}"
 
 
@@ -30,8 +33,10 @@ def write_engine_latex(tokens: Sequence[str]) -> str:
     Raises:
         UnreadableError: two numbers stand side by side.
     """
-    tokens = convert_degrees(mark_products(tokens))
+    tokens = convert_degrees(mark_products(write_out_cis(tokens)))
     text = render_tokens(separate_differentials(name_primes(tokens)))
+    text = CHOICES.sub(write_binomial, text)
+    text = text if "\\begin" in text else text.replace("^{T}", "^{(T)}")  # not transposed
     return PERCENT.sub(r"\\frac{\1}{100}", REPEATING.sub(write_repeating_decimal, text))
 
 
@@ -76,6 +81,17 @@ def convert_degrees(tokens: Sequence[str]) -> Tokens:
     return out
 
 
+def write_out_cis(tokens: Sequence[str]) -> Tokens:
+    r"""Tokens with `\cos x + i \sin x` for `\cis x`, which the engine does not know."""
+    if "\\cis" not in tokens:
+        return list(tokens)
+    index = list(tokens).index("\\cis")
+    end = find_argument_end(tokens, index)
+    angle = ["(", *tokens[index + 1 : end], ")"]
+    polar = ["(", "\\cos", *angle, "+", "i", "\\cdot", "\\sin", *angle, ")"]
+    return [*tokens[:index], *polar, *write_out_cis(tokens[end:])]
+
+
 def find_argument_end(tokens: Sequence[str], index: int) -> int:
     """Index after the argument of the function at `index`: its bracket, or what a sum would end."""
     start = index + 1
@@ -85,7 +101,7 @@ def find_argument_end(tokens: Sequence[str], index: int) -> int:
         return take_argument(tokens, start)[1]
     end = start
     while end < len(tokens) and tokens[end] not in {"+", "-", "=", ")", "}", *TRIGONOMETRY}:
-        end += 1
+        end = take_argument(tokens, end)[1] if tokens[end] in {"(", "{"} else end + 1
     return end
 
 
@@ -148,6 +164,12 @@ def write_repeating_decimal(found: re.Match[str]) -> str:
     """A repeating decimal inside an expression as a fraction."""
     number = read_repeating(found[0])
     return write_fraction(number.value) if number else found[0]
+
+
+def write_binomial(found: re.Match[str]) -> str:
+    """A number of choices `C_8^3` as a binomial; with the larger number above it is none."""
+    number, chosen = found[1] or found[4], found[2] or found[3]
+    return rf"\binom{{{number}}}{{{chosen}}}" if int(number) >= int(chosen) else found[0]
 
 
 def write_fraction(value: Fraction) -> str:

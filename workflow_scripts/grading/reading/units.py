@@ -47,7 +47,8 @@ def find_unit(words: str, exponent: int = 1) -> Unit | None:
         return None
     word = parts[0]
     known = load_units()
-    names = [word] if len(word) <= CASED else [word.lower(), re.sub(r"s$", "", word.lower())]
+    names = [word, word.lower(), re.sub(r"s$", "", word.lower())]
+    names = names[:1] if len(word) <= CASED else names
     unit = next((known[name] for name in names if name in known), None)
     if unit is None or exponent == 1:
         return unit

@@ -16,7 +16,7 @@ SETS = (
     "short_words",
 )
 COMMANDS = ("dropped", "spaces", "transparent", "text_faces", "math_faces")
-BEGINNINGS = ("universal", "conditional", "predicates")
+BEGINNINGS = ("universal", "conditional", "predicates", "adjectives")
 FULLWIDTH_ZERO = 0xFF10
 
 
@@ -40,12 +40,14 @@ class Vocabulary:
     universal: re.Pattern[str]
     conditional: re.Pattern[str]
     predicates: re.Pattern[str]
+    adjectives: re.Pattern[str]
     multipliers: dict[str, int]
     percent_words: frozenset[str]
     units: frozenset[str]
     unit_letters: frozenset[str]
     short_words: frozenset[str]
     number_words: dict[str, int]
+    worded_sets: dict[str, str]
 
 
 def compile_beginnings(words: list[str]) -> re.Pattern[str]:
@@ -78,9 +80,14 @@ def load_vocabulary() -> Vocabulary:
     fields |= {name: name_commands(facts[name]) for name in COMMANDS}
     fields |= {name: compile_beginnings(facts[name]) for name in BEGINNINGS}
     synonyms = {f"\\{name}": write_synonym(meant) for name, meant in facts["synonyms"].items()}
+    worded = {text: f"\\{name}" for name, texts in facts["worded_sets"].items() for text in texts}
     modules = re.compile(rf"(?<![\w\\.])(?:{'|'.join(facts['code_modules'])})\.(?=[a-z])")
     return Vocabulary(
-        characters=map_characters(facts), synonyms=synonyms, code_modules=modules, **fields
+        characters=map_characters(facts),
+        synonyms=synonyms,
+        code_modules=modules,
+        worded_sets=worded,
+        **fields,
     )
 
 
