@@ -14,7 +14,7 @@ from workflow_scripts.lineage.record import SUFFIX, Artefact, File, Record
 from workflow_scripts.lineage.remedies import make_command, remake_command, restore_command
 
 DATA = "data.dvc"
-DISTRUST = "do not trust these pointers"
+DISTRUST = "do not trust these records and pointers, get the study's anew from whom you trust"
 
 
 def keep_outputs(root: Path, cache: Cache, record: Record) -> None:
