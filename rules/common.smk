@@ -16,7 +16,12 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.lineage.snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
 from workflow_scripts.runtime.failures import describe_disk, describe_failures
 from workflow_scripts.runtime.folder import claim_outputs, enter_folder, forget_runs
-from workflow_scripts.runtime.snakemake_hooks import explain_lock, find_arguments, is_planned_only
+from workflow_scripts.runtime.snakemake_hooks import (
+    explain_lock,
+    find_arguments,
+    is_planned_only,
+    say_last,
+)
 from workflow_scripts.runtime.targets import check_targets
 from workflow_scripts.study.hub_plan import HubPlan
 from workflow_scripts.study.load import check_folders, load_config
@@ -127,4 +132,4 @@ def print_errors(log):
     """Tell, once and last, why jobs failed: Snakemake's own report names no reason."""
     said = "\n".join(Path(path).read_text(encoding="utf-8") for path in log)
     failures = describe_failures(said, describe_disk(plan, Path.cwd()))
-    print(*failures, sep="\n", file=sys.stderr)
+    say_last(lambda: print(*failures, sep="\n", file=sys.stderr))

@@ -18,6 +18,7 @@ from workflow_scripts.study.stage import ROOT
 def forget() -> None:
     """Empty the caches: files are read once per process otherwise."""
     identity.parsed.cache_clear()
+    identity.used_modules.cache_clear()
     identity.code_digest.cache_clear()
     identity.rule_calls.cache_clear()
     stage.lock_identity.cache_clear()

@@ -1,8 +1,20 @@
 """The errors a user is meant to read, in one line each."""
 
+import shlex
+from pathlib import Path
+
 
 class InputError(Exception):
     """Bad input, told in one line: what is wrong, where (file, key), and what to do about it."""
+
+
+def advise_making(path: Path) -> str:
+    """What to do about a file that is not there: the command of its rule, if it is one's output."""
+    tree, _, rest = path.as_posix().partition("/")
+    if tree not in ("results", "data") or "/" not in rest:
+        return "run the rule that makes it, or correct the path"
+    command = ["snakemake", path.as_posix(), "--config", f"study={rest.partition('/')[0]}"]
+    return f"run the rule that makes it ({shlex.join(command)})"
 
 
 class Interrupted(BaseException):

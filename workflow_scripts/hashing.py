@@ -80,11 +80,13 @@ def files_of(target: Path) -> list[Path]:
     if not target.is_dir():
         return [target]
     # Snakemake's cache puts links in the place of folders; they read like the folders themselves.
-    walk = os.walk(target, followlinks=True)
-    found = [Path(folder) / name for folder, _, names in walk for name in names]
-    kept = [path for path in found if path.name not in IGNORED]
-    whole = [path for path in kept if not any(map(is_temporary, path.relative_to(target).parts))]
-    return sorted(whole, key=lambda path: path.relative_to(target).as_posix())
+    found: list[str] = []
+    for place, folders, names in os.walk(target, followlinks=True):
+        folders[:] = [name for name in folders if not is_temporary(name)]
+        kept = (name for name in names if name not in IGNORED and not is_temporary(name))
+        found += (f"{place}/{name}" for name in kept)
+    # All begin alike, so that whole paths sort as those below the folder do.
+    return [Path(path) for path in sorted(found)]
 
 
 def hash_tree(target: Path) -> TreeHash:

@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent
 RULES = ROOT.parent / "rules"
 CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
 """Where a rule says what it runs: `job("module", "options")`, defined in rules/common.smk."""
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""The parts of a statement that hold statements."""
 # Types without behaviour: what they say reaches a job as its specification, which is hashed too.
 CARRIED_BY_SPECIFICATION = frozenset(
     f"{PACKAGE}.study.{name}"
@@ -44,9 +46,21 @@ def is_prose(statement: ast.stmt) -> bool:
     )
 
 
+def walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and every statement in it, however deep; expressions hold none.
+
+    They are a tenth of all nodes, which `ast.walk` would visit one by one.
+    """
+    queue: list[ast.AST] = [tree]
+    for node in queue:
+        yield node
+        for name in BLOCKS:
+            queue += getattr(node, name, ())
+
+
 def strip_docstrings(tree: ast.Module) -> ast.Module:
     """Remove docstrings in place: prose must not make a training run stale."""
-    for node in ast.walk(tree):
+    for node in walk_statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not is_prose(statement)]
     return tree
@@ -55,7 +69,7 @@ def strip_docstrings(tree: ast.Module) -> ast.Module:
 def imported_modules(tree: ast.Module) -> set[str]:
     """Names of this package's modules that the tree imports, late imports included."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walk_statements(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -83,16 +97,17 @@ def parsed(name: str) -> tuple[str, frozenset[str]]:
     return hashlib.sha256(body.encode()).hexdigest(), frozenset(imports)
 
 
-def used_modules(name: str) -> list[str]:
+@functools.cache
+def used_modules(name: str) -> tuple[str, ...]:
     """The module and all package modules it imports, directly or not, sorted; types left out."""
     seen: set[str] = set()
     queue = [name]
     while queue:
         module = queue.pop()
-        if module not in seen | CARRIED_BY_SPECIFICATION:
+        if module not in seen and module not in CARRIED_BY_SPECIFICATION:
             seen.add(module)
             queue.extend(parsed(module)[1])
-    return sorted(seen)
+    return tuple(sorted(seen))
 
 
 @functools.cache

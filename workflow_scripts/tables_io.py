@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.atomic import replace_atomically
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, advise_making
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -17,7 +17,7 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
         InputError: missing, unreadable or empty file, or a missing column; names file and remedy.
     """
     if not path.exists():
-        raise InputError(f"{path}: no such table; run the rule that makes it (snakemake {path})")
+        raise InputError(f"{path}: no such table; {advise_making(path)}")
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (OSError, ValueError, pd.errors.ParserError) as error:

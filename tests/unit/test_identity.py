@@ -16,6 +16,8 @@ from workflow_scripts.identity import (
     used_modules,
 )
 
+SOURCES = sorted(identity.ROOT.rglob("*.py"))
+
 
 def digest(script: str) -> str:
     """The digest of a script of the package."""
@@ -167,3 +169,34 @@ def test_scripts_work_without_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(identity, "RULES", tmp_path / "none")
     assert rule_files("train_sft") == []
     assert options_digest("train_sft") == options_digest("grade")
+
+
+def test_statements_are_all_found_and_nothing_else_is_looked_at() -> None:
+    """However deep they are: in matches, handlers and the `else` of a loop."""
+    text = """
+match a:
+    case 1:
+        try:
+            with b:
+                import c
+        except* D:
+            async def e(): import f
+        finally:
+            for g in h: pass
+            else:
+                class I: import j
+"""
+    for tree in (ast.parse(text), *(ast.parse(path.read_text()) for path in SOURCES)):
+        found = list(identity.walk_statements(tree))
+        statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+        assert sorted(map(id, statements)) == sorted(
+            id(node) for node in found if isinstance(node, ast.stmt)
+        )
+        assert not any(isinstance(node, ast.expr) for node in found)
+
+
+def test_what_a_module_uses_is_looked_up_once() -> None:
+    forget()
+    for _ in range(3):
+        used_modules("workflow_scripts.train_rl")
+    assert identity.used_modules.cache_info().misses == 1

@@ -153,3 +153,20 @@ def test_a_link_that_leads_nowhere_ends_recording_in_a_line(tmp_path: Path) -> N
     target.symlink_to(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"checkpoints: .*; what to do: retu lineage verify"):
         project.record()
+
+
+def test_a_changed_output_is_told_with_commands_that_can_be_typed(project: Project) -> None:
+    (project.root / TABLE).write_text("edited\n")
+    with pytest.raises(InputError) as caught:
+        project.record()
+    assert str(caught.value) == (
+        f"{TABLE}: has changed since its record {TABLE[:-3]}record.json was written; put it back"
+        f" (retu lineage restore {TABLE}) or make it again"
+        f" (snakemake --force {TABLE} --config study=smoke)"
+    )
+
+
+def test_a_data_pointer_that_is_none_is_told_with_its_remedy(project: Project) -> None:
+    (project.root / "data.dvc").write_text("<<<<<<< HEAD\n")
+    with pytest.raises(InputError, match=r"^data\.dvc: .*\(git checkout HEAD -- data\.dvc\)$"):
+        project.record()

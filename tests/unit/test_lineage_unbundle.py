@@ -137,7 +137,7 @@ def hostile(name: str, **facts: object) -> bytes:
         (b"no archive", "is not a whole archive"),
         (gzip.compress(b"no tar" * 1000), "is not a whole archive"),
         (b"", f"has no {ABOUT}|is not a whole archive"),
-        (hostile("x"), f"has no {ABOUT} that reads; make it with retu lineage export"),
+        (hostile("x"), rf"has no {ABOUT} that reads; make it \(retu lineage export --help\)"),
     ],
     # Archives hold the time, and the processes that share the tests must know them by one name.
     ids=itertools.count(),

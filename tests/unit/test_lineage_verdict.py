@@ -2,16 +2,21 @@
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, TABLE, MadeStudy, make_study
 
+from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree, md5
 from workflow_scripts.lineage.findings import Finding
+from workflow_scripts.lineage.lock import lock_hashes
 from workflow_scripts.lineage.record import Commit, read_record
 from workflow_scripts.lineage.verify import run_verify, told
+from workflow_scripts.study.stage import ROOT
 
 EVERYTHING = tuple(
     path
@@ -159,3 +164,28 @@ def test_every_file_is_read_once(made: MadeStudy, monkeypatch: pytest.MonkeyPatc
             path.touch()
     made.verdict()
     assert len(opened) == len(set(opened)) == 15
+
+
+def test_verify_loads_nothing_that_it_does_not_use() -> None:
+    """What reads bundles, signs and starts other programs is a tenth of a short `verify`."""
+    asked = "import sys, workflow_scripts.lineage.verify; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {"tarfile", "subprocess"}.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "stages:", "stages: [a]", "stages: {a: {outs: [b]}}", "stages: {a: b}",
+             "stages: {a: {outs: [{path: b}]}}", "stages: {a: {outs: [{path: [b], md5: c}]}}",
+             "stages: {a: {outs: c}}", 'stages: {a: {outs: [{path: "\\u001b", md5: c}]}}']
+)  # fmt: skip
+def test_what_is_no_lock_is_refused_in_a_line(text: str) -> None:
+    with pytest.raises(InputError, match=r"^x: is no dvc\.lock of a study; restore it from git$"):
+        lock_hashes(text, "x")
+
+
+def test_hashes_of_a_lock_are_texts_whatever_they_look_like() -> None:
+    entry = "{path: b, md5: 95e5649753430550, size: 1}"
+    text = f"stages: {{a: {{deps: [{{path: b, md5: 1}}], outs: [{entry}]}}}}"
+    assert lock_hashes(text, "x") == {"b": "95e5649753430550"}

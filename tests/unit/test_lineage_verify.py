@@ -287,7 +287,7 @@ def test_a_record_that_lies_where_its_wildcards_do_not_lead(made: MadeStudy) -> 
     made.rewrite(TRAIN, wildcards={"model": "LabQwen", "dataset": "LabFull", "seed": "7"})
     problems = [finding.problem for finding in made.verdict().findings if finding.kind == "false"]
     assert problems[0] == "tells the seeds [0], and its specification [0, 7]"
-    assert "tells seed=7, and lies elsewhere" in problems
+    assert "tells seed=7, which the path of the record does not hold" in problems
     assert "tells seed=7, and its specification 0" in problems
 
 

@@ -1,6 +1,8 @@
 """Mistyped targets, settings, profiles and commands: one line with what was meant."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.runtime.command_line import check_words
 from workflow_scripts.runtime.targets import CHAPTERS, check_targets
 from workflow_scripts.study.load import load_config
+from workflow_scripts.study.stage import ROOT
 
 PROJECT = Path(retu.__file__).parents[1]
 
@@ -185,3 +188,23 @@ def test_make_takes_those_that_there_are() -> None:
     done = make("smoke", "CORES=1", "SNAKEMAKE_ARGS=--config x=y -n", study="mine")
     assert done.returncode == 0, done.stderr
     assert "--cores 1 --config x=y -n --config study=smoke" in done.stdout
+
+
+def test_what_is_said_last_follows_snakemakes_own_end(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(
+        "import sys\nfrom workflow_scripts.runtime.snakemake_hooks import say_last\n"
+        "rule all:\n    shell: 'exit 1'\n"
+        "onerror:\n    say_last(lambda: print('error: why', file=sys.stderr))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert "At least one job did not complete" in done.stdout
+    assert done.stdout.splitlines()[-1] == "error: why"
+    assert done.returncode == 1

@@ -1,11 +1,14 @@
 """One real run of the smoke study: what it leaves, and that its numbers follow from its answers."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import copy_checkout, snakemake
+from conftest import ROOT, clean_environment, copy_checkout, snakemake
 from smoke_scripts import invoke, options, plan
 
 from workflow_scripts.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
@@ -226,6 +229,7 @@ def test_another_checkout_trains_nothing_that_the_cache_holds(
     finished: Path, cache: Path, tmp_path: Path
 ) -> None:
     other = copy_checkout(tmp_path / "other")
+    keep_by_dvc(other)
     done = snakemake(other, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
     assert done.returncode == 0, done.stdout
     assert used(other, CACHED) == []
@@ -233,3 +237,31 @@ def test_another_checkout_trains_nothing_that_the_cache_holds(
     for name in ("curves.csv", "fits/robust.csv", "subphases.csv", "dataset_stats.csv"):
         mine, theirs = (folder / "results" / "smoke" / name for folder in (other, finished))
         assert mine.read_bytes() == theirs.read_bytes()
+    folders = [path for path in (other / "results").rglob("checkpoints") if path.is_dir()]
+    assert len(folders) > 10
+    # Snakemake puts links there, which DVC does not follow: recording has made them real.
+    assert [path for folder in folders for path in folder.rglob("*") if path.is_symlink()] == []
+    assert "up to date" in run_dvc(other, "status")
+
+
+def keep_by_dvc(folder: Path) -> None:
+    """Make a checkout one of git and DVC, as a clone is."""
+    (folder / ".dvc").mkdir(exist_ok=True)
+    for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
+        shutil.copy(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+
+
+def run_dvc(folder: Path, *words: str) -> str:
+    """What DVC prints; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *words],
+        cwd=folder,
+        env=clean_environment(DVC_NO_ANALYTICS="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout

@@ -139,6 +139,6 @@ def jobs_only(study: str, targets: Mapping[str, Jobs]) -> str:
     rows = [[", ".join(names), str(count)] for count, names in counts.items()]
     told = (
         "Its models are small and run on a CPU: minutes to hours, no GPU, no gigabytes."
-        "\nWhat its jobs took, once they have run: retu lineage list."
+        f"\nWhat its jobs took, once they have run: retu lineage list --study {study}"
     )
     return "\n\n".join([f"study {study}", table(("artefact", "jobs"), rows), told])

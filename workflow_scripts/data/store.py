@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from workflow_scripts.atomic import replace_atomically
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, advise_making
 from workflow_scripts.manifest import check_manifest, write_manifest
 from workflow_scripts.tables_io import read_table
 
@@ -73,7 +73,7 @@ def check_stored(path: Path, columns: tuple[str, ...]) -> None:
     import pyarrow.parquet
 
     if not path.exists():
-        raise InputError(f"{path}: no such table; run the rule that makes it (snakemake {path})")
+        raise InputError(f"{path}: no such table; {advise_making(path)}")
     try:
         facts = pyarrow.parquet.ParquetFile(path)
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ import csv
 import json
 import math
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -211,8 +212,8 @@ def suggest_form(line: str, where: str) -> str:
     path = Path(where.rpartition(":")[0])
     if line.lstrip().startswith("["):
         return (
-            f"it looks like one JSON array; make it a line a row: jq -c '.[]' {path}"
-            f" > {path.with_suffix('.rows.jsonl')}"
+            f"it looks like one JSON array; make it a line a row: jq -c '.[]'"
+            f" {shlex.quote(str(path))} > {shlex.quote(str(path.with_suffix('.rows.jsonl')))}"
         )
     if all(name in line for name in NEEDED) and "{" not in line:
         return f"it looks like a table; name it {path.with_suffix('.csv')}"

@@ -11,6 +11,7 @@ make what depends on it, and was not restored, look old.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ def adopt(
         lines = [line for line in done.stdout.splitlines() if line.strip()]
         raise InputError(
             f"the files are in place, but Snakemake did not adopt them ({' '.join(lines[-2:])});"
-            f" once that is mended, run: snakemake {' '.join(command[3:])}"
+            f" once that is mended, run: snakemake {shlex.join(command[3:])}"
         )
     set_times(root, lineage, jobs)
     remove_empty_logs(root / "results" / lineage.study / "logs")

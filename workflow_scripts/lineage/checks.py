@@ -194,7 +194,7 @@ def falsehoods(study: Checked, job: str) -> Iterator[Finding]:
         problems.append(f"tells the seeds {record.seeds}, and its specification {seeds}")
     for name, value in record.wildcards.items():
         if value not in job:
-            problems.append(f"tells {name}={value}, and lies elsewhere")
+            problems.append(f"tells {name}={value}, which the path of the record does not hold")
         told = record.spec.get(name, value) if isinstance(record.spec, dict) else value
         if name in ("seed", "sft_step") and str(told) != value:
             problems.append(f"tells {name}={value}, and its specification {told}")

@@ -117,7 +117,7 @@ def public_keys(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key",
         metavar="FILE",
-        help="public SSH keys: the lock must be signed by one of them (retu lineage sign)",
+        help="public SSH keys: the lock must be signed by one of them",
     )
 
 

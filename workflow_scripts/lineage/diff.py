@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ def lines(found: Comparison) -> Iterator[str]:
     count = len(found.pairing.pairs)
     if found.equal:
         yield f"\nnothing differs: the records of {counted(count)} tell the same"
-        yield "(files on disk are not hashed here: retu lineage verify)"
+        study = shlex.quote(found.a.lineage.study)
+        yield f"(files on disk are not hashed here: retu lineage verify --study {study})"
         return
     if found.first:
         yield "\ndiffers first"

@@ -54,14 +54,14 @@ class Lineage:
         """The job that made a path (an output, a file in an output folder, a record), or None."""
         if path in self.records:
             return path
-        candidates = (path, *(str(parent) for parent in PurePosixPath(path).parents))
-        return next((self.outputs[name] for name in candidates if name in self.outputs), None)
+        outputs = self.outputs
+        return next((outputs[name] for name in climb(path) if name in outputs), None)
 
     def output(self, path: str) -> Artefact | None:
         """The output that a path is, or lies in."""
         job = self.producer(path)
         outputs = self.records[job].outputs if job else []
-        inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
+        inside = [*climb(path)]
         return next((artefact for artefact in outputs if artefact.path in inside), None)
 
     def recorded(self, path: str, root: Path | None = None) -> str | None:
@@ -135,6 +135,13 @@ class Lineage:
             lines.append(" ".join([record.rule, record.key, *made]))
         text = "\n".join(sorted(lines))
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def climb(path: str) -> Iterator[str]:
+    """A path from the root of the project, and every folder above it, the nearest first."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _after(start: Iterable[str], before: Callable[[str], list[str]]) -> Iterator[str]:

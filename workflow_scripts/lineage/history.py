@@ -1,6 +1,7 @@
 """A study's records as a committed lineage/STUDY/dvc.lock names them, now or at a git revision."""
 
 import hashlib
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ def lineage_at(root: Path, study: str, revision: str) -> Lineage:
         raise InputError(
             f"{missing[0]}: as it was at {revision}, is neither here nor in DVC's cache"
             f"{f' (nor {len(missing) - 1} more)' if len(missing) > 1 else ''};"
-            f" fetch it (dvc fetch --all-commits {pipeline})"
+            f" fetch it (dvc fetch --all-commits {shlex.quote(pipeline)})"
         )
     return lineage_from(root, study, cache, hashes)
 
@@ -42,7 +43,8 @@ def lock_at(root: Path, study: str, revision: str | None) -> dict[str, str]:
         path = pointer_folder(root, study) / LOCK
         if not path.is_file():
             raise InputError(
-                f"{name}: is not here; get it from git, or record the study (retu lineage record)"
+                f"{name}: is not here; get it from git, or record the study"
+                f" (retu lineage record --study {shlex.quote(study)})"
             )
         return lock_hashes(path.read_text(encoding="utf-8"), name)
     commit = git(
@@ -56,7 +58,7 @@ def lock_at(root: Path, study: str, revision: str | None) -> dict[str, str]:
     if text is None:
         raise InputError(
             f"{name}: was not committed at {revision}; choose a revision that has it"
-            f" (git log --oneline -- {FOLDER}/{study})"
+            f" (git log --oneline -- {shlex.quote(f'{FOLDER}/{study}')})"
         )
     return lock_hashes(text, f"{revision}:{name}")
 

@@ -11,6 +11,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import hash_tree
 from workflow_scripts.lineage.graph import moved
 from workflow_scripts.lineage.record import SUFFIX, Artefact, Record, read_record
+from workflow_scripts.lineage.remedies import make_command, restore_command
 
 
 def check_made(inputs: Iterable[Artefact]) -> None:
@@ -25,8 +26,8 @@ def check_made(inputs: Iterable[Artefact]) -> None:
             if made and made.md5 != read.md5:
                 raise InputError(
                     f"{first_other(made)}: is not what {record.rule} wrote (md5 of {read.path}"
-                    f" {read.md5[:8]}, recorded {made.md5[:8]}); put it back (retu lineage restore"
-                    f" {read.path}), or delete it and run again"
+                    f" {read.md5[:8]}, recorded {made.md5[:8]}); put it back"
+                    f" ({restore_command(read.path)}), or make it again ({make_command(read.path)})"
                 )
 
 

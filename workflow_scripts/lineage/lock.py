@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -15,6 +16,8 @@ from workflow_scripts.lineage.record import SUFFIX
 FOLDER = "lineage"
 PIPELINE, LOCK = "dvc.yaml", "dvc.lock"
 SIGNATURE = f"{LOCK}.sig"
+UNFOLDED = 1 << 20
+"""Columns of a line of YAML: no command is folded."""
 
 
 def pointer_folder(root: Path, study: str) -> Path:
@@ -31,14 +34,24 @@ def read_lock(root: Path, study: str) -> dict[str, str]:
 def lock_hashes(text: str, where: str) -> dict[str, str]:
     """Path -> hash of everything in the text of a dvc.lock; InputError when it is none."""
     try:
-        stages = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
-        lists = [stage.get(kind, []) for kind in ("deps", "outs") for stage in stages.values()]
-        found = {entry["path"]: entry["md5"] for entries in lists for entry in entries}
-        if not "".join(found).isprintable():
+        # Nodes do: of most of them nothing is wanted, and making objects takes a third of the time.
+        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        stages = [values_of(stage) for stage in values_of(values_of(root)["stages"]).values()]
+        lists = [stage[kind] for kind in ("deps", "outs") for stage in stages if kind in stage]
+        entries = [values_of(entry) for nodes in lists for entry in nodes.value]
+        found = {entry["path"].value: entry["md5"].value for entry in entries}
+        if not "".join([*found, *found.values()]).isprintable():
             raise TypeError("a path that cannot be shown")
         return found
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"{where}: is no dvc.lock of a study; restore it from git") from error
+
+
+def values_of(node: Any) -> dict[str, Any]:
+    """Key -> node of a mapping in YAML; TypeError when it is none."""
+    if not isinstance(node, yaml.MappingNode):
+        raise TypeError("no mapping")
+    return {key.value: value for key, value in node.value}
 
 
 def described(path: str, data: Mapping[str, str]) -> str | None:
@@ -68,3 +81,18 @@ def locked(root: Path, study: str) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Writes YAML by the C library where it is there, for readers of YAML 1.1 and 1.2."""
+
+
+# DVC reads YAML 1.2, in which 12e34 is a number, as hashes may be; PyYAML would not quote it.
+Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def to_yaml(content: dict[str, Any]) -> str:
+    """As YAML, in the order given, a command in one line."""
+    return str(yaml.dump(content, Dumper=Dumper, sort_keys=False, width=UNFOLDED))

@@ -13,17 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from workflow_scripts.atomic import write_text
 from workflow_scripts.errors import InputError
 from workflow_scripts.hashing import files_of
 from workflow_scripts.lineage.cache import local_cache
-from workflow_scripts.lineage.causes import is_current
+from workflow_scripts.lineage.causes import is_current, stage_of
 from workflow_scripts.lineage.checks import unrecorded_paths
 from workflow_scripts.lineage.findings import Checked
 from workflow_scripts.lineage.graph import TREES, Lineage, read_lineage
-from workflow_scripts.lineage.keys import KEYS, keys_path, keys_text, present_keys
+from workflow_scripts.lineage.keys import add_key
 from workflow_scripts.lineage.lock import (
     FOLDER,
     LOCK,
@@ -33,6 +31,7 @@ from workflow_scripts.lineage.lock import (
     locked,
     name_stages,
     pointer_folder,
+    to_yaml,
 )
 from workflow_scripts.lineage.metrics import METRICS, list_plots, metrics_text, read_tables
 from workflow_scripts.lineage.record import Artefact, Record
@@ -127,24 +126,16 @@ class Pointers:
         """Write all files, each in one step; those that the lock tells of come before it."""
         stages, lock = {}, {}
         study = self.lineage.study
-        keys, where = present_keys(self.names, self.records, plan), keys_path(study)
         for job in sorted(self.records, key=self.names.__getitem__):
             record, name = self.records[job], self.names[job]
             reads, makes = self.entries(job)
-            command = rebuild_command(record, plan)
+            command = add_key(rebuild_command(record, plan), stage_of(record, plan))
             found = {"deps": reads} if reads else {}
-            params = {where: {name: keys[name]}}
-            lock[name] = {"cmd": command, **found, "params": params, "outs": makes}
+            lock[name] = {"cmd": command, **found, "outs": makes}
             paths = {kind: [entry["path"] for entry in e] for kind, e in found.items()}
             outs = [entry["path"] for entry in makes]
-            facts = {
-                "rule": record.rule,
-                "key": record.key,
-                "code": record.code.digest,
-                "commit": record.git.commit,
-            }
-            asked = {"wdir": "../..", **paths, "params": [{where: [name]}]}
-            stages[name] = {"cmd": command, **asked, "outs": outs, "meta": facts}
+            # DVC parses every line of this each time; what else is known is in the record.
+            stages[name] = {"cmd": command, "wdir": "../..", **paths, "outs": outs}
         folder = pointer_folder(self.root, study)
         known = self.records.values()
         data = [made.path for record in known for made in record.outputs]
@@ -153,7 +144,6 @@ class Pointers:
         shown = {"metrics": [METRICS], **({"plots": plots} if plots else {})}
         # All texts are made before the first is written.
         texts = {
-            KEYS: keys_text(keys),
             METRICS: metrics_text(read_tables(self.root, known)),
             PIPELINE: NOTE + to_yaml({"stages": stages, **shown}),
             LOCK: to_yaml({"schema": "2.0", "stages": lock}),
@@ -275,12 +265,6 @@ def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
     if plan.config.branching:
         config.append(f"branching={plan.config.branching}")
     return shlex.join(["snakemake", record.path, "--config", *config])
-
-
-def to_yaml(content: dict[str, Any]) -> str:
-    """As YAML, in the order given; written by the C library where it is there."""
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(yaml.dump(content, Dumper=dumper, sort_keys=False, width=1000))
 
 
 def run_record(options: argparse.Namespace) -> int:

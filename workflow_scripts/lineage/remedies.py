@@ -54,6 +54,12 @@ def ask_command(lineage: Lineage, *words: str) -> str:
     return shlex.join(["retu", "lineage", *words, "--study", lineage.study])
 
 
+def make_command(path: str) -> str:
+    """Make an output again, whatever is there, of the study in whose folder it lies."""
+    study = path.split("/")[1].partition(".")[0]
+    return shlex.join(["snakemake", "--force", path, "--config", f"study={study}"])
+
+
 def restore_command(path: str) -> str:
     """Bring an output back."""
     return shlex.join(["retu", "lineage", "restore", path])

@@ -149,9 +149,9 @@ def tell_stale(lineage: Lineage, plan: AnalysisPlan, jobs: Sequence[str]) -> lis
     if len(jobs) > SHOWN:
         print(f"not restored, made otherwise than now: {len(jobs) - SHOWN} more")
     if jobs:
-        print(
-            "To have them as they were, check out the revision that made them (git worktree add)."
-        )
+        commit = lineage.records[jobs[0]].git.commit
+        how = f" (git worktree add --detach ../{commit[:12]} {commit})" if commit else ""
+        print(f"To have them as they were, check out the revision that made them{how}.")
     return list(jobs)
 
 

@@ -81,7 +81,7 @@ def check_signature(root: Path, study: str, key: Path) -> Iterator[Finding]:
             signers.write_text(allowed_signers(key), encoding="utf-8")
             problem = find_fault(lock, signers, key)
     if problem:
-        remedy = "ask whom you trust for results that they have signed (retu lineage sign)"
+        remedy = "ask whom you trust for results that they have signed (retu lineage sign --help)"
         yield Finding("signature", where, problem, remedy, (), -LAST)
 
 

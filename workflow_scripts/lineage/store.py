@@ -11,10 +11,10 @@ from workflow_scripts.hashing import folder_listing, folder_md5, hash_tree
 from workflow_scripts.lineage.cache import Cache, ChangedError, make_real
 from workflow_scripts.lineage.graph import TREES, Lineage
 from workflow_scripts.lineage.record import SUFFIX, Artefact, File, Record
-from workflow_scripts.lineage.remedies import remake_command
+from workflow_scripts.lineage.remedies import make_command, remake_command, restore_command
 
 DATA = "data.dvc"
-DISTRUST = "do not trust these pointers"
+DISTRUST = "do not trust these records and pointers, get the study's anew from whom you trust"
 
 
 def keep_outputs(root: Path, cache: Cache, record: Record) -> None:
@@ -34,7 +34,8 @@ def keep_outputs(root: Path, cache: Cache, record: Record) -> None:
                 what = "has changed" if isinstance(error, ChangedError) else "cannot be read"
                 raise InputError(
                     f"{path}: {what} since its record {record.path} was written; put it back"
-                    f" (retu lineage restore {artefact.path}) or delete it and run again"
+                    f" ({restore_command(artefact.path)}) or make it again"
+                    f" ({make_command(artefact.path)})"
                 ) from error
         if artefact.md5.endswith(".dir"):
             cache.keep_bytes(folder_listing(artefact.files), artefact.md5)
@@ -85,7 +86,9 @@ def present(root: Path, path: str) -> Artefact:
     try:
         return Artefact.from_tree(path, hash_tree(root / path), listed=True)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); run again") from error
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); make it again ({make_command(path)})"
+        ) from error
 
 
 def data_hashes(root: Path) -> dict[str, str]:
@@ -101,7 +104,9 @@ def data_hashes(root: Path) -> dict[str, str]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return {str(out["path"]): str(out.get("md5", "")) for out in content.get("outs", [])}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise InputError(f"{DATA}: is not as DVC writes it; restore it from git") from error
+        raise InputError(
+            f"{DATA}: is not as DVC writes it; restore it (git checkout HEAD -- {DATA})"
+        ) from error
 
 
 def check_paths(study: str, outputs: Iterable[Artefact]) -> None:

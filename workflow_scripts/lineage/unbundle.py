@@ -111,7 +111,7 @@ def read_bundle(path: Path) -> Bundle:
 def unpack(path: Path, folder: Path) -> None:
     """Write the files of an archive below `folder`; InputError when that is not safe."""
     if not path.is_file():
-        raise InputError(f"{path}: there is no such archive; make it with retu lineage export")
+        raise InputError(f"{path}: there is no such archive; make it (retu lineage export --help)")
     try:
         with gzip.open(path) as squeezed:
             content = squeezed.read(LARGEST + 1)
@@ -152,7 +152,7 @@ def read_about(path: Path, where: Path) -> About:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{where}: has no {ABOUT} that reads; make it with retu lineage export"
+            f"{where}: has no {ABOUT} that reads; make it (retu lineage export --help)"
         ) from error
     if isinstance(content, dict) and content.get("version") not in (1, None):
         raise InputError(f"{where}: an archive of version {content['version']}; update the project")

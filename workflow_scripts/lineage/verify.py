@@ -13,17 +13,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.lineage import checks, unbundle
-from workflow_scripts.lineage.bundle import ENDING
+from workflow_scripts.lineage import checks
 from workflow_scripts.lineage.edits import place_of
 from workflow_scripts.lineage.findings import Checked, Finding, broken_at, finding_lines, shortened
 from workflow_scripts.lineage.graph import Lineage, read_lineage, study_of
 from workflow_scripts.lineage.lock import LOCK, pointer_folder
 from workflow_scripts.lineage.remedies import ask_command
-from workflow_scripts.lineage.signature import check_signature
 from workflow_scripts.lineage.where import chosen_study, output_path, present_plan
 from workflow_scripts.lineage.words import counted
 from workflow_scripts.study.stage import AnalysisPlan
+
+ENDING = ".tar.gz"
+"""Of a bundle; what reads one is loaded for one only."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,11 @@ def verify(
             findings += checks.pointers(study, job)
             findings += checks.local_inputs(study, job)
     findings += checks.stale(study, plan, jobs)
-    findings += check_signature(root, lineage.study, key) if key else []
+    if key:
+        # Rarely asked for, and it loads what starts other programs.
+        from workflow_scripts.lineage.signature import check_signature
+
+        findings += check_signature(root, lineage.study, key)
     trees = [tree for tree in found.values() if not isinstance(tree, OSError)]
     return Verdict(
         study=lineage.study,
@@ -169,6 +174,8 @@ def run_verify(options: argparse.Namespace) -> int:
     given, root = options.output, options.root
     key = Path(options.key) if options.key else None
     if given and given.endswith(ENDING):
+        from workflow_scripts.lineage import unbundle
+
         with unbundle.opened(Path(given)) as bundle:
             checked = unbundle.check_bundle(bundle, key)
         lines = unbundle.told(Path(given), checked)

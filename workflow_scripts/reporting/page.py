@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, advise_making
 from workflow_scripts.reporting.answer import Finding, findings
 from workflow_scripts.reporting.cuts import describe_cuts
 from workflow_scripts.reporting.lines import select
@@ -81,7 +81,7 @@ def data_uri(svg: Path) -> str:
     try:
         content = svg.read_bytes()
     except OSError as error:
-        raise InputError(f"{svg}: no such figure; run snakemake {svg.stem}") from error
+        raise InputError(f"{svg}: no such figure; {advise_making(svg)}") from error
     return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
 
 

@@ -1,7 +1,9 @@
 """What the Snakefile takes from, and adds to, the Snakemake that reads it."""
 
 import argparse
+import atexit
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,14 @@ def find_arguments() -> argparse.Namespace | None:
 def is_planned_only(workflow: Any) -> bool:
     """Whether this is a dry run, which neither locks nor makes anything."""
     return bool(workflow.output_settings and workflow.output_settings.dryrun)
+
+
+def say_last(say: Callable[[], None]) -> None:
+    """Say something when Snakemake has said everything, as its process ends.
+
+    After `onerror` it still tells where its log is, and that a job did not complete.
+    """
+    atexit.register(say)
 
 
 def explain_lock(reason: str) -> None:

@@ -1,6 +1,7 @@
 """A target that no rule makes, told in a line: what there is, and what was meant."""
 
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,13 @@ def explain_target(target: str, rules: Iterable[Any], study: str, root: Path) ->
     if "/" not in target and (other := study_of_rule(target, root)):
         return (
             f"study {study} has no target {target}, but study {other} has:"
-            f" snakemake {target} --config study={other}"
+            f" {shlex.join(['snakemake', target, '--config', f'study={other}'])}"
         )
     folder = re.match(r"(?:results|data)/([^/]+)/", target)
     if folder and folder[1] != study and (root / "studies" / f"{folder[1]}.yaml").is_file():
         return (
             f"{target} belongs to study {folder[1]}, and this is study {study}:"
-            f" snakemake {target} --config study={folder[1]}"
+            f" {shlex.join(['snakemake', target, '--config', f'study={folder[1]}'])}"
         )
     if "=" in target:
         return f"there is no target {target}; settings follow --config: --config {target}"

@@ -30,7 +30,12 @@ def check_reference(where: str, kind: str, name: str, known: Iterable[str]) -> N
 def parse_yaml(path: Path) -> Any:
     """Read a YAML file of any shape; InputError with the line when it is not one."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        try:
+            # The C library is eight times as fast; the other tells better what is wrong.
+            return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except yaml.YAMLError:
+            return yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.YAMLError as error:
