@@ -51,7 +51,7 @@ smoke: setup ## run every rule once with seconds of training
 	$(SNAKEMAKE) --config study=smoke
 
 rehearse: setup ## take the paper study's path with tiny models made here, on the CPU (minutes)
-	$(PY) -m workflow_scripts.make_mirror --study rehearsal --out mirror/rehearsal
+	$(PY) -m retu.rehearsal.make_mirror --study rehearsal --out mirror/rehearsal
 	$(SNAKEMAKE) --config study=rehearsal mirror=mirror/rehearsal
 
 lint: setup ## check style, formatting and types
@@ -83,7 +83,7 @@ findings: ## run the self-checking scripts on surprises of libraries (outside th
 
 clean: ## remove caches and build leftovers; data, results and checkpoints stay
 	rm -rf .mypy_cache .pytest_cache .ruff_cache build *.egg-info
-	find envs tests workflow_scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find envs retu tests workflow_scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv, .venv-cluster and .venv-vllm
 	rm -rf "$(VENV)" "$(VENV)-cluster" "$(VLLM_VENV)"

@@ -24,14 +24,14 @@ import pandas as pd
 from planted import COUNTS, KINDS, NOISES, Noise, Planted, planted_curves
 from scipy.optimize import curve_fit
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.scaling.branch import Branch, Listed
-from workflow_scripts.scaling.fit import fit_branch
-from workflow_scripts.scaling.forecast import GainPrior, forecast
-from workflow_scripts.scaling.forecast_settings import ForecastSettings
-from workflow_scripts.scaling.law import SCORE_MAX, FloatArray, rise_fraction
-from workflow_scripts.study.analysis import Fit
-from workflow_scripts.study.protocols import known_protocols
+from retu.config.analysis import Fit
+from retu.config.protocols import known_protocols
+from retu.core.errors import InputError
+from retu.scaling.branch import Branch, Listed
+from retu.scaling.fit import fit_branch
+from retu.scaling.forecasting.forecast_settings import ForecastSettings
+from retu.scaling.forecasting.predict import GainPrior, forecast
+from retu.scaling.law import SCORE_MAX, FloatArray, rise_fraction
 
 SETTINGS = Fit()
 NAN = float("nan")

@@ -22,20 +22,20 @@ import pandas as pd
 from checkout import copy_project
 from scipy.optimize import least_squares
 
-from workflow_scripts import forecast
-from workflow_scripts.fit_curves import fit_all
-from workflow_scripts.scaling.bootstrap import draw_noise
-from workflow_scripts.scaling.branch import Listed, read_listed
-from workflow_scripts.scaling.engine import solve, theta_bounds
-from workflow_scripts.scaling.forecast_settings import parse_spec
-from workflow_scripts.scaling.law import FloatArray, rise_fraction
-from workflow_scripts.scaling.measured import CURVE_COLUMNS, Measured, measured_branches
-from workflow_scripts.scaling.point import fit_point
-from workflow_scripts.scaling.problem import make_problem
-from workflow_scripts.scaling.rows import Bounds
-from workflow_scripts.study.load import load_study
-from workflow_scripts.study.protocols import fit_job, known_protocols
-from workflow_scripts.tables_io import read_facts, read_table
+from retu.config.load import load_study
+from retu.config.protocols import fit_job, known_protocols
+from retu.core.tables import read_facts, read_table
+from retu.scaling.best_curve import fit_point
+from retu.scaling.bootstrap import draw_noise
+from retu.scaling.branch import Listed, read_listed
+from retu.scaling.engine import solve, theta_bounds
+from retu.scaling.fit_rows import Bounds
+from retu.scaling.fit_tables import fit_all
+from retu.scaling.forecasting import replay_tables
+from retu.scaling.forecasting.forecast_settings import parse_spec
+from retu.scaling.law import FloatArray, rise_fraction
+from retu.scaling.measured_branches import CURVE_COLUMNS, Measured, measured_branches
+from retu.scaling.problem import make_problem
 
 ROOT = Path(__file__).resolve().parents[1]
 AGREES = 0.15
@@ -141,20 +141,20 @@ WHOLE = """
 import sys, time
 from pathlib import Path
 from workflow_scripts import forecast
-from workflow_scripts.fit_curves import fit_all
-from workflow_scripts.scaling.forecast_settings import parse_spec
-from workflow_scripts.scaling.measured import CURVE_COLUMNS, measured_branches
-from workflow_scripts.study.load import load_study
-from workflow_scripts.study.protocols import fit_job
-from workflow_scripts.tables_io import read_table
+from retu.scaling.fit_tables import fit_all
+from retu.scaling.forecasting.forecast_settings import parse_spec
+from retu.scaling.measured_branches import CURVE_COLUMNS, measured_branches
+from retu.config.load import load_study
+from retu.config.protocols import fit_job
+from retu.core.tables import read_table
 curves = read_table(Path(sys.argv[1]), CURVE_COLUMNS)
 fit = load_study("released").fit.model_copy(update={"n_bootstrap": int(sys.argv[2])})
-branches, known = measured_branches(curves), forecast.read_branches(curves)
+branches, known = measured_branches(curves), replay_tables.read_branches(curves)
 spec, started = parse_spec("{}"), time.process_time()
 fit_all(branches, fit_job("robust", fit), None)
 fitted = time.process_time()
 for part in spec.fractions:
-    forecast.replay(known, part, spec)
+    replay_tables.replay(known, part, spec)
 print(fitted - started, time.process_time() - fitted, file=sys.stderr)
 """
 """What a revision is timed with, in a process of its own; the same for all revisions."""
@@ -209,9 +209,9 @@ def main() -> None:
             f" them {whole:.0f} s, which is {whole / ours:.0f} times the robust fits with theirs"
         )
     show("Engine alone (plain law)", [engine_rows(branches, options.draws, options.checked)])
-    known = forecast.read_branches(read_table(options.curves, CURVE_COLUMNS))
+    known = replay_tables.read_branches(read_table(options.curves, CURVE_COLUMNS))
     spec = parse_spec("{}")
-    scores = [row for part in spec.fractions for row in forecast.replay(known, part, spec)[1]]
+    scores = [row for part in spec.fractions for row in replay_tables.replay(known, part, spec)[1]]
     show("Forecasts, errors in points", scores)
     show(
         "Robust fits, verdicts and forecasts of all branches, CPU seconds",

@@ -28,9 +28,9 @@ import pandas as pd
 from grading_verdicts import peer_rows
 from latex2sympy2_extended import NormalizationConfig
 
-from workflow_scripts.grading.extract import find_last_boxes
-from workflow_scripts.grading.service import Service
-from workflow_scripts.grading.settings import GraderSettings
+from retu.config.graders import GraderSettings
+from retu.grading.extraction import find_last_boxes
+from retu.grading.service import Service
 
 Pairs = list[tuple[str, str]]
 PROSE = (

@@ -28,7 +28,7 @@ def write_answers(path: Path, rows: int, characters: int) -> None:
 
 def measure_peak(path: Path) -> float:
     """Peak memory of grading a file, in MiB."""
-    command = [sys.executable, "-m", "workflow_scripts.retu", "grade", str(path), "--workers", "1"]
+    command = [sys.executable, "-m", "retu", "grade", str(path), "--workers", "1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

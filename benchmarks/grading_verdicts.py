@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.grading.service import Service
+from retu.grading.service import Service
 
 
 def read_cases() -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ problems. Prints, for every number of problems and samples, the share of draws w
 the mean of the population - the worst of all populations - and the mean width in points, averaged
 over the populations, of
 
-- ours: `workflow_scripts/evaluation/intervals.py`;
+- ours: `retu/evaluation/intervals.py`;
 - Wilson: Wilson's interval for the number of independent answers that would have the same standard
   error, or for the number of problems where all are alike;
 - t: the mean of the problems with Student's t.
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from workflow_scripts.evaluation.intervals import (
+from retu.evaluation.intervals import (
     FloatArray,
     add_means,
     draw_means,

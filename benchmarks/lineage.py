@@ -23,14 +23,14 @@ import pandas as pd
 from checkout import ROOT
 from lineage_study import NAME, TABLE, Writer, make_study, sized_project
 
-from workflow_scripts.lineage.graph import Lineage, read_lineage
-from workflow_scripts.lineage.pointers import write_pointers
+from retu.lineage.graph.record_graph import Lineage, read_lineage
+from retu.lineage.queries.dvc_pointers import write_pointers
 
 CELL = f"{TABLE}#LabFull,10,dapo_dc,0/a_post"
 HASH = """
 import sys, time
 from pathlib import Path
-from workflow_scripts.hashing import hash_tree
+from retu.core.hashing import hash_tree
 started = time.monotonic()
 hash_tree(Path(sys.argv[1]))
 print(time.monotonic() - started)
@@ -58,7 +58,7 @@ def study_rows(folder: Path, stages: int) -> list[dict[str, object]]:
     plan = sized_project(folder, stages)
     make_study(Writer(folder, plan))
     lineage = read_lineage(folder, NAME)
-    retu = ("workflow_scripts.retu", "lineage")
+    retu = ("retu", "lineage")
 
     def record() -> None:
         write_pointers(folder, read_lineage(folder, NAME), plan)

@@ -8,9 +8,11 @@ from pathlib import Path
 import yaml
 from checkout import ROOT, copy_project
 
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.identity import code_digest, parsed, used_modules
-from workflow_scripts.lineage.record import (
+from retu.config.load import load_config, load_study
+from retu.config.study import Study
+from retu.core.hashing import hash_tree
+from retu.core.run_paths import Run
+from retu.lineage.record import (
     Artefact,
     Code,
     Commit,
@@ -20,11 +22,9 @@ from workflow_scripts.lineage.record import (
     seeds_in,
     write_record,
 )
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.layout import Run
-from workflow_scripts.study.load import load_config, load_study
-from workflow_scripts.study.schema import Study
-from workflow_scripts.study.stage import lock_identity
+from retu.planning.code_identity import code_digest, parsed, used_modules
+from retu.planning.lab_plan import LabPlan
+from retu.planning.stages import lock_identity
 
 NAME = "made_up"
 TABLE = f"results/{NAME}/tables/table_4.csv"

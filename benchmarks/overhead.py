@@ -3,7 +3,7 @@
     python benchmarks/overhead.py [--study lab] [--cores 2] [--keep FOLDER]
 
 Runs the study from nothing in a fresh copy of the project and prints a table by rule. Every job
-ends its log with a `usage:` line (workflow_scripts/usage.py); CPU time that no job accounts for
+ends its log with a `usage:` line (retu/runtime/usage.py); CPU time that no job accounts for
 is Snakemake's own and the shells'.
 """
 

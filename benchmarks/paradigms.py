@@ -21,11 +21,11 @@ from datasets import Dataset, disable_progress_bars
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.study.lab import Model, Pretraining
-from workflow_scripts.training.mixed.configuration import ParadigmSettings, trl_arguments
-from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
-from workflow_scripts.training.models import build_model
+from retu.config.lab_study import Model, Pretraining
+from retu.config.paradigm import ParadigmSettings, trl_arguments
+from retu.data.tokenizer import make_tokenizer
+from retu.models.loading import build_model
+from retu.training.paradigms.trainer import MixedGRPOTrainer
 
 SHAPE = Model(
     architecture="qwen2",

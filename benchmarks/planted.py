@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workflow_scripts.scaling.branch import Branch, make_branch
-from workflow_scripts.scaling.law import FloatArray, gain
-from workflow_scripts.scaling.noise import score_error
+from retu.scaling.branch import Branch, make_branch
+from retu.scaling.law import FloatArray, gain
+from retu.scaling.sampling_noise import score_error
 
 N_PROBLEMS = 2157
 REGULAR, CUT, FLAT, COLLAPSE, OUTLIERS = KINDS = (

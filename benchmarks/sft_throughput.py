@@ -29,18 +29,14 @@ from datasets import Dataset, disable_progress_bars
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from workflow_scripts.compute.flops import (
-    TRAIN_OVER_FORWARD,
-    ModelShape,
-    exact_forward_flops_per_token,
-)
-from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
-from workflow_scripts.study.execution import Execution, SftTraining
-from workflow_scripts.study.schema import SftRecipe
-from workflow_scripts.training.checkpoints import train_resumably
-from workflow_scripts.training.models import configure, load_trainable
-from workflow_scripts.training.supervised import Supervised, sft_config, supervised_trainer
-from workflow_scripts.training.traps import check_sft
+from retu.compute.flops import TRAIN_OVER_FORWARD, ModelShape, exact_forward_flops_per_token
+from retu.config.execution import Execution, SftTraining
+from retu.config.study import SftRecipe
+from retu.data.tokenizer import load_tokenizer, make_tokenizer
+from retu.models.compatibility import check_sft
+from retu.models.loading import configure, load_trainable
+from retu.training.checkpoints import train_resumably
+from retu.training.supervised import Supervised, sft_config, supervised_trainer
 
 GPUS = Path(__file__).with_name("gpus.yaml")
 # hidden, layers, heads, KV heads, MLP, vocabulary; both with tied embeddings.

@@ -32,8 +32,11 @@ pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
 "${pip[@]}" --no-deps --no-build-isolation -e .
 # This environment's snakemake reads its command line with us first: a mistake ends in one line.
 if [ -f "$venv/bin/snakemake" ]; then
-    ours="from workflow_scripts.runtime.command_line import main"
-    sed -i.pip "s/^from snakemake\.cli import main\$/$ours/" "$venv/bin/snakemake"
+    ours="from retu.workflow.snakemake_command import main"
+    # Ours of old had another name.
+    old='workflow_scripts\.[a-z_.]*'
+    sed -i.pip -e "s/^from snakemake\.cli import main\$/$ours/" \
+        -e "s/^from $old import main\$/$ours/" "$venv/bin/snakemake"
     rm "$venv/bin/snakemake.pip"
 fi
 echo "$wanted" >"$stamp.new"

@@ -11,22 +11,22 @@ import shlex
 import sys
 from pathlib import Path
 
-from workflow_scripts.cluster.orphans import give_up_control, take_control
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
-from workflow_scripts.runtime.failures import describe_disk, describe_failures
-from workflow_scripts.runtime.folder import claim_outputs, enter_folder, forget_runs
-from workflow_scripts.runtime.snakemake_hooks import (
+from retu.cluster.orphans import give_up_control, take_control
+from retu.core.errors import InputError
+from retu.lineage.recording.run_snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
+from retu.workflow.job_failures import describe_disk, describe_failures
+from retu.workflow.work_folder import claim_outputs, enter_folder, forget_runs
+from retu.workflow.snakemake_hooks import (
     explain_lock,
     find_arguments,
     is_planned_only,
     say_last,
 )
-from workflow_scripts.runtime.targets import check_targets
-from workflow_scripts.study.hub_plan import HubPlan
-from workflow_scripts.study.load import check_folders, load_config
-from workflow_scripts.study.plans import load_plan
-from workflow_scripts.study.schema import NO_CHOICE
+from retu.workflow.targets import check_targets
+from retu.planning.hub_plan import HubPlan
+from retu.config.load import check_folders, load_config
+from retu.planning.load_plan import load_plan
+from retu.config.study import NO_CHOICE
 
 try:
     settings = load_config(config)
@@ -114,7 +114,7 @@ def job(module, options, environment="lab", network=False, many=False):
     processes = "--processes {resources.processes} --nodes {resources.nodes}" if many else ""
     return (
         ("" if network else "export HF_HUB_OFFLINE=1; ")
-        + f"exec {python(environment)} -m workflow_scripts.job {module} --rule {{rule}}"
+        + f"exec {python(environment)} -m retu.cli.run_job {module} --rule {{rule}}"
         f" --stage {{params.stage:q}} {processes}"
         " --wildcards {params.wildcards:q} --inputs {input:q} --outputs {output:q}"
         f" -- {options} 3>&2 > {{log}} 2>&1"

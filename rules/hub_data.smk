@@ -4,8 +4,8 @@ In: <results>/base of the model whose tokens are counted. Out: <data>/SPLIT.parq
 manifest
 """
 
-from workflow_scripts.study.hub import MatchedSet
-from workflow_scripts.study.hub_plan import ALL_BENCHMARKS, BENCHMARKS, VALIDATION
+from retu.config.hub_study import MatchedSet
+from retu.planning.hub_plan import ALL_BENCHMARKS, BENCHMARKS, VALIDATION
 
 MATCHED = {n: made for n, made in study.data.prompts.items() if isinstance(made, MatchedSet)}
 RELEASED_SPLITS = [VALIDATION, *(name for name in study.data.prompts if name not in MATCHED)]

@@ -4,9 +4,9 @@ No model is needed, and none of the study's own results is touched: all of it li
 <results>/regraded/NAME. The reference model is left out, for its grades decide the data sets.
 """
 
-from workflow_scripts.grading.effects import KEYS
-from workflow_scripts.grading.settings import known_graders
-from workflow_scripts.study.files import did_you_mean
+from retu.reporting.grader_effects import KEYS
+from retu.config.graders import known_graders
+from retu.core.yaml_files import did_you_mean
 
 REGRADED = f"{RESULTS}/regraded/{{grader}}"
 

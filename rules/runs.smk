@@ -4,8 +4,8 @@ import re
 
 import pandas as pd
 
-from workflow_scripts.study.lab import Dataset
-from workflow_scripts.study.layout import NO_DATASET, Run
+from retu.config.lab_study import Dataset
+from retu.core.run_paths import NO_DATASET, Run
 
 DRAWN = [name for name, made in study.datasets.items() if isinstance(made, Dataset)]
 

@@ -9,20 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts import identity
-from workflow_scripts.lineage import causes
-from workflow_scripts.study import stage
-from workflow_scripts.study.stage import ROOT
+from retu.lineage.graph import stale_causes
+from retu.planning import code_identity, stages
+from retu.planning.stages import ROOT
 
 
 def forget() -> None:
     """Empty the caches: files are read once per process otherwise."""
-    identity.parsed.cache_clear()
-    identity.used_modules.cache_clear()
-    identity.code_digest.cache_clear()
-    identity.rule_calls.cache_clear()
-    stage.lock_identity.cache_clear()
-    stage.forget_stages()
+    code_identity.parsed.cache_clear()
+    code_identity.used_modules.cache_clear()
+    code_identity.code_digest.cache_clear()
+    code_identity.rule_calls.cache_clear()
+    stages.lock_identity.cache_clear()
+    stages.forget_stages()
 
 
 def edited(path: Path, old: str, new: str) -> None:
@@ -41,9 +40,11 @@ def rewritten(path: Path, text: str) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the package that may be edited."""
-    copy = shutil.copytree(identity.ROOT, tmp_path / "workflow_scripts")
-    monkeypatch.setattr(identity, "ROOT", copy)
+    """A folder with copies of our packages that may be edited."""
+    copy = tmp_path / "packages"
+    for name in code_identity.PACKAGES:
+        shutil.copytree(code_identity.ROOT / name, copy / name)
+    monkeypatch.setattr(code_identity, "ROOT", copy)
     forget()
     yield copy
     forget()
@@ -52,8 +53,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the rules that may be edited."""
-    copy = shutil.copytree(identity.RULES, tmp_path / "rules")
-    monkeypatch.setattr(identity, "RULES", copy)
+    copy = shutil.copytree(code_identity.RULES, tmp_path / "rules")
+    monkeypatch.setattr(code_identity, "RULES", copy)
     forget()
     yield copy
     forget()
@@ -63,8 +64,8 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the locks and of the report's templates that may be edited."""
     copy = tmp_path / "project"
-    for name in ("envs", "report"):
+    for name in ("envs", stages.PAGE_TEMPLATES):
         shutil.copytree(ROOT / name, copy / name)
-    for module in (stage, causes):
+    for module in (stages, stale_causes):
         monkeypatch.setattr(module, "ROOT", copy)
     return copy

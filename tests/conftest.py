@@ -15,8 +15,8 @@ pytest_plugins = ("code_fixtures",)
 ROOT = Path(__file__).resolve().parents[1]
 # What a run reads; never results, data or state, so a test run starts from nothing.
 PARTS = (
-    *("Snakefile", "config.yaml", "rules", "workflow_scripts", "studies", "envs", "report"),
-    *("profiles", "schemas", "claims", "slurm", "templates"),
+    *("Snakefile", "config.yaml", "rules", "retu", "workflow_scripts", "studies", "envs"),
+    *("profiles", "schemas", "claims", "slurm", "chat_templates"),
 )
 SMOKE = ("study=smoke",)
 
@@ -24,8 +24,8 @@ SMOKE = ("study=smoke",)
 @pytest.fixture(autouse=True)
 def forget_the_last_job() -> None:
     """A job is a process and notes what it read and what it cost; here many tests share one."""
-    from workflow_scripts.sources import READ
-    from workflow_scripts.usage import FACTS, IGNORED
+    from retu.runtime.mirror_files import READ
+    from retu.runtime.usage import FACTS, IGNORED
 
     for notes in (READ, FACTS, IGNORED):
         notes.clear()

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workflow_scripts.released.facts import COLUMNS
-from workflow_scripts.study.jobs import ImportJob
+from retu.audit.released.released_files import COLUMNS
+from retu.planning.jobs import ImportJob
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHES = ROOT / "studies" / "released" / "caches.csv"

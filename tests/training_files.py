@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.data.store import write_dataset
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.study.jobs import RlJob, SftJob
-from workflow_scripts.study.lab import Model, Pretraining
-from workflow_scripts.training.models import build_model
+from retu.config.lab_study import Model, Pretraining
+from retu.core.manifest import write_manifest
+from retu.data.stored_sets import write_dataset
+from retu.data.tokenizer import make_tokenizer
+from retu.models.loading import build_model
+from retu.planning.jobs import RlJob, SftJob
 
 SHAPE = Model(
     architecture="qwen2",

@@ -1,1 +1,1 @@
-"""The scripts behind the workflow: one thin script per rule, the real code in sub-packages."""
+"""The scripts behind the workflow, one a rule; the code that they call is in `retu`."""

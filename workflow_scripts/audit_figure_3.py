@@ -9,11 +9,11 @@ r"""Figure 3 of an audit: measured points, published and robust curves, ceilings
 
 from pathlib import Path
 
-from workflow_scripts.reporting import style
-from workflow_scripts.reporting.audit_figure_3 import draw
-from workflow_scripts.reporting.audit_table_4 import read_table_4
-from workflow_scripts.reporting.schema import read_curves, read_fits, read_subphases, split_order
-from workflow_scripts.script import arguments, run
+from retu.audit.report.branch_table import read_table_4
+from retu.audit.report.branches_figure import draw
+from retu.reporting import style
+from retu.reporting.tidy_files import read_curves, read_fits, read_subphases, split_order
+from retu.runtime.script import arguments, run
 
 
 def main() -> None:

@@ -14,23 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.reporting import style
-from workflow_scripts.reporting.audit_figure_8 import draw
-from workflow_scripts.reporting.audit_inputs import (
+from retu.audit.report.compared_values import (
     NOT_GIVEN,
     ROBUST,
     read_ceilings,
     read_protocols,
 )
-from workflow_scripts.reporting.audit_selection import (
-    correlation_table,
-    value_table,
-    without_benchmarks,
-)
-from workflow_scripts.reporting.schema import read_subphases, split_order
-from workflow_scripts.reporting.sensitivity import RECIPE_COLUMNS
-from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import read_table, write_csv
+from retu.audit.report.loss_and_ceiling import correlation_table, value_table, without_benchmarks
+from retu.audit.report.selection_figure import draw
+from retu.core.tables import read_table, write_csv
+from retu.reporting import style
+from retu.reporting.fit_sensitivity import RECIPE_COLUMNS
+from retu.reporting.tidy_files import read_subphases, split_order
+from retu.runtime.script import parser, run
 
 
 def main() -> None:

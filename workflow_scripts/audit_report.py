@@ -12,11 +12,11 @@ The folders hold table_4.csv and table_5.csv; figure_8.csv, figure_3.svg and fig
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.audit_page import read_shown, render, shown_files
-from workflow_scripts.reporting.made_by import origins, unlocked_versions
-from workflow_scripts.reporting.page import STUDY_KEYS, read_json
-from workflow_scripts.script import arguments, run
+from retu.audit.report.audit_page import read_shown, render, shown_files
+from retu.core.atomic_files import write_text
+from retu.reporting.made_by import origins, unlocked_versions
+from retu.reporting.page import STUDY_KEYS, read_json
+from retu.runtime.script import arguments, run
 
 TABLES = (
     *("claims", "data_quality", "labels_check", "forecast_scores", "sensitivity"),

@@ -7,13 +7,13 @@ r"""The summary of an audit: verdicts, key findings and where the report is, pri
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.claims.judge import COLUMNS
-from workflow_scripts.reporting.audit_selection import CORRELATION_COLUMNS, VALUE_COLUMNS
-from workflow_scripts.reporting.audit_table_4 import read_table_4
-from workflow_scripts.reporting.audit_terminal import summary
-from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import read_table
+from retu.audit.claims.judge_claims import COLUMNS
+from retu.audit.report.branch_table import read_table_4
+from retu.audit.report.loss_and_ceiling import CORRELATION_COLUMNS, VALUE_COLUMNS
+from retu.audit.report.terminal_text import summary
+from retu.core.atomic_files import write_text
+from retu.core.tables import read_table
+from retu.runtime.script import arguments, run
 
 
 def main() -> None:

@@ -9,16 +9,12 @@ r"""Table 4 of an audit: published, kit, paper protocol and robust side by side.
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.audit_inputs import (
-    read_fixed_points,
-    read_protocols,
-    read_published,
-)
-from workflow_scripts.reporting.audit_table_4 import identified_text, parameters_text, table_4
-from workflow_scripts.reporting.schema import split_order
-from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import write_csv
+from retu.audit.report.branch_table import identified_text, parameters_text, table_4
+from retu.audit.report.compared_values import read_fixed_points, read_protocols, read_published
+from retu.core.atomic_files import write_text
+from retu.core.tables import write_csv
+from retu.reporting.tidy_files import split_order
+from retu.runtime.script import parser, run
 
 
 def main() -> None:

@@ -12,18 +12,18 @@ like.
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.audit_inputs import read_ceilings, read_protocols
-from workflow_scripts.reporting.audit_selection import (
+from retu.audit.report.compared_values import read_ceilings, read_protocols
+from retu.audit.report.loss_and_ceiling import (
     correlation_table,
     correlation_text,
     value_table,
     wide_text,
     with_released_only,
 )
-from workflow_scripts.reporting.schema import read_subphases
-from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import write_csv
+from retu.core.atomic_files import write_text
+from retu.core.tables import write_csv
+from retu.reporting.tidy_files import read_subphases
+from retu.runtime.script import parser, run
 
 
 def main() -> None:

@@ -10,13 +10,13 @@ r"""Give every number and headline sentence of the paper a verdict.
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.claims.evidence import read_evidence
-from workflow_scripts.claims.judge import judge_all
-from workflow_scripts.claims.ledger import read_ledger
-from workflow_scripts.claims.summary import summary
-from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import write_csv
+from retu.audit.claims.evidence import read_evidence
+from retu.audit.claims.judge_claims import judge_all
+from retu.audit.claims.ledger import read_ledger
+from retu.audit.claims.ledger_summary import summary
+from retu.core.atomic_files import write_text
+from retu.core.tables import write_csv
+from retu.runtime.script import parser, run
 
 
 def main() -> None:

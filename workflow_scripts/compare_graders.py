@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.evaluation.scores import GRADE_COLUMNS
-from workflow_scripts.grading.comparison import page
-from workflow_scripts.grading.effects import effects
-from workflow_scripts.grading.flips import SAMPLE, counts, flipped
-from workflow_scripts.script import parser, run, specification
-from workflow_scripts.study.jobs import CompareJob
-from workflow_scripts.study.layout import parse_run
-from workflow_scripts.tables_io import read_table, write_csv
+from retu.core.atomic_files import write_text
+from retu.core.run_paths import parse_run
+from retu.core.tables import read_table, write_csv
+from retu.evaluation.scores import GRADE_COLUMNS
+from retu.planning.jobs import CompareJob
+from retu.reporting.grader_comparison import page
+from retu.reporting.grader_effects import effects
+from retu.reporting.grader_flips import SAMPLE, counts, flipped
+from retu.runtime.script import parser, run, specification
 
 ANSWER_COLUMNS = (*SAMPLE, "gold", "generation")
 

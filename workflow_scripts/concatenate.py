@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import read_table, write_csv
+from retu.core.tables import read_table, write_csv
+from retu.runtime.script import parser, run
 
 
 def main() -> None:

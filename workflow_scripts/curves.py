@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from workflow_scripts.evaluation.curves import curve_table
-from workflow_scripts.script import parser, run, specification
-from workflow_scripts.study.jobs import CurvesJob
-from workflow_scripts.study.layout import parse_run
-from workflow_scripts.tables_io import write_csv
+from retu.core.run_paths import parse_run
+from retu.core.tables import write_csv
+from retu.evaluation.curve_table import curve_table
+from retu.planning.jobs import CurvesJob
+from retu.runtime.script import parser, run, specification
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import importlib.metadata
 import json
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.script import arguments, run
+from retu.core.atomic_files import write_text
+from retu.runtime.script import arguments, run
 
 PACKAGES = (
     *("snakemake", "torch", "transformers", "trl", "datasets", "math-verify"),

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.data.hub import fetch, places
-from workflow_scripts.data.hub_models import model_repository, publish_model
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.jobs import FetchBaseJob
-from workflow_scripts.tables_io import write_csv
+from retu.core.manifest import write_manifest
+from retu.core.tables import write_csv
+from retu.data.hub.hub_files import fetch, places
+from retu.models.hub_models import model_repository, publish_model
+from retu.planning.jobs import FetchBaseJob
+from retu.runtime.script import arguments, run, specification
 
 
 def main() -> None:

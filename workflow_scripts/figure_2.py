@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting import style
-from workflow_scripts.reporting.figure_paradigms import draw
-from workflow_scripts.reporting.paradigm_table import paradigm_table, paradigm_table_text
-from workflow_scripts.reporting.schema import read_curves, read_fits, split_order
-from workflow_scripts.script import parser, run
-from workflow_scripts.tables_io import write_csv
+from retu.core.atomic_files import write_text
+from retu.core.tables import write_csv
+from retu.reporting import style
+from retu.reporting.figure_paradigms import draw
+from retu.reporting.paradigm_table import paradigm_table, paradigm_table_text
+from retu.reporting.tidy_files import read_curves, read_fits, split_order
+from retu.runtime.script import parser, run
 
 
 def main() -> None:

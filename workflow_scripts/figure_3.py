@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from workflow_scripts.reporting import style
-from workflow_scripts.reporting.figure_branches import draw
-from workflow_scripts.reporting.schema import read_curves, read_fits, read_subphases, split_order
-from workflow_scripts.script import arguments, run
+from retu.reporting import style
+from retu.reporting.figure_branches import draw
+from retu.reporting.tidy_files import read_curves, read_fits, read_subphases, split_order
+from retu.runtime.script import arguments, run
 
 
 def main() -> None:

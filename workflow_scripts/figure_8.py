@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from workflow_scripts.reporting import style
-from workflow_scripts.reporting.figure_selection import draw, selection_table
-from workflow_scripts.reporting.schema import read_fits, read_subphases, split_order
-from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import write_csv
+from retu.core.tables import write_csv
+from retu.reporting import style
+from retu.reporting.figure_selection import draw, selection_table
+from retu.reporting.tidy_files import read_fits, read_subphases, split_order
+from retu.runtime.script import arguments, run
 
 
 def main() -> None:

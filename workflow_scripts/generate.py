@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.data.store import read_frame
-from workflow_scripts.errors import Interrupted
-from workflow_scripts.evaluation.engines import Engine, load_engine
-from workflow_scripts.evaluation.generate import attempts, generate
-from workflow_scripts.evaluation.generation_config import report_ignored_settings
-from workflow_scripts.hashing import md5
-from workflow_scripts.identity import code_digest
-from workflow_scripts.manifest import check_manifest
-from workflow_scripts.script import arguments, run, specification, state_folder
-from workflow_scripts.study.jobs import GenerateJob
-from workflow_scripts.study.schema import Sampling
-from workflow_scripts.tables_io import read_table, write_parquet
-from workflow_scripts.training.checkpoints import checkpoint_steps, close_state, open_state
-from workflow_scripts.training.models import configure
-from workflow_scripts.training.progress import tell
-from workflow_scripts.usage import work
+from retu.config.study import Sampling
+from retu.core.errors import Interrupted
+from retu.core.hashing import md5
+from retu.core.manifest import check_manifest
+from retu.core.tables import read_table, write_parquet
+from retu.data.stored_sets import read_frame
+from retu.evaluation.engines import Engine, load_engine
+from retu.evaluation.sampling import attempts, generate
+from retu.models.generation_config import report_ignored_settings
+from retu.models.loading import configure
+from retu.planning.code_identity import code_digest
+from retu.planning.jobs import GenerateJob
+from retu.runtime.progress import tell
+from retu.runtime.script import arguments, run, specification, state_folder
+from retu.runtime.usage import work
+from retu.training.checkpoints import checkpoint_steps, close_state, open_state
 
 # Tokens that the answers of a part may have at most: 1,024 answers of 8k tokens.
 PART_TOKENS = 2**23

@@ -9,11 +9,11 @@ evaluations and how many problems and samples each benchmark has.
 
 from pathlib import Path
 
-from workflow_scripts.released.curves import curve_table
-from workflow_scripts.released.facts import read_caches
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.jobs import ImportJob
-from workflow_scripts.tables_io import write_csv
+from retu.audit.released.released_curves import curve_table
+from retu.audit.released.released_files import read_caches
+from retu.core.tables import write_csv
+from retu.planning.jobs import ImportJob
+from retu.runtime.script import arguments, run, specification
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ The spec takes delta and delta2; branches are the RL runs that exist in the curv
 
 from pathlib import Path
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.released.label_check import LOSS_COLUMNS, check_labels, published_labels
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.jobs import LabelJob
-from workflow_scripts.tables_io import read_facts, read_table, write_csv
+from retu.audit.released.label_check import LOSS_COLUMNS, check_labels, published_labels
+from retu.core.errors import InputError
+from retu.core.tables import read_facts, read_table, write_csv
+from retu.planning.jobs import LabelJob
+from retu.runtime.script import arguments, run, specification
 
 CURVE_COLUMNS = ("dataset", "sft_step", "paradigm", "x_sft_eflops")
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from workflow_scripts.data.benchmark_sets import load_benchmarks
-from workflow_scripts.data.benchmark_sources import BenchmarkSources
-from workflow_scripts.data.hub import places
-from workflow_scripts.data.store import write_dataset
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.files import validate
-from workflow_scripts.study.jobs import BenchmarksJob
+from retu.core.yaml_files import validate
+from retu.data.benchmark_sets import load_benchmarks
+from retu.data.benchmark_sources import BenchmarkSources
+from retu.data.hub.hub_files import places
+from retu.data.stored_sets import write_dataset
+from retu.planning.jobs import BenchmarksJob
+from retu.runtime.script import arguments, run, specification
 
 
 def main() -> None:

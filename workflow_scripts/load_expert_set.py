@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from workflow_scripts.data.expert_sets import ExpertSource, load_expert_set
-from workflow_scripts.data.hub import places
-from workflow_scripts.data.hub_records import Limits, summary, token_counts
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.files import validate
-from workflow_scripts.study.jobs import ExpertSetJob
+from retu.core.yaml_files import validate
+from retu.data.expert_sets import ExpertSource, load_expert_set
+from retu.data.hub.hub_files import places
+from retu.data.text_records import Limits, summary, token_counts
+from retu.planning.jobs import ExpertSetJob
+from retu.runtime.script import arguments, run, specification
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from workflow_scripts.data.checks import check_disjoint
-from workflow_scripts.data.make import make_splits
-from workflow_scripts.data.store import write_dataset
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.jobs import DataJob
+from retu.data.lab_splits import make_splits
+from retu.data.split_checks import check_disjoint
+from retu.data.stored_sets import write_dataset
+from retu.planning.jobs import DataJob
+from retu.runtime.script import arguments, run, specification
 
 EXPERT_SPLITS = ("benchmarks", "validation", "rl_prompts", "pool", "reference")
 

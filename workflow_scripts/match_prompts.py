@@ -1,11 +1,13 @@
 """Rule `match_prompts`: RL prompts that have an expert trajectory."""
 
-import heapq
 from collections.abc import Collection
-from hashlib import sha256
 from pathlib import Path
 
-from workflow_scripts.data.hub_records import (
+from retu.data.matched_prompts import drawn
+from retu.data.set_rules import matched, prompt_id
+from retu.data.stored_rows import stored_rows
+from retu.data.stored_sets import check_stored
+from retu.data.text_records import (
     PROMPT_TOKENS,
     RESPONSE_TOKENS,
     Limits,
@@ -13,13 +15,12 @@ from workflow_scripts.data.hub_records import (
     store,
     summary,
 )
-from workflow_scripts.data.rebuild import matched, prompt_id
-from workflow_scripts.data.store import check_stored
-from workflow_scripts.data.stored_rows import stored_rows
-from workflow_scripts.script import parser, run, specification
-from workflow_scripts.study.jobs import MatchJob
+from retu.planning.jobs import MatchJob
+from retu.runtime.script import parser, run, specification
 
 PROMPT = ("problem_id", "prompt", "gold", PROMPT_TOKENS)
+
+
 EXPERT = ("prompt", "gold", "trajectory", PROMPT_TOKENS, RESPONSE_TOKENS)
 
 
@@ -47,13 +48,6 @@ def main() -> None:
     limits = Limits(job.prompt_tokens, job.matched.trajectory_tokens)
     counts = store(rows, given.out, limits, prompts=len(prompts) or None)
     print(f"{job.name}: {summary(counts)}")
-
-
-def drawn(experts: Path, among: Collection[str] | None, rows: int) -> set[str]:
-    """So many prompts that have a trajectory, by `prompt_id`, in no order of their file."""
-    found = {prompt_id(str(row["prompt"])) for row in stored_rows(experts, ("prompt",))}
-    known = found if among is None else found.intersection(among)
-    return set(heapq.nsmallest(rows, known, key=lambda name: sha256(name.encode()).digest()))
 
 
 if __name__ == "__main__":

@@ -4,28 +4,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.data.store import manifest_path
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.identity import code_digest
-from workflow_scripts.manifest import read_manifest, write_manifest
-from workflow_scripts.script import arguments, run, specification, state_folder
-from workflow_scripts.study.jobs import PretrainJob
-from workflow_scripts.tables_io import write_csv
-from workflow_scripts.training.checkpoints import (
+from retu.core.manifest import read_manifest, write_manifest
+from retu.core.tables import write_csv
+from retu.data.stored_sets import manifest_path
+from retu.data.tokenizer import make_tokenizer
+from retu.models.compatibility import check_sft
+from retu.models.loading import build_model, configure
+from retu.planning.code_identity import code_digest
+from retu.planning.jobs import PretrainJob
+from retu.runtime.processes import is_main
+from retu.runtime.script import arguments, run, specification, state_folder
+from retu.training.checkpoints import (
     close_state,
     open_state,
     publish_checkpoints,
     train_resumably,
 )
-from workflow_scripts.training.models import build_model, configure
-from workflow_scripts.training.processes import is_main
-from workflow_scripts.training.supervised import (
-    Supervised,
-    pretraining_config,
-    supervised_trainer,
-)
-from workflow_scripts.training.tokens import tokenised
-from workflow_scripts.training.traps import check_sft
+from retu.training.supervised import Supervised, pretraining_config, supervised_trainer
+from retu.training.tokenized_sets import tokenised
 
 SAVES = 4
 

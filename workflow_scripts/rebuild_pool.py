@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from workflow_scripts.data.hub import places
-from workflow_scripts.data.hub_pool import Gathered, gathered, pool_sources
-from workflow_scripts.data.hub_records import Limits, measured, store, summary, token_counts
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.jobs import PoolJob
+from retu.data.expert_pool import Gathered, gathered, pool_sources
+from retu.data.hub.hub_files import places
+from retu.data.text_records import Limits, measured, store, summary, token_counts
+from retu.planning.jobs import PoolJob
+from retu.runtime.script import arguments, run, specification
 
 
 def main() -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from workflow_scripts.lineage.pointers import record_study, summary_line
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.plans import load_plan
-from workflow_scripts.study.schema import Config
+from retu.config.study import Config
+from retu.lineage.queries.dvc_pointers import record_study, summary_line
+from retu.planning.load_plan import load_plan
+from retu.runtime.script import arguments, run, specification
 
 
 def main() -> None:

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.made_by import origins, unlocked_versions
-from workflow_scripts.reporting.page import (
+from retu.core.atomic_files import write_text
+from retu.reporting.made_by import origins, unlocked_versions
+from retu.reporting.page import (
     STUDY_KEYS,
     read_artefacts,
     read_json,
     render,
     shown_files,
 )
-from workflow_scripts.reporting.schema import read_curves, read_fits, read_subphases
-from workflow_scripts.script import arguments, run
+from retu.reporting.tidy_files import read_curves, read_fits, read_subphases
+from retu.runtime.script import arguments, run
 
 
 def main() -> None:

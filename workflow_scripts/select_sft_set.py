@@ -1,21 +1,17 @@
 """Rule `select_sft_set`: draw one SFT set from the pool, by measured win rate where asked."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.data.checks import check_disjoint
-from workflow_scripts.data.rebuild import prompt_id
-from workflow_scripts.data.select import select, win_rates
-from workflow_scripts.data.store import check_stored, manifest_path, read_frame
-from workflow_scripts.data.stored_rows import draw_rows, mean_lengths, read_columns
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.script import parser, run, specification
-from workflow_scripts.study.jobs import SelectJob
-from workflow_scripts.tables_io import read_table
-
-PLACE = "place"
+from retu.core.manifest import write_manifest
+from retu.core.tables import read_table
+from retu.data.drawn_sets import PLACE, check_drawn, left_out
+from retu.data.set_selection import select, win_rates
+from retu.data.stored_rows import draw_rows, mean_lengths, read_columns
+from retu.data.stored_sets import check_stored, manifest_path
+from retu.planning.jobs import SelectJob
+from retu.runtime.script import parser, run, specification
 
 
 def main() -> None:
@@ -55,21 +51,6 @@ def main() -> None:
     )
     rated = f", mean win rate {chosen['win_rate'].mean():.3f}" if "win_rate" in chosen else ""
     print(f"{job.name}: {len(chosen)} rows{rated}")
-
-
-def left_out(pool: pd.DataFrame, given: Namespace) -> pd.DataFrame:
-    """The pool without what the set is judged on; its ids are hashes of prompts."""
-    frames = [read_frame(path, ("prompt",)) for path in (given.benchmarks, given.validation)]
-    judged = {prompt_id(prompt) for frame in frames for prompt in frame["prompt"]}
-    return pool[~pool["problem_id"].isin(judged)].reset_index(drop=True)
-
-
-def check_drawn(chosen: pd.DataFrame, given: Namespace, name: str) -> None:
-    """InputError if the set shares a prompt with what it is judged on."""
-    prompts = read_columns(given.pool, "prompt")
-    judged = (given.benchmarks, given.validation)
-    frames = {str(path): read_frame(path, ("prompt",)) for path in judged}
-    check_disjoint({**frames, f"data set {name}": prompts.iloc[chosen[PLACE]]})
 
 
 if __name__ == "__main__":

@@ -12,47 +12,20 @@ recipes.
 
 from pathlib import Path
 
-import pandas as pd
-
-from workflow_scripts.atomic import write_text
-from workflow_scripts.errors import InputError
-from workflow_scripts.reporting.schema import SUBPHASE_COLUMNS
-from workflow_scripts.reporting.sensitivity import (
-    Refits,
+from retu.core.atomic_files import write_text
+from retu.core.errors import InputError
+from retu.core.tables import read_table, shorten, write_csv
+from retu.planning.jobs import SensitivityJob
+from retu.reporting.fit_sensitivity import (
     branch_table,
     recipe_table,
-    refit,
     summary_table,
-    without_benchmarks,
 )
-from workflow_scripts.reporting.sensitivity_text import branch_text, summary_text
-from workflow_scripts.scaling.checks import check_numbers
-from workflow_scripts.scaling.measured import CURVE_COLUMNS, measured_branches
-from workflow_scripts.scaling.recipes import Recipe, recipes_of
-from workflow_scripts.script import arguments, run, specification
-from workflow_scripts.study.analysis import Fit
-from workflow_scripts.study.jobs import SensitivityJob
-from workflow_scripts.tables_io import read_table, shorten, write_csv
-
-
-def refit_all(curves: pd.DataFrame, recipes: list[Recipe], settings: Fit) -> Refits:
-    """Refit the branches of a curve table once for each set of benchmarks left out."""
-    check_numbers(curves)
-    branches = {}
-    for left_out in dict.fromkeys(recipe.left_out for recipe in recipes):
-        measured = measured_branches(without_benchmarks(curves, left_out))
-        branches[left_out] = [(found.key, found.branch) for found in measured]
-    return refit(branches, recipes, settings)
-
-
-def page(branches: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """The tables as a Markdown page."""
-    count = int(summary["n_recipes"].max())
-    return (
-        f"# Sensitivity of the ceilings to the way of fitting\n\n{count} recipes, every branch"
-        " refitted by each.\n\n## How often the order of the data sets comes out\n\n"
-        f"{summary_text(summary).markdown()}\n## Branches\n\n{branch_text(branches).markdown()}"
-    )
+from retu.reporting.sensitivity_page import page, refit_all
+from retu.reporting.tidy_files import SUBPHASE_COLUMNS
+from retu.runtime.script import arguments, run, specification
+from retu.scaling.fit_recipes import recipes_of
+from retu.scaling.measured_branches import CURVE_COLUMNS
 
 
 def main() -> None:

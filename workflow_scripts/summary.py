@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.schema import read_curves, read_fits
-from workflow_scripts.reporting.terminal import summary
-from workflow_scripts.script import arguments, run
+from retu.core.atomic_files import write_text
+from retu.reporting.terminal import summary
+from retu.reporting.tidy_files import read_curves, read_fits
+from retu.runtime.script import arguments, run
 
 
 def main() -> None:

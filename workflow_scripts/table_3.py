@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.schema import STATS_COLUMNS
-from workflow_scripts.reporting.tables import table_3, table_3_text
-from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import read_table, write_csv
+from retu.core.atomic_files import write_text
+from retu.core.tables import read_table, write_csv
+from retu.reporting.result_tables import table_3, table_3_text
+from retu.reporting.tidy_files import STATS_COLUMNS
+from retu.runtime.script import arguments, run
 
 
 def main() -> None:

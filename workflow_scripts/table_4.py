@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from workflow_scripts.atomic import write_text
-from workflow_scripts.reporting.cuts import add_cuts, describe_cuts
-from workflow_scripts.reporting.schema import read_curves, read_fits, split_order
-from workflow_scripts.reporting.tables import table_4, table_4_text
-from workflow_scripts.script import arguments, run
-from workflow_scripts.tables_io import write_csv
+from retu.core.atomic_files import write_text
+from retu.core.tables import write_csv
+from retu.reporting.result_tables import table_4, table_4_text
+from retu.reporting.tidy_files import read_curves, read_fits, split_order
+from retu.reporting.token_cuts import add_cuts, describe_cuts
+from retu.runtime.script import arguments, run
 
 
 def main() -> None:

@@ -1,27 +1,22 @@
 """Rule `train_rl`: reinforcement learning from one branch point, benchmarks answered on the way."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from workflow_scripts.compute.flops import ModelShape
-from workflow_scripts.data.chat import encode_prompt, stop_ids
-from workflow_scripts.data.checks import check_disjoint, check_lengths
-from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
-from workflow_scripts.data.tokenizer import load_tokenizer
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.generate import attempts
-from workflow_scripts.evaluation.generation_config import report_ignored_settings
-from workflow_scripts.grading.grader import check_golds
-from workflow_scripts.grading.reward import make_reward
-from workflow_scripts.grading.settings import GraderSettings
-from workflow_scripts.identity import code_digest
-from workflow_scripts.manifest import check_manifest, read_manifest, write_manifest
-from workflow_scripts.script import arguments, run, specification, state_folder
-from workflow_scripts.study.jobs import RlJob
-from workflow_scripts.tables_io import read_table, write_csv, write_parquet
-from workflow_scripts.training.checkpoints import (
+from retu.compute.flops import ModelShape
+from retu.core.manifest import check_manifest, read_manifest, write_manifest
+from retu.core.tables import read_table, write_csv, write_parquet
+from retu.data.chat import stop_ids
+from retu.data.stored_sets import manifest_path
+from retu.models.generation_config import report_ignored_settings
+from retu.models.loading import configure, load_trainable
+from retu.planning.code_identity import code_digest
+from retu.planning.jobs import RlJob
+from retu.runtime.processes import is_main
+from retu.runtime.script import arguments, run, specification, state_folder
+from retu.runtime.usage import FACTS
+from retu.training.checkpoints import (
     checkpoint_at,
     close_state,
     model_config,
@@ -29,21 +24,14 @@ from workflow_scripts.training.checkpoints import (
     publish_checkpoints,
     train_resumably,
 )
-from workflow_scripts.training.models import configure, load_trainable
-from workflow_scripts.training.processes import is_main
-from workflow_scripts.training.reinforcement import (
-    Reinforced,
+from retu.training.reinforcement import (
     compute_table,
     evaluation_steps,
     grpo_config,
     history_table,
     rl_trainer,
 )
-from workflow_scripts.training.traps import check_rl
-from workflow_scripts.usage import FACTS
-
-if TYPE_CHECKING:
-    from datasets import Dataset
+from retu.training.rl_inputs import prepare
 
 
 def main() -> None:
@@ -82,55 +70,6 @@ def main() -> None:
         last = [job.recipe.steps]
         write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=last)
     close_state(state)
-
-
-def prepare(
-    title: str, job: RlJob, start: Path, prompts: Path, benchmarks: Path, state: Path
-) -> Reinforced:
-    """Load the data, and check them and what the study asks for before anything is trained."""
-    tokenizer = load_tokenizer(start)
-    experts = ("expert",) if job.recipe.paradigm.planner.needs_experts else ()
-    dataset = read_dataset(prompts, ("prompt", "gold", *experts))
-    problems = read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold"))
-    check_overlap(problems, dataset, benchmarks, prompts, job)
-    if is_main():
-        # Tens of thousands of answers take minutes to parse; all processes have the same.
-        golds = [*problems["gold"], *dataset["gold"]]
-        reward = GraderSettings(**job.recipe.reward.model_dump())
-        check_golds(golds, reward, where=f"{benchmarks}, {prompts}")
-    trained, answered = (
-        [len(encode_prompt(tokenizer, text)) + room for text in texts]
-        for texts, room in (
-            (dataset["prompt"], job.recipe.max_completion_length),
-            (problems["prompt"], job.evaluation.max_new_tokens),
-        )
-    )
-    check_rl(job.execution, max(*trained, *answered))
-    limit = model_config(start)["max_position_embeddings"]
-    remedy = "lower max_completion_length in the RL recipe or shorten the prompts"
-    check_lengths(trained, limit, str(prompts), remedy)
-    check_lengths(answered, limit, str(benchmarks), "lower evaluation.max_new_tokens")
-    return Reinforced(
-        title=f"RL {title}",
-        job=job,
-        tokenizer=tokenizer,
-        prompts=dataset,
-        attempts=attempts(problems, job.samples),
-        reward=make_reward(GraderSettings(**job.recipe.reward.model_dump())),
-        state=state,
-    )
-
-
-def check_overlap(
-    problems: pd.DataFrame, dataset: "Dataset", benchmarks: Path, prompts: Path, job: RlJob
-) -> None:
-    """Refuse a prompt that is a benchmark problem, or only say so if the study asks for that."""
-    try:
-        check_disjoint({str(benchmarks): problems, str(prompts): dataset.to_pandas()})
-    except InputError as error:
-        if job.overlap == "error":
-            raise
-        print(f"note: {error}")
 
 
 if __name__ == "__main__":

@@ -1,39 +1,30 @@
 """Rule `train_sft`: fine-tune a base model on one SFT set, keeping checkpoints and losses."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from workflow_scripts.compute.flops import EFLOPS, ModelShape, sft_step_flops
-from workflow_scripts.data.store import manifest_path
-from workflow_scripts.data.tokenizer import load_tokenizer
-from workflow_scripts.evaluation.generation_config import report_ignored_settings
-from workflow_scripts.identity import code_digest
-from workflow_scripts.manifest import check_manifest, read_manifest, write_manifest
-from workflow_scripts.script import arguments, run, specification, state_folder
-from workflow_scripts.study.jobs import SftJob
-from workflow_scripts.tables_io import write_csv
-from workflow_scripts.training.checkpoints import (
+from retu.core.manifest import check_manifest, read_manifest, write_manifest
+from retu.core.tables import write_csv
+from retu.data.stored_sets import manifest_path
+from retu.data.tokenizer import load_tokenizer
+from retu.models.compatibility import check_sft
+from retu.models.generation_config import report_ignored_settings
+from retu.models.loading import configure, load_trainable
+from retu.planning.code_identity import code_digest
+from retu.planning.jobs import SftJob
+from retu.runtime.processes import is_main
+from retu.runtime.script import arguments, run, specification, state_folder
+from retu.runtime.usage import FACTS
+from retu.training.checkpoints import (
     checkpoint_at,
     close_state,
-    model_config,
     open_state,
     publish_checkpoints,
     train_resumably,
 )
-from workflow_scripts.training.losses import loss_table
-from workflow_scripts.training.models import configure, load_trainable
-from workflow_scripts.training.processes import is_main
-from workflow_scripts.training.supervised import Supervised, sft_config, supervised_trainer
-from workflow_scripts.training.tokens import rows_cut, tokenised, trained_lengths
-from workflow_scripts.training.traps import check_sft
-from workflow_scripts.usage import FACTS
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
+from retu.training.loss_curve import loss_table
+from retu.training.sft_inputs import read_sets, with_compute
+from retu.training.supervised import Supervised, sft_config, supervised_trainer
+from retu.training.tokenized_sets import rows_cut, trained_lengths
 
 
 def main() -> None:
@@ -86,43 +77,6 @@ def main() -> None:
             facts["rows_cut"] = rows_cut(train, job.recipe.max_length)
         write_manifest(options.manifest, options.checkpoints, **facts)
     close_state(state)
-
-
-def read_sets(
-    sets: Sequence[Path], job: SftJob, tokenizer: "PreTrainedTokenizerBase", state: Path
-) -> list["Dataset"]:
-    """The training and the validation set as tokens.
-
-    Raises:
-        InputError: a row to train on is too long and the recipe does not allow to cut it.
-    """
-    recipe, threads = job.recipe, job.execution.threads
-    remedy = "raise max_length in the SFT recipe, or set too_long: truncate"
-    remedies = (remedy if recipe.too_long == "error" else None, None)
-    return [
-        tokenised(path, tokenizer, state / "tokens" / name, threads, recipe.max_length, remedy)
-        for name, path, remedy in zip(("train", "validation"), sets, remedies, strict=True)
-    ]
-
-
-def with_compute(
-    losses: pd.DataFrame, lengths: list[int], batch: float, base: Path
-) -> pd.DataFrame:
-    """Add cumulative tokens and x_sft in EFLOPs, every step costing a batch of mean length.
-
-    Args:
-        losses: the loss curve.
-        lengths: tokens of every trajectory with its prompt.
-        batch: trajectories of a step, on average.
-        base: the model, for its shape.
-    """
-    mean_length = sum(lengths) / len(lengths)
-    shape = ModelShape.from_config(model_config(base))
-    flops = sft_step_flops(shape, batch, mean_length)
-    return losses.assign(
-        tokens=losses["step"] * batch * mean_length,
-        x_sft_eflops=losses["step"] * flops / EFLOPS,
-    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import yaml
 from conftest import SMOKE, clean_environment
 from filelock import FileLock
 
-from workflow_scripts.training.state import MARKER
+from retu.training.training_state import MARKER
 
 # A site of small nodes. Training takes one process unless a test asks for more.
 SITE: dict[str, object] = {

@@ -8,8 +8,8 @@ from unittest import mock
 
 from transformers import TrainerCallback
 
-from workflow_scripts.script import run
-from workflow_scripts.training import checkpoints
+from retu.runtime.script import run
+from retu.training import checkpoints
 
 
 def killer(step: int) -> TrainerCallback:

@@ -29,7 +29,7 @@ TARGET = f"{SFT}/manifest.json"
 
 def retu(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run `retu cluster`."""
-    command = [sys.executable, "-m", "workflow_scripts.retu", "cluster", *arguments]
+    command = [sys.executable, "-m", "retu", "cluster", *arguments]
     return subprocess.run(
         command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False
     )

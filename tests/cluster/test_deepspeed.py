@@ -25,7 +25,7 @@ from training_files import (
 )
 from transformers import AutoModelForCausalLM
 
-from workflow_scripts.manifest import write_manifest
+from retu.core.manifest import write_manifest
 
 pytestmark = [
     pytest.mark.slow,

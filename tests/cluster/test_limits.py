@@ -30,7 +30,7 @@ def training_process(folder: Path) -> psutil.Process:
     (found,) = [
         process
         for process in psutil.process_iter(["cmdline", "cwd"])
-        if process.info["cwd"] == str(folder) and "workflow_scripts.job" in process.info["cmdline"]
+        if process.info["cwd"] == str(folder) and "retu.cli.run_job" in process.info["cmdline"]
     ]
     return found
 

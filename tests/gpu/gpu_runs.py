@@ -18,14 +18,14 @@ import torch
 from training_files import sums
 from transformers import TrainerCallback
 
-from workflow_scripts.data.chat import encode_prompt
-from workflow_scripts.data.store import write_dataset
-from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.script import run
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.lab import Model, Pretraining
-from workflow_scripts.training.models import build_model, load_model
+from retu.config.execution import Execution
+from retu.config.lab_study import Model, Pretraining
+from retu.core.manifest import write_manifest
+from retu.data.chat import encode_prompt
+from retu.data.stored_sets import write_dataset
+from retu.data.tokenizer import load_tokenizer, make_tokenizer
+from retu.models.loading import build_model, load_model
+from retu.runtime.script import run
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = os.environ.get("RETU_TEST_DEVICE", "cuda")

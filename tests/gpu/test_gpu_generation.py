@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from gpu_runs import ON_GPU, execution, write_run_files
 
-from workflow_scripts.data.chat import encode_prompt
-from workflow_scripts.evaluation.answers import Answer, Engine
-from workflow_scripts.evaluation.engines import VllmEngine, load_engine
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.schema import Sampling
-from workflow_scripts.training.traps import AGREEMENT
+from retu.config.execution import Execution
+from retu.config.study import Sampling
+from retu.data.chat import encode_prompt
+from retu.evaluation.engines import VllmEngine, load_engine
+from retu.evaluation.generations import Answer, Engine
+from retu.models.compatibility import AGREEMENT
 
 SAMPLED = Sampling(temperature=0.7, max_new_tokens=24)
 # Not by validation: a study samples, only this comparison is greedy.

@@ -6,7 +6,7 @@ import pytest
 from conftest import snakemake
 from gpu_runs import DEVICE, ON_GPU
 
-from workflow_scripts.lineage.record import read_record
+from retu.lineage.record import read_record
 
 STUDY = f"""\
 extends: smoke

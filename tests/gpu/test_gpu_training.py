@@ -22,13 +22,13 @@ from gpu_runs import (
 from safetensors.torch import load_file
 from training_files import rl_options, sft_options
 
+from retu.config.execution import Execution
+from retu.config.load import read_study
+from retu.data.tokenizer import make_tokenizer
+from retu.models.compatibility import AGREEMENT
+from retu.models.loading import load_model
+from retu.runtime.script import EXIT_INTERRUPTED
 from workflow_scripts import train_rl, train_sft
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.script import EXIT_INTERRUPTED
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.load import read_study
-from workflow_scripts.training.models import load_model
-from workflow_scripts.training.traps import AGREEMENT
 
 ROUNDING = 1e-3
 """Of float32 losses (relative) between devices, and between two runs on a GPU, whose sums have no

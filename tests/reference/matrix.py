@@ -23,7 +23,7 @@ from rl_runs import RlCase, Row
 from safetensors.torch import load_file, save_file
 from sft_runs import SftCase
 
-from workflow_scripts.training.models import build_model
+from retu.models.loading import build_model
 
 Case = SftCase | RlCase
 Trained = tuple[list[dict[str, float]], dict[str, torch.Tensor]]

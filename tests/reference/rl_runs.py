@@ -14,13 +14,13 @@ from sft_runs import SEED, SHAPE, killer
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from workflow_scripts.data.arithmetic import VOCABULARY
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.study.load import PRESETS as PRESET_FILE
-from workflow_scripts.training.checkpoints import SaveAtSteps, train_resumably
-from workflow_scripts.training.mixed.configuration import ParadigmSettings, trl_arguments
-from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
-from workflow_scripts.training.models import build_model
+from retu.config.load import PRESETS as PRESET_FILE
+from retu.config.paradigm import ParadigmSettings, trl_arguments
+from retu.data.arithmetic import VOCABULARY
+from retu.data.tokenizer import make_tokenizer
+from retu.models.loading import build_model
+from retu.training.checkpoints import SaveAtSteps, train_resumably
+from retu.training.paradigms.trainer import MixedGRPOTrainer
 
 PRESETS = {
     name: ParadigmSettings.model_validate(preset["paradigm"])

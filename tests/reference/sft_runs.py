@@ -7,15 +7,15 @@ from typing import Any
 from datasets import Dataset
 from transformers import TrainerCallback
 
-from workflow_scripts.data.arithmetic import VOCABULARY
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.lab import Model, Pretraining
-from workflow_scripts.study.schema import SftRecipe
-from workflow_scripts.training.checkpoints import train_resumably
-from workflow_scripts.training.models import build_model
-from workflow_scripts.training.supervised import Supervised, sft_config, supervised_trainer
-from workflow_scripts.training.tokens import IGNORED
+from retu.config.execution import Execution
+from retu.config.lab_study import Model, Pretraining
+from retu.config.study import SftRecipe
+from retu.data.arithmetic import VOCABULARY
+from retu.data.tokenizer import make_tokenizer
+from retu.models.loading import build_model
+from retu.training.checkpoints import train_resumably
+from retu.training.supervised import Supervised, sft_config, supervised_trainer
+from retu.training.tokenized_sets import IGNORED
 
 SHAPE = Model(
     architecture="qwen2",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from reporting_fixtures import Made, make_frames
 
-from workflow_scripts.claims.judge import COLUMNS as CLAIM_COLUMNS
+from retu.audit.claims.judge_claims import COLUMNS as CLAIM_COLUMNS
 
 ORDER = ["Small", "Medium", "Large", "Huge"]
 PROTOCOLS = ("kit", "paper", "robust")

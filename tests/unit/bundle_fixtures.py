@@ -4,8 +4,8 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from workflow_scripts.lineage.bundle import packed
-from workflow_scripts.lineage.unbundle import check_bundle, opened
+from retu.lineage.queries.bundle import packed
+from retu.lineage.queries.unbundle import check_bundle, opened
 
 
 def members(archive: Path) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from workflow_scripts.training.state import mark_complete
+from retu.training.training_state import mark_complete
 
 STATE = ("optimizer.pt", "rng_state.pth", "latest", "zero_to_torch.py", "loss_window_0.json")
 MODEL = ("model.safetensors", "config.json", "tokenizer.json")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.claims.evidence import Evidence, read_evidence
-from workflow_scripts.tables_io import read_facts
+from retu.audit.claims.evidence import Evidence, read_evidence
+from retu.core.tables import read_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ROOT / "claims"

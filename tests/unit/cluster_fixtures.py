@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.cluster.controller import Controller, controllers_folder
-from workflow_scripts.cluster.profile import Request
-from workflow_scripts.slurm import MARK, TOOLS
+from retu.cluster.controller import Controller, controllers_folder
+from retu.runtime.slurm import MARK, TOOLS
+from retu.runtime.slurm_profile import Request
 
 RUN = "3f0c7c2e-8f1b-4f4e-9a36-0d6a5a5e7a11"
 # A tool prints the text beside it, or fails with its words; it notes what it was asked.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.identity import PACKAGE, ROOT, is_prose
+from retu.planning.code_identity import PACKAGE, ROOT, is_prose
 
 HEADS = r"snakemake|retu|dvc|git|jq|cd|make(?= [a-z-]+[)`;]| rehearse)|python -m"
 # It follows a bracket, a backtick, a colon, "run" or the like, and ends with one of these.

@@ -8,9 +8,9 @@ import os
 import time
 from unittest import mock
 
-from workflow_scripts.grading import worker
-from workflow_scripts.grading.settings import GraderSettings
-from workflow_scripts.grading.verdict import Grade, right, wrong
+from retu.config.graders import GraderSettings
+from retu.grading import worker
+from retu.grading.grade_verdict import Grade, right, wrong
 
 
 def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.data.source_rows import SourceRow
+from retu.data.source_rows import SourceRow
 
 
 def rows(values: Sequence[dict[str, Any]]) -> Iterator[SourceRow]:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from lineage_fixtures import smoke_plan
 
-from workflow_scripts import job
-from workflow_scripts.lineage import draft, snapshot
-from workflow_scripts.lineage.record import Record, read_record
-from workflow_scripts.study import stage
+from retu.cli import run_job
+from retu.lineage.record import Record, read_record
+from retu.lineage.recording import pending_record, run_snapshot
+from retu.planning import stages
 
 TABLES = ["results/smoke/a.csv", "results/smoke/b.csv"]
 OUT = "results/smoke/subphases.csv"
@@ -22,7 +22,7 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make an empty folder the work folder, with the inputs of the rule `subphases`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    for name in ("RETU_CONFIG", "RETU_STATE", snapshot.PLANNED, snapshot.STUDY):
+    for name in ("RETU_CONFIG", "RETU_STATE", run_snapshot.PLANNED, run_snapshot.STUDY):
         monkeypatch.delenv(name, raising=False)
     for name in TABLES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,13 +50,13 @@ def command(**changes: Any) -> list[str]:
 
 def at_root(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let facts and locks lie below another folder than the project."""
-    for module in (job, draft, snapshot):
+    for module in (run_job, pending_record, run_snapshot):
         monkeypatch.setattr(module, "ROOT", folder)
-    stage.lock_identity.cache_clear()
+    stages.lock_identity.cache_clear()
 
 
 def launched(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> Record:
     """Run the launcher in this process; the record that it left."""
     monkeypatch.setattr(sys, "argv", ["job", *arguments])
-    job.main()
+    run_job.main()
     return read_record(Path(RECORD))

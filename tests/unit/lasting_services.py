@@ -10,9 +10,9 @@ from types import TracebackType
 
 import pytest
 
-from workflow_scripts.grading import command
-from workflow_scripts.grading.service import Service
-from workflow_scripts.grading.settings import GraderSettings
+from retu.cli import grade_command
+from retu.config.graders import GraderSettings
+from retu.grading.service import Service
 
 
 class LastingService(Service):
@@ -38,7 +38,7 @@ def shared_services() -> Iterator[dict[str, LastingService]]:
         return services.setdefault(repr(settings), service)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "Service", find_service)
+        patch.setattr(grade_command, "Service", find_service)
         yield services
     for service in services.values():
         service.close()

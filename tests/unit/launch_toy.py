@@ -1,6 +1,6 @@
 """A job of several processes that does what it is told: `python -m launch_toy ACTION STEPS`.
 
-It stands for `workflow_scripts.job`: joins, trains in step with the others, and reports.
+It stands for `retu.cli.run_job`: joins, trains in step with the others, and reports.
 """
 
 import os
@@ -8,17 +8,17 @@ import sys
 import time
 from pathlib import Path
 
-from workflow_scripts.errors import InputError, Interrupted
-from workflow_scripts.script import leave
-from workflow_scripts.training.interruption import listening
-from workflow_scripts.training.launch import join, report
-from workflow_scripts.training.processes import (
+from retu.core.errors import InputError, Interrupted
+from retu.runtime.interruption import listening
+from retu.runtime.launch import join, report
+from retu.runtime.processes import (
     in_any_process,
     is_main,
     rank,
     wait_for_everyone,
     world_size,
 )
+from retu.runtime.script import leave
 
 SAVING_SECONDS = 3.0
 

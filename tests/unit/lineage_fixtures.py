@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts import identity
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.lineage.graph import Lineage, read_lineage
-from workflow_scripts.lineage.record import (
+from retu.config.load import load_training_study
+from retu.config.study import Config
+from retu.core.hashing import hash_tree
+from retu.lineage.graph.record_graph import Lineage, read_lineage
+from retu.lineage.queries.verify import Verdict, verify
+from retu.lineage.record import (
     Artefact,
     Code,
     Commit,
@@ -22,11 +24,9 @@ from workflow_scripts.lineage.record import (
     seeds_in,
     write_record,
 )
-from workflow_scripts.lineage.verify import Verdict, verify
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.schema import Config
-from workflow_scripts.study.stage import ROOT, lock_identity
+from retu.planning import code_identity
+from retu.planning.lab_plan import LabPlan
+from retu.planning.stages import ROOT, lock_identity
 
 RESULTS, DATA = "results/smoke", "data/smoke"
 SFT = f"{RESULTS}/sft/LabQwen/LabFull/seed0"
@@ -192,9 +192,11 @@ def files() -> dict[str, bytes]:
 def record_of(made: MadeStudy, job: Job) -> Record:
     """The record that a job leaves."""
     stage = made.plan.stage(job.rule, **job.wildcards)
-    module = f"{identity.PACKAGE}.{stage.module}"
+    module = f"{code_identity.SCRIPTS}.{stage.module}"
     spec = None if job.rule in TOLD_BY_OPTIONS else json.loads(stage.spec)
-    modules = {name: identity.parsed(name)[0][:16] for name in identity.used_modules(module)}
+    modules = {
+        name: code_identity.parsed(name)[0][:16] for name in code_identity.used_modules(module)
+    }
     # A folder is declared as a whole.
     outputs = dict.fromkeys(path.partition("/step-")[0] for path in job.outputs)
     return Record(
@@ -208,9 +210,9 @@ def record_of(made: MadeStudy, job: Job) -> Record:
         seeds=sorted(seeds_in([spec, job.wildcards])),
         code=Code(
             module=module,
-            digest=identity.code_digest(module),
+            digest=code_identity.code_digest(module),
             modules=modules,
-            options=identity.options_digest(stage.module),
+            options=code_identity.options_digest(stage.module),
         ),
         environment=Environment(
             lock=stage.lock,
@@ -218,7 +220,7 @@ def record_of(made: MadeStudy, job: Job) -> Record:
             digest=lock_identity(ROOT / stage.lock, stage.packages),
             versions={"python": "3.11.7", "numpy": "2.4.6"},
         ),
-        facts={name: identity.file_digest(ROOT / name) for name in stage.facts},
+        facts={name: code_identity.file_digest(ROOT / name) for name in stage.facts},
         inputs=[hashed(made.root, path, listed=False) for path in job.inputs],
         outputs=[hashed(made.root, path, listed=True) for path in outputs],
         git=Commit(commit="f00d" * 10, dirty=[]),

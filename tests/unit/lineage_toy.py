@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.lineage.record import (
+from retu.core.hashing import hash_tree
+from retu.lineage.record import (
     Artefact,
     Code,
     Commit,

@@ -10,12 +10,12 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
-from workflow_scripts.data.arithmetic import VOCABULARY
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.study.lab import Model, Pretraining
-from workflow_scripts.training.mixed.configuration import ParadigmSettings, trl_arguments
-from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
-from workflow_scripts.training.models import build_model
+from retu.config.lab_study import Model, Pretraining
+from retu.config.paradigm import ParadigmSettings, trl_arguments
+from retu.data.arithmetic import VOCABULARY
+from retu.data.tokenizer import make_tokenizer
+from retu.models.loading import build_model
+from retu.training.paradigms.trainer import MixedGRPOTrainer
 
 SHAPE = Model(
     architecture="qwen2",

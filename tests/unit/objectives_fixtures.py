@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workflow_scripts.training.objectives.advantages import group_advantage
-from workflow_scripts.training.objectives.batch import PolicyBatch
-from workflow_scripts.training.objectives.objective import ObjectiveTerms, objective
-from workflow_scripts.training.objectives.reduction import WindowCounts, window_totals
-from workflow_scripts.training.objectives.settings import Clip, ObjectiveSettings
+from retu.config.objectives import Clip, ObjectiveSettings
+from retu.training.paradigms.advantages import group_advantage
+from retu.training.paradigms.objective import ObjectiveTerms, objective
+from retu.training.paradigms.reduction import WindowCounts, window_totals
+from retu.training.paradigms.token_batch import PolicyBatch
 
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "algorithm_vectors.json").read_text(encoding="utf-8")

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from lineage_fixtures import WEIGHTS, MadeStudy, make_study
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.lineage.cache import LINKED, Cache, local_cache
-from workflow_scripts.lineage.graph import Lineage
-from workflow_scripts.lineage.lock import LOCK, read_lock
-from workflow_scripts.lineage.pointers import Recorded, write_pointers
-from workflow_scripts.lineage.record import Artefact
-from workflow_scripts.lineage.restore import Restored, restore
-from workflow_scripts.study.stage import ROOT
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree
+from retu.lineage.graph.dvc_lock import LOCK, read_lock
+from retu.lineage.graph.record_graph import Lineage
+from retu.lineage.queries.dvc_pointers import Recorded, write_pointers
+from retu.lineage.record import Artefact
+from retu.lineage.storage.dvc_cache import LINKED, Cache, local_cache
+from retu.lineage.storage.restore import Restored, restore
+from retu.planning.stages import ROOT
 
 LOCK_FILE = f"lineage/smoke/{LOCK}"
 

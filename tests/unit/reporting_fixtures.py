@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.reporting.schema import with_text
+from retu.reporting.tidy_files import with_text
 
 STEPS = (0, 40, 80, 160, 320)
 LOSSES = (0.80, 0.46, 0.40, 0.403, 0.46)

@@ -14,6 +14,21 @@ import pandas as pd
 import pytest
 from audit_fixtures import HOSTILE, ORDER, RUNAWAY, is_branch, make_audit, write_audit
 
+from retu.audit.claims.claim_verdict import VERDICTS
+from retu.audit.report.answer_text import (
+    Evidence,
+    findings,
+    headline_finding,
+    indicator_finding,
+    sensitivity_finding,
+)
+from retu.audit.report.audit_page import read_shown
+from retu.audit.report.branch_table import table_4
+from retu.audit.report.branches_figure import draw
+from retu.audit.report.compared_values import Fitted
+from retu.reporting import style
+from retu.reporting.tidy_files import with_text
+from retu.runtime.script import run
 from workflow_scripts import (
     audit_figure_3,
     audit_figure_8,
@@ -23,21 +38,6 @@ from workflow_scripts import (
     audit_table_5,
     sensitivity,
 )
-from workflow_scripts.claims.verdict import VERDICTS
-from workflow_scripts.reporting import style
-from workflow_scripts.reporting.audit_answer import (
-    Evidence,
-    findings,
-    headline_finding,
-    indicator_finding,
-    sensitivity_finding,
-)
-from workflow_scripts.reporting.audit_figure_3 import draw
-from workflow_scripts.reporting.audit_inputs import Fitted
-from workflow_scripts.reporting.audit_page import read_shown
-from workflow_scripts.reporting.audit_table_4 import table_4
-from workflow_scripts.reporting.schema import with_text
-from workflow_scripts.script import run
 
 ROOT = Path(audit_report.__file__).parents[1]
 TABLES = (

@@ -8,21 +8,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts import sensitivity as script
-from workflow_scripts.errors import InputError
-from workflow_scripts.reporting.sensitivity import (
+from retu.config.analysis import Fit, Protocol
+from retu.core.errors import InputError
+from retu.planning.jobs import SensitivityJob
+from retu.reporting import sensitivity_page
+from retu.reporting.fit_sensitivity import (
     branch_table,
     recipe_table,
     summary_table,
     without_benchmarks,
 )
-from workflow_scripts.reporting.sensitivity_text import branch_text, summary_text
-from workflow_scripts.scaling.branch import Branch, Listed, make_branch
-from workflow_scripts.scaling.point import fit_point
-from workflow_scripts.scaling.problem import make_problem
-from workflow_scripts.scaling.recipes import recipes_of, refitted
-from workflow_scripts.study.analysis import Fit, Protocol
-from workflow_scripts.study.jobs import SensitivityJob
+from retu.reporting.sensitivity_text import branch_text, summary_text
+from retu.scaling.best_curve import fit_point
+from retu.scaling.branch import Branch, Listed, make_branch
+from retu.scaling.fit_recipes import recipes_of, refitted
+from retu.scaling.problem import make_problem
+from workflow_scripts import sensitivity as script
 
 AXES: dict[str, list[object]] = {
     "cap_factor": [1.5, None],
@@ -216,7 +217,7 @@ def test_summary_counts_orders_and_says_what_is_missing() -> None:
 def test_recipe_table_and_branch_text_of_two_branches() -> None:
     recipes = recipes_of(grid(cap_factor=[1.5]))
     settings = Fit(common_compute=40.0)
-    refits = script.refit_all(made_curves(), recipes, settings)
+    refits = sensitivity_page.refit_all(made_curves(), recipes, settings)
     table = recipe_table(refits, pd.Series({"A": 0.4, "B": 0.5}))
     assert table["dataset"].tolist() == ["A", "B"]
     assert table["a_post"].tolist() == [

@@ -16,9 +16,14 @@ from audit_fixtures import (
     make_small_tables,
 )
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.reporting.audit_inputs import FIXED_COLUMNS, Fitted, read_protocols
-from workflow_scripts.reporting.audit_selection import (
+from retu.audit.report.branch_table import (
+    counts,
+    identified_text,
+    parameters_text,
+    table_4,
+)
+from retu.audit.report.compared_values import FIXED_COLUMNS, Fitted, read_protocols
+from retu.audit.report.loss_and_ceiling import (
     OBSERVED,
     RELEASED_ONLY,
     correlation_table,
@@ -27,14 +32,9 @@ from workflow_scripts.reporting.audit_selection import (
     with_released_only,
     without_benchmarks,
 )
-from workflow_scripts.reporting.audit_table_4 import (
-    counts,
-    identified_text,
-    parameters_text,
-    table_4,
-)
-from workflow_scripts.reporting.markdown import MISSING, TextTable
-from workflow_scripts.reporting.schema import with_text
+from retu.core.errors import InputError
+from retu.core.markdown import MISSING, TextTable
+from retu.reporting.tidy_files import with_text
 
 NO_FIXED_POINTS = pd.DataFrame(columns=list(FIXED_COLUMNS))
 

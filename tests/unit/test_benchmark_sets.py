@@ -9,15 +9,15 @@ import pytest
 import yaml
 from hub_rows import rows, write
 
-from workflow_scripts.data.benchmark_sets import COLUMNS, load_benchmark, load_benchmarks, tidy
-from workflow_scripts.data.benchmark_sources import BenchmarkSources, OriginalSource, read_sources
-from workflow_scripts.data.hub import HubPlaces
-from workflow_scripts.data.store import manifest_path, read_frame
-from workflow_scripts.errors import InputError
-from workflow_scripts.grading.boxed import judge_answer
-from workflow_scripts.grading.settings import GraderSettings
+from retu.config.graders import GraderSettings
+from retu.core.errors import InputError
+from retu.data.benchmark_sets import COLUMNS, load_benchmark, load_benchmarks, tidy
+from retu.data.benchmark_sources import BenchmarkSources, OriginalSource, read_sources
+from retu.data.hub.hub_files import HubPlaces
+from retu.data.stored_sets import manifest_path, read_frame
+from retu.grading.boxed import judge_answer
+from retu.planning.jobs import BenchmarksJob
 from workflow_scripts.load_benchmarks import main as load_benchmarks_main
-from workflow_scripts.study.jobs import BenchmarksJob
 
 COMMIT = "3" * 40
 SOURCES = read_sources()

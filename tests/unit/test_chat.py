@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from workflow_scripts.data.chat import (
+from retu.core.errors import InputError
+from retu.data.chat import (
     check_same_prompt,
     encode_prompt,
     library_prompt,
@@ -18,8 +19,7 @@ from workflow_scripts.data.chat import (
     training_example,
     user_turn,
 )
-from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
-from workflow_scripts.errors import InputError
+from retu.data.tokenizer import load_tokenizer, make_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from checkpoints_fixtures import MODEL, names, save
 
-from workflow_scripts import script
-from workflow_scripts.errors import InputError
-from workflow_scripts.training import checkpoints
-from workflow_scripts.training.checkpoints import (
+from retu.core.errors import InputError
+from retu.runtime import script
+from retu.training import checkpoints
+from retu.training.checkpoints import (
     Resumable,
     SaveAtSteps,
     StopOnNan,
@@ -26,7 +26,7 @@ from workflow_scripts.training.checkpoints import (
     publish_checkpoints,
     train_resumably,
 )
-from workflow_scripts.training.state import MARKER, latest_complete
+from retu.training.training_state import MARKER, latest_complete
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from checkpoints_fixtures import MODEL, STATE, names, save
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.training.checkpoints import checkpoint_steps, publish_checkpoints
-from workflow_scripts.training.state import latest_complete, mark_complete, tidy
+from retu.core.errors import InputError
+from retu.training.checkpoints import checkpoint_steps, publish_checkpoints
+from retu.training.training_state import latest_complete, mark_complete, tidy
 
 
 def test_the_newest_complete_checkpoint_counts_and_unfinished_ones_go(tmp_path: Path) -> None:

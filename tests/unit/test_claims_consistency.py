@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from claims_fixtures import CLAIMS, changed_claims
 
-from workflow_scripts.claims.consistency import CONTRADICTION, REMARK, Finding, check_consistency
-from workflow_scripts.claims.ledger import read_ledger
+from retu.audit.claims.consistency import CONTRADICTION, REMARK, Finding, check_consistency
+from retu.audit.claims.ledger import read_ledger
 
 SHIFTED = {
     f"table_4.{branch}.a_post_table_4"

@@ -5,15 +5,15 @@ from itertools import product
 
 import pytest
 
-from workflow_scripts.claims.granularity import (
+from retu.audit.claims.binomial_noise import binomial_error, noise_interval
+from retu.audit.claims.granularity import (
     fewest_samples,
     half_unit,
     possible,
     printed_decimals,
     rounds_to,
 )
-from workflow_scripts.claims.noise import binomial_error, noise_interval
-from workflow_scripts.errors import InputError
+from retu.core.errors import InputError
 
 
 def prints_as(value: Fraction, decimals: int) -> set[str]:

@@ -10,10 +10,7 @@ import pandas as pd
 import pytest
 from claims_fixtures import CLAIMS, MEASURES, Tables, changed_claims, tables
 
-from workflow_scripts import claims_ledger
-from workflow_scripts.claims.judge import COLUMNS, judge_all
-from workflow_scripts.claims.ledger import read_ledger
-from workflow_scripts.claims.verdict import (
+from retu.audit.claims.claim_verdict import (
     EXACT,
     IMPOSSIBLE,
     INCONSISTENT,
@@ -29,7 +26,10 @@ from workflow_scripts.claims.verdict import (
     remeasured,
     sentence,
 )
-from workflow_scripts.errors import InputError
+from retu.audit.claims.judge_claims import COLUMNS, judge_all
+from retu.audit.claims.ledger import read_ledger
+from retu.core.errors import InputError
+from workflow_scripts import claims_ledger
 
 CEILING = "table_4.SFT889K.7200.a_post_figure_3"
 

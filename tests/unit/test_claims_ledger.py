@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from claims_fixtures import CLAIMS, changed_claims
 
-from workflow_scripts.claims.ledger import read_ledger
-from workflow_scripts.errors import InputError
+from retu.audit.claims.ledger import read_ledger
+from retu.core.errors import InputError
 
 
 def test_every_cell_is_a_claim_with_a_place() -> None:

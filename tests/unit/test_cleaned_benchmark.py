@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hub_rows import rows, write
 
-from workflow_scripts.data.benchmark_sets import load_cleaned, tidy_cleaned
-from workflow_scripts.data.benchmark_sources import read_sources
-from workflow_scripts.data.hub import HubPlaces
-from workflow_scripts.data.source_rows import read_rows
-from workflow_scripts.errors import InputError
+from retu.core.errors import InputError
+from retu.data.benchmark_sets import load_cleaned, tidy_cleaned
+from retu.data.benchmark_sources import read_sources
+from retu.data.hub.hub_files import HubPlaces
+from retu.data.source_rows import read_rows
 
 COMMIT = "5" * 40
 SOURCES = read_sources()

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import Cluster, job, make_cluster, without_slurm, write_controller
 
-from workflow_scripts import retu
-from workflow_scripts.cluster import actions, commands, queue
-from workflow_scripts.cluster.controller import process_start
-from workflow_scripts.errors import InputError
+from retu.cli import cluster_command, command_line
+from retu.cluster import actions, queue
+from retu.cluster.controller import process_start
+from retu.core.errors import InputError
 
 STUCK = {"state": "PENDING", "reason": "PartitionTimeLimit"}
 
@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def cluster(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.delenv("RETU_STATE", raising=False)
-    monkeypatch.setattr(commands, "ROOT", root)
+    monkeypatch.setattr(cluster_command, "ROOT", root)
     return make_cluster(tmp_path / "bin", monkeypatch)
 
 
@@ -53,7 +53,7 @@ def test_status_of_jobs_in_good_hands(
 ) -> None:
     live(root)
     cluster.queue(job("11", root), job("12", root, state="PENDING", reason="Priority"))
-    assert retu.main(["cluster", "status"]) == 0
+    assert command_line.main(["cluster", "status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{root}: 2 jobs in the queue, 1 pending"
     assert lines[1].startswith(f"Snakemake: process {os.getppid()} on ")
@@ -68,7 +68,7 @@ def test_status_tells_orphans_and_what_never_starts(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster.queue(job("11", root), job("12", root, **STUCK))
-    assert retu.main(["cluster", "status"]) == 1
+    assert command_line.main(["cluster", "status"]) == 1
     told = capsys.readouterr().out
     assert told.count("[looked after by nobody]") == 2
     assert "asks for more time than the partition allows, it never starts: lower the rule" in told
@@ -81,7 +81,7 @@ def test_a_stuck_job_is_a_finding_even_of_a_living_snakemake(
 ) -> None:
     live(root)
     cluster.queue(job("12", root, **STUCK))
-    assert retu.main(["cluster", "status"]) == 1
+    assert command_line.main(["cluster", "status"]) == 1
     assert "looked after" not in capsys.readouterr().out
 
 
@@ -90,7 +90,7 @@ def test_an_unknown_reason_names_where_to_look(
 ) -> None:
     live(root)
     cluster.queue(job("12", root, state="PENDING", reason="SomethingNew"))
-    assert retu.main(["cluster", "status"]) == 0
+    assert command_line.main(["cluster", "status"]) == 0
     told = capsys.readouterr().out
     assert "SomethingNew: see `man squeue` and `scontrol show job 12`" in told
 
@@ -100,7 +100,7 @@ def test_without_slurm_every_command_is_one_line(
     action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without_slurm(tmp_path / "bare", monkeypatch)
-    assert retu.main(["cluster", action]) == 2
+    assert command_line.main(["cluster", action]) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: no SLURM: squeue, ")
     assert told.count("\n") == 1
@@ -119,7 +119,7 @@ def test_wait_ends_when_the_last_orphan_has_left(
         lambda: cluster.queue(job("12", root)),
         lambda: cluster.queue(),
     )
-    assert retu.main(["cluster", "wait", "--every", "5"]) == 0
+    assert command_line.main(["cluster", "wait", "--every", "5"]) == 0
     assert slept == [5.0, 5.0, 5.0]
     told = capsys.readouterr().out
     # What has not changed is not told again.
@@ -130,7 +130,7 @@ def test_wait_ends_when_the_last_orphan_has_left(
 def test_wait_has_nothing_to_wait_for_while_snakemake_lives(cluster: Cluster, root: Path) -> None:
     live(root)
     cluster.queue(job("11", root))
-    assert retu.main(["cluster", "wait"]) == 0
+    assert command_line.main(["cluster", "wait"]) == 0
 
 
 def test_wait_gives_up_on_what_never_starts(
@@ -141,7 +141,7 @@ def test_wait_gives_up_on_what_never_starts(
 ) -> None:
     cluster.queue(job("11", root), job("12", root, **STUCK))
     slept = sleeps(monkeypatch, lambda: cluster.queue(job("12", root, **STUCK)))
-    assert retu.main(["cluster", "wait"]) == 1
+    assert command_line.main(["cluster", "wait"]) == 1
     assert len(slept) == 1
     assert "none of them will ever start" in capsys.readouterr().out
 
@@ -158,19 +158,19 @@ def test_wait_outlasts_a_restart_of_slurm(
 
     cluster.queue(job("11", root))
     sleeps(monkeypatch, lambda: cluster.fails("squeue", "Unable to contact\n"), back)
-    assert retu.main(["cluster", "wait"]) == 0
+    assert command_line.main(["cluster", "wait"]) == 0
     assert "squeue: Unable to contact; `scontrol ping`" in capsys.readouterr().out
 
 
 def test_wait_does_not_start_without_an_answer(cluster: Cluster) -> None:
     cluster.fails("squeue", "Unable to contact\n")
-    assert retu.main(["cluster", "wait"]) == 2
+    assert command_line.main(["cluster", "wait"]) == 2
 
 
 @pytest.mark.parametrize("every", ["0", "-1", "1e9", "soon", "nan"])
 def test_a_time_that_is_none_is_refused(every: str, cluster: Cluster) -> None:
     with pytest.raises(SystemExit) as raised:
-        retu.main(["cluster", "wait", "--every", every])
+        command_line.main(["cluster", "wait", "--every", every])
     assert raised.value.code == 2
 
 
@@ -187,7 +187,7 @@ def test_cancel_ends_orphans_only(
         f'grep -v ^12 "{cluster.folder}/squeue.txt" > "{cluster.folder}/next"\n'
         f'mv "{cluster.folder}/next" "{cluster.folder}/squeue.txt"\n'
     )
-    assert retu.main(["cluster", "cancel"]) == 0
+    assert command_line.main(["cluster", "cancel"]) == 0
     assert cluster.asked("scancel") == ["--quiet 12"]
     assert "cancelling 1 job; state of training is kept:" in capsys.readouterr().out
     assert state.is_file()
@@ -198,7 +198,7 @@ def test_cancel_without_orphans_cancels_nothing(
 ) -> None:
     live(root)
     cluster.queue(job("11", root))
-    assert retu.main(["cluster", "cancel"]) == 0
+    assert command_line.main(["cluster", "cancel"]) == 0
     assert capsys.readouterr().out == "no orphan to cancel\n"
     assert cluster.asked("scancel") == []
 
@@ -208,10 +208,10 @@ def test_cancel_keeps_what_another_host_may_look_after(
 ) -> None:
     write_controller(root, pid=7, start="x", host="login2")
     cluster.queue(job("11", root))
-    assert retu.main(["cluster", "cancel"]) == 1
+    assert command_line.main(["cluster", "cancel"]) == 1
     assert cluster.asked("scancel") == []
     assert "kept 1 job of process 7 on login2, " in capsys.readouterr().out
-    assert retu.main(["cluster", "cancel", "--other-hosts"]) == 0
+    assert command_line.main(["cluster", "cancel", "--other-hosts"]) == 0
     assert cluster.asked("scancel") == ["--quiet 11"]
 
 
@@ -222,7 +222,7 @@ def test_cancel_keeps_what_a_living_snakemake_without_a_log_may_look_after(
     (log,) = root.glob("*.log")
     log.unlink()
     cluster.queue(job("11", root))
-    assert retu.main(["cluster", "cancel", "--other-hosts"]) == 1
+    assert command_line.main(["cluster", "cancel", "--other-hosts"]) == 1
     assert cluster.asked("scancel") == []
     assert f"kept 1 job of process {os.getppid()} on " in capsys.readouterr().out
 
@@ -236,7 +236,7 @@ def test_cancel_says_what_does_not_go(
     (cluster.folder / "stubborn").touch()
     cluster.queue(job("11", root))
     monkeypatch.setattr(actions, "GONE_WITHIN", 0.0)
-    assert retu.main(["cluster", "cancel"]) == 2
+    assert command_line.main(["cluster", "cancel"]) == 2
     assert "still in the queue: 11; see `retu cluster status`" in capsys.readouterr().err
 
 

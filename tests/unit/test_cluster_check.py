@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import NODES, Cluster, make_cluster
 
-from workflow_scripts import retu
-from workflow_scripts.cluster import commands
+from retu.cli import cluster_command, command_line
 
 PROFILE = """
 executor: slurm
@@ -29,7 +28,7 @@ set-resources:
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(cluster_command, "ROOT", tmp_path)
     (tmp_path / "slurm").mkdir()
     (tmp_path / "config.yaml").write_text("study: lab\n")
     return make_cluster(tmp_path / "bin", monkeypatch)
@@ -39,7 +38,7 @@ def check(folder: Path, *more: str, gpus: int = 8, study: str = "smoke") -> int:
     """Run the command on a profile."""
     profile = folder / "slurm"
     (profile / "config.yaml").write_text(PROFILE.format(gpus=gpus, study=study))
-    return retu.main(["cluster", "check", "--profile", str(profile), *more])
+    return command_line.main(["cluster", "check", "--profile", str(profile), *more])
 
 
 def test_a_launch_that_can_succeed(
@@ -97,7 +96,7 @@ def test_a_profile_without_a_study_asks_for_one(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "slurm" / "config.yaml").write_text("executor: slurm\n")
-    assert retu.main(["cluster", "check", "--profile", str(tmp_path / "slurm")]) == 2
+    assert command_line.main(["cluster", "check", "--profile", str(tmp_path / "slurm")]) == 2
     assert capsys.readouterr().err.endswith("names no study; say --study NAME\n")
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import RUN, write_controller
 
-from workflow_scripts.cluster import controller
-from workflow_scripts.cluster.controller import Controller, Life, controllers, process_start
+from retu.cluster import controller
+from retu.cluster.controller import Controller, Life, controllers, process_start
 
 
 @pytest.fixture(autouse=True)

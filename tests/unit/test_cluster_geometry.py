@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import SFT
 
-from workflow_scripts.cluster.geometry import check_geometry
-from workflow_scripts.cluster.preflight import Line
-from workflow_scripts.cluster.profile import Profile, Request
-from workflow_scripts.study.execution import Execution, Generation, RlTraining, SftTraining, Vllm
+from retu.cluster.geometry import check_geometry
+from retu.cluster.preflight import Line
+from retu.config.execution import Execution, Generation, RlTraining, SftTraining, Vllm
+from retu.runtime.slurm_profile import Profile, Request
 
 
 def profile(request: Request) -> Profile:

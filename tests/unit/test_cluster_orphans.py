@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import RUN, Cluster, job, make_cluster, without_slurm, write_controller
 
-from workflow_scripts.cluster.controller import Life, controllers, own_file, process_start
-from workflow_scripts.cluster.orphans import (
+from retu.cluster.controller import Life, controllers, own_file, process_start
+from retu.cluster.orphans import (
     Care,
     give_up_control,
     refuse_orphans,
     survey,
     take_control,
 )
-from workflow_scripts.errors import InputError
+from retu.core.errors import InputError
 
 GONE = "boot of long ago/1"
 

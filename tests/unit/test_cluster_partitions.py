@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import Cluster, make_cluster
 
-from workflow_scripts.cluster.partitions import (
+from retu.cluster.partitions import (
     Node,
     Settings,
     accounts,
@@ -14,7 +14,7 @@ from workflow_scripts.cluster.partitions import (
     read_gpus,
     settings,
 )
-from workflow_scripts.slurm import NoAnswerError
+from retu.runtime.slurm import NoAnswerError
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import SFT
 
-from workflow_scripts.cluster import preflight
-from workflow_scripts.cluster.partitions import Node, Partition, Settings
-from workflow_scripts.cluster.preflight import Line
-from workflow_scripts.cluster.profile import Profile, Request
+from retu.cluster import preflight
+from retu.cluster.partitions import Node, Partition, Settings
+from retu.cluster.preflight import Line
+from retu.runtime.slurm_profile import Profile, Request
 
 BIG = Node("node1", 96, 1000000, {"h100": 8}, "idle")
 SMALL = Node("node3", 128, 2000000, {"a100": 4}, "idle")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.cluster.profile import OTHERS, Request, read_profile
-from workflow_scripts.errors import InputError
+from retu.core.errors import InputError
+from retu.runtime.slurm_profile import OTHERS, Request, read_profile
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILE = """

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import RUN, Cluster, job, make_cluster, without_slurm
 
-from workflow_scripts.cluster import queue
-from workflow_scripts.errors import InputError
-from workflow_scripts.slurm import MARK
+from retu.cluster import queue
+from retu.core.errors import InputError
+from retu.runtime.slurm import MARK
 
 
 @pytest.fixture

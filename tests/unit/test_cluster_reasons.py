@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from workflow_scripts.cluster.queue import QueuedJob
-from workflow_scripts.cluster.reasons import explain, known_reasons, never_starts
+from retu.cluster.pending_reasons import explain, known_reasons, never_starts
+from retu.cluster.queue import QueuedJob
 
 
 def pending(reason: str, state: str = "PENDING") -> QueuedJob:

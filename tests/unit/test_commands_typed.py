@@ -14,12 +14,11 @@ from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 from snakemake.cli import get_argument_parser
 
-from workflow_scripts import retu
-from workflow_scripts.errors import advise_making
-from workflow_scripts.lineage import commands
-from workflow_scripts.runtime.targets import RULE
-from workflow_scripts.study.schema import Config
-from workflow_scripts.study.stage import ROOT
+from retu.cli import command_line, lineage_command
+from retu.config.study import Config
+from retu.core.errors import advise_making
+from retu.planning.stages import ROOT
+from retu.workflow.targets import RULE
 
 ABOUT_A_STUDY = ("verify", "record", "list", "why", "export")
 GIT = {
@@ -40,10 +39,10 @@ def type_in(words: list[str]) -> None:
     program, *rest = words
     if rest[-1] == "--help" and program == "retu":
         assert rest[0] == "lineage", words
-        assert rest[1] in commands.COMMANDS, words
+        assert rest[1] in lineage_command.COMMANDS, words
         return
     if program == "retu":
-        options = retu.build_parser(rest[0]).parse_args(rest)
+        options = command_line.build_parser(rest[0]).parse_args(rest)
         action = getattr(options, "action", None)
         if action in ABOUT_A_STUDY:
             assert options.output if getattr(options, "output", None) else options.study, words
@@ -101,7 +100,7 @@ def test_all_kinds_are_found() -> None:
     ],
 )
 def test_one_that_cannot_is_found(text: str) -> None:
-    (advice,) = advice_in(ast.parse(f"told = {text}"), retu.__name__, "here")
+    (advice,) = advice_in(ast.parse(f"told = {text}"), command_line.__name__, "here")
     with pytest.raises((SystemExit, AssertionError, DvcParserError)):
         test_it_can_be_typed_as_it_stands(advice)
 

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts import retu
-from workflow_scripts.cost import estimate
-from workflow_scripts.cost.assumptions import Assumptions, read_assumptions
-from workflow_scripts.cost.estimate import (
+from retu.cli import command_line
+from retu.config.load import load_training_study
+from retu.config.study import Config
+from retu.core.errors import InputError
+from retu.cost import estimate
+from retu.cost.assumptions import Assumptions, read_assumptions
+from retu.cost.estimate import (
     EVERYTHING,
     Jobs,
     behind,
@@ -19,13 +22,10 @@ from workflow_scripts.cost.estimate import (
     targets,
     total,
 )
-from workflow_scripts.cost.work import Work
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.hub_plan import HubPlan
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.schema import Config
-from workflow_scripts.study.stage import Stage
+from retu.cost.job_cost import Work
+from retu.planning.hub_plan import HubPlan
+from retu.planning.lab_plan import LabPlan
+from retu.planning.stages import Stage
 
 TRAINED = ("table_4", "figure_2", "figure_3", "figure_8", EVERYTHING)
 
@@ -153,7 +153,7 @@ def test_every_assumption_says_where_it_is_from_and_may_be_given() -> None:
 def test_the_command_prints_work_artefacts_time_and_disk(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert retu.main(["plan", "--study", "paper", "--gpus", "16", "--runs"]) == 0
+    assert command_line.main(["plan", "--study", "paper", "--gpus", "16", "--runs"]) == 0
     text = capsys.readouterr().out
     for kind, count in (("SFT", 14), ("RL", 71), ("generation", 17)):
         assert any(line.split()[:2] == [kind, str(count)] for line in text.splitlines()), kind
@@ -169,7 +169,7 @@ def test_the_command_prints_work_artefacts_time_and_disk(
 def test_a_study_of_small_models_is_not_priced(
     capsys: pytest.CaptureFixture[str], study: str
 ) -> None:
-    assert retu.main(["plan", "--study", study]) == 0
+    assert command_line.main(["plan", "--study", study]) == 0
     text = capsys.readouterr().out
     assert "run on a CPU" in text
     assert "EFLOPs" not in text
@@ -186,19 +186,19 @@ def test_a_study_of_small_models_is_not_priced(
 def test_what_cannot_be_priced_is_told_in_a_line(
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
-    assert retu.main(["plan", *words]) == retu.EXIT_BAD_INPUT
+    assert command_line.main(["plan", *words]) == command_line.EXIT_BAD_INPUT
     assert capsys.readouterr().err.startswith(message)
 
 
 def test_numbers_must_be_positive(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
-        retu.main(["plan", "--gpus", "0"])
+        command_line.main(["plan", "--gpus", "0"])
     assert raised.value.code == 2
     assert "use a number above 0" in capsys.readouterr().err
 
 
 def test_the_document_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    assert retu.main(["plan", "--study", "paper"]) == 0
+    assert command_line.main(["plan", "--study", "paper"]) == 0
     printed = capsys.readouterr().out.split("\n\nassumed")[0].split("\n\n", 1)[1]
     document = (Path(estimate.__file__).parents[2] / "docs" / "cluster.md").read_text()
     assert f"```\n{printed}\n```" in document

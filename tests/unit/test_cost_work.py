@@ -2,15 +2,15 @@
 
 import pytest
 
-from workflow_scripts.compute.flops import forward_flops_per_token
-from workflow_scripts.cost.assumptions import read_assumptions
-from workflow_scripts.cost.lengths import answered_rows, model_shape, rows, trajectory_tokens
-from workflow_scripts.cost.work import Pricing, Work, rl_rows
-from workflow_scripts.study.hub import HubModel, Tokens
-from workflow_scripts.study.hub_plan import HubPlan
-from workflow_scripts.study.layout import Run
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.schema import Config, Study
+from retu.compute.flops import forward_flops_per_token
+from retu.config.hub_study import HubModel, Tokens
+from retu.config.load import load_training_study
+from retu.config.study import Config, Study
+from retu.core.run_paths import Run
+from retu.cost.assumptions import read_assumptions
+from retu.cost.job_cost import Pricing, Work, rl_rows
+from retu.cost.sequence_lengths import answered_rows, model_shape, rows, trajectory_tokens
+from retu.planning.hub_plan import HubPlan
 
 GPUS = {"train_sft": 16, "train_rl": 8, "generate_base": 1, "generate_sft": 1}
 QWEN, LLAMA, LARGE = "Qwen2.5-7B", "Llama-3.2-3B", "Qwen2.5-14B"

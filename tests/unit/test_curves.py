@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from retu.core.errors import InputError
+from retu.core.run_paths import Run, parse_run
+from retu.evaluation.curve_table import CURVE_COLUMNS, curve_table
 from workflow_scripts import curves as script
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.curves import CURVE_COLUMNS, curve_table
-from workflow_scripts.study.layout import Run, parse_run
 
 SFT = Run("sft", "tiny", "easy", seed=1)
 BRANCH = Run("rl", "tiny", "easy", 4, "grpo", 1)

@@ -8,7 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.data.arithmetic import (
+from retu.config.lab_study import Problems
+from retu.config.load import load_training_study
+from retu.config.study import Config
+from retu.core.errors import InputError
+from retu.core.manifest import write_manifest
+from retu.data.arithmetic import (
     CONNECTIVES,
     LABELS,
     OPERATORS,
@@ -21,16 +26,11 @@ from workflow_scripts.data.arithmetic import (
     quotas,
     trajectory,
 )
-from workflow_scripts.data.checks import check_disjoint, check_lengths
-from workflow_scripts.data.make import draw_outside, make_splits
-from workflow_scripts.data.store import manifest_path, read_dataset, read_frame, write_dataset
-from workflow_scripts.errors import InputError
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.study.jobs import DataJob
-from workflow_scripts.study.lab import Problems
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.schema import Config
+from retu.data.lab_splits import draw_outside, make_splits
+from retu.data.split_checks import check_disjoint, check_lengths
+from retu.data.stored_sets import manifest_path, read_dataset, read_frame, write_dataset
+from retu.planning.jobs import DataJob
+from retu.planning.lab_plan import LabPlan
 
 STEP = re.compile(r"([a-i]) ([+*-]) (\d) = (\d)")
 

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.data.hub_embed import last_token_embedder
-from workflow_scripts.data.rebuild import unit_rows
-from workflow_scripts.data.store import read_frame, write_dataset
-from workflow_scripts.data.tokenizer import make_tokenizer
+from retu.config.execution import Execution
+from retu.core.errors import InputError
+from retu.data.prompt_embedding import last_token_embedder
+from retu.data.set_rules import unit_rows
+from retu.data.stored_sets import read_frame, write_dataset
+from retu.data.tokenizer import make_tokenizer
+from retu.planning.jobs import DecontaminateJob
 from workflow_scripts.decontaminate import main as decontaminate_main
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.jobs import DecontaminateJob
 
 SEEN = "9 b + 9 c * 4 d - 0 ?"
 NEW = "9 a + 1 ?"

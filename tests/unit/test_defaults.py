@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
-from workflow_scripts.grading.settings import GraderSettings
-from workflow_scripts.study.schema import Grader
+from retu.config.graders import GraderSettings
+from retu.config.study import Grader
 
 
 def test_grader_settings_agree_with_the_schema() -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.data.arithmetic import VOCABULARY
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.answers import Answer
-from workflow_scripts.evaluation.engines import VllmEngine, load_engine
-from workflow_scripts.study.execution import Execution, Generation, Vllm
-from workflow_scripts.study.schema import Sampling
+from retu.config.execution import Execution, Generation, Vllm
+from retu.config.study import Sampling
+from retu.core.errors import InputError
+from retu.data.arithmetic import VOCABULARY
+from retu.data.tokenizer import make_tokenizer
+from retu.evaluation.engines import VllmEngine, load_engine
+from retu.evaluation.generations import Answer
 
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=12)
 EOS, SEVEN, SO = (VOCABULARY.index(word) for word in ("<eos>", "7", "so"))

@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 import torch
 
-from workflow_scripts.data.arithmetic import VOCABULARY
-from workflow_scripts.data.chat import encode_prompt
-from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation import engine_transformers
-from workflow_scripts.evaluation.answers import Answer, answer_ends, make_answer
-from workflow_scripts.evaluation.engines import TransformersEngine, load_engine
-from workflow_scripts.evaluation.generate import attempts, generate
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.lab import Model, Pretraining
-from workflow_scripts.study.schema import Sampling
-from workflow_scripts.training.models import build_model, configure, load_model
+from retu.config.execution import Execution
+from retu.config.lab_study import Model, Pretraining
+from retu.config.study import Sampling
+from retu.core.errors import InputError
+from retu.data.arithmetic import VOCABULARY
+from retu.data.chat import encode_prompt
+from retu.data.tokenizer import load_tokenizer, make_tokenizer
+from retu.evaluation import engine_transformers
+from retu.evaluation.engines import TransformersEngine, load_engine
+from retu.evaluation.generations import Answer, answer_ends, make_answer
+from retu.evaluation.sampling import attempts, generate
+from retu.models.loading import build_model, configure, load_model
 
 SHAPE = Model(
     architecture="qwen2",

@@ -116,9 +116,9 @@ def test_the_check_leaves_no_code_of_its_own_checkout_behind(tmp_path: Path) -> 
     """A Snakefile elsewhere must import the package that lies beside it."""
     code = (
         "import sys, snakemake.cli\n"
-        "left = lambda: print([n for n in sys.modules if n.startswith('workflow_scripts')])\n"
+        "left = lambda: print([n for n in sys.modules if n.startswith('retu')])\n"
         "snakemake.cli.main = left\n"
-        "from workflow_scripts.runtime.command_line import main\n"
+        "from retu.workflow.snakemake_command import main\n"
         "sys.argv = ['snakemake']\nmain()"
     )
     settings = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -9,23 +9,19 @@ import pandas as pd
 import pytest
 from hub_rows import rows
 
-from workflow_scripts.data.expert_sets import (
-    ExpertSource,
-    load_expert_set,
-    tidy_records,
-)
-from workflow_scripts.data.hub import ROOT, HubPlaces
-from workflow_scripts.data.hub_lock import Repository
-from workflow_scripts.data.hub_records import Limits, Record, token_counts
-from workflow_scripts.data.store import manifest_path, read_dataset, read_frame
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.errors import InputError
+from retu.core.errors import InputError
+from retu.core.yaml_files import read_yaml, validate
+from retu.data.expert_sets import ExpertSource, load_expert_set, tidy_records
+from retu.data.hub.hub_files import ROOT, HubPlaces
+from retu.data.hub.hub_lock import Repository
+from retu.data.stored_sets import manifest_path, read_dataset, read_frame
+from retu.data.text_records import Limits, Record, token_counts
+from retu.data.tokenizer import make_tokenizer
+from retu.planning.jobs import ExpertSetJob
 from workflow_scripts.load_expert_set import main as load_expert_set_main
-from workflow_scripts.study.files import read_yaml, validate
-from workflow_scripts.study.jobs import ExpertSetJob
 
 COMMIT = "4" * 40
-LISTED = ROOT / "workflow_scripts/data/expert_sets.yaml"
+LISTED = ROOT / "retu/data/expert_sets.yaml"
 
 
 def sft_row(number: int) -> dict[str, Any]:

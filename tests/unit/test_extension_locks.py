@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.training import extension_locks
-from workflow_scripts.training.extension_locks import QUIET_SECONDS, check_extension_locks
+from retu.core.errors import InputError
+from retu.models import extension_locks
+from retu.models.extension_locks import QUIET_SECONDS, check_extension_locks
 
 
 def build(folder: Path, quiet: float) -> Path:

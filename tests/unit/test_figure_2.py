@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from reporting_fixtures import ALL, CHECKPOINT, ORDER, Made, read_frames
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.reporting import style
-from workflow_scripts.reporting.figure_paradigms import draw
-from workflow_scripts.reporting.paradigms import (
+from retu.core.errors import InputError
+from retu.reporting import style
+from retu.reporting.figure_paradigms import draw
+from retu.reporting.paradigm_styles import (
     METHODS,
     choices,
     kind_of,

@@ -10,17 +10,17 @@ import pytest
 from reporting_fixtures import ALL, CHECKPOINT, METHODS, ORDER, Made, read_frames, write_study
 from scipy import stats
 
-from workflow_scripts import figure_2
-from workflow_scripts.reporting.aggregate import run_measures, spread_ratio
-from workflow_scripts.reporting.answer import Finding, paradigm_finding
-from workflow_scripts.reporting.paradigm_table import (
+from retu.reporting.aggregate import run_measures, spread_ratio
+from retu.reporting.paradigm_table import (
     BEFORE_COLLAPSE,
     PARADIGM_COLUMNS,
     paradigm_table,
     paradigm_table_text,
 )
-from workflow_scripts.reporting.paradigm_words import sampling_noise
-from workflow_scripts.reporting.schema import with_text
+from retu.reporting.paradigm_text import sampling_noise
+from retu.reporting.study_answer import Finding, paradigm_finding
+from retu.reporting.tidy_files import with_text
+from workflow_scripts import figure_2
 
 NAMES = tuple(METHODS)
 

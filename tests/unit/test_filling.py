@@ -8,14 +8,14 @@ from accelerate.data_loader import BatchSamplerShard
 from datasets import Dataset
 from torch.utils.data import BatchSampler
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.training.filling import (
+from retu.core.errors import InputError
+from retu.training.batch_filling import (
     FilledSampler,
     add_empty_rows,
     check_updates,
     fill_batches,
 )
-from workflow_scripts.training.tokens import IGNORED
+from retu.training.tokenized_sets import IGNORED
 
 
 def test_a_pass_has_every_row_once_and_then_the_empty_one() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from workflow_scripts.compute.flops import (
+from retu.compute.flops import (
     EFLOPS,
     ModelShape,
     exact_forward_flops_per_token,
@@ -15,7 +15,7 @@ from workflow_scripts.compute.flops import (
     rl_flops,
     sft_step_flops,
 )
-from workflow_scripts.errors import InputError
+from retu.core.errors import InputError
 
 QWEN_7B = {
     "num_hidden_layers": 28,

@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 from released_fixtures import CACHES, JOB, TREE, mirror
 
+from retu.audit.released.released_curves import curve_table
+from retu.audit.released.released_files import read_caches
+from retu.core.errors import InputError
+from retu.scaling.forecasting import replay_tables
+from retu.scaling.forecasting.forecast_scores import MODEL, RULES, BranchScore, summarise
+from retu.scaling.forecasting.forecast_settings import ForecastSpec
+from retu.scaling.forecasting.replay import prior_without
+from retu.scaling.law import gain
 from workflow_scripts import forecast as script
-from workflow_scripts.errors import InputError
-from workflow_scripts.released.curves import curve_table
-from workflow_scripts.released.facts import read_caches
-from workflow_scripts.scaling.forecast_replay import prior_without
-from workflow_scripts.scaling.forecast_scores import MODEL, RULES, BranchScore, summarise
-from workflow_scripts.scaling.forecast_settings import ForecastSpec
-from workflow_scripts.scaling.law import gain
 
 SPEC = ForecastSpec(fractions=(0.4,))
 N_PROBLEMS = 2000
@@ -47,12 +48,12 @@ def study(names: str = "ABCD") -> pd.DataFrame:
 
 def replayed(curves: pd.DataFrame) -> pd.DataFrame:
     """Rows of forecasts.csv."""
-    return script.replay(script.read_branches(curves), 0.4, SPEC)[0]
+    return replay_tables.replay(replay_tables.read_branches(curves), 0.4, SPEC)[0]
 
 
 def of_dataset(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Forecast columns of one data set."""
-    return table.loc[table["dataset"] == name, ["sft_step", "rl_step", *script.PREDICTED]]
+    return table.loc[table["dataset"] == name, ["sft_step", "rl_step", *replay_tables.PREDICTED]]
 
 
 def test_hidden_points_of_a_data_set_change_none_of_its_forecasts() -> None:
@@ -68,17 +69,17 @@ def test_hidden_points_of_a_data_set_change_none_of_its_forecasts() -> None:
 
 
 def test_priors_know_other_data_sets_only() -> None:
-    known = [found for found, _ in script.read_branches(study()).values()]
+    known = [found for found, _ in replay_tables.read_branches(study()).values()]
     without = [found for found in known if found.dataset != "B"]
     assert prior_without(known, {"B"}) == prior_without(without, set())
 
 
 def test_rows_are_the_hidden_points() -> None:
-    rows, summary = script.replay(script.read_branches(study()), 0.4, SPEC)
+    rows, summary = replay_tables.replay(replay_tables.read_branches(study()), 0.4, SPEC)
     assert set(rows["n_train"]) == {1 + 9}
     assert (rows["x_rl_eflops"] > rows["x_cut_eflops"]).all()
     assert len(rows) == 8 * (24 - 10)
-    assert rows[script.PREDICTED].notna().all(axis=None)
+    assert rows[replay_tables.PREDICTED].notna().all(axis=None)
     assert rows["pre_collapse"].all()
     assert [row["method"] for row in summary] == [MODEL, *RULES]
     assert {row["n"] for row in summary} == {8}
@@ -93,8 +94,8 @@ def test_a_branch_that_cannot_be_replayed_stays_empty(capsys: pytest.CaptureFixt
     early = branch("D", 400)
     early.loc[7:, "score"] -= 30
     curves = pd.concat([study(), branch("D", 500, n=4), flat, early])
-    rows, summary = script.replay(script.read_branches(curves), 0.4, SPEC)
-    assert rows.loc[rows["sft_step"] > 200, script.PREDICTED].isna().all(axis=None)
+    rows, summary = replay_tables.replay(replay_tables.read_branches(curves), 0.4, SPEC)
+    assert rows.loc[rows["sft_step"] > 200, replay_tables.PREDICTED].isna().all(axis=None)
     assert {row["n"] for row in summary} == {8}
     told = capsys.readouterr().out
     for reason in ("constant curve", "only 4 points", "collapsed within"):
@@ -105,7 +106,7 @@ def test_points_after_a_collapse_are_forecast_but_not_scored() -> None:
     curves = study()
     last = (curves["dataset"] == "A") & (curves["sft_step"] == 100) & (curves["rl_step"] >= 180)
     curves.loc[last, "score"] -= 40
-    rows, summary = script.replay(script.read_branches(curves), 0.4, SPEC)
+    rows, summary = replay_tables.replay(replay_tables.read_branches(curves), 0.4, SPEC)
     after = ~rows["pre_collapse"].astype(bool)
     assert after.sum() == 6
     assert rows.loc[after, "forecast"].notna().all()
@@ -126,12 +127,12 @@ def test_bad_rows_name_their_branch(column: str, value: float, message: str) -> 
     curves = study().reset_index(drop=True)
     curves.loc[30, column] = value
     with pytest.raises(InputError, match=rf"branch study s, .*sft_step 200.*({message})"):
-        script.read_branches(curves)
+        replay_tables.read_branches(curves)
 
 
 def test_no_branch_at_all_is_refused() -> None:
     with pytest.raises(InputError, match="no row of an RL branch"):
-        script.read_branches(study().assign(paradigm="Pure SFT"))
+        replay_tables.read_branches(study().assign(paradigm="Pure SFT"))
 
 
 def test_script_writes_both_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,9 +155,12 @@ def test_no_score_is_not_a_good_score() -> None:
 
 def test_released_branches_are_forecast_as_well_as_documented() -> None:
     curves = curve_table(mirror() / TREE, read_caches(CACHES), JOB)
-    branches = script.read_branches(curves)
+    branches = replay_tables.read_branches(curves)
     for fraction, (median, mean, best) in GOALS.items():
-        found = {row["method"]: row for row in script.replay(branches, fraction, ForecastSpec())[1]}
+        found = {
+            row["method"]: row
+            for row in replay_tables.replay(branches, fraction, ForecastSpec())[1]
+        }
         ours = pd.Series(found[MODEL], dtype=object)
         assert ours["n"] == 34
         assert ours["median_rmse"] <= median

@@ -9,15 +9,15 @@ from typing import ClassVar
 import pandas as pd
 import pytest
 
+from retu.config.execution import Execution
+from retu.config.study import Sampling
+from retu.core.errors import Interrupted
+from retu.core.manifest import write_manifest
+from retu.data.stored_sets import write_dataset
+from retu.data.tokenizer import make_tokenizer
+from retu.evaluation.generations import Answer
+from retu.planning.jobs import GenerateJob
 from workflow_scripts import generate
-from workflow_scripts.data.store import write_dataset
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.errors import Interrupted
-from workflow_scripts.evaluation.answers import Answer
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.jobs import GenerateJob
-from workflow_scripts.study.schema import Sampling
 
 LIMIT = 4
 JOB = GenerateJob(

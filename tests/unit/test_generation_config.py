@@ -10,21 +10,21 @@ from mixed_fixtures import SHAPE, dataset, preset, steps, tokenizer, trainer
 from training_files import rl_options, sft_options, write_files
 from transformers import GenerationConfig
 
-from workflow_scripts import train_rl, train_sft
-from workflow_scripts.data.arithmetic import VOCABULARY
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.engines import TransformersEngine, load_engine
-from workflow_scripts.evaluation.generation_config import (
+from retu.config.execution import Execution
+from retu.config.paradigm import ParadigmSettings
+from retu.config.study import Sampling
+from retu.core.errors import InputError
+from retu.core.manifest import write_manifest
+from retu.data.arithmetic import VOCABULARY
+from retu.evaluation.engines import TransformersEngine, load_engine
+from retu.models.generation_config import (
     find_ignored_settings,
     read_special_tokens,
     report_ignored_settings,
 )
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.schema import Sampling
-from workflow_scripts.training.mixed.configuration import ParadigmSettings
-from workflow_scripts.training.models import build_model
-from workflow_scripts.usage import IGNORED
+from retu.models.loading import build_model
+from retu.runtime.usage import IGNORED
+from workflow_scripts import train_rl, train_sft
 
 EOS, SEVEN = VOCABULARY.index("<eos>"), VOCABULARY.index("7")
 OTHERS = [token for token in range(len(VOCABULARY)) if token not in (EOS, SEVEN)]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.grade import grade_table, read_settings
-from workflow_scripts.grading.extract import find_boxes, find_last_boxes, pair_braces
-from workflow_scripts.grading.grader import check_golds, find, grade
-from workflow_scripts.grading.guard import expanded_terms, log2_size, nesting, text_problem
-from workflow_scripts.grading.reward import make_reward
-from workflow_scripts.grading.settings import GraderSettings
+from retu.config.graders import GraderSettings
+from retu.core.errors import InputError
+from retu.grading.extraction import find_boxes, find_last_boxes, pair_braces
+from retu.grading.grade_tables import grade_table, read_settings
+from retu.grading.grader import check_golds, find, grade
+from retu.grading.reward import make_reward
+from retu.grading.symbolic.parsing_guard import expanded_terms, log2_size, nesting, text_problem
 
 LAB = r"9 b + 9 = 8 thus c * 4 = 2 so \boxed{ 2 }"
 
@@ -95,7 +95,7 @@ def test_each_bound_of_the_guard_refuses(
 ) -> None:
     """With bounds so low that harmless answers pass them."""
     assert not grade(rf"\boxed{{{answer}}}", "7").reason.startswith("refused")
-    monkeypatch.setattr(f"workflow_scripts.grading.guard.{limit}", bound)
+    monkeypatch.setattr(f"retu.grading.symbolic.parsing_guard.{limit}", bound)
     settings = GraderSettings(max_chars=301)  # its own key, so that no cache answers
     assert reason in grade(rf"\boxed{{{answer}}}", "7", settings).reason
 
@@ -247,7 +247,7 @@ def test_a_generation_is_searched_for_boxes_once(
         return find_boxes(generation)
 
     for user in (module, "extract"):
-        monkeypatch.setattr(f"workflow_scripts.grading.{user}.find_boxes", count)
+        monkeypatch.setattr(f"retu.grading.{user}.find_boxes", count)
     find(text, GraderSettings(name))
     assert searched == [text]
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from lasting_services import LastingService, shared_services
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.grading import command, rows
-from workflow_scripts.grading.rows import Source
+from retu.cli import grade_command
+from retu.core.errors import InputError
+from retu.grading import user_rows
+from retu.grading.user_rows import Source
 
 GOOD: list[dict[str, object]] = [
     {"id": 1, "gold": "5", "generation": [r"so \boxed{5}", r"\boxed{6}"]},
@@ -41,8 +42,8 @@ def write(path: Path, rows: list[Any]) -> Path:
 def call(*arguments: str | Path) -> None:
     """The command with these arguments."""
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    command.main(parser.parse_args([str(argument) for argument in arguments]))
+    grade_command.add_arguments(parser)
+    grade_command.main(parser.parse_args([str(argument) for argument in arguments]))
 
 
 def test_json_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +102,7 @@ def test_text_output_and_another_grader(tmp_path: Path, capsys: pytest.CaptureFi
     output = capsys.readouterr()
     assert "pays for near misses" in output.err
     table, summary = output.out.split("\n\n")
-    assert table.splitlines()[0].split("\t") == list(command.OUTPUT)
+    assert table.splitlines()[0].split("\t") == list(grade_command.OUTPUT)
     assert len(table.splitlines()) == 1 + 12
     assert "overall: 33.33% [" in summary
     assert "mean of the benchmarks: 33.33%" in summary
@@ -226,7 +227,7 @@ def test_a_bad_last_line_is_found_before_a_verdict_is_printed(
 def test_a_line_that_is_too_long_is_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "LONGEST_LINE", 100)
+    monkeypatch.setattr(user_rows, "LONGEST_LINE", 100)
     path = write(tmp_path / "g.jsonl", [GOOD[0], {**GOOD[0], "generation": ["x" * 50] * 3}])
     with pytest.raises(InputError, match=r"g\.jsonl:2: has more than 0 MiB; write the samples"):
         Source(path).check()
@@ -240,14 +241,14 @@ def test_verdicts_do_not_depend_on_the_size_of_a_batch(
         call(path, *style)
         whole = capsys.readouterr().out
         with monkeypatch.context() as small:
-            small.setattr(rows, "BATCH_SAMPLES", 1)
+            small.setattr(user_rows, "BATCH_SAMPLES", 1)
             call(path, *style)
         assert capsys.readouterr().out == whole
 
 
 def test_what_comes_through_a_pipe_is_graded(tmp_path: Path) -> None:
     content = "".join(json.dumps(row) + "\n" for row in GOOD)
-    command_line = [sys.executable, "-m", "workflow_scripts.grading.command", "/dev/stdin"]
+    command_line = [sys.executable, "-m", "retu.cli.grade_command", "/dev/stdin"]
     done = subprocess.run(command_line, input=content, capture_output=True, text=True, check=False)
     assert "2 of 4 samples correct" in done.stdout, done.stderr
 
@@ -266,9 +267,9 @@ def test_memory_does_not_grow_with_the_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight times the text on as many problems: the batches stay as large as they are."""
-    monkeypatch.setattr(rows, "BATCH_CHARACTERS", 2**17)
+    monkeypatch.setattr(user_rows, "BATCH_CHARACTERS", 2**17)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    monkeypatch.setattr(command, "print_verdicts", lambda *_, **__: None)
+    monkeypatch.setattr(grade_command, "print_verdicts", lambda *_, **__: None)
     answer = "x" * 20_000 + r"\boxed{5}"
     sizes = {}
     for count in (20, 40, 320):
@@ -281,7 +282,7 @@ def test_memory_does_not_grow_with_the_answers(
 def test_as_a_program(tmp_path: Path) -> None:
     half = {"id": "\ud800", "gold": "5", "generation": r"\boxed{5}"}
     path = write(tmp_path / "g.jsonl", [half])
-    start = [sys.executable, "-m", "workflow_scripts.grading.command"]
+    start = [sys.executable, "-m", "retu.cli.grade_command"]
     done = subprocess.run([*start, str(path)], capture_output=True, text=True, check=True)
     assert "1 of 1 samples correct" in done.stdout
     failed = subprocess.run([*start, "none.jsonl"], capture_output=True, text=True, check=False)

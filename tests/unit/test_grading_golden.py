@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.grading.boxed import judge_plain_answer
-from workflow_scripts.grading.grader import find, gold_problem, grade, judge
-from workflow_scripts.grading.reading.clean import clean_latex, show_tokens
-from workflow_scripts.grading.service import Service
-from workflow_scripts.grading.settings import GraderSettings, known_graders
-from workflow_scripts.grading.symbolic import parse_latex
-from workflow_scripts.grading.verdict import Grade
+from retu.config.graders import GraderSettings, known_graders
+from retu.grading.boxed import judge_plain_answer
+from retu.grading.grade_verdict import Grade
+from retu.grading.grader import find, gold_problem, grade, judge
+from retu.grading.reading.canonical_latex import clean_latex, show_tokens
+from retu.grading.service import Service
+from retu.grading.symbolic.symbolic_engine import parse_latex
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden" / "grading"
 DOCUMENT = (FOLDER.parents[2] / "docs" / "grading.md").read_text(encoding="utf-8")
@@ -108,7 +108,7 @@ def stock_verdict(gold: str, generation: str) -> int:
     """What math-verify says with its defaults, in this thread, where its own clock works."""
     import math_verify
 
-    from workflow_scripts.grading.paper import MATH
+    from retu.grading.paper_rules import MATH
 
     wanted = math_verify.parse(gold if MATH.search(gold) else f"${gold}$")
     return int(bool(math_verify.verify(wanted, math_verify.parse(generation))))

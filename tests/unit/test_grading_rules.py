@@ -2,14 +2,14 @@
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.grading.choice import find_announced_letter
-from workflow_scripts.grading.extract import find_last_block
-from workflow_scripts.grading.grader import check_golds, grade
-from workflow_scripts.grading.paper import find_option_letter
-from workflow_scripts.grading.reading.clean import clean_latex, show_tokens
-from workflow_scripts.grading.settings import GraderSettings
-from workflow_scripts.grading.strings import common_length, similarity, tidy
+from retu.config.graders import GraderSettings
+from retu.core.errors import InputError
+from retu.grading.choice import find_announced_letter
+from retu.grading.extraction import find_last_block
+from retu.grading.grader import check_golds, grade
+from retu.grading.paper_rules import find_option_letter
+from retu.grading.reading.canonical_latex import clean_latex, show_tokens
+from retu.grading.strings import common_length, similarity, tidy
 
 LENIENT, STRICT = GraderSettings("paper_lenient"), GraderSettings("paper_strict")
 CHOICE = GraderSettings("multiple_choice")

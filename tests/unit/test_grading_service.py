@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.grading.grader import grade
-from workflow_scripts.grading.reward import make_reward, shared_service
-from workflow_scripts.grading.service import Service
-from workflow_scripts.grading.settings import GraderSettings
-from workflow_scripts.grading.symbolic import load_engine
-from workflow_scripts.grading.verdict import right
-from workflow_scripts.grading.worker import answer_pair
+from retu.config.graders import GraderSettings
+from retu.core.errors import InputError
+from retu.grading.grade_verdict import right
+from retu.grading.grader import grade
+from retu.grading.reward import make_reward, shared_service
+from retu.grading.service import Service
+from retu.grading.symbolic.symbolic_engine import load_engine
+from retu.grading.worker import answer_pair
 
 STUB = "tests.unit.grading_stub_worker"
 STRICT = GraderSettings("paper_strict", seconds=1)
@@ -91,7 +91,7 @@ def test_equal_pairs_are_judged_once(service: Service) -> None:
 def test_an_engine_that_misbehaves_costs_one_answer_and_no_other(
     monkeypatch: pytest.MonkeyPatch, answer: str, reason: str
 ) -> None:
-    monkeypatch.setattr("workflow_scripts.grading.process.MODULE", STUB)
+    monkeypatch.setattr("retu.grading.worker_process.MODULE", STUB)
     with Service(STRICT, workers=1) as service:
         verdicts = service.grade(["so 2", answer, "also 2", "3"], ["2"] * 4)
     assert [verdict.correct for verdict in verdicts] == [True, False, True, False]
@@ -101,8 +101,8 @@ def test_an_engine_that_misbehaves_costs_one_answer_and_no_other(
 def test_a_worker_that_only_waits_is_ended_by_the_clock_on_the_wall(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workflow_scripts.grading.process.WALL_FACTOR", 0)
-    monkeypatch.setattr("workflow_scripts.grading.process.WALL_EXTRA", 2)
+    monkeypatch.setattr("retu.grading.worker_process.WALL_FACTOR", 0)
+    monkeypatch.setattr("retu.grading.worker_process.WALL_EXTRA", 2)
     with Service(STRICT, workers=1) as service:
         assert service.grade([r"\boxed{2}"], ["2"])[0].correct
         process = service.workers[0].process
@@ -138,7 +138,7 @@ def test_what_the_engine_raises_is_a_verdict(monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("workflow_scripts.grading.worker.judge", fail)
+    monkeypatch.setattr("retu.grading.worker.judge", fail)
     assert answer_pair("2", "2", GraderSettings()) == (
         *(False, ""),
         "engine error: ZeroDivisionError",
@@ -201,7 +201,7 @@ def test_rewards_use_one_worker_and_refuse_bad_golds() -> None:
 
 
 def test_a_worker_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflow_scripts.grading.process.MODULE", "workflow_scripts.no_such")
+    monkeypatch.setattr("retu.grading.worker_process.MODULE", "workflow_scripts.no_such")
     with Service(workers=1) as service, pytest.raises(RuntimeError, match="did not start"):
         service.grade([r"\boxed{x}"], ["x"])
 

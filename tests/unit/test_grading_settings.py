@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.grading.grader import RULES
-from workflow_scripts.grading.settings import (
+from retu.config.graders import (
     KINDS,
     PACKAGES,
     GraderSettings,
@@ -14,7 +12,9 @@ from workflow_scripts.grading.settings import (
     installed_version,
     known_graders,
 )
-from workflow_scripts.study.schema import Grader
+from retu.config.study import Grader
+from retu.core.errors import InputError
+from retu.grading.grader import RULES
 
 VERSIONS = dict.fromkeys(PACKAGES, "1.0")
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy.stats import beta
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.intervals import FloatArray, draw_means, find_interval, wilson
-from workflow_scripts.evaluation.scores import OVERALL, score_table
-from workflow_scripts.evaluation.statistics import (
+from retu.core.errors import InputError
+from retu.evaluation.intervals import FloatArray, draw_means, find_interval, wilson
+from retu.evaluation.scores import OVERALL, score_table
+from retu.evaluation.statistics import (
     STATISTICS_COLUMNS,
     UNWEIGHTED,
     pass_at_k,

@@ -9,8 +9,8 @@ from dvc_data.hashfile.build import build
 from dvc_data.hashfile.db import HashFileDB
 from dvc_objects.fs.local import LocalFileSystem
 
-from workflow_scripts import hashing
-from workflow_scripts.hashing import hash_tree, hash_trees, md5
+from retu.core import hashing
+from retu.core.hashing import hash_tree, hash_trees, md5
 
 # Sorted as text, `a.txt` comes before `a/b`; sorted by parts, after it.
 NAMES = ("a.txt", "a/b", "a/c d/e", "a b", "é", "deep/er/still", "empty", ".hidden")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.lineage import host
-from workflow_scripts.lineage.host import checkout, host_facts, loaded_versions, peak_gpu_megabytes
+from retu.lineage.recording import host
+from retu.lineage.recording.host import checkout, host_facts, loaded_versions, peak_gpu_megabytes
 
 Git = Callable[..., str]
 

@@ -10,15 +10,15 @@ import pytest
 import yaml
 from hub_server import COMMIT, NEXT_COMMIT, Hub, serving
 
-from workflow_scripts.data.hub import HubPlaces, Snapshot, fetch
-from workflow_scripts.data.hub_lock import (
+from retu.core.errors import InputError
+from retu.data.hub.hub_files import HubPlaces, Snapshot, fetch
+from retu.data.hub.hub_lock import (
     LockedFile,
     Repository,
     describe_file,
     locked_entry,
     record,
 )
-from workflow_scripts.errors import InputError
 
 TRAIN = "data/train-00000-of-00001.parquet"
 FILES = {TRAIN: bytes(range(256)) * 64, "test.jsonl": b'{"a": 1}\n', "README.md": b"# a set"}

@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from workflow_scripts.data import hub_models
-from workflow_scripts.data.chat import encode_prompt, stop_ids
-from workflow_scripts.data.hub import ROOT, HubPlaces, fetch
-from workflow_scripts.data.hub_models import FIRST, model_repository, publish_model
-from workflow_scripts.data.tokenizer import load_tokenizer
-from workflow_scripts.errors import InputError
+from retu.config.hub_study import HubModel
+from retu.core.errors import InputError
+from retu.core.manifest import check_manifest
+from retu.data.chat import encode_prompt, stop_ids
+from retu.data.hub.hub_files import ROOT, HubPlaces, fetch
+from retu.data.tokenizer import load_tokenizer
+from retu.models import hub_models
+from retu.models.hub_models import FIRST, model_repository, publish_model
+from retu.planning.jobs import FetchBaseJob
 from workflow_scripts.fetch_base import main as fetch_base_main
-from workflow_scripts.manifest import check_manifest
-from workflow_scripts.study.hub import HubModel
-from workflow_scripts.study.jobs import FetchBaseJob
 
 COMMIT = "6" * 40
 SHAPE = {"layers": 2, "hidden": 16, "heads": 2, "kv_heads": 1, "ffn": 24, "vocab": 270}
@@ -165,9 +165,9 @@ def test_a_template_of_another_model(
     mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub_models, "ROOT", tmp_path)
-    (tmp_path / "templates").mkdir()
+    (tmp_path / "chat_templates").mkdir()
     text = "<\uff5cUser\uff5c>{{ messages[0]['content'] }}"
-    (tmp_path / "templates" / "other.jinja").write_text(text, encoding="utf-8")
+    (tmp_path / "chat_templates" / "other.jinja").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="template writes <\uff5cUser\uff5c>, which is no token"):
         published(mirror, wanted("other"))
 
@@ -233,4 +233,4 @@ def test_the_script_leaves_what_a_base_model_needs(
 
 
 def test_templates_are_named_as_the_study_names_them() -> None:
-    assert {path.stem for path in (ROOT / "templates").iterdir()} == {"chatml", "llama3"}
+    assert {path.stem for path in (ROOT / "chat_templates").iterdir()} == {"chatml", "llama3"}

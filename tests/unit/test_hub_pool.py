@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hub_rows import write
 
-from workflow_scripts.data.rebuild import prompt_id
-from workflow_scripts.data.store import manifest_path, read_frame
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.errors import InputError
+from retu.config.hub_study import Pool
+from retu.core.errors import InputError
+from retu.data.set_rules import prompt_id
+from retu.data.stored_sets import manifest_path, read_frame
+from retu.data.tokenizer import make_tokenizer
+from retu.planning.jobs import PoolJob
 from workflow_scripts.rebuild_pool import main as rebuild_pool_main
-from workflow_scripts.study.hub import Pool
-from workflow_scripts.study.jobs import PoolJob
 
 COMMIT = "8" * 40
 

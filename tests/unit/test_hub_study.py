@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.checks import check_training_study
-from workflow_scripts.study.files import validate
-from workflow_scripts.study.hub_plan import HubPlan
-from workflow_scripts.study.load import STUDIES, load_study, read_study
-from workflow_scripts.study.schema import Config, Study
+from retu.config.load import STUDIES, load_study, read_study
+from retu.config.study import Config, Study
+from retu.config.study_checks import check_training_study
+from retu.core.errors import InputError
+from retu.core.yaml_files import validate
+from retu.planning.hub_plan import HubPlan
 
 Edit = Callable[[dict[str, Any]], object]
 PATH = STUDIES / "paper.yaml"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from code_fixtures import edited, forget
 
-from workflow_scripts import identity
-from workflow_scripts.identity import (
+from retu.planning import code_identity
+from retu.planning.code_identity import (
     calls,
     code_digest,
     file_digest,
@@ -16,7 +16,7 @@ from workflow_scripts.identity import (
     used_modules,
 )
 
-SOURCES = sorted(identity.ROOT.rglob("*.py"))
+SOURCES = sorted(code_identity.ROOT.rglob("*.py"))
 
 
 def digest(script: str) -> str:
@@ -35,36 +35,36 @@ PROSE = {
 @pytest.mark.parametrize(("old", "new"), PROSE.values(), ids=PROSE.keys())
 def test_prose_and_layout_change_nothing(package: Path, old: str, new: str) -> None:
     before = digest("pretrain_base")
-    edited(package / "pretrain_base.py", old, new)
+    edited(package / "workflow_scripts" / "pretrain_base.py", old, new)
     assert digest("pretrain_base") == before
 
 
 def test_code_changes_the_digest_and_only_of_its_users(package: Path) -> None:
     before = {name: digest(name) for name in ("pretrain_base", "train_sft")}
-    edited(package / "pretrain_base.py", "SAVES = 4", "SAVES = 5")
+    edited(package / "workflow_scripts" / "pretrain_base.py", "SAVES = 4", "SAVES = 5")
     assert digest("pretrain_base") != before["pretrain_base"]
     assert digest("train_sft") == before["train_sft"]
 
 
 def test_imported_modules_count_however_deep(package: Path) -> None:
     before = digest("train_rl")
-    edited(package / "data" / "arithmetic.py", "MODULUS = 10", "MODULUS = 11")
+    edited(package / "retu" / "data" / "arithmetic.py", "MODULUS = 10", "MODULUS = 11")
     assert digest("train_rl") != before
 
 
 def test_imports_inside_functions_count(package: Path) -> None:
-    (package / "late.py").write_text("VALUE = 1\n")
+    (package / "workflow_scripts" / "late.py").write_text("VALUE = 1\n")
     script = "def main():\n    from workflow_scripts import late\n    return late.VALUE\n"
-    (package / "early.py").write_text(script)
+    (package / "workflow_scripts" / "early.py").write_text(script)
     assert "workflow_scripts.late" in used_modules("workflow_scripts.early")
     before = digest("early")
-    edited(package / "late.py", "1", "2")
+    edited(package / "workflow_scripts" / "late.py", "1", "2")
     assert digest("early") != before
 
 
 def test_packages_around_a_module_count(package: Path) -> None:
     before = digest("train_sft")
-    (package / "training" / "__init__.py").write_text("import os\nos.umask(0)\n")
+    (package / "retu" / "training" / "__init__.py").write_text("import os\nos.umask(0)\n")
     forget()
     assert digest("train_sft") != before
 
@@ -73,7 +73,7 @@ def test_reporting_and_training_are_apart(package: Path) -> None:
     scripts = ("train_sft", "train_rl", "generate", "grade", "label_subphases", "fit_curves")
     before = {name: digest(name) for name in scripts}
     figure = digest("figure_3")
-    for path in (package / "reporting").glob("*.py"):
+    for path in (package / "retu" / "reporting").glob("*.py"):
         path.write_text(path.read_text() + "\nADDED = 1\n")
     forget()
     assert {name: digest(name) for name in scripts} == before
@@ -85,7 +85,7 @@ def test_reporting_and_training_are_apart(package: Path) -> None:
 )
 def test_analysis_needs_no_training_code(script: str) -> None:
     used = used_modules(f"workflow_scripts.{script}")
-    assert not [name for name in used if name.startswith("workflow_scripts.training")]
+    assert not [name for name in used if name.startswith("retu.training")]
 
 
 def test_file_digest_follows_the_bytes(tmp_path: Path) -> None:
@@ -100,13 +100,13 @@ def test_file_digest_follows_the_bytes(tmp_path: Path) -> None:
 def test_types_that_a_specification_carries_are_left_out(package: Path) -> None:
     before = digest("train_sft")
     edited(
-        package / "study" / "execution.py",
+        package / "retu" / "config" / "execution.py",
         "class Execution(",
         "class Unused:\n    x = 1\n\n\nclass Execution(",
     )
     assert digest("train_sft") == before
-    for types in ("schema", "execution"):
-        assert f"workflow_scripts.study.{types}" not in used_modules("workflow_scripts.train_sft")
+    for types in ("study", "execution"):
+        assert f"retu.config.{types}" not in used_modules("workflow_scripts.train_sft")
 
 
 SCRIPTS = ("train_sft", "table_4", "generate", "curves", "label_subphases")
@@ -166,7 +166,7 @@ def test_calls_are_cut_out_by_their_parentheses() -> None:
 
 
 def test_scripts_work_without_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "RULES", tmp_path / "none")
+    monkeypatch.setattr(code_identity, "RULES", tmp_path / "none")
     assert rule_files("train_sft") == []
     assert options_digest("train_sft") == options_digest("grade")
 
@@ -187,7 +187,7 @@ match a:
                 class I: import j
 """
     for tree in (ast.parse(text), *(ast.parse(path.read_text()) for path in SOURCES)):
-        found = list(identity.walk_statements(tree))
+        found = list(code_identity.walk_statements(tree))
         statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
         assert sorted(map(id, statements)) == sorted(
             id(node) for node in found if isinstance(node, ast.stmt)
@@ -199,4 +199,4 @@ def test_what_a_module_uses_is_looked_up_once() -> None:
     forget()
     for _ in range(3):
         used_modules("workflow_scripts.train_rl")
-    assert identity.used_modules.cache_info().misses == 1
+    assert code_identity.used_modules.cache_info().misses == 1

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.errors import Interrupted
-from workflow_scripts.script import run
-from workflow_scripts.training import interruption
-from workflow_scripts.training.interruption import REQUEST, listening, requeue
+from retu.core.errors import Interrupted
+from retu.runtime import interruption
+from retu.runtime.interruption import REQUEST, listening, requeue
+from retu.runtime.script import run
 
 SAVED = Interrupted("at step 3 of 8; saved", progressed=True)
 

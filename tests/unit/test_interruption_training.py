@@ -13,11 +13,11 @@ from mixed_fixtures import SHAPE, preset, steps, tokenizer, trainer
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from workflow_scripts.errors import Interrupted
-from workflow_scripts.training.checkpoints import SaveAtSteps, train_resumably
-from workflow_scripts.training.losses import loss_table
-from workflow_scripts.training.models import build_model
-from workflow_scripts.training.state import latest_complete
+from retu.core.errors import Interrupted
+from retu.models.loading import build_model
+from retu.training.checkpoints import SaveAtSteps, train_resumably
+from retu.training.loss_curve import loss_table
+from retu.training.training_state import latest_complete
 
 pytestmark = pytest.mark.slow
 

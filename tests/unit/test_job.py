@@ -13,14 +13,14 @@ import pytest
 from job_fixtures import OUT, RECORD, TABLES, at_root, command, launched, planned, prepare
 from lineage_fixtures import smoke_plan
 
-from workflow_scripts import usage
-from workflow_scripts.errors import InputError
-from workflow_scripts.identity import code_digest, options_digest
-from workflow_scripts.lineage import host
-from workflow_scripts.lineage.host import checkout
-from workflow_scripts.script import state_folder
-from workflow_scripts.study.stage import ROOT
-from workflow_scripts.usage import FACTS
+from retu.core.errors import InputError
+from retu.lineage.recording import host
+from retu.lineage.recording.host import checkout
+from retu.planning.code_identity import code_digest, options_digest
+from retu.planning.stages import ROOT
+from retu.runtime import usage
+from retu.runtime.script import state_folder
+from retu.runtime.usage import FACTS
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_record_tells_what_ran_and_on_what(folder: Path, monkeypatch: pytest.M
     assert record.config == {"study": "smoke", "branching": None}
     assert record.code.module == "workflow_scripts.concatenate"
     assert record.code.digest == code_digest("workflow_scripts.concatenate")
-    assert "workflow_scripts.tables_io" in record.code.modules
+    assert "retu.core.tables" in record.code.modules
     assert record.code.options == options_digest("concatenate")
     assert record.environment.lock == "envs/analysis.txt"
     assert record.environment.versions["python"].startswith("3.11.")
@@ -162,7 +162,7 @@ def test_bad_input_is_one_line_and_no_record(
 def test_a_job_that_fails_leaves_no_record_and_says_why(folder: Path) -> None:
     (folder / TABLES[0]).write_text("step\n")
     done = subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.job", *command()],
+        [sys.executable, "-m", "retu.cli.run_job", *command()],
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from job_fixtures import OUT, RECORD, TABLES, command, launched, prepare
 
-from workflow_scripts import job
-from workflow_scripts.errors import InputError, Interrupted
-from workflow_scripts.lineage.record import read_record
-from workflow_scripts.script import leave
-from workflow_scripts.study.stage import ROOT
-from workflow_scripts.training import launch
+from retu.cli import run_job
+from retu.core.errors import InputError, Interrupted
+from retu.lineage.record import read_record
+from retu.planning.stages import ROOT
+from retu.runtime import launch
+from retu.runtime.script import leave
 
 ALONE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", launch.FOLDER, launch.PROGRESS)
 
@@ -40,9 +40,9 @@ def test_a_job_starts_as_many_processes_as_it_is_told(
     def started(*arguments: object) -> None:
         seen.extend(arguments)
 
-    monkeypatch.setattr(job, "launch", started)
+    monkeypatch.setattr(run_job, "launch", started)
     monkeypatch.setattr(sys, "argv", ["job", *with_processes(4, nodes=2)])
-    job.main()
+    run_job.main()
     talk = Path(".state") / RECORD.replace(".json", ".processes")
     assert seen == [4, 2, with_processes(4, nodes=2), talk]
     assert not (folder / OUT).exists()
@@ -55,7 +55,7 @@ def test_other_processes_work_but_do_not_record(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(launch, "keep_quiet", lambda: None)
     monkeypatch.setattr(sys, "argv", ["job", *with_processes(2)])
-    job.main()
+    run_job.main()
     assert (folder / OUT).exists()
     assert not (folder / RECORD).exists()
     assert (folder / "process-1").read_text() == str(os.getpid())
@@ -66,9 +66,9 @@ def test_a_launcher_that_starts_too_few_is_noticed(
 ) -> None:
     left: list[int] = []
     monkeypatch.setenv(launch.FOLDER, str(folder))
-    monkeypatch.setattr(job, "leave", left.append)
+    monkeypatch.setattr(run_job, "leave", left.append)
     monkeypatch.setattr(sys, "argv", ["job", *with_processes(2)])
-    job.main()
+    run_job.main()
     assert left == [2]
     said = (folder / "2-0").read_text()
     assert said.startswith("job: 1 processes were started where --processes and --nodes say 2")
@@ -87,7 +87,7 @@ def test_a_job_that_is_asked_to_stop_leaves_no_record(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requeued: list[Interrupted] = []
-    monkeypatch.setattr(job, "requeue", requeued.append)
+    monkeypatch.setattr(run_job, "requeue", requeued.append)
     monkeypatch.setattr(
         "workflow_scripts.concatenate.main", lambda: os.kill(os.getpid(), signal.SIGTERM)
     )
@@ -100,7 +100,7 @@ def test_a_job_that_is_asked_to_stop_leaves_no_record(
 @pytest.mark.slow
 def test_a_job_of_two_processes_leaves_one_record(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.job", *with_processes(2)],
+        [sys.executable, "-m", "retu.cli.run_job", *with_processes(2)],
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -10,9 +10,9 @@ import pytest
 from judge_server import Chat, served
 from lasting_services import LastingService, shared_services
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.grading import command
-from workflow_scripts.grading.judge import (
+from retu.cli import grade_command
+from retu.core.errors import InputError
+from retu.grading.model_judge import (
     KEY_VARIABLE,
     LONGEST_GENERATION,
     Judge,
@@ -244,8 +244,8 @@ def test_a_url_may_be_given_whole_or_not() -> None:
 def grade(*arguments: object) -> None:
     """`retu grade` with these arguments."""
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    command.main(parser.parse_args([str(argument) for argument in arguments]))
+    grade_command.add_arguments(parser)
+    grade_command.main(parser.parse_args([str(argument) for argument in arguments]))
 
 
 @pytest.fixture

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.errors import InputError, Interrupted
-from workflow_scripts.study.stage import ROOT
-from workflow_scripts.training import launch
-from workflow_scripts.training.interruption import REQUEST
-from workflow_scripts.training.launch import by_srun, by_torchrun, join, report
+from retu.core.errors import InputError, Interrupted
+from retu.planning.stages import ROOT
+from retu.runtime import launch
+from retu.runtime.interruption import REQUEST
+from retu.runtime.launch import by_srun, by_torchrun, join, report
 
 HERE = Path(__file__).parent
 LAUNCHER = """
 import sys
 from pathlib import Path
-from workflow_scripts.script import run
-from workflow_scripts.training import launch
-from workflow_scripts.training.interruption import listening
+from retu.runtime.script import run
+from retu.runtime import launch
+from retu.runtime.interruption import listening
 
 launch.MODULE = "launch_toy"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.layout import Run, parse_run
+from retu.core.errors import InputError
+from retu.core.run_paths import Run, parse_run
 
 RUNS = {
     "base/LabQwen": Run("base", "LabQwen"),

@@ -10,10 +10,10 @@ import yaml
 from lineage_fixtures import DATA, TABLE
 from pointer_fixtures import Project, make_project
 
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.lineage.lock import PIPELINE
-from workflow_scripts.lineage.pointers import Pointers
-from workflow_scripts.lineage.why import run_why
+from retu.core.hashing import hash_tree
+from retu.lineage.graph.dvc_lock import PIPELINE
+from retu.lineage.queries.dvc_pointers import Pointers
+from retu.lineage.queries.why import run_why
 
 
 def explained(project: Project, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from lineage_toy import RESULTS, TABLE, Toy, rewrite
 
-from workflow_scripts import retu
-from workflow_scripts.lineage.graph import read_lineage
+from retu.cli import command_line
+from retu.lineage.graph.record_graph import read_lineage
 
-PROJECT = Path(retu.__file__).parents[1]
+PROJECT = Path(command_line.__file__).parents[2]
 
 
 @pytest.mark.slow
@@ -20,8 +20,8 @@ def test_a_cell_of_a_big_study_is_explained_in_seconds(tmp_path: Path) -> None:
     """500 jobs, as a whole process; a machine under load gets three times the goal."""
     root = big_study(tmp_path)
     script = (
-        "import sys; from pathlib import Path; from workflow_scripts import retu;"
-        "from workflow_scripts.lineage import commands;"
+        "import sys; from pathlib import Path; from retu.cli import command_line as retu;"
+        "from retu.cli import lineage_command as commands;"
         f"commands.ROOT = Path({str(root)!r});"
         f"sys.exit(retu.main(['lineage', 'why', {TABLE!r} + '#A,dapo/a_post']))"
     )

@@ -10,12 +10,12 @@ from bundle_fixtures import findings, members
 from lineage_fixtures import BASE, DATA, RESULTS, SFT, TABLE, MadeStudy, make_study
 from pointer_fixtures import LOCK_FILE
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage import bundle, unbundle
-from workflow_scripts.lineage.bundle import ABOUT, export, run_export
-from workflow_scripts.lineage.pointers import write_pointers
-from workflow_scripts.lineage.unbundle import read_bundle
-from workflow_scripts.lineage.verify import run_verify
+from retu.core.errors import InputError
+from retu.lineage.queries import bundle, unbundle
+from retu.lineage.queries.bundle import ABOUT, export, run_export
+from retu.lineage.queries.dvc_pointers import write_pointers
+from retu.lineage.queries.unbundle import read_bundle
+from retu.lineage.queries.verify import run_verify
 
 REPORT = f"{RESULTS}/report.html"
 
@@ -114,7 +114,7 @@ def test_other_code_here_is_told(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    changed = {"workflow_scripts.table_4": "0" * 16, "workflow_scripts.errors": None}
+    changed = {"workflow_scripts.table_4": "0" * 16, "retu.core.errors": None}
     original = unbundle.present_digest
     monkeypatch.setattr(unbundle, "present_digest", lambda m: changed.get(m, original(m)))
     given = argparse.Namespace(output=str(archive), study=None, key=None, json=False, root=tmp_path)

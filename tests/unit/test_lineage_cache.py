@@ -8,9 +8,9 @@ import pytest
 from lineage_fixtures import SFT, TABLE, WEIGHTS
 from pointer_fixtures import Project, make_project
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import hash_tree, md5
-from workflow_scripts.lineage.cache import make_real
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree, md5
+from retu.lineage.storage.dvc_cache import make_real
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_an_object_is_whole_or_absent(project: Project, monkeypatch: pytest.Monk
         target.write_bytes(source.read_bytes()[:1])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("workflow_scripts.lineage.cache.copy", stop)
+    monkeypatch.setattr("retu.lineage.storage.dvc_cache.copy", stop)
     with pytest.raises(KeyboardInterrupt):
         project.record()
     left = [path for path in project.cache.folder.rglob("*") if path.is_file()]

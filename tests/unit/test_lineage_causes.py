@@ -1,21 +1,19 @@
 """What in a job itself differs: options, locks, versions, and how values are told."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from code_fixtures import edited, forget, rewritten
 from lineage_fixtures import RESULTS, SFT, MadeStudy, make_study
 
-from workflow_scripts import identity
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage import causes
-from workflow_scripts.lineage.causes import differences, is_current, key_of, pins
-from workflow_scripts.lineage.origins import Origins, shown
-from workflow_scripts.lineage.record import Environment, Record
-from workflow_scripts.lineage.staleness import stale_report, why_stale
-from workflow_scripts.study.schema import Config
-from workflow_scripts.study.stage import Stage
+from retu.config.study import Config
+from retu.core.errors import InputError
+from retu.lineage.graph import stale_causes
+from retu.lineage.graph.config_sources import Origins, shown
+from retu.lineage.graph.stale_causes import differences, is_current, key_of, pins
+from retu.lineage.graph.staleness import stale_report, why_stale
+from retu.lineage.record import Environment, Record
+from retu.planning.stages import Stage
 
 CONFIG = Config(study="smoke", branching=None, mirror=None)
 TRAIN = f"{SFT}/train.record.json"
@@ -69,8 +67,8 @@ def test_only_the_packages_that_matter_count(made: MadeStudy, project: Path) -> 
     assert train.environment.packages[0].startswith("-")
 
     def found(record: Record) -> list[str]:
-        now = causes.stage_of(record, made.plan)
-        return [str(cause) for cause in causes.own_causes(record, now, Origins(CONFIG))]
+        now = stale_causes.stage_of(record, made.plan)
+        return [str(cause) for cause in stale_causes.own_causes(record, now, Origins(CONFIG))]
 
     edited(lock, "math-verify==", "math-verify==9.")
     assert found(grades) == ["envs/lab.txt: has changed: math-verify 0.9.0 -> 9.0.9.0"]
@@ -82,10 +80,10 @@ def test_only_the_packages_that_matter_count(made: MadeStudy, project: Path) -> 
 
 def test_stages_after_a_fact_that_is_gone_have_no_key() -> None:
     first = Stage("table_4", "", "analysis", facts=("claims/none.csv",))
-    assert causes.key_of(Stage("summary", "", "analysis", after=(first,))) is None
-    assert causes.key_of("no such rule") is None
+    assert stale_causes.key_of(Stage("summary", "", "analysis", after=(first,))) is None
+    assert stale_causes.key_of("no such rule") is None
     whole = Stage("summary", "", "analysis")
-    assert causes.key_of(whole) == whole.key
+    assert stale_causes.key_of(whole) == whole.key
 
 
 def test_other_options_name_the_file_of_the_rule(made: MadeStudy, rules: Path) -> None:
@@ -122,7 +120,7 @@ def test_a_record_from_before_options_counted(made: MadeStudy) -> None:
     ],
 )
 def test_the_file_of_a_rule(rule: str, module: str, file: str) -> None:
-    assert causes.rule_file(rule, module) == file
+    assert stale_causes.rule_file(rule, module) == file
 
 
 def test_without_its_lock_no_job_is_current(made: MadeStudy, project: Path) -> None:
@@ -135,17 +133,15 @@ def test_without_its_lock_no_job_is_current(made: MadeStudy, project: Path) -> N
 
 @pytest.mark.parametrize("text", ["def (:\n", None], ids=["no Python", "gone"])
 def test_with_broken_code_no_job_is_current(
-    made: MadeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+    made: MadeStudy, package: Path, text: str | None
 ) -> None:
-    copy = shutil.copytree(identity.ROOT, tmp_path / "workflow_scripts")
-    monkeypatch.setattr(identity, "ROOT", copy)
-    forget()
+    copy = package
     plan, record = made.plan, made.lineage.records[TABLE_4]
     assert is_current(record, plan)
     if text is None:
-        (copy / "table_4.py").unlink()
+        (copy / "workflow_scripts" / "table_4.py").unlink()
     else:
-        (copy / "table_4.py").write_text(text)
+        (copy / "workflow_scripts" / "table_4.py").write_text(text)
     forget()
     assert not is_current(record, plan)
     if text is None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from lineage_toy import BASE, DATA, RESULTS, TABLE, Toy
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.cells import Cell, cell_lines, find_cell, split_cell
-from workflow_scripts.lineage.graph import read_lineage
-from workflow_scripts.lineage.trace import behind, is_of_all_rows
-from workflow_scripts.lineage.view import View, ranges
+from retu.core.errors import InputError
+from retu.lineage.graph.cell_lineage import behind, is_of_all_rows
+from retu.lineage.graph.record_graph import read_lineage
+from retu.lineage.graph.subgraph import View, ranges
+from retu.lineage.graph.table_cells import Cell, cell_lines, find_cell, split_cell
 
 A_DAPO = f"{RESULTS}/rl/M/A/step10/dapo/seed0"
 A_LUFFY = f"{RESULTS}/rl/M/A/step10/luffy/seed0"

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from lineage_toy import RESULTS, TABLE, Toy, rewrite
 
-from workflow_scripts import lineage, retu
-from workflow_scripts.identity import code_digest, parsed, used_modules
-from workflow_scripts.lineage import commands
-from workflow_scripts.lineage.graph import read_lineage
-from workflow_scripts.lineage.record import Code, Commit, Environment, read_record
-from workflow_scripts.study.load import load_config
-from workflow_scripts.study.plans import load_plan
-from workflow_scripts.study.stage import lock_identity
+from retu import lineage
+from retu.cli import command_line, lineage_command
+from retu.config.load import load_config
+from retu.lineage.graph.record_graph import read_lineage
+from retu.lineage.record import Code, Commit, Environment, read_record
+from retu.planning.code_identity import code_digest, parsed, used_modules
+from retu.planning.load_plan import load_plan
+from retu.planning.stages import lock_identity
 
-PROJECT = Path(retu.__file__).parents[1]
+PROJECT = Path(command_line.__file__).parents[2]
 DATA_RECORD = "data/smoke.record.json"
 
 
@@ -24,7 +24,7 @@ DATA_RECORD = "data/smoke.record.json"
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the made-up study, which the commands take for theirs."""
     (tmp_path / "config.yaml").write_text("study: toy\n")
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     return Toy(tmp_path).write()
 
 
@@ -32,7 +32,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The made-up study by the name of a real one: its data are current, all else is stale."""
     (tmp_path / "config.yaml").write_text("study: lab\nbranching: null\n")
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     root = Toy(tmp_path, "smoke").write()
     as_made_today(root / DATA_RECORD)
     return root
@@ -57,7 +57,7 @@ def as_made_today(record: Path) -> None:
 
 def ask(*words: str) -> int:
     """Exit status of `retu lineage`."""
-    return retu.main(["lineage", *words])
+    return command_line.main(["lineage", *words])
 
 
 def test_the_list_has_every_job_after_what_it_depends_on(
@@ -221,7 +221,7 @@ def test_every_command_is_about_the_same_project(
     for name, text in {**files, "lineage/toy/dvc.lock": "stages: 1\n"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     assert ask(*words) == 2
     assert told in capsys.readouterr().err
 
@@ -262,7 +262,7 @@ def test_why_stale_names_first_causes(smoke: Path, capsys: pytest.CaptureFixture
 def test_nothing_stale_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     (tmp_path / "config.yaml").write_text("study: smoke\n")
     outputs = {"data/smoke/pool.parquet": "pool"}
     Toy(tmp_path, "smoke").job(DATA_RECORD, "make_data", outputs)
@@ -274,16 +274,16 @@ def test_nothing_stale_is_one_line(
 
 
 def test_the_package_tells_what_each_module_is_for() -> None:
-    names = {path.stem for path in Path(commands.__file__).parent.glob("*.py")} - {"__init__"}
+    names = {path.stem for path in Path(lineage.__file__ or "").parent.rglob("*.py")} - {"__init__"}
     assert set(re.findall(r"`(\w+)`", lineage.__doc__ or "")) == names
 
 
-@pytest.mark.parametrize("name", commands.COMMANDS)
+@pytest.mark.parametrize("name", lineage_command.COMMANDS)
 def test_every_command_has_help_and_a_module(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         ask(name, "--help")
     assert raised.value.code == 0
     assert f"usage: retu lineage {name}" in capsys.readouterr().out
-    command = commands.COMMANDS[name]
-    module = PROJECT / "workflow_scripts" / "lineage" / f"{command.module}.py"
+    command = lineage_command.COMMANDS[name]
+    module = PROJECT / "retu" / "lineage" / f"{command.module.replace('.', '/')}.py"
     assert f"def {command.function}(options: argparse.Namespace) -> int:" in module.read_text()

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from lineage_toy import DATA, RESULTS, TABLE, Toy
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.compare import files
-from workflow_scripts.lineage.diff import run_diff
-from workflow_scripts.lineage.record import Artefact
+from retu.core.errors import InputError
+from retu.lineage.queries.diff import run_diff
+from retu.lineage.queries.record_diff import files
+from retu.lineage.record import Artefact
 
 SFT_A = "results/other/sft/M/A/seed0/train.record.json"
 GRADES = "results/other/sft/M/A/seed0/grades.record.json"

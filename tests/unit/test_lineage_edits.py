@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from lineage_fixtures import SFT, TABLE, WEIGHTS, MadeStudy, make_study
 
-from workflow_scripts import retu
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.lineage import commands, memory
-from workflow_scripts.lineage.edits import find_edits
-from workflow_scripts.lineage.memory import Memory
-from workflow_scripts.lineage.record import Source, read_record
+from retu.cli import command_line, lineage_command
+from retu.core.hashing import hash_tree
+from retu.lineage.graph import hash_memory
+from retu.lineage.graph.edited_files import find_edits
+from retu.lineage.graph.hash_memory import Memory
+from retu.lineage.record import Source, read_record
 
 DATA_RECORD = "data/smoke.record.json"
 
@@ -23,14 +23,14 @@ DATA_RECORD = "data/smoke.record.json"
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
     """The made-up finished study, which the commands take for theirs; all of it is remembered."""
     (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
-    monkeypatch.setattr(memory, "TICK_NS", -(10**12))
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
+    monkeypatch.setattr(hash_memory, "TICK_NS", -(10**12))
     return make_study(tmp_path)
 
 
 def ask(*words: str) -> int:
     """Exit status of `retu lineage`."""
-    return retu.main(["lineage", *words])
+    return command_line.main(["lineage", *words])
 
 
 def edit_in_place(path: Path, content: bytes) -> None:
@@ -108,7 +108,7 @@ def test_what_has_not_changed_is_not_read_again(
 def test_what_was_written_a_moment_ago_is_not_remembered(
     made: MadeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "TICK_NS", 2_000_000_000)
+    monkeypatch.setattr(hash_memory, "TICK_NS", 2_000_000_000)
     told = Memory(made.root, "smoke")
     (made.root / TABLE).touch()
     assert told.hashes([TABLE])[TABLE] == hash_tree(made.root / TABLE).md5

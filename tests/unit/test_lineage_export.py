@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from lineage_fixtures import DATA, JOBS, RESULTS, SFT, TABLE, MadeStudy, make_study
 
-from workflow_scripts import retu
-from workflow_scripts.hashing import md5
-from workflow_scripts.lineage import commands, export
-from workflow_scripts.lineage.record import Source
+from retu.cli import command_line, lineage_command
+from retu.core.hashing import md5
+from retu.lineage.queries import export
+from retu.lineage.record import Source
 
 pytest.importorskip("rocrate")
 pytest.importorskip("prov")
@@ -22,13 +22,13 @@ METADATA = "ro-crate-metadata.json"
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
     """The made-up finished study, which the commands take for theirs."""
     (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     return make_study(tmp_path)
 
 
 def ask(*words: str) -> int:
     """Exit status of `retu lineage export`."""
-    return retu.main(["lineage", "export", *words])
+    return command_line.main(["lineage", "export", *words])
 
 
 def entities(folder: Path) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import pytest
 from lineage_fixtures import RESULTS, SFT, TABLE
 from pointer_fixtures import Project, make_project
 
-from workflow_scripts.lineage.lock import read_lock
+from retu.lineage.graph.dvc_lock import read_lock
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, TABLE, WEIGHTS, MadeStudy, make_study
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import hash_tree, md5
-from workflow_scripts.lineage.checks import links
-from workflow_scripts.lineage.findings import Checked
-from workflow_scripts.lineage.graph import NOTHING, moved, read_lineage, study_of
-from workflow_scripts.lineage.record import read_record
-from workflow_scripts.lineage.store import check_links
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree, md5
+from retu.lineage.graph.record_graph import NOTHING, moved, read_lineage, study_of
+from retu.lineage.queries.verify_checks import links
+from retu.lineage.queries.verify_findings import Checked
+from retu.lineage.record import read_record
+from retu.lineage.storage.stored_outputs import check_links
 
 
 @pytest.fixture

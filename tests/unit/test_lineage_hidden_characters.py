@@ -10,14 +10,13 @@ import pytest
 from bundle_fixtures import members
 from lineage_fixtures import RESULTS, TABLE, MadeStudy, make_study
 
-from workflow_scripts import retu
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage import commands
-from workflow_scripts.lineage.bundle import ABOUT, export, packed
-from workflow_scripts.lineage.lock import lock_hashes
-from workflow_scripts.lineage.record import Commit, content_digest, parse_record, read_record
-from workflow_scripts.lineage.unbundle import opened
-from workflow_scripts.lineage.words import escape_hidden
+from retu.cli import command_line, lineage_command
+from retu.core.errors import InputError
+from retu.core.text import escape_hidden
+from retu.lineage.graph.dvc_lock import lock_hashes
+from retu.lineage.queries.bundle import ABOUT, export, packed
+from retu.lineage.queries.unbundle import opened
+from retu.lineage.record import Commit, content_digest, parse_record, read_record
 
 EVIL = "x\x1b]0;owned\x07\x1b[2J\nall as recorded\u202e"
 CURVES = f"{RESULTS}/curves.record.json"
@@ -27,7 +26,7 @@ CURVES = f"{RESULTS}/curves.record.json"
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
     """The made-up finished study, which the commands take for theirs."""
     (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     return make_study(tmp_path)
 
 
@@ -76,7 +75,7 @@ def test_an_archive_prints_nothing_raw(
     files = members(archive)
     forge(files)
     archive.write_bytes(packed(files))
-    assert retu.main(["lineage", "verify", str(archive)]) in (1, 2)
+    assert command_line.main(["lineage", "verify", str(archive)]) in (1, 2)
     done = capsys.readouterr()
     assert_shown(done.out + done.err)
     assert "all as recorded" not in (done.out + done.err).split("\n")
@@ -117,7 +116,7 @@ def test_a_cell_of_a_table_is_written_out(
     made: MadeStudy, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (made.root / TABLE).write_text("a_post\n\x1b[2J71\n")
-    assert retu.main(["lineage", "why", f"{TABLE}#1/a_post"]) == 1
+    assert command_line.main(["lineage", "why", f"{TABLE}#1/a_post"]) == 1
     out = capsys.readouterr().out
     assert_shown(out)
     assert "\\x1b[2J71" in out

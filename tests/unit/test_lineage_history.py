@@ -6,12 +6,12 @@ import pytest
 from lineage_fixtures import RESULTS
 from pointer_fixtures import LOCK_FILE, Project, make_project
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import md5
-from workflow_scripts.lineage import store
-from workflow_scripts.lineage.graph import Lineage
-from workflow_scripts.lineage.history import lineage_at
-from workflow_scripts.lineage.lock import read_lock
+from retu.core.errors import InputError
+from retu.core.hashing import md5
+from retu.lineage.graph.dvc_lock import read_lock
+from retu.lineage.graph.record_graph import Lineage
+from retu.lineage.storage import stored_outputs
+from retu.lineage.storage.history import lineage_at
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_lock_that_is_none(project: Project) -> None:
     (project.root / LOCK_FILE).write_text("<<<<<<< HEAD\nschema: '2.0'\n")
     with pytest.raises(InputError, match=r"is no dvc\.lock of a study; restore it from git"):
         read_lock(project.root, "smoke")
-    assert store.data_hashes(project.root) == {}
+    assert stored_outputs.data_hashes(project.root) == {}
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_a_lock_that_is_none(project: Project) -> None:
 def test_a_data_pointer_that_is_none(project: Project, text: str) -> None:
     (project.root / "data.dvc").write_text(text)
     with pytest.raises(InputError, match=r"^data\.dvc: is not as DVC writes it; restore it"):
-        store.data_hashes(project.root)
+        stored_outputs.data_hashes(project.root)

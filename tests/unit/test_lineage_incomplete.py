@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from lineage_fixtures import BASE, DATA, RESULTS, TABLE, MadeStudy, make_study
 
-from workflow_scripts import retu
-from workflow_scripts.lineage import commands
+from retu.cli import command_line, lineage_command
 
 FITS = f"{RESULTS}/fits/robust.record.json"
 
@@ -17,13 +16,13 @@ FITS = f"{RESULTS}/fits/robust.record.json"
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
     """The made-up finished study, which the commands take for theirs."""
     (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     return make_study(tmp_path)
 
 
 def ask(*words: str) -> int:
     """Exit status of `retu lineage`."""
-    return retu.main(["lineage", *words])
+    return command_line.main(["lineage", *words])
 
 
 LOST: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from job_fixtures import OUT, RECORD, command, launched, prepare
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage import inputs
-from workflow_scripts.lineage.record import Record
+from retu.core.errors import InputError
+from retu.lineage.record import Record
+from retu.lineage.recording import input_checks
 
 # A job that reads what the first has written.
 NEXT = "results/smoke/next.csv"
@@ -20,7 +20,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work folder in which one job has left its output and record."""
     folder = prepare(tmp_path, monkeypatch)
     launched(monkeypatch, command())
-    inputs.records_beside.cache_clear()
+    input_checks.records_beside.cache_clear()
     return folder
 
 

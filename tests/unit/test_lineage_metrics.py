@@ -8,10 +8,10 @@ import pytest
 from lineage_fixtures import RESULTS, SFT, TABLE, MadeStudy, hashed
 from pointer_fixtures import Project, make_project
 
-from workflow_scripts.lineage.keys import refresh_keys
-from workflow_scripts.lineage.metrics import as_number, list_plots, name_rows
-from workflow_scripts.lineage.record import read_record
-from workflow_scripts.lineage.staleness import stale_report
+from retu.lineage.graph.staleness import stale_report
+from retu.lineage.record import read_record
+from retu.lineage.storage.dvc_metrics import as_number, list_plots, name_rows
+from retu.lineage.storage.stage_keys import refresh_keys
 
 RECORD = f"{RESULTS}/tables/table_4.record.json"
 REPORT = f"{RESULTS}/report.record.json"

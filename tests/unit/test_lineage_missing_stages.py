@@ -8,10 +8,9 @@ import yaml
 from lineage_fixtures import RESULTS, TABLE, hashed
 from pointer_fixtures import LOCK_FILE, Project, make_project
 
-from workflow_scripts import retu
-from workflow_scripts.lineage import commands
-from workflow_scripts.lineage.bundle import export
-from workflow_scripts.lineage.record import read_record
+from retu.cli import command_line, lineage_command
+from retu.lineage.queries.bundle import export
+from retu.lineage.record import read_record
 
 RECORD = f"{RESULTS}/tables/table_4.record.json"
 REPORT = f"{RESULTS}/report.record.json"
@@ -22,7 +21,7 @@ FITS = f"{RESULTS}/fits/robust.record.json"
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made = make_project(tmp_path / "a project")
     (made.root / "config.yaml").write_text("study: lab\n")
-    monkeypatch.setattr(commands, "ROOT", made.root)
+    monkeypatch.setattr(lineage_command, "ROOT", made.root)
     return made
 
 
@@ -70,10 +69,10 @@ def test_a_forged_cell_behind_a_lost_record_is_found(project: Project) -> None:
 def test_recording_says_what_it_leaves_out(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert retu.main(["lineage", "record", "--study", "smoke"]) == 0
+    assert command_line.main(["lineage", "record", "--study", "smoke"]) == 0
     assert "left out" not in capsys.readouterr().out
     (project.root / FITS).unlink()
-    assert retu.main(["lineage", "record", "--study", "smoke"]) == 1
+    assert command_line.main(["lineage", "record", "--study", "smoke"]) == 1
     *notes, last = capsys.readouterr().out.splitlines()
     assert RECORD in notes[0]
     assert REPORT in notes[0]

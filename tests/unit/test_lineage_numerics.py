@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from lineage_fixtures import RESULTS, make_study
 
-from workflow_scripts.lineage.compare import compare
-from workflow_scripts.lineage.numerics import read_variables
+from retu.lineage.numerics import read_variables
+from retu.lineage.queries.record_diff import compare
 
 ASKED = (
-    "import json, numpy, scipy.linalg; from workflow_scripts.lineage.numerics import *;"
+    "import json, numpy, scipy.linalg; from retu.lineage.numerics import *;"
     "print(json.dumps([describe_kernels(), read_variables()]))"
 )
 

@@ -14,14 +14,14 @@ from lineage_fixtures import DATA, RESULTS, SFT, TABLE, WEIGHTS
 from pointer_fixtures import LOCK_FILE, Project, make_project
 from ruamel.yaml import YAML
 
-from workflow_scripts import hashing
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import hash_tree, md5
-from workflow_scripts.lineage import pointers
-from workflow_scripts.lineage.lock import PIPELINE, locked, read_lock, to_yaml
-from workflow_scripts.lineage.pointers import Pointers
-from workflow_scripts.lineage.record import read_record
-from workflow_scripts.study.stage import ROOT
+from retu.core import hashing
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree, md5
+from retu.lineage.graph.dvc_lock import PIPELINE, locked, read_lock, to_yaml
+from retu.lineage.queries import dvc_pointers
+from retu.lineage.queries.dvc_pointers import Pointers
+from retu.lineage.record import read_record
+from retu.planning.stages import ROOT
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_an_interrupted_recording_leaves_the_pointers_as_they_were(
     def stop(content: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pointers, "to_yaml", stop)
+    monkeypatch.setattr(dvc_pointers, "to_yaml", stop)
     with pytest.raises(KeyboardInterrupt):
         project.record()
     assert {p: p.read_bytes() for p in (project.root / "lineage/smoke").iterdir()} == before
@@ -243,7 +243,7 @@ def test_two_processes_record_at_once(project: Project) -> None:
     """Both succeed, and what they leave is what one alone leaves."""
     code = (
         "import sys; from pathlib import Path; from lineage_fixtures import smoke_plan;"
-        "from workflow_scripts.lineage.pointers import record_study;"
+        "from retu.lineage.queries.dvc_pointers import record_study;"
         "[record_study(Path(sys.argv[1]), 'smoke', smoke_plan()) for _ in range(5)]"
     )
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "unit")])

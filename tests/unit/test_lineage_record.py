@@ -10,8 +10,8 @@ import pytest
 from lineage_fixtures import RESULTS, make_study
 from pydantic import ValidationError
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.record import (
+from retu.core.errors import InputError
+from retu.lineage.record import (
     Artefact,
     File,
     Record,
@@ -152,7 +152,7 @@ def test_seeds_are_found_wherever_they_are() -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from workflow_scripts.lineage.record import read_record, write_record
+from retu.lineage.record import read_record, write_record
 path, name = Path(sys.argv[1]), sys.argv[2]
 record = read_record(path).model_copy(update={"command": [name] * 2000})
 for _ in range(60):

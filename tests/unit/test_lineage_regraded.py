@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from lineage_toy import RESULTS, RUNS, Toy, curves_text, table_text
 
-from workflow_scripts.lineage.cells import find_cell
-from workflow_scripts.lineage.graph import read_lineage
-from workflow_scripts.lineage.trace import behind, named_by
-from workflow_scripts.lineage.tree import tree_text
-from workflow_scripts.lineage.view import View, run_of, told
-from workflow_scripts.lineage.where import Standing
-from workflow_scripts.study.layout import parse_run
+from retu.core.run_paths import parse_run
+from retu.lineage.graph.cell_lineage import behind, named_by
+from retu.lineage.graph.record_graph import read_lineage
+from retu.lineage.graph.resolve import Standing
+from retu.lineage.graph.subgraph import View, run_of, told
+from retu.lineage.graph.table_cells import find_cell
+from retu.lineage.queries.render import tree_text
 
 AGAIN = f"{RESULTS}/regraded/boxed"
 CURVES, FITS = f"{AGAIN}/curves.csv", f"{AGAIN}/fits/robust.csv"

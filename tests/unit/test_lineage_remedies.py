@@ -16,11 +16,11 @@ from lineage_fixtures import RESULTS, TABLE, make_study
 from pointer_fixtures import Project, make_project
 from test_lineage_verify import TAMPERS
 
-from workflow_scripts import retu
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.lineage import commands, restore
-from workflow_scripts.lineage.verify import told
+from retu.cli import command_line, lineage_command
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree
+from retu.lineage.queries.verify import told
+from retu.lineage.storage import restore
 
 # One of each kind of finding; what is advised differs by kind alone.
 CHOSEN = (
@@ -48,7 +48,7 @@ def advised(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             found |= dict.fromkeys(commands_in("\n".join(told(made.verdict()))))
             project = make_project(tmp_path_factory.mktemp(f"project{number}") / "a project")
             (project.root / "config.yaml").write_text("study: smoke\n")
-            patch.setattr(commands, "ROOT", project.root)
+            patch.setattr(lineage_command, "ROOT", project.root)
             project.record()
             tamper(project.study)
             # Another project is asked what this one advises.
@@ -62,7 +62,7 @@ def answers() -> Iterator[str]:
     for words in QUESTIONS:
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            retu.main(["lineage", *words])
+            command_line.main(["lineage", *words])
         yield said.getvalue()
 
 
@@ -111,14 +111,14 @@ def test_every_question_can_be_asked(
     (project.root / "config.yaml").write_text("study: smoke\n")
     project.record()
     project.commit()
-    monkeypatch.setattr(commands, "ROOT", project.root)
+    monkeypatch.setattr(lineage_command, "ROOT", project.root)
     # There is no Snakefile here to adopt anything.
     monkeypatch.setattr(restore, "adopt", lambda *_: None)
     asked = [shlex.split(text) for text in advised if text.startswith("retu")]
     assert {"verify", "restore", "record", "list"} <= {words[2] for words in asked}
     for words in asked:
         if "x" not in words:
-            assert retu.main(words[1:]) in (0, 1), words
+            assert command_line.main(words[1:]) in (0, 1), words
 
 
 def test_data_are_put_back_without_a_question(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ import pytest
 from lineage_fixtures import RESULTS, SFT, TABLE, WEIGHTS, MadeStudy
 from pointer_fixtures import Project, lose, make_project, refused
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import hash_tree, md5
-from workflow_scripts.lineage import restore as restoring
-from workflow_scripts.lineage.adopt import TIMESTAMP, leaves, refuse_running, set_times
-from workflow_scripts.lineage.cache import LINKED
-from workflow_scripts.lineage.graph import Lineage
-from workflow_scripts.lineage.record import Artefact, read_record
-from workflow_scripts.lineage.restore import closed, move_in
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree, md5
+from retu.lineage.graph.record_graph import Lineage
+from retu.lineage.record import Artefact, read_record
+from retu.lineage.storage import restore as restoring
+from retu.lineage.storage.adopt import TIMESTAMP, leaves, refuse_running, set_times
+from retu.lineage.storage.dvc_cache import LINKED
+from retu.lineage.storage.restore import closed, move_in
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_how_far_it_came_is_told(
         moved.append(target)
         move_in(temporary, target)
 
-    monkeypatch.setattr("workflow_scripts.lineage.restore.move_in", full)
+    monkeypatch.setattr("retu.lineage.storage.restore.move_in", full)
     with pytest.raises(InputError, match=rf"No space left.*; {said} put in place") as caught:
         project.restore(lineage)
     assert "\n" not in str(caught.value)

@@ -14,8 +14,7 @@ import pytest
 import rocrate
 from lineage_fixtures import TABLE, make_study
 
-from workflow_scripts import retu
-from workflow_scripts.lineage import commands
+from retu.cli import command_line, lineage_command
 
 pytestmark = pytest.mark.slow
 
@@ -55,11 +54,11 @@ def validate(python: str, crate: Path) -> "subprocess.CompletedProcess[str]":
 def crate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A crate of a table."""
     (tmp_path / "config.yaml").write_text("study: smoke\n")
-    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     make_study(tmp_path)
     out = tmp_path / "crate"
     words = ["lineage", "export", TABLE, "--ro-crate", "--out", str(out), "--agent", "A. Tester"]
-    assert retu.main(words) == 0
+    assert command_line.main(words) == 0
     return out
 
 

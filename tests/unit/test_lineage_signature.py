@@ -10,12 +10,11 @@ from lineage_fixtures import RESULTS, TABLE
 from pointer_fixtures import LOCK_FILE, Project, make_project
 from test_lineage_missing_stages import forge_cell
 
-from workflow_scripts import retu
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage import commands
-from workflow_scripts.lineage.bundle import export
-from workflow_scripts.lineage.findings import Checked
-from workflow_scripts.lineage.signature import check_signature, sign
+from retu.cli import command_line, lineage_command
+from retu.core.errors import InputError
+from retu.lineage.queries.bundle import export
+from retu.lineage.queries.signature import check_signature, sign
+from retu.lineage.queries.verify_findings import Checked
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ssh-keygen") is None, reason="ssh-keygen (OpenSSH) is not installed here"
@@ -39,9 +38,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Pat
     """A recorded study whose lock the author has signed."""
     made = make_project(tmp_path / "a project")
     (made.root / "config.yaml").write_text("study: smoke\n")
-    monkeypatch.setattr(commands, "ROOT", made.root)
+    monkeypatch.setattr(lineage_command, "ROOT", made.root)
     made.record()
-    assert retu.main(["lineage", "sign", "--key", str(keys["author"])]) == 0
+    assert command_line.main(["lineage", "sign", "--key", str(keys["author"])]) == 0
     return made
 
 
@@ -61,8 +60,8 @@ def test_a_signature_counts_for_its_lock_and_key_alone(
     assert faults(project, public(keys, "author")) == []
     (fault,) = faults(project, public(keys, "other"))
     assert fault.startswith("is by no key of ")
-    assert retu.main(["lineage", "verify", "--key", str(public(keys, "author"))]) == 0
-    assert retu.main(["lineage", "verify", "--key", str(public(keys, "other"))]) == 1
+    assert command_line.main(["lineage", "verify", "--key", str(public(keys, "author"))]) == 0
+    assert command_line.main(["lineage", "verify", "--key", str(public(keys, "other"))]) == 1
     assert f"signature: {SIGNATURE}: is by no key of " in capsys.readouterr().out
     lock = project.root / LOCK_FILE
     lock.write_text(lock.read_text() + "# more\n")
@@ -108,8 +107,11 @@ def test_a_whole_forgery_is_found_by_the_signature_alone(
     assert project.study.verdict().findings == ()
     bundle = tmp_path / "forged.tar.gz"
     export(project.root, project.study.lineage, TABLE, bundle)
-    assert retu.main(["lineage", "verify", str(bundle)]) == 0
-    assert retu.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "author"))]) == 1
+    assert command_line.main(["lineage", "verify", str(bundle)]) == 0
+    assert (
+        command_line.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "author"))])
+        == 1
+    )
 
 
 def test_a_bundle_brings_the_signature(
@@ -124,11 +126,17 @@ def test_a_bundle_brings_the_signature(
     shutil.rmtree(project.root / "results")
     shutil.rmtree(project.root / "lineage")
     capsys.readouterr()
-    assert retu.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "author"))]) == 0
+    assert (
+        command_line.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "author"))])
+        == 0
+    )
     assert "nobody's key" not in capsys.readouterr().out
-    assert retu.main(["lineage", "verify", str(bundle)]) == 0
+    assert command_line.main(["lineage", "verify", str(bundle)]) == 0
     assert "nobody's key" in capsys.readouterr().out
-    assert retu.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "other"))]) == 1
+    assert (
+        command_line.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "other"))])
+        == 1
+    )
 
 
 def test_recording_says_that_the_signature_is_old(project: Project) -> None:

@@ -9,10 +9,10 @@ import pytest
 from job_fixtures import OUT, command, launched, planned, prepare
 from lineage_fixtures import smoke_plan
 
-from workflow_scripts import identity
-from workflow_scripts.errors import InputError
-from workflow_scripts.identity import code_digest
-from workflow_scripts.lineage import snapshot
+from retu.core.errors import InputError
+from retu.lineage.recording import run_snapshot
+from retu.planning import code_identity
+from retu.planning.code_identity import code_digest
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def snapshotted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The snapshot of a running workflow, in which the job of `command` runs."""
-    path = snapshot.write_snapshot(folder / snapshot.FOLDER, smoke_plan())
-    monkeypatch.setenv(snapshot.PLANNED, str(path))
-    monkeypatch.setenv(snapshot.STUDY, snapshot.study_digest(smoke_plan()))
+    path = run_snapshot.write_snapshot(folder / run_snapshot.FOLDER, smoke_plan())
+    monkeypatch.setenv(run_snapshot.PLANNED, str(path))
+    monkeypatch.setenv(run_snapshot.STUDY, run_snapshot.study_digest(smoke_plan()))
     return path
 
 
@@ -43,7 +43,11 @@ def test_a_job_runs_by_what_its_workflow_was_planned_with(
         ("code", "concatenate", r"workflow_scripts\.concatenate: its code has changed"),
         ("options", "concatenate", "rules/: the options of concatenate have changed"),
         ("locks", "envs/analysis.txt", r"envs/analysis\.txt: has changed"),
-        ("facts", "report/page.html.j2", r"report/page\.html\.j2: has changed"),
+        (
+            "facts",
+            "retu/reporting/page_templates/page.html.j2",
+            r"retu/reporting/page_templates/page\.html\.j2: has changed",
+        ),
     ],
 )
 def test_a_job_that_was_planned_anew_by_other_files_does_not_run(
@@ -66,7 +70,7 @@ def test_a_job_that_was_planned_anew_by_other_files_does_not_run(
     with pytest.raises(InputError, match=f"{message} since the workflow started; run the same"):
         launched(monkeypatch, command(stage=[told]))
     assert not (folder / OUT).exists()
-    monkeypatch.delenv(snapshot.PLANNED)
+    monkeypatch.delenv(run_snapshot.PLANNED)
     assert launched(monkeypatch, command(stage=[told])).rule == "subphases", "called by hand"
 
 
@@ -82,18 +86,18 @@ def test_a_snapshot_that_is_gone_is_told(
 def test_snapshots_of_long_ago_are_dropped(snapshotted: Path) -> None:
     plan = smoke_plan()
     old, recent = (snapshotted.with_name(f"{name}.json") for name in ("old", "recent"))
-    for path, days in ((old, snapshot.OLDEST_DAYS + 1), (recent, snapshot.OLDEST_DAYS - 1)):
+    for path, days in ((old, run_snapshot.OLDEST_DAYS + 1), (recent, run_snapshot.OLDEST_DAYS - 1)):
         path.write_text("{}")
         then = time.time() - days * 24 * 3600
         os.utime(path, (then, then))
-    assert snapshot.write_snapshot(snapshotted.parent, plan) == snapshotted
+    assert run_snapshot.write_snapshot(snapshotted.parent, plan) == snapshotted
     assert set(snapshotted.parent.iterdir()) == {snapshotted, recent}
 
 
 def test_the_snapshot_knows_every_script_of_a_study(snapshotted: Path) -> None:
     content = json.loads(snapshotted.read_text())
     assert content["code"] == {
-        name: code_digest(f"{identity.PACKAGE}.{name}") for name in content["code"]
+        name: code_digest(f"{code_identity.SCRIPTS}.{name}") for name in content["code"]
     }
     assert {"make_data", "train_rl", "grade", "report", "summary"} <= content["code"].keys()
     assert content["options"].keys() == content["code"].keys()

@@ -10,11 +10,12 @@ import pytest
 from code_fixtures import edited, forget
 from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, MadeStudy, make_study
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.record import read_record
-from workflow_scripts.lineage.staleness import stale_report, why_stale
-from workflow_scripts.study import load
-from workflow_scripts.study.schema import Config, Study
+from retu.config import load
+from retu.config.study import Config, Study
+from retu.core.errors import InputError
+from retu.lineage.graph.staleness import stale_report, why_stale
+from retu.lineage.record import read_record
+from retu.planning.stages import PAGE_TEMPLATES
 
 CONFIG = Config(study="smoke", branching=None, mirror=None)
 TRAIN = f"{SFT}/train.record.json"
@@ -65,9 +66,9 @@ def test_a_study_that_nothing_happened_to_is_current(made: MadeStudy) -> None:
 
 
 def test_a_line_of_code_names_its_file_and_who_used_it(made: MadeStudy, package: Path) -> None:
-    edited(package / "training" / "losses.py", "\n\n\n", "\n\nADDED = 1\n\n\n")
+    edited(package / "retu" / "training" / "loss_curve.py", "\n\n\n", "\n\nADDED = 1\n\n\n")
     (root,) = stale_report(made.lineage, made.plan).roots
-    assert str(root.cause) == "workflow_scripts/training/losses.py: its code has changed"
+    assert str(root.cause) == "retu/training/loss_curve.py: its code has changed"
     assert root.jobs == (TRAIN,)
     assert set(root.downstream) == {
         job.record for job in JOBS if not job.record.startswith((DATA, BASE, TRAIN))
@@ -79,17 +80,17 @@ def test_a_line_of_code_names_its_file_and_who_used_it(made: MadeStudy, package:
 
 
 def test_prose_makes_nothing_stale(made: MadeStudy, package: Path) -> None:
-    edited(package / "training" / "losses.py", "\n\n\n", "\n\n# A remark.\n\n\n")
+    edited(package / "retu" / "training" / "loss_curve.py", "\n\n\n", "\n\n# A remark.\n\n\n")
     assert stale_report(made.lineage, made.plan).roots == ()
 
 
 def test_modules_that_come_and_go(made: MadeStudy, package: Path) -> None:
     edited(
-        package / "table_4.py",
-        "from workflow_scripts.script import",
-        "from workflow_scripts import late\nfrom workflow_scripts.script import",
+        package / "workflow_scripts" / "table_4.py",
+        "from retu.runtime.script import",
+        "from workflow_scripts import late\nfrom retu.runtime.script import",
     )
-    (package / "late.py").write_text("VALUE = 1\n")
+    (package / "workflow_scripts" / "late.py").write_text("VALUE = 1\n")
     forget()
     assert why(made, TABLE_4) == [
         "workflow_scripts/table_4.py: its code has changed",
@@ -99,18 +100,18 @@ def test_modules_that_come_and_go(made: MadeStudy, package: Path) -> None:
     modules = {
         **record.code.modules,
         "workflow_scripts.gone": "0" * 16,
-        "workflow_scripts.usage": "1",
-        "workflow_scripts.training.losses": "0",
+        "retu.runtime.usage": "1",
+        "retu.training.loss_curve": "0",
     }
     code = record.code.model_copy(update={"modules": modules})
     reasons = why_stale(record.model_copy(update={"code": code}), made.plan)
     assert "workflow_scripts/gone.py: is gone" in reasons
-    assert "workflow_scripts/training/losses.py: is used no longer" in reasons
+    assert "retu/training/loss_curve.py: is used no longer" in reasons
 
 
 def test_code_that_does_not_parse_is_one_line(made: MadeStudy, package: Path) -> None:
     plan, lineage = made.plan, made.lineage
-    (package / "table_4.py").write_text("def (:\n")
+    (package / "workflow_scripts" / "table_4.py").write_text("def (:\n")
     forget()
     with pytest.raises(InputError, match=r"table_4\.py: .*not valid Python \(line 1"):
         stale_report(lineage, plan)
@@ -125,18 +126,20 @@ def test_another_script_for_the_rule(made: MadeStudy) -> None:
 
 
 def test_facts_that_change_come_and_go(made: MadeStudy, project: Path) -> None:
-    template = next((project / "report").iterdir())
+    template = next((project / PAGE_TEMPLATES).iterdir())
     template.write_text(template.read_text() + " ")
-    assert why(made, REPORT) == [f"report/{template.name}: has changed"]
+    assert why(made, REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: has changed"]
     record = made.lineage.records[REPORT]
-    facts = {name: h for name, h in record.facts.items() if name != f"report/{template.name}"}
+    facts = {
+        name: h for name, h in record.facts.items() if name != f"{PAGE_TEMPLATES}/{template.name}"
+    }
     reasons = why_stale(record.model_copy(update={"facts": {**facts, "x.csv": "0"}}), made.plan)
     assert reasons == [
-        f"report/{template.name}: is read now and was not",
+        f"{PAGE_TEMPLATES}/{template.name}: is read now and was not",
         "x.csv: is read no longer",
     ]
     template.unlink()
-    assert why(made, REPORT) == [f"report/{template.name}: is gone"]
+    assert why(made, REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: is gone"]
     report = stale_report(made.lineage, made.plan)
     assert [root.jobs for root in report.roots] == [(REPORT,)]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from lineage_toy import BASE, DATA, RESULTS, TABLE, Toy
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.cells import find_cell
-from workflow_scripts.lineage.graph import Lineage, read_lineage
-from workflow_scripts.lineage.provenance import provenance, provenance_text
-from workflow_scripts.lineage.trace import behind
-from workflow_scripts.lineage.tree import mermaid, tree_json, tree_text
-from workflow_scripts.lineage.view import whole
-from workflow_scripts.lineage.where import Standing
+from retu.core.errors import InputError
+from retu.lineage.graph.cell_lineage import behind
+from retu.lineage.graph.provenance import provenance, provenance_text
+from retu.lineage.graph.record_graph import Lineage, read_lineage
+from retu.lineage.graph.resolve import Standing
+from retu.lineage.graph.subgraph import whole
+from retu.lineage.graph.table_cells import find_cell
+from retu.lineage.queries.render import mermaid, tree_json, tree_text
 
 CURRENT = Standing()
 SET_A = f"{RESULTS}/sft_sets/A.record.json"

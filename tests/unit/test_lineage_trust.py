@@ -7,8 +7,8 @@ import pytest
 from lineage_fixtures import RESULTS, SFT
 from pointer_fixtures import Project, lose, make_project, refused
 
-from workflow_scripts.hashing import folder_md5
-from workflow_scripts.lineage.graph import Lineage
+from retu.core.hashing import folder_md5
+from retu.lineage.graph.record_graph import Lineage
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 from bundle_fixtures import findings, repacked, replaced
 from lineage_fixtures import BASE, RESULTS, SFT, TABLE, MadeStudy, make_study
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage import unbundle
-from workflow_scripts.lineage.bundle import ABOUT, GRAPH, export
-from workflow_scripts.lineage.unbundle import check_bundle, opened, read_bundle
+from retu.core.errors import InputError
+from retu.lineage.queries import unbundle
+from retu.lineage.queries.bundle import ABOUT, GRAPH, export
+from retu.lineage.queries.unbundle import check_bundle, opened, read_bundle
 
 
 @pytest.fixture

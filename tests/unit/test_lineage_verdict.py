@@ -10,13 +10,13 @@ import pytest
 import yaml
 from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, TABLE, MadeStudy, make_study
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.hashing import hash_tree, md5
-from workflow_scripts.lineage.findings import Finding
-from workflow_scripts.lineage.lock import lock_hashes
-from workflow_scripts.lineage.record import Commit, read_record
-from workflow_scripts.lineage.verify import run_verify, told
-from workflow_scripts.study.stage import ROOT
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree, md5
+from retu.lineage.graph.dvc_lock import lock_hashes
+from retu.lineage.queries.verify import run_verify, told
+from retu.lineage.queries.verify_findings import Finding
+from retu.lineage.record import Commit, read_record
+from retu.planning.stages import ROOT
 
 EVERYTHING = tuple(
     path
@@ -168,7 +168,7 @@ def test_every_file_is_read_once(made: MadeStudy, monkeypatch: pytest.MonkeyPatc
 
 def test_verify_loads_nothing_that_it_does_not_use() -> None:
     """What reads bundles, signs and starts other programs is a tenth of a short `verify`."""
-    asked = "import sys, workflow_scripts.lineage.verify; print(*sys.modules)"
+    asked = "import sys, retu.lineage.queries.verify; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -19,10 +19,10 @@ from lineage_fixtures import (
     make_study,
 )
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.findings import Finding
-from workflow_scripts.lineage.record import read_record
-from workflow_scripts.lineage.verify import told
+from retu.core.errors import InputError
+from retu.lineage.queries.verify import told
+from retu.lineage.queries.verify_findings import Finding
+from retu.lineage.record import read_record
 
 TRAIN = f"{SFT}/train.record.json"
 AFTER_TABLE = (f"{RESULTS}/report.html",)

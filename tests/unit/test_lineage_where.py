@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from lineage_toy import RESULTS, TABLE, Toy, rewrite
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.lineage.graph import read_lineage
-from workflow_scripts.lineage.remedies import last_config
-from workflow_scripts.lineage.where import (
+from retu.core.errors import InputError
+from retu.lineage.graph.record_graph import read_lineage
+from retu.lineage.graph.remedies import last_config
+from retu.lineage.graph.resolve import (
     chosen_study,
     output_path,
     present_plan,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scripts.lineage.words import and_more, counted, cut_end, cut_middle, listed
+from retu.core.text import and_more, counted, cut_end, cut_middle, listed
 
 
 def test_one_is_no_plural() -> None:

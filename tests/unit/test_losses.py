@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from workflow_scripts.training.losses import count_epochs, loss_table
+from retu.training.loss_curve import count_epochs, loss_table
 
 HISTORY: list[dict[str, Any]] = [
     {"step": 0, "eval_loss": 2.5, "eval_runtime": 0.1},

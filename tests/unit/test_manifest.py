@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.manifest import check_manifest, describe, read_manifest, write_manifest
+from retu.core.errors import InputError
+from retu.core.manifest import check_manifest, describe, read_manifest, write_manifest
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from mixed_fixtures import preset, steps, tokenizer, trainer
 from trl import GRPOTrainer
 
-from workflow_scripts.errors import InputError
+from retu.core.errors import InputError
 
 pytestmark = pytest.mark.slow
 PRESETS = ("grpo", "luffy")

@@ -8,18 +8,18 @@ import pytest
 import yaml
 from mixed_fixtures import EXPERT, PRESETS, PROMPTS, configuration, dataset, preset, trainer
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.files import validate
-from workflow_scripts.training.mixed import version
-from workflow_scripts.training.mixed.checks import check_model
-from workflow_scripts.training.mixed.configuration import (
+from retu.config.paradigm import (
     ParadigmSettings,
     check_arguments,
     check_paradigm,
     trl_arguments,
 )
-from workflow_scripts.training.mixed.experts import with_expert_tokens
-from workflow_scripts.training.mixed.state import load_buffer, load_state
+from retu.core.errors import InputError
+from retu.core.yaml_files import validate
+from retu.training.paradigms import trl_version
+from retu.training.paradigms.expert_tokens import with_expert_tokens
+from retu.training.paradigms.resume_state import load_buffer, load_state
+from retu.training.paradigms.trainer_checks import check_model
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -237,12 +237,12 @@ def test_another_trl_is_refused(monkeypatch: pytest.MonkeyPatch, installed: str 
     monkeypatch.setattr(importlib.metadata, "version", found)
     message = f"version {installed or 'none'} is installed.* run: pip install trl==1.16.0"
     with pytest.raises(InputError, match=message):
-        version.grpo_trainer()
+        trl_version.grpo_trainer()
 
 
 def test_the_project_installs_the_supported_trl() -> None:
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'"trl=={version.SUPPORTED}"' in project
+    assert f'"trl=={trl_version.SUPPORTED}"' in project
 
 
 def test_foreign_checkpoints_are_refused(tmp_path: Path) -> None:

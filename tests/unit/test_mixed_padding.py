@@ -8,8 +8,8 @@ import torch
 from mixed_fixtures import preset, steps, trainer
 from torch import Tensor
 
-from workflow_scripts.training.mixed import padding
-from workflow_scripts.training.mixed.padding import needed, without_padding
+from retu.training.paradigms import padding
+from retu.training.paradigms.padding import needed, without_padding
 
 # Prompts of 2, 1 and 3 tokens and completions of 1, 2 and 0, in 3 + 4 columns.
 MASK = torch.tensor([[0, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0, 0]])

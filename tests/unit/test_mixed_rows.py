@@ -20,13 +20,13 @@ from mixed_fixtures import (
 )
 from torch import Tensor
 
-from workflow_scripts.data.arithmetic import VOCABULARY
-from workflow_scripts.training.mixed import generation
-from workflow_scripts.training.mixed.experts import TOKENS
-from workflow_scripts.training.mixed.forcing import forcing
-from workflow_scripts.training.mixed.rows import Rows, joined, trimmed
-from workflow_scripts.training.mixed.stream import PromptStream
-from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
+from retu.data.arithmetic import VOCABULARY
+from retu.training.paradigms import generation
+from retu.training.paradigms.expert_tokens import TOKENS
+from retu.training.paradigms.prefix_logits import forcing
+from retu.training.paradigms.prompt_sampler import PromptStream
+from retu.training.paradigms.row_tensors import Rows, joined, trimmed
+from retu.training.paradigms.trainer import MixedGRPOTrainer
 
 END, PAD = VOCABULARY.index("<eos>"), VOCABULARY.index("<pad>")
 

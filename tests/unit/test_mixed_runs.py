@@ -9,15 +9,11 @@ import torch
 from mixed_fixtures import LIMIT, PRESETS, SHAPE, follows_form, preset, steps, trainer
 from transformers import TrainerCallback
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.training.checkpoints import (
-    SaveAtSteps,
-    StopOnNan,
-    train_resumably,
-)
-from workflow_scripts.training.mixed.state import STATE_FILE
-from workflow_scripts.training.models import build_model
-from workflow_scripts.training.state import latest_complete
+from retu.core.errors import InputError
+from retu.models.loading import build_model
+from retu.training.checkpoints import SaveAtSteps, StopOnNan, train_resumably
+from retu.training.paradigms.resume_state import STATE_FILE
+from retu.training.training_state import latest_complete
 
 EVERYWHERE = {
     *("rows_generated", "tokens_generated", "rows_trained", "tokens_trained", "truncated"),

@@ -9,9 +9,9 @@ from mixed_fixtures import SHAPE, configuration, parts, preset, steps, tokenizer
 from transformers import AutoModelForCausalLM, TrainerCallback
 from trl import GRPOTrainer
 
-from workflow_scripts.training.mixed.configuration import ParadigmSettings
-from workflow_scripts.training.mixed.trainer import MixedGRPOTrainer
-from workflow_scripts.training.models import build_model
+from retu.config.paradigm import ParadigmSettings
+from retu.models.loading import build_model
+from retu.training.paradigms.trainer import MixedGRPOTrainer
 
 REDUCTIONS = {"seq_mean": "grpo", "token_mean": "dapo", "dr_grpo": "dr_grpo"}
 

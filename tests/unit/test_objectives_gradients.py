@@ -8,11 +8,11 @@ import torch
 from objectives_fixtures import SETTINGS, counts_of, evaluated, golden_batch, random_window
 from torch import Tensor
 
-from workflow_scripts.training.objectives.batch import PolicyBatch
-from workflow_scripts.training.objectives.objective import objective
-from workflow_scripts.training.objectives.reduction import WindowCounts
-from workflow_scripts.training.objectives.settings import Clip, ObjectiveSettings
-from workflow_scripts.training.objectives.surrogate import importance_ratio, shaped_probability
+from retu.config.objectives import Clip, ObjectiveSettings
+from retu.training.paradigms.objective import objective
+from retu.training.paradigms.reduction import WindowCounts
+from retu.training.paradigms.surrogate import importance_ratio, shaped_probability
+from retu.training.paradigms.token_batch import PolicyBatch
 
 STEP = 1e-6
 LIMIT = 10

@@ -17,17 +17,17 @@ from objectives_fixtures import (
     real,
 )
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.training.objectives.advantages import (
+from retu.config.objectives import Clip, ObjectiveSettings
+from retu.core.errors import InputError
+from retu.training.paradigms.advantages import (
     group_advantage,
     overlong_penalty,
     separate_prefix_advantage,
 )
-from workflow_scripts.training.objectives.gate import gate_rows, win_counts
-from workflow_scripts.training.objectives.imitation import low_entropy_tokens
-from workflow_scripts.training.objectives.objective import objective
-from workflow_scripts.training.objectives.reduction import reduce
-from workflow_scripts.training.objectives.settings import Clip, ObjectiveSettings
+from retu.training.paradigms.gate_rows import gate_rows, win_counts
+from retu.training.paradigms.imitation import low_entropy_tokens
+from retu.training.paradigms.objective import objective
+from retu.training.paradigms.reduction import reduce
 
 GROUP = torch.tensor([4, 4, 4])
 EXPERT = flags([0, 0, 1])

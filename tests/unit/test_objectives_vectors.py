@@ -18,26 +18,22 @@ from objectives_fixtures import (
 )
 from torch import Tensor
 
-from workflow_scripts.training.objectives.advantages import (
+from retu.config.objectives import Clip, ObjectiveSettings, Reduction
+from retu.training.paradigms.advantages import (
     group_advantage,
     overlong_penalty,
     separate_prefix_advantage,
 )
-from workflow_scripts.training.objectives.batch import PolicyBatch
-from workflow_scripts.training.objectives.gate import gate_rows, win_counts
-from workflow_scripts.training.objectives.imitation import (
-    low_entropy_tokens,
-    srft_imitation,
-    srft_self_loss,
-)
-from workflow_scripts.training.objectives.reduction import WindowCounts, reduce, row_means
-from workflow_scripts.training.objectives.settings import Clip, ObjectiveSettings, Reduction
-from workflow_scripts.training.objectives.surrogate import (
+from retu.training.paradigms.gate_rows import gate_rows, win_counts
+from retu.training.paradigms.imitation import low_entropy_tokens, srft_imitation, srft_self_loss
+from retu.training.paradigms.reduction import WindowCounts, reduce, row_means
+from retu.training.paradigms.surrogate import (
     importance_ratio,
     k3_divergence,
     shaped_probability,
     surrogate,
 )
+from retu.training.paradigms.token_batch import PolicyBatch
 
 REDUCED: dict[Reduction, str] = {
     "token_mean": "token_mean",

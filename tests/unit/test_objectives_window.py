@@ -19,11 +19,11 @@ from objectives_fixtures import (
 )
 from torch import Tensor
 
-from workflow_scripts.training.objectives.batch import PolicyBatch
-from workflow_scripts.training.objectives.metrics import merge_metrics
-from workflow_scripts.training.objectives.objective import objective
-from workflow_scripts.training.objectives.reduction import WindowCounts, window_totals
-from workflow_scripts.training.objectives.settings import Clip, ObjectiveSettings, Reduction
+from retu.config.objectives import Clip, ObjectiveSettings, Reduction
+from retu.training.paradigms.loss_metrics import merge_metrics
+from retu.training.paradigms.objective import objective
+from retu.training.paradigms.reduction import WindowCounts, window_totals
+from retu.training.paradigms.token_batch import PolicyBatch
 
 LIMIT = 10
 SPLITS = {
@@ -205,8 +205,8 @@ def test_entropy_scope_of_the_batch_is_what_depends_on_the_split() -> None:
 
 def test_nothing_but_pytorch_is_imported() -> None:
     code = (
-        "import sys, workflow_scripts.training.objectives.objective\n"
-        "import workflow_scripts.training.objectives.gate\n"
+        "import sys, retu.training.paradigms.objective\n"
+        "import retu.training.paradigms.gate_rows\n"
         "print({'trl', 'transformers', 'datasets'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

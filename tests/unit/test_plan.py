@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts import identity
-from workflow_scripts.study import stage
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.load import read_study
-from workflow_scripts.study.plans import load_plan
-from workflow_scripts.study.schema import Config, Study
-from workflow_scripts.study.stage import Stage, lock_identity
+from retu.config.load import read_study
+from retu.config.study import Config, Study
+from retu.planning import code_identity
+from retu.planning import stages as stage
+from retu.planning.lab_plan import LabPlan
+from retu.planning.load_plan import load_plan
+from retu.planning.stages import Stage, lock_identity
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -248,11 +248,11 @@ def test_options_in_a_rule_make_stale_what_it_runs_and_what_follows(
     expected: set[str],
 ) -> None:
     before = {name: stage.key for name, stage in stages(smoke()).items()}
-    copy = shutil.copytree(identity.RULES, tmp_path / "rules")
+    copy = shutil.copytree(code_identity.RULES, tmp_path / "rules")
     text = (copy / file).read_text()
     assert text.count(old) == 1
     (copy / file).write_text(text.replace(old, new))
-    monkeypatch.setattr(identity, "RULES", copy)
+    monkeypatch.setattr(code_identity, "RULES", copy)
     after = {name: stage.key for name, stage in stages(smoke()).items()}
     assert {name for name in before if before[name] != after[name]} == expected
 

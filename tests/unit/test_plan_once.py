@@ -2,9 +2,9 @@
 
 import pytest
 
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.schema import Config
+from retu.config.load import load_training_study
+from retu.config.study import Config
+from retu.planning.lab_plan import LabPlan
 
 MODEL, SET = "LabQwen", "LabFull"
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.training.planner.experts import (
+from retu.config.planner import ExpertSettings
+from retu.core.errors import InputError
+from retu.training.paradigms.expert_choice import (
     ExpertChoice,
     choose_prompts,
     match_experts,
     success_rate,
 )
-from workflow_scripts.training.planner.settings import ExpertSettings
 
 STRICT = ExpertSettings()
 LENIENT = ExpertSettings(missing="drop", too_long="drop")

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.files import validate
-from workflow_scripts.training.planner.prefix import (
+from retu.config.planner import Constant, Controller, PrefixSettings, Ramp
+from retu.core.errors import InputError
+from retu.core.yaml_files import validate
+from retu.training.paradigms.prefix_schedule import (
     PrefixSchedule,
     controller_value,
     mix,
     prefix_length,
     prefix_schedule,
 )
-from workflow_scripts.training.planner.settings import Constant, Controller, PrefixSettings, Ramp
 
 VECTORS = Path(__file__).parents[1] / "golden" / "algorithm_vectors.json"
 GOLDEN = json.loads(VECTORS.read_text(encoding="utf-8"))["prefix_rft"]["schedule"]

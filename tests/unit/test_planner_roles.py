@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.files import validate
-from workflow_scripts.training.planner.gate import Route, decide, gate_figures, route_of
-from workflow_scripts.training.planner.roles import Role, gated_plan, group_plan
-from workflow_scripts.training.planner.settings import (
+from retu.config.planner import (
     DynamicSampling,
     PlannerSettings,
     PrefixSettings,
     SwitchGate,
     check_planner,
 )
+from retu.core.errors import InputError
+from retu.core.yaml_files import validate
+from retu.training.paradigms.row_roles import Role, gated_plan, group_plan
+from retu.training.paradigms.upt_gate import Route, decide, gate_figures, route_of
 
 VECTORS = Path(__file__).parents[1] / "golden" / "algorithm_vectors.json"
 GOLDEN = json.loads(VECTORS.read_text(encoding="utf-8"))["upt_hpt"]

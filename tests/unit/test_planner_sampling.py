@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.training.planner.sampling import (
+from retu.config.planner import DynamicSampling
+from retu.core.errors import InputError
+from retu.training.paradigms.dynamic_sampling import (
     Counts,
     SamplingRule,
     SamplingState,
@@ -22,7 +23,6 @@ from workflow_scripts.training.planner.sampling import (
     take,
     wants_more,
 )
-from workflow_scripts.training.planner.settings import DynamicSampling
 
 VECTORS = Path(__file__).parents[1] / "golden" / "algorithm_vectors.json"
 GOLDEN = json.loads(VECTORS.read_text(encoding="utf-8"))["dapo_dynamic_sampling"]

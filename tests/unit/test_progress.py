@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from workflow_scripts.training.launch import PROGRESS
-from workflow_scripts.training.progress import EVERY_SECONDS, Progress, tell
+from retu.runtime.launch import PROGRESS
+from retu.runtime.progress import EVERY_SECONDS, Progress, tell
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_lines_are_rare_and_say_what_is_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr("workflow_scripts.training.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("retu.runtime.progress.time.monotonic", lambda: clock[0])
     monkeypatch.delenv(PROGRESS, raising=False)
     progress, state = Progress("SFT X"), SimpleNamespace(global_step=20, max_steps=60)
     progress.on_train_begin(None, state, None)

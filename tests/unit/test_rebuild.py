@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from hub_rows import rows
 
-from workflow_scripts.data.hub_records import Row
-from workflow_scripts.data.rebuild import (
+from retu.core.errors import InputError
+from retu.data.set_rules import (
     Floats,
     decontaminated,
     deduplicated,
@@ -19,7 +19,7 @@ from workflow_scripts.data.rebuild import (
     only,
     prompt_id,
 )
-from workflow_scripts.errors import InputError
+from retu.data.text_records import Row
 
 
 def problems(*prompts: str) -> pd.DataFrame:

@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.grading.comparison import page
-from workflow_scripts.grading.effects import EFFECT_COLUMNS, biggest, effects
-from workflow_scripts.grading.flips import FLIP_COLUMNS, SAMPLE, counts, examples, flipped
-from workflow_scripts.lineage.cells import find_cell
-from workflow_scripts.study.jobs import CompareJob
-from workflow_scripts.study.schema import Grader
+from retu.config.study import Grader
+from retu.core.errors import InputError
+from retu.lineage.graph.table_cells import find_cell
+from retu.planning.jobs import CompareJob
+from retu.reporting.grader_comparison import page
+from retu.reporting.grader_effects import EFFECT_COLUMNS, biggest, effects
+from retu.reporting.grader_flips import FLIP_COLUMNS, SAMPLE, counts, examples, flipped
 
 HOSTILE = "\x1b[2J\u202eend | of\nit"
 RUN = "base/tiny"

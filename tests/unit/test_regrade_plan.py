@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.evaluation.curves import curve_table
-from workflow_scripts.study import stage
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.layout import Run
-from workflow_scripts.study.load import read_study
-from workflow_scripts.study.plan import COMPARED
-from workflow_scripts.study.schema import Config, Study
-from workflow_scripts.study.stage import lock_identity
+from retu.config.load import read_study
+from retu.config.study import Config, Study
+from retu.core.run_paths import Run
+from retu.evaluation.curve_table import curve_table
+from retu.planning import stages
+from retu.planning.lab_plan import LabPlan
+from retu.planning.stages import lock_identity
+from retu.planning.training_plan import COMPARED
 
 RUN = "sft/LabQwen/LabFull/seed0"
 RULES = ("regrade_curves", "regrade_make_table_4", "regrade_make_figure_2", "regrade_make_figure_8")
@@ -88,11 +88,11 @@ def test_another_version_of_the_engine_leaves_what_was_generated(
         return [data.key, reference.key, now.generate_base("LabQwen").key]
 
     before, kept = keys(plan(), "paper_lenient"), answered()
-    shutil.copytree(stage.ROOT / "envs", tmp_path / "envs")
+    shutil.copytree(stages.ROOT / "envs", tmp_path / "envs")
     lock = tmp_path / "envs" / "lab.txt"
     lock.write_text(lock.read_text().replace(f"\n{package}==", f"\n{package}==9."))
     monkeypatch.setattr(
-        stage,
+        stages,
         "lock_identity",
         lambda path, packages=(): lock_identity(tmp_path / "envs" / path.name, packages),
     )

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.data.benchmark_sets import load_benchmark, load_cleaned
-from workflow_scripts.data.benchmark_sources import read_sources
-from workflow_scripts.data.chat import encode_prompt, prompt_ids, stop_ids
-from workflow_scripts.data.expert_sets import ExpertSource
-from workflow_scripts.data.hub import HubPlaces, fetch
-from workflow_scripts.data.hub_lock import Repository, read_lock
-from workflow_scripts.data.source_rows import read_rows
-from workflow_scripts.data.tokenizer import load_tokenizer
-from workflow_scripts.errors import InputError
-from workflow_scripts.make_mirror import is_current, main, stamp_of
-from workflow_scripts.rehearsal import models
-from workflow_scripts.rehearsal.mirror import LOCK, STAMP, make_mirror
-from workflow_scripts.rehearsal.models import FAMILIES, Pretraining
-from workflow_scripts.rehearsal.tokenizers import FORMS
-from workflow_scripts.study.files import read_yaml, validate
-from workflow_scripts.study.hub import HubData
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.stage import ROOT
+from retu.config.hub_study import HubData
+from retu.config.load import load_training_study
+from retu.core.errors import InputError
+from retu.core.yaml_files import read_yaml, validate
+from retu.data.benchmark_sets import load_benchmark, load_cleaned
+from retu.data.benchmark_sources import read_sources
+from retu.data.chat import encode_prompt, prompt_ids, stop_ids
+from retu.data.expert_sets import ExpertSource
+from retu.data.hub.hub_files import HubPlaces, fetch
+from retu.data.hub.hub_lock import Repository, read_lock
+from retu.data.source_rows import read_rows
+from retu.data.tokenizer import load_tokenizer
+from retu.planning.stages import ROOT
+from retu.rehearsal import tiny_models
+from retu.rehearsal.make_mirror import is_current, main, stamp_of
+from retu.rehearsal.mirror import LOCK, STAMP, make_mirror
+from retu.rehearsal.tiny_models import FAMILIES, Pretraining
+from retu.rehearsal.tiny_tokenizers import FORMS
 
 STUDY = load_training_study("rehearsal")
 QWEN, LLAMA = "rehearsal/Qwen2-tiny", "rehearsal/Llama-tiny"
@@ -35,7 +35,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mirror whose models were trained for three steps."""
     folder = tmp_path_factory.mktemp("mirror") / "rehearsal"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "Pretraining", lambda: Pretraining(steps=3, batch=2))
+        patch.setattr(tiny_models, "Pretraining", lambda: Pretraining(steps=3, batch=2))
         losses = make_mirror(STUDY, ROOT, folder, "made for a test")
     assert {name: len(values) for name, values in losses.items()} == {QWEN: 3, LLAMA: 3}
     return folder
@@ -135,7 +135,7 @@ def test_qwen_has_a_template_and_ends_a_turn_by_another_token_than_a_text(mirror
 
 def test_llama_begins_every_text_by_a_token_that_a_rendered_chat_has_already(mirror: Path) -> None:
     tokenizer = load_tokenizer(mirror / LLAMA)
-    template = (ROOT / "templates" / "llama3.jinja").read_text()
+    template = (ROOT / "chat_templates" / "llama3.jinja").read_text()
     first = tokenizer.bos_token_id
     assert tokenizer.chat_template is None
     assert tokenizer(SEEN)["input_ids"][0] == first
@@ -174,7 +174,7 @@ def test_the_script_makes_a_mirror_once_and_again_when_something_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "Pretraining", lambda: Pretraining(steps=1, batch=1))
+    monkeypatch.setattr(tiny_models, "Pretraining", lambda: Pretraining(steps=1, batch=1))
     mirror = tmp_path / "mirror" / "rehearsal"
     run_main(monkeypatch, "rehearsal")
     assert capsys.readouterr().out.count("rehearsal/") == 2

@@ -5,9 +5,9 @@ import re
 import pytest
 from hub_rows import rows
 
-from workflow_scripts.data.expert_sets import rl_record, sft_record
-from workflow_scripts.rehearsal.problems import Problem, Source
-from workflow_scripts.rehearsal.sets import (
+from retu.data.expert_sets import rl_record, sft_record
+from retu.rehearsal.made_up_problems import Problem, Source
+from retu.rehearsal.made_up_sets import (
     REPEATS,
     Problems,
     benchmark_problems,

@@ -24,11 +24,11 @@ from released_fixtures import (
     small_release,
 )
 
+from retu.audit.released.released_curves import curve_table
+from retu.audit.released.released_files import read_caches
+from retu.core.errors import InputError
+from retu.evaluation.curve_table import CURVE_COLUMNS, KEY
 from workflow_scripts import import_curves as script
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.curves import CURVE_COLUMNS, KEY
-from workflow_scripts.released.curves import curve_table
-from workflow_scripts.released.facts import read_caches
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 POINT = ["paradigm", "dataset", "sft_step", "rl_step"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from released_fixtures import CACHES, KIT_SETTINGS, release, rl_file, sft_file, small_release
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.released.facts import read_cache, read_caches
-from workflow_scripts.tables_io import read_facts
+from retu.audit.released.released_files import read_cache, read_caches
+from retu.core.errors import InputError
+from retu.core.tables import read_facts
 
 HEADER = "path,sha256,bytes,kind,dataset,sft_step,distinct\n"
 HASH = "a" * 64

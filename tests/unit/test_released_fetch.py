@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from released_fixtures import CACHES, COMMIT, REPOSITORY, TREE, mirror, release, small_release
 
+from retu.audit.released.download import Patience, download
+from retu.audit.released.fetch_files import fetch, from_mirror, tree_of
+from retu.audit.released.released_files import CacheFile, read_caches
+from retu.core.errors import InputError
+from retu.core.manifest import check_manifest
 from workflow_scripts import fetch_caches as script
-from workflow_scripts.errors import InputError
-from workflow_scripts.fetch_caches import fetch, from_mirror, tree_of
-from workflow_scripts.manifest import check_manifest
-from workflow_scripts.released.download import Patience, download
-from workflow_scripts.released.facts import CacheFile, read_caches
 
 QUICK = Patience(timeout_s=2.0, attempts=4, pause_s=0.0)
 

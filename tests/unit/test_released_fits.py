@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 from released_fixtures import CACHES, JOB, ROOT, TREE, mirror
 
-from workflow_scripts.fit_curves import fit_all
-from workflow_scripts.fixed_points import search_table
-from workflow_scripts.released.curves import curve_table
-from workflow_scripts.released.facts import read_caches
-from workflow_scripts.scaling.branch import read_listed
-from workflow_scripts.scaling.measured import Measured, measured_branches
-from workflow_scripts.study.load import load_study
-from workflow_scripts.study.protocols import fit_job
-from workflow_scripts.tables_io import read_facts
+from retu.audit.released.released_curves import curve_table
+from retu.audit.released.released_files import read_caches
+from retu.config.load import load_study
+from retu.config.protocols import fit_job
+from retu.core.tables import read_facts
+from retu.scaling.branch import read_listed
+from retu.scaling.fit_tables import fit_all
+from retu.scaling.fixed_point_search import search_table
+from retu.scaling.measured_branches import Measured, measured_branches
 
 KIT = read_facts(Path(__file__).parents[1] / "golden" / "kit_fits.csv")
 TABLE_4 = read_facts(ROOT / "claims" / "table_4.csv").dropna(subset=["pl_rl"])

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from released_fixtures import ROOT
 
+from retu.audit.released.label_box import possibilities, possible_labels
+from retu.audit.released.label_check import LOSS_COLUMNS, check_labels, published_labels
+from retu.core.errors import InputError
+from retu.core.tables import read_facts
+from retu.labeling.subphases import label_subphases
+from retu.planning.jobs import LabelJob
 from workflow_scripts import label_published as script
-from workflow_scripts.errors import InputError
-from workflow_scripts.labeling.subphases import label_subphases
-from workflow_scripts.released.label_box import possibilities, possible_labels
-from workflow_scripts.released.label_check import LOSS_COLUMNS, check_labels, published_labels
-from workflow_scripts.study.jobs import LabelJob
-from workflow_scripts.tables_io import read_facts
 
 JOB = LabelJob(branching="exhaustive")
 LOSSES = ROOT / "claims" / "sft_losses.csv"

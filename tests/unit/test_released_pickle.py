@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.released.plain_pickle import MAX_BYTES, load_plain
+from retu.audit.released.plain_pickle import MAX_BYTES, load_plain
+from retu.core.errors import InputError
 
 PLAIN = {0: {"gsm8k": 67.81, "aime": 4.5}, 19.76: {"names": ["a", "b"], "count": -3}}
 RELEASED = {0.57: {"gsm8k": np.float64(88.76), "aime": np.float64(8.75)}}

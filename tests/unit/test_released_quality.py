@@ -22,14 +22,15 @@ from released_fixtures import (
     sft_file,
 )
 
+from retu.audit.released.curve_quality import KINDS, drop_errors, duplicate_points, wide
+from retu.audit.released.quality_page import find, page
+from retu.audit.released.released_curves import curve_table
+from retu.audit.released.released_files import read_caches
+from retu.core.errors import InputError
+from retu.core.tables import read_facts, write_csv
+from retu.scaling.measured_branches import measured_branches
 from workflow_scripts import data_quality as script
-from workflow_scripts.data_quality import SETTING_COLUMNS, TABLE_4_COLUMNS, find, page
-from workflow_scripts.errors import InputError
-from workflow_scripts.released.curves import curve_table
-from workflow_scripts.released.facts import read_caches
-from workflow_scripts.released.quality import KINDS, drop_errors, duplicate_points, wide
-from workflow_scripts.scaling.measured import measured_branches
-from workflow_scripts.tables_io import read_facts, write_csv
+from workflow_scripts.data_quality import SETTING_COLUMNS, TABLE_4_COLUMNS
 
 DESCRIPTIONS = {"granularity", "sft_density", "benchmark_split"}
 """Kinds that describe every release, faults or not."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.released.steps import rl_steps, sft_steps
+from retu.audit.released.inferred_steps import rl_steps, sft_steps
+from retu.core.errors import InputError
 
 DENSE = [*range(20, 401, 20), *range(720, 14041, 360), 14080]
 BRANCHES = [360, 720, 1080, 1440, 1800, 3600, 5400, 7200, 9000, 10800, 12600, 14080]

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from lineage_toy import RESULTS, TABLE, Toy, rewrite
 
-from workflow_scripts.lineage.graph import read_lineage
-from workflow_scripts.lineage.record import read_record
-from workflow_scripts.reporting.made_by import Origin, origins, unlocked_versions
-from workflow_scripts.reporting.page import page_template
+from retu.lineage.graph.record_graph import read_lineage
+from retu.lineage.record import read_record
+from retu.reporting.made_by import Origin, origins, unlocked_versions
+from retu.reporting.page import page_template
 
 FITS = f"{RESULTS}/fits/robust.csv"
 

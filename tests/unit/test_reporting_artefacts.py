@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 from reporting_fixtures import METHODS, Made, make_frames, write_study
 
+from retu.reporting import style
+from retu.reporting.drawing import mean_law, score_limits
+from retu.reporting.figure_branches import draw as draw_branches
+from retu.reporting.figure_selection import draw as draw_selection
+from retu.reporting.tidy_files import with_text
+from retu.runtime.script import run
 from workflow_scripts import figure_2, figure_3, figure_8, report, summary, table_3, table_4
-from workflow_scripts.reporting import style
-from workflow_scripts.reporting.figure_branches import draw as draw_branches
-from workflow_scripts.reporting.figure_selection import draw as draw_selection
-from workflow_scripts.reporting.lines import mean_law, score_limits
-from workflow_scripts.reporting.schema import with_text
-from workflow_scripts.script import run
 
 STUDIES = {
     "plain": Made(),

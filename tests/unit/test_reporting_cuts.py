@@ -8,14 +8,14 @@ import pytest
 from markupsafe import escape
 from reporting_fixtures import ORDER, Made, make_frames, read_frames, write_study
 
+from retu.reporting.page import answers, page_template
+from retu.reporting.paradigm_table import paradigm_table, paradigm_table_text
+from retu.reporting.result_tables import subphase_table_text, table_4, table_4_text
+from retu.reporting.terminal import WIDTH, summary
+from retu.reporting.tidy_files import read_curves, with_text
+from retu.reporting.token_cuts import HEADER, add_cuts, describe_cuts
 from workflow_scripts import summary as summary_script
 from workflow_scripts import table_4 as table_4_script
-from workflow_scripts.reporting.cuts import HEADER, add_cuts, describe_cuts
-from workflow_scripts.reporting.page import answers, page_template
-from workflow_scripts.reporting.paradigm_table import paradigm_table, paradigm_table_text
-from workflow_scripts.reporting.schema import read_curves, with_text
-from workflow_scripts.reporting.tables import subphase_table_text, table_4, table_4_text
-from workflow_scripts.reporting.terminal import WIDTH, summary
 
 
 def cut_curves(curves: pd.DataFrame, share: float = 0.12) -> pd.DataFrame:

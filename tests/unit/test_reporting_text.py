@@ -8,19 +8,17 @@ import pandas as pd
 import pytest
 from reporting_fixtures import Made, make_frames, make_stats
 
-from workflow_scripts.reporting.aggregate import (
+from retu.core.markdown import MISSING, interval, make_table, number, significant
+from retu.reporting.aggregate import (
     branch_means,
     dataset_ceilings,
     pooled_interval,
     t_interval,
     usual_subphase,
 )
-from workflow_scripts.reporting.answer import Finding, findings, switch_finding
-from workflow_scripts.reporting.correlation import correlate
-from workflow_scripts.reporting.markdown import MISSING, interval, make_table, number, significant
-from workflow_scripts.reporting.page import n_evaluations
-from workflow_scripts.reporting.schema import read_curves, read_fits, with_text
-from workflow_scripts.reporting.tables import (
+from retu.reporting.compute_units import choose_unit
+from retu.reporting.page import n_evaluations
+from retu.reporting.result_tables import (
     TABLE_4_COLUMNS,
     subphase_table_text,
     table_3,
@@ -28,8 +26,10 @@ from workflow_scripts.reporting.tables import (
     table_4,
     table_4_text,
 )
-from workflow_scripts.reporting.terminal import WIDTH, shorten_name, summary
-from workflow_scripts.reporting.units import choose_unit
+from retu.reporting.study_answer import Finding, findings, switch_finding
+from retu.reporting.terminal import WIDTH, shorten_name, summary
+from retu.reporting.tidy_files import read_curves, read_fits, with_text
+from retu.scaling.correlation import correlate
 
 MINUS = "\N{MINUS SIGN}"
 CUT = "\N{HORIZONTAL ELLIPSIS}"

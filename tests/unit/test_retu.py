@@ -11,17 +11,17 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from workflow_scripts import retu
-from workflow_scripts.errors import InputError
+from retu.cli import command_line
+from retu.core.errors import InputError
 
-PROJECT = Path(retu.__file__).parents[1]
+PROJECT = Path(command_line.__file__).parents[2]
 HEAVY = ("pandas", "numpy", "torch", "pydantic", "yaml", "snakemake", "dvc")
 
 
 def process(*words: str, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
     """`retu` as a process."""
     return subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.retu", *words],
+        [sys.executable, "-m", "retu", *words],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
@@ -33,21 +33,21 @@ def process(*words: str, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[st
 def with_command(monkeypatch: pytest.MonkeyPatch, main: object) -> None:
     """Let `retu lineage` be another command."""
     stand_in = SimpleNamespace(__doc__="Made up.", add_arguments=lambda parser: None, main=main)
-    monkeypatch.setattr(retu, "import_module", lambda name: stand_in)
+    monkeypatch.setattr(command_line, "import_module", lambda name: stand_in)
 
 
 def test_help_names_every_command_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
-        retu.main(["--help"])
+        command_line.main(["--help"])
     assert raised.value.code == 0
     text = capsys.readouterr().out
-    assert all(f"    {name} " in text for name in retu.COMMANDS)
+    assert all(f"    {name} " in text for name in command_line.COMMANDS)
     assert "retu lineage why results/lab/tables/table_4.csv" in text
 
 
 def test_help_imports_nothing_heavy_and_comes_at_once() -> None:
     script = (
-        "import sys; from workflow_scripts import retu\n"
+        "import sys; from retu.cli import command_line as retu\n"
         "try:\n    retu.main(['--help'])\nexcept SystemExit:\n    pass\n"
         f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
     )
@@ -74,9 +74,9 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
 def test_without_a_checkout_the_version_is_that_of_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retu, "PROJECT", tmp_path / "pyproject.toml")
+    monkeypatch.setattr(command_line, "PROJECT", tmp_path / "pyproject.toml")
     monkeypatch.setattr("importlib.metadata.version", lambda name: f"9.9 of {name}")
-    assert retu.project_version() == "9.9 of retu"
+    assert command_line.project_version() == "9.9 of retu"
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_a_wrong_command_gets_those_that_there_are(
     words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as raised:
-        retu.main(words)
-    assert raised.value.code == retu.EXIT_BAD_INPUT
+        command_line.main(words)
+    assert raised.value.code == command_line.EXIT_BAD_INPUT
     said = capsys.readouterr().err
     assert (said.startswith("error: retu"), said.count("\n")) == (True, 1)
     assert meant in said
@@ -104,7 +104,7 @@ def test_the_exit_status_is_the_commands(
     returned: int | None, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_command(monkeypatch, lambda options: returned)
-    assert retu.main(["lineage"]) == status
+    assert command_line.main(["lineage"]) == status
 
 
 def test_bad_input_is_one_line(
@@ -114,13 +114,13 @@ def test_bad_input_is_one_line(
         raise InputError("x.csv: is wrong; correct it")
 
     with_command(monkeypatch, refuse)
-    assert retu.main(["lineage"]) == 2
+    assert command_line.main(["lineage"]) == 2
     assert capsys.readouterr().err == "error: x.csv: is wrong; correct it\n"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     script = (
-        "import sys; from types import SimpleNamespace; from workflow_scripts import retu;"
+        "import sys; from types import SimpleNamespace; from retu.cli import command_line as retu;"
         "command = SimpleNamespace(__doc__='', add_arguments=lambda parser: None,"
         " main=lambda options: print('line\\n' * 100_000));"
         "retu.import_module = lambda name: command;"
@@ -143,9 +143,9 @@ def test_only_the_command_that_is_asked_for_is_imported(monkeypatch: pytest.Monk
         asked.append(name)
         return SimpleNamespace(__doc__="", add_arguments=lambda parser: None, main=lambda o: 0)
 
-    monkeypatch.setattr(retu, "import_module", note)
-    assert retu.main(["grade"]) == 0
-    assert set(asked) == {retu.COMMANDS["grade"].module}
+    monkeypatch.setattr(command_line, "import_module", note)
+    assert command_line.main(["grade"]) == 0
+    assert set(asked) == {command_line.COMMANDS["grade"].module}
 
 
 @pytest.fixture
@@ -153,7 +153,8 @@ def elsewhere(tmp_path: Path) -> Path:
     """Another checkout, in which a study has a damaged record."""
     checkout = tmp_path / "another one"
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PROJECT / "workflow_scripts", checkout / "workflow_scripts", ignore=ignored)
+    for name in ("retu", "workflow_scripts"):
+        shutil.copytree(PROJECT / name, checkout / name, ignore=ignored)
     (checkout / "Snakefile").touch()
     (checkout / "results" / "mine").mkdir(parents=True)
     (checkout / "results" / "mine" / "a.record.json").write_text("{")
@@ -168,7 +169,7 @@ def test_another_checkout_is_refused_with_the_command_for_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(elsewhere / folder)
-    assert retu.main(["lineage", "show", "results/mine/my table.csv"]) == 2
+    assert command_line.main(["lineage", "show", "results/mine/my table.csv"]) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"error: this retu belongs to {PROJECT}, and the current folder to ")
     assert told.count("\n") == 1
@@ -192,9 +193,9 @@ def test_elsewhere_help_and_own_folders_are_as_ever(
     with_command(monkeypatch, lambda options: 1)
     for folder in (tmp_path, PROJECT, PROJECT / "docs"):
         monkeypatch.chdir(folder)
-        assert retu.main(["lineage"]) == 1
+        assert command_line.main(["lineage"]) == 1
     monkeypatch.chdir(elsewhere)
-    assert retu.main(["lineage"]) == 2
+    assert command_line.main(["lineage"]) == 2
     with pytest.raises(SystemExit) as raised:
-        retu.main(["--help"])
+        command_line.main(["--help"])
     assert raised.value.code == 0

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.reporting.markdown import number
-from workflow_scripts.rounding import round_score, round_scores
-from workflow_scripts.scaling.branch import Listed, make_branch
-from workflow_scripts.scaling.problem import make_problem
-from workflow_scripts.study.protocols import known_protocols
+from retu.config.protocols import known_protocols
+from retu.core.markdown import number
+from retu.core.rounding import round_score, round_scores
+from retu.scaling.branch import Listed, make_branch
+from retu.scaling.problem import make_problem
 
 TIES = [56.445, 0.285, 1.005, 2.675, 12.5, 70.125, 99.995, 33.335]
 """Numbers that end in a 5 of the third decimal; few of them are stored as such."""

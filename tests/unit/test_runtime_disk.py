@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.atomic import replace_atomically, replace_folder, write_text
-from workflow_scripts.errors import InputError
-from workflow_scripts.runtime import disk, failures
-from workflow_scripts.runtime.disk import describe_full, explain_disk_error, find_full_folder
-from workflow_scripts.runtime.failures import describe_disk, describe_failures
-from workflow_scripts.script import run
-from workflow_scripts.study.load import load_config
-from workflow_scripts.study.plans import load_plan
+from retu.config.load import load_config
+from retu.core.atomic_files import replace_atomically, replace_folder, write_text
+from retu.core.errors import InputError
+from retu.planning.load_plan import load_plan
+from retu.runtime import disk
+from retu.runtime.disk import describe_full, explain_disk_error, find_full_folder
+from retu.runtime.script import run
+from retu.workflow import job_failures
+from retu.workflow.job_failures import describe_disk, describe_failures
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -103,10 +104,10 @@ def test_a_file_that_may_not_be_written_is_one_line(number: int) -> None:
 JOB = """
 import os
 from pathlib import Path
-from workflow_scripts.atomic import replace_atomically
-from workflow_scripts.script import run
-from workflow_scripts.study.load import load_config
-from workflow_scripts.study.plans import load_plan
+from retu.core.atomic_files import replace_atomically
+from retu.runtime.script import run
+from retu.config.load import load_config
+from retu.planning.load_plan import load_plan
 
 def main() -> None:
     print("x" * 4000, flush=True)
@@ -155,9 +156,9 @@ def test_what_a_study_still_needs_is_told_with_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, needed: str
 ) -> None:
     plan = load_plan(load_config({"study": name}))
-    monkeypatch.setattr(failures, "find_full_folder", lambda root: None)
+    monkeypatch.setattr(job_failures, "find_full_folder", lambda root: None)
     assert describe_disk(plan, tmp_path) is None
-    monkeypatch.setattr(failures, "find_full_folder", lambda root: root)
+    monkeypatch.setattr(job_failures, "find_full_folder", lambda root: root)
     line = describe_disk(plan, tmp_path)
     assert line is not None
     assert re.search(rf"no room on the disk of .*; the study needs about {needed} more\)", line)
@@ -227,7 +228,7 @@ def test_two_processes_fill_a_folder_apart(tmp_path: Path) -> None:
     """A name that both share would mix the files of the two."""
     folder = tmp_path / "checkpoints"
     code = (
-        "import sys; from pathlib import Path; from workflow_scripts.atomic import replace_folder\n"
+        "import sys; from pathlib import Path; from retu.core.atomic_files import replace_folder\n"
         "def fill(path):\n    print(path.name, flush=True)\n    sys.stdin.readline()\n"
         f"replace_folder(Path({str(folder)!r}), fill)"
     )

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.atomic import is_temporary, temporary_name
-from workflow_scripts.cluster.controller import Life, process_start
-from workflow_scripts.errors import InputError
-from workflow_scripts.runtime import folder, jobs
-from workflow_scripts.runtime.folder import (
+from retu.cluster.controller import Life, process_start
+from retu.core.atomic_files import is_temporary, temporary_name
+from retu.core.errors import InputError
+from retu.workflow import run_processes, work_folder
+from retu.workflow.active_runs import RUN, Run, describe_run, read_runs, run_file, write_run
+from retu.workflow.work_folder import (
     LOCKS,
     claim_outputs,
     enter_folder,
@@ -24,7 +25,6 @@ from workflow_scripts.runtime.folder import (
     forget_runs,
     leave_folder,
 )
-from workflow_scripts.runtime.runs import RUN, Run, describe_run, read_runs, run_file, write_run
 
 # Of no process: Linux counts to 2^22 at the most.
 NOBODY = 2**22 + 1
@@ -61,7 +61,7 @@ def sleeper() -> Iterator[Callable[[Run, str], "subprocess.Popen[bytes]"]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(run: Run, code: str = "", **settings: str) -> "subprocess.Popen[bytes]":
-        words = ["workflow_scripts.job", "train_sft", "--rule", "train_sft"]
+        words = ["retu.cli.run_job", "train_sft", "--rule", "train_sft"]
         words += ["--wildcards", '{"dataset": "LabSmall", "seed": "0"}']
         program = f"import signal, time\n{code}\nprint(flush=True)\ntime.sleep(60)"
         process = subprocess.Popen(
@@ -117,7 +117,7 @@ def test_the_lock_of_a_run_that_cannot_be_seen_stays(
     locked: Path, elsewhere: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if elsewhere.get("machine") == "":
-        monkeypatch.setattr("workflow_scripts.runtime.runs.MACHINE_ID", tmp_path / "none")
+        monkeypatch.setattr("retu.workflow.active_runs.MACHINE_ID", tmp_path / "none")
     far = other_run(locked, **elsewhere)
     assert far.life is Life.UNKNOWN
     reason = enter_folder(locked, "smoke")
@@ -133,7 +133,7 @@ def test_the_lock_of_a_run_that_cannot_be_seen_stays(
 def test_a_run_before_this_boot_is_dead(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = locked / "machine-id"
     machine.write_text("0123\n")
-    monkeypatch.setattr("workflow_scripts.runtime.runs.MACHINE_ID", machine)
+    monkeypatch.setattr("retu.workflow.active_runs.MACHINE_ID", machine)
     assert other_run(locked, start="another-boot/1").life is Life.DEAD
     assert enter_folder(locked, "smoke") is None
 
@@ -183,7 +183,7 @@ def test_a_job_that_does_not_end_is_killed(
 ) -> None:
     dead = other_run(tmp_path)
     deaf = sleeper(dead, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
-    jobs.end_processes(jobs.find_processes([dead]), patience=0.3)
+    run_processes.end_processes(run_processes.find_processes([dead]), patience=0.3)
     assert deaf.wait(5) == -signal.SIGKILL
 
 
@@ -205,10 +205,10 @@ def test_only_the_topmost_process_of_a_job_is_asked(
         "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.3), child.kill(), exit()))"
     )
     sleeper(dead, code)
-    found = jobs.find_processes([dead])
+    found = run_processes.find_processes([dead])
     assert len(found) == 2
-    jobs.end_processes(found)
-    assert not jobs.find_processes([dead])
+    run_processes.end_processes(found)
+    assert not run_processes.find_processes([dead])
     assert not file.exists()
 
 
@@ -220,16 +220,16 @@ def test_jobs_of_slurm_are_not_ended(
     assert enter_folder(tmp_path, "smoke") is None
     assert job.poll() is None
     inside = other_run(tmp_path, slurm_job="12")
-    assert [process.pid for process in jobs.find_processes([inside])] == [job.pid]
+    assert [process.pid for process in run_processes.find_processes([inside])] == [job.pid]
 
 
 def test_a_lock_stays_while_jobs_are_in_slurms_queue(
     locked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_run(locked)
-    monkeypatch.setattr(folder, "controllers", lambda root: {root: None})
-    monkeypatch.setattr(folder, "survey", lambda root: ["a claim"])
-    monkeypatch.setattr(folder, "ids", lambda claims: "11")
+    monkeypatch.setattr(work_folder, "controllers", lambda root: {root: None})
+    monkeypatch.setattr(work_folder, "survey", lambda root: ["a claim"])
+    monkeypatch.setattr(work_folder, "ids", lambda claims: "11")
     reason = enter_folder(locked, "smoke")
     assert reason is not None
     assert reason.startswith("1 job of this folder in SLURM's queue (11); `retu cluster wait`")

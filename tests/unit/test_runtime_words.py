@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts import retu
-from workflow_scripts.errors import InputError
-from workflow_scripts.runtime.command_line import check_words
-from workflow_scripts.runtime.targets import CHAPTERS, check_targets
-from workflow_scripts.study.load import load_config
-from workflow_scripts.study.stage import ROOT
+from retu.cli import command_line
+from retu.config.load import load_config
+from retu.core.errors import InputError
+from retu.planning.stages import ROOT
+from retu.workflow.snakemake_command import check_words
+from retu.workflow.targets import CHAPTERS, check_targets
 
-PROJECT = Path(retu.__file__).parents[1]
+PROJECT = Path(command_line.__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_a_sound_command_line_passes(words: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_sub_folder_names_the_project(tmp_path: Path) -> None:
-    (tmp_path / "workflow_scripts" / "deep").mkdir(parents=True)
+    (tmp_path / "retu" / "deep").mkdir(parents=True)
     (tmp_path / "Snakefile").touch()
     message = rf"deep has no Snakefile; it is in {tmp_path}: cd {tmp_path} && snakemake -n x"
     with pytest.raises(InputError, match=message):
-        check_words(["-n", "x"], tmp_path / "workflow_scripts" / "deep")
-    check_words(["-n", "-s", "../../Snakefile"], tmp_path / "workflow_scripts" / "deep")
-    check_words(["--snakefile=a"], tmp_path / "workflow_scripts")
+        check_words(["-n", "x"], tmp_path / "retu" / "deep")
+    check_words(["-n", "-s", "../../Snakefile"], tmp_path / "retu" / "deep")
+    check_words(["--snakefile=a"], tmp_path / "retu")
     check_words(["-n"], tmp_path)
     # Another project's folder is none of ours.
     check_words(["-n"], tmp_path.parent)
@@ -136,8 +136,8 @@ def test_retu_tells_a_mistake_in_a_line(
     words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as raised:
-        retu.main(words.split())
-    assert raised.value.code == retu.EXIT_BAD_INPUT
+        command_line.main(words.split())
+    assert raised.value.code == command_line.EXIT_BAD_INPUT
     said = capsys.readouterr().err
     assert said.startswith("error: retu")
     assert message in said
@@ -192,7 +192,7 @@ def test_make_takes_those_that_there_are() -> None:
 
 def test_what_is_said_last_follows_snakemakes_own_end(tmp_path: Path) -> None:
     (tmp_path / "Snakefile").write_text(
-        "import sys\nfrom workflow_scripts.runtime.snakemake_hooks import say_last\n"
+        "import sys\nfrom retu.workflow.snakemake_hooks import say_last\n"
         "rule all:\n    shell: 'exit 1'\n"
         "onerror:\n    say_last(lambda: print('error: why', file=sys.stderr))\n"
     )

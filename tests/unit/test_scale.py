@@ -10,24 +10,24 @@ import pandas as pd
 import pytest
 from training_files import SFT_RECIPE, SHAPE, sums
 
-from workflow_scripts.data.store import map_dataset, write_dataset
-from workflow_scripts.data.tokenizer import make_tokenizer
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.execution import Execution, SftTraining, Training, Vllm
-from workflow_scripts.study.schema import SftRecipe
-from workflow_scripts.training.answering import Share, repeats, share_of
-from workflow_scripts.training.models import build_model
-from workflow_scripts.training.reinforcement import SERVER, check_server, vllm_arguments
-from workflow_scripts.training.scale import (
+from retu.config.execution import Execution, SftTraining, Training, Vllm
+from retu.config.study import SftRecipe
+from retu.core.errors import InputError
+from retu.data.stored_sets import map_dataset, write_dataset
+from retu.data.tokenizer import make_tokenizer
+from retu.models.loading import build_model
+from retu.models.trainer_arguments import (
     batches,
     batching_arguments,
     deepspeed_config,
     memory_arguments,
     sharing_arguments,
 )
-from workflow_scripts.training.sharing import SharedLoader
-from workflow_scripts.training.supervised import Supervised, sft_config, steps_of, warmup_steps
-from workflow_scripts.training.tokens import tokenised, trained_lengths
+from retu.training.inline_evaluation import Share, repeats, share_of
+from retu.training.reinforcement import SERVER, check_server, vllm_arguments
+from retu.training.sequence_parallel import SharedLoader
+from retu.training.supervised import Supervised, sft_config, steps_of, warmup_steps
+from retu.training.tokenized_sets import tokenised, trained_lengths
 
 TOKENIZER = make_tokenizer(64)
 

@@ -13,19 +13,19 @@ from datasets import Dataset
 from test_chat import made_tokenizer
 from training_files import SFT_RECIPE, SHAPE, rl_options, sft_options, sums, write_files
 
+from retu.config.execution import Execution
+from retu.config.study import SftRecipe
+from retu.core.manifest import write_manifest
+from retu.data.chat import encode_prompt, stop_ids
+from retu.data.stored_sets import write_dataset
+from retu.data.tokenizer import load_tokenizer, make_tokenizer
+from retu.models.loading import build_model, load_trainable
+from retu.runtime.script import run
+from retu.training.batch_filling import fill_batches
+from retu.training.reinforcement import asked
+from retu.training.supervised import Supervised, sft_config, supervised_trainer
+from retu.training.tokenized_sets import tokenised
 from workflow_scripts import train_rl, train_sft
-from workflow_scripts.data.chat import encode_prompt, stop_ids
-from workflow_scripts.data.store import write_dataset
-from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.script import run
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.study.schema import SftRecipe
-from workflow_scripts.training.filling import fill_batches
-from workflow_scripts.training.models import build_model, load_trainable
-from workflow_scripts.training.reinforcement import asked
-from workflow_scripts.training.supervised import Supervised, sft_config, supervised_trainer
-from workflow_scripts.training.tokens import tokenised
 
 pytestmark = pytest.mark.slow
 TOKENIZER = make_tokenizer(64)

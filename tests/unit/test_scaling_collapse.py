@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from released_fixtures import CACHES, JOB, TREE, mirror
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.released.curves import curve_table
-from workflow_scripts.released.facts import read_caches
-from workflow_scripts.scaling.branch import make_branch
-from workflow_scripts.scaling.collapse import CollapseSettings, collapse_start
-from workflow_scripts.scaling.law import FloatArray
+from retu.audit.released.released_curves import curve_table
+from retu.audit.released.released_files import read_caches
+from retu.core.errors import InputError
+from retu.scaling.branch import make_branch
+from retu.scaling.collapse import CollapseSettings, collapse_start
+from retu.scaling.law import FloatArray
 
 # Counted with the point x = 0 as 0.
 RELEASED = {("S1K", 62): 69, ("Uniform102K", 1800): 57, ("Easy102K", 6120): 18}

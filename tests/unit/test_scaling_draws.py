@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.scaling.draws import central, correlations
+from retu.scaling.draw_statistics import central, correlations
 
 
 def test_correlations_of_draws_are_those_of_numpy() -> None:

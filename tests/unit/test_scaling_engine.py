@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from workflow_scripts.scaling.engine import solve
-from workflow_scripts.scaling.law import FloatArray, gain, rise_fraction
-from workflow_scripts.scaling.linear import Sums, loss_change, solve_linear
-from workflow_scripts.scaling.rows import Bounds, Rows
+from retu.scaling.engine import solve
+from retu.scaling.fit_rows import Bounds, Rows
+from retu.scaling.law import FloatArray, gain, rise_fraction
+from retu.scaling.linear import Sums, loss_change, solve_linear
 
 X = np.concatenate([[0.0], np.geomspace(0.5, 60.0, 25)])
 PARAMETERS = [

@@ -7,19 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.scaling import bootstrap
-from workflow_scripts.scaling.branch import Branch, Listed, make_branch
-from workflow_scripts.scaling.engine import Solution, solve
-from workflow_scripts.scaling.fit import fit_branch
-from workflow_scripts.scaling.law import FloatArray, gain
-from workflow_scripts.scaling.point import fit_point
-from workflow_scripts.scaling.problem import make_problem
-from workflow_scripts.scaling.profile import profile_interval
-from workflow_scripts.scaling.result import BranchFit
-from workflow_scripts.scaling.rows import Bounds, Rows
-from workflow_scripts.study.analysis import LEVEL, Fit, Protocol
-from workflow_scripts.study.protocols import known_protocols
+from retu.config.analysis import LEVEL, Fit, Protocol
+from retu.config.protocols import known_protocols
+from retu.core.errors import InputError
+from retu.scaling import bootstrap
+from retu.scaling.best_curve import fit_point
+from retu.scaling.branch import Branch, Listed, make_branch
+from retu.scaling.ceiling_profile import profile_interval
+from retu.scaling.engine import Solution, solve
+from retu.scaling.fit import fit_branch
+from retu.scaling.fit_result import BranchFit
+from retu.scaling.fit_rows import Bounds, Rows
+from retu.scaling.law import FloatArray, gain
+from retu.scaling.problem import make_problem
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PUBLISHED = pd.read_csv(GOLDEN / "table4_plain_fits.csv", comment="#")

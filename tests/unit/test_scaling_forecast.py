@@ -5,16 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.scaling.branch import Branch
-from workflow_scripts.scaling.forecast import Forecast, GainPrior, forecast, learn_prior
-from workflow_scripts.scaling.forecast_replay import Finished, prior_without
-from workflow_scripts.scaling.forecast_settings import (
-    MIN_POINTS,
-    ForecastSettings,
-    parse_spec,
-)
-from workflow_scripts.scaling.law import FloatArray, gain
+from retu.core.errors import InputError
+from retu.scaling.branch import Branch
+from retu.scaling.forecasting.forecast_settings import MIN_POINTS, ForecastSettings, parse_spec
+from retu.scaling.forecasting.predict import Forecast, GainPrior, forecast, learn_prior
+from retu.scaling.forecasting.replay import Finished, prior_without
+from retu.scaling.law import FloatArray, gain
 
 X = np.linspace(0.0, 60.0, 41)
 ERROR = 0.75

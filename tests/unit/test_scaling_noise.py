@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.scaling.noise import binomial_error, score_error
-from workflow_scripts.scaling.smooth import causal_median, centred_median, smoothed_best
+from retu.core.errors import InputError
+from retu.scaling.sampling_noise import binomial_error, score_error
+from retu.scaling.smoothing import causal_median, centred_median, smoothed_best
 
 PROBLEMS, SAMPLES = np.array([300.0, 40.0, 10.0]), np.array([300.0, 40.0, 160.0])
 

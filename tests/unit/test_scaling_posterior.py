@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.scaling.branch import Branch, make_branch
-from workflow_scripts.scaling.fit import fit_branch
-from workflow_scripts.scaling.law import FloatArray, gain
-from workflow_scripts.scaling.noise import score_error
-from workflow_scripts.scaling.posterior.points import Points, make_forms, rise_curves
-from workflow_scripts.scaling.posterior.posterior import condition, even_draws, random_draws
-from workflow_scripts.scaling.posterior.prior import weak_prior
-from workflow_scripts.scaling.posterior.residuals import draw_noise
-from workflow_scripts.scaling.result import ENDS_EARLY, FALLS, LEANS, WIDE, BranchFit
-from workflow_scripts.study.analysis import Fit
-from workflow_scripts.study.protocols import known_protocols
+from retu.config.analysis import Fit
+from retu.config.protocols import known_protocols
+from retu.scaling.branch import Branch, make_branch
+from retu.scaling.fit import fit_branch
+from retu.scaling.fit_result import ENDS_EARLY, FALLS, LEANS, WIDE, BranchFit
+from retu.scaling.law import FloatArray, gain
+from retu.scaling.posterior.branch_posterior import condition, even_draws, random_draws
+from retu.scaling.posterior.posterior_points import Points, make_forms, rise_curves
+from retu.scaling.posterior.prior import weak_prior
+from retu.scaling.posterior.residual_draws import draw_noise
+from retu.scaling.sampling_noise import score_error
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from calibration import ask_all, protocol_method, summarise

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from retu.config.analysis import Fit
+from retu.config.protocols import fit_job
+from retu.core.errors import InputError
+from retu.scaling import fit_tables
+from retu.scaling.branch import Listed
+from retu.scaling.law import gain
+from retu.scaling.measured_branches import measured_branches
 from workflow_scripts import fit_curves as script
-from workflow_scripts.errors import InputError
-from workflow_scripts.scaling.branch import Listed
-from workflow_scripts.scaling.law import gain
-from workflow_scripts.scaling.measured import measured_branches
-from workflow_scripts.study.analysis import Fit
-from workflow_scripts.study.protocols import fit_job
 
 X = np.concatenate([[0.0], np.geomspace(1.0, 40.0, 10)])
 JOB = fit_job("robust", Fit(n_bootstrap=30))
@@ -43,8 +44,8 @@ def branch(seed: int, sft_step: int, scale: float = 1.0) -> pd.DataFrame:
 def fit_table(curves: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Fit all branches of a table."""
     branches = measured_branches(curves)
-    fitted = script.fit_all(branches, JOB, None)
-    return script.fit_table(branches, fitted, labels, JOB)
+    fitted = fit_tables.fit_all(branches, JOB, None)
+    return fit_tables.fit_table(branches, fitted, labels, JOB)
 
 
 def curves() -> pd.DataFrame:
@@ -189,7 +190,7 @@ def test_script_writes_the_same_bytes_twice(
 
 def test_branches_draw_independently() -> None:
     branches = measured_branches(pd.concat([branch(0, 20), branch(0, 0)]))
-    first, second = (fitted.draws for fitted in script.fit_all(branches, JOB, None))
+    first, second = (fitted.draws for fitted in fit_tables.fit_all(branches, JOB, None))
     noise = [draws["p_sft"] - draws["p_sft"].mean() for draws in (first, second)]
     assert abs(np.corrcoef(noise)[0, 1]) < 0.5
 
@@ -198,7 +199,9 @@ def test_a_branch_that_the_table_leaves_out_is_not_fitted() -> None:
     branches = measured_branches(curves())
     job = fit_job("kit", Fit(n_bootstrap=5))
     listed = {("easy", 20): Listed(end=X.size)}
-    table = script.fit_table(branches, script.fit_all(branches, job, listed), subphases(), job)
+    table = fit_tables.fit_table(
+        branches, fit_tables.fit_all(branches, job, listed), subphases(), job
+    )
     assert list(table["n_fit"]) == [X.size, 1]
     assert table["a_post"].notna().tolist() == [True, False]
     assert table.loc[1, "verdict"] == "not identified"
@@ -208,7 +211,7 @@ def test_the_common_compute_is_what_every_branch_reached() -> None:
     longer, shorter = branch(0, 20), branch(1, 20)
     shorter = shorter[shorter["rl_step"] <= 7]
     branches = measured_branches(pd.concat([longer, shorter, branch(0, 0, scale=0.01)]))
-    assert script.common_compute(branches) == X[7]
+    assert fit_tables.common_compute(branches) == X[7]
 
 
 def test_script_names_the_curve_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

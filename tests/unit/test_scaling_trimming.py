@@ -5,15 +5,15 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from workflow_scripts.scaling.branch import Listed, make_branch
-from workflow_scripts.scaling.engine import solve
-from workflow_scripts.scaling.fixed_points import fixed_points
-from workflow_scripts.scaling.law import BoolArray, FloatArray, gain
-from workflow_scripts.scaling.point import fit_point, fit_weights, residuals_of
-from workflow_scripts.scaling.problem import Problem, make_problem
-from workflow_scripts.scaling.rows import Bounds, Rows
-from workflow_scripts.scaling.trimming import concentrate, drop_outliers, modified_z
-from workflow_scripts.study.protocols import known_protocols
+from retu.config.protocols import known_protocols
+from retu.scaling.best_curve import fit_point, fit_weights, residuals_of
+from retu.scaling.branch import Listed, make_branch
+from retu.scaling.engine import solve
+from retu.scaling.fit_rows import Bounds, Rows
+from retu.scaling.law import BoolArray, FloatArray, gain
+from retu.scaling.problem import Problem, make_problem
+from retu.scaling.trimmed_fixed_points import fixed_points
+from retu.scaling.trimming import concentrate, drop_outliers, modified_z
 
 X = np.concatenate([[0.0], np.geomspace(1.0, 50.0, 10)])
 LISTED = Listed(tau=2.5, lts_share=0.75)

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.scores import OVERALL, score_table
+from retu.core.errors import InputError
+from retu.evaluation.scores import OVERALL, score_table
 
 
 def make_grades(correct: dict[str, list[list[int]]], step: int = 0) -> pd.DataFrame:

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.script import run
+from retu.core.errors import InputError
+from retu.runtime.script import run
 
 
 def test_a_caller_that_imports_a_script_goes_on_after_it(
@@ -30,7 +30,7 @@ def test_bad_input_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixture[s
 def test_a_script_of_its_own_ends_with_its_output_and_exit_handlers_done() -> None:
     code = (
         "import atexit\n"
-        "from workflow_scripts.script import run\n"
+        "from retu.runtime.script import run\n"
         "atexit.register(lambda: print('handler'))\n"
         "def main() -> None:\n    print('work')\n"
         "run(main)\nprint('never reached')\n"

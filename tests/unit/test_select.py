@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from workflow_scripts.data.select import select, selection_rule, win_rates
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.lab import Dataset, WinRate
+from retu.config.lab_study import Dataset, WinRate
+from retu.core.errors import InputError
+from retu.data.set_selection import select, selection_rule, win_rates
 
 POOL = pd.DataFrame({"problem_id": [f"p{n}" for n in range(50)], "prompt": range(50)})
 # Ten problems each of win rate 0, 0.25, 0.5, 0.75 and 1, in four attempts.

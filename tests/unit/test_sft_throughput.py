@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from workflow_scripts.compute.flops import ModelShape, exact_forward_flops_per_token
+from retu.compute.flops import ModelShape, exact_forward_flops_per_token
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks" / "sft_throughput.py"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import Cluster, make_cluster, without_slurm
 
-from workflow_scripts import slurm
-from workflow_scripts.slurm import NoAnswerError, ask, seconds
+from retu.runtime import slurm
+from retu.runtime.slurm import NoAnswerError, ask, seconds
 
 DAY = 86_400
 

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.data.rebuild import prompt_id
-from workflow_scripts.data.store import manifest_path, read_frame, write_dataset
-from workflow_scripts.data.stored_rows import draw_rows, stored_rows
+from retu.config.hub_study import MatchedSet, ReleasedSet, Tokens
+from retu.config.lab_study import Dataset, WinRate
+from retu.core.errors import InputError
+from retu.core.manifest import write_manifest
+from retu.data.set_rules import prompt_id
+from retu.data.stored_rows import draw_rows, stored_rows
+from retu.data.stored_sets import manifest_path, read_frame, write_dataset
+from retu.planning.jobs import MatchJob, SelectJob, StatsJob
 from workflow_scripts.dataset_stats import main as dataset_stats_main
-from workflow_scripts.errors import InputError
-from workflow_scripts.manifest import write_manifest
 from workflow_scripts.match_prompts import main as match_prompts_main
 from workflow_scripts.select_sft_set import main as select_main
-from workflow_scripts.study.hub import MatchedSet, ReleasedSet, Tokens
-from workflow_scripts.study.jobs import MatchJob, SelectJob, StatsJob
-from workflow_scripts.study.lab import Dataset, WinRate
 
 TOKENS = Tokens(prompt=1, response=1)
 

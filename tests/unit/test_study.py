@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.study import load
-from workflow_scripts.study.analysis import Protocol
-from workflow_scripts.study.dump_schemas import SCHEMAS, schema_texts
-from workflow_scripts.study.load import (
+from retu.cli.dump_schemas import SCHEMAS, schema_texts
+from retu.config import load
+from retu.config.analysis import Protocol
+from retu.config.load import (
     check_folders,
     load_config,
     load_study,
@@ -20,7 +19,8 @@ from workflow_scripts.study.load import (
     merge,
     read_study,
 )
-from workflow_scripts.study.protocols import known_protocols
+from retu.config.protocols import known_protocols
+from retu.core.errors import InputError
 
 Edit = Callable[[dict[str, Any]], object]
 

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts import label_subphases as script
-from workflow_scripts.errors import InputError
-from workflow_scripts.labeling.subphases import (
+from retu.core.errors import InputError
+from retu.labeling.subphases import (
     ADAPTATION,
     BETWEEN_STABLE,
     MILD,
@@ -19,6 +18,7 @@ from workflow_scripts.labeling.subphases import (
     choose_branches,
     label_subphases,
 )
+from workflow_scripts import label_subphases as script
 
 GOLDEN = pd.read_csv(
     Path(__file__).parents[1] / "golden" / "sft_validation_losses.csv", comment="#"

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.atomic import replace_atomically, replace_folder, write_text
-from workflow_scripts.errors import InputError
-from workflow_scripts.tables_io import read_table, shorten, six_digits, write_csv, write_parquet
+from retu.core.atomic_files import replace_atomically, replace_folder, write_text
+from retu.core.errors import InputError
+from retu.core.tables import read_table, shorten, six_digits, write_csv, write_parquet
 
 FRAME = pd.DataFrame({"step": [1, 2], "score": [0.1 + 0.2, 1e-17], "name": ["a,b", 'c"']})
 

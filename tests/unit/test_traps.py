@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.study.execution import Execution
-from workflow_scripts.training import traps
-from workflow_scripts.training.traps import (
+from retu.config.execution import Execution
+from retu.core.errors import InputError
+from retu.models import compatibility
+from retu.models.compatibility import (
     AGREEMENT,
     check_agreement,
     check_device,
@@ -154,7 +154,7 @@ def test_no_gpu_and_an_old_gpu(
         check_device(gpu())
     driver = tmp_path / "version"
     driver.write_text("NVRM version: NVIDIA 535.54.03\nGCC version: 12\n")
-    monkeypatch.setattr(traps, "DRIVER", driver)
+    monkeypatch.setattr(compatibility, "DRIVER", driver)
     with pytest.raises(InputError, match=r"GPU \(driver: NVRM version: NVIDIA 535.54.03\); use"):
         check_device(gpu())
 

@@ -6,10 +6,10 @@ from typing import Literal
 import pytest
 from pydantic import Field, model_validator
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.script import specification
-from workflow_scripts.study.files import validate
-from workflow_scripts.study.section import Section
+from retu.core.errors import InputError
+from retu.core.sections import Section
+from retu.core.yaml_files import validate
+from retu.runtime.script import specification
 
 
 class Run(Section):

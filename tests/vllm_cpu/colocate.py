@@ -18,9 +18,9 @@ from unittest.mock import patch
 import torch
 from vllm.model_executor.layers import utils
 
+from retu.grading.reward import completion_text
+from retu.runtime.script import run
 from workflow_scripts import train_rl
-from workflow_scripts.grading.reward import completion_text
-from workflow_scripts.script import run
 
 
 def keep_weights(layer: Any, remove_weight: bool) -> None:

@@ -40,14 +40,14 @@ from tiny_fixtures import (  # noqa: E402
     store_problems,
 )
 
-from workflow_scripts.data.chat import encode_prompt, stop_ids  # noqa: E402
-from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer  # noqa: E402
-from workflow_scripts.errors import InputError  # noqa: E402
-from workflow_scripts.evaluation.engines import VllmEngine, load_engine  # noqa: E402
-from workflow_scripts.study.execution import Execution, Generation, RlTraining  # noqa: E402
-from workflow_scripts.study.jobs import GenerateJob, RlJob  # noqa: E402
-from workflow_scripts.study.schema import RlRecipe, Sampling  # noqa: E402
-from workflow_scripts.training.models import load_model  # noqa: E402
+from retu.config.execution import Execution, Generation, RlTraining  # noqa: E402
+from retu.config.study import RlRecipe, Sampling  # noqa: E402
+from retu.core.errors import InputError  # noqa: E402
+from retu.data.chat import encode_prompt, stop_ids  # noqa: E402
+from retu.data.tokenizer import load_tokenizer, make_tokenizer  # noqa: E402
+from retu.evaluation.engines import VllmEngine, load_engine  # noqa: E402
+from retu.models.loading import load_model  # noqa: E402
+from retu.planning.jobs import GenerateJob, RlJob  # noqa: E402
 
 CLOSE = 1e-4
 """Nats by which two correct float32 implementations may differ."""

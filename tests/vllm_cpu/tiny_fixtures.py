@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from workflow_scripts.data.chat import encode_prompt
-from workflow_scripts.data.store import write_dataset
-from workflow_scripts.data.tokenizer import load_tokenizer, make_tokenizer
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.study.execution import Execution, Generation, Vllm
-from workflow_scripts.study.lab import Model, Pretraining
-from workflow_scripts.study.schema import Sampling
-from workflow_scripts.training.models import build_model, load_model
+from retu.config.execution import Execution, Generation, Vllm
+from retu.config.lab_study import Model, Pretraining
+from retu.config.study import Sampling
+from retu.core.manifest import write_manifest
+from retu.data.chat import encode_prompt
+from retu.data.stored_sets import write_dataset
+from retu.data.tokenizer import load_tokenizer, make_tokenizer
+from retu.models.loading import build_model, load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 # One GB for keys and values is plenty; threads bound to cores would all share the first core.

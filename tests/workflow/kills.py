@@ -26,8 +26,8 @@ from pathlib import Path
 
 from conftest import clean_environment, copy_checkout, snakemake, snakemake_command
 
-from workflow_scripts.hashing import hash_tree
-from workflow_scripts.runtime.folder import LOCKS, SWEPT, find_temporaries
+from retu.core.hashing import hash_tree
+from retu.workflow.work_folder import LOCKS, SWEPT, find_temporaries
 
 STUDY = "smoke"
 KINDS = ("main", "job", "tree", "term")
@@ -141,7 +141,7 @@ def job_processes(session: int, rule: str | None = None) -> list[int]:
     for pid in processes_of(session):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-            if "workflow_scripts.job" in words and (rule is None or rule in words):
+            if "retu.cli.run_job" in words and (rule is None or rule in words):
                 found.append(pid)
     return found
 
@@ -203,7 +203,7 @@ def find_faults(checkout: Path, jobs: Sequence[Job], expected: dict[str, str]) -
     """What is not as in a run that was left alone."""
     now = hash_outputs(checkout, jobs)
     yield from (f"{path}: other bytes" for path in expected if now.get(path) != expected[path])
-    verify = [sys.executable, "-m", "workflow_scripts.retu", "lineage", "verify", "--study", STUDY]
+    verify = [sys.executable, "-m", "retu", "lineage", "verify", "--study", STUDY]
     done = subprocess.run(
         verify, cwd=checkout, env=clean_environment(), capture_output=True, text=True, check=False
     )

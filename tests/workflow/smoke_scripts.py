@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from workflow_scripts.script import run
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.schema import Config
-from workflow_scripts.study.stage import Stage
+from retu.config.load import load_training_study
+from retu.config.study import Config
+from retu.planning.lab_plan import LabPlan
+from retu.planning.stages import Stage
+from retu.runtime.script import run
 
 SFT_RUN = "results/smoke/sft/LabQwen/LabSmall/seed0"
 RL_RUN = "results/smoke/rl/LabQwen/LabFull/step20/dapo_dc/seed0"

@@ -19,9 +19,9 @@ from smoke_scripts import (
     with_spec,
 )
 
-from workflow_scripts.data.store import manifest_path, write_dataset
-from workflow_scripts.manifest import write_manifest
-from workflow_scripts.study.stage import Stage
+from retu.core.manifest import write_manifest
+from retu.data.stored_sets import manifest_path, write_dataset
+from retu.planning.stages import Stage
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from retu.config.load import load_config, load_training_study
+from retu.core.hashing import md5
+from retu.planning.lab_plan import LabPlan
 from workflow_scripts import make_data
-from workflow_scripts.hashing import md5
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.load import load_config, load_training_study
 
 
 def dvc_folder_hash(folder: Path) -> str:

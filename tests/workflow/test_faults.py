@@ -25,8 +25,8 @@ from smoke_scripts import (
     with_spec,
 )
 
-from workflow_scripts.script import EXIT_INTERRUPTED
-from workflow_scripts.training.state import MARKER, latest_complete, step_of
+from retu.runtime.script import EXIT_INTERRUPTED
+from retu.training.training_state import MARKER, latest_complete, step_of
 
 pytestmark = pytest.mark.slow
 

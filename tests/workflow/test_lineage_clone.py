@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, clean_environment, snakemake
 
-from workflow_scripts.lineage.graph import Lineage, read_lineage
+from retu.lineage.graph.record_graph import Lineage, read_lineage
 
 pytestmark = pytest.mark.slow
 
 SFT = "results/smoke/sft/LabQwen/LabFull/seed0"
 TABLE = "results/smoke/tables/table_4.csv"
 LOCK = "lineage/smoke/dvc.lock"
-CHANGED = "workflow_scripts/reporting/tables.py"
+CHANGED = "retu/reporting/result_tables.py"
 
 
 def run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
@@ -44,7 +44,7 @@ def well(folder: Path, *command: str) -> str:
 
 def retu(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`retu lineage ...` of the project in a folder."""
-    return run(folder, sys.executable, "-m", "workflow_scripts.retu", "lineage", *arguments)
+    return run(folder, sys.executable, "-m", "retu", "lineage", *arguments)
 
 
 def dvc(folder: Path, *arguments: str) -> str:

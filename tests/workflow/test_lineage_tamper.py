@@ -29,7 +29,7 @@ PURE_RL = f"{RESULTS}/rl/LabQwen/none/step0/luffy/seed0/grades.parquet"
 def retu(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run `retu lineage` in a checkout."""
     return subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.retu", "lineage", *arguments],
+        [sys.executable, "-m", "retu", "lineage", *arguments],
         cwd=folder,
         env=clean_environment(),
         capture_output=True,
@@ -86,9 +86,9 @@ TAMPERS: dict[str, tuple[Callable[[Path], object], str, Iterable[str], Iterable[
     ),
     "one line of code": (
         lambda folder: edit(
-            folder / "workflow_scripts" / "training" / "losses.py", "\n\n\n", "\n\nX = 1\n\n\n"
+            folder / "retu" / "training" / "loss_curve.py", "\n\n\n", "\n\nX = 1\n\n\n"
         ),
-        *("workflow_scripts/training/losses.py", (OF_SMALL, *OF_FULL), (PURE_RL,)),
+        *("retu/training/loss_curve.py", (OF_SMALL, *OF_FULL), (PURE_RL,)),
     ),
     "one value of a study": (
         lambda folder: edit(folder / "studies" / "lab.yaml", "rate: 5.0e-3", "rate: 6.0e-3"),

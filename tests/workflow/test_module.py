@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT, clean_environment, copy_checkout
 
-from workflow_scripts.lineage.record import read_record
+from retu.lineage.record import read_record
 
 pytestmark = pytest.mark.slow
 

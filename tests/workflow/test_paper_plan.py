@@ -10,11 +10,11 @@ import pytest
 from conftest import clean_environment, copy_checkout
 from test_plans import planned
 
-from workflow_scripts.cost.estimate import EVERYTHING, behind, targets
-from workflow_scripts.study.hub_plan import HubPlan
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.plan import ARTEFACTS
-from workflow_scripts.study.schema import Config
+from retu.config.load import load_training_study
+from retu.config.study import Config
+from retu.cost.estimate import EVERYTHING, behind, targets
+from retu.planning.hub_plan import HubPlan
+from retu.planning.training_plan import ARTEFACTS
 
 pytestmark = pytest.mark.slow
 

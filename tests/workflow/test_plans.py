@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import SMOKE, copy_checkout, snakemake
 
-from workflow_scripts.study.lab_plan import LabPlan
-from workflow_scripts.study.layout import Run
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.study.schema import Config, Study
+from retu.config.load import load_training_study
+from retu.config.study import Config, Study
+from retu.core.run_paths import Run
+from retu.planning.lab_plan import LabPlan
 
 pytestmark = pytest.mark.slow
 
@@ -129,14 +129,14 @@ def test_touch_adopts_results_whose_times_were_lost(copied: Path) -> None:
 
 
 def test_a_comment_changes_nothing(remembered: Path, edit: Edit) -> None:
-    edit("workflow_scripts/data/arithmetic.py", "MODULUS = 10", "# Digits only.\nMODULUS = 10")
+    edit("retu/data/arithmetic.py", "MODULUS = 10", "# Digits only.\nMODULUS = 10")
     edit("workflow_scripts/train_sft.py", '"""Rule `train_sft`:', '"""The rule `train_sft`:')
     edit("studies/smoke.yaml", "extends: lab", "# The smallest.\nextends: lab")
     assert planned(remembered) == {}
 
 
 def test_an_edited_figure_is_drawn_again_with_what_shows_it(remembered: Path, edit: Edit) -> None:
-    edit("workflow_scripts/reporting/figure_branches.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
+    edit("retu/reporting/figure_branches.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
     assert planned(remembered) == {"make_figure_3": 1, **REPORTED}
 
 
@@ -146,12 +146,12 @@ def test_another_description_makes_the_report_again(remembered: Path, edit: Edit
 
 
 def test_an_edited_template_makes_the_report_again(remembered: Path, edit: Edit) -> None:
-    edit("report/page.css", "body", "main, body")
+    edit("retu/reporting/page_templates/page.css", "body", "main, body")
     assert planned(remembered) == REPORTED
 
 
 def test_edited_rl_code_trains_rl_again_and_what_follows(remembered: Path, edit: Edit) -> None:
-    edit("workflow_scripts/training/reinforcement.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
+    edit("retu/training/reinforcement.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
     jobs = planned(remembered)
     branches = len(list(remembered.glob("results/smoke/rl/*/*/*/*/*/manifest.json")))
     assert jobs["train_rl"] == jobs["grade"] == branches
@@ -162,7 +162,7 @@ def test_edited_rl_code_trains_rl_again_and_what_follows(remembered: Path, edit:
 
 
 def test_edited_sft_code_trains_everything_again(remembered: Path, edit: Edit) -> None:
-    edit("workflow_scripts/training/supervised.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
+    edit("retu/training/supervised.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
     jobs = planned(remembered)
     needed = {"pretrain_base", "train_reference", "train_sft", "label_subphases", "curves"}
     assert {*needed, "fit_curves", "make_report"} <= set(jobs)

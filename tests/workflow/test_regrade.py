@@ -129,7 +129,7 @@ def test_every_job_leaves_a_record_that_holds(regraded: tuple[Path, str], rememb
     command = [
         sys.executable,
         "-m",
-        "workflow_scripts.retu",
+        "retu",
         "lineage",
         "verify",
         "--study",

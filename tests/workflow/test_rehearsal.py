@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from conftest import clean_environment, copy_checkout, snakemake
 
-from workflow_scripts.data.chat import encode_prompt, library_prompt, prompt_of, training_example
-from workflow_scripts.data.tokenizer import load_tokenizer
-from workflow_scripts.manifest import read_manifest
-from workflow_scripts.rehearsal.sets import benchmark_problems, draw_problems
-from workflow_scripts.study.load import load_training_study
+from retu.config.load import load_training_study
+from retu.core.manifest import read_manifest
+from retu.data.chat import encode_prompt, library_prompt, prompt_of, training_example
+from retu.data.tokenizer import load_tokenizer
+from retu.rehearsal.made_up_sets import benchmark_problems, draw_problems
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ DRAWN = draw_problems(seed=2512)
 def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout in which mirror and study were made."""
     folder = copy_checkout(tmp_path_factory.mktemp("rehearsal") / "checkout")
-    command = [sys.executable, "-m", "workflow_scripts.make_mirror", "--study", "rehearsal"]
+    command = [sys.executable, "-m", "retu.rehearsal.make_mirror", "--study", "rehearsal"]
     made = run([*command, "--out", MIRROR], cwd=folder, env=clean_environment(), check=False)
     assert made.returncode == 0
     done = snakemake(folder, config=CONFIG)

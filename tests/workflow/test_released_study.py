@@ -10,7 +10,7 @@ import yaml
 from conftest import copy_checkout, snakemake
 from released_fixtures import COMMIT, PROBLEMS, REPOSITORY, TREE, mirror, small_release
 
-from workflow_scripts.study.load import load_study
+from retu.config.load import load_study
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ import pytest
 from conftest import ROOT, clean_environment, copy_checkout, snakemake
 from smoke_scripts import invoke, options, plan
 
-from workflow_scripts.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
-from workflow_scripts.grade import grade_table
-from workflow_scripts.grading.settings import GraderSettings
-from workflow_scripts.manifest import check_manifest
-from workflow_scripts.study.load import load_training_study
-from workflow_scripts.training.checkpoints import checkpoint_at, model_config
+from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
+from retu.config.graders import GraderSettings
+from retu.config.load import load_training_study
+from retu.core.manifest import check_manifest
+from retu.grading.grade_tables import grade_table
+from retu.training.checkpoints import checkpoint_at, model_config
 
 pytestmark = pytest.mark.slow
 

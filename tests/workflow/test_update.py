@@ -18,7 +18,7 @@ BRANCH = "results/smoke/rl/LabQwen/none/step0/luffy"
 
 def update(folder: Path, *words: str) -> str:
     """What `retu update` of the smoke study prints."""
-    command = [sys.executable, "-m", "workflow_scripts.retu", "update", "--study", "smoke", *words]
+    command = [sys.executable, "-m", "retu", "update", "--study", "smoke", *words]
     done = subprocess.run(
         command,
         cwd=folder,
@@ -68,7 +68,7 @@ def test_a_deleted_branch_is_trained_again_with_what_follows(
 
 
 def test_a_target_that_there_is_not_is_one_line(remembered: Path) -> None:
-    command = [sys.executable, "-m", "workflow_scripts.retu", "update", "table_44"]
+    command = [sys.executable, "-m", "retu", "update", "table_44"]
     done = subprocess.run(
         command,
         cwd=remembered,

@@ -1,0 +1,1 @@
+"""Expert trajectories in LLM post-training: data, training, evaluation, fits, lineage."""

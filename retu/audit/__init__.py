@@ -1,0 +1,1 @@
+"""Published numbers against what can be measured again: claims, released curves, report."""

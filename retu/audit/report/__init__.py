@@ -1,0 +1,1 @@
+"""The audit's tables, figures and page."""

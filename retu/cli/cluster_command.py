@@ -1,0 +1,108 @@
+"""Before, during and after a run on a SLURM cluster: what is queued, and whether a launch can work.
+
+    retu cluster check --study paper    does the cluster have what the profile asks for?
+    retu cluster status                 jobs of this folder, why they wait, who looks after them
+    retu cluster wait                   until no job is left that no Snakemake looks after
+    retu cluster cancel                 end those jobs; training goes on from its last checkpoint
+    retu cluster unlock                 `snakemake --unlock`, once none of them is left
+
+A Snakemake that is killed leaves its jobs (orphans) in the queue; a new one would submit them a
+second time, so it refuses to start before they have ended. Exit status:
+
+    0  done
+    1  `status`: orphans, or jobs that never start; `wait`, `cancel`: some are left;
+       `check`: the launch would fail
+    2  the command cannot be carried out: no SLURM, no answer
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from retu.planning.stages import ROOT
+
+PACKAGE = "retu.cluster"
+PROFILE = Path("slurm")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sub-command: `module.function(options)` carries it out."""
+
+    module: str
+    function: str
+    summary: str
+    arguments: tuple[Callable[[argparse.ArgumentParser], None], ...] = ()
+
+
+def seconds(text: str) -> float:
+    """A time to wait."""
+    value = float(text)
+    if not 1 <= value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text}: use 1 to 86400 seconds")
+    return value
+
+
+def every(parser: argparse.ArgumentParser) -> None:
+    """How often to look."""
+    parser.add_argument(
+        "--every", type=seconds, default=60.0, metavar="SECONDS", help="look so often (default: 60)"
+    )
+
+
+def other_hosts(parser: argparse.ArgumentParser) -> None:
+    """What to make of a Snakemake that cannot be seen from here."""
+    parser.add_argument(
+        "--other-hosts",
+        action="store_true",
+        help="take a Snakemake on another host for ended; look there first",
+    )
+
+
+def launched(parser: argparse.ArgumentParser) -> None:
+    """What is to be launched."""
+    parser.add_argument("--study", help="name of the study (default: that of the profile)")
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        default=ROOT / PROFILE,
+        help=f"folder of the profile (default: {PROFILE})",
+    )
+
+
+COMMANDS = {
+    "check": Command(
+        "check", "run_check", "whether a launch can succeed: partitions, GPUs, limits", (launched,)
+    ),
+    "status": Command(
+        "actions", "run_status", "jobs of this folder, why they wait, who looks after them"
+    ),
+    "wait": Command("actions", "run_wait", "wait until no orphan is left", (every,)),
+    "cancel": Command("actions", "run_cancel", "cancel the orphans", (other_hosts,)),
+    "unlock": Command(
+        "actions", "run_unlock", "unlock the work folder once no job is left", (other_hosts,)
+    ),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands of `retu cluster`."""
+    commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        told = f"{command.summary[0].upper()}{command.summary[1:]}."
+        below = commands.add_parser(
+            name, help=command.summary, description=told, allow_abbrev=False
+        )
+        for add in command.arguments:
+            add(below)
+        below.set_defaults(root=ROOT)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Carry out a sub-command; its exit status."""
+    command = COMMANDS[options.action]
+    # Imported only now: reading the profile needs Snakemake, the others need nothing.
+    function = getattr(import_module(f"{PACKAGE}.{command.module}"), command.function)
+    return int(function(options))

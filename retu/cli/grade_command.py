@@ -1,0 +1,300 @@
+r"""Grade your own generations: JSON lines or CSV in, one verdict a sample and a summary out.
+
+    retu grade FILE.jsonl --grader math_verify
+    retu grade FILE.jsonl --grader paper_strict --json
+    retu grade FILE.jsonl --grader paper_strict \
+        --compare paper_lenient --disagreements OUT.jsonl
+
+A line of the file holds id, gold and generation (a text, or a list of samples); `benchmark` is
+optional, and several lines with one id are samples of one problem. Where lines say whether the
+model `finished` (true, false, or a list), the share of cut answers stands beside every score. The
+file is checked first, then graded a batch at a time: memory does not grow with the answers' length.
+"""
+
+import argparse
+import json
+import sys
+from array import array
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from retu.config.graders import DEFAULT, GraderSettings, identity, known_graders
+from retu.core.errors import InputError
+from retu.evaluation.scores import CUT_LIMIT
+from retu.evaluation.statistics import UNWEIGHTED, problem_table, statistics_table
+from retu.grading import disagreements
+from retu.grading.grade_verdict import Grade
+from retu.grading.service import Service
+from retu.grading.user_rows import FINISHED, Source, open_source
+from retu.runtime.script import EXIT_BAD_INPUT, parser
+
+Problems = Mapping[tuple[str, str], tuple[str, int]]
+EXCLUDED = "gold excluded"
+OUTPUT = (
+    *("benchmark", "id", "sample", "correct"),
+    *("parsed_gold", "parsed_answer", "reason"),
+)
+
+
+def add_arguments(to: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    graders = "; ".join(f"{name}: {facts.title}" for name, facts in known_graders().items())
+    to.add_argument("file", type=Path, help="JSON lines, or .csv, with id, gold and generation")
+    to.add_argument("--grader", default=DEFAULT, help=f"{graders} (default: {DEFAULT})")
+    to.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="changes",
+        help="change a setting of the grader, such as float_rounding=4",
+    )
+    to.add_argument(
+        "--k", type=int, nargs="+", default=[], help="report pass@K; needs K samples a problem"
+    )
+    to.add_argument("--workers", type=int, help="processes (default: one a processor, up to 4)")
+    to.add_argument("--json", action="store_true", help="JSON lines, the summary in the last one")
+    disagreements.add_arguments(to)
+
+
+def main(options: argparse.Namespace) -> None:
+    """Grade the file and print verdicts and summary.
+
+    Raises:
+        InputError: a bad file, grader or setting, or too few samples for `--k`.
+    """
+    if options.workers is not None and options.workers < 1:
+        raise InputError(f"--workers {options.workers}: use at least 1")
+    if any(k < 1 for k in options.k):
+        raise InputError(f"--k {min(options.k)}: use at least 1")
+    disagreements.check_arguments(options)
+    settings = GraderSettings.from_spec({"name": options.grader, **read_changes(options.changes)})
+    other = GraderSettings(options.compare) if options.compare else None
+    if settings.near_miss is not None:
+        print(f"note: {settings.name} pays for near misses: for audit only", file=sys.stderr)
+    with open_source(options.file) as source, ExitStack() as services:
+        graders = [settings, *([other] if other else [])]
+        by_name = {
+            grader.name: services.enter_context(Service(grader, options.workers))
+            for grader in graders
+        }
+        totals = grade_source(source, by_name, options)
+    report = summary(totals.table(), settings, options.k, str(options.file))
+    report["excluded"] = totals.excluded
+    if other:
+        found = disagreements.judge_disagreements(options, totals.differ)
+        report["compared"] = disagreements.compared(found, list(by_name), totals.samples)
+    if options.json:
+        print(json.dumps({"summary": report}))
+    else:
+        compared = disagreements.told(report["compared"], options.disagreements) if other else []
+        print("\n".join(["", *told(report), *compared]))
+
+
+class Totals:
+    """What is kept of verdicts: a few bytes a sample, and the texts of disagreements alone."""
+
+    def __init__(self) -> None:
+        self.problems: dict[tuple[str, str], int] = {}
+        self.places, self.correct, self.ends = array("q"), array("b"), array("b")
+        self.excluded: list[dict[str, str]] = []
+        self.left_out: set[tuple[str, str]] = set()
+        self.differ: list[disagreements.Row] = []
+        self.samples = 0
+
+    def add(self, graded: pd.DataFrame) -> None:
+        """Count a batch of verdicts."""
+        self.samples += len(graded)
+        if FINISHED in graded:
+            self.ends.extend(graded.loc[graded["usable"], FINISHED].astype(int))
+        columns = ["benchmark", "id", "correct", "usable", "reason"]
+        for benchmark, name, correct, usable, reason in graded[columns].itertuples(index=False):
+            problem = (benchmark, name)
+            if usable:
+                self.places.append(self.problems.setdefault(problem, len(self.problems)))
+                self.correct.append(correct)
+            elif problem not in self.left_out:
+                self.left_out.add(problem)
+                named = {"benchmark": benchmark, "id": name, "reason": reason}
+                self.excluded.append(named)
+
+    def table(self) -> pd.DataFrame:
+        """The verdicts that count: benchmark, problem_id, sample, correct, finished if told."""
+        names = pd.DataFrame(list(self.problems), columns=["benchmark", "problem_id"])
+        table = names.iloc[np.asarray(self.places, dtype=np.int64)].reset_index(drop=True)
+        samples = table.groupby(["benchmark", "problem_id"], sort=False).cumcount()
+        told = {FINISHED: np.asarray(self.ends, dtype=bool)} if self.ends else {}
+        return table.assign(sample=samples, correct=np.asarray(self.correct, np.int64), **told)
+
+
+def grade_source(
+    source: Source, graders: Mapping[str, Service], options: argparse.Namespace
+) -> Totals:
+    """Check a source, then grade it and print its verdicts a batch at a time.
+
+    Raises:
+        InputError: the source is bad, or has too few samples for `--k`; nothing is printed then.
+    """
+    problems = source.check()
+    golds = dict.fromkeys(gold for gold, _ in problems.values())
+    read = {name: service.read_golds(golds) for name, service in graders.items()}
+    first = next(iter(graders))
+    check_samples(problems, read[first], options)
+    totals = Totals()
+    for number, rows in enumerate(source.batches()):
+        graded = {name: grade_rows(rows, service, read[name]) for name, service in graders.items()}
+        print_verdicts(graded[first], as_json=options.json, header=number == 0)
+        totals.add(graded[first])
+        if len(graded) == 2:
+            totals.differ += disagreements.disagreements(rows, graded)
+    return totals
+
+
+def check_samples(
+    problems: Problems, golds: Mapping[str, Grade], options: argparse.Namespace
+) -> None:
+    """Refuse `--k` before anything is graded if a problem that counts has too few samples."""
+    counts = {name: n for name, (gold, n) in problems.items() if golds[gold].usable}
+    if options.k and counts:
+        most = max(options.k)
+        rows = [(*name, k, 0) for name, n in counts.items() for k in range(min(n, most))]
+        table = pd.DataFrame(rows, columns=["benchmark", "problem_id", "sample", "correct"])
+        problem_table(table, options.k, source=str(options.file))
+
+
+def print_verdicts(graded: pd.DataFrame, *, as_json: bool, header: bool) -> None:
+    """Print a batch of verdicts: JSON lines, or a table separated by tabs."""
+    if as_json:
+        for record in graded[list(OUTPUT)].to_dict("records"):
+            print(json.dumps(plain(record)))
+    else:
+        shown = graded[list(OUTPUT)]
+        print(shown.to_csv(sep="\t", index=False, header=header, lineterminator="\n"), end="")
+
+
+def read_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """Settings from KEY=VALUE; a value that is no JSON is a text."""
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise InputError(f"--set {change}: write KEY=VALUE")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def grade_rows(rows: pd.DataFrame, service: Service, read: Mapping[str, Grade]) -> pd.DataFrame:
+    """Verdicts on the rows of a batch, in order; columns `OUTPUT`, `usable`, `finished`.
+
+    Where the gold answer cannot be used (`read` tells how each is read), correct is 0 and `usable`
+    False. `finished` is there if the rows have it.
+    """
+    texts, golds = rows["generation"].tolist(), rows["gold"].tolist()
+    verdicts = service.grade(texts, golds)
+    facts = [read[gold] for gold in golds]
+    pairs = list(zip(verdicts, facts, strict=True))
+    return pd.DataFrame(
+        {
+            "benchmark": rows["benchmark"],
+            "id": rows["problem_id"],
+            "sample": rows["sample"],
+            "correct": [int(verdict.correct and gold.usable) for verdict, gold in pairs],
+            "parsed_gold": [gold.parsed for gold in facts],
+            "parsed_answer": [verdict.parsed for verdict in verdicts],
+            "reason": [
+                v.reason if gold.usable else f"{EXCLUDED}: {gold.reason}" for v, gold in pairs
+            ],
+            "usable": [gold.usable for gold in facts],
+            **{name: rows[name] for name in (FINISHED,) if name in rows},
+        }
+    )
+
+
+def summary(
+    counted: pd.DataFrame, settings: GraderSettings, ks: list[int], source: str
+) -> dict[str, Any]:
+    """What the verdicts that count (`Totals.table`) add up to: scores with intervals."""
+    scores = statistics_table(counted, ks, source=source) if len(counted) else pd.DataFrame()
+    if len(scores) == 3:  # one benchmark: the two means over benchmarks say the same again
+        scores = scores.iloc[:1]
+    if FINISHED not in counted:
+        scores = scores.drop(columns="cut_share", errors="ignore")
+    return {
+        "grader": json.loads(identity(settings)),
+        "samples": len(counted),
+        "correct": int(counted["correct"].sum()),
+        "scores": [plain(record) for record in scores.to_dict("records")],
+    }
+
+
+def plain(record: dict[Any, Any]) -> dict[str, Any]:
+    """A record with Python's own numbers, for JSON."""
+    return {str(key): getattr(value, "item", lambda v=value: v)() for key, value in record.items()}
+
+
+def told(report: dict[str, Any]) -> list[str]:
+    """The summary as lines of text."""
+    versions = ", ".join(f"{k} {v}" for k, v in report["grader"]["versions"].items())
+    out = len(report["excluded"])
+    lines = [
+        f"grader {report['grader']['name']} ({versions})",
+        *([f"problems left out for their gold answers, listed below: {out}"] if out else []),
+        f"{report['correct']} of {report['samples']} samples correct",
+        *(score_line(row) for row in report["scores"]),
+        *cut_warning(report["scores"]),
+        *(
+            f"left out: {row['benchmark']} {row['id']}: {row['reason']}"
+            for row in report["excluded"]
+        ),
+    ]
+    return lines if report["scores"] else [*lines, "no score: every gold answer was left out"]
+
+
+def score_line(row: dict[str, Any]) -> str:
+    """One line of scores."""
+    name = "mean of the benchmarks" if row["benchmark"] == UNWEIGHTED else row["benchmark"]
+    passes = "".join(
+        f"; {key} {value:.2f} [{row[f'{key} low']:.2f}, {row[f'{key} high']:.2f}]"
+        for key, value in row.items()
+        if key.startswith("pass@") and " " not in key
+    )
+    cut = f"; {row['cut_share']:.1%} of the answers cut" if "cut_share" in row else ""
+    return (
+        f"{name}: {row['score']:.2f}% [{row['low']:.2f}, {row['high']:.2f}] of"
+        f" {row['n_problems']} problems, at least {row['samples_a_problem']} samples each,"
+        f" steps of {row['resolution']:.3g}{passes}{cut}"
+    )
+
+
+def cut_warning(scores: list[dict[str, Any]]) -> list[str]:
+    """A line that names the scores with too many answers cut at the token limit."""
+    many = [row["benchmark"] for row in scores if row.get("cut_share", 0.0) > CUT_LIMIT]
+    if not many:
+        return []
+    return [
+        f"warning: more than {CUT_LIMIT:.0%} of the answers were cut at the token limit"
+        f" ({', '.join(many)}): these scores may be the limit's, not the model's"
+    ]
+
+
+def script() -> None:
+    """The command on its own; unlike `script.run` it prints nothing but its answer."""
+    reader = parser(__doc__)
+    add_arguments(reader)
+    try:
+        main(reader.parse_args())
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+
+
+if __name__ == "__main__":
+    script()

@@ -1,0 +1,76 @@
+"""What a study costs before anything is loaded: jobs, EFLOPs, GPU-hours, days, disk.
+
+    retu plan --study paper
+    retu plan --study paper --gpus 16 --gpu-tflops 312 --mfu 0.35     on sixteen A100
+    retu plan --study paper --runs                                    every job that holds GPUs
+
+Compute is exact by the paper's formulas (appendix E) for the mean lengths that the study says; RL's
+is as long as its rollouts are. Hours are estimates: what they rest on is printed below them, and
+options override it. A study whose branches the labels choose is priced with all that they could.
+"""
+
+import argparse
+from pathlib import Path
+
+from retu.config.load import load_config
+from retu.core.errors import InputError
+from retu.cost.assumptions import read_assumptions
+from retu.cost.cost_tables import jobs_only, page
+from retu.cost.estimate import PROFILE, behind, gpus_of_rules, priced, targets
+from retu.lineage.graph.resolve import configuration
+from retu.planning.hub_plan import HubPlan
+from retu.planning.load_plan import load_plan
+from retu.planning.released_plan import ReleasedPlan
+from retu.planning.stages import ROOT
+
+OVERRIDES = {
+    "gpus": "GPUs that the study has at once",
+    "gpu_tflops": "what a GPU can do in bfloat16, dense",
+    "mfu": "share of it that training reaches",
+    "generation_rate": "tokens a second that a GPU generates with a model of 7.6e9 parameters",
+    "answer_tokens": "mean tokens of a benchmark answer",
+}
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: use a number above 0")
+    return value
+
+
+def add_arguments(to: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    to.add_argument("--study", help="name of the study (default: that of config.yaml)")
+    to.add_argument("--runs", action="store_true", help="also every job that holds GPUs")
+    to.add_argument(
+        "--profile", type=Path, default=PROFILE, help="folder of the profile (default: slurm)"
+    )
+    for name, told in OVERRIDES.items():
+        option = f"--{name.replace('_', '-')}"
+        to.add_argument(option, type=positive, dest=name, metavar="N", help=told)
+
+
+def main(options: argparse.Namespace) -> None:
+    """Print what a study costs.
+
+    Raises:
+        InputError: there is no such study or profile, or the study trains nothing.
+    """
+    chosen = {"study": options.study} if options.study else {}
+    plan = load_plan(load_config({**configuration(ROOT), **chosen}))
+    name = plan.study.name
+    if isinstance(plan, ReleasedPlan):
+        raise InputError(
+            f"study {name}: trains nothing; it takes minutes on a CPU and no more disk than its"
+            " downloads"
+        )
+    jobs = {target: behind(stages) for target, stages in targets(plan).items()}
+    if not isinstance(plan, HubPlan) or plan.study.execution.device == "cpu":
+        print(jobs_only(name, jobs))
+        return
+    given = {key: getattr(options, key) for key in OVERRIDES}
+    assumed = read_assumptions({key: value for key, value in given.items() if value is not None})
+    works = priced(plan, assumed, gpus_of_rules(options.profile))
+    print(page(name, jobs, works, assumed, options.runs))

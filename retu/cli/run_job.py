@@ -1,0 +1,173 @@
+"""Run a rule's script and leave a record of it beside its outputs.
+
+    python -m retu.cli.run_job train_sft --rule train_sft --stage JSON --wildcards JSON \
+        --inputs FILE... --outputs FILE... -- OPTIONS OF THE SCRIPT
+
+The last output is the record; `RETU_CONFIG` holds the choices of config.yaml. Scripts know nothing
+of records: `python -m workflow_scripts.train_sft OPTIONS` does the same work without one. With
+`--processes N --nodes M` this starts itself again, N times on each node; the first process records.
+"""
+
+import argparse
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from retu.core.errors import InputError, Interrupted
+from retu.core.hashing import hash_tree
+from retu.core.validation import explained
+from retu.lineage.numerics import read_variables
+from retu.lineage.record import Environment, Planned, Source, Usage, write_record
+from retu.lineage.recording.host import (
+    host_facts,
+    loaded_versions,
+    peak_gpu_megabytes,
+    unlike_lock,
+)
+from retu.lineage.recording.pending_record import artefact, drafted
+from retu.planning.code_identity import SCRIPTS
+from retu.planning.stages import ROOT
+from retu.runtime.interruption import listening, requeue
+from retu.runtime.launch import join, launch, outside, report
+from retu.runtime.mirror_files import READ
+from retu.runtime.processes import is_main
+from retu.runtime.script import leave, parser, run, state_folder
+from retu.runtime.usage import FACTS, IGNORED, cpu_seconds, peak_megabytes
+
+
+def main() -> None:
+    """Do the job, or start the processes that do it together."""
+    given, command = split_options(sys.argv[1:])
+    processes = given.processes * given.nodes
+    with listening():
+        if outside(processes):
+            talk = state_folder(Path(given.outputs[-1])).with_suffix(".processes")
+            work: Callable[[], None] = partial(
+                launch, given.processes, given.nodes, sys.argv[1:], talk
+            )
+        else:
+            work = partial(take_part, processes, given, command)
+        try:
+            work()
+        except Interrupted as interruption:
+            requeue(interruption)
+            raise
+
+
+def take_part(processes: int, given: argparse.Namespace, command: list[str]) -> None:
+    """Do the job as one of so many processes, of which the first records it."""
+    try:
+        join(processes)
+        if is_main():
+            recorded(given, command)
+        else:
+            run_script(given.module, command)
+    except (InputError, Interrupted) as error:
+        if processes == 1:
+            raise
+        leave(report(error))
+
+
+def recorded(given: argparse.Namespace, command: list[str]) -> None:
+    """Hash what comes in, run the script, hash what came out, write the record."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    # What the job starts from is noted, and all that can be wrong with it found, before it runs:
+    # hours later it may be another, and the state that a failed job resumes from is gone.
+    draft = drafted(given, command)
+    lock = (ROOT / given.stage.lock).read_text(encoding="utf-8")
+    resumed = any(state_folder(Path(path)).exists() for path in given.outputs)
+    before = time.monotonic()
+    run_script(given.module, command)
+    script_seconds = time.monotonic() - before
+    record = draft.model_copy(
+        update={
+            "environment": as_loaded(draft.environment, lock),
+            "outputs": [artefact(path, listed=True) for path in given.outputs[:-1]],
+            "sources": local_sources(),
+            "host": host_facts(),
+            "ignored": dict(IGNORED),
+            "usage": usage(started, clock, script_seconds, resumed),
+        }
+    )
+    write_record(Path(record.path), record)
+
+
+def run_script(module: str, command: list[str]) -> None:
+    """Run a script of workflow_scripts/ in this process."""
+    sys.argv = [module, *command]
+    importlib.import_module(f"{SCRIPTS}.{module}").main()
+
+
+def split_options(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options before `--`, and those of the script after it."""
+    here = given.index("--") if "--" in given else len(given)
+    options = parser(__doc__)
+    options.add_argument("module", help="script in workflow_scripts/, without .py")
+    options.add_argument("--rule", required=True)
+    options.add_argument("--stage", type=planned, required=True)
+    options.add_argument("--wildcards", type=json.loads, required=True)
+    options.add_argument("--inputs", nargs="*", required=True)
+    options.add_argument("--outputs", nargs="+", required=True)
+    options.add_argument("--processes", type=at_least_one, default=1, help="on each node")
+    options.add_argument("--nodes", type=at_least_one, default=1)
+    return options.parse_args(given[:here]), given[here + 1 :]
+
+
+def planned(text: str) -> Planned:
+    """Read `--stage`; InputError names the first wrong key."""
+    with explained("--stage"):
+        return Planned.model_validate_json(text)
+
+
+def at_least_one(text: str) -> int:
+    """Read a number of processes or nodes."""
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"job: {text} is no number of processes or nodes; correct the profile")
+    return int(text)
+
+
+def as_loaded(locked: Environment, lock: str) -> Environment:
+    """The environment with what is loaded now, and how that differs from the text of its lock.
+
+    A job takes libraries from where it runs; that they are the locked ones is only believed until
+    it is compared.
+    """
+    versions = loaded_versions()
+    differs = unlike_lock(versions, lock)
+    return locked.model_copy(
+        update={"versions": versions, "differs": differs, "variables": read_variables()}
+    )
+
+
+def local_sources() -> list[Source]:
+    """The files of a mirror that the script has read."""
+    found = []
+    for (folder, name), path in sorted(READ.items()):
+        tree = hash_tree(path)
+        found.append(Source(path=name, folder=folder, md5=tree.md5, size=tree.size))
+    return found
+
+
+def usage(started: datetime, clock: float, script_seconds: float, resumed: bool) -> Usage:
+    """What the job has cost so far; all but the script's own time went into its record."""
+    seconds = time.monotonic() - clock
+    return Usage(
+        started=started.isoformat(timespec="seconds"),
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+        recording_seconds=round(seconds - script_seconds, 3),
+        cpu_seconds=round(cpu_seconds(), 3),
+        peak_memory_mb=round(peak_megabytes(), 1),
+        peak_gpu_memory_mb=peak_gpu_megabytes(),
+        eflops=FACTS.get("eflops"),
+        resumed=resumed,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

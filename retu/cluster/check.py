@@ -1,0 +1,72 @@
+"""What `retu cluster check` does: every check in turn, told in a line each."""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from retu.cluster.geometry import check_batches, check_geometry
+from retu.cluster.partitions import accounts, partitions, settings
+from retu.cluster.preflight import (
+    Line,
+    check_account,
+    check_disk,
+    check_environment,
+    check_places,
+    check_requests,
+    check_tools,
+)
+from retu.cluster.queue import require_slurm
+from retu.config.load import check_folders, load_config, load_study
+from retu.config.released_study import ReleasedStudy
+from retu.core.errors import InputError
+from retu.core.text import counted
+from retu.cost.estimate import disk_needed
+from retu.lineage.graph.resolve import configuration
+from retu.planning.load_plan import load_plan
+from retu.runtime.slurm_profile import Profile, read_profile
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Hold the profile and the study against the cluster; 1 if the launch would fail."""
+    require_slurm()
+    profile = read_profile(options.profile)
+    name = options.study or profile.study
+    if name is None:
+        raise InputError(f"{profile.path}: names no study; say --study NAME")
+    lines = list(checks(name, profile, options.root))
+    width = max(len(line.kind) for line in lines)
+    print(f"study {name}, profile {profile.path}")
+    for line in lines:
+        print(f"{line.kind:<{width}}  {line.text}")
+    mistakes = sum(line.kind == "WRONG" for line in lines)
+    if mistakes:
+        print(
+            f"\n{counted(mistakes, 'mistake')}: correct {profile.path} or the study before a launch"
+        )
+    return int(mistakes > 0)
+
+
+def checks(name: str, profile: Profile, root: Path) -> Iterator[Line]:
+    """All checks.
+
+    Raises:
+        InputError: a mistake in the study, or SLURM does not answer.
+    """
+    study = load_study(name)
+    config = load_config({**configuration(root), "study": name})
+    check_folders(config)
+    trains = not isinstance(study, ReleasedStudy)
+    used = tuple(request for request in profile.requests if trains or not request.gpus)
+    profile = replace(profile, requests=used)
+    yield from check_tools(profile, settings())
+    yield from check_account(profile, accounts())
+    yield from check_requests(profile, partitions())
+    if isinstance(study, ReleasedStudy):
+        yield Line("note", f"study {name} trains nothing: what rules ask of GPUs is not checked")
+    else:
+        yield from check_geometry(study.execution, profile)
+        yield from check_batches(study, profile)
+        yield from check_environment(study.execution, config)
+    yield from check_places(root)
+    yield from check_disk(root, disk_needed(load_plan(config), root, profile.path))

@@ -1,0 +1,128 @@
+"""The types of a study of real models: what comes from a hub, and what is made of it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
+
+from retu.core.sections import Name, Section, Share
+from retu.core.validation import TAG
+
+HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+Revision = Annotated[str, Field(pattern=r"^[\w][\w./-]*$")]
+
+
+class Shape(Section):
+    """The sizes of a model, by which its cost is known before it is downloaded."""
+
+    layers: PositiveInt
+    hidden: PositiveInt
+    heads: PositiveInt
+    kv_heads: PositiveInt
+    ffn: PositiveInt
+    vocab: PositiveInt
+    billions: PositiveFloat = Field(description="parameters in 1e9, embeddings counted once")
+
+
+class HubModel(Section):
+    """A base model of a hub."""
+
+    repository: HubName
+    revision: Revision | None = Field(
+        None, description="commit, branch or tag; null: main, locked at its first use"
+    )
+    template: Name | None = Field(
+        None, description="file of chat_templates/ for a tokenizer that has no chat template"
+    )
+    shape: Shape
+
+
+class HubBenchmark(Section):
+    """An evaluation set: `problems` of the authors' cleaned set, or all of the original."""
+
+    source: Literal["cleaned", "original"] = "cleaned"
+    problems: PositiveInt
+    samples: PositiveInt = 1
+
+
+class Tokens(Section):
+    """Mean lengths in tokens, for estimates before anything is loaded (paper Table 3)."""
+
+    prompt: PositiveFloat
+    response: PositiveFloat
+
+
+class ReleasedSet(Section):
+    """An SFT set that its authors released (`data.sources` says where)."""
+
+    title: str = Field(description="the set of the paper that it is")
+    source: Name
+    rows: PositiveInt = Field(description="about how many; the exact bounds are the source's")
+    tokens: Tokens
+
+
+class PromptSet(Section):
+    """RL prompts as released."""
+
+    source: Name
+    tokens: Tokens
+
+
+class MatchedSet(Section):
+    """RL prompts that have an expert trajectory (MIX37K), or an SFT set as prompts of its own."""
+
+    experts: Name = Field(description="the SFT set that the trajectories are from")
+    prompts: Name | None = Field(None, description="the prompt set; null: the SFT set's prompts")
+    trajectory_tokens: PositiveInt | None = Field(
+        None, description="longer trajectories are left out"
+    )
+    rows: PositiveInt | None = Field(
+        None, description="so many prompts, chosen by a hash; null: all. RL holds them in memory"
+    )
+    tokens: Tokens
+
+
+def kind_of_prompts(value: Any) -> str:
+    """Tells matched prompts, which have experts, from released ones."""
+    keys = value if isinstance(value, dict) else type(value).model_fields
+    return f"matched{TAG}" if "experts" in keys else f"released{TAG}"
+
+
+AnyPrompts = Annotated[
+    Annotated[PromptSet, Tag(f"released{TAG}")] | Annotated[MatchedSet, Tag(f"matched{TAG}")],
+    Discriminator(kind_of_prompts),
+]
+
+
+class Pool(Section):
+    """Expert trajectories from which sets are drawn anew, by the paper's rules."""
+
+    sources: Annotated[list[Name], Field(min_length=1)]
+    abilities: list[str] = Field(["math"], description="kinds of problems that are kept")
+    prompt_tokens: PositiveInt | None = None
+    trajectory_tokens: PositiveInt | None = None
+
+
+class Decontamination(Section):
+    """Benchmark problems that are too similar to training prompts are left out (appendix A)."""
+
+    embedder: Name = Field(description="the model whose last token's state is the embedding")
+    threshold: Share = 0.8
+    against: list[Name] = Field(description="prompt sets and SFT sets")
+
+
+class HubData(Section):
+    """Data of a hub. Paths in it are files of the project."""
+
+    kind: Literal["hub"]
+    lock: str = Field(description="file that pins commits and bytes of all repositories")
+    sources: str = Field("retu/data/expert_sets.yaml", description="where data sets are")
+    benchmarks: str = Field("retu/data/benchmarks.yaml", description="where benchmarks are")
+    tokenizer: Name = Field(description="the model whose tokens lengths are counted in")
+    validation: Name = Field(description="source of the validation set (Val-199)")
+    prompt_tokens: PositiveInt = Field(description="longer RL prompts are left out")
+    prompts: dict[Name, AnyPrompts] = Field(description="what RL recipes train on")
+    pool: Pool | None = None
+    decontamination: Decontamination | None = None
+    overlap: Literal["error", "report"] = Field(
+        "report", description="what to do about an RL prompt that is a benchmark problem"
+    )

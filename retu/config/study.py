@@ -1,0 +1,272 @@
+"""The types of a study file: which models, data, SFT runs, RL recipes and benchmarks exist.
+
+One class a section, one field a fact. `schemas/*.schema.json` are generated from these classes
+(`python -m retu.cli.dump_schemas`), so that editors and the code agree.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
+
+from retu.config.analysis import Fit, Labels
+from retu.config.execution import Execution
+from retu.config.graders import DEFAULT as DEFAULT_GRADER
+from retu.config.graders import OVERRIDABLE, complete
+from retu.config.hub_study import HubBenchmark, HubData, HubModel, ReleasedSet
+from retu.config.lab_study import ArithmeticData, Benchmark, Dataset, Model
+from retu.config.paradigm import ParadigmSettings
+from retu.core.sections import Name, Section, Share
+from retu.core.validation import TAG
+
+Branching = Literal["exhaustive", "guided"]
+
+
+class Config(Section):
+    """`config.yaml`: which study to run and how."""
+
+    mirror: str | None = Field(
+        None, description="folder that holds released files or a hub's, instead of the network"
+    )
+
+    study: str = Field("lab", description="name of a file in studies/, or a path to one")
+    branching: Branching | None = Field(
+        None, description="overrides where RL starts in every SFT run of the study"
+    )
+    grader: str | None = Field(
+        None, description="`snakemake regrade`: the grader that stored answers are graded with"
+    )
+    environments: dict[Literal["lab", "gpu"], str] = Field(
+        {}, description="folder of a virtual environment with that lock of envs/; none: Snakemake's"
+    )
+    container: str | None = Field(
+        None, description="image for `--sdm apptainer`, made from envs/apptainer.def"
+    )
+
+
+NO_CHOICE = frozenset({"mirror", "grader", "environments", "container"})
+"""Parts of `Config` that make no result of a study another."""
+
+
+LAB, HUB = f"lab{TAG}", f"hub{TAG}"
+
+
+def tell_by(key: str) -> Discriminator:
+    """Tells a section of a hub from one of the lab by a key that only the former has."""
+
+    def kind(value: Any) -> str:
+        keys = value if isinstance(value, dict) else type(value).model_fields
+        return HUB if key in keys else LAB
+
+    return Discriminator(kind)
+
+
+def told_by_kind(value: Any) -> str:
+    """Tells the data of a hub, which say so, from those that are drawn."""
+    kind = value.get("kind") if isinstance(value, dict) else value.kind
+    return HUB if kind == "hub" else LAB
+
+
+AnyData = Annotated[
+    Annotated[ArithmeticData, Tag(LAB)] | Annotated[HubData, Tag(HUB)], Discriminator(told_by_kind)
+]
+AnyModel = Annotated[
+    Annotated[Model, Tag(LAB)] | Annotated[HubModel, Tag(HUB)], tell_by("repository")
+]
+AnyDataset = Annotated[
+    Annotated[Dataset, Tag(LAB)] | Annotated[ReleasedSet, Tag(HUB)], tell_by("source")
+]
+AnyBenchmark = Annotated[
+    Annotated[Benchmark, Tag(LAB)] | Annotated[HubBenchmark, Tag(HUB)], tell_by("source")
+]
+
+
+class SftRecipe(Section):
+    """Hyperparameters of supervised fine-tuning (paper appendix C.1)."""
+
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    scheduler: Literal["cosine", "constant", "constant_with_warmup", "linear"] = "cosine"
+    warmup_steps: NonNegativeInt = 0
+    warmup_ratio: Share | None = Field(
+        None, description="share of the steps, instead of warmup_steps"
+    )
+    weight_decay: float = 0.01
+    adam_beta1: Share = 0.9
+    adam_beta2: Share = 0.95
+    max_grad_norm: PositiveFloat = 1.0
+    max_length: PositiveInt = 128
+    too_long: Literal["error", "truncate"] = "error"
+    save_every: PositiveInt | None = Field(
+        None, description="steps between saves, besides the checkpoints; what a kill can cost"
+    )
+
+
+class SftRun(Section):
+    """One SFT run: its checkpoints are where RL may branch off."""
+
+    model: Name
+    dataset: Name
+    recipe: Name
+    checkpoints: Annotated[list[PositiveInt], Field(min_length=1)]
+    branching: Branching = "guided"
+    max_stable: PositiveInt | None = Field(
+        None, description="guided: at most so many Stable checkpoints, spread evenly"
+    )
+    steps: PositiveInt | None = Field(
+        None, description="length of the run and its learning rate schedule; null: last checkpoint"
+    )
+    evaluate_every: PositiveInt | None = Field(
+        None, description="validation loss also every so many steps; null: at checkpoints only"
+    )
+
+    @property
+    def length(self) -> int:
+        """Steps of the run."""
+        return self.steps or max(self.checkpoints)
+
+
+class Grader(Section):
+    """A grader of `config/graders.yaml`, and what a study changes about it.
+
+    Settings that are left out are the grader's own; after validation they are all there, so that
+    a change of that file regrades as a change of the study does. It never regenerates.
+    """
+
+    name: str = Field(DEFAULT_GRADER, description="a grader of config/graders.yaml")
+    max_chars: PositiveInt | None = Field(None, description="longest answer that is parsed")
+    tail_chars: PositiveInt | None = Field(
+        None, description="how much of an unboxed answer is searched"
+    )
+    float_rounding: PositiveInt | None = Field(
+        None, description="decimal places to which numbers agree"
+    )
+    strict: bool | None = Field(
+        None, description="variables and kinds of sets must agree, too (paper graders only)"
+    )
+    near_miss: Share | None = Field(
+        None, description="similarity above which strings are equal (paper_lenient only)"
+    )
+    letters: str | None = Field(None, description="letters of the options (multiple_choice only)")
+    seconds: PositiveInt | None = Field(None, description="processor time for one answer")
+    megabytes: PositiveInt | None = Field(None, description="address space of a grading worker")
+
+    @model_validator(mode="before")
+    @classmethod
+    def fill_in(cls, content: Any) -> Any:
+        """Add the grader's own settings; refuse those that it does not read."""
+        if not isinstance(content, dict):
+            return content
+        name = content.get("name", DEFAULT_GRADER)
+        given = {key: value for key, value in content.items() if key in OVERRIDABLE}
+        return {**content, **complete(name, given)}
+
+
+class RlRecipe(Section):
+    """Hyperparameters of RL: a paradigm (paper appendix C.2) and what depends on scale."""
+
+    title: str = Field(description="name of the paradigm in tables and figures; RL: SFT-then-RL")
+    prompts: Name = Field(
+        "rl_prompts", description="the lab: rl_prompts or mixed, which have expert trajectories"
+    )
+    paradigm: ParadigmSettings
+    steps: PositiveInt
+    evaluate_every: PositiveInt
+    save_every: PositiveInt | None = Field(
+        None, description="steps between saves, besides the evaluations; what a kill can cost"
+    )
+    prompts_per_step: PositiveInt
+    rollouts: Annotated[int, Field(ge=2)]
+    learning_rate: PositiveFloat
+    scheduler: Literal["constant", "constant_with_warmup"] = "constant"
+    warmup_steps: NonNegativeInt = 0
+    weight_decay: float = 0.0
+    temperature: PositiveFloat = 1.0
+    max_completion_length: PositiveInt
+    max_grad_norm: PositiveFloat = 1.0
+    reward: Grader = Field(
+        Grader(), description="grades rollouts: 1 if correct (the paper: its lenient rules)"
+    )
+
+
+class RlRun(Section):
+    """RL from the branch points of SFT (`sft`) or from the base model (`base`: Pure RL)."""
+
+    start: Literal["base", "sft"]
+    recipe: Name
+    models: Annotated[list[Name], Field(min_length=1)]
+    datasets: list[Name] | Literal["all"] = "all"
+    sft_steps: list[PositiveInt] | None = Field(
+        None, description="only from these checkpoints; null: from all where RL branches off"
+    )
+
+
+class Recipes(Section):
+    """Named recipes that runs refer to."""
+
+    sft: dict[Name, SftRecipe]
+    rl: dict[Name, RlRecipe]
+
+
+class Sampling(Section):
+    """How answers are sampled (paper: temperature 0.7, top-p 1)."""
+
+    temperature: NonNegativeFloat = Field(0.7, description="0 takes the likeliest token")
+    max_new_tokens: PositiveInt
+    batch_size: PositiveInt = 512
+    seed: int = 0
+
+
+class Evaluation(Sampling):
+    """How checkpoints are scored: answers are sampled, then graded."""
+
+    grader: Grader = Grader()
+
+    @property
+    def sampling(self) -> Sampling:
+        """What generations depend on: all of it but the grader."""
+        return Sampling(**self.model_dump(exclude={"grader"}))
+
+
+class Reference(Section):
+    """The reference model whose win rate over `attempts` samples measures difficulty.
+
+    It has sampling and grading of its own: how checkpoints are scored must not change the data.
+    """
+
+    model: Name
+    recipe: Name | None = Field(None, description="null: the base model as it is")
+    steps: PositiveInt | None = None
+    attempts: PositiveInt = 4
+    sampling: Sampling
+    grader: Grader = Grader()
+
+
+class Study(Section):
+    """One study file: everything about an experiment, nothing about the machine it runs on."""
+
+    kind: Literal["training"] = "training"
+    name: Name
+    title: str
+    description: str
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    execution: Execution = Execution()
+    data: AnyData
+    benchmarks: Annotated[dict[Name, AnyBenchmark], Field(min_length=1)]
+    models: Annotated[dict[Name, AnyModel], Field(min_length=1)]
+    datasets: Annotated[dict[Name, AnyDataset], Field(min_length=1)]
+    reference: Reference | None = Field(None, description="only sets chosen by win rate need it")
+    recipes: Recipes
+    sft_runs: Annotated[list[SftRun], Field(min_length=1)]
+    rl_runs: list[RlRun]
+    evaluation: Evaluation
+    labels: Labels = Labels()
+    fit: Fit = Fit()

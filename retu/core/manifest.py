@@ -1,0 +1,58 @@
+"""Manifests: the small file that stands for a heavy folder or data file in the graph.
+
+A manifest lists every file with its MD5 (the hash DVC uses, so both agree) and size, and the
+digest of the whole. Readers check it before they trust the bytes behind it.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from retu.core.atomic_files import write_text
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree
+
+
+def describe(target: Path) -> dict[str, Any]:
+    """List the files of a folder (or one file) with hash and size, plus the digest of the list."""
+    found = hash_tree(target).files if target.exists() else ()
+    folder = f"{target.name}/" if target.is_dir() else ""
+    files = [{"path": f"{folder}{f.path}", "md5": f.md5, "size": f.size} for f in found]
+    digest = hashlib.md5(json.dumps(files, sort_keys=True).encode(), usedforsecurity=False)
+    return {"digest": digest.hexdigest(), "files": files}
+
+
+def write_manifest(path: Path, target: Path, **facts: object) -> None:
+    """Write the manifest of `target` with extra facts (rows, columns, seed, steps...)."""
+    text = json.dumps({**describe(target), **facts}, indent=1, sort_keys=True)
+    write_text(path, text + "\n")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read a manifest; InputError when it is missing, not JSON or not a manifest."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not {"digest", "files"} <= content.keys():
+            raise ValueError("no digest and files in it")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable manifest ({error}); delete it and run again"
+        ) from error
+    return content
+
+
+def check_manifest(path: Path, target: Path) -> dict[str, Any]:
+    """Compare `target` with its manifest and return it; InputError names the first difference."""
+    content = read_manifest(path)
+    found = {item["path"]: item["md5"] for item in describe(target)["files"]}
+    listed = {item["path"]: item["md5"] for item in content["files"]}
+    for name in sorted(listed | found):
+        if listed.get(name) != found.get(name):
+            state = "has changed" if name in listed else "is new"
+            state = state if name in found else "is missing"
+            where = target.parent / name
+            raise InputError(
+                f"{where}: {state} since {path} was written; delete both and run again"
+            )
+    return content

@@ -1,0 +1,73 @@
+"""Where runs live below results/STUDY: the path of a run says what it is, both ways.
+
+base/MODEL                                          a base model
+reference                                           the reference model
+sft/MODEL/DATASET/seedN                             an SFT run
+rl/MODEL/DATASET/stepN/RECIPE/seedN                 an RL branch; DATASET is `none` for Pure RL
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from retu.core.errors import InputError
+
+NO_DATASET = "none"
+PATTERNS = (
+    re.compile(r"(?P<kind>base)/(?P<model>[^/]+)"),
+    re.compile(r"(?P<kind>sft)/(?P<model>[^/]+)/(?P<dataset>[^/]+)/seed(?P<seed>\d+)"),
+    re.compile(
+        r"(?P<kind>rl)/(?P<model>[^/]+)/(?P<dataset>[^/]+)/step(?P<sft_step>\d+)"
+        r"/(?P<recipe>[^/]+)/seed(?P<seed>\d+)"
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluated run: a base model, an SFT run or an RL branch."""
+
+    kind: Literal["base", "sft", "rl"]
+    model: str
+    dataset: str = NO_DATASET
+    sft_step: int = 0
+    recipe: str = ""
+    seed: int = 0
+
+    @property
+    def path(self) -> str:
+        """The folder of the run, relative to results/STUDY."""
+        if self.kind == "base":
+            return f"base/{self.model}"
+        if self.kind == "sft":
+            return f"sft/{self.model}/{self.dataset}/seed{self.seed}"
+        return f"rl/{self.model}/{self.dataset}/step{self.sft_step}/{self.recipe}/seed{self.seed}"
+
+    @property
+    def parent(self) -> "Run":
+        """What a run starts from: SFT from the base model, RL from that or from an SFT run."""
+        if self.kind == "sft" or self.dataset == NO_DATASET:
+            return Run("base", self.model)
+        return Run("sft", self.model, self.dataset, seed=self.seed)
+
+    def paradigm(self, title: str = "RL") -> str:
+        """The paradigm as the paper names it; `title` is that of the recipe."""
+        if self.kind != "rl":
+            return "Pure SFT"
+        if self.dataset != NO_DATASET:
+            return f"SFT-then-{title}"
+        return "Pure RL" if title == "RL" else title
+
+
+def parse_run(path: str) -> Run:
+    """Read a run from its path; InputError when the path is none of a run's."""
+    for pattern in PATTERNS:
+        if match := pattern.fullmatch(path):
+            found: dict[str, Any] = match.groupdict()
+            for key in found.keys() & {"sft_step", "seed"}:
+                found[key] = int(found[key])
+            run = Run(**found)
+            # `seed007` or a step on Pure RL reads well, but is not how the run is called.
+            if run.path == path:
+                return run
+    raise InputError(f"{path}: is not the path of a run below results/STUDY")

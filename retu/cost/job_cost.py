@@ -1,0 +1,227 @@
+"""What a single job costs: compute by the paper's formulas, time on GPUs, bytes on disk.
+
+    SFT          steps * 3 B S F                                       (appendix E)
+    RL           steps * (K B_gen G S + 3 B_train G S) F, and what is forwarded of expert rows
+    generation   answers * mean tokens; base and SFT models by jobs of their own, RL while it trains
+
+Times are estimates: FLOPs at a share of the GPU's speed, generated tokens at a rate
+(`assumptions.yaml`). Jobs that need no GPU have none.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
+from retu.config.hub_study import ReleasedSet
+from retu.config.study import RlRecipe
+from retu.core.run_paths import Run
+from retu.cost.assumptions import Assumptions
+from retu.cost.sequence_lengths import (
+    answered_rows,
+    hub_model,
+    model_shape,
+    pool_rows,
+    prompt_tokens,
+    rows,
+    trajectory_tokens,
+)
+from retu.planning.hub_plan import HubPlan
+from retu.planning.stages import Stage
+
+Kind = Literal["download", "data", "SFT", "RL", "generation", "analysis"]
+KINDS: dict[str, Kind] = {
+    "fetch_base": "download",
+    "load_benchmarks": "download",
+    "load_expert_set": "download",
+    "rebuild_pool": "download",
+    "match_prompts": "data",
+    "select_sft_set": "data",
+    "decontaminate": "data",
+    "make_data": "data",
+    "pretrain_base": "SFT",
+    "train_sft": "SFT",
+    "train_rl": "RL",
+    "generate": "generation",
+}
+"""Kind of work by the module that does it; the rest is analysis."""
+SECONDS = 3600
+
+
+def kind_of(stage: Stage) -> Kind:
+    """What kind of work a stage is."""
+    return KINDS.get(stage.module, "analysis")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one job costs; jobs without GPUs cost disk only.
+
+    Attributes:
+        stage: the job.
+        name: what it makes, from the folder of the study's results.
+        eflops: compute in the paper's convention.
+        gpus: that the job holds.
+        gpu_hours: in all.
+        stays: bytes of its results.
+        state: bytes of its training state at its largest.
+        cached: bytes that it downloads.
+    """
+
+    stage: Stage
+    name: str
+    eflops: float = 0.0
+    gpus: int = 0
+    gpu_hours: float = 0.0
+    stays: float = 0.0
+    state: float = 0.0
+    cached: float = 0.0
+
+    @property
+    def hours(self) -> float:
+        """How long it runs."""
+        return self.gpu_hours / self.gpus if self.gpus else 0.0
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """A study's plan, what is assumed, and how many GPUs a job of each rule holds."""
+
+    plan: HubPlan
+    assumed: Assumptions
+    gpus: dict[str, int]
+
+    def billions(self, model: str) -> float:
+        """Parameters of a model in 1e9."""
+        return hub_model(self.plan.study, model).shape.billions
+
+    def shape(self, model: str) -> ModelShape:
+        """The sizes of a model."""
+        return model_shape(hub_model(self.plan.study, model))
+
+    def weights(self, model: str) -> float:
+        """Bytes of a published checkpoint."""
+        return self.billions(model) * 1e9 * self.assumed.weight_bytes.value
+
+    def state(self, model: str) -> float:
+        """Bytes of the training state at its largest."""
+        each = self.assumed.state_bytes.value * self.assumed.states.value
+        return self.billions(model) * 1e9 * each
+
+    def answers(self, model: str, evaluations: int) -> tuple[float, float]:
+        """GPU-seconds and bytes of so many evaluations."""
+        tokens = evaluations * answered_rows(self.plan.study) * self.assumed.answer_tokens.value
+        seconds = self.assumed.generation_seconds(tokens, self.billions(model))
+        return seconds, tokens * self.assumed.text_bytes.value
+
+    def works(self) -> Iterator[Work]:
+        """Every job that costs GPUs or gigabytes."""
+        study = self.plan.study
+        for model in study.models:
+            yield self.fetched(model)
+            yield self.answered(Run("base", model), "generate_base", 1)
+        for name in study.datasets:
+            yield self.expert_set(name)
+        if study.reference:
+            yield from self.reference()
+        for run in self.plan.sft_runs():
+            yield self.tuned(run)
+            steps = self.plan.sft_run(run.model, run.dataset).checkpoints
+            yield self.answered(run, "generate_sft", len(steps))
+        for run in self.plan.rl_runs(
+            lambda sft: self.plan.sft_run(sft.model, sft.dataset).checkpoints
+        ):
+            yield self.reinforced(run)
+
+    def fetched(self, model: str) -> Work:
+        """Bring a base model here: it is in the hub's cache and among the results."""
+        size = self.weights(model)
+        return Work(self.plan.base(model), f"base/{model}", stays=size, cached=size)
+
+    def expert_set(self, name: str) -> Work:
+        """Bring or draw an SFT set."""
+        study = self.plan.study
+        tokens = trajectory_tokens(study, name)
+        count = rows(study, name) * (tokens.prompt + tokens.response)
+        size = count * self.assumed.text_bytes.value
+        cached = size if isinstance(study.datasets[name], ReleasedSet) else 0.0
+        stage = self.plan.sft_set(name)
+        return Work(stage, f"sft_sets/{name}", stays=size, cached=cached)
+
+    def answered(self, run: Run, rule: str, models: int) -> Work:
+        """Answer the benchmarks with the checkpoints of a run."""
+        seconds, size = self.answers(run.model, models)
+        name, gpus = f"{run.path}/generations.parquet", self.gpus[rule]
+        return Work(
+            self.plan.answered(run), name, gpus=gpus, gpu_hours=seconds / SECONDS, stays=size
+        )
+
+    def tuned(self, run: Run) -> Work:
+        """Fine-tune on an SFT set, up to the last checkpoint."""
+        study, sft = self.plan.study, self.plan.sft_run(run.model, run.dataset)
+        tokens = trajectory_tokens(study, run.dataset)
+        batch, length = study.recipes.sft[sft.recipe].batch_size, tokens.prompt + tokens.response
+        trained_on = rows(study, run.dataset) * length * self.assumed.row_bytes.value
+        flops = sft.length * sft_step_flops(self.shape(run.model), batch, length)
+        return Work(
+            self.plan.train_sft(run.model, run.dataset, str(run.seed)),
+            run.path,
+            eflops=flops / EFLOPS,
+            gpus=self.gpus["train_sft"],
+            gpu_hours=self.assumed.training_seconds(flops) / SECONDS,
+            stays=len(sft.checkpoints) * self.weights(run.model),
+            state=self.state(run.model) + trained_on,
+        )
+
+    def reinforced(self, run: Run) -> Work:
+        """An RL branch with the answers that it gives while it trains; the last model stays."""
+        study = self.plan.study
+        recipe = study.recipes.rl[run.recipe]
+        shape, tokens = self.shape(run.model), prompt_tokens(study, recipe.prompts)
+        length = tokens.prompt + tokens.response
+        sampled, trained, expert = rl_rows(recipe, self.assumed.rounds.value)
+        flops = recipe.steps * rl_flops(
+            shape, (sampled + expert) * length, trained * length, length
+        )
+        updates = recipe.steps * rl_flops(shape, 0, trained * length, length)
+        rolled = self.assumed.generation_seconds(
+            recipe.steps * sampled * tokens.response, self.billions(run.model)
+        )
+        asked, size = self.answers(run.model, -(-recipe.steps // recipe.evaluate_every))
+        return Work(
+            self.plan.answered(run),
+            run.path,
+            eflops=flops / EFLOPS,
+            gpus=self.gpus["train_rl"],
+            gpu_hours=(self.assumed.training_seconds(updates) + rolled + asked) / SECONDS,
+            stays=self.weights(run.model) + size,
+            state=self.state(run.model),
+        )
+
+    def reference(self) -> Iterator[Work]:
+        """The reference model's attempts at the pool; training one is not priced (none is)."""
+        reference = self.plan.reference
+        count = reference.attempts * pool_rows(self.plan.study)
+        tokens = count * self.assumed.answer_tokens.value
+        seconds = self.assumed.generation_seconds(tokens, self.billions(reference.model))
+        yield Work(
+            self.plan.generate_reference(),
+            "reference/generations.parquet",
+            gpus=self.gpus["generate_reference"],
+            gpu_hours=seconds / SECONDS,
+            stays=tokens * self.assumed.text_bytes.value,
+        )
+
+
+def rl_rows(recipe: RlRecipe, rounds: float) -> tuple[float, int, int]:
+    """Sampled, trained and expert rows of a step.
+
+    Dynamic sampling asks for K rounds of more prompts than are trained on; LUFFY and SRFT train on
+    the expert's rows besides their own. UPT is priced as if no prompt were imitated.
+    """
+    planner = recipe.paradigm.planner
+    expert = recipe.prompts_per_step * planner.n_expert
+    trained = recipe.prompts_per_step * recipe.rollouts
+    dynamic = planner.dynamic_sampling
+    times = rounds * dynamic.gen_batch_factor if dynamic else 1
+    return times * (trained - expert), trained, expert

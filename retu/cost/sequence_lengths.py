@@ -1,0 +1,86 @@
+"""How long and how many a study's sequences are, as it says before anything is loaded."""
+
+from retu.compute.flops import ModelShape
+from retu.config.hub_study import HubData, HubModel, ReleasedSet, Tokens
+from retu.config.lab_study import Dataset
+from retu.config.study import Study
+from retu.core.errors import InputError
+
+
+def hub_data(study: Study) -> HubData:
+    """The data section; InputError for a study that draws its data."""
+    if not isinstance(study.data, HubData):
+        raise InputError(
+            f"study {study.name}: draws its data and makes its models, of which it says no sizes;"
+            " only a study of a hub's models can be priced"
+        )
+    return study.data
+
+
+def hub_model(study: Study, name: str) -> HubModel:
+    """A model of a hub."""
+    model = study.models[name]
+    if not isinstance(model, HubModel):
+        raise InputError(f"study {study.name}: models.{name}: has no shape; it cannot be priced")
+    return model
+
+
+def model_shape(model: HubModel) -> ModelShape:
+    """The sizes that FLOPs are computed from."""
+    s = model.shape
+    width = s.hidden // s.heads
+    return ModelShape(s.layers, s.hidden, s.heads, s.kv_heads, width, s.ffn, s.vocab)
+
+
+def drawn_from(study: Study) -> list[ReleasedSet]:
+    """The released sets of the study that its pool is made of.
+
+    Where the pool is of other sources, whose lengths the study does not say, all that it has stand
+    for them.
+
+    Raises:
+        InputError: the study has no released set at all.
+    """
+    pool = hub_data(study).pool
+    released = [d for d in study.datasets.values() if isinstance(d, ReleasedSet)]
+    if not released:
+        raise InputError(
+            f"study {study.name}: datasets: none says rows and tokens; it cannot be priced"
+        )
+    return [d for d in released if pool and d.source in pool.sources] or released
+
+
+def trajectory_tokens(study: Study, dataset: str) -> Tokens:
+    """Mean lengths of an SFT set; a drawn one has those of what it is drawn from."""
+    made = study.datasets[dataset]
+    if isinstance(made, ReleasedSet):
+        return made.tokens
+    sets = drawn_from(study)
+    total = sum(s.rows for s in sets)
+    return Tokens(
+        prompt=sum(s.rows * s.tokens.prompt for s in sets) / total,
+        response=sum(s.rows * s.tokens.response for s in sets) / total,
+    )
+
+
+def prompt_tokens(study: Study, prompts: str) -> Tokens:
+    """Mean lengths of RL's prompts and rollouts."""
+    return hub_data(study).prompts[prompts].tokens
+
+
+def rows(study: Study, dataset: str) -> int:
+    """How many rows an SFT set has."""
+    made = study.datasets[dataset]
+    if isinstance(made, Dataset) and made.rows == "all":
+        return pool_rows(study)
+    return int(made.rows)
+
+
+def pool_rows(study: Study) -> int:
+    """How many rows are drawn from."""
+    return sum(made.rows for made in drawn_from(study))
+
+
+def answered_rows(study: Study) -> int:
+    """Answers of one evaluation: every problem of every benchmark as often as it is sampled."""
+    return sum(benchmark.problems * benchmark.samples for benchmark in study.benchmarks.values())

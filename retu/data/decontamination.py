@@ -1,0 +1,40 @@
+"""Benchmark problems that are too similar to training prompts: read, place, count."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from retu.core.errors import InputError
+from retu.data.stored_rows import Places, stored_rows
+
+
+def prompts_of(paths: Sequence[Path]) -> Iterator[str]:
+    """The prompts of all training data, one set after the other."""
+    for path in paths:
+        yield from (str(row["prompt"]) for row in stored_rows(path, ["prompt"]))
+
+
+def located(rows: Places, paths: Sequence[Path]) -> pd.DataFrame:
+    """In which set a row of all training data is, and where in it: `set`, `row`."""
+    sizes = [pq.read_metadata(path).num_rows for path in paths]
+    ends = np.cumsum(sizes)
+    which = np.searchsorted(ends, rows, side="right")
+    starts = np.concatenate([[0], ends[:-1]])
+    names = [path.stem for path in paths]
+    return pd.DataFrame({"set": [names[i] for i in which], "row": rows - starts[which]})
+
+
+def kept_counts(problems: pd.DataFrame, kept: pd.DataFrame) -> dict[str, int]:
+    """Benchmark -> problems that are kept; InputError if a benchmark has none left."""
+    counts = {str(name): 0 for name in problems["benchmark"].unique()}
+    counts |= {str(name): int(n) for name, n in kept["benchmark"].value_counts().items()}
+    empty = [name for name, count in counts.items() if not count]
+    if empty:
+        raise InputError(
+            f"benchmark {empty[0]}: every problem is too similar to a training prompt; leave the"
+            " benchmark out of the study, or raise data.decontamination.threshold"
+        )
+    return counts

@@ -1,0 +1,116 @@
+"""Expert trajectories and RL prompts from their hub form to the columns of the workflow.
+
+Two forms of the paper's Parquet files are read, both as structs or as JSON in texts:
+
+| form | columns that are needed |
+|---|---|
+| sft | extra_info.question, extra_info.answer, reward_model.ground_truth, data_source, ability |
+| rl | prompt (a chat of one user turn), reward_model.ground_truth, data_source |
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import NonNegativeInt
+
+from retu.core.errors import InputError
+from retu.core.sections import Section
+from retu.data.benchmark_sets import repository_rows
+from retu.data.hub.hub_files import HubPlaces
+from retu.data.hub.hub_lock import Repository
+from retu.data.set_rules import prompt_id
+from retu.data.source_rows import SourceRow
+from retu.data.text_records import Counts, Lengths, Limits, Record, measured, store
+
+
+class ExpertSource(Section):
+    """A data set of the paper: where it is, its form, and how many rows are no surprise."""
+
+    repository: Repository
+    form: Literal["sft", "rl"]
+    rows: tuple[NonNegativeInt, NonNegativeInt]
+    unique_prompts: bool = False
+    notes: str = ""
+
+    def check_rows(self, count: int) -> None:
+        """InputError if so many rows are a surprise."""
+        low, high = self.rows
+        if not low <= count <= high:
+            raise InputError(
+                f"{self.repository.label}: has {count} rows instead of {low} to {high}; check file"
+                " and revision, or correct rows in the list of sources"
+            )
+
+
+def load_expert_set(
+    source: ExpertSource,
+    places: HubPlaces,
+    out: Path,
+    lengths: Lengths,
+    limits: Limits | None = None,
+) -> Counts:
+    """Fetch a data set and store it as Parquet with its manifest, in the workflow's columns.
+
+    Args:
+        source: an entry of `expert_sets.yaml`.
+        places: lock, mirror and cache.
+        out: the file to write: problem_id, prompt, gold, source, trajectory and its
+            response_tokens for SFT, prompt_tokens.
+        lengths: token counts of a batch of texts, by the model's tokenizer.
+        limits: longer rows are left out, and counted.
+
+    Raises:
+        InputError: it cannot be fetched, a row is not of its form, or the number of rows is a
+            surprise; shows the row.
+    """
+    records = tidy_records(repository_rows(source.repository, places), source)
+    repository = source.repository.name
+    return store(measured(records, lengths), out, limits or Limits(), repository=repository)
+
+
+def tidy_records(rows: Iterable[SourceRow], source: ExpertSource) -> Iterator[Record]:
+    """Rows of a file in the workflow's columns, checked one by one, and at last their number.
+
+    A problem's id is a hash of its prompt, so that sets and runs can be matched by it. Where a
+    prompt may occur more than once, its further rows have a number behind the id.
+    """
+    seen: dict[str, int] = {}
+    for row in rows:
+        record = sft_record(row) if source.form == "sft" else rl_record(row)
+        identity = prompt_id(record["prompt"])
+        seen[identity] = seen.get(identity, 0) + 1
+        if seen[identity] > 1:
+            if source.unique_prompts:
+                row.refuse("repeats the prompt of an earlier row", "prompts must be unique here")
+            identity = f"{identity}-{seen[identity]}"
+        yield {"problem_id": identity, **record}
+    source.check_rows(sum(seen.values()))
+
+
+def sft_record(row: SourceRow) -> Record:
+    """A row of an SFT file."""
+    row.text("ability")
+    return {
+        "prompt": row.within("extra_info", "question"),
+        "gold": row.within("reward_model", "ground_truth"),
+        "source": row.text("data_source"),
+        "trajectory": row.within("extra_info", "answer"),
+    }
+
+
+def rl_record(row: SourceRow) -> Record:
+    """A row of an RL file; one that asks for a reward of its own cannot be graded here."""
+    wanted = row.mapping("extra_info").get("reward_func") if has(row, "extra_info") else None
+    if wanted:
+        row.refuse(f"asks for the reward {wanted}", "leave out rows that are not mathematics")
+    return {
+        "prompt": row.question("prompt"),
+        "gold": row.within("reward_model", "ground_truth"),
+        "source": row.text("data_source"),
+    }
+
+
+def has(row: SourceRow, column: str) -> bool:
+    """Whether an optional cell holds something."""
+    return row.values.get(column) not in (None, "")

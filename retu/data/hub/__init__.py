@@ -1,0 +1,1 @@
+"""Files of a hub's repositories, pinned by a lock."""

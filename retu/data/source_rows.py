@@ -1,0 +1,168 @@
+"""Rows of other people's files: Parquet, JSON, JSON lines or CSV, each with its place.
+
+A row knows where it came from, so that whatever is wrong with it can be shown with it.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retu.core.errors import InputError
+
+SHOWN = 160
+BATCH = 1024
+DAMAGED = "\ufffd"
+"""What a decoder puts where bytes were no text."""
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """A row and its place (`FILE: row 3`, counted from 0)."""
+
+    where: str
+    values: Mapping[str, Any]
+
+    def refuse(self, what: str, remedy: str) -> NoReturn:
+        """InputError that shows the row.
+
+        Raises:
+            InputError: always.
+        """
+        text = json.dumps(dict(self.values), ensure_ascii=False, default=str)
+        shown = text if len(text) <= SHOWN else text[:SHOWN] + "..."
+        raise InputError(f"{self.where}: {what}; {remedy}; the row is {shown}")
+
+    def value(self, column: str) -> Any:
+        """A cell; InputError that lists the columns when there is no such one."""
+        if column not in self.values:
+            have = ", ".join(self.values)
+            self.refuse(f"has no column {column}", f"name the right one, there are {have}")
+        return self.values[column]
+
+    def text(self, column: str) -> str:
+        """A cell that holds a text or a number; InputError when it is empty or damaged."""
+        return self.as_text(self.value(column), column)
+
+    def as_text(self, value: object, column: str) -> str:
+        """A value of a cell as text without blanks around it; integers stay integers."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or value != value:
+            self.refuse(
+                f"{column} is {type(value).__name__}, not a text", "check the file's revision"
+            )
+        text = str(value).strip()
+        if not text:
+            self.refuse(f"{column} is empty", "check the file's revision")
+        if DAMAGED in text or "\x00" in text:
+            self.refuse(f"{column} holds damaged characters", "check the file's revision")
+        return text
+
+    def mapping(self, column: str) -> Mapping[str, Any]:
+        """A cell that holds a struct, or its JSON as a text."""
+        value = self._decoded(column)
+        if not isinstance(value, Mapping):
+            self.refuse(f"{column} is no struct", "a struct or its JSON is needed")
+        return value
+
+    def chat(self, column: str) -> list[Mapping[str, Any]]:
+        """A cell that holds a chat as a list of turns, or its JSON as a text."""
+        value = self._decoded(column)
+        turns = (
+            [turn for turn in value if isinstance(turn, Mapping)] if isinstance(value, list) else []
+        )
+        if not turns or len(turns) != len(value):
+            self.refuse(f"{column} is no chat", "a list of turns or its JSON is needed")
+        return turns
+
+    def question(self, column: str) -> str:
+        """The text of a chat of one user turn, the only form that all stages agree on."""
+        turns = self.chat(column)
+        roles = [turn.get("role") for turn in turns]
+        if roles != ["user"]:
+            self.refuse(
+                f"{column} has the turns {roles}",
+                "a single user turn is needed, for SFT, RL and evaluation render no other",
+            )
+        return self.as_text(turns[0].get("content"), f"{column}.content")
+
+    def within(self, column: str, key: str) -> str:
+        """A text inside a struct: `reward_model.ground_truth`."""
+        inner = self.mapping(column)
+        if key not in inner:
+            self.refuse(f"{column} has no {key}", f"it has {', '.join(inner) or 'nothing'}")
+        return self.as_text(inner[key], f"{column}.{key}")
+
+    def _decoded(self, column: str) -> Any:
+        """A cell, decoded if it is JSON in a text."""
+        value = self.value(column)
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            self.refuse(f"{column} is a text, but not JSON", "a struct or its JSON is needed")
+
+
+def read_rows(path: Path, label: str = "") -> Iterator[SourceRow]:
+    """Rows of a file in its order, read a batch at a time where the format allows.
+
+    Args:
+        path: the file; its ending says what it is.
+        label: how messages call it, for a file whose local name says little.
+
+    Raises:
+        InputError: no such file, another type, damaged, wrong encoding, or without rows.
+    """
+    readers = {".parquet": parquet, ".jsonl": json_lines, ".json": json_list, ".csv": comma}
+    name = label or str(path)
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{name}: is no {', '.join(readers)} file; name one")
+    count = 0
+    try:
+        for count, values in enumerate(reader(path), start=1):
+            if not isinstance(values, Mapping):
+                raise InputError(f"{name}: row {count - 1}: is no object; check the file")
+            yield SourceRow(f"{name}: row {count - 1}", values)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: row {count}: is not UTF-8 ({error.reason}); check it") from error
+    except (OSError, ValueError, RecursionError, csv.Error, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{name}: row {count}: not readable ({reason}); fetch it anew") from error
+    if not count:
+        raise InputError(f"{name}: has no rows; check the file")
+
+
+def parquet(path: Path) -> Iterator[Any]:
+    """Rows of a Parquet file; only a batch of them is in memory."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=BATCH):
+            yield from batch.to_pylist()
+
+
+def json_lines(path: Path) -> Iterator[Any]:
+    """Rows of JSON lines, empty lines left out."""
+    # Decoded line by line, so that a wrong byte is told with its row.
+    with path.open("rb") as handle:
+        yield from (json.loads(line.decode("utf-8-sig")) for line in handle if line.strip())
+
+
+def json_list(path: Path) -> Iterator[Any]:
+    """Rows of a JSON file that holds one list."""
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    if not isinstance(content, list):
+        raise ValueError("not a list of rows")
+    yield from content
+
+
+def comma(path: Path) -> Iterator[Any]:
+    """Rows of a CSV file; a cell may hold lines."""
+    yield from csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)

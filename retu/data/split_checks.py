@@ -1,0 +1,33 @@
+"""Checks on data before anything is trained on it."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from retu.core.errors import InputError
+
+
+def check_disjoint(frames: Mapping[str, pd.DataFrame]) -> None:
+    """InputError if two splits share a problem, or one holds a problem twice.
+
+    Splits are compared by prompt, as a leak would be: an identifier can differ, a prompt cannot.
+    """
+    owner: dict[str, str] = {}
+    for name, frame in frames.items():
+        repeated = frame["prompt"][frame["prompt"].duplicated()]
+        if not repeated.empty:
+            raise InputError(f"{name}: holds the prompt {repeated.iloc[0]!r} twice; remove one")
+        for prompt in frame["prompt"]:
+            other = owner.setdefault(prompt, name)
+            if other != name:
+                raise InputError(
+                    f"{name}: shares the prompt {prompt!r} with {other}; evaluation and training"
+                    " data must not overlap, remove it from one of them"
+                )
+
+
+def check_lengths(lengths: list[int], limit: int, where: str, remedy: str) -> None:
+    """InputError if a tokenised row is longer than `limit`; names the first such row."""
+    for index, length in enumerate(lengths):
+        if length > limit:
+            raise InputError(f"{where}: row {index} has {length} tokens, above {limit}; {remedy}")

@@ -1,0 +1,64 @@
+"""Stored generations to a table with a verdict for each."""
+
+import json
+
+import pandas as pd
+
+from retu.config.graders import GraderSettings
+from retu.core.errors import InputError
+from retu.evaluation.scores import (
+    CUT_LIMIT,
+    FINISHED,
+    GRADE_COLUMNS,
+    score_table,
+)
+from retu.grading.grader import refuse
+from retu.grading.service import Service
+
+
+def read_settings(spec: str) -> GraderSettings:
+    """Grader settings from the command line; InputError when it is not JSON."""
+    try:
+        return GraderSettings.from_spec(json.loads(spec))
+    except json.JSONDecodeError as error:
+        raise InputError(f"--spec: not JSON ({error}); pass an object such as {{}}") from error
+
+
+def grade_table(
+    generations: pd.DataFrame, settings: GraderSettings, source: str = "generations"
+) -> pd.DataFrame:
+    """Grade every row of a table of generations; columns `GRADE_COLUMNS` and `FINISHED`.
+
+    The order is kept. `source` is how errors call the table. Where the generations do not say
+    whether the model ended them, `FINISHED` is null.
+
+    Raises:
+        InputError: a gold answer cannot be used: a benchmark of a study is mended, not cut.
+    """
+    texts = generations["generation"].fillna("").astype(str).tolist()
+    golds = generations["gold"].astype(str).tolist()
+    with Service(settings) as service:
+        read = service.read_golds(golds).values()
+        refuse((gold.reason for gold in read if not gold.usable), source)
+        grades = service.grade(texts, golds)
+    unknown = pd.Series(pd.NA, index=generations.index, dtype="boolean")
+    table = generations[["step", "benchmark", "problem_id", "sample"]].assign(
+        correct=[int(item.correct) for item in grades],
+        parsed=[item.parsed for item in grades],
+        reason=[item.reason for item in grades],
+        **{FINISHED: generations.get(FINISHED, unknown).astype("boolean")},
+    )
+    return table[[*GRADE_COLUMNS, FINISHED]]
+
+
+def describe_cuts(table: pd.DataFrame, source: str) -> str:
+    """A line on answers that the token limit cut, empty without any; a warning where many are."""
+    scores = score_table(table, source)
+    worst = scores.loc[[scores["cut_share"].fillna(0.0).idxmax()]].iloc[0]
+    if not worst["cut_share"] > 0:
+        return ""
+    text = (
+        f"{worst['cut_share']:.1%} of the answers on {worst['benchmark']} at step {worst['step']}"
+        " were cut at the token limit (max_new_tokens), the highest share"
+    )
+    return f"warning: {source}: {text}" if worst["cut_share"] > CUT_LIMIT else text

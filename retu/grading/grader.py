@@ -1,0 +1,123 @@
+"""Grading one answer in this process, by the rule of the grader: find, then judge.
+
+Finding needs no engine and no clock. Judging may: where many answers of a model are graded, use
+`service`, which bounds its time and memory; this module's `grade` does not.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from retu.config.graders import GraderSettings
+from retu.core.errors import InputError
+from retu.grading import boxed, choice, paper_rules
+from retu.grading.grade_verdict import Grade, right, unusable, wrong
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a grader works: `find` an answer, `judge` it, and show how the gold answer is read."""
+
+    find: Callable[[str, GraderSettings], Grade | str]
+    judge: Callable[[str, str, GraderSettings], Grade]
+    show_gold: Callable[[str, GraderSettings], str]
+    # The verdict of `judge` without the engine, where that can be known.
+    plain: Callable[[str, str, GraderSettings], Grade | None]
+    # Whether `show_gold` reads a gold answer without the engine.
+    gold_is_plain: Callable[[str], bool]
+
+
+def leave_undecided(answer: str, gold: str, settings: GraderSettings) -> None:
+    """Decide no answer without `judge`."""
+
+
+def needs_no_engine(gold: str) -> bool:
+    """Say of any gold answer that it is read without the engine."""
+    return True
+
+
+PAPER_RULE = Rule(
+    paper_rules.find_answer,
+    paper_rules.judge_answer,
+    paper_rules.show_gold,
+    leave_undecided,
+    needs_no_engine,
+)
+RULES = {
+    "boxed": Rule(
+        boxed.find_answer,
+        boxed.judge_answer,
+        boxed.show_gold,
+        boxed.judge_plain_answer,
+        boxed.is_plain_integer,
+    ),
+    "lenient": PAPER_RULE,
+    "strict": PAPER_RULE,
+    "choice": Rule(
+        choice.find_answer,
+        choice.judge_answer,
+        choice.show_gold,
+        choice.judge_plain_answer,
+        needs_no_engine,
+    ),
+}
+
+
+def rule_of(settings: GraderSettings) -> Rule:
+    """The rule of a grader."""
+    return RULES[settings.rule]
+
+
+def find(generation: str, settings: GraderSettings) -> Grade | str:
+    """The answer in a generation, or the verdict when there is none."""
+    return rule_of(settings).find(generation, settings) if generation.strip() else wrong("empty")
+
+
+@functools.lru_cache(maxsize=65_536)
+def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
+    """The verdict on an answer that `find` returned; equal pairs are judged once per process."""
+    return rule_of(settings).judge(answer, gold, settings)
+
+
+def grade(generation: str, gold: str, settings: GraderSettings | None = None) -> Grade:
+    """Grade one generation against its gold answer.
+
+    Raises:
+        InputError: the gold answer cannot be used.
+    """
+    settings = settings or GraderSettings()
+    rule_of(settings).show_gold(gold, settings)
+    answer = find(generation, settings)
+    return answer if isinstance(answer, Grade) else judge(answer, gold, settings)
+
+
+def read_gold(gold: str, settings: GraderSettings) -> Grade:
+    """How a gold answer is read: `parsed`, or the `reason` why it is not `usable`."""
+    try:
+        return right("", rule_of(settings).show_gold(gold, settings))
+    except InputError as error:
+        return unusable(str(error))
+
+
+def gold_problem(gold: str, settings: GraderSettings) -> str | None:
+    """Why a gold answer cannot be used, None if it can."""
+    read = read_gold(gold, settings)
+    return None if read.usable else read.reason
+
+
+def check_golds(
+    golds: Iterable[str], settings: GraderSettings | None = None, where: str = "gold answers"
+) -> None:
+    """Make sure that every gold answer of `where` can be used; InputError lists the others."""
+    chosen = settings or GraderSettings()
+    refuse(filter(None, (gold_problem(gold, chosen) for gold in dict.fromkeys(golds))), where)
+
+
+def refuse(problems: Iterable[str], where: str) -> None:
+    """Raise an InputError that lists the problems of gold answers, if there are any."""
+    bad = list(problems)
+    if bad:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise InputError(
+            f"{where}: {len(bad)} unusable: {'; '.join(bad[:5])}{more}; mend the data set"
+        )

@@ -1,0 +1,1 @@
+"""The symbolic engine, and what may be handed to it."""

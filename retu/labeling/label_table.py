@@ -1,0 +1,43 @@
+"""The checkpoints of an SFT run with their sub-phase and whether RL branches off."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from retu.labeling.subphases import choose_branches, label_subphases
+from retu.planning.jobs import LabelJob
+
+
+def label_table(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> pd.DataFrame:
+    """One row per evaluated step; `run_facts` (study, model, dataset, seed) lead every row."""
+    steps, loss = losses["step"].to_numpy(), losses["val_loss"].to_numpy()
+    labels = label_subphases(steps, loss, job.delta, job.delta2)
+    table = pd.DataFrame(
+        {
+            "sft_step": steps,
+            "x_sft_eflops": losses["x_sft_eflops"],
+            "val_loss": loss,
+            "min_val_loss": labels.min_val_loss,
+            "ratio": labels.ratio,
+            "subphase": labels.subphase,
+            "margin_stable": labels.margin_stable,
+            "margin_severe": labels.margin_severe,
+            "branch": branches(steps, labels.subphase, job),
+        }
+    )
+    for position, (name, value) in enumerate(run_facts.items()):
+        table.insert(position, name, value)
+    return table
+
+
+def branches(
+    steps: npt.NDArray[np.int64], subphase: list[str], job: LabelJob
+) -> npt.NDArray[np.bool_]:
+    """Where RL branches off: only steps whose model was kept can be chosen."""
+    kept = np.full(steps.shape, True)
+    if job.checkpoints is not None:
+        kept = np.isin(steps, job.checkpoints)
+    chosen = np.full(steps.shape, False)
+    names = np.array(subphase)[kept].tolist()
+    chosen[kept] = choose_branches(steps[kept], names, job.branching, job.max_stable)
+    return chosen

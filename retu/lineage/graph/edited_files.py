@@ -1,0 +1,93 @@
+"""Outputs and local inputs that are not what the records say, found without reading all again."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retu.core.hashing import files_of
+from retu.lineage.graph.hash_memory import Memory
+from retu.lineage.graph.record_graph import Lineage
+from retu.lineage.record import Artefact, Record, Source
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A file that is not as a job's record tells: an output of it, or (`source`) what it read."""
+
+    path: str
+    problem: str
+    job: str
+    source: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+def find_edits(root: Path, lineage: Lineage, jobs: Iterable[str]) -> list[Edit]:
+    """Hold the outputs and local inputs of jobs against their records, in the order of the jobs.
+
+    A local input of which there is no copy here is left alone: the job may have run elsewhere.
+    """
+    memory = Memory(root, lineage.study)
+    records = [lineage.records[job] for job in jobs]
+    wanted = {made.path: files_of(root / made.path) for r in records for made in r.outputs}
+    sources = {(s.folder, s.path): place_of(root, s) for r in records for s in r.sources}
+    named = [named_below(root, path) for paths in wanted.values() for path in paths]
+    hashes = memory.hashes([*named, *(place for place in sources.values() if place)])
+    memory.save()
+    edits: list[Edit] = []
+    for record in records:
+        for made in record.outputs:
+            edits += edits_of(root, record, made, wanted[made.path], hashes)
+        for source in record.sources:
+            place = sources[source.folder, source.path]
+            if place and hashes[place] != source.md5:
+                problem = f"is not what {record.rule} read"
+                edits.append(Edit(place, problem, record.path, source=True))
+    return edits
+
+
+def named_below(root: Path, path: Path) -> str:
+    """A path as seen from the root."""
+    return path.relative_to(root).as_posix()
+
+
+def edits_of(
+    root: Path,
+    record: Record,
+    made: Artefact,
+    paths: Sequence[Path],
+    hashes: Mapping[str, str | None],
+) -> Iterator[Edit]:
+    """What is wrong with an output, given its files and their hashes as they are now."""
+    target = root / made.path
+    folder = made.md5.endswith(".dir")
+    if not target.exists() or target.is_dir() != folder:
+        there = (
+            "a folder now" if target.is_dir() else "a file now" if target.exists() else "not there"
+        )
+        yield Edit(made.path, f"is {there}; {record.rule} made it", record.path)
+        return
+    if not folder:
+        if hashes[made.path] != made.md5:
+            yield Edit(made.path, f"is not what {record.rule} wrote", record.path)
+        return
+    then = {file.path: file.md5 for file in made.files}
+    now = {named_below(target, path): hashes[named_below(root, path)] for path in paths}
+    for name in sorted(then | now):
+        if name not in now:
+            yield Edit(f"{made.path}/{name}", f"is gone; {record.rule} made it", record.path)
+        elif then.get(name) != now[name]:
+            state = f"is not what {record.rule} wrote" if name in then else "came in afterwards"
+            yield Edit(f"{made.path}/{name}", state, record.path)
+
+
+def place_of(root: Path, source: Source) -> str | None:
+    """Where a local input is to be had: the mirror of now, or that of its job; None if nowhere."""
+    for folder in (os.environ.get("RETU_MIRROR"), source.folder):
+        place = root / Path(folder).expanduser() / source.path if folder else None
+        if place and place.is_file():
+            below = place.is_relative_to(root)
+            return place.relative_to(root).as_posix() if below else str(place)
+    return None

@@ -1,0 +1,108 @@
+"""What stands behind an output besides files: code, environments, seeds, machines."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from retu.core.text import counted, listed
+from retu.lineage.graph.subgraph import DIGITS, View
+from retu.lineage.record import Commit, Record
+
+MANY = 4
+
+
+def provenance(view: View) -> dict[str, Any]:
+    """Commits, locks with the versions that were loaded, seeds and machines of a view's jobs."""
+    records = [view.record(job) for job in view.inputs]
+    return {
+        "code": commits(records),
+        "environments": environments(records),
+        "seeds": sorted({seed for record in records for seed in record.seeds}),
+        "hosts": unique(str(record.host.get("name", "unknown")) for record in records),
+    }
+
+
+def commits(records: list[Record]) -> list[dict[str, Any]]:
+    """Each commit with the number of its jobs, and the files that differed from it in any."""
+    table: dict[tuple[str | None, str | None], dict[str, Any]] = {}
+    for record in records:
+        found = record.git
+        new = {"commit": found.commit, "reason": found.reason, "jobs": 0}
+        key = (found.commit, found.reason)
+        entry = table.setdefault(key, {**new, "dirty_jobs": 0, "dirty": []})
+        entry["jobs"] += 1
+        entry["dirty_jobs"] += bool(found.dirty)
+        entry["dirty"] = sorted({*entry["dirty"], *found.dirty})
+    return list(table.values())
+
+
+def environments(records: list[Record]) -> list[dict[str, Any]]:
+    """Each lock with its digest, the versions that jobs have loaded, and those it does not lock."""
+    table: dict[str, dict[str, Any]] = {}
+    for record in records:
+        used = record.environment
+        key = f"{used.lock} {used.digest}"
+        locked = used.model_dump(exclude={"versions", "differs"})
+        entry = table.setdefault(key, {**locked, "jobs": 0, "versions": {}, "differs": {}})
+        entry["jobs"] += 1
+        entry["differs"] |= used.differs
+        for name, version in used.versions.items():
+            versions = entry["versions"].setdefault(name, [])
+            if version not in versions:
+                versions.append(version)
+    return list(table.values())
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Names without repetition, in order."""
+    return list(dict.fromkeys(names))
+
+
+def provenance_text(view: View) -> str:
+    """The same in lines."""
+    facts = provenance(view)
+    lines = [
+        ("code", f"{counted(entry['jobs'])}: {commit_entry(entry)}") for entry in facts["code"]
+    ]
+    lines += [
+        (
+            "environment",
+            f"{counted(entry['jobs'])}: {entry['lock']} {lock_words(entry)}: {versions(entry)}",
+        )
+        for entry in facts["environments"]
+    ]
+    lines.append(("seeds", ", ".join(map(str, facts["seeds"])) or "none"))
+    lines.append(("machines", ", ".join(facts["hosts"])))
+    return "\n".join(f"{name:<12} {text}" for name, text in lines)
+
+
+def commit_entry(entry: dict[str, Any]) -> str:
+    """A commit's entry in words."""
+    named = {name: entry[name] for name in ("commit", "dirty", "reason")}
+    words = commit_words(Commit(**named))
+    some = 0 < entry["dirty_jobs"] < entry["jobs"]
+    return f"{words} ({counted(entry['dirty_jobs'])})" if some else words
+
+
+def commit_words(commit: Commit) -> str:
+    """A commit in words, with the first files that differed from it."""
+    if commit.commit is None:
+        return f"commit unknown: {commit.reason}" if commit.reason else "outside git"
+    if not commit.dirty:
+        return f"commit {commit.commit[:12]}, clean"
+    return f"commit {commit.commit[:12]}, not committed: {listed(commit.dirty, MANY)}"
+
+
+def lock_words(entry: dict[str, Any]) -> str:
+    """The digest of a lock, or the lines of it that matter."""
+    return f"({entry['digest'] if entry['packages'] else entry['digest'][:DIGITS]})"
+
+
+def versions(entry: dict[str, Any]) -> str:
+    """Versions in words, with those that the lock has otherwise."""
+    loaded = ", ".join(f"{name} {' / '.join(found)}" for name, found in entry["versions"].items())
+    return f"{loaded}; not as locked: {unlocked(entry['differs'])}" if entry["differs"] else loaded
+
+
+def unlocked(differs: Mapping[str, str]) -> str:
+    """Libraries that were loaded in other versions than locked, in words."""
+    return ", ".join(f"{name} {versions}" for name, versions in differs.items())

@@ -1,0 +1,228 @@
+"""The graph of a study's records: which job made an output, from what, and what came of it.
+
+Jobs are called by the path of their record, relative to the project's root.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from retu.core.errors import InputError
+from retu.core.hashing import md5
+from retu.lineage.record import SUFFIX, Artefact, Record, UnsealedError, read_record
+
+NOTHING = "nothing"
+TREES = ("results", "data")
+"""The folders that hold what jobs make."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A job read something else than the record of its `maker` tells of, which is `made` (MD5)."""
+
+    job: str
+    read: Artefact
+    maker: str
+    made: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """All records of a study; `damaged` holds the path and error of those that do not read.
+
+    Some of these still say what they were about (`unsealed`): not to be trusted, but enough to tell
+    what they concern.
+    """
+
+    study: str
+    records: Mapping[str, Record]
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    unsealed: Mapping[str, Record] = field(default_factory=dict)
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """Path of every output -> the job that made it."""
+        return {
+            artefact.path: job
+            for job, record in self.records.items()
+            for artefact in record.outputs
+        }
+
+    def producer(self, path: str) -> str | None:
+        """The job that made a path (an output, a file in an output folder, a record), or None."""
+        if path in self.records:
+            return path
+        outputs = self.outputs
+        return next((outputs[name] for name in climb(path) if name in outputs), None)
+
+    def output(self, path: str) -> Artefact | None:
+        """The output that a path is, or lies in."""
+        job = self.producer(path)
+        outputs = self.records[job].outputs if job else []
+        inside = [*climb(path)]
+        return next((artefact for artefact in outputs if artefact.path in inside), None)
+
+    def recorded(self, path: str, root: Path | None = None) -> str | None:
+        """The hash of a path by its maker's record: of an output, or of a file in one.
+
+        None for what no job made, `NOTHING` for a file that an output folder does not have. A
+        record is hashed as it lies below `root`; without a root it has none.
+        """
+        if path in self.records:
+            return md5(root / path) if root else None
+        made = self.output(path)
+        if made is None or made.path == path:
+            return made.md5 if made else None
+        inside = PurePosixPath(path).relative_to(made.path).as_posix()
+        return next((file.md5 for file in made.files if file.path == inside), NOTHING)
+
+    def misfits(self, jobs: Iterable[str], root: Path | None = None) -> Iterator[Misfit]:
+        """The inputs of jobs that are not what their makers' records say (`recorded`)."""
+        for job in jobs:
+            for read in self.records[job].inputs:
+                made, maker = self.recorded(read.path, root), self.producer(read.path)
+                if made is not None and maker is not None and made != read.md5:
+                    yield Misfit(job, read, maker, made)
+
+    def parents(self, job: str) -> list[str]:
+        """The jobs whose outputs a job reads, without repetition, in the order of its inputs."""
+        found = (self.producer(artefact.path) for artefact in self.records[job].inputs)
+        return list(dict.fromkeys(parent for parent in found if parent))
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """Job -> the jobs that read its outputs."""
+        table: dict[str, list[str]] = {job: [] for job in self.records}
+        for job in self.records:
+            for parent in self.parents(job):
+                table[parent].append(job)
+        return table
+
+    @cached_property
+    def order(self) -> list[str]:
+        """All jobs, each after those it depends on."""
+        return self.ancestors(self.records)
+
+    def ancestors(self, jobs: Iterable[str]) -> list[str]:
+        """The jobs and all that they depend on, each after those it depends on."""
+        return list(_after(sorted(jobs), self.parents))
+
+    def descendants(self, jobs: Iterable[str]) -> list[str]:
+        """Everything that depends on the jobs, without them, in the order of `order`."""
+        start = set(jobs)
+        reached = set(_after(start, self.children.__getitem__)) - start
+        return [job for job in self.order if job in reached]
+
+    def digest(self, path: str) -> str:
+        """The hash of a path's lineage: of what every job behind it read, ran and wrote.
+
+        Equal for two copies that came about in the same way, whenever and wherever that was.
+
+        Raises:
+            InputError: nothing is recorded of the path.
+        """
+        job = self.producer(path)
+        if job is None:
+            raise InputError(
+                f"{path}: has no record; what to do: retu lineage verify --study {self.study}"
+            )
+        lines = []
+        for name in self.ancestors([job]):
+            record = self.records[name]
+            made = sorted(f"{artefact.path}={artefact.md5}" for artefact in record.outputs)
+            lines.append(" ".join([record.rule, record.key, *made]))
+        text = "\n".join(sorted(lines))
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def climb(path: str) -> Iterator[str]:
+    """A path from the root of the project, and every folder above it, the nearest first."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
+def _after(start: Iterable[str], before: Callable[[str], list[str]]) -> Iterator[str]:
+    """Walk a graph depth first: every name comes after all names that `before(name)` gives."""
+    done: set[str] = set()
+    for first in start:
+        stack = [(first, False)]
+        while stack:
+            name, expanded = stack.pop()
+            if expanded:
+                yield name
+            elif name not in done:
+                done.add(name)
+                stack.append((name, True))
+                stack.extend((other, False) for other in reversed(before(name)))
+
+
+def record_paths(root: Path, study: str) -> list[Path]:
+    """Where the records of a study are: beside its results and beside its data."""
+    beside_data = root / "data" / f"{study}{SUFFIX}"
+    folders = (root / "results" / study, root / "data" / study)
+    inside = [path for folder in folders for path in folder.rglob(f"*{SUFFIX}")]
+    return sorted([*([beside_data] if beside_data.is_file() else []), *inside])
+
+
+def read_lineage(root: Path, study: str) -> Lineage:
+    """Read all records of a study below `root`; those that do not read are in `damaged`.
+
+    Raises:
+        InputError: there is none.
+    """
+    records, damaged, unsealed = {}, {}, {}
+    for path in record_paths(root, study):
+        name = path.relative_to(root).as_posix()
+        try:
+            records[name] = moved(read_record(path, name), name)
+        except UnsealedError as error:
+            damaged[name] = str(error)
+            unsealed[name] = moved(error.record, name)
+        except InputError as error:
+            damaged[name] = str(error)
+    if not records and not damaged:
+        raise InputError(
+            f"results/{study}: has no records; run the study (snakemake --config study={study})"
+            f" or bring it back (retu lineage restore HEAD --study {study})"
+        )
+    return Lineage(study, records, damaged, unsealed)
+
+
+def moved(record: Record, path: str) -> Record:
+    """A record as seen from where it lies.
+
+    Snakemake's cache (`--cache`) hands the outputs of one study to another, records included; then
+    the study's name in their paths is the other's.
+    """
+    if record.path == path:
+        return record
+    there, here = study_of(record.path), study_of(path)
+
+    def rename(artefact: Artefact) -> Artefact:
+        parts = artefact.path.split("/")
+        if len(parts) > 1 and parts[0] in TREES and parts[1] == there:
+            parts[1] = here
+        return artefact.model_copy(update={"path": "/".join(parts)})
+
+    return record.model_copy(
+        update={
+            "path": path,
+            "inputs": [rename(artefact) for artefact in record.inputs],
+            "outputs": [rename(artefact) for artefact in record.outputs],
+        }
+    )
+
+
+def study_of(path: str) -> str:
+    """The study that a path below results/ or data/ belongs to.
+
+    Raises:
+        InputError: it lies elsewhere.
+    """
+    parts = PurePosixPath(path).parts
+    if len(parts) < 2 or parts[0] not in TREES:
+        raise InputError(f"{path}: is not below results/STUDY or data/STUDY")
+    return parts[1].removesuffix(SUFFIX)

@@ -1,0 +1,82 @@
+"""Commands that mend what is wrong, whole: each can be typed as it stands.
+
+Snakemake makes again only what it is told to, by the name of an output of a rule, and only of the
+study that it is told; a record that is gone or damaged is no reason for it, so that it is forced.
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from retu.lineage.graph.record_graph import Lineage
+
+MOST = 8
+"""Targets that a command names; of more, the whole study is made again."""
+
+
+def last_config(lineage: Lineage) -> Mapping[str, Any]:
+    """The configuration of the last job; jobs taken over from other studies do not count."""
+    own = [
+        record
+        for record in lineage.records.values()
+        if Path(str(record.config.get("study"))).stem == lineage.study
+    ]
+    newest = max(own, key=lambda record: record.usage.ended, default=None)
+    return newest.config if newest else {}
+
+
+def config_words(lineage: Lineage) -> list[str]:
+    """The options that have Snakemake plan this study as its last run did."""
+    last = last_config(lineage)
+    words = ["--config", f"study={last.get('study') or lineage.study}"]
+    words += [f"branching={last['branching']}"] if last.get("branching") else []
+    # Where the files of a mirror were read, only the mirror has them.
+    folders = {source.folder: None for r in lineage.records.values() for source in r.sources}
+    return [*words, *(f"mirror={folder}" for folder in list(folders)[-1:])]
+
+
+def run_command(lineage: Lineage) -> str:
+    """Make again what is stale or missing in a study."""
+    return shlex.join(["snakemake", *config_words(lineage)])
+
+
+def remake_command(lineage: Lineage, targets: Iterable[str]) -> str:
+    """Make outputs of rules again, whatever is there; without targets, the study."""
+    named = list(targets)
+    if not 0 < len(named) <= MOST:
+        return run_command(lineage)
+    return shlex.join(["snakemake", "--force", *named, *config_words(lineage)])
+
+
+def ask_command(lineage: Lineage, *words: str) -> str:
+    """A command of `retu lineage` about the study."""
+    return shlex.join(["retu", "lineage", *words, "--study", lineage.study])
+
+
+def make_command(path: str) -> str:
+    """Make an output again, whatever is there, of the study in whose folder it lies."""
+    study = path.split("/")[1].partition(".")[0]
+    return shlex.join(["snakemake", "--force", path, "--config", f"study={study}"])
+
+
+def restore_command(path: str) -> str:
+    """Bring an output back."""
+    return shlex.join(["retu", "lineage", "restore", path])
+
+
+def find_targets(lineage: Lineage, path: str, lock: Iterable[str] = ()) -> list[str]:
+    """Outputs of rules that a path is, lies in or holds, as far as anything tells of them.
+
+    What jobs have read and what DVC's lock names came from rules, with or without a record.
+    """
+    told = dict.fromkeys(artefact.path for r in lineage.records.values() for artefact in r.inputs)
+    told |= dict.fromkeys(lock)
+    return list(related(path, [name for name in told if name.split("/")[0] in ("results", "data")]))
+
+
+def related(path: str, names: Iterable[str]) -> Iterator[str]:
+    """The names that a path is, lies in or holds."""
+    for name in names:
+        if name == path or path.startswith(f"{name}/") or name.startswith(f"{path}/"):
+            yield name

@@ -1,0 +1,228 @@
+"""A cell of a table, named `OUTPUT#ROW/COLUMN`: which row it is, its value, what stands beside it.
+
+ROW is a number from 1, values that tell one row from all others (`LabEasy,140`), or pairs
+(`dataset=LabEasy,sft_step=140`); values with a comma stand in double quotes.
+"""
+
+import csv
+import difflib
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retu.core.errors import InputError
+from retu.core.text import listed
+from retu.core.yaml_files import did_you_mean
+
+Row = Mapping[str, str]
+# What a row of any table is about, where it has these columns.
+FACTS = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed", "protocol")
+BOUNDS = ("low", "high", "profile_low", "profile_high")
+# Intervals whose columns are not called like the value.
+OTHER_BOUNDS = {
+    "ours": ("low", "high"),
+    "value": ("low", "high"),
+    "pearson": ("fisher_low", "fisher_high", "boot_low", "boot_high"),
+}
+# Tables with a column a protocol have the intervals of this one.
+BOUNDED_PROTOCOL = "robust"
+COUNTS = (
+    *("seed", "n_seeds", "n_points", "n_fit", "n_problems", "n_samples", "n", "n_datasets"),
+    *("n_branches", "n_recipes", "rows", "attempts", "collapsed"),
+)
+JUDGEMENTS = ("verdict", "at_bound", "reason")
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: `row` counts from 1, `values` is its whole row."""
+
+    path: str
+    row: int
+    column: str
+    values: Row
+
+    @property
+    def value(self) -> str:
+        """What the table says; empty where it says nothing."""
+        return self.values[self.column]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the row is about."""
+        return {name: self.values[name] for name in FACTS if self.values.get(name)}
+
+    @property
+    def interval(self) -> dict[str, str]:
+        """The columns that bound the value."""
+        column = self.column.removesuffix(f"_{BOUNDED_PROTOCOL}")
+        stems = dict.fromkeys([column, column.removesuffix("_score")])
+        names = [f"{stem}_{bound}" for stem in stems for bound in BOUNDS]
+        return self.given([*names, *OTHER_BOUNDS.get(self.column, ())])
+
+    @property
+    def besides(self) -> dict[str, str]:
+        """Seeds, counts and judgements in the row."""
+        protocol = self.column.rpartition("_")[2]
+        judged = [f"{name}{end}" for name in JUDGEMENTS for end in ("", f"_{protocol}")]
+        return self.given([*COUNTS, *judged])
+
+    def given(self, names: Sequence[str]) -> dict[str, str]:
+        """Those of the columns that the row has a value for."""
+        return {n: self.values[n] for n in names if n != self.column and self.values.get(n)}
+
+
+def split_cell(given: str) -> tuple[str, str, str] | None:
+    """Path, row and column of `OUTPUT#ROW/COLUMN`; None for an output without a cell.
+
+    Raises:
+        InputError: row or column is missing.
+    """
+    path, mark, cell = given.partition("#")
+    if not mark:
+        return None
+    row, _, column = cell.rpartition("/")
+    if not row or not column:
+        raise InputError(f"{given}: name a cell as {path}#ROW/COLUMN, such as {path}#1/a_post")
+    return path, row, column
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV table as text.
+
+    Raises:
+        InputError: it is no CSV table, is not there, or has no rows.
+    """
+    if path.suffix != ".csv":
+        raise InputError(f"{path}: is no CSV table; name a cell of a .csv file")
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            rows = [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(handle)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); what to do:"
+            f" {shlex.join(['retu', 'lineage', 'verify', str(path)])}"
+        ) from error
+    if not rows:
+        raise InputError(f"{path}: has no rows; run its rule again")
+    return rows
+
+
+def find_cell(root: Path, path: str, row: str, column: str) -> Cell:
+    """The cell that a row and a column name; InputError with near names when there is none."""
+    rows = read_rows(root / path)
+    if column not in rows[0]:
+        raise InputError(f"{path}: has no column {column!r}; {did_you_mean(column, rows[0])}")
+    found = find_row(rows, row, path)
+    return Cell(path, found, column, rows[found - 1])
+
+
+def find_row(rows: Sequence[Row], given: str, path: str) -> int:
+    """The number of the row that is meant, from 1.
+
+    Raises:
+        InputError: no row, or several.
+    """
+    if given.isdecimal():
+        if 1 <= int(given) <= len(rows):
+            return int(given)
+        raise InputError(f"{path}: has rows 1 to {len(rows)}, not {given}; {column_hint(rows)}")
+    parts = next(csv.reader([given], skipinitialspace=True))
+    wanted = [pair(part, rows[0], path) for part in parts]
+    kept = list(rows[0])
+    for columns in (identifying(rows), kept):
+        found = [n for n, row in enumerate(rows, 1) if all(fits(row, w, columns) for w in wanted)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InputError(
+                f"{path}: {len(found)} rows are {given}; choose {told_apart(rows, found)}"
+            )
+    raise InputError(f"{path}: no row is {given}; {nearest(rows, wanted)}")
+
+
+def column_hint(rows: Sequence[Row]) -> str:
+    """How to name a row by what it holds."""
+    return f"name a row by values of {', '.join(identifying(rows)[:SHOWN])}"
+
+
+def pair(part: str, columns: Row, path: str) -> tuple[str, str]:
+    """Column and value of `column=value`; a value alone has no column.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    name, equals, value = part.partition("=")
+    if not equals:
+        return "", part.strip()
+    if name.strip() not in columns:
+        raise InputError(f"{path}: has no column {name!r}; {did_you_mean(name, columns)}")
+    return name.strip(), value.strip()
+
+
+def identifying(rows: Sequence[Row]) -> list[str]:
+    """The columns that tell rows apart: the facts, and those that hold words."""
+    return [
+        n for n in rows[0] if n in FACTS or any(row[n] and number(row[n]) is None for row in rows)
+    ]
+
+
+def fits(row: Row, wanted: tuple[str, str], columns: Sequence[str]) -> bool:
+    """Whether a row has a value, in its column if one was named."""
+    name, value = wanted
+    return any(same(row[column], value) for column in ([name] if name else columns))
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two cells say the same: as text, or as numbers (`20` is `20.0`)."""
+    if one == other:
+        return True
+    first = number(one)
+    return first is not None and first == number(other)
+
+
+def number(text: str) -> float | None:
+    """The number in a cell, None if it holds none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def told_apart(rows: Sequence[Row], found: Sequence[int]) -> str:
+    """The rows among which one must be chosen, by the columns in which they differ."""
+    differ = [c for c in identifying(rows) if len({rows[n - 1][c] for n in found}) > 1]
+    named = [f"row {n} ({words(rows[n - 1], differ)})" for n in found]
+    return listed(named, SHOWN)
+
+
+def words(row: Row, columns: Sequence[str]) -> str:
+    """A row in words."""
+    return " ".join(f"{name}={row[name]}" for name in columns if row[name]) or "(empty)"
+
+
+def nearest(rows: Sequence[Row], wanted: Sequence[tuple[str, str]]) -> str:
+    """What may have been meant: similar values, or the rows in which most of it is true."""
+    columns = identifying(rows)
+    for name, value in wanted:
+        known = {row[column] for row in rows for column in ([name] if name else columns)}
+        if not any(same(value, other) for other in known):
+            near = difflib.get_close_matches(value, sorted(known), n=1)
+            every = told_apart(rows, range(1, len(rows) + 1))
+            return f"did you mean {near[0]}?" if near else f"{value} is in none of {every}"
+    scores = [sum(fits(row, part, columns) for part in wanted) for row in rows]
+    best = [n for n, score in enumerate(scores, 1) if score == max(scores)]
+    return "nearest: " + told_apart(rows, best)
+
+
+def cell_lines(cell: Cell) -> Iterator[str]:
+    """The cell in lines: value, row, interval, counts."""
+    yield f"{cell.path}#{cell.row}/{cell.column} = {cell.value or '(empty)'}"
+    about = {"row": cell.facts, "interval": cell.interval, "besides": cell.besides}
+    for name, values in about.items():
+        told = ", ".join(f"{key} {value}" for key, value in values.items())
+        start = f"{cell.row}: " if name == "row" else ""
+        if told or start:
+            yield f"{name:<12} {start}{told}".rstrip(" :")

@@ -1,0 +1,1 @@
+"""What `retu lineage` answers and hands out, one module a question."""

@@ -1,0 +1,150 @@
+"""The two sides of a comparison: what they name, and which of their jobs are the same."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from retu.core.errors import InputError
+from retu.core.text import counted, listed
+from retu.lineage.graph.provenance import commit_words
+from retu.lineage.graph.record_graph import TREES, Lineage, read_lineage, study_of
+from retu.lineage.graph.resolve import output_path
+from retu.lineage.graph.subgraph import producer
+from retu.lineage.record import Record
+
+BUNDLE = ".tar.gz"
+COMMITS = 3
+
+
+@dataclass(frozen=True)
+class Side:
+    """A lineage, or of it only what stands behind the output `target`."""
+
+    label: str
+    lineage: Lineage
+    target: str | None = None
+
+    @property
+    def jobs(self) -> list[str]:
+        """Its jobs, each after those it depends on."""
+        start = self.lineage.records if self.target is None else [self.job]
+        return self.lineage.ancestors(start)
+
+    @property
+    def job(self) -> str:
+        """The job that made the target; InputError when this side has none such."""
+        try:
+            return producer(self.lineage, self.target or "")
+        except InputError as error:
+            raise InputError(f"{self.label}: {error}") from error
+
+    def towards(self, other: "Side") -> "Side":
+        """This side, with the other's target where it names none itself."""
+        if self.target is not None or other.target is None:
+            return self
+        tree, _, rest = other.target.split("/", 2)
+        return replace(self, target=f"{tree}/{self.lineage.study}/{rest}")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Jobs of A and B that are the same job, and those that only one side has."""
+
+    pairs: tuple[tuple[str, str], ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+
+def read_side(root: Path, given: str, study: str) -> Side:
+    """What A or B names: a bundle, an output, a study, or else a git revision of `study`.
+
+    Raises:
+        InputError: it is none of them.
+    """
+    if given.endswith(BUNDLE):
+        return bundle_side(given)
+    parts = Path(given).parts
+    if parts[:1] in [(tree,) for tree in TREES] or (len(parts) > 1 and Path(given).exists()):
+        path = output_path(root, given)
+        lineage = read_lineage(root, study_of(path))
+        return Side(f"{path} ({described(lineage)})", lineage, path)
+    if (root / "results" / given).is_dir() or (root / "studies" / f"{given}.yaml").is_file():
+        lineage = read_lineage(root, given)
+        return Side(f"study {given} ({described(lineage)})", lineage)
+    # Only a revision or a bundle needs DVC's cache or an archive.
+    from retu.lineage.storage.history import lineage_at
+
+    lineage = lineage_at(root, study, given)
+    return Side(f"study {study} at {given} ({described(lineage)})", lineage)
+
+
+def bundle_side(given: str) -> Side:
+    """The lineage in a bundle."""
+    from retu.lineage.queries.unbundle import read_bundle
+
+    bundle = read_bundle(Path(given))
+    return Side(f"{given} ({described(bundle.lineage)})", bundle.lineage, bundle.target)
+
+
+def described(lineage: Lineage) -> str:
+    """How many jobs, of which commits."""
+    if lineage.damaged:
+        raise InputError(next(iter(lineage.damaged.values())))
+    found = (record.git for record in lineage.records.values())
+    named = list(
+        dict.fromkeys(git.commit[:8] if git.commit else commit_words(git) for git in found)
+    )
+    return f"{counted(len(lineage.records))}, {listed(named, COMMITS)}"
+
+
+def align(a: Side, b: Side) -> Pairing:
+    """Pair the jobs of two sides: by rule and wildcards, then those that are left by rule.
+
+    Two runs of different recipes or two studies with other data sets have jobs with other
+    wildcards; the most alike of a rule are then compared, as long as both sides have as many.
+    """
+    pairs: dict[str, str] = {}
+    if a.target and b.target:
+        pairs[a.job] = b.job
+    rest_a = [job for job in a.jobs if job not in pairs]
+    rest_b = [job for job in b.jobs if job not in pairs.values()]
+    pairs |= matched(a.lineage, b.lineage, rest_a, rest_b, exactly)
+    if a.target and b.target:
+        rest_a = [job for job in rest_a if job not in pairs]
+        rest_b = [job for job in rest_b if job not in pairs.values()]
+        pairs |= alike(a.lineage, b.lineage, rest_a, rest_b)
+    used = set(pairs.values())
+    return Pairing(
+        tuple((job, pairs[job]) for job in a.jobs if job in pairs),
+        tuple(job for job in a.jobs if job not in pairs),
+        tuple(job for job in b.jobs if job not in used),
+    )
+
+
+def exactly(record: Record) -> tuple[object, ...]:
+    """What jobs with the same rule and wildcards share."""
+    return (record.rule, *sorted(record.wildcards.items()))
+
+
+def matched(
+    a: Lineage,
+    b: Lineage,
+    jobs_a: Iterable[str],
+    jobs_b: Iterable[str],
+    key: Callable[[Record], object],
+) -> dict[str, str]:
+    """Jobs of A -> the job of B with the same key."""
+    table = {key(b.records[job]): job for job in jobs_b}
+    keys = {job: key(a.records[job]) for job in jobs_a}
+    return {job: table[found] for job, found in keys.items() if found in table}
+
+
+def alike(a: Lineage, b: Lineage, jobs_a: list[str], jobs_b: list[str]) -> dict[str, str]:
+    """Jobs of A -> the job of B of the same rule, where both sides have as many, in order."""
+    pairs: dict[str, str] = {}
+    for rule in dict.fromkeys(a.records[job].rule for job in jobs_a):
+        one = [job for job in jobs_a if a.records[job].rule == rule]
+        other = [job for job in jobs_b if b.records[job].rule == rule]
+        if len(one) == len(other):
+            pairs |= dict(zip(one, other, strict=True))
+    return pairs

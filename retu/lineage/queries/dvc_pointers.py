@@ -1,0 +1,282 @@
+"""A study's records as DVC's files: lineage/STUDY/dvc.yaml and dvc.lock, and the cache behind them.
+
+Snakemake runs, DVC records: each job that the present plan still has is a stage, its inputs and
+outputs with the hashes of its record, as `dvc commit` would write them. What a `data.dvc` in the
+project's root describes is left to that file.
+"""
+
+import argparse
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from retu.core.atomic_files import write_text
+from retu.core.errors import InputError
+from retu.core.hashing import files_of
+from retu.core.text import listed
+from retu.lineage.graph.dvc_lock import (
+    FOLDER,
+    LOCK,
+    PIPELINE,
+    SIGNATURE,
+    described,
+    locked,
+    name_stages,
+    pointer_folder,
+    to_yaml,
+)
+from retu.lineage.graph.record_graph import TREES, Lineage, read_lineage
+from retu.lineage.graph.remedies import ask_command
+from retu.lineage.graph.resolve import chosen_study, present_plan
+from retu.lineage.graph.stale_causes import is_current, stage_of
+from retu.lineage.queries.verify_checks import unrecorded_paths
+from retu.lineage.queries.verify_findings import Checked
+from retu.lineage.record import Artefact, Record
+from retu.lineage.storage.dvc_cache import local_cache
+from retu.lineage.storage.dvc_metrics import METRICS, list_plots, metrics_text, read_tables
+from retu.lineage.storage.stage_keys import add_key
+from retu.lineage.storage.stored_outputs import (
+    check_links,
+    data_hashes,
+    keep_data,
+    keep_outputs,
+    present,
+)
+from retu.planning.stages import AnalysisPlan
+
+NOTE = "# Written by `snakemake lineage` from the study's records; commit it, do not edit it.\n"
+
+
+NAMED = 8
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was written: stages, their files and bytes, and what is to be said of the rest.
+
+    `gaps` counts what the plan has and they leave out: jobs after a gap, files of no record.
+    """
+
+    stages: int
+    files: int
+    size: int
+    notes: tuple[str, ...]
+    gaps: int = 0
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """The pointers of some records of a study; `data` are the paths that data.dvc describes."""
+
+    root: Path
+    lineage: Lineage
+    records: Mapping[str, Record]
+    data: Mapping[str, str]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Job -> name of its stage."""
+        return name_stages(self.lineage.study, self.records)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Folder -> number of its files, as far as a record lists them."""
+        made = [artefact for record in self.records.values() for artefact in record.outputs]
+        return {artefact.path: len(artefact.files) for artefact in made if artefact.files}
+
+    def described(self, path: str) -> str | None:
+        """The path in data.dvc that a path is or lies in."""
+        return described(path, self.data)
+
+    def data_made(self) -> dict[str, str]:
+        """Of what data.dvc describes, what jobs have made."""
+        made = [artefact.path for record in self.records.values() for artefact in record.outputs]
+        names = {self.described(path) for path in made}
+        return {name: md5 for name, md5 in self.data.items() if name in names}
+
+    def outputs(self, record: Record) -> list[Artefact]:
+        """The outputs of a job that are its stage's own."""
+        return [made for made in record.outputs if not self.described(made.path)]
+
+    def entries(self, job: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What a stage reads and what it makes, as dvc.lock has them, sorted by path."""
+        record = self.records[job]
+        reads = {made.path: self.entry(made) for made in record.inputs}
+        for made in record.outputs:
+            if name := self.described(made.path):
+                reads[name] = self.entry(present(self.root, name))
+        makes = [*map(self.entry, self.outputs(record)), self.entry(present(self.root, job))]
+        return (
+            [reads[name] for name in sorted(reads)],
+            sorted(makes, key=lambda entry: str(entry["path"])),
+        )
+
+    def entry(self, artefact: Artefact) -> dict[str, Any]:
+        """A file or folder as dvc.lock has it."""
+        entry = {"path": artefact.path, "hash": "md5", "md5": artefact.md5, "size": artefact.size}
+        if artefact.md5.endswith(".dir"):
+            listed = len(artefact.files) or self.counts.get(artefact.path)
+            entry["nfiles"] = listed or len(files_of(self.root / artefact.path))
+        return entry
+
+    def write(self, plan: AnalysisPlan) -> None:
+        """Write all files, each in one step; those that the lock tells of come before it."""
+        stages, lock = {}, {}
+        study = self.lineage.study
+        for job in sorted(self.records, key=self.names.__getitem__):
+            record, name = self.records[job], self.names[job]
+            reads, makes = self.entries(job)
+            command = add_key(rebuild_command(record, plan), stage_of(record, plan))
+            found = {"deps": reads} if reads else {}
+            lock[name] = {"cmd": command, **found, "outs": makes}
+            paths = {kind: [entry["path"] for entry in e] for kind, e in found.items()}
+            outs = [entry["path"] for entry in makes]
+            # DVC parses every line of this each time; what else is known is in the record.
+            stages[name] = {"cmd": command, "wdir": "../..", **paths, "outs": outs}
+        folder = pointer_folder(self.root, study)
+        known = self.records.values()
+        data = [made.path for record in known for made in record.outputs]
+        others = [path for path in data if self.described(path)]
+        plots = list_plots(known, f"{FOLDER}/{study}", others)
+        shown = {"metrics": [METRICS], **({"plots": plots} if plots else {})}
+        # All texts are made before the first is written.
+        texts = {
+            METRICS: metrics_text(read_tables(self.root, known)),
+            PIPELINE: NOTE + to_yaml({"stages": stages, **shown}),
+            LOCK: to_yaml({"schema": "2.0", "stages": lock}),
+        }
+        for name, text in texts.items():
+            write_text(folder / name, text)
+
+
+def record_study(root: Path, study: str, plan: AnalysisPlan | None = None) -> Recorded:
+    """Read a study's records and write its pointers, one process at a time.
+
+    Without `plan`, that of the project as it is.
+
+    Raises:
+        InputError: no records, a damaged one, or a file that has changed since its record.
+    """
+    with locked(root, study):
+        lineage = read_lineage(root, study)
+        return write_pointers(root, lineage, plan or present_plan(root, lineage))
+
+
+def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded:
+    """Fill DVC's cache with what the records describe and write lineage/STUDY.
+
+    Raises:
+        InputError: a damaged record, records that do not fit together, or a file that has changed
+            since its record was written.
+    """
+    if lineage.damaged:
+        first, *more = lineage.damaged.values()
+        raise InputError(f"{first}{f' (and {len(more)} more like it)' if more else ''}")
+    signed = signed_lock(root, lineage.study)
+    data = data_hashes(root)
+    planned = current_records(lineage, plan)
+    current = without_gaps(Lineage(lineage.study, planned), data)
+    check_links(lineage, current)
+    pointers = Pointers(root, lineage, current, data)
+    cache = local_cache(root)
+    notes, gaps = left_over(root, lineage, planned, current, data)
+    if cache is None:
+        notes.append(".dvc: is not here, so no cache was filled; get it from the project's git")
+    else:
+        for record in current.values():
+            keep_outputs(root, cache, record)
+        notes += keep_data(root, cache, pointers.data_made())
+    pointers.write(plan)
+    if signed not in (b"", signed_lock(root, lineage.study)):
+        where = f"{FOLDER}/{lineage.study}/{SIGNATURE}"
+        notes.append(f"{where}: is of the lock as it was; sign again (retu lineage sign --help)")
+    made = [artefact for record in current.values() for artefact in record.outputs]
+    files = sum(len(artefact.files) or 1 for artefact in made)
+    return Recorded(
+        len(current), files, sum(artefact.size for artefact in made), tuple(notes), gaps
+    )
+
+
+def signed_lock(root: Path, study: str) -> bytes:
+    """The lock of a study if there is a signature of it; empty otherwise."""
+    path = pointer_folder(root, study) / LOCK
+    there = path.is_file() and path.with_name(SIGNATURE).is_file()
+    return path.read_bytes() if there else b""
+
+
+def current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, Record]:
+    """The records that the present plan would make again as they are, one a job: the newest."""
+    chosen: dict[tuple[str, ...], str] = {}
+    newest = sorted(lineage.records, key=lambda job: lineage.records[job].usage.ended)
+    for job in newest:
+        record = lineage.records[job]
+        if is_current(record, plan):
+            chosen[record.rule, *(f"{k}={v}" for k, v in sorted(record.wildcards.items()))] = job
+    return {job: lineage.records[job] for job in sorted(chosen.values())}
+
+
+def without_gaps(lineage: Lineage, data: Mapping[str, str]) -> dict[str, Record]:
+    """The records of jobs all of whose ancestors are among the records, or in data.dvc."""
+    kept: dict[str, Record] = {}
+    for job in lineage.order:
+        record = lineage.records[job]
+        read = [made.path for made in record.inputs if made.path.split("/")[0] in TREES]
+        makers = [lineage.producer(path) for path in read if not described(path, data)]
+        if all(maker in kept for maker in makers):
+            kept[job] = record
+    return kept
+
+
+def left_over(
+    root: Path,
+    lineage: Lineage,
+    planned: Mapping[str, Record],
+    current: Mapping[str, Record],
+    data: Mapping[str, str],
+) -> tuple[list[str], int]:
+    """A line each on records not of the present plan, on gaps before jobs, on lost records.
+
+    And how many jobs and files of the present plan are left out.
+    """
+    others = [job for job in lineage.order if job not in planned]
+    cut_off = [job for job in lineage.order if job in planned and job not in current]
+    stray = unrecorded_paths(Checked(root, lineage))
+    lost = [path for path in stray if not described(path, data)]
+    why, verify = ask_command(lineage, "why", "--stale"), ask_command(lineage, "verify")
+    told = (
+        ("made by other code or settings than now", others, why),
+        ("something that it was made from is left out or has no record", cut_off, verify),
+        ("has no record", lost, verify),
+    )
+    notes = [
+        f"left out, {reason}: {listed(names, NAMED)} ({remedy})"
+        for reason, names, remedy in told
+        if names
+    ]
+    return notes, len(cut_off) + len(lost)
+
+
+def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
+    """The command that makes a job's outputs again."""
+    config = [f"study={plan.config.study}"]
+    if plan.config.branching:
+        config.append(f"branching={plan.config.branching}")
+    return shlex.join(["snakemake", record.path, "--config", *config])
+
+
+def run_record(options: argparse.Namespace) -> int:
+    """`retu lineage record`: write the pointers of a study; 1 when they leave out what it has."""
+    study = chosen_study(options.root, options.study)
+    done = record_study(options.root, study)
+    print(*done.notes, summary_line(study, done), sep="\n")
+    return 1 if done.gaps else 0
+
+
+def summary_line(study: str, done: Recorded) -> str:
+    """What was recorded, in a line."""
+    size = f"{done.size / 1e9:.2f} GB" if done.size >= 1e9 else f"{done.size / 1e6:.1f} MB"
+    gaps = f"; it is not all of the study: {done.gaps} left out" if done.gaps else ""
+    return f"{FOLDER}/{study}: {done.stages} stages, {done.files} files, {size}{gaps}"

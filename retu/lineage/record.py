@@ -1,0 +1,288 @@
+"""The record of a job: what went in, what came out, and everything that decided it.
+
+Every rule leaves one, `NAME.record.json`, beside its outputs. Paths are relative to the project's
+root; hashes of files and folders are those of DVC (`hashing`), so that both tell the same story.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from retu.core.atomic_files import write_text
+from retu.core.errors import InputError
+from retu.core.hashing import TreeHash
+from retu.core.sections import Section
+from retu.core.text import escape_hidden
+
+VERSION = 1
+SUFFIX = ".record.json"
+UPDATE = "update the project"
+"""What to do about a record of a newer version."""
+
+
+def inside(path: str) -> str:
+    """A path that leads nowhere but down; ValueError for any other."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or not path.isprintable():
+        raise ValueError(f"must be a path below a folder, not {path!r}")
+    return path
+
+
+TOLD = frozenset({"spec", "command", "config", "dirty", "folder"})
+"""Parts of a record that hold whatever a study or a file system says."""
+ESCAPED = re.compile(r"\\[ubfnrt]")
+"""How JSON writes characters that may be hidden; without any, none is."""
+# Records come from other machines, and restoring writes where they say.
+Inside = Annotated[str, AfterValidator(inside)]
+
+
+class Planned(Section):
+    """What the plan says of a job's stage: its key, code, options, lock, and the facts it reads.
+
+    `options` is the digest of what its rule tells its script (`identity.options_digest`). Where
+    `packages` are named, only their lines of the lock matter; `-NAME`: all but theirs.
+    """
+
+    key: str
+    code: str
+    options: str
+    lock: str
+    packages: list[str]
+    facts: list[str]
+
+
+class File(Section):
+    """A file of a folder, `path` relative to it."""
+
+    path: Inside
+    md5: str
+    size: int
+
+
+class Artefact(Section):
+    """A file or folder with its hash and its size in bytes; of an output folder also the files."""
+
+    path: Inside
+    md5: str
+    size: int
+    files: tuple[File, ...] = ()
+
+    @classmethod
+    def from_tree(cls, path: str, tree: TreeHash, listed: bool) -> "Artefact":
+        """From a computed hash; `listed` keeps the files of a folder."""
+        kept = tree.files if listed and tree.is_folder else ()
+        files = tuple(File(path=f.path, md5=f.md5, size=f.size) for f in kept)
+        return cls(path=path, md5=tree.md5, size=tree.size, files=files)
+
+    def changed(self, tree: TreeHash) -> list[str]:
+        """The files that are new, gone or not as listed in what the folder is now."""
+        then = {file.path: file.md5 for file in self.files}
+        now = {file.path: file.md5 for file in tree.files}
+        return [name for name in sorted(then | now) if then.get(name) != now.get(name)]
+
+
+class Source(Section):
+    """A local file that no rule made and that a job has read: `path` in the mirror `folder`."""
+
+    path: Inside
+    folder: str
+    md5: str
+    size: int
+
+
+class Code(Section):
+    """The module that ran and the digest of every module of this project that it could use.
+
+    `options` is the digest of what rules tell the module; None in records from before it was kept.
+    """
+
+    module: str
+    digest: str
+    modules: dict[str, str]
+    options: str | None = None
+
+
+class Environment(Section):
+    """The lock file with its digest, and the versions of the libraries that were loaded.
+
+    `differs` are the loaded libraries that are not those of the lock: name -> "locked -> loaded";
+    `variables` those of the process that can decide the last digits of a result (`numerics`).
+    """
+
+    lock: str
+    packages: list[str]
+    digest: str
+    versions: dict[str, str]
+    differs: dict[str, str] = Field(default_factory=dict)
+    variables: dict[str, str] = Field(default_factory=dict)
+
+
+class Commit(Section):
+    """The git commit, and the files that differed from it (None and empty outside git).
+
+    What cannot be shown in the name of a file is written out (`\\x1b`).
+    Where git could not tell, `reason` says why: whether there was a commit is then unknown.
+    """
+
+    commit: str | None
+    dirty: list[Annotated[str, AfterValidator(escape_hidden)]]
+    reason: str | None = None
+
+
+class Usage(Section):
+    """Time in seconds, peak memory in MB, and the training compute in EFLOPs where there was any.
+
+    `started` and `ended` are UTC in ISO 8601; `recording_seconds` is the part of `seconds` that the
+    record itself took. CPU time and memory count the processes that the job started; memory is
+    that of the largest. If `resumed`, an earlier attempt had left its state: times and memory are
+    those of the last attempt alone, while EFLOPs are always those of the whole run.
+    """
+
+    started: str
+    ended: str
+    seconds: float
+    recording_seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+    peak_gpu_memory_mb: float | None = None
+    eflops: float | None = None
+    resumed: bool = False
+
+
+class Record(Section):
+    """What made the outputs of one job.
+
+    `path` is where the job wrote it, `sources` what it read of a mirror, `spec` what it was told,
+    `command` the other options of its script, `config` the choices of config.yaml, `digest` the MD5
+    of everything else in the file (`content_digest`). `ignored` are settings of the checkpoints'
+    `generation_config.json` that sampling did not follow, as the study says how to sample.
+    """
+
+    version: Literal[1] = 1
+    path: str
+    rule: str
+    wildcards: dict[str, str]
+    key: str
+    config: dict[str, Any]
+    spec: Any
+    command: list[str]
+    seeds: list[int]
+    code: Code
+    environment: Environment
+    facts: dict[str, str]
+    inputs: list[Artefact]
+    outputs: list[Artefact]
+    sources: list[Source] = Field(default_factory=list)
+    git: Commit
+    host: dict[str, Any]
+    slurm_job: str | None
+    usage: Usage
+    ignored: dict[str, Any] = Field(default_factory=dict)
+    digest: str = ""
+
+
+def content_digest(content: Mapping[str, Any]) -> str:
+    """MD5 of the JSON object of a record without its digest, keys sorted.
+
+    It is that of the file and not of a `Record`, so that fields which come later, with a default,
+    leave the seal of earlier records whole.
+    """
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a sealed record atomically: readers see all of it or nothing."""
+    # What is sealed is what a reader will parse: numbers and keys as JSON has them.
+    content = json.loads(json.dumps(record.model_dump()))
+    sealed = {**content, "digest": content_digest(content)}
+    write_text(path, json.dumps(sealed, indent=1) + "\n")
+
+
+def seeds_in(facts: Any, name: str = "") -> set[int]:
+    """Every value below a key `seed` or `seeds`."""
+    if isinstance(facts, dict):
+        return set().union(*(seeds_in(value, key) for key, value in facts.items()))
+    if isinstance(facts, list):
+        return set().union(*(seeds_in(value, name) for value in facts))
+    return {int(facts)} if name in ("seed", "seeds") and facts is not None else set()
+
+
+def find_hidden(content: Any) -> str | None:
+    """The first text with control characters in what is printed of a record as it stands.
+
+    What a job was told may have several lines, and is printed as JSON.
+    """
+    if isinstance(content, dict):
+        pairs = [pair for pair in content.items() if pair[0] not in TOLD]
+        content = [part for pair in pairs for part in pair]
+    if isinstance(content, list):
+        return next((found for part in content if (found := find_hidden(part)) is not None), None)
+    return content if isinstance(content, str) and not content.isprintable() else None
+
+
+class UnsealedError(InputError):
+    """A record that reads, but is not as it was written: `record` is not to be trusted."""
+
+    def __init__(self, message: str, record: Record) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+def parse_record(text: str, where: str) -> Record:
+    """Read a record from JSON.
+
+    Raises:
+        InputError: it is cut off, from a newer version of this project, or not a record.
+        UnsealedError: it has changed since it was written.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise InputError(
+            f"{where}: not a whole record ({error}); delete it and run again"
+        ) from error
+    version = content.get("version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise InputError(
+            f"{where}: a record of version {version}, and this project reads up to {VERSION};"
+            f" {UPDATE}"
+        )
+    if (ESCAPED.search(text) or not text.isascii()) and (
+        hidden := find_hidden(content)
+    ) is not None:
+        raise InputError(
+            f"{where}: not a record ({hidden!a} holds characters that cannot be shown); do not"
+            " trust it"
+        )
+    try:
+        record = Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        raise InputError(
+            f"{where}: not a record ({key}: {first['msg'].lower()}); delete it and run again"
+        ) from error
+    if record.digest != content_digest(content):
+        message = f"{where}: has changed since it was written; restore it or run again"
+        raise UnsealedError(message, record)
+    return record
+
+
+def read_record(path: Path, where: str | None = None) -> Record:
+    """Read a record file, called `where` in errors.
+
+    Raises:
+        InputError: as `parse_record`, or it cannot be read.
+    """
+    where = where or str(path)
+    try:
+        return parse_record(path.read_text(encoding="utf-8"), where)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: not readable ({error}); delete it and run again") from error

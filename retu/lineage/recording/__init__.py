@@ -1,0 +1,1 @@
+"""What a job writes of itself: its record, begun before it runs."""

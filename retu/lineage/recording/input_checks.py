@@ -1,0 +1,45 @@
+"""Is what a job is given what another job has made? Asked before it runs.
+
+A result that was edited by hand, or came from elsewhere, must not enter what is made from it.
+"""
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+
+from retu.core.errors import InputError
+from retu.core.hashing import hash_tree
+from retu.lineage.graph.record_graph import moved
+from retu.lineage.graph.remedies import make_command, restore_command
+from retu.lineage.record import SUFFIX, Artefact, Record, read_record
+
+
+def check_made(inputs: Iterable[Artefact]) -> None:
+    """Hold inputs against the records beside them; what has no record is not looked at.
+
+    Raises:
+        InputError: an input is not what its job wrote, or a record beside it is damaged.
+    """
+    for read in inputs:
+        for record in records_beside(Path(read.path).parent):
+            made = next((output for output in record.outputs if output.path == read.path), None)
+            if made and made.md5 != read.md5:
+                raise InputError(
+                    f"{first_other(made)}: is not what {record.rule} wrote (md5 of {read.path}"
+                    f" {read.md5[:8]}, recorded {made.md5[:8]}); put it back"
+                    f" ({restore_command(read.path)}), or make it again ({make_command(read.path)})"
+                )
+
+
+def first_other(made: Artefact) -> str:
+    """The first file of an output that is new, gone or not as recorded; or the output itself."""
+    changed = made.changed(hash_tree(Path(made.path))) if made.files else []
+    return f"{made.path}/{changed[0]}" if changed else made.path
+
+
+@functools.cache
+def records_beside(folder: Path) -> tuple[Record, ...]:
+    """The records in a folder, and the one of the folder as a whole beside it."""
+    whole = folder.with_name(folder.name + SUFFIX) if folder.name else folder / SUFFIX
+    found = [*sorted(folder.glob(f"*{SUFFIX}")), *([whole] if whole.is_file() else [])]
+    return tuple(moved(read_record(path), path.as_posix()) for path in found)

@@ -1,0 +1,133 @@
+"""What a workflow was planned with, so that a job refuses to run by anything else.
+
+A job on another machine is planned again there, hours later and from the files of that moment: its
+command line alone cannot tell that they have changed. The process that the user started writes a
+snapshot of its plan and hands its path to all jobs in `RETU_PLANNED`; without it (a script called
+by hand) nothing is compared.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from retu.core.atomic_files import write_text
+from retu.core.errors import InputError
+from retu.core.sections import Section
+from retu.lineage.graph.staleness import closure
+from retu.lineage.record import Planned
+from retu.planning.code_identity import code_digest, file_digest, options_digest
+from retu.planning.stages import ROOT, AnalysisPlan, Stage, lock_identity
+
+PLANNED = "RETU_PLANNED"
+"""The variable that holds the path of the snapshot of the running workflow."""
+STUDY = "RETU_STUDY"
+"""The variable that holds the digest of the study that a job was told of."""
+FOLDER = Path(".state", "planned")
+OLDEST_DAYS = 30.0
+"""A job that waits in a queue needs the snapshot for as long."""
+AGAIN = "since the workflow started; run the same command again"
+
+
+class Snapshot(Section):
+    """Digests of the study, of scripts and of what rules tell them, of locks and of facts.
+
+    Scripts go by their name in workflow_scripts/, locks by file and packages (`lock_name`).
+    """
+
+    study: str
+    code: dict[str, str]
+    options: dict[str, str]
+    locks: dict[str, str]
+    facts: dict[str, str]
+
+
+def study_digest(plan: AnalysisPlan) -> str:
+    """Digest of everything a study says, 16 hexadecimal digits."""
+    text = json.dumps(plan.described(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def lock_name(lock: str, packages: tuple[str, ...]) -> str:
+    """A lock file with the packages of it that matter."""
+    return " ".join((lock, *packages))
+
+
+def stages_of(plan: AnalysisPlan) -> list[Stage]:
+    """Every stage that a study can come to, those of a chosen grader included."""
+    ends = [plan.make_report(), plan.stage("summary")]
+    if plan.config.grader:
+        with contextlib.suppress(LookupError):
+            ends.append(plan.stage("compare_graders", grader=plan.config.grader))
+    return [*ends, *(stage for end in ends for stage in closure(end).values())]
+
+
+def snapshot_of(plan: AnalysisPlan) -> Snapshot:
+    """The snapshot of a plan by the project's files of now."""
+    stages = stages_of(plan)
+    modules = sorted({stage.module for stage in stages})
+    locks = {lock_name(s.lock, s.packages): (ROOT / s.lock, s.packages) for s in stages}
+    facts = sorted({name for stage in stages for name in stage.facts})
+    return Snapshot(
+        study=study_digest(plan),
+        code={module: code_digest(f"workflow_scripts.{module}") for module in modules},
+        options={module: options_digest(module) for module in modules},
+        locks={name: lock_identity(*parts) for name, parts in sorted(locks.items())},
+        facts={name: file_digest(ROOT / name) for name in facts},
+    )
+
+
+def write_snapshot(folder: Path, plan: AnalysisPlan) -> Path:
+    """Write the snapshot of a plan below `folder`, named by its content, and drop old ones."""
+    text = snapshot_of(plan).model_dump_json(indent=1) + "\n"
+    path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    write_text(path, text)
+    oldest = time.time() - OLDEST_DAYS * 24 * 3600
+    for other in folder.glob("*.json"):
+        # Two workflows that start at once may both find the same old one.
+        with contextlib.suppress(FileNotFoundError):
+            if other.stat().st_mtime < oldest:
+                other.unlink()
+    return path
+
+
+def check_snapshot(module: str, stage: Planned, lock: str, facts: Mapping[str, str]) -> None:
+    """Hold what a job is about to run by against the snapshot of its workflow, if it has one.
+
+    `lock` and `facts` are the digests of now.
+
+    Raises:
+        InputError: the snapshot cannot be read, or something is not as it was planned.
+    """
+    given = os.environ.get(PLANNED)
+    if not given:
+        return
+    try:
+        snapshot = Snapshot.model_validate_json(Path(given).read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{given}: the plan of this workflow cannot be read; run the same command again"
+        ) from error
+    problem = next(differences(snapshot, module, stage, lock, facts), None)
+    if problem is not None:
+        raise InputError(f"{problem} {AGAIN}")
+
+
+def differences(
+    snapshot: Snapshot, module: str, stage: Planned, lock: str, facts: Mapping[str, str]
+) -> Iterator[str]:
+    """What is not as it was planned; what the snapshot does not know is not compared."""
+    if os.environ.get(STUDY, snapshot.study) != snapshot.study:
+        yield "studies/ or config.yaml: the study has changed"
+    if snapshot.code.get(module, stage.code) != stage.code:
+        yield f"workflow_scripts.{module}: its code has changed"
+    if snapshot.options.get(module, stage.options) != stage.options:
+        yield f"rules/: the options of {module} have changed"
+    if snapshot.locks.get(lock_name(stage.lock, tuple(stage.packages)), lock) != lock:
+        yield f"{stage.lock}: has changed"
+    for name, digest in facts.items():
+        if snapshot.facts.get(name, digest) != digest:
+            yield f"{name}: has changed"

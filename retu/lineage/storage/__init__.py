@@ -1,0 +1,1 @@
+"""Recorded outputs in DVC's cache: kept, fetched and put back."""

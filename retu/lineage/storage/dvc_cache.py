@@ -1,0 +1,242 @@
+"""DVC's cache, filled and read file by file: an object is named by the MD5 of what is in it.
+
+Files of 1 MiB and more in output folders (checkpoints) share their bytes with the cache by a hard
+link and are read-only from then on, as with DVC. All other files are copied: an edit of a table
+must not reach the cache, and Snakemake takes a single output that is read-only for protected and
+reruns its job no more.
+"""
+
+import errno
+import hashlib
+import itertools
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from retu.core import hashing
+from retu.core.errors import InputError
+
+LINKED = 1 << 20
+READ_ONLY = 0o444
+# The system's word for: another file system, not our file, no links here, too many of them.
+NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+NAME = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_numbers = itertools.count()
+
+
+class ChangedError(Exception):
+    """A file is not what it is said to be."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The local cache below `folder`."""
+
+    folder: Path
+
+    def path(self, md5: str) -> Path:
+        """Where an object is or would be.
+
+        Raises:
+            InputError: that is no hash; names come from files that others may have written.
+        """
+        if not NAME.fullmatch(md5):
+            raise InputError(f"{md5!r}: is no hash; do not trust the file that has it for one")
+        return self.folder / "files" / "md5" / md5[:2] / md5[2:]
+
+    def has(self, md5: str, size: int) -> bool:
+        """Whether there is an object of that name and size."""
+        found = self.path(md5)
+        return found.is_file() and found.stat().st_size == size
+
+    def intact(self, md5: str) -> bool:
+        """Whether an object is there and has the content that its name says; reads it."""
+        found = self.path(md5)
+        return found.is_file() and hashing.md5(found) == md5
+
+    def keep(self, source: Path, md5: str, size: int, since: float, link: bool) -> None:
+        """Put a file in, once; `link` allows a hard link.
+
+        A big file that is linked, or is in the cache already, is believed to be what its record
+        says if it has the size and has not been touched after `since` (a time stamp). What was
+        moved or copied there with its old time has a new time of change; linking gives one too, so
+        that of what shares its bytes with the cache does not count. Any other file is hashed, what
+        is copied on the way, and an object that is not what its name says is replaced.
+
+        Raises:
+            ChangedError: the file is another one than its record says.
+            OSError: it cannot be read, or the cache cannot be written.
+        """
+        stat = source.stat()
+        if stat.st_size != size:
+            raise ChangedError
+        kept = self.has(md5, size)
+        if kept or (link and size >= LINKED):
+            shared = kept and self.path(md5).samefile(source)
+            touched = stat.st_mtime if shared else max(stat.st_mtime, stat.st_ctime)
+            if size < LINKED or touched > since:
+                if hashing.md5(source) != md5:
+                    raise ChangedError
+                if kept and not shared and not self.intact(md5):
+                    self.drop(md5)
+                    kept = False
+            if kept or (link and size >= LINKED and self._link(source.resolve(), self.path(md5))):
+                return
+        with writing(self.path(md5)) as temporary:
+            if copy(source, temporary) != md5:
+                raise ChangedError
+            temporary.chmod(READ_ONLY)
+
+    def keep_bytes(self, content: bytes, md5: str) -> None:
+        """Put the list of a folder's files in."""
+        found = self.path(md5)
+        if not found.is_file() or found.read_bytes() != content:
+            with writing(found) as temporary:
+                temporary.write_bytes(content)
+                temporary.chmod(READ_ONLY)
+
+    def give(self, md5: str, target: Path, link: bool) -> None:
+        """Put an object's content at `target`, which must not be there; `link` as in `keep`.
+
+        Raises:
+            ChangedError: what is in the object is not what its name says.
+        """
+        found = self.path(md5)
+        if link and found.stat().st_size >= LINKED:
+            found.chmod(READ_ONLY)
+            if self._link(found, target):
+                return
+        if copy(found, target) != md5:
+            raise ChangedError
+
+    def drop(self, md5: str) -> None:
+        """Remove an object that is not what its name says."""
+        self.path(md5).unlink(missing_ok=True)
+
+    def _link(self, source: Path, target: Path) -> bool:
+        """Link a file; False when the system cannot."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            # Another run was first, or half an object lies there.
+            if target.stat().st_size == source.stat().st_size:
+                return True
+            target.unlink()
+            return self._link(source, target)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            return False
+        try:
+            # Only now: a file that stays alone must not look changed.
+            target.chmod(READ_ONLY)
+        except PermissionError:
+            # Its owner could write into the cache through it.
+            target.unlink()
+            return False
+        return True
+
+
+def make_real(folder: Path) -> None:
+    """Put files and folders in the place of the links in a folder.
+
+    Snakemake's cache (`--cache`) fills folders with links. DVC follows none of them, and would call
+    the folder another than the one that was recorded. Big files share their bytes with what the
+    link led to, as with DVC's cache.
+
+    Raises:
+        OSError: a link leads nowhere, or the folder cannot be written.
+    """
+    # The folder may be a link itself; what lies behind one is not ours to change.
+    replace_link(folder)
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            replace_link(Path(place, name))
+
+
+def replace_link(path: Path) -> None:
+    """Put what a link leads to in its place; anything else stays."""
+    if not path.is_symlink():
+        return
+    behind, temporary = path.resolve(strict=True), free_name(path)
+    try:
+        if behind.is_dir():
+            shutil.copytree(behind, temporary, copy_function=share_or_copy)
+        else:
+            share_or_copy(str(behind), str(temporary))
+        path.unlink()
+        temporary.rename(path)
+    finally:
+        remove(temporary)
+
+
+def share_or_copy(source: str, target: str) -> None:
+    """A hard link to a big file where the system can, else a copy with its times."""
+    real = os.path.realpath(source)
+    if os.stat(real).st_size >= LINKED:
+        try:
+            os.link(real, target)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+        else:
+            return
+    shutil.copy2(real, target)
+
+
+def copy(source: Path, target: Path) -> str:
+    """Copy a file and return the MD5 of what was read."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with source.open("rb") as reading, target.open("wb") as made:
+        while block := reading.read(hashing.CHUNK):
+            digest.update(block)
+            made.write(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """A temporary file beside `target` that takes its place at the end, or goes on an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = free_name(target)
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def local_cache(root: Path) -> Cache | None:
+    """The cache that DVC's configuration names; None when the project's `.dvc` is not there.
+
+    Raises:
+        InputError: the configuration cannot be read.
+    """
+    if not (root / ".dvc").is_dir():
+        return None
+    # Half a second that most commands need not spend.
+    from dvc.config import Config, ConfigError
+
+    try:
+        configured = Config(str(root / ".dvc"))["cache"].get("dir")
+    except ConfigError as error:
+        raise InputError(f".dvc/config: {error}; correct it (docs/lineage.md)") from error
+    return Cache(Path(configured) if configured else root / ".dvc" / "cache")
+
+
+def free_name(path: Path) -> Path:
+    """A name beside `path` that nothing has, for what is on its way in or out."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""Fetching single objects from DVC's remote into its cache, by DVC itself."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from retu.core.errors import InputError
+from retu.core.text import listed
+from retu.lineage.storage.dvc_cache import Cache
+
+SHOWN = 3
+
+
+def fetch(root: Path, cache: Cache, wanted: Mapping[str, str]) -> None:
+    """Get the objects `wanted` (hash -> path of the file it is for), whole or not at all.
+
+    Raises:
+        InputError: no remote, a remote that is not there or cannot be read, or objects that it
+            does not have or has damaged.
+    """
+    if not wanted:
+        return
+    where = listed(sorted(wanted.values()), SHOWN)
+    for md5 in wanted:
+        # DVC would take a damaged object for a whole one.
+        cache.drop(md5)
+    # A second that nothing else needs to spend.
+    from dvc.config import NoRemoteError
+    from dvc.repo import Repo
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)
+    try:
+        with Repo(str(root)) as repo:
+            store = repo.cloud.get_remote_odb()
+            url = store.fs.unstrip_protocol(store.path)
+            there = store.fs.exists(store.path)
+            if there:
+                repo.cloud.pull([HashInfo("md5", md5) for md5 in wanted], odb=store)
+    except NoRemoteError as error:
+        raise InputError(
+            f"{where}: not in the cache, and there is no remote to fetch from; name the one that"
+            " has them (dvc remote add --default NAME URL)"
+        ) from error
+    except Exception as error:
+        # Every storage fails in its own way: the network, a login, a library that is not installed.
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{where}: cannot be fetched ({reason}); see docs/lineage.md, then try again"
+        ) from error
+    if not there:
+        raise InputError(
+            f"{where}: not in the cache, and the remote {url} is not there; bring it back or name"
+            " another (dvc remote modify --local NAME url URL)"
+        )
+    lacking = [path for md5, path in wanted.items() if not cache.intact(md5)]
+    if lacking:
+        raise InputError(
+            f"{listed(sorted(lacking), SHOWN)}: neither in the cache nor whole in the remote {url};"
+            " push from where they were made (dvc push), or run the workflow"
+        )

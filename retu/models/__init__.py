@@ -1,0 +1,1 @@
+"""Models as studies ask for them: fetched, loaded, sized for the machine."""

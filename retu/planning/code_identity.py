@@ -1,0 +1,181 @@
+"""Code identity by content: which source a rule really uses, as a short digest.
+
+Snakemake notices neither a change in an imported module nor in an environment, and modification
+times do not survive a clone. Each rule therefore carries `code_digest("module")` among its
+parameters: a hash over the module and everything of ours that it imports, directly or
+not, with comments, docstrings and layout left out. Editing a plot changes no training digest.
+What a rule tells its module on the command line is code as well, and has a digest of its own.
+"""
+
+import ast
+import functools
+import hashlib
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+SCRIPTS = "workflow_scripts"
+"""The package with the script of every rule."""
+PACKAGES = ("retu", SCRIPTS)
+ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "rules"
+CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
+"""Where a rule says what it runs: `job("module", "options")`, defined in rules/common.smk."""
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""The parts of a statement that hold statements."""
+# Types without behaviour: what they say reaches a job as its specification, which is hashed too.
+CARRIED_BY_SPECIFICATION = frozenset(
+    (
+        "retu.config.execution",
+        "retu.config.hub_study",
+        "retu.config.lab_study",
+        "retu.config.released_study",
+        "retu.config.study",
+        "retu.core.sections",
+        "retu.planning.jobs",
+    )
+)
+
+
+def module_path(name: str) -> Path | None:
+    """The file of a dotted module name inside our packages, None if there is none."""
+    base = ROOT.joinpath(*name.split("."))
+    candidates = (base / "__init__.py", base.with_suffix(".py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def is_prose(statement: ast.stmt) -> bool:
+    """A bare string: a docstring, or the note below an attribute."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and every statement in it, however deep; expressions hold none.
+
+    They are a tenth of all nodes, which `ast.walk` would visit one by one.
+    """
+    queue: list[ast.AST] = [tree]
+    for node in queue:
+        yield node
+        for name in BLOCKS:
+            queue += getattr(node, name, ())
+
+
+def strip_docstrings(tree: ast.Module) -> ast.Module:
+    """Remove docstrings in place: prose must not make a training run stale."""
+    for node in walk_statements(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [statement for statement in node.body if not is_prose(statement)]
+    return tree
+
+
+def imported_modules(tree: ast.Module) -> set[str]:
+    """Names of our modules that the tree imports, late imports included."""
+    names: set[str] = set()
+    for node in walk_statements(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    inside = {name for name in names if name.split(".")[0] in PACKAGES and module_path(name)}
+    return inside | {parent for name in inside for parent in parent_packages(name)}
+
+
+def parent_packages(name: str) -> list[str]:
+    """The packages whose `__init__` runs before the module: `a.b.c` -> `a`, `a.b`."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+@functools.cache
+def parsed(name: str) -> tuple[str, frozenset[str]]:
+    """Digest of one module's own code, and the modules of ours it imports."""
+    path = module_path(name)
+    if path is None:
+        raise ValueError(f"{name} is not a module of {' or '.join(PACKAGES)}")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports = imported_modules(tree)
+    body = ast.dump(strip_docstrings(tree))
+    return hashlib.sha256(body.encode()).hexdigest(), frozenset(imports)
+
+
+@functools.cache
+def used_modules(name: str) -> tuple[str, ...]:
+    """The module and all of ours it imports, directly or not, sorted; types left out."""
+    seen: set[str] = set()
+    queue = [name, *parent_packages(name)]
+    while queue:
+        module = queue.pop()
+        if module not in seen and module not in CARRIED_BY_SPECIFICATION:
+            seen.add(module)
+            queue.extend(parsed(module)[1])
+    return tuple(sorted(seen))
+
+
+@functools.cache
+def code_digest(name: str) -> str:
+    """Digest of all code that running `python -m NAME` can use, 16 hexadecimal digits."""
+    lines = "".join(f"{module} {parsed(module)[0]}\n" for module in used_modules(name))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def calls(text: str) -> Iterator[ast.Call]:
+    """Every `job(...)` of a rule file; SyntaxError for one that never ends or is no Python."""
+    for found in CALL.finditer(text):
+        rest, depth = text[found.start(1) :], 0
+        try:
+            for token in tokenize.generate_tokens(io.StringIO(rest).readline):
+                depth += {"(": 1, ")": -1}.get(token.string, 0)
+                if token.string == ")" and depth == 0:
+                    break
+        except tokenize.TokenError as error:
+            line = text.count("\n", 0, found.start(1)) + 1
+            raise SyntaxError(f"job( of line {line} never ends ({error.args[0]})") from error
+        row, column = token.end
+        lines = rest.splitlines(keepends=True)[:row]
+        lines[-1] = lines[-1][:column]
+        call = ast.parse("".join(lines), mode="eval").body
+        if isinstance(call, ast.Call):
+            yield call
+
+
+@functools.cache
+def rule_calls(rules: Path) -> dict[str, list[tuple[str, str]]]:
+    """Module -> name of the rule file and digest of every call of it; {} without rule files."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path in sorted(rules.glob("*.smk")):
+        for call in calls(path.read_text(encoding="utf-8")):
+            if call.args and isinstance(call.args[0], ast.Constant):
+                # Keywords say where and how the job runs, not what it is told.
+                text = ast.dump(ast.Call(call.func, call.args, []))
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                found.setdefault(str(call.args[0].value), []).append((path.name, digest))
+    return found
+
+
+def options_digest(module: str) -> str:
+    """Digest of what all rules tell a script, 16 hexadecimal digits; layout does not count.
+
+    These are the `job("module", ...)` of rules/*.smk: which option gets which input, output and
+    parameter. Neither code nor specification says that.
+    """
+    lines = "".join(sorted(f"{digest}\n" for _, digest in rule_calls(RULES).get(module, [])))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def rule_files(module: str) -> list[str]:
+    """The files with rules that run a script, from the project's root."""
+    names = sorted({name for name, _ in rule_calls(RULES).get(module, [])})
+    return [f"{RULES.name}/{name}" for name in names]
+
+
+def file_digest(path: Path) -> str:
+    """Digest of a file's bytes, 16 hexadecimal digits (lock files)."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,173 @@
+"""What each rule's script is told: the sections of the study it needs, and nothing else.
+
+A job is passed as JSON (`--spec`). It is a Snakemake parameter too, so a run is stale exactly when
+a fact that it used has changed.
+"""
+
+from typing import Any, Literal
+
+from retu.config.analysis import Fit, Labels, Protocol
+from retu.config.execution import Execution
+from retu.config.hub_study import HubModel, MatchedSet, Pool, ReleasedSet
+from retu.config.lab_study import ArithmeticData, Dataset, Model, Problems
+from retu.config.released_study import SampleCount
+from retu.config.study import Branching, Grader, RlRecipe, Sampling, SftRecipe
+from retu.core.sections import Section
+
+
+class DataJob(Section):
+    """Draw the data."""
+
+    data: ArithmeticData
+    benchmarks: dict[str, Problems]
+
+
+class PretrainJob(Section):
+    """Make a base model."""
+
+    model: Model
+    execution: Execution
+
+
+class FetchBaseJob(Section):
+    """Bring a base model here, its chat template in its tokenizer; `lock` pins its bytes."""
+
+    model: HubModel
+    lock: str
+
+
+class BenchmarksJob(Section):
+    """Bring benchmarks here.
+
+    `counts` has the problems of each, `cleaned` those that are taken from the authors' cleaned set;
+    `sources` is what the list of benchmarks says of them.
+    """
+
+    counts: dict[str, int]
+    cleaned: list[str]
+    sources: dict[str, Any]
+    lock: str
+
+
+class ExpertSetJob(Section):
+    """Bring a released set here; `source` is the entry of the list of data sets.
+
+    Rows with a longer prompt, in tokens, are left out; null: none are.
+    """
+
+    name: str
+    source: dict[str, Any]
+    lock: str
+    prompt_tokens: int | None = None
+
+
+class MatchJob(Section):
+    """Match RL prompts with expert trajectories."""
+
+    name: str
+    matched: MatchedSet
+    prompt_tokens: int
+
+
+class PoolJob(Section):
+    """Gather the expert trajectories that sets are drawn from; `sources` are entries by name."""
+
+    pool: Pool
+    sources: dict[str, dict[str, Any]]
+    lock: str
+
+
+class DecontaminateJob(Section):
+    """Leave out benchmark problems that are too similar to training prompts."""
+
+    threshold: float
+    execution: Execution
+
+
+class SftJob(Section):
+    """Fine-tune a base model for so many steps and keep the listed checkpoints.
+
+    The validation loss is measured at them and, if set, every `evaluate_every` steps.
+    """
+
+    recipe: SftRecipe
+    checkpoints: list[int]
+    steps: int
+    evaluate_every: int | None = None
+    seed: int
+    execution: Execution
+
+
+class SelectJob(Section):
+    """Draw one SFT set from the pool."""
+
+    name: str
+    dataset: Dataset
+
+
+class StatsJob(Section):
+    """Measure the data sets."""
+
+    datasets: dict[str, Dataset | ReleasedSet]
+
+
+class GenerateJob(Section):
+    """Answer problem sets with every checkpoint: samples a problem per problem set."""
+
+    samples: dict[str, int]
+    sampling: Sampling
+    execution: Execution
+
+
+class LabelJob(Labels):
+    """Label evaluated steps and choose where RL starts, among `checkpoints` (null: all of them)."""
+
+    branching: Branching
+    max_stable: int | None = None
+    checkpoints: list[int] | None = None
+
+
+class CurvesJob(Section):
+    """Gather all scores; `titles` of the RL recipes name the paradigms."""
+
+    study: str
+    titles: dict[str, str]
+
+
+class CompareJob(Section):
+    """Compare what a study shows under two graders."""
+
+    study: str
+    before: Grader
+    after: Grader
+
+
+class RlJob(Section):
+    """One RL run from the checkpoint at `sft_step` (0: the base model)."""
+
+    sft_step: int
+    recipe: RlRecipe
+    seed: int
+    evaluation: Sampling
+    samples: dict[str, int]
+    execution: Execution
+    overlap: Literal["error", "report"] = "error"
+
+
+class ImportJob(Section):
+    """Turn released caches into curves."""
+
+    study: str
+    model: str
+    recipe: str
+    seed: int
+    rl_steps_per_row: int
+    benchmarks: dict[str, SampleCount]
+
+
+class SensitivityJob(Section):
+    """Refit every branch under all combinations of changes to a protocol."""
+
+    protocol: Protocol
+    fit: Fit
+    axes: dict[str, list[object]]

@@ -1,0 +1,150 @@
+"""Figure 8: highest ceiling of each SFT data set against its minimum validation loss."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from retu.core.markdown import number
+from retu.reporting import style
+from retu.reporting.aggregate import dataset_ceilings
+from retu.reporting.tidy_files import SFT_THEN_RL, SUBPHASES, models_of
+from retu.scaling.correlation import Correlation, correlate
+
+HEIGHTS = 2.5, 0.75  # of a row and between rows, inches
+MARGINS = 0.6, 0.1, 0.25, 0.5  # left, right, top, bottom, inches
+MEASURES = {"a_post": "highest A_post", "best_score": "best observed score"}
+
+
+def selection_table(
+    fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
+) -> pd.DataFrame:
+    """The figure's data: one row per model and data set, the model's correlations repeated.
+
+    Columns `pearson_*` and `spearman_*` are for A_post and for the best observed score; `note`
+    says why they are empty when they are.
+    """
+    parts = []
+    for model in models_of(fits[fits["paradigm"] == SFT_THEN_RL]):
+        part = dataset_ceilings(fits, subphases, order, model)
+        found = correlations(part)
+        part["n_datasets"] = found["a_post"].n
+        for measure, correlation in found.items():
+            part[f"pearson_{measure}"] = correlation.pearson
+            part[f"pearson_{measure}_low"] = correlation.low
+            part[f"pearson_{measure}_high"] = correlation.high
+            part[f"spearman_{measure}"] = correlation.spearman
+        part["note"] = found["a_post"].note
+        parts.append(part)
+    if not parts:
+        return dataset_ceilings(fits, subphases, order, "").assign(n_datasets=0, note="")
+    return pd.concat(parts, ignore_index=True)
+
+
+def correlations(ceilings: pd.DataFrame) -> dict[str, Correlation]:
+    """Correlation of each measure with the minimum validation loss, over data sets."""
+    losses = ceilings["min_val_loss"].tolist()
+    return {measure: correlate(losses, ceilings[measure].tolist()) for measure in MEASURES}
+
+
+def draw(fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Draw the figure, one panel per model. Call inside `style.context()`."""
+    models = models_of(fits[fits["paradigm"] == SFT_THEN_RL]) or [""]
+    shape = len(models), 2
+    figure, grid = style.panel_grid(shape, HEIGHTS, MARGINS, 0.06, width_ratios=[2.1, 1])
+    for (axes, side), model in zip(grid, models, strict=True):
+        ceilings = dataset_ceilings(fits, subphases, order, model)
+        own = fits[(fits["model"] == model) & (fits["paradigm"] == SFT_THEN_RL)]
+        draw_points(axes, ceilings, own, subphases[subphases["model"] == model])
+        write_statistics(side, ceilings)
+        axes.set_ylabel("Highest ceiling A_post (%)")
+        axes.set_xlabel("Minimum validation loss (nats per token)")
+        if len(models) > 1:
+            axes.set_title(model, loc="left", fontweight="bold")
+    return figure
+
+
+def draw_points(
+    axes: Axes, ceilings: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame
+) -> None:
+    """A_post with intervals, the seeds behind them, best observed scores, and a trend line."""
+    minima = subphases.groupby(["dataset", "seed"])["min_val_loss"].min()
+    for row in ceilings.to_dict("records"):
+        x, y, label = float(row["min_val_loss"]), float(row["a_post"]), str(row["dataset"])
+        look = style.subphase_look(str(row["subphase"]))
+        axes.plot([x, x], [row["a_post_low"], row["a_post_high"]], color=look.colour, lw=1.2)
+        fill = look.colour if row["identified"] else "white"
+        axes.plot(x, y, look.marker, ms=7, mfc=fill, mec=look.colour, mew=1.2, zorder=4)
+        axes.plot(x, row["best_score"], "_", ms=9, mew=1.5, color=style.INK, zorder=3)
+        axes.annotate(
+            label,
+            (x, y),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            size=7.5,
+            zorder=5,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        )
+        if row["n_seeds"] > 1:
+            branch = fits[(fits["dataset"] == label) & (fits["sft_step"] == row["sft_step"])]
+            branch = branch[branch["recipe"] == row["recipe"]]
+            losses = [minima.get((label, seed), np.nan) for seed in branch["seed"]]
+            axes.scatter(losses, branch["a_post"], s=8, color=look.colour, alpha=0.45, lw=0)
+    draw_trend(axes, ceilings)
+    axes.margins(x=0.14, y=0.12)
+
+
+def draw_trend(axes: Axes, ceilings: pd.DataFrame) -> None:
+    """Least-squares line through the means, thin and dashed; only where r is defined."""
+    known = ceilings.dropna(subset=["min_val_loss", "a_post"])
+    if correlations(known)["a_post"].note:
+        return
+    slope, offset = np.polyfit(known["min_val_loss"], known["a_post"], 1)
+    ends = np.array([known["min_val_loss"].min(), known["min_val_loss"].max()])
+    axes.plot(ends, slope * ends + offset, color=style.GREY, lw=0.9, ls="--", zorder=1)
+
+
+def write_statistics(side: Axes, ceilings: pd.DataFrame) -> None:
+    """Beside the panel, off the data: the correlations, how many data sets, and the key."""
+    side.axis("off")
+    lines = []
+    for measure, correlation in correlations(ceilings).items():
+        lines += [f"Minimum loss and {MEASURES[measure]}", *statistics_lines(correlation), ""]
+    side.text(0, 1, "\n".join(lines), va="top", size=7.5, linespacing=1.5, transform=side.transAxes)
+    looks = {
+        label: style.subphase_look(label)
+        for label in SUBPHASES
+        if label in set(ceilings["subphase"])
+    }
+    handles = [
+        Line2D(
+            [], [], ls="", marker=look.marker, color=look.colour, label=f"A_post, RL from {label}"
+        )
+        for label, look in looks.items()
+    ]
+    handles += [
+        Line2D(
+            [], [], ls="", marker="s", mfc="white", color=style.INK, label="open: not identified"
+        ),
+        Line2D(
+            [], [], ls="", marker="_", ms=9, mew=1.5, color=style.INK, label="best observed score"
+        ),
+    ]
+    side.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.05, -0.04), handlelength=1.2)
+
+
+def statistics_lines(correlation: Correlation) -> list[str]:
+    """A correlation in words for the margin of a figure."""
+    if correlation.note:
+        return [f"  {correlation.note}", f"  n = {correlation.n}"]
+    low, high = number(correlation.low, 2), number(correlation.high, 2)
+    return [
+        f"  Pearson r = {number(correlation.pearson, 2)}",
+        f"  95% interval [{low}, {high}]",
+        f"  Spearman {number(correlation.spearman, 2)},  n = {correlation.n}",
+    ]

@@ -1,0 +1,63 @@
+"""Which lineage stands behind what a report shows, the file to ask after, and by what it ran."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from retu.core.errors import InputError
+from retu.core.hashing import md5
+from retu.lineage.graph.record_graph import Lineage, read_lineage
+
+DIGITS = 12
+UNLOCKED = "not as locked"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A file that a report shows, and the first digits of its lineage's hash."""
+
+    path: str
+    digest: str
+
+
+def origins(study: str, files: Mapping[str, Path]) -> dict[str, Origin]:
+    """The origin of each file that has one, by the name that the page gives it.
+
+    There is none without records (scripts called by hand), for a file that is none of the study's,
+    and for one that has changed since its record was written. Paths are taken from the current
+    folder, the project's root, as in records.
+    """
+    try:
+        lineage = read_lineage(Path(), study)
+    except InputError:
+        return {}
+    return {
+        name: Origin(path.as_posix(), lineage.digest(path.as_posix())[:DIGITS])
+        for name, path in files.items()
+        if is_recorded(lineage, path)
+    }
+
+
+def is_recorded(lineage: Lineage, path: Path) -> bool:
+    """Whether a file is what its record says."""
+    output = lineage.output(path.as_posix())
+    return output is not None and md5(path) == output.md5
+
+
+def unlocked_versions(study: str) -> dict[str, str]:
+    """The libraries that jobs of a study have loaded in other versions than are locked, in a line.
+
+    Empty when there are none, or no records. The line stands among the versions of a report.
+    """
+    try:
+        records = list(read_lineage(Path(), study).records.values())
+    except InputError:
+        return {}
+    found = Counter(
+        f"{name} {versions}"
+        for record in records
+        for name, versions in record.environment.differs.items()
+    )
+    jobs = (f"{words} ({count} of {len(records)} jobs)" for words, count in sorted(found.items()))
+    return {UNLOCKED: "; ".join(jobs)} if found else {}

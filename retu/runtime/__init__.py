@@ -1,0 +1,1 @@
+"""What every job does: command line, processes, interruption, progress, SLURM."""

@@ -1,0 +1,93 @@
+"""Stopping when asked: SIGTERM, at a job's time limit or its preemption, costs no finished step.
+
+Whoever is asked before it trains ends at once. A trainer is patient: it finishes its step (with
+the evaluation that is due), saves, and ends with exit status 75, so the warning must come earlier
+than that takes. SLURM requeues what it preempts by itself; a job whose time runs out is requeued
+here, but only if this start of it got further than the one before.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from retu.core.errors import Interrupted
+from retu.runtime.slurm import NoAnswerError, ask, seconds
+
+RUNNING_OUT_SECONDS = 3600
+"""A job with so little time left was warned of its limit; profiles warn later than that."""
+KILL_WAIT_SECONDS = 600
+"""How long a requeued job waits to be killed: SLURM's KillWait is half a minute unless changed."""
+
+
+@dataclass
+class Request:
+    """What this process was asked, and what it does about it.
+
+    Attributes:
+        asked: it has received SIGTERM.
+        patient: someone will look at `asked` when the work under way is safe.
+    """
+
+    asked: bool = False
+    patient: bool = False
+
+
+REQUEST = Request()
+
+
+def hear(signal_number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM; a second one changes nothing, so a save is never cut short."""
+    REQUEST.asked = True
+    if not REQUEST.patient:
+        REQUEST.patient = True
+        raise Interrupted("before there was anything to save; start it again to go on")
+
+
+@contextmanager
+def listening() -> Iterator[Request]:
+    """Hear SIGTERM in a block; within another one, or outside the main thread, nothing changes."""
+    heard = signal.getsignal(signal.SIGTERM) is hear
+    if heard or threading.current_thread() is not threading.main_thread():
+        yield REQUEST
+        return
+    REQUEST.asked = REQUEST.patient = False
+    before = signal.signal(signal.SIGTERM, hear)
+    try:
+        yield REQUEST
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def hear_no_more() -> None:
+    """Let a forked helper end when it is told to."""
+    if signal.getsignal(signal.SIGTERM) is hear:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=hear_no_more)
+
+
+def requeue(interruption: Interrupted) -> None:
+    """Requeue a SLURM job whose time runs out, and wait for its end; otherwise return at once.
+
+    Without progress it is not requeued: it would be started, warned and requeued for ever.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None or not interruption.progressed:
+        return
+    try:
+        left = seconds(ask("squeue", "-h", "-j", job, "-o", "%L").strip())
+        if left is None or left > RUNNING_OUT_SECONDS:
+            return
+        ask("scontrol", "requeue", job)
+    except NoAnswerError as error:
+        print(f"job {job} could not be requeued ({error}); submit it again to go on", flush=True)
+        return
+    print(f"job {job} is requeued: its time is running out", flush=True)
+    # Whoever ends now would be a failed job to whatever started it.
+    time.sleep(KILL_WAIT_SECONDS)

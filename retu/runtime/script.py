@@ -1,0 +1,118 @@
+"""What every thin script shares: the entry point and the command line for paths."""
+
+import argparse
+import atexit
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from pydantic import TypeAdapter
+
+from retu.core.errors import InputError, Interrupted
+from retu.core.validation import explained
+from retu.runtime.disk import explain_disk_error
+from retu.runtime.usage import usage_line
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = os.EX_TEMPFAIL
+AT_END: list[Callable[[], object]] = []
+"""What is left to do when all of a job has succeeded: its record is the last that can fail."""
+Job = TypeVar("Job")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script: what a user must know ends it with one line on stderr.
+
+    The exit status is 2 for an `InputError` and for what a disk refuses, and 75 (try again) for a
+    job that was asked to stop.
+    """
+    status, said = 0, ""
+    try:
+        main()
+        while AT_END:
+            AT_END.pop(0)()
+        print(usage_line())
+    except InputError as error:
+        status, said = EXIT_BAD_INPUT, f"error: {error}"
+    except Interrupted as error:
+        status, said = EXIT_INTERRUPTED, f"interrupted: {error}"
+    except Exception as error:
+        explained = explain_disk_error(error)
+        if explained is None:
+            raise
+        status, said = EXIT_BAD_INPUT, f"error: {explained}"
+    finally:
+        AT_END.clear()
+    if said:
+        print_last(said)
+    if main.__module__ == "__main__":
+        leave(status)
+    if status:
+        sys.exit(status)
+
+
+def print_last(text: str) -> None:
+    """Print a line to stderr, or to the terminal where stderr is a log on a full disk."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # Without a terminal Snakemake's own last line has to do: it looks at the disk as well.
+        with contextlib.suppress(OSError, ValueError):
+            os.write(int(os.environ.get("RETU_PROGRESS_FD", "")), f"{text}\n".encode())
+
+
+def leave(status: int) -> NoReturn:
+    """End a script's own process with its exit handlers, but without tearing down its modules.
+
+    Unloading torch and transformers takes over a second a process, for memory that the system
+    takes back at once.
+    """
+    atexit._run_exitfuncs()
+    # A log on a full disk takes nothing more: that fails a job, but changes no failure's status.
+    with contextlib.suppress(*[OSError] if status else []):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser whose description is the script's docstring and that takes no abbreviations."""
+    return argparse.ArgumentParser(
+        description=doc, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def arguments(doc: str | None, **options: type | Callable[[str], object]) -> argparse.Namespace:
+    """Parse required options given as `name=type`; `model_dir=Path` becomes `--model-dir PATH`."""
+    result = parser(doc)
+    for name, kind in options.items():
+        result.add_argument("--" + name.replace("_", "-"), dest=name, type=kind, required=True)
+    return result.parse_args()
+
+
+def specification(model: type[Job]) -> Callable[[str], Job]:
+    """Reads the JSON of `--spec` into `model`, a pydantic model or a dataclass.
+
+    InputError names the first wrong key.
+    """
+
+    def read(text: str) -> Job:
+        with explained("--spec"):
+            return TypeAdapter(model).validate_json(text)
+
+    return read
+
+
+def state_folder(output: Path) -> Path:
+    """Where a job keeps what it needs to resume: beside the outputs, never among them.
+
+    Snakemake deletes declared outputs before it reruns a job, and SLURM's requeue does the same,
+    so training state has its own tree (`RETU_STATE`, default `.state/` in the work folder) that
+    mirrors the path of the output.
+    """
+    root = Path(os.environ.get("RETU_STATE", ".state"))
+    inside = output if not output.is_absolute() else output.relative_to(output.anchor)
+    return root / inside

@@ -1,0 +1,1 @@
+"""Forecasts of an RL branch from its first points, and how good they are."""

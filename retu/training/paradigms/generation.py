@@ -1,0 +1,286 @@
+"""The generation side of the trainer: who writes which row, in rounds, gated, and scored.
+
+Overridden hooks of TRL's trainer, each around TRL's own method:
+
+    _generate_and_score_completions     plan rows, sample in rounds, gate, complete the batch
+    _generate_single_turn               generate what the policy writes, insert what it does not,
+                                        and compare vLLM's log-probabilities with the trainer's
+    _calculate_rewards                  keep the rewards of all processes
+    _get_per_token_logps_and_entropies  not before the rows are final, and without padding on GPUs
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retu.config.paradigm import ParadigmSettings, check_arguments, check_paradigm
+from retu.config.planner import SwitchGate
+from retu.models.generation_config import clear_sampling_settings
+from retu.training.paradigms import padding
+from retu.training.paradigms.dynamic_sampling import SamplingRule, sampling_figures, start
+from retu.training.paradigms.expert_tokens import TOKENS, with_expert_tokens
+from retu.training.paradigms.gated_rollouts import gated
+from retu.training.paradigms.generation_rounds import sample
+from retu.training.paradigms.logprob_check import engine_gap
+from retu.training.paradigms.policy_batches import finished, scored_rows
+from retu.training.paradigms.prefix_logits import forcing
+from retu.training.paradigms.prefix_schedule import PrefixSchedule, prefix_schedule
+from retu.training.paradigms.prompt_sampler import PromptStream
+from retu.training.paradigms.row_plan import PlannedRow, Planner, authors
+from retu.training.paradigms.row_roles import Role
+from retu.training.paradigms.row_tensors import Rows, chosen, gathered, trimmed
+from retu.training.paradigms.step_metrics import StepFigures
+from retu.training.paradigms.trainer_checks import (
+    check_model,
+    check_parts,
+    check_size,
+    refuse_unscored,
+)
+from retu.training.paradigms.trl_version import grpo_trainer
+from retu.training.paradigms.upt_gate import decide, gate_figures
+
+GRPOTrainer: Any = grpo_trainer()
+Inputs = Sequence[Mapping[str, Any]]
+
+
+class PlannedGeneration(GRPOTrainer):
+    """A GRPO trainer whose rows follow a paradigm; see `MixedGRPOTrainer` for the arguments."""
+
+    train_dataset: Any
+    _rewards: Tensor
+
+    def __init__(
+        self, *, paradigm: ParadigmSettings, args: Any, train_dataset: Any, **others: Any
+    ) -> None:
+        check_paradigm(paradigm, args.num_generations, "paradigm")
+        check_arguments(paradigm, args)
+        check_parts(train_dataset, others)
+        self.paradigm = paradigm
+        self._plan: tuple[PlannedRow, ...] | None = None
+        self._figures = StepFigures()
+        super().__init__(args=args, train_dataset=train_dataset, **others)
+        clear_sampling_settings(self.model)
+        check_model(self)
+        self._groups: int = args.generation_batch_size // args.num_generations
+        self._pad: int = self._tokenizer.pad_token_id
+        self._prepare_experts()
+        check_size(self.train_dataset, self._groups)
+        self._planner = Planner(paradigm.planner, args.num_generations, self._schedule())
+        self._stream = PromptStream(len(self.train_dataset), args.seed, args.shuffle_dataset)
+        self._rule: SamplingRule | None = None
+        if paradigm.planner.dynamic_sampling is not None:
+            settings = paradigm.planner.dynamic_sampling
+            self._rule = SamplingRule(settings, args.num_generations, self._groups)
+            self._sampling = start(self._rule)
+
+    def _prepare_experts(self) -> None:
+        """Turn trajectories into tokens and leave prompts out that have none to train on."""
+        if self.paradigm.planner.needs_experts:
+            self.train_dataset, self.expert_choice = with_expert_tokens(
+                self.train_dataset,
+                self._tokenizer,
+                self.eos_token_ids,
+                self.max_completion_length,
+                self.paradigm.planner.experts,
+                self.chat_template_kwargs,
+                "train_dataset",
+            )
+
+    def _schedule(self) -> PrefixSchedule | None:
+        """The prefix lengths of this run, if it has hybrid rows."""
+        settings, args = self.paradigm.planner.prefix, self.args
+        if settings is None:
+            return None
+        return prefix_schedule(settings, args.max_steps, args.seed, "paradigm.planner")
+
+    def _generate_and_score_completions(self, inputs: Inputs) -> dict[str, Any]:
+        """Make the rows of the next updates: tensors (B, ...), B the rows of this process."""
+        if self.paradigm.plain or not self.model.training:
+            output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+            return output
+        share = self._groups // self.accelerator.num_processes
+        first = self.accelerator.process_index * share
+        if self._rule is None:
+            rows = self._score(inputs, first)
+        else:
+            rule = self._rule
+            sampled = sample(self._sampling, rule, lambda at: self._round(rule, at), self._pad)
+            self._sampling = sampled.state
+            self._figures.values |= sampling_figures(sampled.batch.counts, rule)
+            rows = chosen(sampled.rows, range(first, first + share), self.num_generations)
+        return self._complete(trimmed(rows))
+
+    def _round(self, rule: SamplingRule, first: int) -> Rows:
+        """A round of dynamic sampling from this position of the stream: rows of all processes."""
+        share = rule.gen_prompts // self.accelerator.num_processes
+        mine = first + self.accelerator.process_index * share
+        prompts = [self.train_dataset[self._stream.row(mine + place)] for place in range(share)]
+        inputs = [prompt for prompt in prompts for _ in range(self.num_generations)]
+        return gathered(self._score(inputs, mine), self.accelerator, self._pad)
+
+    def _score(self, inputs: Inputs, first: int) -> Rows:
+        """Generate and score whole groups, of which the first has this number among the step's."""
+        plan = self._planner.rows(inputs, self.state.global_step, first)
+        visible = [{name: row[name] for name in row if name != TOKENS} for row in inputs]
+        self._plan = plan
+        try:
+            output = super()._generate_and_score_completions(visible)
+        finally:
+            self._plan = None
+        settings, rollouts = self.paradigm.advantage, self.num_generations
+        rows = scored_rows(output, plan, *self._verdicts(self._rewards), rollouts, settings)
+        gate = self.paradigm.planner.gate
+        return rows if gate is None else self._gate(gate, rows, inputs, visible)
+
+    def _gate(self, gate: SwitchGate, rows: Rows, inputs: Inputs, visible: Inputs) -> Rows:
+        """Apply UPT's gate; every prompt's expert is graded, so that all processes do the same."""
+        rollouts = self.num_generations
+        wins = self._rewards[:, 0].view(-1, rollouts).tolist()
+        routes = [decide(group, gate, "switch gate") for group in wins]
+        experts = [row[TOKENS] for row in inputs[::rollouts]]
+        texts = self.processing_class.batch_decode(experts, skip_special_tokens=True)
+        prompts = [row["prompt"] for row in visible[::rollouts]]
+        if not isinstance(prompts[0], str):
+            texts = [[{"role": "assistant", "content": text}] for text in texts]
+        verdicts = super()._calculate_rewards(list(visible[::rollouts]), prompts, texts, experts)
+        refuse_unscored(verdicts)
+        self._figures.add_samples("success_expert", verdicts[:, 0])
+        self._figures.values |= gate_figures(routes)
+        first = self.accelerator.process_index * len(experts)
+        mine = routes[first : first + len(experts)]
+        return gated(
+            rows, mine, experts, self._verdicts(verdicts), self.paradigm.advantage, self._pad
+        )
+
+    def _verdicts(self, rewards: Tensor) -> tuple[Tensor, Tensor]:
+        """This process's part of gathered rewards, (rows, functions): first one, weighted sum."""
+        count = len(rewards) // self.accelerator.num_processes
+        mine = rewards[self.accelerator.process_index * count :][:count]
+        return mine[:, 0], (mine * self.reward_weights.to(mine.device)).sum(-1)
+
+    def _complete(self, rows: Rows) -> dict[str, Tensor]:
+        """The rows as TRL's buffer, with log-probabilities that later updates compare with."""
+        batch = finished(rows, self.num_generations, self.paradigm.advantage)
+        if self.args.gradient_accumulation_steps != self._updates_end:
+            batch["old_per_token_logps"] = self._log_probs(self.model, batch)
+        if self.paradigm.objective.kl_coef > 0:
+            batch["ref_per_token_logps"] = self._log_probs(self.ref_model, batch)
+        return batch
+
+    @property
+    def _updates_end(self) -> int:
+        """After how many micro-batches new rows are generated."""
+        return int(self.args.steps_per_generation * self.num_iterations)
+
+    @torch.no_grad()
+    def _log_probs(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """Log-probabilities (B, T) of completions, in micro-batches."""
+        size = self.args.per_device_train_batch_size
+        return self._forward(model, batch, batch_size=size)[0]
+
+    def _forward(
+        self, model: Any, batch: Mapping[str, Tensor], **options: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and, if asked for, entropies of completions, (B, T), in nats."""
+        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+        mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        width = batch["completion_ids"].shape[1]
+        log_probs, entropies, _ = self._get_per_token_logps_and_entropies(
+            model, ids, mask, width, **options
+        )
+        return log_probs, entropies
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        ids: Tensor,
+        mask: Tensor,
+        width: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """TRL's, but nothing while rows are generated: not all of them will be trained on."""
+        if self._plan is not None:
+            return None, None, None
+        forward = super()._get_per_token_logps_and_entropies
+        # The loss that keeps a mixture's experts busy is no figure of a token.
+        if ids.device.type not in padding.DEVICES or self.aux_loss_enabled:
+            return forward(model, ids, mask, width, batch_size, **options)
+        passes = partial(forward, model, **options)
+        return padding.without_padding(passes, ids, mask, width, batch_size or len(ids))
+
+    def _generate_single_turn(
+        self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, **_: Any
+    ) -> tuple[list[list[int]], Any]:
+        """Completions of all rows: what the expert wrote, then what the policy writes."""
+        if self._plan is None:
+            written, log_probs = self._sampled(
+                prompt_ids, num_generations, images, multimodal_fields
+            )
+        else:
+            written, log_probs = self._write(self._plan, prompt_ids), None
+        if self.model.training:
+            planned = self._plan or [PlannedRow(Role("on_policy"))] * len(written)
+            own = [place for place, row in enumerate(planned) if row.generated]
+            lengths, made = [len(prompt_ids[place]) for place in own], [written[p] for p in own]
+            hybrid = [row.role.prefix for row in planned if row.role.source == "hybrid"]
+            self._figures.count_generated(lengths, made, hybrid, self.eos_token_ids)
+        return written, log_probs
+
+    def _write(
+        self, plan: Sequence[PlannedRow], prompt_ids: Sequence[list[int]]
+    ) -> list[list[int]]:
+        """Let the policy write its part of planned rows."""
+        own = [place for place, row in enumerate(plan) if row.generated]
+        prompts = [prompt_ids[place] for place in own]
+        given = [list(plan[place].given) for place in own]
+        # Of every n prompts in a row TRL sends the first to a vLLM server, for n completions.
+        repeats = 1 if any(given) else self.num_generations - self.paradigm.planner.n_expert
+        if self.use_vllm or self.use_transformers_continuous_batching:
+            prompts = [[*ids, *row] for ids, row in zip(prompts, given, strict=True)]
+            made, _ = self._sampled(prompts, repeats)
+            made = [[*row, *tokens] for row, tokens in zip(given, made, strict=True)]
+        else:
+            with forcing(self.accelerator.unwrap_model(self.model_wrapped), given):
+                made, _ = self._sampled(prompts, repeats)
+        completions = [list(row.given) for row in plan]
+        for place, row, tokens in zip(own, given, made, strict=True):
+            if tokens[: len(row)] != row:
+                raise RuntimeError("generation did not start with the tokens of the expert")
+            completions[place] = tokens[: self.max_completion_length]
+        return completions
+
+    def _sampled(
+        self, prompts: Any, repeats: int, images: Any = None, multimodal_fields: Any = None
+    ) -> tuple[list[list[int]], Any]:
+        """What the policy writes after these prompts; vLLM must be as likely to as the trainer."""
+        made, log_probs = super()._generate_single_turn(
+            prompts, images, multimodal_fields or {}, repeats
+        )
+        if self.use_vllm and log_probs is not None and self.model.training:
+            # Of a few tokens the mean is mostly rounding.
+            row = max(range(len(made)), key=lambda place: len(made[place]))
+            gap = engine_gap(
+                super()._get_per_token_logps_and_entropies,
+                self.model,
+                (list(prompts[row]), list(made[row]), log_probs[row]),
+                self.args,
+                self.state.global_step,
+            )
+            self._figures.values["engine_gap"] = gap
+        return made, log_probs
+
+    def _calculate_rewards(self, *inputs: Any) -> Tensor:
+        """TRL's gathered rewards (rows of all processes, functions), of which a copy is kept."""
+        rewards: Tensor = super()._calculate_rewards(*inputs)
+        if self.model.training:
+            if self._plan is not None:
+                refuse_unscored(rewards)
+            self._rewards = rewards
+            verdicts = rewards[:, 0].view(-1, self.num_generations)
+            for author, places in authors(self._plan, self.num_generations).items():
+                self._figures.add_samples(f"success_{author}", verdicts[:, places])
+        return rewards

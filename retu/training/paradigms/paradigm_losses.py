@@ -1,0 +1,171 @@
+"""The loss of every paradigm that the paper compares, on one micro-batch.
+
+Below, A is the advantage, r a row's reward, p = pi(y_t | ...) a token's probability, rho =
+pi / pi_old its ratio, f(p) = p / (p + gamma), and H a row's mean entropy. Advantages, old
+probabilities, H and masks are constants. "mean" is the reduction of the settings; "token mean" is
+one in any case. Where the authors' code differs from their paper, the code is followed, because the
+compared runs were made with it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from retu.config.objectives import ObjectiveSettings
+from retu.core.errors import InputError
+from retu.training.paradigms.imitation import (
+    low_entropy_tokens,
+    negative_log_likelihood,
+    srft_imitation,
+    srft_self_loss,
+)
+from retu.training.paradigms.loss_metrics import (
+    Metrics,
+    expert_metrics,
+    ratio_metrics,
+    share,
+)
+from retu.training.paradigms.reduction import WindowCounts, reduce
+from retu.training.paradigms.surrogate import importance_ratio, shaped_probability, surrogate
+from retu.training.paradigms.token_batch import Tokens
+
+Terms = dict[str, Tensor]
+"""The summands of a loss by name, weights and signs included."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What every paradigm gets: tokens and roles, rewards (B,), its settings, the window."""
+
+    tokens: Tokens
+    reward: Tensor | None
+    settings: ObjectiveSettings
+    counts: WindowCounts
+
+
+def grpo(inputs: Inputs) -> tuple[Terms, Metrics]:
+    """GRPO and DAPO: mean of the clipped surrogate (arXiv 2402.03300 and 2503.14476).
+
+    Rows are not told apart by role. What else makes DAPO happens before: dynamic sampling chooses
+    the rows, and the length penalty is part of the reward.
+    """
+    tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
+    ratio = importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    loss = surrogate(ratio, tokens.advantage, settings.clip)
+    terms = {"policy": reduce(loss, tokens.trained, settings.reduction, counts)}
+    return terms, ratio_metrics(ratio, tokens, tokens.trained, settings.clip, counts)
+
+
+def luffy(inputs: Inputs) -> tuple[Terms, Metrics]:
+    """LUFFY: mean of -A rho on rollouts and of -A f(p) on experts (arXiv 2504.14945).
+
+    The expert's behaviour probability is taken for 1, so that its ratio is p. Both means have the
+    same denominator: that of all rows.
+    """
+    tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
+    ratio = importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    loss = surrogate(ratio, tokens.advantage, settings.clip)
+    terms = {
+        "policy": reduce(loss, tokens.sampled, settings.reduction, counts),
+        "expert": expert_policy_loss(inputs, tokens.expert, counts),
+    }
+    return terms, {
+        **ratio_metrics(ratio, tokens, tokens.sampled, settings.clip, counts.sampled()),
+        **expert_metrics(tokens, settings.gamma, counts),
+    }
+
+
+def expert_policy_loss(inputs: Inputs, mask: Tensor, counts: WindowCounts) -> Tensor:
+    """The mean of -A f(p) over masked tokens, (B, T) bool, with the denominator of `counts`."""
+    tokens, settings = inputs.tokens, inputs.settings
+    loss = -tokens.advantage * shaped_probability(tokens.log_prob, settings.gamma)
+    return reduce(loss, mask, settings.reduction, counts)
+
+
+def srft(inputs: Inputs) -> tuple[Terms, Metrics]:
+    """SRFT's three terms (arXiv 2506.19767, as in the code of arXiv 2509.04419).
+
+    sft_demo: token mean over experts of 0.5 exp(-H) * -log p; rl_demo: LUFFY's expert term;
+    rl_self: mean over rollouts of -c log p, c = 0.1 exp(H) if r = 1 and -1 otherwise (with
+    `srft_self_term="ratio"`, of -c rho). The group advantage is used in rl_demo alone.
+    """
+    tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
+    if inputs.reward is None:
+        raise InputError("srft: the batch has no rewards, which its self term needs; give them")
+    ratio = importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    score = ratio if settings.srft_self_term == "ratio" else tokens.log_prob
+    imitation = srft_imitation(tokens.log_prob, tokens.entropy, tokens.expert)
+    own = srft_self_loss(score, tokens.entropy, tokens.sampled, inputs.reward)
+    demo = reduce(imitation, tokens.expert, "token_mean", counts.expert())
+    terms = {
+        "sft_demo": settings.sft_weight * demo,
+        "rl_demo": expert_policy_loss(inputs, tokens.expert, counts),
+        "rl_self": reduce(own, tokens.sampled, settings.reduction, counts),
+    }
+    return terms, {
+        **ratio_metrics(ratio, tokens, tokens.sampled, None, counts.sampled()),
+        **expert_metrics(tokens, settings.gamma, counts),
+    }
+
+
+def upt(inputs: Inputs) -> tuple[Terms, Metrics]:
+    """UPT (HPT): RL on active rollouts, SFT on active experts (arXiv 2509.04419).
+
+    Mean over rollouts of -A rho, plus `sft_weight` times the token mean over imitated experts of
+    -log p; experts in the zone between two gates get LUFFY's -A f(p) instead. `gate_rows` says
+    which rows are active and which imitated. RL and SFT have denominators of their own.
+    """
+    tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
+    ratio = importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    loss = surrogate(ratio, tokens.advantage, settings.clip)
+    imitation = negative_log_likelihood(tokens.log_prob)
+    demo = reduce(imitation, tokens.imitated, "token_mean", counts.imitated())
+    off_policy = tokens.expert & ~tokens.imitated
+    terms = {
+        "policy": reduce(loss, tokens.sampled, settings.reduction, counts.reinforced()),
+        "expert": expert_policy_loss(inputs, off_policy, counts.reinforced()),
+        "sft": settings.sft_weight * demo,
+    }
+    return terms, {
+        **ratio_metrics(ratio, tokens, tokens.sampled, settings.clip, counts.sampled()),
+        **expert_metrics(tokens, settings.gamma, counts),
+    }
+
+
+def prefix_rft(inputs: Inputs) -> tuple[Terms, Metrics]:
+    """Prefix-RFT: GRPO's loss, with A = 0 at prefix tokens of low entropy (arXiv 2507.01679).
+
+    Prefix tokens have the ratio pi / pi_old, too; how probable the expert found them is not used.
+    """
+    tokens, settings = inputs.tokens, inputs.settings
+    frozen = low_entropy_tokens(
+        tokens.entropy, tokens.prefix, settings.entropy_keep, settings.entropy_scope
+    )
+    advantage = tokens.advantage.masked_fill(frozen, 0.0)
+    terms, metrics = grpo(replace(inputs, tokens=replace(tokens, advantage=advantage)))
+    shares = {"prefix_share": tokens.prefix, "prefix_frozen_share": frozen}
+    return terms, metrics | {
+        name: share(flags, tokens.trained, inputs.counts, tokens.log_prob.detach())
+        for name, flags in shares.items()
+    }
+
+
+def sft(inputs: Inputs) -> tuple[Terms, Metrics]:
+    """SFT: the token mean of -log p over expert rows; other rows add nothing (paper section 4)."""
+    tokens, counts = inputs.tokens, inputs.counts
+    imitation = negative_log_likelihood(tokens.log_prob)
+    terms = {"sft": reduce(imitation, tokens.expert, "token_mean", counts.expert())}
+    return terms, expert_metrics(tokens, inputs.settings.gamma, counts)
+
+
+PARADIGMS: Mapping[str, Callable[[Inputs], tuple[Terms, Metrics]]] = {
+    "grpo": grpo,
+    "dapo": grpo,
+    "luffy": luffy,
+    "srft": srft,
+    "upt": upt,
+    "prefix_rft": prefix_rft,
+    "sft": sft,
+}
+"""A paradigm's loss by the `method` of its settings."""

@@ -1,0 +1,97 @@
+"""An SFT trainer whose losses are means over all learnt tokens.
+
+The validation loss of the trainers is a mean of means: of the batches' losses, each counted by its
+rows. It changes with the size of a batch and the number of processes, which also fill up the last
+batches with rows that they have seen. Small differences of this loss decide between sub-phases, so
+it is exact here.
+
+The training loss is such a mean of means, too, where processes share sequences: the library counts
+no tokens then. Here every token of an update counts the same in that case as in all others.
+"""
+
+from typing import Any
+
+import torch
+from trl import SFTTrainer
+
+from retu.training.batch_filling import FilledSampler, add_empty_rows
+from retu.training.sequence_parallel import SharedLoader
+from retu.training.tokenized_sets import IGNORED
+
+SHARED_LABELS = "shift_labels"
+"""Where DeepSpeed's loader puts the labels of a part of a sequence."""
+
+
+class EvaluatedTrainer(SFTTrainer):
+    """`trl.SFTTrainer`; its validation set must fill the batches of all processes (`filling`)."""
+
+    # Losses are divided by the update's tokens here, also of shared sequences; the trainer takes
+    # those for means of micro-batches and would divide them by their number besides.
+    loss_is_scaled_for_ga = True
+    train_dataset: Any
+    _filled: FilledSampler | None = None
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        share = self.accelerator.deepspeed_ulysses_dl_adapter
+        self.accelerator.deepspeed_ulysses_dl_adapter = lambda loader, model: SharedLoader(
+            share(loader, model), self
+        )
+
+    def get_train_dataloader(self) -> Any:
+        """TRL's, which no process fills up with rows that another one has."""
+        rows, processes = self.train_dataset, self.accelerator.num_processes
+        together = self.args.per_device_train_batch_size * processes
+        if processes == 1 or len(rows) % together == 0:
+            return super().get_train_dataloader()
+        self._filled = FilledSampler(len(rows), together, self.args.data_seed)
+        self.train_dataset = add_empty_rows(rows, 1)
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.train_dataset, self._filled = rows, None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """TRL's, or the one of a data set with an empty row."""
+        return self._filled or super()._get_train_sampler(train_dataset)
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
+        """TRL's count of an update's learnt tokens, also where they come in parts of sequences."""
+        if not batch_samples or SHARED_LABELS not in batch_samples[0]:
+            return super()._get_num_items_in_batch(batch_samples, device)
+        parts = [(batch[SHARED_LABELS] != IGNORED).sum() for batch in batch_samples]
+        return self.accelerator.reduce(torch.stack(parts).sum().to(device))
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """TRL's; of a part of shared sequences, its addend of the token mean of the update.
+
+        ZeRO's stage 3 averages the gradients of all processes, and each of them has another part.
+        """
+        if SHARED_LABELS not in inputs or not self.model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        labels = inputs[SHARED_LABELS]
+        outputs = model(**inputs, labels=labels, use_cache=False, fused_lm_head=True)
+        share = num_items_in_batch.clamp(min=1) / self.accelerator.num_processes
+        loss = -outputs.log_probs.sum() / share
+        return (loss, outputs) if return_outputs else loss
+
+    def evaluation_loop(self, *given: Any, metric_key_prefix: str = "eval", **options: Any) -> Any:
+        """TRL's, with the loss over tokens; of a single batch it is TRL's own to the bit."""
+        self._sums: list[tuple[float, int]] = []
+        output = super().evaluation_loop(*given, metric_key_prefix=metric_key_prefix, **options)
+        local = torch.tensor(self._sums, dtype=torch.float64).sum(0)
+        loss, tokens = self.accelerator.reduce(local.to(self.args.device)).tolist()
+        if len(self._sums) > 1 or self.accelerator.num_processes > 1:
+            output.metrics[f"{metric_key_prefix}_loss"] = loss / tokens
+        return output
+
+    def prediction_step(
+        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> Any:
+        """TRL's, noting the batch's loss and how many tokens it is the mean of."""
+        result = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        tokens = int((inputs["labels"][:, 1:] != IGNORED).sum())
+        self._sums.append((float(result[0]) * tokens, tokens))
+        return result

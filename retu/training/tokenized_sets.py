@@ -1,0 +1,140 @@
+"""SFT sets as tokens, made once and read from disk: a set may be larger than memory.
+
+Rows are what `data.chat.training_example` makes of a problem and its trajectory, so TRL's trainer
+has nothing to prepare. They wait in the state folder until the run is over.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retu.core.errors import InputError
+from retu.data.chat import (
+    check_same_prompt,
+    library_prompt,
+    prompt_of,
+    training_example,
+)
+from retu.data.split_checks import check_lengths
+from retu.data.stored_sets import map_dataset
+from retu.runtime.processes import is_main, wait_for_everyone
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+COLUMNS = ("prompt", "trajectory")
+IGNORED = -100
+"""The label of a token that is not learnt."""
+LENGTH = "length"
+PROMPT = "prompt_length"
+TRIED = 3
+"""Problems of a set by which it is tried whether SFT shows them as RL and evaluation will."""
+
+
+def tokenised(
+    path: Path,
+    tokenizer: "PreTrainedTokenizerBase",
+    folder: Path,
+    threads: int,
+    limit: int,
+    remedy: str | None = None,
+) -> "Dataset":
+    """The rows of a stored SFT set as tokens, in its order.
+
+    The first process makes them, the others read what it wrote.
+
+    Args:
+        path: a data set with the columns `prompt` and `trajectory`.
+        tokenizer: the model's.
+        folder: where the tokens are kept, below the run's state folder: one for each set.
+        threads: processes that tokenise.
+        limit: rows are cut to so many tokens.
+        remedy: what to do about a row above the limit; None: it may be cut.
+
+    Returns:
+        `input_ids`, `labels` (-100 for the prompt), and `length` and `prompt_length`, tokens of the
+        row and of its prompt before it was cut.
+
+    Raises:
+        InputError: the set is not as stored, a row is too long, or the limit leaves nothing of its
+            trajectory.
+    """
+    # Whoever comes later finds the files of the first and makes none.
+    if not is_main():
+        wait_for_everyone()
+    dataset = made(path, tokenizer, folder, threads, limit)
+    if is_main():
+        wait_for_everyone()
+    if remedy is not None:
+        check_lengths(column(dataset, LENGTH), limit, str(path), remedy)
+    for row, length in enumerate(column(dataset, PROMPT)):
+        if length >= limit:
+            raise InputError(
+                f"{path}: row {row} has a prompt of {length} tokens, which leaves none of {limit}"
+                " for its trajectory; raise max_length in the SFT recipe or leave the row out"
+            )
+    return dataset
+
+
+def made(
+    path: Path, tokenizer: "PreTrainedTokenizerBase", folder: Path, threads: int, limit: int
+) -> "Dataset":
+    """Make the tokens, or read them if they are there."""
+    from datasets import Features, List, Value
+
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = map_dataset(path, COLUMNS, folder)
+    stages = {
+        "SFT": lambda question: prompt_of(training_example(tokenizer, question, "")),
+        "RL": lambda question: library_prompt(tokenizer, question),
+    }
+    check_same_prompt(tokenizer, texts[:TRIED]["prompt"], stages)
+
+    # Left to itself, `datasets` keeps labels in eight bytes each.
+    ids, number = List(Value("int32")), Value("int32")
+
+    def encode(batch: Mapping[str, Sequence[str]]) -> dict[str, list[list[int]] | list[int]]:
+        rows = [
+            training_example(tokenizer, prompt, trajectory)
+            for prompt, trajectory in zip(*(batch[name] for name in COLUMNS), strict=True)
+        ]
+        return {
+            "input_ids": [row["input_ids"][:limit] for row in rows],
+            "labels": [labels(row)[:limit] for row in rows],
+            LENGTH: [len(row["input_ids"]) for row in rows],
+            PROMPT: [len(prompt_of(row)) for row in rows],
+        }
+
+    return texts.map(
+        encode,
+        batched=True,
+        remove_columns=list(COLUMNS),
+        features=Features({"input_ids": ids, "labels": ids, LENGTH: number, PROMPT: number}),
+        num_proc=threads if threads > 1 else None,
+        cache_file_name=str(folder / "tokens.arrow"),
+        # The state folder belongs to one request: there is nothing else to tell apart.
+        new_fingerprint="tokens",
+    )
+
+
+def labels(row: Mapping[str, Sequence[int]]) -> list[int]:
+    """What is learnt of a row of `training_example`: its tokens, -100 for those of the prompt."""
+    pairs = zip(row["input_ids"], row["completion_mask"], strict=True)
+    return [token if learnt else IGNORED for token, learnt in pairs]
+
+
+def column(dataset: "Dataset", name: str) -> list[int]:
+    """A column of numbers."""
+    values: list[int] = dataset.with_format("numpy")[name][:].tolist()
+    return values
+
+
+def rows_cut(dataset: "Dataset", limit: int) -> int:
+    """How many rows of `tokenised` are longer than training sees them."""
+    return sum(length > limit for length in column(dataset, LENGTH))
+
+
+def trained_lengths(dataset: "Dataset", limit: int) -> list[int]:
+    """Tokens that training sees of every row of `tokenised`, end-of-sequence included."""
+    return [min(length, limit) for length in column(dataset, LENGTH)]

@@ -1,0 +1,136 @@
+"""The training state of a job: a folder of checkpoints outside the rule's declared outputs.
+
+A checkpoint counts only once its `complete` mark is there, so a kill in the middle of a save costs
+the steps since the one before and nothing else. Of the newest one everything is kept; older ones
+that are to be published keep what is published of them, and the others go: the trainer's state
+(optimiser, generators) takes several times the disk of the weights.
+"""
+
+import contextlib
+import fnmatch
+import json
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from retu.core.atomic_files import write_text
+from retu.core.errors import InputError
+from retu.runtime.processes import world_size
+
+MARKER = "complete"
+MODEL_ONLY = "model_only"
+"""The mark of a checkpoint that waits to be published and can no longer be resumed from."""
+FOLDER = "checkpoint-"
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+# Written by trainers beside the weights, of no use to whoever loads the model.
+NOT_PUBLISHED = (
+    "optimizer.pt",
+    "optimizer.bin",
+    "scheduler.pt",
+    "scaler.pt",
+    "rng_state*.pth",
+    "trainer_state.json",
+    "training_args.bin",
+    "paradigm_*",
+    "loss_window_*.json",
+    # DeepSpeed's shards of weights and optimiser, which of them is the newest, and its converters.
+    "global_step*",
+    "latest",
+    "zero_to_*.py",
+    MARKER,
+    MODEL_ONLY,
+)
+
+
+def is_published(name: str) -> bool:
+    """Whether a file or folder of a checkpoint belongs to the model."""
+    return not any(fnmatch.fnmatch(name, pattern) for pattern in NOT_PUBLISHED)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step of a checkpoint of the training state."""
+    return int(checkpoint.name.removeprefix(FOLDER))
+
+
+def latest_complete(state: Path) -> Path | None:
+    """The newest checkpoint to resume from, None without one."""
+    return max(complete_checkpoints(state), key=step_of, default=None)
+
+
+def complete_checkpoints(state: Path) -> list[Path]:
+    """The checkpoints to resume from: a kill before the older ones were pruned leaves several."""
+    return [path for path in state.glob(f"{FOLDER}*") if (path / MARKER).is_file()]
+
+
+def mark_complete(checkpoint: Path) -> None:
+    """Let a checkpoint count; all of its files must be on disk.
+
+    Raises:
+        InputError: it has no weights, only shards of ZeRO stage 3.
+    """
+    check_weights(checkpoint)
+    note = {"step": step_of(checkpoint), "processes": world_size()}
+    write_text(checkpoint / MARKER, json.dumps(note))
+
+
+def check_weights(checkpoint: Path) -> None:
+    """InputError unless a checkpoint holds a model that can be loaded."""
+    if not any(found for pattern in WEIGHTS for found in checkpoint.glob(pattern)):
+        raise InputError(
+            f"{checkpoint}: holds no weights; ZeRO stage 3 gathers them only with"
+            " stage3_gather_16bit_weights_on_model_save: true in DeepSpeed's configuration"
+        )
+
+
+def check_processes(checkpoint: Path) -> None:
+    """InputError unless a complete checkpoint was saved by as many processes as there are now.
+
+    Others would train on other batches, and could not read the shards of ZeRO.
+    """
+    saved: int = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))["processes"]
+    if saved != world_size():
+        raise InputError(
+            f"{checkpoint}: was saved by {saved} processes and there are {world_size()} now; ask"
+            f" for {saved} to go on, or delete {checkpoint.parent} to start again"
+        )
+
+
+def tidy(state: Path, published: Collection[int]) -> None:
+    """Remove what neither resuming nor publishing needs, unfinished checkpoints included."""
+    newest = latest_complete(state)
+    for checkpoint in state.glob(f"{FOLDER}*"):
+        if checkpoint == newest:
+            continue
+        marked = any((checkpoint / mark).is_file() for mark in (MARKER, MODEL_ONLY))
+        if marked and step_of(checkpoint) in published:
+            keep_model_only(checkpoint)
+        else:
+            remove(checkpoint)
+
+
+def keep_model_only(checkpoint: Path) -> None:
+    """Drop the trainer's state of a checkpoint; a kill on the way is made good by the next call."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(checkpoint / MARKER, checkpoint / MODEL_ONLY)
+    for path in checkpoint.iterdir():
+        if path.is_dir() and not is_published(path.name):
+            shutil.rmtree(path)
+        elif path.name != MODEL_ONLY and not is_published(path.name):
+            path.unlink()
+
+
+def remove(checkpoint: Path) -> None:
+    """Delete a checkpoint, its marks first: half of one must not count."""
+    for mark in (MARKER, MODEL_ONLY):
+        (checkpoint / mark).unlink(missing_ok=True)
+    shutil.rmtree(checkpoint)
+
+
+def link_or_copy(source: str, target: str) -> str:
+    """Give a file a second name; on another file system, or one without links, copy it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

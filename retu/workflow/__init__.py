@@ -1,0 +1,1 @@
+"""What the Snakefile itself calls: its folder, targets, failures and command line."""

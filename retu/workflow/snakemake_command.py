@@ -1,0 +1,113 @@
+"""The environment's `snakemake`: it reads the command line first, then is Snakemake.
+
+Mistakes that Snakemake meets before it reads the Snakefile end in one line here: a target after
+`--config`, a profile that is not there, a sub-folder. `envs/setup.sh` puts it in the place of
+Snakemake's own script; `python -m snakemake` goes without.
+"""
+
+import itertools
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from retu.core.errors import InputError
+from retu.core.yaml_files import did_you_mean
+from retu.runtime.script import EXIT_BAD_INPUT
+
+PACKAGE = "retu"
+CONFIG = ("--config", "-C")
+PROFILE = "--profile"
+# With one of these Snakemake looks elsewhere than in the current folder, or at nothing at all.
+ELSEWHERE = ("-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version")
+SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+
+
+def check_words(words: Sequence[str], folder: Path) -> None:
+    """Refuse a command line that Snakemake could not read.
+
+    Args:
+        words: what follows `snakemake`.
+        folder: the current folder.
+
+    Raises:
+        InputError: says what was probably meant.
+    """
+    check_folder(words, folder)
+    check_config(words)
+    check_profiles(words, folder)
+
+
+def check_folder(words: Sequence[str], folder: Path) -> None:
+    """Refuse a folder inside the project that is not its root."""
+    if any(word.partition("=")[0] in ELSEWHERE for word in words):
+        return
+    if any((folder / name).is_file() for name in SNAKEFILES):
+        return
+    project = next((above for above in folder.parents if is_project(above)), None)
+    if project is not None:
+        command = shlex.join(["snakemake", *words])
+        raise InputError(
+            f"{folder} has no Snakefile; it is in {project}:"
+            f" cd {shlex.quote(str(project))} && {command}"
+        )
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder is the root of a checkout of this project."""
+    return (folder / "Snakefile").is_file() and (folder / PACKAGE).is_dir()
+
+
+def check_config(words: Sequence[str]) -> None:
+    """Refuse a word after `--config` that sets nothing: Snakemake takes all for settings."""
+    inside, strays = False, []
+    for word in words:
+        if word.startswith("-"):
+            inside = word in CONFIG
+        elif inside and "=" not in word:
+            strays.append(word)
+    if strays:
+        rest = [word for word in words if word not in strays]
+        meant = shlex.join(["snakemake", *strays, *rest])
+        raise InputError(
+            f"--config takes KEY=VALUE, and {', '.join(strays)} sets nothing; targets come before"
+            f" it: {meant}"
+        )
+
+
+def check_profiles(words: Sequence[str], folder: Path) -> None:
+    """Refuse a profile that is neither here nor where Snakemake keeps them."""
+    from snakemake.cli import get_profile_dir
+
+    for name in named_profiles(words):
+        if name not in ("", "none") and get_profile_dir(name) is None:
+            here = {path.parent.name for path in folder.glob("*/config.yaml")}
+            raise InputError(
+                f"--profile {name}: there is no such folder; {did_you_mean(name, here)}"
+            )
+
+
+def named_profiles(words: Sequence[str]) -> list[str]:
+    """The profiles that a command line names."""
+    follows = [after for word, after in itertools.pairwise(words) if word == PROFILE]
+    joined = [word.partition("=")[2] for word in words if word.startswith(f"{PROFILE}=")]
+    return follows + joined
+
+
+def main() -> None:
+    """Check the command line, then run Snakemake with it."""
+    try:
+        check_words(sys.argv[1:], Path.cwd())
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    # The Snakefile of another checkout must find the code beside it, not this one.
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+    from snakemake.cli import main as run_snakemake
+
+    run_snakemake()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Running a study: who works in a folder, what a command line meant, what a disk lacks."""
