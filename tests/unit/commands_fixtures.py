@@ -1,6 +1,6 @@
 """Every command that the texts of this project advise, found in the source itself.
 
-A text is a string or f-string of `workflow_scripts` that is no docstring; what a program joins of
+A text is a string or f-string of our packages that is no docstring; what a program joins of
 words (`shlex.join(["snakemake", ...])`) counts as well. What an f-string fills in is its value, if
 the module alone tells it; a name without blanks where it is quoted or a name of a study; else a
 name with a blank, that must be quoted to be one word.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retu.planning.code_identity import PACKAGE, ROOT, is_prose
+from retu.planning.code_identity import PACKAGES, ROOT, is_prose
 
 HEADS = r"snakemake|retu|dvc|git|jq|cd|make(?= [a-z-]+[)`;]| rehearse)|python -m"
 # It follows a bracket, a backtick, a colon, "run" or the like, and ends with one of these.
@@ -41,12 +41,13 @@ class Advice:
 
 def find_advice() -> list[Advice]:
     """All commands of all modules, in the order of their files."""
-    return [found for path in sorted(ROOT.rglob("*.py")) for found in advice_of(path)]
+    paths = (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
+    return [found for path in paths for found in advice_of(path)]
 
 
 def advice_of(path: Path) -> Iterator[Advice]:
     """The commands of one module."""
-    name = ".".join((PACKAGE, *path.relative_to(ROOT).with_suffix("").parts))
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     tree = ast.parse(path.read_text(encoding="utf-8"))
     yield from advice_in(tree, name, f"{path.relative_to(ROOT)}")
 

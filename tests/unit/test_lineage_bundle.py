@@ -119,7 +119,9 @@ def test_other_code_here_is_told(
     monkeypatch.setattr(unbundle, "present_digest", lambda m: changed.get(m, original(m)))
     given = argparse.Namespace(output=str(archive), study=None, key=None, json=False, root=tmp_path)
     assert run_verify(given) == 0
-    assert capsys.readouterr().out.endswith("2 modules are others here (errors, table_4)\n")
+    assert capsys.readouterr().out.endswith(
+        "2 modules are others here (retu.core.errors, table_4)\n"
+    )
     assert unbundle.present_digest("workflow_scripts.no_such") is None
     assert unbundle.present_digest("os.path") is None
 

@@ -48,7 +48,7 @@ def test_studies_that_were_made_alike(tmp_path: Path, capsys: pytest.CaptureFixt
         "B  study other (20 jobs, f00df00d)",
         "",
         "nothing differs: the records of 20 jobs tell the same",
-        "(files on disk are not hashed here: retu lineage verify)",
+        "(files on disk are not hashed here: retu lineage verify --study toy)",
     ]
 
 
