@@ -21,26 +21,26 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from planted import COUNTS, KINDS, NOISES, Noise, Planted, planted_curves
+from planted import COUNTS, KINDS, NOISES, Noise, PlantedBranch, plant_curves
 from scipy.optimize import curve_fit
 
-from retu.config.analysis import Fit
-from retu.config.protocols import known_protocols
+from retu.config.analysis import FitSettings
+from retu.config.protocols import load_protocols
 from retu.core.errors import InputError
-from retu.scaling.branch import Branch, Listed
+from retu.scaling.branch import Branch, ListedSettings
 from retu.scaling.fit import fit_branch
 from retu.scaling.forecasting.forecast_settings import ForecastSettings
-from retu.scaling.forecasting.predict import GainPrior, forecast
-from retu.scaling.law import SCORE_MAX, FloatArray, rise_fraction
+from retu.scaling.forecasting.predict import GainPrior, forecast_branch
+from retu.scaling.law import SCORE_MAX, FloatArray, compute_rise_fraction
 
-SETTINGS = Fit()
+SETTINGS = FitSettings()
 NAN = float("nan")
 PLACES = ("ceiling", "end", "double")
 NORMAL = 1.6448536269514722
 """Two-sided 90% of a Gaussian."""
 
 
-class Answer(NamedTuple):
+class MethodAnswer(NamedTuple):
     """What a method says: the ceiling, intervals of it, of the end and of twice the end, percent.
 
     `other` is a second interval of the ceiling, where a method has one.
@@ -54,21 +54,21 @@ class Answer(NamedTuple):
     other: tuple[float, float] = (NAN, NAN)
 
 
-Method = Callable[[Branch], Answer]
-NOTHING = Answer(False, NAN, (NAN, NAN))
+Method = Callable[[Branch], MethodAnswer]
+NOTHING = MethodAnswer(False, NAN, (NAN, NAN))
 
 
-def protocol_method(name: str, settings: Fit = SETTINGS) -> Method:
+def make_protocol_method(name: str, settings: FitSettings = SETTINGS) -> Method:
     """A protocol of this package."""
-    protocol = known_protocols()[name]
+    protocol = load_protocols()[name]
 
-    def ask(branch: Branch) -> Answer:
-        listed = Listed(end=branch.x.size)
+    def ask(branch: Branch) -> MethodAnswer:
+        listed = ListedSettings(end=branch.x.size)
         try:
             fit = fit_branch(branch, protocol, settings, listed).fit
         except InputError:
             return NOTHING
-        return Answer(
+        return MethodAnswer(
             fit.verdict == "identified",
             fit.a_post,
             (fit.a_post_low, fit.a_post_high),
@@ -80,19 +80,21 @@ def protocol_method(name: str, settings: Fit = SETTINGS) -> Method:
     return ask
 
 
-def narrow(a_post: float, low: float, high: float) -> Answer:
+def judge_by_width(a_post: float, low: float, high: float) -> MethodAnswer:
     """The answer of a method without a verdict of its own."""
-    return Answer(high - low < SETTINGS.identified_width, a_post, (low, high))
+    return MethodAnswer(high - low < SETTINGS.identified_width, a_post, (low, high))
 
 
-def sigmoid_method(free_origin: bool) -> Method:
+def make_sigmoid_method(free_origin: bool) -> Method:
     """scipy's curve_fit of the law, the origin at P_sft or free, Wald interval."""
 
-    def ask(branch: Branch) -> Answer:
-        kept = branch.first(branch.end)
+    def ask(branch: Branch) -> MethodAnswer:
+        kept = branch.take_first(branch.end)
 
-        def law(x: FloatArray, top: float, log_c: float, log_b: float, low: float = 0.0) -> object:
-            phi = rise_fraction(x, np.float64(log_c), np.float64(np.exp(log_b)))
+        def evaluate_law(
+            x: FloatArray, top: float, log_c: float, log_b: float, low: float = 0.0
+        ) -> object:
+            phi = compute_rise_fraction(x, np.float64(log_c), np.float64(np.exp(log_b)))
             return low + (top - low) * phi
 
         rise = kept.score - kept.p_sft
@@ -101,24 +103,24 @@ def sigmoid_method(free_origin: bool) -> Method:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 start = [*start, 0.0] if free_origin else start
-                found, covariance = curve_fit(law, kept.x, rise, p0=start, maxfev=5000)
+                found, covariance = curve_fit(evaluate_law, kept.x, rise, p0=start, maxfev=5000)
         except RuntimeError:
             return NOTHING
         a_post, reach = kept.p_sft + found[0], NORMAL * float(np.sqrt(covariance[0, 0]))
-        return narrow(a_post, a_post - reach, a_post + reach)
+        return judge_by_width(a_post, a_post - reach, a_post + reach)
 
     return ask
 
 
-def grid_method(branch: Branch) -> Answer:
+def ask_grid(branch: Branch) -> MethodAnswer:
     """A Bayesian grid with flat priors: log C_mid, log B, and A_post up to 100, Gaussian noise.
 
     Level and gain in closed form, the noise integrated with 1 / sigma; 90% from the marginal.
     """
-    kept = branch.first(branch.end)
+    kept = branch.take_first(branch.end)
     x, rise = kept.x / kept.x[-1], kept.score - kept.p_sft
     c_mid, b = np.meshgrid(np.linspace(-5, np.log(10), 40), np.linspace(np.log(0.3), np.log(8), 24))
-    phi = rise_fraction(x, c_mid.reshape(-1, 1), np.exp(b.reshape(-1, 1)))
+    phi = compute_rise_fraction(x, c_mid.reshape(-1, 1), np.exp(b.reshape(-1, 1)))
     top = np.linspace(-5.0, SCORE_MAX - kept.p_sft, 400)
     # rise = level (1 - phi) + top phi: for each top the best level, whose width is the same.
     rest = 1 - phi
@@ -133,23 +135,23 @@ def grid_method(branch: Branch) -> Answer:
     weight = np.exp(log_weight - log_weight.max()).sum(0)
     total = np.cumsum(weight) / weight.sum()
     low, middle, high = np.interp([0.05, 0.5, 0.95], total, top) + kept.p_sft
-    return narrow(middle, low, high)
+    return judge_by_width(middle, low, high)
 
 
-def lmfit_method() -> Method | None:
+def make_lmfit_method() -> Method | None:
     """lmfit's Model with `conf_interval`, or None where it is not installed."""
     try:
         lmfit = importlib.import_module("lmfit")
     except ImportError:
         return None
 
-    def law(x: FloatArray, low: float, top: float, log_c: float, b: float) -> FloatArray:
-        return low + (top - low) * rise_fraction(x, np.float64(log_c), np.float64(b))
+    def evaluate_law(x: FloatArray, low: float, top: float, log_c: float, b: float) -> FloatArray:
+        return low + (top - low) * compute_rise_fraction(x, np.float64(log_c), np.float64(b))
 
-    model = lmfit.Model(law)
+    model = lmfit.Model(evaluate_law)
 
-    def ask(branch: Branch) -> Answer:
-        kept = branch.first(branch.end)
+    def ask(branch: Branch) -> MethodAnswer:
+        kept = branch.take_first(branch.end)
         top = float(kept.score.max())
         made = model.make_params(
             low={"value": kept.p_sft, "min": 0, "max": 100},
@@ -165,30 +167,32 @@ def lmfit_method() -> Method | None:
         except (ValueError, lmfit.MinimizerException, AttributeError, TypeError):
             return NOTHING
         low, a_post, high = (value for _, value in ends)
-        return narrow(float(a_post), float(low), float(high))
+        return judge_by_width(float(a_post), float(low), float(high))
 
     return ask
 
 
-def all_methods() -> dict[str, Method]:
+def list_methods() -> dict[str, Method]:
     """Every method that is installed."""
     methods = {
-        name: protocol_method(name) for name in ("robust", "weighted", "plain", "paper", "kit")
+        name: make_protocol_method(name) for name in ("robust", "weighted", "plain", "paper", "kit")
     }
     methods |= {
-        "scipy, 3 parameters": sigmoid_method(free_origin=False),
-        "scipy, 4 parameters": sigmoid_method(free_origin=True),
-        "grid": grid_method,
+        "scipy, 3 parameters": make_sigmoid_method(free_origin=False),
+        "scipy, 4 parameters": make_sigmoid_method(free_origin=True),
+        "grid": ask_grid,
     }
-    other = lmfit_method()
+    other = make_lmfit_method()
     return methods | ({"lmfit": other} if other else {})
 
 
-def judge(planted: Planted, answer: Answer) -> dict[str, float | str | bool]:
+def judge_method_answer(
+    planted: PlantedBranch, answer: MethodAnswer
+) -> dict[str, float | str | bool]:
     """One curve: what was said, and what is true."""
     branch = planted.branch
     last = branch.x[branch.end - 1]
-    at_end, at_double = planted.score(np.array([last, 2 * last]))
+    at_end, at_double = planted.compute_score(np.array([last, 2 * last]))
     places = {
         "ceiling": (answer.ceiling, planted.a_post),
         "end": (answer.end, at_end),
@@ -205,25 +209,27 @@ def judge(planted: Planted, answer: Answer) -> dict[str, float | str | bool]:
     }
 
 
-def ask_all(
+def ask_method(
     method: Method, noise: Noise, seeds: list[int], counts: dict[str, int] | None = None
 ) -> pd.DataFrame:
     """One row a curve, with the CPU seconds of the method."""
     rows = []
     for seed in seeds:
-        for planted in planted_curves(seed, noise, counts):
+        for planted in plant_curves(seed, noise, counts):
             started = time.process_time()
             answer = method(planted.branch)
-            rows.append({**judge(planted, answer), "cpu": time.process_time() - started})
+            rows.append(
+                {**judge_method_answer(planted, answer), "cpu": time.process_time() - started}
+            )
     return pd.DataFrame(rows)
 
 
-def share_held(rows: pd.DataFrame, name: str) -> float:
+def compute_coverage(rows: pd.DataFrame, name: str) -> float:
     """How often an interval holds the truth; NaN for a method that gives none."""
     return float(rows[f"{name}_held"].mean()) if rows[f"{name}_given"].any() else NAN
 
 
-def summarise(rows: pd.DataFrame) -> dict[str, float]:
+def summarise_answers(rows: pd.DataFrame) -> dict[str, float]:
     """The figures of the goal table; shares in percent."""
     known = rows[rows["identified"]]
     kinds = rows.groupby("kind")["identified"].sum()
@@ -240,25 +246,27 @@ def summarise(rows: pd.DataFrame) -> dict[str, float]:
         "missed_error": 100 * float(np.sqrt(missed * (1 - missed) / n)),
         "wrong by 4": 100 * float((known["error"].abs() > 4).sum()) / n,
         "RMSE": float(np.sqrt((known["error"] ** 2).mean())) if len(known) else NAN,
-        **{name: 100 * share_held(rows, name) for name in PLACES},
+        **{name: 100 * compute_coverage(rows, name) for name in PLACES},
         "worst kind": 100 * float(per_kind.to_numpy().min()),
         "ms": 1000 * float(rows["cpu"].median()),
     }
 
 
-def forecast_rows(noise: Noise, seeds: list[int]) -> list[dict[str, object]]:
+def measure_forecasts(noise: Noise, seeds: list[int]) -> list[dict[str, object]]:
     """Forecasts of the hidden part without other branches: errors against scores and law."""
     rows = []
     for part in (0.3, 0.5):
         found = []
-        for planted in (p for seed in seeds for p in planted_curves(seed, noise)):
-            whole = planted.branch.first(planted.branch.end)
+        for planted in (p for seed in seeds for p in plant_curves(seed, noise)):
+            whole = planted.branch.take_first(planted.branch.end)
             seen = 1 + max(4, int(part * (whole.x.size - 1)))
             if planted.kind in ("flat",) or seen >= whole.x.size:
                 continue
-            head, later = whole.first(seen), whole.x[seen:]
-            made = forecast(head.x, head.score, head.error, GainPrior(), ForecastSettings(), later)
-            law = float(np.sqrt(np.mean((made.median - planted.score(later)) ** 2)))
+            head, later = whole.take_first(seen), whole.x[seen:]
+            made = forecast_branch(
+                head.x, head.score, head.error, GainPrior(), ForecastSettings(), later
+            )
+            law = float(np.sqrt(np.mean((made.median - planted.compute_score(later)) ** 2)))
             score = float(np.sqrt(np.mean((made.median - whole.score[seen:]) ** 2)))
             held = bool(made.low[-1] <= whole.score[-1] <= made.high[-1])
             found.append((planted.kind == "cut short", law, score, held))
@@ -279,7 +287,7 @@ def forecast_rows(noise: Noise, seeds: list[int]) -> list[dict[str, object]]:
 
 def main() -> None:
     """Print the tables."""
-    methods = all_methods()
+    methods = list_methods()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101])
     parser.add_argument("--methods", nargs="+", default=list(methods), choices=list(methods))
@@ -291,17 +299,17 @@ def main() -> None:
     for name in options.methods:
         shown: list[dict[str, object]] = []
         for noise in NOISES:
-            rows = ask_all(methods[name], noise, options.seeds)
+            rows = ask_method(methods[name], noise, options.seeds)
             facts: dict[str, object] = {"method": name, "noise": noise.title}
-            shown.append({**facts, **summarise(rows)})
-            written.append({**facts, "kind": "all", **summarise(rows)})
+            shown.append({**facts, **summarise_answers(rows)})
+            written.append({**facts, "kind": "all", **summarise_answers(rows)})
             for kind, part in rows.groupby("kind"):
-                written.append({**facts, "kind": kind, **summarise(part)})
+                written.append({**facts, "kind": kind, **summarise_answers(part)})
         print(pd.DataFrame(shown).to_string(index=False, float_format="%.2f"), flush=True)
         if options.out:
             pd.DataFrame(written).round(3).to_csv(options.out, index=False, lineterminator="\n")
     if options.forecasts:
-        made = [row for noise in NOISES for row in forecast_rows(noise, options.seeds)]
+        made = [row for noise in NOISES for row in measure_forecasts(noise, options.seeds)]
         print(pd.DataFrame(made).to_string(index=False, float_format="%.2f"))
 
 

@@ -33,7 +33,7 @@ CORES = ("--cores", "2")
 
 
 @dataclass(frozen=True)
-class Times:
+class ProcessTimes:
     """What a process took, and what it printed."""
 
     wall: float
@@ -41,7 +41,7 @@ class Times:
     output: str
 
 
-def snakemake(folder: Path, *arguments: str) -> Times:
+def time_snakemake(folder: Path, *arguments: str) -> ProcessTimes:
     """Run Snakemake in a folder; its own time and that of its children."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(
@@ -57,7 +57,7 @@ def snakemake(folder: Path, *arguments: str) -> Times:
     if done.returncode:
         sys.exit(done.stdout)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Times(wall, cpu, done.stdout)
+    return ProcessTimes(wall, cpu, done.stdout)
 
 
 def write_study(folder: Path, jobs: int) -> str:
@@ -71,7 +71,7 @@ def write_study(folder: Path, jobs: int) -> str:
 
 def make_outputs(folder: Path, *config: str) -> None:
     """Files with the names of all outputs, which Snakemake takes for its own."""
-    for line in snakemake(folder, "--summary", *config).output.splitlines():
+    for line in time_snakemake(folder, "--summary", *config).output.splitlines():
         path, tab, _ = line.partition("\t")
         if not tab or path == "output_file":
             continue
@@ -82,27 +82,27 @@ def make_outputs(folder: Path, *config: str) -> None:
             target.touch()
         else:
             target.mkdir(parents=True, exist_ok=True)
-    snakemake(folder, "--touch", "--quiet", "all", *config)
+    time_snakemake(folder, "--touch", "--quiet", "all", *config)
 
 
-def measured(folder: Path, jobs: int, done: bool) -> dict[str, float | str]:
+def measure_planning(folder: Path, jobs: int, done: bool) -> dict[str, float | str]:
     """Seconds for a study of about so many jobs."""
     name = write_study(folder, jobs)
     config = ("--config", f"study={name}")
-    dry = snakemake(folder, "-n", "--quiet", "rules", *config)
+    dry = time_snakemake(folder, "-n", "--quiet", "rules", *config)
     count = re.search(r"^total +(\d+)$", dry.output, re.MULTILINE)
     assert count, dry.output
     row: dict[str, float | str] = {"study": name, "jobs": int(count[1])}
     row |= {"-n, s": dry.wall, "-n, CPU s": dry.cpu}
     if done:
         make_outputs(folder, *config)
-        finished = snakemake(folder, *config)
+        finished = time_snakemake(folder, *config)
         assert "Nothing to be done" in finished.output, finished.output
         row |= {"no-op, s": finished.wall, "no-op, CPU s": finished.cpu}
     return row
 
 
-def growth(jobs: np.ndarray, seconds: np.ndarray) -> dict[str, float]:
+def fit_growth(jobs: np.ndarray, seconds: np.ndarray) -> dict[str, float]:
     """A line through all studies, and the largest one against the line through the others."""
     slope, start = np.polyfit(jobs, seconds, 1)
     fitted = start + slope * jobs
@@ -117,7 +117,7 @@ def growth(jobs: np.ndarray, seconds: np.ndarray) -> dict[str, float]:
     }
 
 
-def show(title: str, rows: Sequence[Mapping[str, object]]) -> None:
+def print_table(title: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Print a table."""
     frame = pd.DataFrame(rows)
     print(f"\n{title}\n{frame.to_string(index=False, float_format='{:.2f}'.format)}", flush=True)
@@ -133,14 +133,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         folder = Path(place) / "project"
         copy_project(folder)
-        rows = [measured(folder, jobs, not options.skip_done) for jobs in options.jobs]
-    show("Planning", rows)
+        rows = [measure_planning(folder, jobs, not options.skip_done) for jobs in options.jobs]
+    print_table("Planning", rows)
     if len(rows) > 2:
         frame = pd.DataFrame(rows)
         columns = [str(name) for name in frame if name not in ("study", "jobs")]
         jobs = frame["jobs"].to_numpy(float)
-        lines = [{"what": name, **growth(jobs, frame[name].to_numpy(float))} for name in columns]
-        show("Growth", lines)
+        lines = [
+            {"what": name, **fit_growth(jobs, frame[name].to_numpy(float))} for name in columns
+        ]
+        print_table("Growth", lines)
 
 
 if __name__ == "__main__":

@@ -23,18 +23,18 @@ from checkout import copy_project
 from scipy.optimize import least_squares
 
 from retu.config.load import load_study
-from retu.config.protocols import fit_job, known_protocols
+from retu.config.protocols import load_protocols, make_fit_job
 from retu.core.tables import read_facts, read_table
-from retu.scaling.best_curve import fit_point
-from retu.scaling.bootstrap import draw_noise
-from retu.scaling.branch import Listed, read_listed
-from retu.scaling.engine import solve, theta_bounds
+from retu.scaling.best_curve import fit_problem
+from retu.scaling.bootstrap import resample_residuals
+from retu.scaling.branch import ListedSettings, read_listed_settings
+from retu.scaling.engine import compute_theta_bounds, solve_rows
 from retu.scaling.fit_rows import Bounds
-from retu.scaling.fit_tables import fit_all
+from retu.scaling.fit_tables import fit_branches
 from retu.scaling.forecasting import replay_tables
 from retu.scaling.forecasting.forecast_settings import parse_spec
-from retu.scaling.law import FloatArray, rise_fraction
-from retu.scaling.measured_branches import CURVE_COLUMNS, Measured, measured_branches
+from retu.scaling.law import FloatArray, compute_rise_fraction
+from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, MeasuredBranch, extract_branches
 from retu.scaling.problem import make_problem
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +42,7 @@ AGREES = 0.15
 REFERENCE_STARTS = [(c, b) for c in (0.15, 0.5, 0.9) for b in (0.5, 1.5, 4.0)]
 
 
-def protocol_rows(branches: list[Measured], draws: int) -> list[dict[str, object]]:
+def measure_protocols(branches: list[MeasuredBranch], draws: int) -> list[dict[str, object]]:
     """Seconds and agreement with Table 4 of every protocol of the released study."""
     study = load_study("released")
     published = read_facts(ROOT / "claims" / "table_4.csv").dropna(subset=["pl_rl"])
@@ -52,9 +52,9 @@ def protocol_rows(branches: list[Measured], draws: int) -> list[dict[str, object
     for name in ("robust", "weighted", "paper", "kit", "plain"):
         fit = study.fit.model_copy(update={"n_bootstrap": draws})
         table = study.fit.listed.get(name)
-        listed = read_listed(ROOT / table) if table else None
+        listed = read_listed_settings(ROOT / table) if table else None
         started = time.process_time()
-        fitted = fit_all(branches, fit_job(name, fit), listed)
+        fitted = fit_branches(branches, make_fit_job(name, fit), listed)
         seconds = time.process_time() - started
         places = [(str(m.key["dataset"]), int(str(m.key["sft_step"]))) for m in branches]
         found = pd.Series([f.fit.pl_rl for f in fitted], index=pd.MultiIndex.from_tuples(places))
@@ -74,21 +74,25 @@ def protocol_rows(branches: list[Measured], draws: int) -> list[dict[str, object
     return rows
 
 
-def engine_rows(branches: list[Measured], draws: int, checked: int) -> dict[str, object]:
+def measure_engine(branches: list[MeasuredBranch], draws: int, checked: int) -> dict[str, object]:
     """Time of the bare engine, and how often its sums of squares equal a multi-start's."""
     rng = np.random.default_rng(1)
     seconds, excess = 0.0, []
     for measured in branches:
-        problem = make_problem(measured.branch, known_protocols()["plain"], Listed())
-        point = fit_point(problem, Listed())
-        noise = draw_noise(problem, point, (draws, problem.x.size), rng)
-        gain = point.curve.score(problem.x) - problem.base + np.where(problem.x > 0, noise, 0.0)
-        rows = problem.rows(gain, np.ones_like(gain), problem.p_sft)
+        problem = make_problem(measured.branch, load_protocols()["plain"], ListedSettings())
+        point = fit_problem(problem, ListedSettings())
+        noise = resample_residuals(problem, point, (draws, problem.x.size), rng)
+        gain = (
+            point.curve.compute_score(problem.x)
+            - problem.base
+            + np.where(problem.x > 0, noise, 0.0)
+        )
+        rows = problem.make_rows(gain, np.ones_like(gain), problem.p_sft)
         started = time.process_time()
-        found = solve(rows, problem.bounds)
+        found = solve_rows(rows, problem.bounds)
         seconds += time.process_time() - started
         for i in rng.choice(draws, checked, replace=False):
-            best = multi_start(problem.x, gain[i], float(rows.cap[i]), problem.bounds)
+            best = fit_from_many_starts(problem.x, gain[i], float(rows.cap[i]), problem.bounds)
             excess.append(float(found.sse[i]) / max(best, 1e-12) - 1)
     share = float(np.mean(np.array(excess) <= 1e-6))
     return {
@@ -99,25 +103,29 @@ def engine_rows(branches: list[Measured], draws: int, checked: int) -> dict[str,
     }
 
 
-def multi_start(x: FloatArray, gain: FloatArray, cap: float, bounds: Bounds) -> float:
+def fit_from_many_starts(x: FloatArray, gain: FloatArray, cap: float, bounds: Bounds) -> float:
     """Smallest sum of squares that scipy finds from nine starts within the same bounds."""
-    low, high = theta_bounds(x, bounds)
+    low, high = compute_theta_bounds(x, bounds)
 
-    def residual(q: FloatArray) -> FloatArray:
-        return np.asarray(q[0] * rise_fraction(x, q[1], np.exp(q[2])) - gain)
+    def compute_residual(q: FloatArray) -> FloatArray:
+        return np.asarray(q[0] * compute_rise_fraction(x, q[1], np.exp(q[2])) - gain)
 
     limits = ([0.0, *low], [max(cap, 1e-9), *high])
     quantiles = np.log(np.quantile(x[x > 0], [q for q, _ in REFERENCE_STARTS]))
     costs = [
         least_squares(
-            residual, [0.6 * max(cap, 1e-9), c, np.log(b)], bounds=limits, xtol=1e-12, ftol=1e-12
+            compute_residual,
+            [0.6 * max(cap, 1e-9), c, np.log(b)],
+            bounds=limits,
+            xtol=1e-12,
+            ftol=1e-12,
         ).cost
         for c, (_, b) in zip(quantiles, REFERENCE_STARTS, strict=True)
     ]
     return 2 * float(min(costs))
 
 
-def kit_seconds(kit: Path, python: str, count: int) -> tuple[int, float]:
+def time_kit(kit: Path, python: str, count: int) -> tuple[int, float]:
     """Wall seconds of the first `count` released scripts (0: all), each started as it is."""
     scripts = sorted(kit.glob("run_sh/*/*_fit_ckpt*.sh"))
     chosen = scripts[:count] if count else scripts
@@ -160,7 +168,7 @@ print(fitted - started, time.process_time() - fitted, file=sys.stderr)
 """What a revision is timed with, in a process of its own; the same for all revisions."""
 
 
-def whole_seconds(curves: Path, draws: int, revision: str) -> dict[str, object]:
+def time_whole_fit(curves: Path, draws: int, revision: str) -> dict[str, object]:
     """CPU seconds of the same outputs by the working tree (no revision) or an earlier commit."""
     with tempfile.TemporaryDirectory() as folder:
         if revision:
@@ -178,7 +186,7 @@ def whole_seconds(curves: Path, draws: int, revision: str) -> dict[str, object]:
     return {"revision": revision or "as it is", "fits": fits, "forecasts": forecasts}
 
 
-def show(title: str, rows: list[dict[str, object]]) -> None:
+def print_table(title: str, rows: list[dict[str, object]]) -> None:
     """Print a table."""
     print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False, float_format='%.2f')}")
 
@@ -197,25 +205,33 @@ def main() -> None:
         "--against", nargs="*", default=[], help="earlier commits to time side by side"
     )
     options = parser.parse_args()
-    branches = measured_branches(read_table(options.curves, CURVE_COLUMNS))
-    rows = protocol_rows(branches, options.draws)
-    show(f"Fits of {len(branches)} branches with {options.draws} draws each, CPU seconds", rows)
+    branches = extract_branches(read_table(options.curves, FITTED_CURVE_COLUMNS))
+    rows = measure_protocols(branches, options.draws)
+    print_table(
+        f"Fits of {len(branches)} branches with {options.draws} draws each, CPU seconds", rows
+    )
     if options.kit:
-        count, seconds = kit_seconds(options.kit, options.kit_python, options.kit_scripts)
+        count, seconds = time_kit(options.kit, options.kit_python, options.kit_scripts)
         ours = float(str(next(row["seconds"] for row in rows if row["protocol"] == "robust")))
         whole = seconds / count * 37
         print(
             f"\nReleased kit: {count} of 37 scripts in {seconds:.0f} s, without intervals; all of"
             f" them {whole:.0f} s, which is {whole / ours:.0f} times the robust fits with theirs"
         )
-    show("Engine alone (plain law)", [engine_rows(branches, options.draws, options.checked)])
-    known = replay_tables.read_branches(read_table(options.curves, CURVE_COLUMNS))
+    print_table(
+        "Engine alone (plain law)", [measure_engine(branches, options.draws, options.checked)]
+    )
+    known = replay_tables.read_branches(read_table(options.curves, FITTED_CURVE_COLUMNS))
     spec = parse_spec("{}")
-    scores = [row for part in spec.fractions for row in replay_tables.replay(known, part, spec)[1]]
-    show("Forecasts, errors in points", scores)
-    show(
+    scores = [
+        row
+        for part in spec.fractions
+        for row in replay_tables.replay_branches(known, part, spec)[1]
+    ]
+    print_table("Forecasts, errors in points", scores)
+    print_table(
         "Robust fits, verdicts and forecasts of all branches, CPU seconds",
-        [whole_seconds(options.curves, options.draws, name) for name in ["", *options.against]],
+        [time_whole_fit(options.curves, options.draws, name) for name in ["", *options.against]],
     )
 
 

@@ -25,12 +25,12 @@ from typing import Any
 
 import math_verify
 import pandas as pd
-from grading_verdicts import peer_rows
+from grading_verdicts import compare_peers
 from latex2sympy2_extended import NormalizationConfig
 
 from retu.config.graders import GraderSettings
 from retu.grading.extraction import find_last_boxes
-from retu.grading.service import Service
+from retu.grading.service import GradingService
 
 Pairs = list[tuple[str, str]]
 PROSE = (
@@ -54,7 +54,7 @@ MIX = {
 }
 
 
-def answer(kind: str, rng: random.Random) -> str:
+def make_answer_text(kind: str, rng: random.Random) -> str:
     """A random answer of a type, in LaTeX."""
     a, b, c = rng.randint(1, 40), rng.randint(2, 40), rng.randint(2, 9)
     return {
@@ -70,13 +70,13 @@ def answer(kind: str, rng: random.Random) -> str:
     }[kind]
 
 
-def realistic(count: int, samples: int, rng: random.Random) -> Pairs:
+def make_realistic_pairs(count: int, samples: int, rng: random.Random) -> Pairs:
     """`count` generations, `samples` a problem; half right, wrong ones from a few mistakes."""
     pairs: Pairs = []
     while len(pairs) < count:
         kind = rng.choices(list(MIX), list(MIX.values()))[0]
-        gold = answer(kind, rng)
-        mistakes = [answer(kind, rng) for _ in range(3)]
+        gold = make_answer_text(kind, rng)
+        mistakes = [make_answer_text(kind, rng) for _ in range(3)]
         for _ in range(samples):
             given = gold if rng.random() < 0.5 else rng.choice(mistakes)
             thought = "".join(rng.choices(PROSE, k=rng.randint(10, 30)))
@@ -84,18 +84,18 @@ def realistic(count: int, samples: int, rng: random.Random) -> Pairs:
     return pairs[:count]
 
 
-def naive(pairs: Pairs, whole: bool) -> list[bool]:
+def grade_naively(pairs: Pairs, whole: bool) -> list[bool]:
     """math-verify one pair after the other, with its own clock; on the whole text or the box."""
     verdicts = []
     for text, gold in pairs:
         given = text if whole else rf"\boxed{{{find_last_boxes(text)[-1]}}}"
-        wanted = math_verify.parse(rf"\boxed{{{gold}}}", **extraction(repair=True))
-        found = math_verify.parse(given, **extraction(repair=False))
+        wanted = math_verify.parse(rf"\boxed{{{gold}}}", **make_extraction(repair=True))
+        found = math_verify.parse(given, **make_extraction(repair=False))
         verdicts.append(bool(math_verify.verify(wanted, found)))
     return verdicts
 
 
-def extraction(repair: bool) -> dict[str, Any]:
+def make_extraction(repair: bool) -> dict[str, Any]:
     """The extraction that the grader pins, for a library that the service has not touched."""
     rules = NormalizationConfig(units=True, nits=True, malformed_operators=repair)
     config = math_verify.LatexExtractionConfig(
@@ -114,14 +114,14 @@ def processor_seconds() -> float:
     return sum(part.ru_utime + part.ru_stime for part in parts)
 
 
-def speed_rows(count: int, workers: int) -> list[dict[str, object]]:
+def measure_speed(count: int, workers: int) -> list[dict[str, object]]:
     """Seconds and ratios on new answers each; workers are started before the clock."""
     rows: list[dict[str, object]] = []
     for samples in (1, 8):
-        pairs = realistic(count, samples, random.Random(samples))
+        pairs = make_realistic_pairs(count, samples, random.Random(samples))
         texts, golds = [text for text, _ in pairs], [gold for _, gold in pairs]
         used = processor_seconds()
-        with Service(workers=workers) as service:
+        with GradingService(workers=workers) as service:
             started = time.perf_counter()
             service.grade([r"\boxed{\frac{1}{2}}", r"\boxed{\frac{1}{3}}"] * 9, ["\\pi"] * 18)
             warm = time.perf_counter()
@@ -130,7 +130,7 @@ def speed_rows(count: int, workers: int) -> list[dict[str, object]]:
         used = processor_seconds() - used
         for whole in (True, False):
             clock, theirs_used = time.perf_counter(), processor_seconds()
-            theirs = naive(pairs, whole)
+            theirs = grade_naively(pairs, whole)
             slow = time.perf_counter() - clock
             theirs_used = processor_seconds() - theirs_used
             rows.append(
@@ -148,37 +148,38 @@ def speed_rows(count: int, workers: int) -> list[dict[str, object]]:
     return rows
 
 
-def unreadable_makers(rng: random.Random) -> dict[str, Callable[[], str]]:
+def list_unreadable_makers(rng: random.Random) -> dict[str, Callable[[], str]]:
     """Answers that are no mathematics, by kind, harmless to any software; none of them is 7."""
 
-    def n(low: int, high: int) -> int:
+    def draw_integer(low: int, high: int) -> int:
         return rng.randint(low, high)
 
     return {
-        "unbalanced braces": lambda: "".join(rng.choices("{}[]()\\", k=n(1, 80))),
-        "long digits": lambda: "8" * n(200, 5000),
-        "control characters": lambda: "".join(chr(n(0, 0x2FF)) for _ in range(n(1, 60))).replace(
-            "7", ""
-        ),
+        "unbalanced braces": lambda: "".join(rng.choices("{}[]()\\", k=draw_integer(1, 80))),
+        "long digits": lambda: "8" * draw_integer(200, 5000),
+        "control characters": lambda: "".join(
+            chr(draw_integer(0, 0x2FF)) for _ in range(draw_integer(1, 60))
+        ).replace("7", ""),
         "soup": lambda: "".join(
             rng.choices(
-                (r"\frac", r"\sqrt", "}", "^", "_", "x", "9", r"\left", r"\text"), k=n(5, 60)
+                (r"\frac", r"\sqrt", "}", "^", "_", "x", "9", r"\left", r"\text"),
+                k=draw_integer(5, 60),
             )
         ),
-        "long text": lambda: "because of this and that " * n(20, 4000),
+        "long text": lambda: "because of this and that " * draw_integer(20, 4000),
     }
 
 
-def unreadable_rows(count: int, workers: int) -> list[dict[str, object]]:
+def measure_unreadable(count: int, workers: int) -> list[dict[str, object]]:
     """What becomes of unreadable answers, kind by kind, and whether all workers still work."""
     rng = random.Random(1)
-    makers = unreadable_makers(rng)
-    with Service(GraderSettings(seconds=2), workers) as service:
+    makers = list_unreadable_makers(rng)
+    with GradingService(GraderSettings(seconds=2), workers) as service:
         service.grade([r"\boxed{\pi}"] * 2, ["1", "2"])
         rows = []
         for kind, make in makers.items():
             texts = [rf"so \boxed{{{make()}}}" for _ in range(count // len(makers))]
-            rows.append(unreadable_row(kind, texts, service))
+            rows.append(measure_unreadable_kind(kind, texts, service))
         distinct = [rf"\boxed{{{n}/{n + 1}}}" for n in range(64)]
         after = service.grade(distinct, [rf"\frac{{{n}}}{{{n + 1}}}" for n in range(64)])
     right = f"all ({sum(verdict.correct for verdict in after)} of 64 right answers after it)"
@@ -188,7 +189,9 @@ def unreadable_rows(count: int, workers: int) -> list[dict[str, object]]:
     return [*rows, {"kind": right, "seconds": seconds, **total}]
 
 
-def unreadable_row(kind: str, texts: list[str], service: Service) -> dict[str, object]:
+def measure_unreadable_kind(
+    kind: str, texts: list[str], service: GradingService
+) -> dict[str, object]:
     """What becomes of unreadable answers of one kind."""
     before = sum(worker.starts for worker in service.workers)
     started = time.perf_counter()
@@ -205,7 +208,7 @@ def unreadable_row(kind: str, texts: list[str], service: Service) -> dict[str, o
     }
 
 
-def untrained_makers(rng: random.Random) -> dict[str, Callable[[], str]]:
+def list_untrained_makers(rng: random.Random) -> dict[str, Callable[[], str]]:
     """Outputs without a final answer, by kind."""
     tokens = [*"0123456789+-*=?bcd", "thus", "so", "then", "\\boxed", "{", "<eos>"]
     words = [
@@ -240,12 +243,12 @@ def untrained_makers(rng: random.Random) -> dict[str, Callable[[], str]]:
     }
 
 
-def untrained_rows(count: int, workers: int) -> list[dict[str, object]]:
+def measure_untrained(count: int, workers: int) -> list[dict[str, object]]:
     """What outputs without a final answer earn; beside it, what math-verify as it is pays."""
     rng = random.Random(2)
-    makers = untrained_makers(rng)
+    makers = list_untrained_makers(rng)
     rows: list[dict[str, object]] = []
-    with Service(workers=workers) as service:
+    with GradingService(workers=workers) as service:
         for kind, make in makers.items():
             texts = [make() for _ in range(-(-count // len(makers)))]
             golds = [str(rng.randint(0, 9)) for _ in texts]
@@ -267,7 +270,7 @@ def untrained_rows(count: int, workers: int) -> list[dict[str, object]]:
     return [*rows, {"kind": "all", **total}]
 
 
-def show(title: str, rows: list[dict[str, object]]) -> None:
+def print_table(title: str, rows: list[dict[str, object]]) -> None:
     """Print a table."""
     table = pd.DataFrame(rows).fillna("").to_string(index=False, float_format="{:.3g}".format)
     print(f"\n{title}\n{table}", flush=True)
@@ -282,13 +285,15 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", default=[], metavar="PYTHON")
     options = parser.parse_args()
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
-    show("Verdicts on the golden cases", peer_rows(options.peers, options.workers))
-    rows = speed_rows(options.pairs, options.workers)
-    show(f"Throughput, {options.pairs} pairs, {options.workers} workers", rows)
-    show("Outputs without a final answer", untrained_rows(options.random, options.workers))
-    show(
+    print_table("Verdicts on the golden cases", compare_peers(options.peers, options.workers))
+    rows = measure_speed(options.pairs, options.workers)
+    print_table(f"Throughput, {options.pairs} pairs, {options.workers} workers", rows)
+    print_table(
+        "Outputs without a final answer", measure_untrained(options.random, options.workers)
+    )
+    print_table(
         "Unreadable answers (gold 7, 2 s each at most)",
-        unreadable_rows(options.unreadable, options.workers),
+        measure_unreadable(options.unreadable, options.workers),
     )
 
 

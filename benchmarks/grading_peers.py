@@ -20,7 +20,7 @@ Verdict = Callable[[str, str], bool]
 BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
 
-def last_box(text: str) -> str:
+def find_last_box(text: str) -> str:
     """What the last box of a generation holds, "" without one."""
     starts = [found.end() for found in BOX.finditer(text)]
     if not starts:
@@ -44,7 +44,7 @@ def load_minerva() -> Verdict:
     from lm_eval.tasks.minerva_math.utils import is_equiv, normalize_final_answer  # type: ignore
 
     return lambda gold, text: bool(
-        is_equiv(normalize_final_answer(last_box(text)), normalize_final_answer(gold))
+        is_equiv(normalize_final_answer(find_last_box(text)), normalize_final_answer(gold))
     )
 
 
@@ -76,7 +76,7 @@ PEERS: dict[str, tuple[str, str, Callable[[], Verdict]]] = {
 }
 
 
-def ask(decide: Verdict, gold: str, text: str) -> int:
+def ask_grader(decide: Verdict, gold: str, text: str) -> int:
     """A verdict; a grader that raises pays nothing."""
     try:
         return int(decide(gold, text))
@@ -99,7 +99,7 @@ def main() -> None:
             except ImportError as error:
                 print(f"{name} is left out: {error}", file=sys.stderr)
                 continue
-            found = [ask(decide, pair["gold"], pair["generation"]) for pair in pairs]
+            found = [ask_grader(decide, pair["gold"], pair["generation"]) for pair in pairs]
         verdicts[f"{name} {version(package)}"] = found
     print(json.dumps(verdicts))
 

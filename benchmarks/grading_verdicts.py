@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from retu.grading.service import Service
+from retu.grading.service import GradingService
 
 
 def read_cases() -> list[dict[str, Any]]:
@@ -22,11 +22,11 @@ def read_cases() -> list[dict[str, Any]]:
     return [case for case in cases if case.get("math_verify") is not None]
 
 
-def peer_rows(pythons: list[str], workers: int) -> list[dict[str, object]]:
+def compare_peers(pythons: list[str], workers: int) -> list[dict[str, object]]:
     """Verdicts of several graders on the golden cases, each beside what is right."""
     cases = read_cases()
     texts, golds = [case["generation"] for case in cases], [case["gold"] for case in cases]
-    with Service(workers=workers) as service:
+    with GradingService(workers=workers) as service:
         ours = [int(verdict.correct) for verdict in service.grade(texts, golds)]
     verdicts = {"math_verify (ours)": ours, "math-verify, defaults": [c["stock"] for c in cases]}
     pairs = [{"gold": case["gold"], "generation": case["generation"]} for case in cases]

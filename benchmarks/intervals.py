@@ -27,9 +27,9 @@ from scipy.stats import t as student
 from retu.evaluation.intervals import (
     FloatArray,
     add_means,
+    compute_wilson_interval,
     draw_means,
     find_interval,
-    wilson,
 )
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], FloatArray]
@@ -66,7 +66,7 @@ POPULATIONS = {
 }
 
 
-def find_ours(values: FloatArray, samples: int, level: float) -> Interval:
+def find_our_interval(values: FloatArray, samples: int, level: float) -> Interval:
     """Our interval of every column of problem means, shape (problems, columns)."""
     different, back = np.unique(np.sort(values, axis=0), axis=1, return_inverse=True)
     means = draw_means(different)
@@ -79,19 +79,19 @@ def find_ours(values: FloatArray, samples: int, level: float) -> Interval:
     return low, high
 
 
-def find_wilson(values: FloatArray, _: int, level: float) -> Interval:
+def find_wilson_interval(values: FloatArray, _: int, level: float) -> Interval:
     """Wilson's interval for the number of answers with the same standard error."""
     share, variance = values.mean(axis=0), values.var(axis=0) / len(values)
     ends = []
     for mean, square in zip(share, variance, strict=True):
         spread = mean * (1 - mean)
         count = spread / square if square > 0 and spread > 0 else len(values)
-        ends.append(wilson(float(mean), float(count), level))
+        ends.append(compute_wilson_interval(float(mean), float(count), level))
     low, high = np.array(ends).T
     return low, high
 
 
-def find_t(values: FloatArray, _: int, level: float) -> Interval:
+def find_student_interval(values: FloatArray, _: int, level: float) -> Interval:
     """Student's interval of the mean, cut at 0 and 1."""
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
     half = student.ppf(0.5 + level / 2, len(values) - 1) * error
@@ -99,17 +99,17 @@ def find_t(values: FloatArray, _: int, level: float) -> Interval:
     return np.maximum(mean - half, 0.0), np.minimum(mean + half, 1.0)
 
 
-METHODS = {"ours": find_ours, "Wilson": find_wilson, "t": find_t}
+METHODS = {"ours": find_our_interval, "Wilson": find_wilson_interval, "t": find_student_interval}
 
 
-def judge(ends: Interval, truth: float) -> tuple[float, float]:
+def measure_coverage(ends: Interval, truth: float) -> tuple[float, float]:
     """The share of intervals that hold the truth, percent, and their mean width, points."""
     low, high = ends
     holds = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
     return 100 * float(holds.mean()), 100 * float((high - low).mean())
 
 
-def size_row(problems: int, samples: int, draws: int, level: float) -> dict[str, object]:
+def measure_size(problems: int, samples: int, draws: int, level: float) -> dict[str, object]:
     """Coverage and width of every method at one size of a benchmark."""
     rng = np.random.default_rng((problems, samples))
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in METHODS}
@@ -120,7 +120,7 @@ def size_row(problems: int, samples: int, draws: int, level: float) -> dict[str,
             batches = np.array_split(values, max(1, draws // BATCH), axis=1)
             parts = [method(batch, samples, level) for batch in batches]
             low, high = (np.concatenate(ends) for ends in zip(*parts, strict=True))
-            found[name].append(judge((low, high), truth))
+            found[name].append(measure_coverage((low, high), truth))
     row: dict[str, object] = {"level": 100 * level, "problems": problems, "samples": samples}
     for name, results in found.items():
         row[f"{name}: worst"] = min(coverage for coverage, _ in results)
@@ -128,7 +128,9 @@ def size_row(problems: int, samples: int, draws: int, level: float) -> dict[str,
     return row
 
 
-def six_row(name: str, shares: Sequence[float], draws: int, level: float) -> dict[str, object]:
+def measure_six_benchmarks(
+    name: str, shares: Sequence[float], draws: int, level: float
+) -> dict[str, object]:
     """Coverage of six benchmarks together, each with a population of its own."""
     rng = np.random.default_rng(6)
     populations = list(POPULATIONS.values())[: len(SIX)]
@@ -146,7 +148,7 @@ def six_row(name: str, shares: Sequence[float], draws: int, level: float) -> dic
             ends = find_interval(means, column, float(share), 1 / sum(squares), level)
             low.append(ends[0])
             high.append(ends[1])
-    coverage, width = judge((np.array(low), np.array(high)), float(truth))
+    coverage, width = measure_coverage((np.array(low), np.array(high)), float(truth))
     return {"level": 100 * level, "mean": name, "coverage": coverage, "width": width}
 
 
@@ -159,7 +161,7 @@ def main() -> None:
     given = options.parse_args()
     sizes_to_try = itertools.product(given.levels, given.problems, SAMPLES)
     for first, (level, problems, samples) in enumerate(sizes_to_try):
-        row = pd.DataFrame([size_row(problems, samples, given.draws, level)])
+        row = pd.DataFrame([measure_size(problems, samples, given.draws, level)])
         text = row.to_csv(sep="\t", index=False, header=first == 0, float_format="%.1f")
         print(text, end="", flush=True)
     sizes = [problems for problems, _ in SIX.values()]
@@ -168,7 +170,7 @@ def main() -> None:
         "unweighted": [1 / len(sizes)] * len(sizes),
     }
     together = [
-        six_row(name, shares, given.draws, level)
+        measure_six_benchmarks(name, shares, given.draws, level)
         for level in given.levels
         for name, shares in weights.items()
     ]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 from checkout import ROOT
-from lineage_study import NAME, TABLE, Writer, make_study, sized_project
+from lineage_study import NAME, TABLE, StudyWriter, make_sized_project, write_made_up_study
 
 from retu.lineage.graph.record_graph import Lineage, read_lineage
 from retu.lineage.queries.dvc_pointers import write_pointers
@@ -37,14 +37,14 @@ print(time.monotonic() - started)
 """
 
 
-def seconds(work: Callable[[], object]) -> float:
+def measure_seconds(work: Callable[[], object]) -> float:
     """Wall seconds of something."""
     started = time.monotonic()
     work()
     return round(time.monotonic() - started, 3)
 
 
-def process(folder: Path, *module: str) -> Callable[[], object]:
+def make_process(folder: Path, *module: str) -> Callable[[], object]:
     """A module of the project in a folder, as a process of its own."""
     command = [sys.executable, "-m", *module]
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
@@ -53,10 +53,10 @@ def process(folder: Path, *module: str) -> Callable[[], object]:
     )
 
 
-def study_rows(folder: Path, stages: int) -> list[dict[str, object]]:
+def measure_study(folder: Path, stages: int) -> list[dict[str, object]]:
     """Times in the made-up study."""
-    plan = sized_project(folder, stages)
-    make_study(Writer(folder, plan))
+    plan = make_sized_project(folder, stages)
+    write_made_up_study(StudyWriter(folder, plan))
     lineage = read_lineage(folder, NAME)
     retu = ("retu", "lineage")
 
@@ -64,19 +64,25 @@ def study_rows(folder: Path, stages: int) -> list[dict[str, object]]:
         write_pointers(folder, read_lineage(folder, NAME), plan)
 
     times = {
-        "read the records": seconds(lambda: read_lineage(folder, NAME)),
-        "record, first time": seconds(record),
-        "record again": seconds(record),
-        "retu lineage record (process)": seconds(process(folder, *retu, "record", "--study", NAME)),
-        "dvc status (process)": seconds(process(folder, "dvc", "status")),
-        "retu lineage why, a cell (process)": seconds(process(folder, *retu, "why", CELL)),
-        "retu lineage verify (process)": seconds(process(folder, *retu, "verify", "--study", NAME)),
+        "read the records": measure_seconds(lambda: read_lineage(folder, NAME)),
+        "record, first time": measure_seconds(record),
+        "record again": measure_seconds(record),
+        "retu lineage record (process)": measure_seconds(
+            make_process(folder, *retu, "record", "--study", NAME)
+        ),
+        "dvc status (process)": measure_seconds(make_process(folder, "dvc", "status")),
+        "retu lineage why, a cell (process)": measure_seconds(
+            make_process(folder, *retu, "why", CELL)
+        ),
+        "retu lineage verify (process)": measure_seconds(
+            make_process(folder, *retu, "verify", "--study", NAME)
+        ),
     }
     jobs = len(lineage.records)
     return [{"stages": jobs, "what": what, "seconds": took} for what, took in times.items()]
 
 
-def hash_rows(folder: Path, megabytes: int) -> list[dict[str, object]]:
+def measure_hashing(folder: Path, megabytes: int) -> list[dict[str, object]]:
     """Megabytes a second of our hashes and of md5sum, on the same files in memory."""
     folder.mkdir(parents=True)
     block = os.urandom(1 << 20)
@@ -91,9 +97,9 @@ def hash_rows(folder: Path, megabytes: int) -> list[dict[str, object]]:
         paths = (
             [str(path) for path in sorted(target.iterdir())] if target.is_dir() else [str(target)]
         )
-        theirs = min(seconds(partial(quiet, ["md5sum", *paths])) for _ in range(3))
+        theirs = min(measure_seconds(partial(get_output, ["md5sum", *paths])) for _ in range(3))
         # A process each time: within one, what has been read is not read again.
-        ours = min(float(quiet([sys.executable, "-c", HASH, str(target)])) for _ in range(3))
+        ours = min(float(get_output([sys.executable, "-c", HASH, str(target)])) for _ in range(3))
         rows.append(
             {
                 "what": f"{len(paths)} file{'s' if len(paths) > 1 else ''}, {megabytes} MB",
@@ -105,22 +111,22 @@ def hash_rows(folder: Path, megabytes: int) -> list[dict[str, object]]:
     return rows
 
 
-def quiet(command: list[str]) -> str:
+def get_output(command: list[str]) -> str:
     """What a command prints."""
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-def share_rows() -> list[dict[str, object]]:
+def measure_record_shares() -> list[dict[str, object]]:
     """What the records took of the time of the studies that have results here."""
     rows = []
     for folder in sorted(ROOT.glob("results/*")):
         if any(folder.rglob("*.record.json")):
             lineage = read_lineage(ROOT, folder.name)
-            rows.append({"study": folder.name, **share(lineage)})
+            rows.append({"study": folder.name, **measure_record_share(lineage)})
     return rows
 
 
-def share(lineage: Lineage) -> dict[str, object]:
+def measure_record_share(lineage: Lineage) -> dict[str, object]:
     """Jobs, their seconds, and those of their records."""
     spent = [record.usage for record in lineage.records.values()]
     total, own = sum(u.seconds for u in spent), sum(u.recording_seconds for u in spent)
@@ -132,7 +138,7 @@ def share(lineage: Lineage) -> dict[str, object]:
     }
 
 
-def show(title: str, rows: list[dict[str, object]]) -> None:
+def print_table(title: str, rows: list[dict[str, object]]) -> None:
     """Print a table."""
     print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False)}")
 
@@ -145,11 +151,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work (default: the system's)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
-        show("A made-up study", study_rows(Path(place) / "project", options.stages))
+        print_table("A made-up study", measure_study(Path(place) / "project", options.stages))
         if options.megabytes:
-            show("Hashes", hash_rows(Path(place) / "parts", options.megabytes))
-    if rows := share_rows():
-        show("Records in the studies that were run here", rows)
+            print_table("Hashes", measure_hashing(Path(place) / "parts", options.megabytes))
+    if rows := measure_record_shares():
+        print_table("Records in the studies that were run here", rows)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ USAGE = re.compile(r"^usage: cpu ([\d.]+) s, training and generation ([\d.]+) s"
 
 
 @dataclass
-class Cost:
+class RuleCost:
     """CPU seconds of the jobs of one rule."""
 
     jobs: int = 0
@@ -33,9 +33,9 @@ class Cost:
     work: float = 0.0
 
 
-def costs_by_rule(logs: Path) -> dict[str, Cost]:
+def sum_costs_by_rule(logs: Path) -> dict[str, RuleCost]:
     """Add up the usage lines below a study's log folder; the rule is the first part of a path."""
-    costs: dict[str, Cost] = defaultdict(Cost)
+    costs: dict[str, RuleCost] = defaultdict(RuleCost)
     for path in sorted(logs.rglob("*.log")):
         rule = path.relative_to(logs).parts[0].removesuffix(".log")
         for cpu, work in USAGE.findall(path.read_text(encoding="utf-8", errors="replace")):
@@ -65,7 +65,7 @@ def run_study(folder: Path, study: str, cores: int) -> tuple[float, float]:
     return wall, cpu
 
 
-def table(costs: dict[str, Cost], total: float) -> list[str]:
+def format_costs(costs: dict[str, RuleCost], total: float) -> list[str]:
     """Lines of the table, the costliest rule first, orchestration last."""
     lines = [f"{'rule':<22}{'jobs':>5}{'CPU s':>9}{'work s':>9}{'work':>7}"]
     for rule, cost in sorted(costs.items(), key=lambda item: -item[1].cpu):
@@ -90,7 +90,11 @@ def main() -> None:
     try:
         wall, total = run_study(folder, options.study, options.cores)
         print(f"study {options.study}: {wall:.0f} s on {options.cores} cores, {total:.0f} CPU s\n")
-        print("\n".join(table(costs_by_rule(folder / "results" / options.study / "logs"), total)))
+        print(
+            "\n".join(
+                format_costs(sum_costs_by_rule(folder / "results" / options.study / "logs"), total)
+            )
+        )
     finally:
         if options.keep is None:
             shutil.rmtree(folder.parent)

@@ -21,20 +21,20 @@ from datasets import Dataset, disable_progress_bars
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from retu.config.lab_study import Model, Pretraining
-from retu.config.paradigm import ParadigmSettings, trl_arguments
+from retu.config.lab_study import LabModel, PretrainingSettings
+from retu.config.paradigm import ParadigmSettings, make_trl_arguments
 from retu.data.tokenizer import make_tokenizer
 from retu.models.loading import build_model
 from retu.training.paradigms.trainer import MixedGRPOTrainer
 
-SHAPE = Model(
+SHAPE = LabModel(
     architecture="qwen2",
     hidden_size=64,
     layers=2,
     heads=4,
     kv_heads=2,
     intermediate_size=256,
-    pretraining=Pretraining(steps=1, batch_size=1, learning_rate=1.0),
+    pretraining=PretrainingSettings(steps=1, batch_size=1, learning_rate=1.0),
 )
 LIMIT = 28
 WARM_UP = 1
@@ -60,7 +60,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class Stopwatch(TrainerCallback):  # type: ignore[misc]
+class StepStopwatch(TrainerCallback):  # type: ignore[misc]
     """CPU seconds of every step, generation included: nothing else that the machine does."""
 
     def __init__(self) -> None:
@@ -76,20 +76,22 @@ class Stopwatch(TrainerCallback):  # type: ignore[misc]
         self.seconds.append(time.process_time() - self.started)
 
 
-def prompts(count: int) -> Dataset:
+def make_prompts(count: int) -> Dataset:
     """Problems with an expert's answer of the greatest length, its end included."""
     rows = [f"<bos> {n % 10} b + {n // 10 % 10} c * {n // 100 % 10} ?" for n in range(count)]
     return Dataset.from_dict({"prompt": rows, "expert": ["so " * (LIMIT - 1)] * count})
 
 
-def alternate(completions: list[str], **_: Any) -> list[float]:
+def reward_alternately(completions: list[str], **_: Any) -> list[float]:
     """Half of the rows of every group are right, so that no group is filtered."""
     return [float(row % 2) for row in range(len(completions))]
 
 
-def seconds(kind: Any, paradigm: ParadigmSettings, options: argparse.Namespace) -> list[float]:
+def measure_step_seconds(
+    kind: Any, paradigm: ParadigmSettings, options: argparse.Namespace
+) -> list[float]:
     """CPU seconds of the steps of one run, without those that warm up."""
-    watch = Stopwatch()
+    watch = StepStopwatch()
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(
             output_dir=folder,
@@ -105,14 +107,14 @@ def seconds(kind: Any, paradigm: ParadigmSettings, options: argparse.Namespace) 
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
-            **trl_arguments(paradigm),
+            **make_trl_arguments(paradigm),
         )
         named = {} if kind is GRPOTrainer else {"paradigm": paradigm}
         trainer = kind(
             args=args,
             model=build_model(SHAPE, seed=0),
-            reward_funcs=alternate,
-            train_dataset=prompts(20 * options.prompts),
+            reward_funcs=reward_alternately,
+            train_dataset=make_prompts(20 * options.prompts),
             processing_class=make_tokenizer(SHAPE.max_positions),
             callbacks=[watch],
             **named,
@@ -125,14 +127,14 @@ def seconds(kind: Any, paradigm: ParadigmSettings, options: argparse.Namespace) 
     return watch.seconds[WARM_UP:]
 
 
-def compare(name: str, options: argparse.Namespace) -> tuple[float, float]:
+def compare_paradigm(name: str, options: argparse.Namespace) -> tuple[float, float]:
     """Median CPU seconds of a stock step and of a paradigm's, run in turns."""
     paradigm = ParadigmSettings.model_validate(PRESETS[name])
     stock = ParadigmSettings.model_validate(PRESETS["grpo"])
     measured: dict[str, list[float]] = {"stock": [], "mixed": []}
     for _ in range(options.repeats):
-        measured["stock"] += seconds(GRPOTrainer, stock, options)
-        measured["mixed"] += seconds(MixedGRPOTrainer, paradigm, options)
+        measured["stock"] += measure_step_seconds(GRPOTrainer, stock, options)
+        measured["mixed"] += measure_step_seconds(MixedGRPOTrainer, paradigm, options)
     return statistics.median(measured["stock"]), statistics.median(measured["mixed"])
 
 
@@ -147,7 +149,7 @@ def main() -> None:
     disable_progress_bars()
     lines = [f"{'paradigm':<20}{'stock ms':>10}{'step ms':>10}{'ratio':>8}"]
     for name in [options.only] if options.only else PRESETS:
-        stock, mixed = compare(name, options)
+        stock, mixed = compare_paradigm(name, options)
         lines.append(f"{name:<20}{1e3 * stock:>10.1f}{1e3 * mixed:>10.1f}{mixed / stock:>8.3f}")
     print("\n".join(lines))
 

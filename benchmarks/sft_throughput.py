@@ -30,13 +30,13 @@ from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM, Tr
 from trl import SFTConfig, SFTTrainer
 
 from retu.compute.flops import TRAIN_OVER_FORWARD, ModelShape, exact_forward_flops_per_token
-from retu.config.execution import Execution, SftTraining
+from retu.config.execution import Execution, SftExecution
 from retu.config.study import SftRecipe
 from retu.data.tokenizer import load_tokenizer, make_tokenizer
 from retu.models.compatibility import check_sft
-from retu.models.loading import configure, load_trainable
+from retu.models.loading import configure_torch, load_trainable
 from retu.training.checkpoints import train_resumably
-from retu.training.supervised import Supervised, sft_config, supervised_trainer
+from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
 
 GPUS = Path(__file__).with_name("gpus.yaml")
 # hidden, layers, heads, KV heads, MLP, vocabulary; both with tied embeddings.
@@ -51,7 +51,7 @@ AGREE = {"float32": 1e-3, "bfloat16": 1e-2}
 
 
 @dataclass(frozen=True)
-class Run:
+class ThroughputRun:
     """What a run measured: over `steps` steps, then the seconds of a save, and its mean loss."""
 
     seconds: float
@@ -59,7 +59,7 @@ class Run:
     loss: float
 
 
-class Stopwatch(TrainerCallback):  # type: ignore[misc]
+class RunStopwatch(TrainerCallback):  # type: ignore[misc]
     """Seconds of the steps after those that warm up, and of what comes after the last one.
 
     The GPU is waited for at both ends and never in between, where it works ahead.
@@ -72,16 +72,16 @@ class Stopwatch(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note the time after the first and after the last step."""
         if state.global_step == self.first:
-            self.started = now()
+            self.started = get_device_time()
         elif state.global_step == self.last:
-            self.done = now()
+            self.done = get_device_time()
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """The last step has been saved."""
-        self.ended = now()
+        self.ended = get_device_time()
 
 
-def now() -> float:
+def get_device_time() -> float:
     """The time once the GPU has done what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -108,32 +108,36 @@ def write_model(size: str, length: int, folder: Path) -> ModelShape:
     return ModelShape.from_config(config.to_dict())
 
 
-def random_rows(count: int, length: int, vocabulary: int) -> Dataset:
+def draw_token_rows(count: int, length: int, vocabulary: int) -> Dataset:
     """Rows of random tokens as `training.tokens` makes them; all of a row is learnt."""
     generator = torch.Generator().manual_seed(SEED)
     ids = torch.randint(vocabulary, (count, length), generator=generator).tolist()
     return Dataset.from_dict({"input_ids": ids, "labels": ids, "length": [length] * count})
 
 
-def ours(folder: Path, rows: Dataset, options: argparse.Namespace, state: Path) -> Run:
+def run_our_trainer(
+    folder: Path, rows: Dataset, options: argparse.Namespace, state: Path
+) -> ThroughputRun:
     """A run of the trainer of `train_sft`."""
-    how = execution(options)
+    how = make_benchmark_execution(options)
     last = options.warm_up + options.steps
-    plan = Supervised("SFT", [last], last, SEED, state, how)
+    plan = SupervisedRun("SFT", [last], last, SEED, state, how)
     recipe = SftRecipe(
         batch_size=options.batch,
         learning_rate=LEARNING_RATE,
         scheduler="constant",
         max_length=options.length,
     )
-    config = sft_config(plan, recipe)
+    config = make_sft_config(plan, recipe)
     tokenizer = load_tokenizer(folder)
     model = load_trainable(folder, how, how.sft, tokenizer)
-    trainer = supervised_trainer(plan, config, model, tokenizer, rows)
-    return timed(trainer, options, lambda: train_resumably(trainer, state))
+    trainer = make_supervised_trainer(plan, config, model, tokenizer, rows)
+    return time_training(trainer, options, lambda: train_resumably(trainer, state))
 
 
-def plain(folder: Path, rows: Dataset, options: argparse.Namespace, state: Path) -> Run:
+def run_plain_trl(
+    folder: Path, rows: Dataset, options: argparse.Namespace, state: Path
+) -> ThroughputRun:
     """A run of TRL's own trainer."""
     last = options.warm_up + options.steps
     config = SFTConfig(
@@ -162,22 +166,24 @@ def plain(folder: Path, rows: Dataset, options: argparse.Namespace, state: Path)
     trainer = SFTTrainer(
         model=model, args=config, train_dataset=rows, processing_class=load_tokenizer(folder)
     )
-    return timed(trainer, options, trainer.train)
+    return time_training(trainer, options, trainer.train)
 
 
-def timed(trainer: Any, options: argparse.Namespace, train: Callable[[], object]) -> Run:
+def time_training(
+    trainer: Any, options: argparse.Namespace, train: Callable[[], object]
+) -> ThroughputRun:
     """Train; what it took."""
-    watch = Stopwatch(options.warm_up, options.warm_up + options.steps)
+    watch = RunStopwatch(options.warm_up, options.warm_up + options.steps)
     # The first of the callbacks: what the others do after a step belongs to the next one.
     trainer.callback_handler.callbacks.insert(0, watch)
     train()
     loss = trainer.state.log_history[-1]["train_loss"]
-    return Run(watch.done - watch.started, watch.ended - watch.done, float(loss))
+    return ThroughputRun(watch.done - watch.started, watch.ended - watch.done, float(loss))
 
 
-def execution(options: argparse.Namespace) -> Execution:
+def make_benchmark_execution(options: argparse.Namespace) -> Execution:
     """The study's `execution` that the options stand for."""
-    training = SftTraining(
+    training = SftExecution(
         micro_batch=options.micro_batch,
         gradient_checkpointing=options.gradient_checkpointing,
         liger=options.liger,
@@ -191,7 +197,7 @@ def execution(options: argparse.Namespace) -> Execution:
     )
 
 
-def peak_tflops(name: str, dtype: str) -> float | None:
+def find_peak_tflops(name: str, dtype: str) -> float | None:
     """The dense peak of a GPU by torch's name for it; None if it is not listed."""
     fits = [
         (len(start), gpu[dtype])
@@ -202,18 +208,18 @@ def peak_tflops(name: str, dtype: str) -> float | None:
     return float(max(fits)[1]) if fits else None
 
 
-def measure(options: argparse.Namespace) -> tuple[dict[str, list[Run]], ModelShape]:
+def measure_both(options: argparse.Namespace) -> tuple[dict[str, list[ThroughputRun]], ModelShape]:
     """Run both in turns; the first run of each is not kept."""
-    kinds = {"ours": ours, "plain TRL": plain}
-    runs: dict[str, list[Run]] = {name: [] for name in kinds}
+    kinds = {"ours": run_our_trainer, "plain TRL": run_plain_trl}
+    runs: dict[str, list[ThroughputRun]] = {name: [] for name in kinds}
     steps = options.warm_up + options.steps
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch) / "model"
         shape = write_model(options.size, options.length, model)
-        rows = random_rows(steps * options.batch, options.length, shape.vocab)
+        rows = draw_token_rows(steps * options.batch, options.length, shape.vocab)
         for repeat in range(options.repeats + 1):
             for name, run in kinds.items():
-                configure(execution(options), SEED)
+                configure_torch(make_benchmark_execution(options), SEED)
                 with tempfile.TemporaryDirectory(dir=scratch) as state:
                     result = run(model, rows, options, Path(state))
                 gc.collect()
@@ -223,8 +229,11 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, list[Run]], ModelSha
     return runs, shape
 
 
-def table(
-    runs: dict[str, list[Run]], shape: ModelShape, options: argparse.Namespace, peak: float | None
+def format_throughput(
+    runs: dict[str, list[ThroughputRun]],
+    shape: ModelShape,
+    options: argparse.Namespace,
+    peak: float | None,
 ) -> list[str]:
     """A line for each of the two and their ratio; SystemExit if they did not do the same."""
     flops = TRAIN_OVER_FORWARD * exact_forward_flops_per_token(shape, options.length)
@@ -247,7 +256,7 @@ def table(
     return lines
 
 
-def parsed() -> argparse.Namespace:
+def parse_command_line() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
@@ -267,20 +276,20 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     """Measure and print the table."""
-    options = parsed()
+    options = parse_command_line()
     if options.batch % options.micro_batch or min(options.warm_up, options.repeats) < 1:
         sys.exit("error: batch must be a multiple of micro-batch, warm-up and repeats at least 1")
-    check_sft(execution(options))
+    check_sft(make_benchmark_execution(options))
     disable_progress_bars()
     name = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
-    peak = options.peak_tflops or peak_tflops(name, options.dtype)
-    runs, shape = measure(options)
+    peak = options.peak_tflops or find_peak_tflops(name, options.dtype)
+    runs, shape = measure_both(options)
     print(
         f"{name}, {options.size}, {options.dtype}, {options.attention}, {options.batch} x"
         f" {options.length} tokens an update in micro-batches of {options.micro_batch},"
         f" {options.steps} steps, median of {options.repeats}\n"
     )
-    print("\n".join(table(runs, shape, options, peak)))
+    print("\n".join(format_throughput(runs, shape, options, peak)))
 
 
 if __name__ == "__main__":

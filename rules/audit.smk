@@ -19,7 +19,7 @@ rule make_table_4:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("table_4")),
+        **stage(lambda: plan.plan_artefact("table_4")),
         order=ORDER,
     message:
         "table 4: every fit as published and refitted"
@@ -46,7 +46,7 @@ rule make_table_5:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("table_5")),
+        **stage(lambda: plan.plan_artefact("table_5")),
     message:
         "table 5: ceilings and minimum losses over sets of growing size"
     shell:
@@ -73,7 +73,7 @@ rule make_figure_3:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("figure_3")),
+        **stage(lambda: plan.plan_artefact("figure_3")),
         order=ORDER,
     message:
         "figure 3: all branches, measured, published and refitted"
@@ -102,7 +102,7 @@ rule make_figure_8:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("figure_8")),
+        **stage(lambda: plan.plan_artefact("figure_8")),
         order=ORDER,
     message:
         "figure 8: highest ceiling against minimum validation loss"

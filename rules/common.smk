@@ -13,13 +13,19 @@ from pathlib import Path
 
 from retu.cluster.orphans import give_up_control, take_control
 from retu.core.errors import InputError
-from retu.lineage.recording.run_snapshot import FOLDER, PLANNED, STUDY, study_digest, write_snapshot
+from retu.lineage.recording.run_snapshot import (
+    SNAPSHOT_FOLDER,
+    SNAPSHOT_VARIABLE,
+    STUDY_VARIABLE,
+    digest_study,
+    write_snapshot,
+)
 from retu.workflow.job_failures import describe_disk, describe_failures
 from retu.workflow.work_folder import claim_outputs, enter_folder, forget_runs
 from retu.workflow.snakemake_hooks import (
     explain_lock,
     find_arguments,
-    is_planned_only,
+    is_dry_run,
     say_last,
 )
 from retu.workflow.targets import check_targets
@@ -40,10 +46,10 @@ except InputError as error:
 # run left in the shell does not count.
 arguments = find_arguments() if workflow.is_main_process else None
 if workflow.is_main_process:
-    os.environ.pop(PLANNED, None)
+    os.environ.pop(SNAPSHOT_VARIABLE, None)
     if arguments and arguments.unlock:
         forget_runs(Path.cwd())
-    elif not is_planned_only(workflow):
+    elif not is_dry_run(workflow):
         try:
             if locked := enter_folder(Path.cwd(), plan.study.name):
                 explain_lock(locked)
@@ -66,7 +72,7 @@ shell.prefix(
     f"set -euo pipefail; export {python_first} {mirror}"
     f" OMP_NUM_THREADS=${{{{OMP_NUM_THREADS:-{THREADS}}}}}"
     " TOKENIZERS_PARALLELISM=false PYTHONHASHSEED=0 MPLBACKEND=Agg RETU_PROGRESS_FD=3"
-    f" RETU_CONFIG={shlex.quote(chosen)} {STUDY}={study_digest(plan)}; "
+    f" RETU_CONFIG={shlex.quote(chosen)} {STUDY_VARIABLE}={digest_study(plan)}; "
 )
 RESULTS = f"results/{study.name}"
 MAIN_FITS = f"{RESULTS}/fits/{study.fit.protocols[0]}.csv"
@@ -79,7 +85,7 @@ wildcard_constraints:
 
 onstart:
     if workflow.is_main_process:
-        os.environ[PLANNED] = str(write_snapshot(FOLDER, plan).absolute())
+        os.environ[SNAPSHOT_VARIABLE] = str(write_snapshot(SNAPSHOT_FOLDER, plan).absolute())
         try:
             made = [str(path) for job in workflow.dag.needrun_jobs() for path in job.output]
             claim_outputs(Path.cwd(), study.name, made)
@@ -94,7 +100,7 @@ def stage(find):
     return {
         "spec": lambda wildcards: find(**wildcards).spec,
         "key": lambda wildcards: find(**wildcards).key,
-        "stage": lambda wildcards: find(**wildcards).job,
+        "stage": lambda wildcards: find(**wildcards).job_json,
         "wildcards": lambda wildcards: json.dumps(dict(wildcards)),
     }
 

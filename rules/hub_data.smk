@@ -5,11 +5,11 @@ manifest
 """
 
 from retu.config.hub_study import MatchedSet
-from retu.planning.hub_plan import ALL_BENCHMARKS, BENCHMARKS, VALIDATION
+from retu.planning.hub_plan import ALL_BENCHMARKS_SPLIT, BENCHMARKS_SPLIT, VALIDATION_SPLIT
 
 MATCHED = {n: made for n, made in study.data.prompts.items() if isinstance(made, MatchedSet)}
-RELEASED_SPLITS = [VALIDATION, *(name for name in study.data.prompts if name not in MATCHED)]
-LOADED_BENCHMARKS = ALL_BENCHMARKS if study.data.decontamination else BENCHMARKS
+RELEASED_SPLITS = [VALIDATION_SPLIT, *(name for name in study.data.prompts if name not in MATCHED)]
+LOADED_BENCHMARKS = ALL_BENCHMARKS_SPLIT if study.data.decontamination else BENCHMARKS_SPLIT
 COUNTING = f"<results>/base/{study.data.tokenizer}"
 COUNTING_THREADS = study.execution.threads
 
@@ -152,8 +152,8 @@ if study.data.decontamination:
         input:
             embedder=f"{EMBEDDER}/checkpoints",
             embedder_manifest=f"{EMBEDDER}/manifest.json",
-            benchmarks=f"<data>/{ALL_BENCHMARKS}.parquet",
-            benchmarks_manifest=f"<data>/{ALL_BENCHMARKS}.manifest.json",
+            benchmarks=f"<data>/{ALL_BENCHMARKS_SPLIT}.parquet",
+            benchmarks_manifest=f"<data>/{ALL_BENCHMARKS_SPLIT}.manifest.json",
             against=[f"{name}.parquet" for name in TRAINED_ON],
             against_manifest=[f"{name}.manifest.json" for name in TRAINED_ON],
         output:

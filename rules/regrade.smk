@@ -4,20 +4,20 @@ No model is needed, and none of the study's own results is touched: all of it li
 <results>/regraded/NAME. The reference model is left out, for its grades decide the data sets.
 """
 
-from retu.reporting.grader_effects import KEYS
-from retu.config.graders import known_graders
-from retu.core.yaml_files import did_you_mean
+from retu.reporting.grader_effects import TABLE_KEYS
+from retu.config.graders import load_graders
+from retu.core.yaml_files import suggest_word
 
 REGRADED = f"{RESULTS}/regraded/{{grader}}"
 
 
 # Snakemake does not tell a Snakefile its targets, and would explain neither mistake.
 ASKED = "regrade" in sys.argv[1:]
-if settings.grader is not None and settings.grader not in known_graders():
-    hint = did_you_mean(settings.grader, known_graders())
+if settings.grader is not None and settings.grader not in load_graders():
+    hint = suggest_word(settings.grader, load_graders())
     sys.exit(f"error: config.yaml: grader {settings.grader!r} is unknown; {hint}")
 if ASKED and settings.grader is None:
-    names = ", ".join(known_graders())
+    names = ", ".join(load_graders())
     sys.exit(f"error: regrade: which grader? add --config grader=NAME ({names})")
 if ASKED:
     SUMMARY = f"{RESULTS}/regraded/{settings.grader}/regrade.md"
@@ -42,11 +42,11 @@ def regraded_files(wildcards):
 
 def again(rule):
     """The parameters of a rule that does the work of another with the other grader's grades."""
-    return stage(lambda **wildcards: plan.stage(f"regrade_{rule}", **wildcards))
+    return stage(lambda **wildcards: plan.get_stage(f"regrade_{rule}", **wildcards))
 
 
 wildcard_constraints:
-    grader="|".join(map(re.escape, known_graders())),
+    grader="|".join(map(re.escape, load_graders())),
 
 
 use rule grade as regrade_grade with:
@@ -111,7 +111,7 @@ rule compare_graders:
         generations=of_runs(f"{RESULTS}/{{run}}/generations.parquet"),
         before=of_runs(f"{RESULTS}/{{run}}/grades.parquet"),
         after=of_runs(f"{REGRADED}/{{run}}/grades.parquet"),
-        tables=[f"{folder}/{name}" for folder in (RESULTS, REGRADED) for name in KEYS],
+        tables=[f"{folder}/{name}" for folder in (RESULTS, REGRADED) for name in TABLE_KEYS],
     output:
         flips="<results>/regraded/{grader}/flips.csv",
         effects="<results>/regraded/{grader}/effects.csv",

@@ -4,10 +4,10 @@ import re
 
 import pandas as pd
 
-from retu.config.lab_study import Dataset
+from retu.config.lab_study import DrawnSet
 from retu.core.run_paths import NO_DATASET, Run
 
-DRAWN = [name for name, made in study.datasets.items() if isinstance(made, Dataset)]
+DRAWN = [name for name, made in study.datasets.items() if isinstance(made, DrawnSet)]
 
 
 def one_of(names):
@@ -25,8 +25,8 @@ wildcard_constraints:
 
 def branch_steps(run):
     """SFT steps at which RL branches off from an SFT run: known once its labels are."""
-    sft_run = plan.sft_run(run.model, run.dataset)
-    if plan.branching(sft_run) == "exhaustive":
+    sft_run = plan.find_sft_run(run.model, run.dataset)
+    if plan.get_branching(sft_run) == "exhaustive":
         return sft_run.checkpoints
     output = checkpoints.label_subphases.get(
         model=run.model, dataset=run.dataset, seed=run.seed
@@ -37,7 +37,7 @@ def branch_steps(run):
 
 def evaluated_runs():
     """Every run that enters the curves: SFT runs and the chosen RL branches."""
-    return [*plan.sft_runs(), *plan.rl_runs(branch_steps)]
+    return [*plan.list_sft_runs(), *plan.list_rl_runs(branch_steps)]
 
 
 def start_folder(wildcards):

@@ -43,7 +43,7 @@ rule select_sft_set:
 rule dataset_stats:
     input:
         sets=[f"<results>/sft_sets/{name}.parquet" for name in study.datasets],
-        splits=[f"<data>/{name}.parquet" for name in plan.measured],
+        splits=[f"<data>/{name}.parquet" for name in plan.measured_splits],
     output:
         stats="<results>/dataset_stats.csv",
         record="<results>/dataset_stats.record.json",

@@ -30,7 +30,7 @@ checkpoint label_subphases:
 
 rule subphases:
     input:
-        [f"<results>/{run.path}/subphases.csv" for run in plan.sft_runs()],
+        [f"<results>/{run.path}/subphases.csv" for run in plan.list_sft_runs()],
     output:
         subphases="<results>/subphases.csv",
         record="<results>/subphases.record.json",

@@ -18,7 +18,7 @@ rule make_table_3:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("table_3")),
+        **stage(lambda: plan.plan_artefact("table_3")),
     message:
         "table 3: the data sets"
     shell:
@@ -41,7 +41,7 @@ rule make_table_4:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("table_4")),
+        **stage(lambda: plan.plan_artefact("table_4")),
         order=ORDER,
     message:
         "table 4: the fitted curve of every branch"
@@ -68,7 +68,7 @@ rule make_figure_2:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("figure_2")),
+        **stage(lambda: plan.plan_artefact("figure_2")),
         order=ORDER,
     message:
         "figure 2: the paradigms"
@@ -95,7 +95,7 @@ rule make_figure_3:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("figure_3")),
+        **stage(lambda: plan.plan_artefact("figure_3")),
         order=ORDER,
     message:
         "figure 3: RL from every branch point"
@@ -122,7 +122,7 @@ rule make_figure_8:
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.artefact("figure_8")),
+        **stage(lambda: plan.plan_artefact("figure_8")),
         order=ORDER,
     message:
         "figure 8: ceiling against minimum validation loss"

@@ -14,28 +14,28 @@ from retu.planning import code_identity, stages
 from retu.planning.stages import ROOT
 
 
-def forget() -> None:
+def clear_caches() -> None:
     """Empty the caches: files are read once per process otherwise."""
-    code_identity.parsed.cache_clear()
-    code_identity.used_modules.cache_clear()
-    code_identity.code_digest.cache_clear()
-    code_identity.rule_calls.cache_clear()
-    stages.lock_identity.cache_clear()
+    code_identity.parse_module.cache_clear()
+    code_identity.list_used_modules.cache_clear()
+    code_identity.compute_code_digest.cache_clear()
+    code_identity.read_rule_calls.cache_clear()
+    stages.digest_lock.cache_clear()
     stages.forget_stages()
 
 
-def edited(path: Path, old: str, new: str) -> None:
+def replace_text(path: Path, old: str, new: str) -> None:
     """Replace one piece of text in a file; it must be there."""
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    forget()
+    clear_caches()
 
 
-def rewritten(path: Path, text: str) -> None:
+def rewrite_file(path: Path, text: str) -> None:
     """Give a file another content."""
     path.write_text(text)
-    forget()
+    clear_caches()
 
 
 @pytest.fixture
@@ -43,21 +43,21 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with copies of our packages that may be edited."""
     copy = tmp_path / "packages"
     for name in code_identity.PACKAGES:
-        shutil.copytree(code_identity.ROOT / name, copy / name)
-    monkeypatch.setattr(code_identity, "ROOT", copy)
-    forget()
+        shutil.copytree(code_identity.PACKAGE_ROOT / name, copy / name)
+    monkeypatch.setattr(code_identity, "PACKAGE_ROOT", copy)
+    clear_caches()
     yield copy
-    forget()
+    clear_caches()
 
 
 @pytest.fixture
 def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the rules that may be edited."""
-    copy = shutil.copytree(code_identity.RULES, tmp_path / "rules")
-    monkeypatch.setattr(code_identity, "RULES", copy)
-    forget()
+    copy = shutil.copytree(code_identity.RULES_FOLDER, tmp_path / "rules")
+    monkeypatch.setattr(code_identity, "RULES_FOLDER", copy)
+    clear_caches()
     yield copy
-    forget()
+    clear_caches()
 
 
 @pytest.fixture

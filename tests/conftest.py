@@ -22,12 +22,12 @@ SMOKE = ("study=smoke",)
 
 
 @pytest.fixture(autouse=True)
-def forget_the_last_job() -> None:
+def forget_last_job() -> None:
     """A job is a process and notes what it read and what it cost; here many tests share one."""
     from retu.runtime.mirror_files import READ
-    from retu.runtime.usage import FACTS, IGNORED
+    from retu.runtime.usage import IGNORED_SETTINGS, JOB_FACTS
 
-    for notes in (READ, FACTS, IGNORED):
+    for notes in (READ, JOB_FACTS, IGNORED_SETTINGS):
         notes.clear()
 
 
@@ -55,18 +55,18 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return {**kept, **fixed, "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg", **changes}
 
 
-def snakemake_command(*arguments: str, config: Sequence[str] = SMOKE) -> list[str]:
+def make_snakemake_command(*arguments: str, config: Sequence[str] = SMOKE) -> list[str]:
     """The command line of a Snakemake run on two cores."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     return [*command, "--config", *config]
 
 
-def snakemake(
+def run_snakemake(
     folder: Path, *arguments: str, config: Sequence[str] = SMOKE, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run Snakemake in a checkout; stdout and stderr come back as one text in `stdout`."""
     return subprocess.run(
-        snakemake_command(*arguments, config=config),
+        make_snakemake_command(*arguments, config=config),
         cwd=folder,
         env=clean_environment(**environment),
         stdout=subprocess.PIPE,
@@ -98,7 +98,7 @@ def cache(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(shared: Path, cache: Path) -> Path:
+def finished_checkout(shared: Path, cache: Path) -> Path:
     """A checkout in which the smoke study ran to the end, filling the cache; do not change it.
 
     The first worker that asks makes it, the others wait. What the run printed is in `output.txt`.
@@ -108,21 +108,21 @@ def finished(shared: Path, cache: Path) -> Path:
     with FileLock(shared / "smoke.lock"):
         if not (folder / "output.txt").is_file():
             copy_checkout(folder)
-            done = snakemake(folder, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+            done = run_snakemake(folder, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
             assert done.returncode == 0, done.stdout
             (folder / "output.txt").write_text(done.stdout)
     return folder
 
 
 @pytest.fixture(scope="module")
-def remembered(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def remembered(finished_checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished run, Snakemake's memory included, for the tests of one file."""
     target = tmp_path_factory.mktemp("remembered") / "checkout"
-    return shutil.copytree(finished, target, ignore=shutil.ignore_patterns("__pycache__"))
+    return shutil.copytree(finished_checkout, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 @pytest.fixture
-def copied(finished: Path, tmp_path: Path) -> Path:
+def copied_checkout(finished_checkout: Path, tmp_path: Path) -> Path:
     """The finished run copied elsewhere: results and data, but nothing that Snakemake remembers."""
     ignored = shutil.ignore_patterns(".snakemake", ".state", "__pycache__", ".snakemake_timestamp")
-    return shutil.copytree(finished, tmp_path / "copied", ignore=ignored)
+    return shutil.copytree(finished_checkout, tmp_path / "copied", ignore=ignored)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retu.audit.released.released_files import COLUMNS
+from retu.audit.released.released_files import CACHE_FILE_COLUMNS
 from retu.planning.jobs import ImportJob
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +37,7 @@ JOB = ImportJob.model_validate(
 Table = Mapping[float, Mapping[str, float]]
 
 
-def scores(right: float) -> dict[str, float]:
+def make_scores(right: float) -> dict[str, float]:
     """The scores of a model that answers about the share `right`, as whole answers, two decimals.
 
     They are NumPy scalars, as in the released files.
@@ -48,22 +48,26 @@ def scores(right: float) -> dict[str, float]:
     }
 
 
-def sft_file(steps: Sequence[int], eflops_per_step: float = 0.1) -> dict[float, dict[str, float]]:
+def make_sft_file(
+    steps: Sequence[int], eflops_per_step: float = 0.1
+) -> dict[float, dict[str, float]]:
     """An SFT file: the base model and a checkpoint at each step, slowly better."""
     return {
-        round(step * eflops_per_step, 2): scores(0.4 + 0.0123 * i)
+        round(step * eflops_per_step, 2): make_scores(0.4 + 0.0123 * i)
         for i, step in enumerate([0, *steps])
     }
 
 
-def rl_file(
+def make_rl_file(
     sft_step: int, rows: int = 12, gap: float = 3.0, first: float = 0.6
 ) -> dict[int, dict[float, dict[str, float]]]:
     """An RL file: evaluations at equal distances in compute, slowly better."""
-    return {sft_step: {round(gap * (i + 1), 2): scores(first + 0.0071 * i) for i in range(rows)}}
+    return {
+        sft_step: {round(gap * (i + 1), 2): make_scores(first + 0.0071 * i) for i in range(rows)}
+    }
 
 
-def release(
+def write_release(
     folder: Path, contents: Iterable[tuple[str, str, int | None, object]], distinct: bool = True
 ) -> Path:
     """Write files below `folder` and their list beside it; returns the list.
@@ -84,25 +88,25 @@ def release(
     with listed.open("w", newline="") as handle:
         handle.write("# Source: made for a test\n")
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(CACHE_FILE_COLUMNS)
         writer.writerows(rows)
     return listed
 
 
-def small_release(folder: Path) -> Path:
+def write_small_release(folder: Path) -> Path:
     """One SFT run with two branches, and Pure RL."""
-    return release(
+    return write_release(
         folder,
         [
-            ("sft", "Easy", None, sft_file([100, 200, 300])),
-            ("rl", "none", 0, rl_file(0)),
-            ("rl", "Easy", 100, rl_file(100)),
-            ("rl", "Easy", 300, rl_file(300)),
+            ("sft", "Easy", None, make_sft_file([100, 200, 300])),
+            ("rl", "none", 0, make_rl_file(0)),
+            ("rl", "Easy", 100, make_rl_file(100)),
+            ("rl", "Easy", 300, make_rl_file(300)),
         ],
     )
 
 
-def mirror() -> Path:
+def find_release_mirror() -> Path:
     """The folder that holds the released files; skips the test without one."""
     folder = os.environ.get("RETU_MIRROR", "")
     if not folder or not (Path(folder) / TREE).is_dir():

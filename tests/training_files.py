@@ -5,14 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from retu.config.lab_study import Model, Pretraining
+from retu.config.lab_study import LabModel, PretrainingSettings
 from retu.core.manifest import write_manifest
 from retu.data.stored_sets import write_dataset
 from retu.data.tokenizer import make_tokenizer
 from retu.models.loading import build_model
 from retu.planning.jobs import RlJob, SftJob
 
-SHAPE = Model(
+SHAPE = LabModel(
     architecture="qwen2",
     hidden_size=16,
     layers=1,
@@ -20,7 +20,7 @@ SHAPE = Model(
     kv_heads=2,
     intermediate_size=32,
     max_positions=64,
-    pretraining=Pretraining(steps=1, batch_size=1, learning_rate=1.0),
+    pretraining=PretrainingSettings(steps=1, batch_size=1, learning_rate=1.0),
 )
 CLIP = {"low": 0.2, "high": 0.2}
 GRPO = {"objective": {"method": "grpo", "reduction": "seq_mean", "clip": CLIP}}
@@ -37,7 +37,7 @@ RL_RECIPE = {
 }
 
 
-def sums(first: int, count: int) -> pd.DataFrame:
+def make_sums(first: int, count: int) -> pd.DataFrame:
     """Problems with a worked answer each, no two alike."""
     pairs = [divmod(place, 10) for place in range(first, first + count)]
     answers = [(a + b) % 10 for a, b in pairs]
@@ -71,26 +71,28 @@ def move_words(frame: pd.DataFrame) -> pd.DataFrame:
     return cut.assign(prompt=longer)
 
 
-def write_files(folder: Path, rows: pd.DataFrame | None = None) -> None:
+def write_training_files(folder: Path, rows: pd.DataFrame | None = None) -> None:
     """Write base model, training set (`rows`), validation set, RL prompts and benchmarks."""
     checkpoint = folder / "base" / "checkpoints" / "step-000000"
     build_model(SHAPE, seed=3).save_pretrained(checkpoint)
     make_tokenizer(SHAPE.max_positions).save_pretrained(checkpoint)
     write_manifest(folder / "base" / "manifest.json", checkpoint.parent, seed=0, steps=[0])
-    write_dataset(sums(0, 16) if rows is None else rows, folder / "train.parquet")
+    write_dataset(make_sums(0, 16) if rows is None else rows, folder / "train.parquet")
     # Not even, so that processes have unequal parts of it.
-    write_dataset(sums(16, 5), folder / "validation.parquet")
-    write_dataset(sums(30, 16), folder / "prompts.parquet")
-    problems = sums(60, 5).assign(benchmark="Sums", problem_id=[f"s{n}" for n in range(5)])
+    write_dataset(make_sums(16, 5), folder / "validation.parquet")
+    write_dataset(make_sums(30, 16), folder / "prompts.parquet")
+    problems = make_sums(60, 5).assign(benchmark="Sums", problem_id=[f"s{n}" for n in range(5)])
     write_dataset(problems, folder / "benchmarks.parquet")
 
 
-def sft_options(folder: Path, out: Path, training: dict[str, Any], **changes: Any) -> list[str]:
+def make_sft_options(
+    folder: Path, out: Path, training: dict[str, Any], **changes: Any
+) -> list[str]:
     """The options of `train_sft`: two passes, saved and measured after each."""
     fixed = {"checkpoints": [2, 4], "steps": 4, "seed": 0, "execution": {"sft": training}}
     recipe = SFT_RECIPE | changes.pop("recipe", {})
     job = SftJob.model_validate({"recipe": recipe, **fixed, **changes})
-    return options(
+    return format_options(
         spec=job.model_dump_json(),
         title="test",
         base=folder / "base" / "checkpoints",
@@ -102,7 +104,7 @@ def sft_options(folder: Path, out: Path, training: dict[str, Any], **changes: An
     )
 
 
-def rl_options(folder: Path, out: Path, training: dict[str, Any], **changes: Any) -> list[str]:
+def make_rl_options(folder: Path, out: Path, training: dict[str, Any], **changes: Any) -> list[str]:
     """The options of `train_rl`: two steps, evaluated after the second."""
     fixed = {
         "sft_step": 0,
@@ -113,7 +115,7 @@ def rl_options(folder: Path, out: Path, training: dict[str, Any], **changes: Any
     }
     recipe = RL_RECIPE | changes.pop("recipe", {})
     job = RlJob.model_validate({"recipe": recipe, **fixed, **changes})
-    return options(
+    return format_options(
         spec=job.model_dump_json(),
         title="test",
         start=folder / "base" / "checkpoints",
@@ -127,6 +129,6 @@ def rl_options(folder: Path, out: Path, training: dict[str, Any], **changes: Any
     )
 
 
-def options(**values: object) -> list[str]:
+def format_options(**values: object) -> list[str]:
     """`name=value` as `--name value`."""
     return [part for name, value in values.items() for part in (f"--{name}", str(value))]

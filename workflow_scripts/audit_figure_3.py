@@ -10,22 +10,22 @@ r"""Figure 3 of an audit: measured points, published and robust curves, ceilings
 from pathlib import Path
 
 from retu.audit.report.branch_table import read_table_4
-from retu.audit.report.branches_figure import draw
+from retu.audit.report.branches_figure import draw_audit_figure_3
 from retu.reporting import style
 from retu.reporting.tidy_files import read_curves, read_fits, read_subphases, split_order
-from retu.runtime.script import arguments, run
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read curves, fits and the table, draw the figure."""
     paths = ("curves", "fits", "subphases", "table_4", "out_svg", "out_png")
-    options = arguments(__doc__, **dict.fromkeys(paths, Path), order=split_order)
+    options = parse_arguments(__doc__, **dict.fromkeys(paths, Path), order=split_order)
     curves, fits = read_curves(options.curves), read_fits(options.fits)
     subphases, table = read_subphases(options.subphases), read_table_4(options.table_4)
-    with style.context():
-        figure = draw(curves, fits, subphases, table, options.order)
-        style.save(figure, options.out_svg, options.out_png)
+    with style.use_style():
+        figure = draw_audit_figure_3(curves, fits, subphases, table, options.order)
+        style.save_figure(figure, options.out_svg, options.out_png)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -18,20 +18,24 @@ from retu.audit.report.compared_values import (
     NOT_GIVEN,
     ROBUST,
     read_ceilings,
-    read_protocols,
+    read_protocol_fits,
 )
-from retu.audit.report.loss_and_ceiling import correlation_table, value_table, without_benchmarks
-from retu.audit.report.selection_figure import draw
+from retu.audit.report.loss_and_ceiling import (
+    build_correlation_table,
+    build_value_table,
+    correlate_without_benchmarks,
+)
+from retu.audit.report.selection_figure import draw_audit_figure_8
 from retu.core.tables import read_table, write_csv
 from retu.reporting import style
 from retu.reporting.fit_sensitivity import RECIPE_COLUMNS
 from retu.reporting.tidy_files import read_subphases, split_order
-from retu.runtime.script import parser, run
+from retu.runtime.script import make_parser, run_main
 
 
 def main() -> None:
     """Read published values, fits and draws, write the figure and the numbers in it."""
-    options = parser(__doc__)
+    options = make_parser(__doc__)
     paths = ("--published", "--subphases", "--sensitivity", "--out-svg", "--out-png", "--out-csv")
     for name in paths:
         options.add_argument(name, type=Path, required=True)
@@ -39,18 +43,20 @@ def main() -> None:
     options.add_argument("--draws", type=Path, nargs="+", required=True)
     options.add_argument("--order", type=split_order, required=True)
     chosen = options.parse_args()
-    protocols = read_protocols(chosen.fits, chosen.draws)
+    protocols = read_protocol_fits(chosen.fits, chosen.draws)
     published, subphases = read_ceilings(chosen.published), read_subphases(chosen.subphases)
-    values = value_table(published, protocols, subphases, chosen.order)
-    found = correlation_table(values, protocols)
+    values = build_value_table(published, protocols, subphases, chosen.order)
+    found = build_correlation_table(values, protocols)
     if chosen.sensitivity != NOT_GIVEN:
-        without = without_benchmarks(read_table(chosen.sensitivity, RECIPE_COLUMNS))
+        without = correlate_without_benchmarks(read_table(chosen.sensitivity, RECIPE_COLUMNS))
         found = found.join(without, on="column_set")
     write_csv(values.merge(found, on="column_set"), chosen.out_csv)
     x_common = float(np.nanmin(protocols[ROBUST].fits["x_common_eflops"]))
-    with style.context():
-        style.save(draw(values, found, x_common), chosen.out_svg, chosen.out_png)
+    with style.use_style():
+        style.save_figure(
+            draw_audit_figure_8(values, found, x_common), chosen.out_svg, chosen.out_png
+        )
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -12,11 +12,11 @@ The folders hold table_4.csv and table_5.csv; figure_8.csv, figure_3.svg and fig
 
 from pathlib import Path
 
-from retu.audit.report.audit_page import read_shown, render, shown_files
+from retu.audit.report.audit_page import list_audit_files, read_page_content, render_audit_page
 from retu.core.atomic_files import write_text
-from retu.reporting.made_by import origins, unlocked_versions
+from retu.reporting.made_by import find_origins, find_unlocked_versions
 from retu.reporting.page import STUDY_KEYS, read_json
-from retu.runtime.script import arguments, run
+from retu.runtime.script import parse_arguments, run_main
 
 TABLES = (
     *("claims", "data_quality", "labels_check", "forecast_scores", "sensitivity"),
@@ -27,15 +27,17 @@ TABLES = (
 def main() -> None:
     """Read the finished tables and figures, write the page."""
     paths = ("study_json", "versions", "tables_dir", "figures_dir", *TABLES, "out")
-    options = arguments(__doc__, **dict.fromkeys(paths, Path))
+    options = parse_arguments(__doc__, **dict.fromkeys(paths, Path))
     files = {name: getattr(options, name) for name in TABLES}
-    shown = read_shown(options.tables_dir, options.figures_dir, files)
+    shown = read_page_content(options.tables_dir, options.figures_dir, files)
     study = read_json(options.study_json, STUDY_KEYS)
-    known = origins(study["name"], shown_files(options.tables_dir, options.figures_dir, files))
-    versions = read_json(options.versions) | unlocked_versions(study["name"])
-    page = render(study, shown, versions, known)
+    known = find_origins(
+        study["name"], list_audit_files(options.tables_dir, options.figures_dir, files)
+    )
+    versions = read_json(options.versions) | find_unlocked_versions(study["name"])
+    page = render_audit_page(study, shown, versions, known)
     write_text(options.out, page)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

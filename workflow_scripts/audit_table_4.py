@@ -9,37 +9,41 @@ r"""Table 4 of an audit: published, kit, paper protocol and robust side by side.
 
 from pathlib import Path
 
-from retu.audit.report.branch_table import identified_text, parameters_text, table_4
-from retu.audit.report.compared_values import read_fixed_points, read_protocols, read_published
+from retu.audit.report.branch_table import (
+    build_audit_table_4,
+    tabulate_ceilings,
+    tabulate_parameters,
+)
+from retu.audit.report.compared_values import read_fixed_points, read_protocol_fits, read_published
 from retu.core.atomic_files import write_text
 from retu.core.tables import write_csv
 from retu.reporting.tidy_files import split_order
-from retu.runtime.script import parser, run
+from retu.runtime.script import make_parser, run_main
 
 
 def main() -> None:
     """Read published values and fits, write the table with all digits and for people."""
-    options = parser(__doc__)
+    options = make_parser(__doc__)
     for name in ("--published", "--fixed-points", "--out-csv", "--out-md"):
         options.add_argument(name, type=Path, required=True)
     options.add_argument("--fits", type=Path, nargs="+", required=True)
     options.add_argument("--order", type=split_order, required=True)
     chosen = options.parse_args()
-    table = table_4(
+    table = build_audit_table_4(
         read_published(chosen.published),
-        read_protocols(chosen.fits),
+        read_protocol_fits(chosen.fits),
         read_fixed_points(chosen.fixed_points),
         chosen.order,
     )
     write_csv(table, chosen.out_csv)
     parts = [
         "## Published parameters and the protocols\n",
-        parameters_text(table).markdown(),
+        tabulate_parameters(table).format_markdown(),
         "## Ceilings, and the scores that the data identify\n",
-        identified_text(table).markdown(),
+        tabulate_ceilings(table).format_markdown(),
     ]
     write_text(chosen.out_md, "\n".join(parts))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -12,39 +12,42 @@ like.
 
 from pathlib import Path
 
-from retu.audit.report.compared_values import read_ceilings, read_protocols
+from retu.audit.report.compared_values import read_ceilings, read_protocol_fits
 from retu.audit.report.loss_and_ceiling import (
-    correlation_table,
-    correlation_text,
-    value_table,
-    wide_text,
-    with_released_only,
+    add_released_only,
+    build_correlation_table,
+    build_value_table,
+    tabulate_correlations,
+    tabulate_values,
 )
 from retu.core.atomic_files import write_text
 from retu.core.tables import write_csv
 from retu.reporting.tidy_files import read_subphases
-from retu.runtime.script import parser, run
+from retu.runtime.script import make_parser, run_main
 
 
 def main() -> None:
     """Read published values, fits and draws, write the table with all digits and for people."""
-    options = parser(__doc__)
+    options = make_parser(__doc__)
     for name in ("--published", "--subphases", "--out-csv", "--out-md"):
         options.add_argument(name, type=Path, required=True)
     options.add_argument("--fits", type=Path, nargs="+", required=True)
     options.add_argument("--draws", type=Path, nargs="+", required=True)
     chosen = options.parse_args()
     published = read_ceilings(chosen.published)
-    protocols = read_protocols(chosen.fits, chosen.draws)
+    protocols = read_protocol_fits(chosen.fits, chosen.draws)
     # The order is that of the published table: by size of the data set.
     order = [str(name) for name in published["dataset"]]
-    table = value_table(published, protocols, read_subphases(chosen.subphases), order)
-    values = with_released_only(table)
-    found = correlation_table(values, protocols)
+    table = build_value_table(published, protocols, read_subphases(chosen.subphases), order)
+    values = add_released_only(table)
+    found = build_correlation_table(values, protocols)
     write_csv(values.merge(found, on="column_set"), chosen.out_csv)
-    text = f"{wide_text(values, order).markdown()}\n{correlation_text(found).markdown()}"
+    text = (
+        f"{tabulate_values(values, order).format_markdown()}\n"
+        f"{tabulate_correlations(found).format_markdown()}"
+    )
     write_text(chosen.out_md, text)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -11,17 +11,17 @@ r"""Give every number and headline sentence of the paper a verdict.
 from pathlib import Path
 
 from retu.audit.claims.evidence import read_evidence
-from retu.audit.claims.judge_claims import judge_all
+from retu.audit.claims.judge_claims import judge_claims
 from retu.audit.claims.ledger import read_ledger
-from retu.audit.claims.ledger_summary import summary
+from retu.audit.claims.ledger_summary import format_claims_summary
 from retu.core.atomic_files import write_text
 from retu.core.tables import write_csv
-from retu.runtime.script import parser, run
+from retu.runtime.script import make_parser, run_main
 
 
 def main() -> None:
     """Read the ledger and the evidence, write claims.csv and claims.md."""
-    options = parser(__doc__)
+    options = make_parser(__doc__)
     for name in ("--claims-dir", "--curves", "--subphases", "--draws", "--out", "--out-md"):
         options.add_argument(name, type=Path, required=True)
     options.add_argument("--fits", type=Path, nargs="+", required=True)
@@ -31,10 +31,10 @@ def main() -> None:
     evidence = read_evidence(
         chosen.curves, chosen.subphases, chosen.fits, chosen.draws, chosen.settings
     )
-    table = judge_all(ledger, evidence)
+    table = judge_claims(ledger, evidence)
     write_csv(table, chosen.out)
-    write_text(chosen.out_md, summary(table))
+    write_text(chosen.out_md, format_claims_summary(table))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -12,18 +12,18 @@ from retu.core.run_paths import parse_run
 from retu.core.tables import read_table, write_csv
 from retu.evaluation.scores import GRADE_COLUMNS
 from retu.planning.jobs import CompareJob
-from retu.reporting.grader_comparison import page
-from retu.reporting.grader_effects import effects
-from retu.reporting.grader_flips import SAMPLE, counts, flipped
-from retu.runtime.script import parser, run, specification
+from retu.reporting.grader_comparison import render_comparison_page
+from retu.reporting.grader_effects import find_effects
+from retu.reporting.grader_flips import SAMPLE, count_flips, find_flips
+from retu.runtime.script import make_parser, make_spec_reader, run_main
 
 ANSWER_COLUMNS = (*SAMPLE, "gold", "generation")
 
 
 def main() -> None:
     """Compare `--runs` (paths below `--results`) with the grades and tables in `--regraded`."""
-    options = parser(__doc__)
-    options.add_argument("--spec", type=specification(CompareJob), required=True)
+    options = make_parser(__doc__)
+    options.add_argument("--spec", type=make_spec_reader(CompareJob), required=True)
     options.add_argument("--results", type=Path, required=True, help="folder of the study")
     options.add_argument("--regraded", type=Path, required=True, help="folder of the other grader")
     options.add_argument("--runs", type=parse_run, nargs="+", required=True)
@@ -37,15 +37,17 @@ def main() -> None:
             read_table(folder / path / "grades.parquet", GRADE_COLUMNS)
             for folder in (given.results, given.regraded)
         )
-        parts.append(flipped(generations, before, after, path))
+        parts.append(find_flips(generations, before, after, path))
         answers.append(generations["benchmark"].value_counts())
     flips = pd.concat(parts, ignore_index=True)
-    counted = counts(pd.concat(answers).groupby(level=0).sum(), flips)
-    changed = effects(given.results, given.regraded)
+    counted = count_flips(pd.concat(answers).groupby(level=0).sum(), flips)
+    changed = find_effects(given.results, given.regraded)
     write_csv(flips, given.out_flips)
     write_csv(changed, given.out_effects)
-    write_text(given.out_page, page(given.spec, counted, flips, changed, len(given.runs)))
+    write_text(
+        given.out_page, render_comparison_page(given.spec, counted, flips, changed, len(given.runs))
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

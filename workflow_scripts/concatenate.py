@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.tables import read_table, write_csv
-from retu.runtime.script import parser, run
+from retu.runtime.script import make_parser, run_main
 
 
 def main() -> None:
     """Concatenate `--tables` in the given order; their columns must agree."""
-    options = parser(__doc__)
+    options = make_parser(__doc__)
     options.add_argument("--tables", type=Path, nargs="+", required=True)
     options.add_argument("--out", type=Path, required=True)
     given = options.parse_args()
@@ -20,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

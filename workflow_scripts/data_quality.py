@@ -11,38 +11,38 @@ follows. The Markdown page counts every kind, those with no finding included.
 from pathlib import Path
 
 from retu.audit.released.curve_quality import (
-    wide,
+    pivot_curves,
 )
-from retu.audit.released.quality_page import find, page
+from retu.audit.released.quality_page import list_findings, render_quality_page
 from retu.audit.released.released_files import read_caches
 from retu.core.atomic_files import write_text
 from retu.core.tables import read_facts, read_table, write_csv
 from retu.evaluation.curve_table import CURVE_COLUMNS
-from retu.runtime.script import arguments, run
+from retu.runtime.script import parse_arguments, run_main
 
-SETTING_COLUMNS = (
+SCRIPT_SETTING_COLUMNS = (
     *("dataset", "sft_step", "script", "points", "train_start", "train_end"),
     *("flag_start", "flag_end", "tau", "lts_share", "free_epsilon"),
 )
 
 
-TABLE_4_COLUMNS = ("dataset", "sft_step", "tau", "lts_share")
+TRIMMING_COLUMNS = ("dataset", "sft_step", "tau", "lts_share")
 
 
 def main() -> None:
     """Read files, curves and settings; write the findings."""
     inputs = ("curves", "caches_dir", "caches", "settings", "table_4")
-    options = arguments(__doc__, **dict.fromkeys((*inputs, "out", "out_md"), Path))
-    table = find(
-        wide(read_table(options.curves, CURVE_COLUMNS)),
+    options = parse_arguments(__doc__, **dict.fromkeys((*inputs, "out", "out_md"), Path))
+    table = list_findings(
+        pivot_curves(read_table(options.curves, CURVE_COLUMNS)),
         options.caches_dir,
         read_caches(options.caches),
-        read_facts(options.settings, SETTING_COLUMNS),
-        read_facts(options.table_4, TABLE_4_COLUMNS),
+        read_facts(options.settings, SCRIPT_SETTING_COLUMNS),
+        read_facts(options.table_4, TRIMMING_COLUMNS),
     )
     write_csv(table, options.out)
-    write_text(options.out_md, page(table))
+    write_text(options.out_md, render_quality_page(table))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

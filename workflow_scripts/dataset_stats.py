@@ -5,29 +5,31 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.tables import write_csv
-from retu.data.set_selection import selection_rule
-from retu.data.set_statistics import described
+from retu.data.set_selection import describe_selection
+from retu.data.set_statistics import describe_dataset
 from retu.planning.jobs import StatsJob
-from retu.runtime.script import parser, run, specification
+from retu.runtime.script import make_parser, make_spec_reader, run_main
 
-ROLES = {"validation": "validation", "benchmarks": "benchmark"}
+ROLE_BY_SPLIT = {"validation": "validation", "benchmarks": "benchmark"}
 
 
 def main() -> None:
     """Measure the SFT sets, then the splits that are not trained on by SFT."""
-    options = parser(__doc__)
-    options.add_argument("--spec", type=specification(StatsJob), required=True)
+    options = make_parser(__doc__)
+    options.add_argument("--spec", type=make_spec_reader(StatsJob), required=True)
     options.add_argument("--sets", type=Path, nargs="+", required=True)
     options.add_argument("--splits", type=Path, nargs="+", required=True)
     options.add_argument("--out", type=Path, required=True)
     given = options.parse_args()
     rows = [
-        described(path, "sft", selection_rule(given.spec.datasets[path.stem]))
+        describe_dataset(path, "sft", describe_selection(given.spec.datasets[path.stem]))
         for path in given.sets
     ]
-    rows += [described(path, ROLES.get(path.stem, "rl"), "") for path in given.splits]
+    rows += [
+        describe_dataset(path, ROLE_BY_SPLIT.get(path.stem, "rl"), "") for path in given.splits
+    ]
     write_csv(pd.DataFrame(rows), given.out)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -6,18 +6,18 @@ import pandas as pd
 
 from retu.core.manifest import write_manifest
 from retu.core.tables import write_csv
-from retu.data.hub.hub_files import fetch, places
-from retu.models.hub_models import model_repository, publish_model
+from retu.data.hub.hub_files import fetch_repository, locate_hub
+from retu.models.hub_models import make_model_repository, publish_model
 from retu.planning.jobs import FetchBaseJob
-from retu.runtime.script import arguments, run, specification
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 
 def main() -> None:
     """Fetch, check and publish `checkpoints/step-000000` (RL and SFT start from it)."""
     outputs = dict.fromkeys(("checkpoints", "losses", "manifest"), Path)
-    options = arguments(__doc__, spec=specification(FetchBaseJob), **outputs)
+    options = parse_arguments(__doc__, spec=make_spec_reader(FetchBaseJob), **outputs)
     job: FetchBaseJob = options.spec
-    snapshot = fetch(model_repository(job.model), places(job.lock))
+    snapshot = fetch_repository(make_model_repository(job.model), locate_hub(job.lock))
     publish_model(snapshot, job.model, options.checkpoints)
     write_csv(pd.DataFrame({"step": [0], "x_sft_eflops": [0.0]}), options.losses)
     write_manifest(
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

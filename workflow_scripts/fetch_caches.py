@@ -12,19 +12,24 @@ files are copied from FOLDER/OWNER/NAME/SHA and the network is not used.
 import shutil
 from pathlib import Path
 
-from retu.audit.released.download import Patience
-from retu.audit.released.fetch_files import fetch, from_mirror, from_server, tree_of
+from retu.audit.released.download import RetryPolicy
+from retu.audit.released.fetch_files import (
+    download_cache_file,
+    fetch_files,
+    get_tree_path,
+    read_mirror_file,
+)
 from retu.audit.released.released_files import read_caches
 from retu.core.errors import InputError
 from retu.core.manifest import write_manifest
-from retu.runtime.script import parser, run, state_folder
+from retu.runtime.script import get_state_folder, make_parser, run_main
 
 RAW = "https://raw.githubusercontent.com"
 
 
 def main() -> None:
     """Fetch the files that are not there yet, then write the manifest."""
-    options = parser(__doc__)
+    options = make_parser(__doc__)
     options.add_argument("--caches", type=Path, required=True, help="list of files with hashes")
     options.add_argument("--repository", required=True)
     options.add_argument("--commit", required=True)
@@ -36,18 +41,20 @@ def main() -> None:
     if not given.base_url.startswith(("https://", "http://")):
         raise InputError(f"--base-url {given.base_url}: it must begin with https:// or http://")
     files = read_caches(given.caches)
-    tree = tree_of(given.repository, given.commit)
-    state = state_folder(given.out)
+    tree = get_tree_path(given.repository, given.commit)
+    state = get_state_folder(given.out)
     if given.mirror:
         mirror = Path(given.mirror).expanduser() / tree
-        count = fetch(files, given.out, lambda file: from_mirror(mirror, file))
+        count = fetch_files(files, given.out, lambda file: read_mirror_file(mirror, file))
     else:
         url = f"{given.base_url.rstrip('/')}/{tree}"
-        count = fetch(files, given.out, lambda file: from_server(url, state, Patience(), file))
+        count = fetch_files(
+            files, given.out, lambda file: download_cache_file(url, state, RetryPolicy(), file)
+        )
     shutil.rmtree(state, ignore_errors=True)
     write_manifest(given.manifest, given.out, repository=given.repository, commit=given.commit)
     print(f"{count} of {len(files)} files fetched, the others were there")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

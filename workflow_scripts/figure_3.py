@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from retu.reporting import style
-from retu.reporting.figure_branches import draw
+from retu.reporting.figure_branches import draw_branch_figure
 from retu.reporting.tidy_files import read_curves, read_fits, read_subphases, split_order
-from retu.runtime.script import arguments, run
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read the three tidy files, draw the figure."""
-    options = arguments(
+    options = parse_arguments(
         __doc__,
         curves=Path,
         fits=Path,
@@ -20,10 +20,10 @@ def main() -> None:
         out_png=Path,
     )
     curves, fits = read_curves(options.curves), read_fits(options.fits)
-    with style.context():
-        figure = draw(curves, fits, read_subphases(options.subphases), options.order)
-        style.save(figure, options.out_svg, options.out_png)
+    with style.use_style():
+        figure = draw_branch_figure(curves, fits, read_subphases(options.subphases), options.order)
+        style.save_figure(figure, options.out_svg, options.out_png)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -15,35 +15,35 @@ from pathlib import Path
 from retu.config.analysis import FitJob
 from retu.core.errors import InputError
 from retu.core.tables import read_table, write_csv, write_parquet
-from retu.runtime.script import arguments, run, specification
-from retu.scaling.branch import read_listed
-from retu.scaling.fit_tables import CHECKPOINT, draw_table, fit_all, fit_table
-from retu.scaling.measured_branches import CURVE_COLUMNS, measured_branches
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
+from retu.scaling.branch import read_listed_settings
+from retu.scaling.fit_tables import CHECKPOINT, fit_branches, tabulate_draws, tabulate_fits
+from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, extract_branches
 
 
 def main() -> None:
     """Read curves.csv and subphases.csv, write the fits and the draws of one protocol."""
-    options = arguments(
+    options = parse_arguments(
         __doc__,
         curves=Path,
         subphases=Path,
-        spec=specification(FitJob),
+        spec=make_spec_reader(FitJob),
         listed=Path,
         out=Path,
         out_draws=Path,
     )
-    curves = read_table(options.curves, CURVE_COLUMNS)
+    curves = read_table(options.curves, FITTED_CURVE_COLUMNS)
     subphases = read_table(options.subphases, [*CHECKPOINT, "subphase"])
-    listed = None if options.listed == Path("none") else read_listed(options.listed)
+    listed = None if options.listed == Path("none") else read_listed_settings(options.listed)
     try:
-        branches = measured_branches(curves)
-        fitted = fit_all(branches, options.spec, listed)
-        table = fit_table(branches, fitted, subphases, options.spec)
+        branches = extract_branches(curves)
+        fitted = fit_branches(branches, options.spec, listed)
+        table = tabulate_fits(branches, fitted, subphases, options.spec)
     except InputError as error:
         raise InputError(f"{options.curves}: {error}") from error
-    write_parquet(draw_table(branches, fitted), options.out_draws)
+    write_parquet(tabulate_draws(branches, fitted), options.out_draws)
     write_csv(table, options.out)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -12,22 +12,22 @@ from pathlib import Path
 
 from retu.config.analysis import FitJob
 from retu.core.tables import read_facts, read_table, write_csv
-from retu.runtime.script import arguments, run, specification
-from retu.scaling.branch import read_listed
-from retu.scaling.fixed_point_search import search_table
-from retu.scaling.measured_branches import CURVE_COLUMNS, measured_branches
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
+from retu.scaling.branch import read_listed_settings
+from retu.scaling.fixed_point_search import search_branches
+from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, extract_branches
 
 
 def main() -> None:
     """Read the curves and the published values, write fixed_points.csv."""
-    options = arguments(
-        __doc__, curves=Path, spec=specification(FitJob), listed=Path, table_4=Path, out=Path
+    options = parse_arguments(
+        __doc__, curves=Path, spec=make_spec_reader(FitJob), listed=Path, table_4=Path, out=Path
     )
-    branches = measured_branches(read_table(options.curves, CURVE_COLUMNS))
+    branches = extract_branches(read_table(options.curves, FITTED_CURVE_COLUMNS))
     published = read_facts(options.table_4, ["dataset", "sft_step", "pl_rl"])
-    table = search_table(branches, read_listed(options.listed), published, options.spec)
+    table = search_branches(branches, read_listed_settings(options.listed), published, options.spec)
     write_csv(table, options.out)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

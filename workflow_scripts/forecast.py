@@ -15,30 +15,30 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.errors import InputError
-from retu.core.tables import read_table, shorten, write_csv
-from retu.runtime.script import arguments, run
+from retu.core.tables import read_table, shorten_floats, write_csv
+from retu.runtime.script import parse_arguments, run_main
 from retu.scaling.forecasting.forecast_settings import parse_spec
-from retu.scaling.forecasting.replay_tables import PREDICTED, read_branches, replay
-from retu.scaling.measured_branches import CURVE_COLUMNS
+from retu.scaling.forecasting.replay_tables import PREDICTED, read_branches, replay_branches
+from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS
 
 
 def main() -> None:
     """Read curves.csv, write forecasts.csv and forecast_scores.csv."""
-    options = arguments(__doc__, curves=Path, spec=parse_spec, out=Path, out_summary=Path)
-    curves = read_table(options.curves, CURVE_COLUMNS)
+    options = parse_arguments(__doc__, curves=Path, spec=parse_spec, out=Path, out_summary=Path)
+    curves = read_table(options.curves, FITTED_CURVE_COLUMNS)
     try:
         branches = read_branches(curves)
     except InputError as error:
         raise InputError(f"{options.curves}: {error}") from error
     tables, summary = [], []
     for fraction in options.spec.fractions:
-        rows, scores = replay(branches, fraction, options.spec)
+        rows, scores = replay_branches(branches, fraction, options.spec)
         tables.append(rows)
         summary += scores
     measures = ["median_rmse", "mean_rmse", "coverage", "best_mae"]
-    write_csv(shorten(pd.DataFrame(summary), measures), options.out_summary)
-    write_csv(shorten(pd.concat(tables, ignore_index=True), PREDICTED), options.out)
+    write_csv(shorten_floats(pd.DataFrame(summary), measures), options.out_summary)
+    write_csv(shorten_floats(pd.concat(tables, ignore_index=True), PREDICTED), options.out)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -11,23 +11,23 @@ from retu.core.tables import read_table, write_parquet
 from retu.evaluation.scores import (
     check_grades,
 )
-from retu.grading.grade_tables import describe_cuts, grade_table, read_settings
-from retu.runtime.script import arguments, run
+from retu.grading.grade_tables import grade_table, parse_grader_settings, warn_of_cut_generations
+from retu.runtime.script import parse_arguments, run_main
 
-NEEDED = ("step", "benchmark", "problem_id", "sample", "gold", "generation")
+GENERATION_COLUMNS = ("step", "benchmark", "problem_id", "sample", "gold", "generation")
 
 
 def main() -> None:
     """Grade every stored generation and write one row for each."""
-    args = arguments(__doc__, generations=Path, spec=str, out=Path)
-    settings = read_settings(args.spec)
+    args = parse_arguments(__doc__, generations=Path, spec=str, out=Path)
+    settings = parse_grader_settings(args.spec)
     source = str(args.generations)
-    table = grade_table(read_table(args.generations, NEEDED), settings, source)
+    table = grade_table(read_table(args.generations, GENERATION_COLUMNS), settings, source)
     check_grades(table, source)
     write_parquet(table, args.out)
-    if line := describe_cuts(table, source):
+    if line := warn_of_cut_generations(table, source):
         print(line)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -9,21 +9,21 @@ evaluations and how many problems and samples each benchmark has.
 
 from pathlib import Path
 
-from retu.audit.released.released_curves import curve_table
+from retu.audit.released.released_curves import build_released_curves
 from retu.audit.released.released_files import read_caches
 from retu.core.tables import write_csv
 from retu.planning.jobs import ImportJob
-from retu.runtime.script import arguments, run, specification
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 
 def main() -> None:
     """Read every listed file, write the joint table."""
-    options = arguments(
-        __doc__, caches_dir=Path, caches=Path, spec=specification(ImportJob), out=Path
+    options = parse_arguments(
+        __doc__, caches_dir=Path, caches=Path, spec=make_spec_reader(ImportJob), out=Path
     )
     files = read_caches(options.caches)
-    write_csv(curve_table(options.caches_dir, files, options.spec), options.out)
+    write_csv(build_released_curves(options.caches_dir, files, options.spec), options.out)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -9,24 +9,26 @@ The spec takes delta and delta2; branches are the RL runs that exist in the curv
 
 from pathlib import Path
 
-from retu.audit.released.label_check import LOSS_COLUMNS, check_labels, published_labels
+from retu.audit.released.label_check import LOSS_COLUMNS, check_labels, label_published_losses
 from retu.core.errors import InputError
 from retu.core.tables import read_facts, read_table, write_csv
 from retu.planning.jobs import LabelJob
-from retu.runtime.script import arguments, run, specification
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
-CURVE_COLUMNS = ("dataset", "sft_step", "paradigm", "x_sft_eflops")
+BRANCH_POINT_COLUMNS = ("dataset", "sft_step", "paradigm", "x_sft_eflops")
 
 
 def main() -> None:
     """Read losses and curves, write the labels and the check of the published ones."""
     inputs = {"losses": Path, "curves": Path, "study": str, "model": str, "seed": int}
-    options = arguments(__doc__, **inputs, spec=specification(LabelJob), out=Path, out_check=Path)
+    options = parse_arguments(
+        __doc__, **inputs, spec=make_spec_reader(LabelJob), out=Path, out_check=Path
+    )
     losses = read_facts(options.losses, LOSS_COLUMNS)
-    curves = read_table(options.curves, CURVE_COLUMNS)
+    curves = read_table(options.curves, BRANCH_POINT_COLUMNS)
     facts = {"study": options.study, "model": options.model, "seed": options.seed}
     try:
-        table = published_labels(losses, curves, options.spec, **facts)
+        table = label_published_losses(losses, curves, options.spec, **facts)
         check = check_labels(losses, options.spec)
     except InputError as error:
         raise InputError(f"{options.losses}: {error}") from error
@@ -35,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

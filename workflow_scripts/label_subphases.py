@@ -11,26 +11,26 @@ from pathlib import Path
 
 from retu.core.errors import InputError
 from retu.core.tables import read_table, write_csv
-from retu.labeling.label_table import label_table
+from retu.labeling.label_table import label_checkpoints
 from retu.planning.jobs import LabelJob
-from retu.runtime.script import arguments, run, specification
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 
 def main() -> None:
     """Read losses.csv, write subphases.csv."""
-    options = arguments(
+    options = parse_arguments(
         __doc__,
         losses=Path,
         study=str,
         model=str,
         dataset=str,
         seed=int,
-        spec=specification(LabelJob),
+        spec=make_spec_reader(LabelJob),
         out=Path,
     )
     losses = read_table(options.losses, ["step", "val_loss", "x_sft_eflops"])
     try:
-        table = label_table(
+        table = label_checkpoints(
             losses,
             options.spec,
             study=options.study,
@@ -44,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

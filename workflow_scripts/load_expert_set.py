@@ -2,29 +2,29 @@
 
 from pathlib import Path
 
-from retu.core.yaml_files import validate
+from retu.core.yaml_files import validate_content
 from retu.data.expert_sets import ExpertSource, load_expert_set
-from retu.data.hub.hub_files import places
-from retu.data.text_records import Limits, summary, token_counts
+from retu.data.hub.hub_files import locate_hub
+from retu.data.text_records import LengthLimits, describe_counts, make_token_counter
 from retu.planning.jobs import ExpertSetJob
-from retu.runtime.script import arguments, run, specification
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 
 def main() -> None:
     """Load the set, write it with its manifest, say what became of its rows."""
-    options = arguments(
-        __doc__, spec=specification(ExpertSetJob), tokenizer=Path, threads=int, out=Path
+    options = parse_arguments(
+        __doc__, spec=make_spec_reader(ExpertSetJob), tokenizer=Path, threads=int, out=Path
     )
     job: ExpertSetJob = options.spec
     counts = load_expert_set(
-        validate(ExpertSource, job.source, f"source of {job.name}"),
-        places(job.lock),
+        validate_content(ExpertSource, job.source, f"source of {job.name}"),
+        locate_hub(job.lock),
         options.out,
-        token_counts(options.tokenizer, options.threads),
-        Limits(job.prompt_tokens),
+        make_token_counter(options.tokenizer, options.threads),
+        LengthLimits(job.prompt_tokens),
     )
-    print(f"{job.name}: {summary(counts)}")
+    print(f"{job.name}: {describe_counts(counts)}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

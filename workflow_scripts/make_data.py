@@ -6,14 +6,14 @@ from retu.data.lab_splits import make_splits
 from retu.data.split_checks import check_disjoint
 from retu.data.stored_sets import write_dataset
 from retu.planning.jobs import DataJob
-from retu.runtime.script import arguments, run, specification
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 EXPERT_SPLITS = ("benchmarks", "validation", "rl_prompts", "pool", "reference")
 
 
 def main() -> None:
     """Write SPLIT.parquet and SPLIT.manifest.json for every split into `--out`."""
-    options = arguments(__doc__, spec=specification(DataJob), out=Path)
+    options = parse_arguments(__doc__, spec=make_spec_reader(DataJob), out=Path)
     job: DataJob = options.spec
     splits = make_splits(job.data, job.benchmarks)
     check_disjoint({name: splits[name] for name in EXPERT_SPLITS})
@@ -23,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

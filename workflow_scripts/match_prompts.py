@@ -3,52 +3,52 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from retu.data.matched_prompts import drawn
-from retu.data.set_rules import matched, prompt_id
-from retu.data.stored_rows import stored_rows
+from retu.data.matched_prompts import draw_prompt_ids
+from retu.data.set_rules import hash_prompt, join_expert_trajectories
+from retu.data.stored_rows import read_stored_rows
 from retu.data.stored_sets import check_stored
 from retu.data.text_records import (
     PROMPT_TOKENS,
     RESPONSE_TOKENS,
-    Limits,
-    Row,
-    store,
-    summary,
+    LengthLimits,
+    StoredRow,
+    describe_counts,
+    store_rows,
 )
 from retu.planning.jobs import MatchJob
-from retu.runtime.script import parser, run, specification
+from retu.runtime.script import make_parser, make_spec_reader, run_main
 
-PROMPT = ("problem_id", "prompt", "gold", PROMPT_TOKENS)
+PROMPT_COLUMNS = ("problem_id", "prompt", "gold", PROMPT_TOKENS)
 
 
-EXPERT = ("prompt", "gold", "trajectory", PROMPT_TOKENS, RESPONSE_TOKENS)
+EXPERT_COLUMNS = ("prompt", "gold", "trajectory", PROMPT_TOKENS, RESPONSE_TOKENS)
 
 
 def main() -> None:
     """Write the prompts with their trajectories, say how many have one."""
-    options = parser(__doc__)
-    options.add_argument("--spec", type=specification(MatchJob), required=True)
+    options = make_parser(__doc__)
+    options.add_argument("--spec", type=make_spec_reader(MatchJob), required=True)
     options.add_argument("--experts", type=Path, required=True)
     options.add_argument("--prompts", type=Path, nargs="*", help="none: those of the experts")
     options.add_argument("--out", type=Path, required=True)
     given = options.parse_args()
     job: MatchJob = given.spec
-    check_stored(given.experts, EXPERT)
-    prompts: dict[str, Row] = {}
+    check_stored(given.experts, EXPERT_COLUMNS)
+    prompts: dict[str, StoredRow] = {}
     for path in given.prompts:
-        check_stored(path, PROMPT)
-        for row in stored_rows(path, PROMPT):
-            prompts.setdefault(prompt_id(str(row["prompt"])), row)
+        check_stored(path, PROMPT_COLUMNS)
+        for row in read_stored_rows(path, PROMPT_COLUMNS):
+            prompts.setdefault(hash_prompt(str(row["prompt"])), row)
     chosen: Collection[str] | None = prompts if given.prompts else None
     if job.matched.rows:
-        chosen = drawn(given.experts, chosen, job.matched.rows)
-    wanted = None if chosen is None else lambda text: prompt_id(text) in chosen
-    experts = stored_rows(given.experts, EXPERT, wanted)
-    rows = matched(experts, prompts if given.prompts else None)
-    limits = Limits(job.prompt_tokens, job.matched.trajectory_tokens)
-    counts = store(rows, given.out, limits, prompts=len(prompts) or None)
-    print(f"{job.name}: {summary(counts)}")
+        chosen = draw_prompt_ids(given.experts, chosen, job.matched.rows)
+    wanted = None if chosen is None else lambda text: hash_prompt(text) in chosen
+    experts = read_stored_rows(given.experts, EXPERT_COLUMNS, wanted)
+    rows = join_expert_trajectories(experts, prompts if given.prompts else None)
+    limits = LengthLimits(job.prompt_tokens, job.matched.trajectory_tokens)
+    counts = store_rows(rows, given.out, limits, prompts=len(prompts) or None)
+    print(f"{job.name}: {describe_counts(counts)}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

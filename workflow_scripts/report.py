@@ -3,21 +3,21 @@
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
-from retu.reporting.made_by import origins, unlocked_versions
+from retu.reporting.made_by import find_origins, find_unlocked_versions
 from retu.reporting.page import (
     STUDY_KEYS,
+    list_report_files,
     read_artefacts,
     read_json,
-    render,
-    shown_files,
+    render_report_page,
 )
 from retu.reporting.tidy_files import read_curves, read_fits, read_subphases
-from retu.runtime.script import arguments, run
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read the tidy files and the finished tables and figures, write the page."""
-    options = arguments(
+    options = parse_arguments(
         __doc__,
         study_json=Path,
         tables_dir=Path,
@@ -29,18 +29,18 @@ def main() -> None:
         out=Path,
     )
     study = read_json(options.study_json, STUDY_KEYS)
-    files = shown_files(options.tables_dir, options.figures_dir, options.subphases)
-    page = render(
+    files = list_report_files(options.tables_dir, options.figures_dir, options.subphases)
+    page = render_report_page(
         study,
         read_artefacts(options.tables_dir, options.figures_dir),
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),
-        read_json(options.versions) | unlocked_versions(study["name"]),
-        origins(study["name"], files),
+        read_json(options.versions) | find_unlocked_versions(study["name"]),
+        find_origins(study["name"], files),
     )
     write_text(options.out, page)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -14,41 +14,41 @@ from pathlib import Path
 
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
-from retu.core.tables import read_table, shorten, write_csv
+from retu.core.tables import read_table, shorten_floats, write_csv
 from retu.planning.jobs import SensitivityJob
 from retu.reporting.fit_sensitivity import (
-    branch_table,
-    recipe_table,
-    summary_table,
+    build_branch_table,
+    build_recipe_table,
+    build_sensitivity_summary,
 )
-from retu.reporting.sensitivity_page import page, refit_all
+from retu.reporting.sensitivity_page import refit_all, render_sensitivity_page
 from retu.reporting.tidy_files import SUBPHASE_COLUMNS
-from retu.runtime.script import arguments, run, specification
-from retu.scaling.fit_recipes import recipes_of
-from retu.scaling.measured_branches import CURVE_COLUMNS
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
+from retu.scaling.fit_recipes import list_recipes
+from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS
 
 
 def main() -> None:
     """Read curves.csv and subphases.csv, write the tables and the page."""
     outputs = dict.fromkeys(("out", "out_recipes", "out_summary", "out_md"), Path)
-    options = arguments(
-        __doc__, curves=Path, subphases=Path, spec=specification(SensitivityJob), **outputs
+    options = parse_arguments(
+        __doc__, curves=Path, subphases=Path, spec=make_spec_reader(SensitivityJob), **outputs
     )
-    curves = read_table(options.curves, CURVE_COLUMNS)
+    curves = read_table(options.curves, FITTED_CURVE_COLUMNS)
     losses = read_table(options.subphases, SUBPHASE_COLUMNS)
     minima = losses.groupby("dataset", sort=False)["min_val_loss"].mean()
     try:
-        refits = refit_all(curves, recipes_of(options.spec), options.spec.fit)
+        refits = refit_all(curves, list_recipes(options.spec), options.spec.fit)
     except InputError as error:
         raise InputError(f"{options.curves}: {error}") from error
-    branches = shorten(branch_table(refits, list(minima.index)))
-    recipes = shorten(recipe_table(refits, minima))
-    summary = shorten(summary_table(recipes))
+    branches = shorten_floats(build_branch_table(refits, list(minima.index)))
+    recipes = shorten_floats(build_recipe_table(refits, minima))
+    summary = shorten_floats(build_sensitivity_summary(recipes))
     write_csv(branches, options.out)
     write_csv(recipes, options.out_recipes)
     write_csv(summary, options.out_summary)
-    write_text(options.out_md, page(branches, summary))
+    write_text(options.out_md, render_sensitivity_page(branches, summary))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

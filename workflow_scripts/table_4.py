@@ -4,23 +4,23 @@ from pathlib import Path
 
 from retu.core.atomic_files import write_text
 from retu.core.tables import write_csv
-from retu.reporting.result_tables import table_4, table_4_text
+from retu.reporting.result_tables import build_table_4, format_table_4
 from retu.reporting.tidy_files import read_curves, read_fits, split_order
-from retu.reporting.token_cuts import add_cuts, describe_cuts
-from retu.runtime.script import arguments, run
+from retu.reporting.token_cuts import add_cuts, describe_cut_answers
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read fits.csv and curves.csv, write the table: full digits as CSV, rounded as Markdown."""
-    options = arguments(
+    options = parse_arguments(
         __doc__, fits=Path, curves=Path, order=split_order, out_csv=Path, out_md=Path
     )
     curves = read_curves(options.curves)
-    table = add_cuts(table_4(read_fits(options.fits), options.order), curves)
-    notes = "".join(f"\n{line}\n" for line in describe_cuts(curves))
+    table = add_cuts(build_table_4(read_fits(options.fits), options.order), curves)
+    notes = "".join(f"\n{line}\n" for line in describe_cut_answers(curves))
     write_csv(table, options.out_csv)
-    write_text(options.out_md, table_4_text(table).markdown() + notes)
+    write_text(options.out_md, format_table_4(table).format_markdown() + notes)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -23,12 +23,12 @@ from pathlib import Path
 
 from retu.planning.stages import ROOT
 
-PACKAGE = "retu.cluster"
-PROFILE = Path("slurm")
+CLUSTER_PACKAGE = "retu.cluster"
+PROFILE_FOLDER = Path("slurm")
 
 
 @dataclass(frozen=True)
-class Command:
+class ClusterCommand:
     """A sub-command: `module.function(options)` carries it out."""
 
     module: str
@@ -37,7 +37,7 @@ class Command:
     arguments: tuple[Callable[[argparse.ArgumentParser], None], ...] = ()
 
 
-def seconds(text: str) -> float:
+def parse_wait_seconds(text: str) -> float:
     """A time to wait."""
     value = float(text)
     if not 1 <= value <= 86400:
@@ -45,14 +45,18 @@ def seconds(text: str) -> float:
     return value
 
 
-def every(parser: argparse.ArgumentParser) -> None:
+def add_interval_option(parser: argparse.ArgumentParser) -> None:
     """How often to look."""
     parser.add_argument(
-        "--every", type=seconds, default=60.0, metavar="SECONDS", help="look so often (default: 60)"
+        "--every",
+        type=parse_wait_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="look so often (default: 60)",
     )
 
 
-def other_hosts(parser: argparse.ArgumentParser) -> None:
+def add_other_hosts_option(parser: argparse.ArgumentParser) -> None:
     """What to make of a Snakemake that cannot be seen from here."""
     parser.add_argument(
         "--other-hosts",
@@ -61,28 +65,38 @@ def other_hosts(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def launched(parser: argparse.ArgumentParser) -> None:
+def add_launch_options(parser: argparse.ArgumentParser) -> None:
     """What is to be launched."""
     parser.add_argument("--study", help="name of the study (default: that of the profile)")
     parser.add_argument(
         "--profile",
         type=Path,
-        default=ROOT / PROFILE,
-        help=f"folder of the profile (default: {PROFILE})",
+        default=ROOT / PROFILE_FOLDER,
+        help=f"folder of the profile (default: {PROFILE_FOLDER})",
     )
 
 
-COMMANDS = {
-    "check": Command(
-        "check", "run_check", "whether a launch can succeed: partitions, GPUs, limits", (launched,)
+CLUSTER_COMMANDS = {
+    "check": ClusterCommand(
+        "check",
+        "run_check",
+        "whether a launch can succeed: partitions, GPUs, limits",
+        (add_launch_options,),
     ),
-    "status": Command(
+    "status": ClusterCommand(
         "actions", "run_status", "jobs of this folder, why they wait, who looks after them"
     ),
-    "wait": Command("actions", "run_wait", "wait until no orphan is left", (every,)),
-    "cancel": Command("actions", "run_cancel", "cancel the orphans", (other_hosts,)),
-    "unlock": Command(
-        "actions", "run_unlock", "unlock the work folder once no job is left", (other_hosts,)
+    "wait": ClusterCommand(
+        "actions", "run_wait", "wait until no orphan is left", (add_interval_option,)
+    ),
+    "cancel": ClusterCommand(
+        "actions", "run_cancel", "cancel the orphans", (add_other_hosts_option,)
+    ),
+    "unlock": ClusterCommand(
+        "actions",
+        "run_unlock",
+        "unlock the work folder once no job is left",
+        (add_other_hosts_option,),
     ),
 }
 
@@ -90,7 +104,7 @@ COMMANDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands of `retu cluster`."""
     commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
+    for name, command in CLUSTER_COMMANDS.items():
         told = f"{command.summary[0].upper()}{command.summary[1:]}."
         below = commands.add_parser(
             name, help=command.summary, description=told, allow_abbrev=False
@@ -102,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Carry out a sub-command; its exit status."""
-    command = COMMANDS[options.action]
+    command = CLUSTER_COMMANDS[options.action]
     # Imported only now: reading the profile needs Snakemake, the others need nothing.
-    function = getattr(import_module(f"{PACKAGE}.{command.module}"), command.function)
+    function = getattr(import_module(f"{CLUSTER_PACKAGE}.{command.module}"), command.function)
     return int(function(options))

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from retu.core.errors import InputError
-from retu.core.text import listed
+from retu.core.text import join_names
 
 INVALID = re.compile(r"invalid choice: '(?P<word>.*?)' \(choose from (?P<known>.*)\)")
 EXIT_BAD_INPUT = 2
@@ -31,7 +31,7 @@ PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
 @dataclass(frozen=True)
-class Command:
+class Subcommand:
     """A sub-command: its module has `add_arguments(parser)` and `main(options)`."""
 
     module: str
@@ -39,32 +39,32 @@ class Command:
 
 
 # Modules are imported when they are asked for: help comes at once.
-COMMANDS = {
-    "update": Command(
+SUBCOMMANDS = {
+    "update": Subcommand(
         "retu.cli.update_command",
         "make again what is missing, edited or stale among a study's results",
     ),
-    "lineage": Command(
+    "lineage": Subcommand(
         "retu.cli.lineage_command",
         "what made a result: ask, verify, compare, restore, export",
     ),
-    "grade": Command("retu.cli.grade_command", "grade answers with a study's graders"),
-    "plan": Command("retu.cli.plan_command", "what a study costs: GPU-hours, days, disk"),
-    "cluster": Command(
+    "grade": Subcommand("retu.cli.grade_command", "grade answers with a study's graders"),
+    "plan": Subcommand("retu.cli.plan_command", "what a study costs: GPU-hours, days, disk"),
+    "cluster": Subcommand(
         "retu.cli.cluster_command",
         "jobs on a SLURM cluster: check a launch, status, wait, cancel, unlock",
     ),
 }
 
 
-class Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """A parser that tells a mistake in one line, with the word that was probably meant."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the whole command line; a word that has no place ends it."""
         options, rest = self.parse_known_args(args, namespace)
         if rest:
-            self.error(explain_rest(self.prog, options, rest))
+            self.error(explain_leftover_words(self.prog, options, rest))
         return options
 
     def error(self, message: str) -> NoReturn:
@@ -72,10 +72,10 @@ class Parser(argparse.ArgumentParser):
         found = INVALID.search(message)
         if found:
             # It reads YAML, which help need not wait for.
-            from retu.core.yaml_files import did_you_mean
+            from retu.core.yaml_files import suggest_word
 
             known = re.findall(r"[\w-]+", found["known"])
-            message = f"there is no {found['word']}; {did_you_mean(found['word'], known)}"
+            message = f"there is no {found['word']}; {suggest_word(found['word'], known)}"
         elif "are required: COMMAND" in message:
             message = f"name a command: {', '.join(self.list_commands())}"
         told = f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)"
@@ -87,25 +87,25 @@ class Parser(argparse.ArgumentParser):
         return [name for group in groups for name in group.choices]
 
 
-def explain_rest(program: str, options: argparse.Namespace, rest: Sequence[str]) -> str:
+def explain_leftover_words(program: str, options: argparse.Namespace, rest: Sequence[str]) -> str:
     """What was probably meant by words that have no place."""
     program = f"{program} {options.command}"
     word = rest[0]
     if not word.startswith("-") and hasattr(options, "study") and options.study is None:
         return f"{word} has no place here; a study is named by --study: {program} --study {word}"
-    return f"{listed(rest, 3)} has no place in {program}"
+    return f"{join_names(rest, 3)} has no place in {program}"
 
 
-class Version(argparse.Action):
+class VersionAction(argparse.Action):
     """Print the version of this project and end."""
 
     def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> None:
         """Look it up only now: nothing else needs it."""
-        print(f"retu {project_version()}")
+        print(f"retu {read_project_version()}")
         parser.exit()
 
 
-def project_version() -> str:
+def read_project_version() -> str:
     """The version in pyproject.toml, or of the installed package where there is no checkout."""
     if not PROJECT.is_file():
         from importlib.metadata import version
@@ -120,10 +120,12 @@ def project_version() -> str:
 def build_parser(chosen: str | None) -> argparse.ArgumentParser:
     """The parser of `retu`, with the arguments of the `chosen` sub-command only."""
     style = argparse.RawDescriptionHelpFormatter
-    parser = Parser("retu", description=__doc__, formatter_class=style, allow_abbrev=False)
-    parser.add_argument("--version", action=Version, nargs=0, help="print the version and end")
+    parser = CommandParser("retu", description=__doc__, formatter_class=style, allow_abbrev=False)
+    parser.add_argument(
+        "--version", action=VersionAction, nargs=0, help="print the version and end"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
+    for name, command in SUBCOMMANDS.items():
         module = import_module(command.module) if name == chosen else None
         below = commands.add_parser(
             name,
@@ -137,7 +139,7 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def refuse_elsewhere(words: Sequence[str]) -> None:
+def refuse_other_checkout(words: Sequence[str]) -> None:
     """Refuse to work in another checkout than the one that this command belongs to.
 
     An installed `retu` belongs to one checkout, whatever the current folder is.
@@ -163,8 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = next((word for word in given if not word.startswith("-")), None)
     try:
         options = build_parser(chosen).parse_args(given)
-        refuse_elsewhere(given)
-        status = import_module(COMMANDS[options.command].module).main(options)
+        refuse_other_checkout(given)
+        status = import_module(SUBCOMMANDS[options.command].module).main(options)
         sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -23,17 +23,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from retu.config.graders import DEFAULT, GraderSettings, identity, known_graders
+from retu.config.graders import DEFAULT_GRADER, GraderSettings, load_graders, make_grader_identity
 from retu.core.errors import InputError
 from retu.evaluation.scores import CUT_LIMIT
-from retu.evaluation.statistics import UNWEIGHTED, problem_table, statistics_table
+from retu.evaluation.statistics import UNWEIGHTED, compute_statistics, score_problems
 from retu.grading import disagreements
 from retu.grading.grade_verdict import Grade
-from retu.grading.service import Service
-from retu.grading.user_rows import FINISHED, Source, open_source
-from retu.runtime.script import EXIT_BAD_INPUT, parser
+from retu.grading.service import GradingService
+from retu.grading.user_rows import FINISHED, GenerationFile, open_generations
+from retu.runtime.script import EXIT_BAD_INPUT, make_parser
 
-Problems = Mapping[tuple[str, str], tuple[str, int]]
+GoldsByProblem = Mapping[tuple[str, str], tuple[str, int]]
 EXCLUDED = "gold excluded"
 OUTPUT = (
     *("benchmark", "id", "sample", "correct"),
@@ -43,9 +43,11 @@ OUTPUT = (
 
 def add_arguments(to: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    graders = "; ".join(f"{name}: {facts.title}" for name, facts in known_graders().items())
+    graders = "; ".join(f"{name}: {facts.title}" for name, facts in load_graders().items())
     to.add_argument("file", type=Path, help="JSON lines, or .csv, with id, gold and generation")
-    to.add_argument("--grader", default=DEFAULT, help=f"{graders} (default: {DEFAULT})")
+    to.add_argument(
+        "--grader", default=DEFAULT_GRADER, help=f"{graders} (default: {DEFAULT_GRADER})"
+    )
     to.add_argument(
         "--set",
         action="append",
@@ -59,7 +61,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     )
     to.add_argument("--workers", type=int, help="processes (default: one a processor, up to 4)")
     to.add_argument("--json", action="store_true", help="JSON lines, the summary in the last one")
-    disagreements.add_arguments(to)
+    disagreements.add_judge_arguments(to)
 
 
 def main(options: argparse.Namespace) -> None:
@@ -72,31 +74,37 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"--workers {options.workers}: use at least 1")
     if any(k < 1 for k in options.k):
         raise InputError(f"--k {min(options.k)}: use at least 1")
-    disagreements.check_arguments(options)
-    settings = GraderSettings.from_spec({"name": options.grader, **read_changes(options.changes)})
+    disagreements.check_judge_arguments(options)
+    settings = GraderSettings.from_spec(
+        {"name": options.grader, **parse_overrides(options.changes)}
+    )
     other = GraderSettings(options.compare) if options.compare else None
     if settings.near_miss is not None:
         print(f"note: {settings.name} pays for near misses: for audit only", file=sys.stderr)
-    with open_source(options.file) as source, ExitStack() as services:
+    with open_generations(options.file) as source, ExitStack() as services:
         graders = [settings, *([other] if other else [])]
         by_name = {
-            grader.name: services.enter_context(Service(grader, options.workers))
+            grader.name: services.enter_context(GradingService(grader, options.workers))
             for grader in graders
         }
         totals = grade_source(source, by_name, options)
-    report = summary(totals.table(), settings, options.k, str(options.file))
+    report = summarise_verdicts(totals.make_table(), settings, options.k, str(options.file))
     report["excluded"] = totals.excluded
     if other:
         found = disagreements.judge_disagreements(options, totals.differ)
-        report["compared"] = disagreements.compared(found, list(by_name), totals.samples)
+        report["compared"] = disagreements.count_agreement(found, list(by_name), totals.samples)
     if options.json:
         print(json.dumps({"summary": report}))
     else:
-        compared = disagreements.told(report["compared"], options.disagreements) if other else []
-        print("\n".join(["", *told(report), *compared]))
+        compared = (
+            disagreements.format_agreement(report["compared"], options.disagreements)
+            if other
+            else []
+        )
+        print("\n".join(["", *format_summary(report), *compared]))
 
 
-class Totals:
+class VerdictTotals:
     """What is kept of verdicts: a few bytes a sample, and the texts of disagreements alone."""
 
     def __init__(self) -> None:
@@ -104,10 +112,10 @@ class Totals:
         self.places, self.correct, self.ends = array("q"), array("b"), array("b")
         self.excluded: list[dict[str, str]] = []
         self.left_out: set[tuple[str, str]] = set()
-        self.differ: list[disagreements.Row] = []
+        self.differ: list[disagreements.Disagreement] = []
         self.samples = 0
 
-    def add(self, graded: pd.DataFrame) -> None:
+    def add_batch(self, graded: pd.DataFrame) -> None:
         """Count a batch of verdicts."""
         self.samples += len(graded)
         if FINISHED in graded:
@@ -123,7 +131,7 @@ class Totals:
                 named = {"benchmark": benchmark, "id": name, "reason": reason}
                 self.excluded.append(named)
 
-    def table(self) -> pd.DataFrame:
+    def make_table(self) -> pd.DataFrame:
         """The verdicts that count: benchmark, problem_id, sample, correct, finished if told."""
         names = pd.DataFrame(list(self.problems), columns=["benchmark", "problem_id"])
         table = names.iloc[np.asarray(self.places, dtype=np.int64)].reset_index(drop=True)
@@ -133,30 +141,30 @@ class Totals:
 
 
 def grade_source(
-    source: Source, graders: Mapping[str, Service], options: argparse.Namespace
-) -> Totals:
+    source: GenerationFile, graders: Mapping[str, GradingService], options: argparse.Namespace
+) -> VerdictTotals:
     """Check a source, then grade it and print its verdicts a batch at a time.
 
     Raises:
         InputError: the source is bad, or has too few samples for `--k`; nothing is printed then.
     """
-    problems = source.check()
+    problems = source.check_rows()
     golds = dict.fromkeys(gold for gold, _ in problems.values())
     read = {name: service.read_golds(golds) for name, service in graders.items()}
     first = next(iter(graders))
     check_samples(problems, read[first], options)
-    totals = Totals()
-    for number, rows in enumerate(source.batches()):
+    totals = VerdictTotals()
+    for number, rows in enumerate(source.read_batches()):
         graded = {name: grade_rows(rows, service, read[name]) for name, service in graders.items()}
         print_verdicts(graded[first], as_json=options.json, header=number == 0)
-        totals.add(graded[first])
+        totals.add_batch(graded[first])
         if len(graded) == 2:
-            totals.differ += disagreements.disagreements(rows, graded)
+            totals.differ += disagreements.find_disagreements(rows, graded)
     return totals
 
 
 def check_samples(
-    problems: Problems, golds: Mapping[str, Grade], options: argparse.Namespace
+    problems: GoldsByProblem, golds: Mapping[str, Grade], options: argparse.Namespace
 ) -> None:
     """Refuse `--k` before anything is graded if a problem that counts has too few samples."""
     counts = {name: n for name, (gold, n) in problems.items() if golds[gold].usable}
@@ -164,20 +172,20 @@ def check_samples(
         most = max(options.k)
         rows = [(*name, k, 0) for name, n in counts.items() for k in range(min(n, most))]
         table = pd.DataFrame(rows, columns=["benchmark", "problem_id", "sample", "correct"])
-        problem_table(table, options.k, source=str(options.file))
+        score_problems(table, options.k, source=str(options.file))
 
 
 def print_verdicts(graded: pd.DataFrame, *, as_json: bool, header: bool) -> None:
     """Print a batch of verdicts: JSON lines, or a table separated by tabs."""
     if as_json:
         for record in graded[list(OUTPUT)].to_dict("records"):
-            print(json.dumps(plain(record)))
+            print(json.dumps(convert_to_python(record)))
     else:
         shown = graded[list(OUTPUT)]
         print(shown.to_csv(sep="\t", index=False, header=header, lineterminator="\n"), end="")
 
 
-def read_changes(changes: Iterable[str]) -> dict[str, Any]:
+def parse_overrides(changes: Iterable[str]) -> dict[str, Any]:
     """Settings from KEY=VALUE; a value that is no JSON is a text."""
     found: dict[str, Any] = {}
     for change in changes:
@@ -191,7 +199,9 @@ def read_changes(changes: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def grade_rows(rows: pd.DataFrame, service: Service, read: Mapping[str, Grade]) -> pd.DataFrame:
+def grade_rows(
+    rows: pd.DataFrame, service: GradingService, read: Mapping[str, Grade]
+) -> pd.DataFrame:
     """Verdicts on the rows of a batch, in order; columns `OUTPUT`, `usable`, `finished`.
 
     Where the gold answer cannot be used (`read` tells how each is read), correct is 0 and `usable`
@@ -218,29 +228,29 @@ def grade_rows(rows: pd.DataFrame, service: Service, read: Mapping[str, Grade]) 
     )
 
 
-def summary(
+def summarise_verdicts(
     counted: pd.DataFrame, settings: GraderSettings, ks: list[int], source: str
 ) -> dict[str, Any]:
     """What the verdicts that count (`Totals.table`) add up to: scores with intervals."""
-    scores = statistics_table(counted, ks, source=source) if len(counted) else pd.DataFrame()
+    scores = compute_statistics(counted, ks, source=source) if len(counted) else pd.DataFrame()
     if len(scores) == 3:  # one benchmark: the two means over benchmarks say the same again
         scores = scores.iloc[:1]
     if FINISHED not in counted:
         scores = scores.drop(columns="cut_share", errors="ignore")
     return {
-        "grader": json.loads(identity(settings)),
+        "grader": json.loads(make_grader_identity(settings)),
         "samples": len(counted),
         "correct": int(counted["correct"].sum()),
-        "scores": [plain(record) for record in scores.to_dict("records")],
+        "scores": [convert_to_python(record) for record in scores.to_dict("records")],
     }
 
 
-def plain(record: dict[Any, Any]) -> dict[str, Any]:
+def convert_to_python(record: dict[Any, Any]) -> dict[str, Any]:
     """A record with Python's own numbers, for JSON."""
     return {str(key): getattr(value, "item", lambda v=value: v)() for key, value in record.items()}
 
 
-def told(report: dict[str, Any]) -> list[str]:
+def format_summary(report: dict[str, Any]) -> list[str]:
     """The summary as lines of text."""
     versions = ", ".join(f"{k} {v}" for k, v in report["grader"]["versions"].items())
     out = len(report["excluded"])
@@ -248,8 +258,8 @@ def told(report: dict[str, Any]) -> list[str]:
         f"grader {report['grader']['name']} ({versions})",
         *([f"problems left out for their gold answers, listed below: {out}"] if out else []),
         f"{report['correct']} of {report['samples']} samples correct",
-        *(score_line(row) for row in report["scores"]),
-        *cut_warning(report["scores"]),
+        *(format_score(row) for row in report["scores"]),
+        *warn_of_cut_scores(report["scores"]),
         *(
             f"left out: {row['benchmark']} {row['id']}: {row['reason']}"
             for row in report["excluded"]
@@ -258,7 +268,7 @@ def told(report: dict[str, Any]) -> list[str]:
     return lines if report["scores"] else [*lines, "no score: every gold answer was left out"]
 
 
-def score_line(row: dict[str, Any]) -> str:
+def format_score(row: dict[str, Any]) -> str:
     """One line of scores."""
     name = "mean of the benchmarks" if row["benchmark"] == UNWEIGHTED else row["benchmark"]
     passes = "".join(
@@ -274,7 +284,7 @@ def score_line(row: dict[str, Any]) -> str:
     )
 
 
-def cut_warning(scores: list[dict[str, Any]]) -> list[str]:
+def warn_of_cut_scores(scores: list[dict[str, Any]]) -> list[str]:
     """A line that names the scores with too many answers cut at the token limit."""
     many = [row["benchmark"] for row in scores if row.get("cut_share", 0.0) > CUT_LIMIT]
     if not many:
@@ -285,9 +295,9 @@ def cut_warning(scores: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def script() -> None:
+def run_grade_command() -> None:
     """The command on its own; unlike `script.run` it prints nothing but its answer."""
-    reader = parser(__doc__)
+    reader = make_parser(__doc__)
     add_arguments(reader)
     try:
         main(reader.parse_args())
@@ -297,4 +307,4 @@ def script() -> None:
 
 
 if __name__ == "__main__":
-    script()
+    run_grade_command()

@@ -29,14 +29,14 @@ from importlib import import_module
 from typing import TextIO, cast
 
 from retu.core.errors import InputError
-from retu.core.text import Escaped, escape_hidden
+from retu.core.text import EscapedStream, escape_hidden
 from retu.planning.stages import ROOT
 
-PACKAGE = "retu.lineage"
+LINEAGE_PACKAGE = "retu.lineage"
 
 
 @dataclass(frozen=True)
-class Command:
+class LineageCommand:
     """A sub-command: `module.function(options)` carries it out."""
 
     module: str
@@ -46,22 +46,22 @@ class Command:
     arguments: tuple[Callable[[argparse.ArgumentParser], None], ...]
 
 
-def study(parser: argparse.ArgumentParser) -> None:
+def add_study_option(parser: argparse.ArgumentParser) -> None:
     """The study, where no output tells it."""
     parser.add_argument("--study", help="name of the study (default: that of config.yaml)")
 
 
-def as_json(parser: argparse.ArgumentParser) -> None:
+def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Output for programs."""
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def output(parser: argparse.ArgumentParser) -> None:
+def add_output_argument(parser: argparse.ArgumentParser) -> None:
     """An output that must be named."""
     parser.add_argument("output", metavar="OUTPUT", help="a file or folder that a rule made")
 
 
-def any_output(parser: argparse.ArgumentParser) -> None:
+def add_optional_output(parser: argparse.ArgumentParser) -> None:
     """An output, a bundle, or the whole study."""
     parser.add_argument(
         "output",
@@ -71,7 +71,7 @@ def any_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def asked(parser: argparse.ArgumentParser) -> None:
+def add_why_options(parser: argparse.ArgumentParser) -> None:
     """What `why` explains and how it is told."""
     parser.add_argument(
         "output",
@@ -85,14 +85,14 @@ def asked(parser: argparse.ArgumentParser) -> None:
     forms.add_argument("--mermaid", action="store_true", help="print a Mermaid graph")
 
 
-def restored(parser: argparse.ArgumentParser) -> None:
+def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
     """What `restore` brings back."""
     parser.add_argument(
         "target", metavar="OUTPUT|REV", help="an output, or a git revision: all of its outputs"
     )
 
 
-def sides(parser: argparse.ArgumentParser) -> None:
+def add_diff_arguments(parser: argparse.ArgumentParser) -> None:
     """The two that are compared."""
     for name in ("A", "B"):
         parser.add_argument(
@@ -102,7 +102,7 @@ def sides(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def private_key(parser: argparse.ArgumentParser) -> None:
+def add_private_key_option(parser: argparse.ArgumentParser) -> None:
     """The key that signs."""
     parser.add_argument(
         "--key",
@@ -112,7 +112,7 @@ def private_key(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def public_keys(parser: argparse.ArgumentParser) -> None:
+def add_public_keys_option(parser: argparse.ArgumentParser) -> None:
     """The keys that may have signed."""
     parser.add_argument(
         "--key",
@@ -121,12 +121,12 @@ def public_keys(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def archive(parser: argparse.ArgumentParser) -> None:
+def add_archive_option(parser: argparse.ArgumentParser) -> None:
     """Where `export` writes."""
     parser.add_argument("--out", metavar="FILE", help="default: named like the output")
 
 
-def forms(parser: argparse.ArgumentParser) -> None:
+def add_format_options(parser: argparse.ArgumentParser) -> None:
     """What `export` writes instead of a bundle, and who is named in it."""
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--ro-crate", action="store_true", help="an RO-Crate: a .zip or a folder")
@@ -134,7 +134,7 @@ def forms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="NAME", help="who ran it (default: git's user.name)")
 
 
-WHY = """ROW is a number from 1, values that tell one row from all others, or pairs:
+WHY_HELP = """ROW is a number from 1, values that tell one row from all others, or pairs:
 
     retu lineage why results/lab/tables/table_4.csv#6/a_post
     retu lineage why results/lab/tables/table_4.csv#LabEasy,140,dapo_dc,0/a_post
@@ -144,59 +144,60 @@ Of a cell only what it depends on is shown: the runs of its row, with the rows o
 way. A line has the output that was read, the rule that made it, the first digits of its hash, and
 what the job was told; a sub-tree that was printed above is referred to as `see [N]`.
 """
-DIFF = """    retu lineage diff HEAD~3 HEAD --study lab
+DIFF_HELP = """    retu lineage diff HEAD~3 HEAD --study lab
     retu lineage diff results/lab/curves.csv results/smoke/curves.csv
     retu lineage diff results/lab/rl/LabQwen/LabEasy/step140/dapo_dc/seed{0,1}/grades.parquet
 
 Jobs are aligned by rule and wildcards and compared from the data on; what differs first is told
 first. Exit status 0: nothing differs.
 """
-COMMANDS = {
-    "list": Command(
+LINEAGE_COMMANDS = {
+    "list": LineageCommand(
         "queries.show", "run_list", "the jobs of a study: when, how long, current or stale", "",
-        (study, as_json),
+        (add_study_option, add_json_option),
     ),
-    "show": Command(
-        "queries.show", "run_show", "everything in the record of an output", "", (output, as_json)
+    "show": LineageCommand(
+        "queries.show", "run_show", "everything in the record of an"
+            " output", "", (add_output_argument, add_json_option)
     ),
-    "why": Command(
-        "queries.why", "run_why", "what stands behind an output or one cell of a table", WHY,
-        (asked, study),
+    "why": LineageCommand(
+        "queries.why", "run_why", "what stands behind an output or one cell of a table", WHY_HELP,
+        (add_why_options, add_study_option),
     ),
-    "diff": Command(
+    "diff": LineageCommand(
         "queries.diff", "run_diff",
         "what differs first between two outputs, studies, revisions or bundles",
-        DIFF, (sides, study, as_json),
+        DIFF_HELP, (add_diff_arguments, add_study_option, add_json_option),
     ),
-    "verify": Command(
+    "verify": LineageCommand(
         "queries.verify", "run_verify", "hash everything again and point at the first broken link",
         "Without OUTPUT the whole study. Every output is hashed again and compared with its record,"
         "\nevery record with its inputs, the code, the study and the pointers of DVC.",
-        (any_output, study, as_json, public_keys),
+        (add_optional_output, add_study_option, add_json_option, add_public_keys_option),
     ),
-    "restore": Command(
+    "restore": LineageCommand(
         "storage.restore", "run_restore", "bring outputs back from DVC's cache or remote",
         "    retu lineage restore results/lab/tables/table_4.csv\n"
         "    retu lineage restore HEAD~3 --study lab\n\n"
         "What it needs is fetched, checked and put in place; Snakemake then plans nothing for it.",
-        (restored, study),
+        (add_restore_arguments, add_study_option),
     ),
-    "sign": Command(
+    "sign": LineageCommand(
         "queries.signature", "run_sign", "sign the lock of a study with an SSH key",
         "    retu lineage sign --key ~/.ssh/id_ed25519 --study lab\n"
         "    retu lineage verify table_4.lineage.tar.gz --key author.pub\n\n"
         "ssh-keygen signs dvc.lock; `verify --key` then tells whether results, here or in a"
         " bundle,\nare those that the owner of a public key vouches for.",
-        (private_key, study),
+        (add_private_key_option, add_study_option),
     ),
-    "record": Command(
+    "record": LineageCommand(
         "queries.dvc_pointers", "run_record",
         "write lineage/STUDY/dvc.yaml and dvc.lock from the records",
         "The rule `lineage` does this at the end of a whole run; after a run of single targets it"
         "\nis done by hand.",
-        (study,),
+        (add_study_option,),
     ),
-    "export": Command(
+    "export": LineageCommand(
         "queries.export", "run_export",
         "a small archive that someone else can check without training",
         "It holds the output, the records of all that stands behind it, and its graph;\n"
@@ -205,7 +206,7 @@ COMMANDS = {
         "    retu lineage export --study lab --ro-crate --out lab-crate       (a folder)\n"
         "    retu lineage export --study lab --prov\n\n"
         "--ro-crate writes a Workflow Run RO-Crate (Provenance Run profile), --prov PROV-JSON.",
-        (any_output, study, archive, forms),
+        (add_optional_output, add_study_option, add_archive_option, add_format_options),
     ),
 }  # fmt: skip
 
@@ -213,7 +214,7 @@ COMMANDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands of `retu lineage`."""
     commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
+    for name, command in LINEAGE_COMMANDS.items():
         below = commands.add_parser(
             name,
             help=command.summary,
@@ -228,11 +229,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Carry out a sub-command; its exit status."""
-    command = COMMANDS[options.action]
+    command = LINEAGE_COMMANDS[options.action]
     # Imported only now: asking for help or for one command does not pay for the others.
-    function = getattr(import_module(f"{PACKAGE}.{command.module}"), command.function)
+    function = getattr(import_module(f"{LINEAGE_PACKAGE}.{command.module}"), command.function)
     try:
-        with redirect_stdout(cast(TextIO, Escaped(sys.stdout))):
+        with redirect_stdout(cast(TextIO, EscapedStream(sys.stdout))):
             return int(function(options))
     except InputError as error:
         raise InputError(escape_hidden(str(error))) from error

@@ -15,9 +15,15 @@ from pathlib import Path
 from retu.config.load import load_config
 from retu.core.errors import InputError
 from retu.cost.assumptions import read_assumptions
-from retu.cost.cost_tables import jobs_only, page
-from retu.cost.estimate import PROFILE, behind, gpus_of_rules, priced, targets
-from retu.lineage.graph.resolve import configuration
+from retu.cost.cost_tables import format_cost_page, format_job_counts
+from retu.cost.estimate import (
+    SLURM_PROFILE,
+    collect_stages,
+    list_artefact_stages,
+    price_jobs,
+    read_gpus_per_rule,
+)
+from retu.lineage.graph.resolve import read_config
 from retu.planning.hub_plan import HubPlan
 from retu.planning.load_plan import load_plan
 from retu.planning.released_plan import ReleasedPlan
@@ -32,7 +38,7 @@ OVERRIDES = {
 }
 
 
-def positive(text: str) -> float:
+def parse_positive(text: str) -> float:
     """A number above 0."""
     value = float(text)
     if not 0 < value < float("inf"):
@@ -45,11 +51,11 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument("--study", help="name of the study (default: that of config.yaml)")
     to.add_argument("--runs", action="store_true", help="also every job that holds GPUs")
     to.add_argument(
-        "--profile", type=Path, default=PROFILE, help="folder of the profile (default: slurm)"
+        "--profile", type=Path, default=SLURM_PROFILE, help="folder of the profile (default: slurm)"
     )
     for name, told in OVERRIDES.items():
         option = f"--{name.replace('_', '-')}"
-        to.add_argument(option, type=positive, dest=name, metavar="N", help=told)
+        to.add_argument(option, type=parse_positive, dest=name, metavar="N", help=told)
 
 
 def main(options: argparse.Namespace) -> None:
@@ -59,18 +65,18 @@ def main(options: argparse.Namespace) -> None:
         InputError: there is no such study or profile, or the study trains nothing.
     """
     chosen = {"study": options.study} if options.study else {}
-    plan = load_plan(load_config({**configuration(ROOT), **chosen}))
+    plan = load_plan(load_config({**read_config(ROOT), **chosen}))
     name = plan.study.name
     if isinstance(plan, ReleasedPlan):
         raise InputError(
             f"study {name}: trains nothing; it takes minutes on a CPU and no more disk than its"
             " downloads"
         )
-    jobs = {target: behind(stages) for target, stages in targets(plan).items()}
+    jobs = {target: collect_stages(stages) for target, stages in list_artefact_stages(plan).items()}
     if not isinstance(plan, HubPlan) or plan.study.execution.device == "cpu":
-        print(jobs_only(name, jobs))
+        print(format_job_counts(name, jobs))
         return
     given = {key: getattr(options, key) for key in OVERRIDES}
     assumed = read_assumptions({key: value for key, value in given.items() if value is not None})
-    works = priced(plan, assumed, gpus_of_rules(options.profile))
-    print(page(name, jobs, works, assumed, options.runs))
+    works = price_jobs(plan, assumed, read_gpus_per_rule(options.profile))
+    print(format_cost_page(name, jobs, works, assumed, options.runs))

@@ -18,80 +18,86 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from retu.core.errors import InputError, Interrupted
+from retu.core.errors import InputError, JobInterrupted
 from retu.core.hashing import hash_tree
-from retu.core.validation import explained
+from retu.core.validation import explain_mistakes
 from retu.lineage.numerics import read_variables
-from retu.lineage.record import Environment, Planned, Source, Usage, write_record
-from retu.lineage.recording.host import (
-    host_facts,
-    loaded_versions,
-    peak_gpu_megabytes,
-    unlike_lock,
+from retu.lineage.record import (
+    LockedEnvironment,
+    MirrorFile,
+    PlannedStage,
+    ResourceUsage,
+    write_record,
 )
-from retu.lineage.recording.pending_record import artefact, drafted
+from retu.lineage.recording.host import (
+    compare_with_lock,
+    describe_host,
+    get_peak_gpu_megabytes,
+    list_loaded_versions,
+)
+from retu.lineage.recording.pending_record import draft_record, hash_artefact
 from retu.planning.code_identity import SCRIPTS
 from retu.planning.stages import ROOT
-from retu.runtime.interruption import listening, requeue
-from retu.runtime.launch import join, launch, outside, report
+from retu.runtime.interruption import listen_for_sigterm, requeue_job
+from retu.runtime.launch import is_launcher, join_processes, launch_processes, report_error
 from retu.runtime.mirror_files import READ
-from retu.runtime.processes import is_main
-from retu.runtime.script import leave, parser, run, state_folder
-from retu.runtime.usage import FACTS, IGNORED, cpu_seconds, peak_megabytes
+from retu.runtime.processes import is_main_process
+from retu.runtime.script import exit_process, get_state_folder, make_parser, run_main
+from retu.runtime.usage import IGNORED_SETTINGS, JOB_FACTS, measure_cpu_seconds, measure_peak_memory
 
 
 def main() -> None:
     """Do the job, or start the processes that do it together."""
     given, command = split_options(sys.argv[1:])
     processes = given.processes * given.nodes
-    with listening():
-        if outside(processes):
-            talk = state_folder(Path(given.outputs[-1])).with_suffix(".processes")
+    with listen_for_sigterm():
+        if is_launcher(processes):
+            talk = get_state_folder(Path(given.outputs[-1])).with_suffix(".processes")
             work: Callable[[], None] = partial(
-                launch, given.processes, given.nodes, sys.argv[1:], talk
+                launch_processes, given.processes, given.nodes, sys.argv[1:], talk
             )
         else:
-            work = partial(take_part, processes, given, command)
+            work = partial(run_process, processes, given, command)
         try:
             work()
-        except Interrupted as interruption:
-            requeue(interruption)
+        except JobInterrupted as interruption:
+            requeue_job(interruption)
             raise
 
 
-def take_part(processes: int, given: argparse.Namespace, command: list[str]) -> None:
+def run_process(processes: int, given: argparse.Namespace, command: list[str]) -> None:
     """Do the job as one of so many processes, of which the first records it."""
     try:
-        join(processes)
-        if is_main():
-            recorded(given, command)
+        join_processes(processes)
+        if is_main_process():
+            run_and_record(given, command)
         else:
             run_script(given.module, command)
-    except (InputError, Interrupted) as error:
+    except (InputError, JobInterrupted) as error:
         if processes == 1:
             raise
-        leave(report(error))
+        exit_process(report_error(error))
 
 
-def recorded(given: argparse.Namespace, command: list[str]) -> None:
+def run_and_record(given: argparse.Namespace, command: list[str]) -> None:
     """Hash what comes in, run the script, hash what came out, write the record."""
     started, clock = datetime.now(UTC), time.monotonic()
     # What the job starts from is noted, and all that can be wrong with it found, before it runs:
     # hours later it may be another, and the state that a failed job resumes from is gone.
-    draft = drafted(given, command)
+    draft = draft_record(given, command)
     lock = (ROOT / given.stage.lock).read_text(encoding="utf-8")
-    resumed = any(state_folder(Path(path)).exists() for path in given.outputs)
+    resumed = any(get_state_folder(Path(path)).exists() for path in given.outputs)
     before = time.monotonic()
     run_script(given.module, command)
     script_seconds = time.monotonic() - before
     record = draft.model_copy(
         update={
-            "environment": as_loaded(draft.environment, lock),
-            "outputs": [artefact(path, listed=True) for path in given.outputs[:-1]],
-            "sources": local_sources(),
-            "host": host_facts(),
-            "ignored": dict(IGNORED),
-            "usage": usage(started, clock, script_seconds, resumed),
+            "environment": describe_loaded_environment(draft.environment, lock),
+            "outputs": [hash_artefact(path, listed=True) for path in given.outputs[:-1]],
+            "sources": list_local_sources(),
+            "host": describe_host(),
+            "ignored": dict(IGNORED_SETTINGS),
+            "usage": measure_usage(started, clock, script_seconds, resumed),
         }
     )
     write_record(Path(record.path), record)
@@ -106,68 +112,70 @@ def run_script(module: str, command: list[str]) -> None:
 def split_options(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options before `--`, and those of the script after it."""
     here = given.index("--") if "--" in given else len(given)
-    options = parser(__doc__)
+    options = make_parser(__doc__)
     options.add_argument("module", help="script in workflow_scripts/, without .py")
     options.add_argument("--rule", required=True)
-    options.add_argument("--stage", type=planned, required=True)
+    options.add_argument("--stage", type=parse_stage, required=True)
     options.add_argument("--wildcards", type=json.loads, required=True)
     options.add_argument("--inputs", nargs="*", required=True)
     options.add_argument("--outputs", nargs="+", required=True)
-    options.add_argument("--processes", type=at_least_one, default=1, help="on each node")
-    options.add_argument("--nodes", type=at_least_one, default=1)
+    options.add_argument("--processes", type=parse_count, default=1, help="on each node")
+    options.add_argument("--nodes", type=parse_count, default=1)
     return options.parse_args(given[:here]), given[here + 1 :]
 
 
-def planned(text: str) -> Planned:
+def parse_stage(text: str) -> PlannedStage:
     """Read `--stage`; InputError names the first wrong key."""
-    with explained("--stage"):
-        return Planned.model_validate_json(text)
+    with explain_mistakes("--stage"):
+        return PlannedStage.model_validate_json(text)
 
 
-def at_least_one(text: str) -> int:
+def parse_count(text: str) -> int:
     """Read a number of processes or nodes."""
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"job: {text} is no number of processes or nodes; correct the profile")
     return int(text)
 
 
-def as_loaded(locked: Environment, lock: str) -> Environment:
+def describe_loaded_environment(locked: LockedEnvironment, lock: str) -> LockedEnvironment:
     """The environment with what is loaded now, and how that differs from the text of its lock.
 
     A job takes libraries from where it runs; that they are the locked ones is only believed until
     it is compared.
     """
-    versions = loaded_versions()
-    differs = unlike_lock(versions, lock)
+    versions = list_loaded_versions()
+    differs = compare_with_lock(versions, lock)
     return locked.model_copy(
         update={"versions": versions, "differs": differs, "variables": read_variables()}
     )
 
 
-def local_sources() -> list[Source]:
+def list_local_sources() -> list[MirrorFile]:
     """The files of a mirror that the script has read."""
     found = []
     for (folder, name), path in sorted(READ.items()):
         tree = hash_tree(path)
-        found.append(Source(path=name, folder=folder, md5=tree.md5, size=tree.size))
+        found.append(MirrorFile(path=name, folder=folder, md5=tree.md5, size=tree.size))
     return found
 
 
-def usage(started: datetime, clock: float, script_seconds: float, resumed: bool) -> Usage:
+def measure_usage(
+    started: datetime, clock: float, script_seconds: float, resumed: bool
+) -> ResourceUsage:
     """What the job has cost so far; all but the script's own time went into its record."""
     seconds = time.monotonic() - clock
-    return Usage(
+    return ResourceUsage(
         started=started.isoformat(timespec="seconds"),
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
         recording_seconds=round(seconds - script_seconds, 3),
-        cpu_seconds=round(cpu_seconds(), 3),
-        peak_memory_mb=round(peak_megabytes(), 1),
-        peak_gpu_memory_mb=peak_gpu_megabytes(),
-        eflops=FACTS.get("eflops"),
+        cpu_seconds=round(measure_cpu_seconds(), 3),
+        peak_memory_mb=round(measure_peak_memory(), 1),
+        peak_gpu_memory_mb=get_peak_gpu_megabytes(),
+        eflops=JOB_FACTS.get("eflops"),
         resumed=resumed,
     )
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

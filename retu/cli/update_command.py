@@ -20,15 +20,15 @@ from pathlib import Path
 
 from retu.core.errors import InputError
 from retu.core.hashing import TreeHash
-from retu.core.text import counted, listed
+from retu.core.text import format_quantity, join_names
 from retu.lineage.graph.record_graph import Lineage, read_lineage
-from retu.lineage.graph.resolve import chosen_study, present_plan
-from retu.lineage.graph.stale_causes import is_current
-from retu.lineage.queries.verify_checks import hashed
+from retu.lineage.graph.resolve import load_current_plan, resolve_study
+from retu.lineage.graph.stale_causes import is_record_current
+from retu.lineage.queries.verify_checks import hash_artefacts
 from retu.planning.stages import ROOT, AnalysisPlan
 
-EVERYTHING = "all"
-NAMED = 4
+ALL_TARGET = "all"
+MAX_NAMED_FAULTS = 4
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ def main(options: argparse.Namespace) -> int:
     Raises:
         InputError: there is no such study or target.
     """
-    study = chosen_study(ROOT, options.study)
+    study = resolve_study(ROOT, options.study)
     # Targets come first: Snakemake takes all that follows --config for settings.
     own = [word for word in options.targets if not word.startswith("-")]
     passed = options.targets[len(own) :]
-    targets = own or [EVERYTHING]
+    targets = own or [ALL_TARGET]
     try:
         lineage = read_lineage(ROOT, study)
     except InputError:
         list_outputs(ROOT, [*targets, "--config", f"study={study}"])  # a wrong target comes first
         raise
-    plan = present_plan(ROOT, lineage)
-    config = ["--config", *settings_of(plan)]
+    plan = load_current_plan(ROOT, lineage)
+    config = ["--config", *format_plan_settings(plan)]
     outputs = list_outputs(ROOT, [*targets, *config])
     faults = list(find_faults(ROOT, lineage, plan, outputs))
     print(f"study {study}: {describe_faults(faults, len(outputs))}", flush=True)
@@ -71,15 +71,15 @@ def main(options: argparse.Namespace) -> int:
     again = [fault.path for fault in faults if fault.kind != "missing"]
     command = [*targets, *missing, *(["--forcerun", *again] if again else [])]
     command += [*(["--dry-run"] if options.dry_run else []), *passed, *config]
-    return subprocess.run([*snakemake(), *command], cwd=ROOT, check=False).returncode
+    return subprocess.run([*build_snakemake_command(), *command], cwd=ROOT, check=False).returncode
 
 
-def snakemake() -> list[str]:
+def build_snakemake_command() -> list[str]:
     """Snakemake of this environment."""
     return [sys.executable, "-m", "snakemake"]
 
 
-def settings_of(plan: AnalysisPlan) -> list[str]:
+def format_plan_settings(plan: AnalysisPlan) -> list[str]:
     """The settings under which Snakemake plans the same study."""
     branching = plan.config.branching
     return [f"study={plan.config.study}", *([f"branching={branching}"] if branching else [])]
@@ -91,7 +91,7 @@ def list_outputs(root: Path, words: Sequence[str]) -> dict[str, bool]:
     Raises:
         InputError: Snakemake cannot plan the targets; its last line says why.
     """
-    command = [*snakemake(), "--summary", *words]
+    command = [*build_snakemake_command(), "--summary", *words]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip()]
@@ -113,15 +113,15 @@ def find_faults(
     """
     yield from (Fault(path, "missing") for path, there in outputs.items() if not there)
     jobs = [job for job in lineage.records if outputs.get(job)]
-    found = hashed(root, (made for job in jobs for made in lineage.records[job].outputs))
-    misfits = {misfit.job for misfit in lineage.misfits(jobs, root)}
+    found = hash_artefacts(root, (made for job in jobs for made in lineage.records[job].outputs))
+    misfits = {misfit.job for misfit in lineage.find_mismatches(jobs, root)}
     for job in jobs:
         made = lineage.records[job].outputs
         edited = [one.path for one in made if is_edited(found.get(one.path), one.md5)]
         yield from (Fault(path, "edited") for path in edited)
         if edited:
             continue
-        if job in misfits or not is_current(lineage.records[job], plan):
+        if job in misfits or not is_record_current(lineage.records[job], plan):
             yield Fault(job, "stale")
     yield from (Fault(path, "edited") for path in lineage.damaged if outputs.get(path))
 
@@ -137,6 +137,9 @@ def describe_faults(faults: Iterable[Fault], count: int) -> str:
     for fault in faults:
         kinds.setdefault(fault.kind, []).append(fault.path)
     if not kinds:
-        return f"{counted(count, 'output')} as recorded"
-    parts = [f"{len(paths)} {kind} ({listed(paths, NAMED)})" for kind, paths in kinds.items()]
-    return f"of {counted(count, 'output')} {'; '.join(parts)}: made again with what follows"
+        return f"{format_quantity(count, 'output')} as recorded"
+    parts = [
+        f"{len(paths)} {kind} ({join_names(paths, MAX_NAMED_FAULTS)})"
+        for kind, paths in kinds.items()
+    ]
+    return f"of {format_quantity(count, 'output')} {'; '.join(parts)}: made again with what follows"

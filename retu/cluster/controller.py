@@ -16,18 +16,18 @@ from enum import Enum
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
-from retu.runtime.script import state_folder
+from retu.runtime.script import get_state_folder
 
-FOLDER = Path("controllers")
-PROCESSES = Path("/proc")
+CONTROLLERS_FOLDER = Path("controllers")
+PROC_FOLDER = Path("/proc")
 RUN_ID = re.compile(r"^SLURM run ID: (\S+)", re.MULTILINE)
 # Fields of /proc/PID/stat after the program's name, which may hold blanks.
 STATE, START = 0, 19
 # A killed process that its parent has not asked after yet still has a number.
-ENDED = ("Z", "X")
+ENDED_STATES = ("Z", "X")
 
 
-class Life(Enum):
+class Liveness(Enum):
     """What can be known from here of the process that submitted jobs."""
 
     ALIVE = "alive"
@@ -36,7 +36,7 @@ class Life(Enum):
 
 
 @dataclass(frozen=True)
-class Controller:
+class JobController:
     """A Snakemake process that submits the jobs of a work folder."""
 
     host: str
@@ -47,19 +47,19 @@ class Controller:
     logs: tuple[str, ...]
 
     @property
-    def life(self) -> Life:
+    def liveness(self) -> Liveness:
         """Whether it runs; unknown on another host."""
         if self.host != platform.node():
-            return Life.UNKNOWN
-        return Life.ALIVE if process_start(self.pid) == self.start else Life.DEAD
+            return Liveness.UNKNOWN
+        return Liveness.ALIVE if read_process_start(self.pid) == self.start else Liveness.DEAD
 
     @property
-    def elsewhere(self) -> bool:
+    def is_on_other_host(self) -> bool:
         """Whether it belongs to another host."""
-        return self.life is Life.UNKNOWN
+        return self.liveness is Liveness.UNKNOWN
 
     @property
-    def run(self) -> str | None:
+    def run_id(self) -> str | None:
         """The id of its run, from its log; None before it has one, or where no log tells."""
         for log in map(Path, self.logs):
             if log.is_file():
@@ -69,7 +69,7 @@ class Controller:
         return None
 
     @property
-    def lost_log(self) -> bool:
+    def has_lost_logs(self) -> bool:
         """Whether its logs are gone, so that its run cannot be known."""
         return not any(Path(log).is_file() for log in self.logs)
 
@@ -79,58 +79,58 @@ class Controller:
         return f"process {self.pid} on {self.host}, started {self.since}"
 
 
-def process_start(pid: int) -> str | None:
+def read_process_start(pid: int) -> str | None:
     """When a process of this host started, as boot and clock ticks; None if it runs no more."""
     try:
-        fields = (PROCESSES / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        boot = (PROCESSES / "sys/kernel/random/boot_id").read_text().strip()
+        fields = (PROC_FOLDER / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        boot = (PROC_FOLDER / "sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None
-    return None if fields[STATE] in ENDED else f"{boot}/{fields[START]}"
+    return None if fields[STATE] in ENDED_STATES else f"{boot}/{fields[START]}"
 
 
-def controllers_folder(root: Path) -> Path:
+def get_controllers_folder(root: Path) -> Path:
     """Where the files of a work folder's controllers lie."""
-    return root / state_folder(FOLDER)
+    return root / get_state_folder(CONTROLLERS_FOLDER)
 
 
-def own_file(root: Path) -> Path:
+def get_own_file(root: Path) -> Path:
     """The file of this process."""
-    return controllers_folder(root) / f"{platform.node()}-{os.getpid()}.json"
+    return get_controllers_folder(root) / f"{platform.node()}-{os.getpid()}.json"
 
 
-def register(root: Path, logs: Iterable[str | Path]) -> None:
+def register_controller(root: Path, logs: Iterable[str | Path]) -> None:
     """Write down that this process submits the jobs of the work folder `root` from now on."""
-    own = Controller(
+    own = JobController(
         host=platform.node(),
         pid=os.getpid(),
-        start=str(process_start(os.getpid())),
+        start=str(read_process_start(os.getpid())),
         since=datetime.now().astimezone().isoformat(" ", "seconds"),
         logs=tuple(str(Path(log).absolute()) for log in logs),
     )
-    write_text(own_file(root), json.dumps(asdict(own), indent=2) + "\n")
+    write_text(get_own_file(root), json.dumps(asdict(own), indent=2) + "\n")
 
 
-def unregister(root: Path) -> None:
+def unregister_controller(root: Path) -> None:
     """Write down that this process submits nothing any more."""
-    own_file(root).unlink(missing_ok=True)
+    get_own_file(root).unlink(missing_ok=True)
 
 
-def controllers(root: Path) -> dict[Path, Controller]:
+def read_controllers(root: Path) -> dict[Path, JobController]:
     """File -> controller, of all that have not ended in order, the last one last."""
     found = {}
-    for path in controllers_folder(root).glob("*.json"):
-        controller = read(path)
+    for path in get_controllers_folder(root).glob("*.json"):
+        controller = read_controller(path)
         if controller is not None:
             found[path] = controller
     return dict(sorted(found.items(), key=lambda item: item[1].since))
 
 
-def read(path: Path) -> Controller | None:
+def read_controller(path: Path) -> JobController | None:
     """A controller's file; None if it has just gone or is none of ours."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Controller(**{**content, "logs": tuple(content["logs"])})
+        return JobController(**{**content, "logs": tuple(content["logs"])})
     except (OSError, ValueError, KeyError, TypeError):
         # Whatever it is, it vouches for no job: its jobs count as orphans.
         return None

@@ -2,48 +2,51 @@
 
 from collections.abc import Iterator
 
-from retu.cluster.preflight import Line
-from retu.config.execution import Execution, Training
+from retu.cluster.preflight import CheckLine
+from retu.config.execution import Execution, TrainingExecution
 from retu.config.study import Study
 from retu.core.errors import InputError
-from retu.core.text import counted
-from retu.models.trainer_arguments import batches
-from retu.runtime.slurm_profile import Profile, Request
+from retu.core.text import format_quantity
+from retu.models.trainer_arguments import make_accumulation_arguments
+from retu.runtime.slurm_profile import Profile, ResourceRequest
 
-TRAINING = ("train_sft", "train_rl")
-GENERATION = ("generate_sft", "generate_base", "generate_reference")
+TRAINING_RULES = ("train_sft", "train_rl")
+GENERATION_RULES = ("generate_sft", "generate_base", "generate_reference")
 
 
-def check_geometry(execution: Execution, profile: Profile) -> Iterator[Line]:
+def check_layout(execution: Execution, profile: Profile) -> Iterator[CheckLine]:
     """The rules that run models, against the study's `execution`."""
-    rules = (*TRAINING, *GENERATION)
+    rules = (*TRAINING_RULES, *GENERATION_RULES)
     requests = [r for r in profile.requests if r.rule in rules and r.attempt == 1]
     mistakes = [
         f"{request.rule}: {mistake}"
         for request in requests
-        for mistake in (*too_few_gpus(execution, request), *wrong_shares(execution, request))
+        for mistake in (
+            *find_shared_gpus(execution, request),
+            *find_uneven_groups(execution, request),
+        )
     ]
-    yield from (Line("WRONG", mistake) for mistake in mistakes)
+    yield from (CheckLine("WRONG", mistake) for mistake in mistakes)
     if requests and not mistakes:
-        yield Line("ok", "the processes that the profile starts suit the study's execution")
+        yield CheckLine("ok", "the processes that the profile starts suit the study's execution")
     idle = [request.rule for request in requests if request.gpus]
     if execution.device == "cpu" and idle:
         told = f"{', '.join(idle)} would hold GPUs that stay idle"
-        yield Line("note", f"{told}: execution.device of the study is cpu")
+        yield CheckLine("note", f"{told}: execution.device of the study is cpu")
 
 
-def check_batches(study: Study, profile: Profile) -> Iterator[Line]:
+def check_update_batches(study: Study, profile: Profile) -> Iterator[CheckLine]:
     """Batches of the recipes that runs use must be dealt out evenly over the processes."""
-    for request in (r for r in profile.requests if r.rule in TRAINING and r.attempt == 1):
+    for request in (r for r in profile.requests if r.rule in TRAINING_RULES and r.attempt == 1):
         total = request.nodes * request.processes
-        for name, training, size, sharing in sizes(study, request.rule):
+        for name, training, size, sharing in list_update_sizes(study, request.rule):
             try:
-                batches(training, size, total, sharing)
+                make_accumulation_arguments(training, size, total, sharing)
             except InputError as error:
-                yield Line("WRONG", f"{request.rule}: recipe {name}: {error}")
+                yield CheckLine("WRONG", f"{request.rule}: recipe {name}: {error}")
 
 
-def sizes(study: Study, rule: str) -> Iterator[tuple[str, Training, int, int]]:
+def list_update_sizes(study: Study, rule: str) -> Iterator[tuple[str, TrainingExecution, int, int]]:
     """Recipe, layout, sequences of an update and processes that share one, of what a rule runs."""
     how = study.execution
     if rule == "train_sft":
@@ -55,14 +58,14 @@ def sizes(study: Study, rule: str) -> Iterator[tuple[str, Training, int, int]]:
         yield name, how.rl, recipe.prompts_per_step * recipe.rollouts, 1
 
 
-def too_few_gpus(execution: Execution, request: Request) -> Iterator[str]:
+def find_shared_gpus(execution: Execution, request: ResourceRequest) -> Iterator[str]:
     """GPUs that processes would have to share."""
     if execution.device == "cuda" and request.gpus < request.processes:
-        asked = f"{request.processes} processes a node, but {counted(request.gpus, 'GPU')}"
+        asked = f"{request.processes} processes a node, but {format_quantity(request.gpus, 'GPU')}"
         yield f"asks for {asked}; each process needs its own"
 
 
-def wrong_shares(execution: Execution, request: Request) -> Iterator[str]:
+def find_uneven_groups(execution: Execution, request: ResourceRequest) -> Iterator[str]:
     """Groups of processes that share a sequence or a model and cannot be formed."""
     total = request.nodes * request.processes
     sharing = execution.sft.sequence_parallel
@@ -73,6 +76,6 @@ def wrong_shares(execution: Execution, request: Request) -> Iterator[str]:
     if request.rule == "train_rl" and total % grouped:
         yield f"{total} processes cannot be split by execution.rl.vllm.tensor_parallel {grouped}"
     engine = execution.generation.vllm
-    if request.rule in GENERATION and engine and engine.tensor_parallel > request.gpus:
+    if request.rule in GENERATION_RULES and engine and engine.tensor_parallel > request.gpus:
         told = f"execution.generation.vllm.tensor_parallel is {engine.tensor_parallel}"
-        yield f"asks for {counted(request.gpus, 'GPU')}, but {told}"
+        yield f"asks for {format_quantity(request.gpus, 'GPU')}, but {told}"

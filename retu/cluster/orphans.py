@@ -11,26 +11,26 @@ from enum import Enum
 from pathlib import Path
 
 from retu.cluster.controller import (
-    Controller,
-    Life,
-    controllers,
-    own_file,
-    register,
-    unregister,
+    JobController,
+    Liveness,
+    get_own_file,
+    read_controllers,
+    register_controller,
+    unregister_controller,
 )
-from retu.cluster.queue import QueuedJob, available, queued_jobs, require_slurm
+from retu.cluster.queue import QueuedJob, has_slurm, list_queued_jobs, require_slurm
 from retu.core.errors import InputError
-from retu.core.text import counted, listed
+from retu.core.text import format_quantity, join_names
 
-LISTED = 8
+MAX_LISTED_JOBS = 8
 """Jobs that a message of one line names."""
-COMMANDS = (
+ORPHAN_REMEDIES = (
     "`retu cluster wait` lets them finish (their work is kept), `retu cluster cancel` ends them"
     " (training goes on from its last checkpoint), `retu cluster status` lists them"
 )
 
 
-class Care(Enum):
+class JobCare(Enum):
     """Who looks after a job."""
 
     CONTROLLED = "a living Snakemake"
@@ -39,52 +39,56 @@ class Care(Enum):
 
 
 @dataclass(frozen=True)
-class Claim:
+class OwnedJob:
     """A job of a work folder, who looks after it, and the Snakemake that submitted it, if known."""
 
     job: QueuedJob
-    care: Care
-    controller: Controller | None
+    care: JobCare
+    controller: JobController | None
 
     @property
-    def far(self) -> bool:
+    def is_on_other_host(self) -> bool:
         """Whether the Snakemake that may look after it is on another host."""
-        return self.controller is not None and self.controller.elsewhere
+        return self.controller is not None and self.controller.is_on_other_host
 
 
-def survey(root: Path) -> list[Claim]:
+def survey_jobs(root: Path) -> list[OwnedJob]:
     """All jobs of the work folder `root` that are in the queue, with who looks after them.
 
     Raises:
         InputError: SLURM does not answer.
     """
     # The queue first: a controller that registers in between has no job in this list.
-    jobs = queued_jobs(root)
-    known = list(controllers(root).values())
-    return [claim(job, known) for job in jobs]
+    jobs = list_queued_jobs(root)
+    known = list(read_controllers(root).values())
+    return [assign_owner(job, known) for job in jobs]
 
 
-def claim(job: QueuedJob, known: Sequence[Controller]) -> Claim:
+def assign_owner(job: QueuedJob, known: Sequence[JobController]) -> OwnedJob:
     """Who looks after a job, by the runs of the controllers that are known."""
-    submitted = next((c for c in known if c.run == job.run), None)
+    submitted = next((c for c in known if c.run_id == job.run), None)
     if submitted is not None:
-        return Claim(job, CARE[submitted.life], submitted)
+        return OwnedJob(job, CARE_OF_LIVENESS[submitted.liveness], submitted)
     # Its log is gone: a controller that may live, and whose jobs no one can tell, may own it.
-    mute = next((c for c in known if c.lost_log and c.life is not Life.DEAD), None)
-    return Claim(job, Care.UNKNOWN if mute else Care.ORPHAN, mute)
+    mute = next((c for c in known if c.has_lost_logs and c.liveness is not Liveness.DEAD), None)
+    return OwnedJob(job, JobCare.UNKNOWN if mute else JobCare.ORPHAN, mute)
 
 
-CARE = {Life.ALIVE: Care.CONTROLLED, Life.UNKNOWN: Care.UNKNOWN, Life.DEAD: Care.ORPHAN}
+CARE_OF_LIVENESS = {
+    Liveness.ALIVE: JobCare.CONTROLLED,
+    Liveness.UNKNOWN: JobCare.UNKNOWN,
+    Liveness.DEAD: JobCare.ORPHAN,
+}
 
 
-def uncared(claims: Iterable[Claim]) -> list[Claim]:
+def select_uncared_jobs(claims: Iterable[OwnedJob]) -> list[OwnedJob]:
     """Those that no Snakemake is known to look after."""
-    return [claim for claim in claims if claim.care is not Care.CONTROLLED]
+    return [claim for claim in claims if claim.care is not JobCare.CONTROLLED]
 
 
-def ids(claims: Iterable[Claim]) -> str:
+def join_job_ids(claims: Iterable[OwnedJob]) -> str:
     """The ids of jobs, and how many more there are."""
-    return listed([claim.job.id for claim in claims], LISTED)
+    return join_names([claim.job.id for claim in claims], MAX_LISTED_JOBS)
 
 
 def refuse_orphans(root: Path) -> None:
@@ -94,14 +98,14 @@ def refuse_orphans(root: Path) -> None:
         InputError: names the jobs and what can be done; also where there is no SLURM, or no answer.
     """
     require_slurm()
-    left = uncared(survey(root))
+    left = select_uncared_jobs(survey_jobs(root))
     if not left:
         return
-    unsure = [c.controller for c in left if c.care is Care.UNKNOWN and c.controller]
+    unsure = [c.controller for c in left if c.care is JobCare.UNKNOWN and c.controller]
     where = f" (submitted by {unsure[0].name}: is it alive?)" if unsure else ""
     raise InputError(
-        f"{counted(len(left))} of an earlier run in {root} still in SLURM's queue"
-        f" ({ids(left)}){where} would be submitted a second time. {COMMANDS}"
+        f"{format_quantity(len(left))} of an earlier run in {root} still in SLURM's queue"
+        f" ({join_job_ids(left)}){where} would be submitted a second time. {ORPHAN_REMEDIES}"
     )
 
 
@@ -120,23 +124,23 @@ def take_control(root: Path, logs: Iterable[str | Path], *, slurm: bool) -> None
     Raises:
         InputError: orphans, or no SLURM where it is needed.
     """
-    others = {p: c for p, c in controllers(root).items() if p != own_file(root)}
-    if slurm or (others and available()):
+    others = {p: c for p, c in read_controllers(root).items() if p != get_own_file(root)}
+    if slurm or (others and has_slurm()):
         refuse_orphans(root)
     for path, other in others.items():
-        if other.life is Life.DEAD:
+        if other.liveness is Liveness.DEAD:
             # None of its jobs is left.
             path.unlink(missing_ok=True)
         else:
-            print(f"warning: {second(path, other)}", file=sys.stderr)
+            print(f"warning: {describe_other_controller(path, other)}", file=sys.stderr)
     if slurm:
-        register(root, logs)
+        register_controller(root, logs)
 
 
-def second(path: Path, other: Controller) -> str:
+def describe_other_controller(path: Path, other: JobController) -> str:
     """A warning of another controller of the same folder."""
     told = f"another Snakemake works in this folder: {other.name}"
-    if other.life is Life.UNKNOWN:
+    if other.liveness is Liveness.UNKNOWN:
         told = f"another Snakemake may work in this folder: {other.name}"
         return f"{told}; if it has ended, delete {path}"
     return f"{told}; stop one of them unless they make different results"
@@ -144,4 +148,4 @@ def second(path: Path, other: Controller) -> str:
 
 def give_up_control(root: Path) -> None:
     """What Snakemake does as it ends: from now on its jobs, if any are left, are orphans."""
-    unregister(root)
+    unregister_controller(root)

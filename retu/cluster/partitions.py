@@ -6,15 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from retu.runtime.slurm import MARK, UNLIMITED, NoAnswerError, ask, seconds
+from retu.runtime.slurm import (
+    FIELD_SEPARATOR,
+    UNLIMITED,
+    NoAnswerError,
+    parse_duration,
+    run_slurm_tool,
+)
 
 # Partition, node, CPUs, megabytes, generic resources, state.
 NODE_FIELDS = ("%R", "%N", "%c", "%m", "%G", "%T")
 GPU = re.compile(r"gpu(?::(?P<type>[^:(]+))?:(?P<count>\d+)(?:\(.*\))?")
-BETWEEN = re.compile(r",(?![^(]*\))")
+GRES_SEPARATOR = re.compile(r",(?![^(]*\))")
 # States that only an administrator ends; a busy or reserved node will be free again.
-OUT = re.compile(r"down|drain|fail|error|unknown|inval", re.IGNORECASE)
-ANY = "ALL"
+UNUSABLE_STATES = re.compile(r"down|drain|fail|error|unknown|inval", re.IGNORECASE)
+ANY_ACCOUNT = "ALL"
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,11 @@ class Node:
     state: str
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether it runs jobs, now or after those that it has."""
-        return not OUT.search(self.state)
+        return not UNUSABLE_STATES.search(self.state)
 
-    def gpus_of(self, kind: str | None) -> int:
+    def count_gpus(self, kind: str | None) -> int:
         """How many GPUs of a type, or of any, it has."""
         return sum(n for name, n in self.gpus.items() if kind is None or name == kind)
 
@@ -52,14 +58,14 @@ class Partition:
     denied: tuple[str, ...]
     nodes: tuple[Node, ...]
 
-    def allows(self, account: str) -> bool:
+    def is_open_to(self, account: str) -> bool:
         """Whether an account may use it; SLURM's accounts have no capitals."""
         name = account.lower()
         return name in self.accounts if self.accounts else name not in self.denied
 
 
 @dataclass(frozen=True)
-class Settings:
+class SiteSettings:
     """What a site has decided for all jobs; `job_age` is for how many seconds squeue still lists
     one that has ended, None where the site does not tell.
     """
@@ -69,16 +75,18 @@ class Settings:
     job_age: int | None
 
 
-def partitions() -> dict[str, Partition]:
+def read_partitions() -> dict[str, Partition]:
     """All partitions that this user may see.
 
     Raises:
         NoAnswerError: SLURM does not answer.
     """
-    lines = ask("sinfo", "--noheader", "--Node", "--format", MARK.join(NODE_FIELDS)).splitlines()
-    rows = [[part.strip() for part in line.split(MARK)] for line in lines]
+    lines = run_slurm_tool(
+        "sinfo", "--noheader", "--Node", "--format", FIELD_SEPARATOR.join(NODE_FIELDS)
+    ).splitlines()
+    rows = [[part.strip() for part in line.split(FIELD_SEPARATOR)] for line in lines]
     found = {}
-    for line in ask("scontrol", "--oneliner", "show", "partition").splitlines():
+    for line in run_slurm_tool("scontrol", "--oneliner", "show", "partition").splitlines():
         facts = dict(pair.partition("=")[::2] for pair in line.split())
         if "PartitionName" in facts:
             name = facts["PartitionName"]
@@ -90,7 +98,9 @@ def partitions() -> dict[str, Partition]:
 def read_node(row: Iterable[str]) -> Node:
     """A node from a line of sinfo."""
     _, name, cpus, memory, resources, state = row
-    return Node(name, number(cpus), number(memory), read_gpus(resources), state)
+    return Node(
+        name, parse_leading_number(cpus), parse_leading_number(memory), parse_gres(resources), state
+    )
 
 
 def read_partition(facts: Mapping[str, str], nodes: tuple[Node, ...]) -> Partition:
@@ -98,36 +108,36 @@ def read_partition(facts: Mapping[str, str], nodes: tuple[Node, ...]) -> Partiti
     return Partition(
         name=facts["PartitionName"],
         up=facts.get("State", "UP") == "UP",
-        minutes=(seconds(facts.get("MaxTime", "")) or 0) / 60,
-        most_nodes=limit(facts.get("MaxNodes", "")),
-        cpus_per_node=limit(facts.get("MaxCPUsPerNode", "")),
-        memory_per_node=limit(facts.get("MaxMemPerNode", "")),
-        accounts=names(facts.get("AllowAccounts", ANY)),
-        denied=names(facts.get("DenyAccounts", ANY)),
+        minutes=(parse_duration(facts.get("MaxTime", "")) or 0) / 60,
+        most_nodes=parse_limit(facts.get("MaxNodes", "")),
+        cpus_per_node=parse_limit(facts.get("MaxCPUsPerNode", "")),
+        memory_per_node=parse_limit(facts.get("MaxMemPerNode", "")),
+        accounts=split_accounts(facts.get("AllowAccounts", ANY_ACCOUNT)),
+        denied=split_accounts(facts.get("DenyAccounts", ANY_ACCOUNT)),
         nodes=nodes,
     )
 
 
-def names(text: str) -> tuple[str, ...]:
+def split_accounts(text: str) -> tuple[str, ...]:
     """Accounts of a list; none for all of them."""
-    return () if text in (ANY, *UNLIMITED) else tuple(text.lower().split(","))
+    return () if text in (ANY_ACCOUNT, *UNLIMITED) else tuple(text.lower().split(","))
 
 
-def limit(text: str) -> float:
+def parse_limit(text: str) -> float:
     """A number, or infinity for no limit."""
-    return math.inf if text.upper() in UNLIMITED else float(number(text))
+    return math.inf if text.upper() in UNLIMITED else float(parse_leading_number(text))
 
 
-def number(text: str) -> int:
+def parse_leading_number(text: str) -> int:
     """The number at the start: sinfo writes 16+ for 16 and more."""
     found = re.match(r"\d+", text)
     return int(found.group()) if found else 0
 
 
-def read_gpus(text: str) -> dict[str, int]:
+def parse_gres(text: str) -> dict[str, int]:
     """GPUs by type, from such as `gpu:h100:4(S:0-1),gpu:a100:2,shard:8`."""
     found: dict[str, int] = {}
-    for part in BETWEEN.split(text):
+    for part in GRES_SEPARATOR.split(text):
         gpu = GPU.fullmatch(part)
         if gpu:
             kind = gpu["type"] or ""
@@ -135,26 +145,28 @@ def read_gpus(text: str) -> dict[str, int]:
     return found
 
 
-def accounts() -> set[str] | None:
+def read_accounts() -> set[str] | None:
     """The accounts of this user; None where the site keeps none, or does not tell.
 
     Only the accounting daemon knows them: SLURM without it takes any account.
     """
     command = ("sacctmgr", "--noheader", "--parsable2", "--associations", "list", "user")
     try:
-        listed = ask(*command, getpass.getuser(), "format=account")
+        listed = run_slurm_tool(*command, getpass.getuser(), "format=account")
     except NoAnswerError:
         return None
     return {line.strip().lower() for line in listed.splitlines() if line.strip()} or None
 
 
-def settings() -> Settings:
+def read_site_settings() -> SiteSettings:
     """The site's settings that decide whether Snakemake can follow its jobs."""
-    pairs = (line.partition("=") for line in ask("scontrol", "show", "config").splitlines())
+    pairs = (
+        line.partition("=") for line in run_slurm_tool("scontrol", "show", "config").splitlines()
+    )
     found = {key.strip(): value.strip() for key, _, value in pairs}
     age = found.get("MinJobAge", "")
-    return Settings(
+    return SiteSettings(
         requeues=found.get("JobRequeue", "1") != "0",
         accounting=not found.get("AccountingStorageType", "").endswith("/none"),
-        job_age=number(age) if age else None,
+        job_age=parse_leading_number(age) if age else None,
     )

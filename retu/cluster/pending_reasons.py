@@ -11,10 +11,10 @@ from retu.cluster.queue import QueuedJob
 from retu.core.sections import Section
 from retu.core.yaml_files import parse_yaml
 
-FACTS = Path(__file__).with_name("pending_reasons.yaml")
+REASONS_FILE = Path(__file__).with_name("pending_reasons.yaml")
 
 
-class Reason(Section):
+class PendingReason(Section):
     """A reason, or several that mean the same: a pattern for all of squeue's word for it."""
 
     reason: str
@@ -24,20 +24,20 @@ class Reason(Section):
 
 
 @functools.cache
-def known_reasons() -> tuple[Reason, ...]:
+def read_reasons() -> tuple[PendingReason, ...]:
     """All reasons of reasons.yaml, in order."""
-    return TypeAdapter(tuple[Reason, ...]).validate_python(parse_yaml(FACTS))
+    return TypeAdapter(tuple[PendingReason, ...]).validate_python(parse_yaml(REASONS_FILE))
 
 
-def explain(job: QueuedJob) -> Reason | None:
+def explain_pending(job: QueuedJob) -> PendingReason | None:
     """Why a job is pending; None for one that runs and for a reason that is not known."""
-    if not job.pending:
+    if not job.is_pending:
         return None
-    known = known_reasons()
+    known = read_reasons()
     return next((k for k in known if re.fullmatch(k.reason, job.reason, re.IGNORECASE)), None)
 
 
-def never_starts(job: QueuedJob) -> bool:
+def is_stuck(job: QueuedJob) -> bool:
     """Whether a pending job stays so until someone changes something."""
-    reason = explain(job)
+    reason = explain_pending(job)
     return reason is not None and reason.ends == "never"

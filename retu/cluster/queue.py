@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.runtime.slurm import MARK, TOOLS, ask
+from retu.runtime.slurm import FIELD_SEPARATOR, TOOLS, run_slurm_tool
 
 # Id, name, comment, state, reason, partition, time left, work folder.
 FIELDS = ("%i", "%j", "%k", "%T", "%r", "%P", "%L", "%Z")
@@ -33,7 +33,7 @@ class QueuedJob:
     folder: str
 
     @property
-    def pending(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether it has yet to start, for the first time or again."""
         return self.state == "PENDING"
 
@@ -46,7 +46,7 @@ class QueuedJob:
         return " ".join(filter(None, found.groups()))
 
 
-def available() -> bool:
+def has_slurm() -> bool:
     """Whether this machine has SLURM's tools."""
     return shutil.which("squeue") is not None
 
@@ -64,33 +64,35 @@ def require_slurm() -> None:
         )
 
 
-def queued_jobs(folder: Path) -> list[QueuedJob]:
+def list_queued_jobs(folder: Path) -> list[QueuedJob]:
     """The jobs, of any user, that were submitted from a folder and have not left the queue.
 
     Raises:
         NoAnswerError: the queue cannot be read.
     """
-    lines = ask("squeue", "--noheader", "--format", MARK.join(FIELDS)).splitlines()
-    fields = [[part.strip() for part in line.split(MARK)] for line in lines]
+    lines = run_slurm_tool(
+        "squeue", "--noheader", "--format", FIELD_SEPARATOR.join(FIELDS)
+    ).splitlines()
+    fields = [[part.strip() for part in line.split(FIELD_SEPARATOR)] for line in lines]
     jobs = [QueuedJob(*parts) for parts in fields if len(parts) == len(FIELDS)]
-    return [job for job in jobs if same_folder(job.folder, folder)]
+    return [job for job in jobs if is_same_folder(job.folder, folder)]
 
 
-def same_folder(text: str, folder: Path) -> bool:
+def is_same_folder(text: str, folder: Path) -> bool:
     """Whether SLURM's word for a work folder means this one, perhaps through a link."""
     return text == str(folder) or Path(text).resolve() == folder.resolve()
 
 
-def cancel(ids: Sequence[str]) -> None:
+def cancel_jobs(ids: Sequence[str]) -> None:
     """Ask SLURM to end jobs: each gets SIGTERM and, after the cluster's KillWait, SIGKILL.
 
     Raises:
         NoAnswerError: SLURM refuses; jobs that have just ended are no reason to.
     """
-    ask("scancel", "--quiet", *ids)
+    run_slurm_tool("scancel", "--quiet", *ids)
 
 
-def snakemake_unlock(folder: Path) -> int:
+def unlock_folder(folder: Path) -> int:
     """Let Snakemake remove its locks on a work folder; its exit status."""
     command = [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"]
     return subprocess.run(command, cwd=folder, check=False).returncode

@@ -99,7 +99,7 @@ def exact_forward_flops_per_token(shape: ModelShape, mean_length: float) -> floa
     All matrix products of sequences of `mean_length` tokens: projections, gated MLP, LM head,
     and full (not causally halved) attention. The embedding is a lookup and costs nothing.
     """
-    length = _positive("mean_length", mean_length)
+    length = _check_positive("mean_length", mean_length)
     projections = 2 * shape.hidden * (shape.attention_width + shape.kv_width)
     dense = shape.layers * (projections + 3 * shape.hidden * shape.ffn) + shape.vocab * shape.hidden
     attention = 4 * length * shape.layers * shape.attention_width
@@ -108,7 +108,7 @@ def exact_forward_flops_per_token(shape: ModelShape, mean_length: float) -> floa
 
 def sft_step_flops(shape: ModelShape, batch: float, mean_length: float) -> float:
     """FLOPs of one SFT step on `batch` sequences: 3 B S F (appendix E)."""
-    tokens = _positive("batch", batch) * mean_length
+    tokens = _check_positive("batch", batch) * mean_length
     return TRAIN_OVER_FORWARD * tokens * forward_flops_per_token(shape, mean_length)
 
 
@@ -132,7 +132,7 @@ def rl_flops(
     return passes * forward_flops_per_token(shape, mean_length)
 
 
-def _positive(name: str, value: float) -> float:
+def _check_positive(name: str, value: float) -> float:
     if not value > 0:
         raise InputError(f"compute: {name} is {value}; it must be positive")
     return value

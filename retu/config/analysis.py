@@ -9,13 +9,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from retu.core.sections import Name, Section, Share
+from retu.core.sections import Fraction, Name, Section
 
 LEVEL = 0.90
 """Coverage of every interval of a fit."""
 
 
-class Labels(Section):
+class SubphaseThresholds(Section):
     """Thresholds of the sub-phases (paper Eq. 5-9)."""
 
     delta: PositiveFloat = 0.02
@@ -69,13 +69,13 @@ class Protocol(Section):
     )
 
     @model_validator(mode="after")
-    def _bounds_are_ranges(self) -> Self:
+    def _check_bounds(self) -> Self:
         if self.b_min >= self.b_max:
             raise ValueError("b_min must be below b_max")
         return self
 
 
-class Fit(Section):
+class FitSettings(Section):
     """What is asked of every fit, whatever the protocol."""
 
     protocols: Annotated[list[Name], Field(min_length=1)] = Field(
@@ -90,10 +90,10 @@ class Fit(Section):
     identified_width: PositiveFloat = Field(
         4.0, description="an interval of A_post wider than this, in points, identifies nothing"
     )
-    bound_share: Share = Field(
+    bound_share: Fraction = Field(
         0.20, description="a larger share of draws at the bound means that it set the ceiling"
     )
-    prior_share: Share = Field(
+    prior_share: Fraction = Field(
         0.50,
         description="an interval of A_post whose ends move by more than this share of its width"
         " under a looser prior leans on the prior",
@@ -101,7 +101,7 @@ class Fit(Section):
     beyond: PositiveFloat = Field(
         2.0, description="p_beyond: A_post is more than this above the end of the curve, points"
     )
-    held_out: Share = Field(0.30, description="last share of the points that tests a refit")
+    held_out: Fraction = Field(0.30, description="last share of the points that tests a refit")
     common_compute: PositiveFloat | None = Field(
         None, description="EFLOPs at which branches are compared; null: the end of the shortest"
     )
@@ -112,4 +112,4 @@ class FitJob(Section):
 
     name: Name
     protocol: Protocol
-    fit: Fit
+    fit: FitSettings

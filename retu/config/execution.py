@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from retu.core.sections import Section, Share
+from retu.core.sections import Fraction, Section
 
 
-class Training(Section):
+class TrainingExecution(Section):
     """How a model that is trained is laid out over processes."""
 
     zero: Literal[2, 3] | None = Field(
@@ -26,7 +26,7 @@ class Training(Section):
     gradient_checkpointing: bool = False
 
 
-class SftTraining(Training):
+class SftExecution(TrainingExecution):
     """How supervised fine-tuning runs."""
 
     batching: Literal["padded", "padding_free", "packed"] = Field(
@@ -38,29 +38,29 @@ class SftTraining(Training):
     )
 
 
-class Vllm(Section):
+class VllmSettings(Section):
     """How vLLM runs."""
 
     mode: Literal["colocate", "server"] = Field(
         "colocate", description="RL only: in the trainer's processes, or a server beside them"
     )
     tensor_parallel: PositiveInt = 1
-    memory: Share = Field(0.9, description="share of a GPU's memory that vLLM takes")
+    memory: Fraction = Field(0.9, description="share of a GPU's memory that vLLM takes")
     max_length: PositiveInt | None = Field(
         None, description="longest prompt and answer in tokens; null: the model's own limit"
     )
 
 
-class RlTraining(Training):
+class RlExecution(TrainingExecution):
     """How RL runs; without `vllm` the trainer's own model generates."""
 
-    vllm: Vllm | None = None
+    vllm: VllmSettings | None = None
 
 
-class Generation(Section):
+class GenerationExecution(Section):
     """How checkpoints answer problems; without `vllm` transformers does."""
 
-    vllm: Vllm | None = None
+    vllm: VllmSettings | None = None
 
 
 class Execution(Section):
@@ -70,11 +70,11 @@ class Execution(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     threads: PositiveInt = 1
-    sft: SftTraining = SftTraining()
-    rl: RlTraining = RlTraining()
-    generation: Generation = Generation()
+    sft: SftExecution = SftExecution()
+    rl: RlExecution = RlExecution()
+    generation: GenerationExecution = GenerationExecution()
 
-    def only(self, *parts: Literal["sft", "rl", "generation"]) -> "Execution":
+    def select_parts(self, *parts: Literal["sft", "rl", "generation"]) -> "Execution":
         """What a job of these parts depends on: the other parts are their defaults."""
-        others = {"sft": SftTraining(), "rl": RlTraining(), "generation": Generation()}
+        others = {"sft": SftExecution(), "rl": RlExecution(), "generation": GenerationExecution()}
         return self.model_copy(update={k: v for k, v in others.items() if k not in parts})

@@ -13,9 +13,9 @@ import yaml
 from retu.core.errors import InputError
 
 GRADERS = Path(__file__).with_name("graders.yaml")
-PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy", "antlr4-python3-runtime")
-DEFAULT = "math_verify"
-KINDS: dict[str, tuple[type, str]] = {
+ENGINE_PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy", "antlr4-python3-runtime")
+DEFAULT_GRADER = "math_verify"
+SETTING_KINDS: dict[str, tuple[type, str]] = {
     "max_chars": (int, "positive whole number"),
     "tail_chars": (int, "positive whole number"),
     "float_rounding": (int, "positive whole number"),
@@ -25,7 +25,7 @@ KINDS: dict[str, tuple[type, str]] = {
     "seconds": (int, "positive whole number"),
     "megabytes": (int, "positive whole number"),
 }
-OVERRIDABLE = tuple(KINDS)
+OVERRIDABLE = tuple(SETTING_KINDS)
 # What a field holds until `graders.yaml` fills it; None stays where the grader does not read it.
 UNSET: Any = None
 
@@ -40,33 +40,33 @@ class GraderFacts:
 
 
 @functools.cache
-def known_graders() -> dict[str, GraderFacts]:
+def load_graders() -> dict[str, GraderFacts]:
     """Every grader of `graders.yaml` by name."""
     content = yaml.safe_load(GRADERS.read_text(encoding="utf-8"))
     return {name: GraderFacts(**facts) for name, facts in content.items()}
 
 
-def complete(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def complete_settings(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """All settings of the grader `name`: its own, replaced by `overrides` that are not None.
 
     Raises:
         InputError: unknown grader, a setting that it does not read, or a value of another kind.
     """
-    if name not in known_graders():
-        raise InputError(f"grader {name!r}: unknown; use {', '.join(known_graders())}")
-    own = known_graders()[name].settings
+    if name not in load_graders():
+        raise InputError(f"grader {name!r}: unknown; use {', '.join(load_graders())}")
+    own = load_graders()[name].settings
     given = {key: value for key, value in overrides.items() if value is not None}
     for key, value in given.items():
         if key not in own:
             raise InputError(f"grader {name}: unknown setting {key!r}; use {', '.join(own)}")
-        if not allowed(key, value):
-            raise InputError(f"grader {name}: {key} = {value!r}; use a {KINDS[key][1]}")
+        if not is_allowed(key, value):
+            raise InputError(f"grader {name}: {key} = {value!r}; use a {SETTING_KINDS[key][1]}")
     return {**own, **given}
 
 
-def allowed(key: str, value: object) -> bool:
+def is_allowed(key: str, value: object) -> bool:
     """Whether a setting may have this value."""
-    kind = KINDS[key][0]
+    kind = SETTING_KINDS[key][0]
     if type(value) is not kind:
         return False
     if isinstance(value, str):
@@ -84,7 +84,7 @@ class GraderSettings:
         name: a grader of `graders.yaml`, which also says what the others mean.
     """
 
-    name: str = DEFAULT
+    name: str = DEFAULT_GRADER
     max_chars: int = UNSET
     tail_chars: int = UNSET
     float_rounding: int = UNSET
@@ -97,7 +97,7 @@ class GraderSettings:
     def __post_init__(self) -> None:
         """Fill in what the grader reads and was not given."""
         overrides = {key: value for key, value in asdict(self).items() if key != "name"}
-        for key, value in complete(self.name, overrides).items():
+        for key, value in complete_settings(self.name, overrides).items():
             object.__setattr__(self, key, value)
 
     @classmethod
@@ -114,19 +114,19 @@ class GraderSettings:
     @property
     def rule(self) -> str:
         """How answers are found and compared: boxed, lenient, strict or choice."""
-        return known_graders()[self.name].rule
+        return load_graders()[self.name].rule
 
-    def own(self) -> dict[str, Any]:
+    def list_used_settings(self) -> dict[str, Any]:
         """The settings that this grader reads."""
-        return {key: getattr(self, key) for key in known_graders()[self.name].settings}
+        return {key: getattr(self, key) for key in load_graders()[self.name].settings}
 
 
-def installed_versions() -> dict[str, str]:
+def list_engine_versions() -> dict[str, str]:
     """Versions of the symbolic engine in this environment, `missing` where there is none."""
-    return {package: installed_version(package) for package in PACKAGES}
+    return {package: get_installed_version(package) for package in ENGINE_PACKAGES}
 
 
-def installed_version(package: str) -> str:
+def get_installed_version(package: str) -> str:
     """Version of an installed package, `missing` without it."""
     try:
         return version(package)
@@ -134,7 +134,9 @@ def installed_version(package: str) -> str:
         return "missing"
 
 
-def identity(settings: GraderSettings, versions: Mapping[str, str] | None = None) -> str:
+def make_grader_identity(
+    settings: GraderSettings, versions: Mapping[str, str] | None = None
+) -> str:
     """Everything a verdict depends on, as canonical JSON: equal text means equal grades.
 
     Args:
@@ -144,7 +146,7 @@ def identity(settings: GraderSettings, versions: Mapping[str, str] | None = None
     facts = {
         "name": settings.name,
         "rule": settings.rule,
-        "settings": settings.own(),
-        "versions": dict(installed_versions() if versions is None else versions),
+        "settings": settings.list_used_settings(),
+        "versions": dict(list_engine_versions() if versions is None else versions),
     }
     return json.dumps(facts, sort_keys=True, separators=(",", ":"))

@@ -4,14 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
 
-from retu.core.sections import Name, Section, Share
+from retu.core.sections import Fraction, Name, Section
 from retu.core.validation import TAG
 
 HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
 Revision = Annotated[str, Field(pattern=r"^[\w][\w./-]*$")]
 
 
-class Shape(Section):
+class HubModelShape(Section):
     """The sizes of a model, by which its cost is known before it is downloaded."""
 
     layers: PositiveInt
@@ -33,7 +33,7 @@ class HubModel(Section):
     template: Name | None = Field(
         None, description="file of chat_templates/ for a tokenizer that has no chat template"
     )
-    shape: Shape
+    shape: HubModelShape
 
 
 class HubBenchmark(Section):
@@ -44,7 +44,7 @@ class HubBenchmark(Section):
     samples: PositiveInt = 1
 
 
-class Tokens(Section):
+class MeanLengths(Section):
     """Mean lengths in tokens, for estimates before anything is loaded (paper Table 3)."""
 
     prompt: PositiveFloat
@@ -57,14 +57,14 @@ class ReleasedSet(Section):
     title: str = Field(description="the set of the paper that it is")
     source: Name
     rows: PositiveInt = Field(description="about how many; the exact bounds are the source's")
-    tokens: Tokens
+    tokens: MeanLengths
 
 
 class PromptSet(Section):
     """RL prompts as released."""
 
     source: Name
-    tokens: Tokens
+    tokens: MeanLengths
 
 
 class MatchedSet(Section):
@@ -78,10 +78,10 @@ class MatchedSet(Section):
     rows: PositiveInt | None = Field(
         None, description="so many prompts, chosen by a hash; null: all. RL holds them in memory"
     )
-    tokens: Tokens
+    tokens: MeanLengths
 
 
-def kind_of_prompts(value: Any) -> str:
+def get_prompts_tag(value: Any) -> str:
     """Tells matched prompts, which have experts, from released ones."""
     keys = value if isinstance(value, dict) else type(value).model_fields
     return f"matched{TAG}" if "experts" in keys else f"released{TAG}"
@@ -89,11 +89,11 @@ def kind_of_prompts(value: Any) -> str:
 
 AnyPrompts = Annotated[
     Annotated[PromptSet, Tag(f"released{TAG}")] | Annotated[MatchedSet, Tag(f"matched{TAG}")],
-    Discriminator(kind_of_prompts),
+    Discriminator(get_prompts_tag),
 ]
 
 
-class Pool(Section):
+class TrajectoryPool(Section):
     """Expert trajectories from which sets are drawn anew, by the paper's rules."""
 
     sources: Annotated[list[Name], Field(min_length=1)]
@@ -106,7 +106,7 @@ class Decontamination(Section):
     """Benchmark problems that are too similar to training prompts are left out (appendix A)."""
 
     embedder: Name = Field(description="the model whose last token's state is the embedding")
-    threshold: Share = 0.8
+    threshold: Fraction = 0.8
     against: list[Name] = Field(description="prompt sets and SFT sets")
 
 
@@ -121,7 +121,7 @@ class HubData(Section):
     validation: Name = Field(description="source of the validation set (Val-199)")
     prompt_tokens: PositiveInt = Field(description="longer RL prompts are left out")
     prompts: dict[Name, AnyPrompts] = Field(description="what RL recipes train on")
-    pool: Pool | None = None
+    pool: TrajectoryPool | None = None
     decontamination: Decontamination | None = None
     overlap: Literal["error", "report"] = Field(
         "report", description="what to do about an RL prompt that is a benchmark problem"

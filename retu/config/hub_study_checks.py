@@ -11,13 +11,13 @@ from retu.config.hub_study import (
     PromptSet,
     ReleasedSet,
 )
-from retu.config.lab_study import Dataset
+from retu.config.lab_study import DrawnSet
 from retu.config.study import Study
 from retu.core.errors import InputError
 from retu.core.yaml_files import check_reference, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-RESERVED = ("benchmarks", "all_benchmarks", "validation", "pool", "reference")
+RESERVED_NAMES = ("benchmarks", "all_benchmarks", "validation", "pool", "reference")
 """Splits of the data that are no sets of prompts."""
 
 
@@ -56,7 +56,7 @@ def check_hub(study: Study, path: Path) -> None:
     check_reference(f"{path}: data.tokenizer", "model", data.tokenizer, study.models)
     check_source(f"{path}: data.validation", data.validation, known, "sft")
     check_sets(study, data, known, path)
-    check_drawn(study, data, path)
+    check_drawn_sets(study, data, path)
     check_measurer(study, data, path)
     check_decontamination(study, data, path)
     check_benchmarks(study, data, path)
@@ -67,7 +67,7 @@ def check_sets(study: Study, data: HubData, known: dict[str, Any], path: Path) -
     """Every set is in the list of sources, or made of sets that are there."""
     for name, made in data.prompts.items():
         where = f"{path}: data.prompts.{name}"
-        if name in RESERVED:
+        if name in RESERVED_NAMES:
             raise InputError(f"{where}: the name is taken; rename the prompt set")
         if isinstance(made, MatchedSet):
             check_reference(f"{where}.experts", "data set", made.experts, study.datasets)
@@ -102,12 +102,12 @@ def check_decontamination(study: Study, data: HubData, path: Path) -> None:
             check_reference(f"{where}.against", "released set", name, fixed)
 
 
-def check_drawn(study: Study, data: HubData, path: Path) -> None:
+def check_drawn_sets(study: Study, data: HubData, path: Path) -> None:
     """InputError if a set is drawn without a pool, or by a win rate that nobody measures."""
     for name, dataset in study.datasets.items():
-        if isinstance(dataset, Dataset) and data.pool is None:
+        if isinstance(dataset, DrawnSet) and data.pool is None:
             raise InputError(f"{path}: datasets.{name}: is drawn from data.pool, which is not set")
-        rated = isinstance(dataset, Dataset) and dataset.win_rate is not None
+        rated = isinstance(dataset, DrawnSet) and dataset.win_rate is not None
         if rated and study.reference is None:
             raise InputError(f"{path}: datasets.{name}.win_rate: needs a reference model; name one")
 

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from retu.core.sections import Section, Share
+from retu.core.sections import Fraction, Section
 
 
-class Problems(Section):
+class ProblemCounts(Section):
     """A number of problems, drawn with the given share of each chain length."""
 
     problems: PositiveInt
@@ -16,15 +16,15 @@ class Problems(Section):
     )
 
 
-class Benchmark(Problems):
+class Benchmark(ProblemCounts):
     """An evaluation set; `samples` generations a problem (the paper: 1, and 16 for AIME)."""
 
     samples: PositiveInt = 1
 
     @property
-    def drawing(self) -> Problems:
+    def problem_counts(self) -> ProblemCounts:
         """What its problems depend on: all of it but the number of samples."""
-        return Problems(problems=self.problems, steps=self.steps)
+        return ProblemCounts(problems=self.problems, steps=self.steps)
 
 
 class ArithmeticData(Section):
@@ -32,21 +32,21 @@ class ArithmeticData(Section):
 
     kind: Literal["arithmetic"] = "arithmetic"
     seed: int
-    documents: Problems = Field(description="pre-training text: worked chains, often wrong")
-    wrong_result_rate: dict[Literal["+", "-", "*"], Share] = Field(
+    documents: ProblemCounts = Field(description="pre-training text: worked chains, often wrong")
+    wrong_result_rate: dict[Literal["+", "-", "*"], Fraction] = Field(
         description="how often a pre-training document gets the result of an operator wrong"
     )
-    boxed_rate: Share = Field(description="share of pre-training documents with a boxed answer")
-    pool: Problems = Field(description="expert trajectories from which the SFT sets are drawn")
-    reference: Problems = Field(description="trajectories that train the reference model only")
-    validation: Problems
-    rl_prompts: Problems
+    boxed_rate: Fraction = Field(description="share of pre-training documents with a boxed answer")
+    pool: ProblemCounts = Field(description="expert trajectories from which the SFT sets are drawn")
+    reference: ProblemCounts = Field(description="trajectories that train the reference model only")
+    validation: ProblemCounts
+    rl_prompts: ProblemCounts
     mixed: PositiveInt = Field(
         description="prompts with expert trajectories for the mixed paradigms: rows of the pool"
     )
 
 
-class Pretraining(Section):
+class PretrainingSettings(Section):
     """How a lab base model is made from documents."""
 
     steps: PositiveInt
@@ -58,7 +58,7 @@ class Pretraining(Section):
     seed: int = 0
 
 
-class Model(Section):
+class LabModel(Section):
     """A lab model: its architecture and how it is pre-trained."""
 
     architecture: Literal["qwen2", "llama"]
@@ -71,17 +71,17 @@ class Model(Section):
     initializer_range: PositiveFloat = Field(
         0.1, description="small models learn to copy several times faster from wider weights"
     )
-    pretraining: Pretraining
+    pretraining: PretrainingSettings
 
 
 class WinRate(Section):
     """Inclusive bounds on the reference model's win rate (PAPER: Easy = 1.0, Hard <= 0.25)."""
 
-    min: Share = 0.0
-    max: Share = 1.0
+    min: Fraction = 0.0
+    max: Fraction = 1.0
 
 
-class Dataset(Section):
+class DrawnSet(Section):
     """An SFT set drawn from the pool: all of it, at random, or by measured win rate."""
 
     title: str = Field(description="the set of the paper that it mirrors")

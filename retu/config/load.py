@@ -10,19 +10,19 @@ from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config, Study
 from retu.config.study_checks import check_analysis, check_release, check_training_study
 from retu.core.errors import InputError
-from retu.core.yaml_files import check_reference, did_you_mean, read_yaml, validate
+from retu.core.yaml_files import check_reference, read_yaml, suggest_word, validate_content
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 PRESETS = Path(__file__).with_name("presets.yaml")
-NULLS = ("null", "Null", "NULL", "~", "None", "")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-KINDS: dict[str, type[Study] | type[ReleasedStudy]] = {
+NULL_WORDS = ("null", "Null", "NULL", "~", "None", "")
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+STUDY_TYPES: dict[str, type[Study] | type[ReleasedStudy]] = {
     "training": Study,
     "released": ReleasedStudy,
 }
 
 
-def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def merge_sections(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Merge sections key by key; anything else is replaced; null removes the inherited key.
 
     A mapping with numbers for keys (`steps: {1: 2, 3: 1}`) is one value, not a section.
@@ -32,7 +32,7 @@ def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         if value is None:
             merged.pop(key, None)
         elif is_section(value) and is_section(merged.get(key)):
-            merged[key] = merge(merged[key], value)
+            merged[key] = merge_sections(merged[key], value)
         else:
             merged[key] = value
     return merged
@@ -43,13 +43,13 @@ def is_section(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
-def study_path(name: str) -> Path:
+def find_study_file(name: str) -> Path:
     """The file of a study given by name or by the path of a YAML file.
 
     Raises:
         InputError: there is none, or a name leads out of studies/.
     """
-    if not name.endswith((".yaml", ".yml")) and not NAME.fullmatch(name):
+    if not name.endswith((".yaml", ".yml")) and not STUDY_NAME.fullmatch(name):
         raise InputError(
             f"study {name!r}: is neither the name of a file in studies/ nor the path of a .yaml"
             " file"
@@ -57,18 +57,18 @@ def study_path(name: str) -> Path:
     path = Path(name) if name.endswith((".yaml", ".yml")) else STUDIES / f"{name}.yaml"
     if not path.is_file():
         known = [file.stem for file in STUDIES.glob("*.yaml")]
-        raise InputError(f"study {name!r}: there is no {path}; {did_you_mean(name, known)}")
+        raise InputError(f"study {name!r}: there is no {path}; {suggest_word(name, known)}")
     return path
 
 
 def read_study(name: str) -> dict[str, Any]:
     """Read a study file with all that it builds on: the study it `extends`, presets of recipes."""
-    return with_presets(read_extended(name), study_path(name))
+    return apply_presets(read_extended(name), find_study_file(name))
 
 
 def read_extended(name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read a study file and, key by key below it, the study it `extends`."""
-    path = study_path(name)
+    path = find_study_file(name)
     if path in seen:
         raise InputError(f"{path}: extends itself ({' -> '.join(p.stem for p in (*seen, path))})")
     content = read_yaml(path)
@@ -76,14 +76,14 @@ def read_extended(name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not parent:
         return content
     folders = {STUDIES.resolve(), path.resolve().parent}
-    with explained_by(path):
-        if study_path(str(parent)).resolve().parent not in folders:
+    with name_extending_file(path):
+        if find_study_file(str(parent)).resolve().parent not in folders:
             raise InputError(f"{parent} is neither in studies/ nor beside this file")
-    return merge(read_extended(str(parent), (*seen, path)), content)
+    return merge_sections(read_extended(str(parent), (*seen, path)), content)
 
 
 @contextmanager
-def explained_by(path: Path) -> Iterator[None]:
+def name_extending_file(path: Path) -> Iterator[None]:
     """Say of which file `extends` an error tells."""
     try:
         yield
@@ -91,7 +91,7 @@ def explained_by(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: extends: {error}") from error
 
 
-def with_presets(content: dict[str, Any], path: Path) -> dict[str, Any]:
+def apply_presets(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """Complete every RL recipe from the preset that it names.
 
     Raises:
@@ -106,7 +106,7 @@ def with_presets(content: dict[str, Any], path: Path) -> dict[str, Any]:
         if preset is not None:
             where = f"{path}: recipes.rl.{name}.preset"
             check_reference(where, "preset", str(preset), presets)
-        complete[name] = recipe if preset is None else merge(presets[preset], own)
+        complete[name] = recipe if preset is None else merge_sections(presets[preset], own)
     return {**content, "recipes": {**content["recipes"], "rl": complete}} if complete else content
 
 
@@ -116,11 +116,11 @@ def load_study(name: str) -> Study | ReleasedStudy:
     Raises:
         InputError: unknown study, wrong type, unknown key or dangling name, in one line.
     """
-    path = study_path(name)
+    path = find_study_file(name)
     content = read_study(name)
     kind = content.get("kind", "training")
-    check_reference(f"{path}: kind", "kind of study", str(kind), KINDS)
-    study = validate(KINDS[kind], content, str(path))
+    check_reference(f"{path}: kind", "kind of study", str(kind), STUDY_TYPES)
+    study = validate_content(STUDY_TYPES[kind], content, str(path))
     if study.name != path.stem:
         raise InputError(
             f"{path}: name: is {study.name!r}, but the file is {path.stem!r}; make them equal"
@@ -147,14 +147,14 @@ def load_config(content: Mapping[str, Any]) -> Config:
     `--config branching=null` reaches us as a text; it is YAML's null, as in the file.
     """
     read = {key: None if is_null(key, value) else value for key, value in content.items()}
-    return validate(Config, read, "config.yaml")
+    return validate_content(Config, read, "config.yaml")
 
 
 def is_null(key: str, value: object) -> bool:
     """Whether the value of a key that may be null is one of YAML's words for it."""
     field = Config.model_fields.get(key)
     nullable = field is not None and field.default is None
-    return nullable and isinstance(value, str) and value in NULLS
+    return nullable and isinstance(value, str) and value in NULL_WORDS
 
 
 def check_folders(config: Config) -> None:

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from retu.core.errors import InputError
 
-Method = Literal["grpo", "dapo", "luffy", "srft", "upt", "prefix_rft", "sft"]
+LossMethod = Literal["grpo", "dapo", "luffy", "srft", "upt", "prefix_rft", "sft"]
 Reduction = Literal["token_mean", "seq_mean", "const", "dr_grpo"]
 SelfTerm = Literal["log_prob", "ratio"]
 EntropyScope = Literal["row", "batch"]
@@ -57,7 +57,7 @@ class ObjectiveSettings:
         InputError: a value is unknown or out of its range.
     """
 
-    method: Method
+    method: LossMethod
     reduction: Reduction
     clip: Clip | None
     gamma: float | None = 0.1
@@ -70,7 +70,7 @@ class ObjectiveSettings:
 
     def __post_init__(self) -> None:
         known: dict[str, tuple[str, ...]] = {
-            "method": get_args(Method),
+            "method": get_args(LossMethod),
             "reduction": get_args(Reduction),
             "srft_self_term": get_args(SelfTerm),
             "entropy_scope": get_args(EntropyScope),

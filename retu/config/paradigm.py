@@ -74,7 +74,7 @@ class ParadigmSettings(Section):
     )
 
     @property
-    def plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether TRL's own generation and loss are this paradigm, so that they are left alone."""
         objective, advantage, planner = self.objective, self.advantage, self.planner
         return (
@@ -87,7 +87,7 @@ class ParadigmSettings(Section):
         )
 
 
-def trl_arguments(settings: ParadigmSettings) -> dict[str, Any]:
+def make_trl_arguments(settings: ParadigmSettings) -> dict[str, Any]:
     """The arguments of TRL's `GRPOConfig` that follow from a paradigm.
 
     They are all that TRL needs to compute a plain paradigm itself. A mixed one is computed by
@@ -156,7 +156,7 @@ def check_baseline(settings: ParadigmSettings, rollouts: int, where: str) -> Non
         )
 
 
-def check_arguments(settings: ParadigmSettings, args: Any, where: str = "GRPOConfig") -> None:
+def check_trl_arguments(settings: ParadigmSettings, args: Any, where: str = "GRPOConfig") -> None:
     """Refuse arguments of TRL that say something else than the paradigm.
 
     Args:
@@ -167,7 +167,7 @@ def check_arguments(settings: ParadigmSettings, args: Any, where: str = "GRPOCon
     Raises:
         InputError: an argument contradicts the paradigm, or rows cannot be dealt out evenly.
     """
-    for name, value in trl_arguments(settings).items():
+    for name, value in make_trl_arguments(settings).items():
         if getattr(args, name) != value:
             raise InputError(
                 f"{where}: {name} is {getattr(args, name)!r}, and the paradigm needs {value!r};"
@@ -180,10 +180,10 @@ def check_arguments(settings: ParadigmSettings, args: Any, where: str = "GRPOCon
         )
     if settings.planner.prefix is not None and args.max_steps <= 0:
         raise InputError(f"{where}: max_steps is not set, and the prefix schedule needs it; set it")
-    check_geometry(args, where)
+    check_batch_geometry(args, where)
 
 
-def check_geometry(args: Any, where: str) -> None:
+def check_batch_geometry(args: Any, where: str) -> None:
     """InputError unless groups stay on one process and optimiser windows in one generation."""
     rows, rollouts = (
         args.per_device_train_batch_size * args.steps_per_generation,

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from retu.core.errors import InputError
-from retu.core.sections import Section, Share
+from retu.core.sections import Fraction, Section
 
 
 class DynamicSampling(Section):
@@ -34,22 +34,22 @@ class Constant(Section):
     """The same value at every step."""
 
     kind: Literal["constant"] = "constant"
-    value: Share
+    value: Fraction
 
 
 class Ramp(Section):
     """From `start` to `end` along a straight line or half a cosine wave, then `end`."""
 
     kind: Literal["linear", "cosine"]
-    start: Share
-    end: Share
+    start: Fraction
+    end: Fraction
     steps: PositiveInt | None = Field(
         None, description="optimizer steps of the way; null: all that follow the delay"
     )
     delay: NonNegativeInt = Field(0, description="optimizer steps spent at `start` before")
 
 
-Controller = Annotated[Constant | Ramp, Field(discriminator="kind")]
+PrefixController = Annotated[Constant | Ramp, Field(discriminator="kind")]
 
 
 class PrefixSettings(Section):
@@ -59,8 +59,8 @@ class PrefixSettings(Section):
     0.05 along a cosine and holds high at 0.95.
     """
 
-    low: Controller = Ramp(kind="cosine", start=0.95, end=0.05)
-    high: Controller = Constant(value=0.95)
+    low: PrefixController = Ramp(kind="cosine", start=0.95, end=0.05)
+    high: PrefixController = Constant(value=0.95)
     alpha: PositiveFloat = 1.0
     beta: PositiveFloat = 1.0
     min_prefix: NonNegativeInt = Field(1, description="shortest prefix in tokens")
@@ -77,7 +77,7 @@ class SwitchGate(Section):
     )
 
     @model_validator(mode="after")
-    def _zones_follow_each_other(self) -> Self:
+    def _check_zone_order(self) -> Self:
         if self.switch_gate_off is not None and self.switch_gate_off < self.switch_gate:
             raise ValueError("switch_gate_off must not be below switch_gate")
         return self
@@ -88,7 +88,7 @@ class ExpertSettings(Section):
 
     missing: Literal["error", "drop"] = "error"
     too_long: Literal["error", "drop"] = "error"
-    min_success_rate: Share = Field(
+    min_success_rate: Fraction = Field(
         0.0, description="smallest share of expert trajectories that the reward must call right"
     )
 
@@ -143,10 +143,10 @@ def check_planner(settings: PlannerSettings, rollouts: int, where: str) -> None:
             " alone and needs the groups without any, keep one of the two"
         )
     if settings.dynamic_sampling is not None:
-        check_win_counts(settings.dynamic_sampling, rollouts, where)
+        check_allowed_counts(settings.dynamic_sampling, rollouts, where)
 
 
-def check_win_counts(settings: DynamicSampling, rollouts: int, where: str) -> None:
+def check_allowed_counts(settings: DynamicSampling, rollouts: int, where: str) -> None:
     """InputError unless the allowed win counts are different ones that a group can have."""
     counts = settings.win_num_range
     if counts is None:

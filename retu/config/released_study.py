@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from retu.config.analysis import Fit, Labels
+from retu.config.analysis import FitSettings, SubphaseThresholds
 from retu.core.sections import Name, Section
 
 
@@ -47,6 +47,6 @@ class ReleasedStudy(Section):
     release: Release
     benchmarks: Annotated[dict[Name, SampleCount], Field(min_length=1)]
     datasets: Annotated[list[Name], Field(min_length=1)]
-    labels: Labels = Labels()
-    fit: Fit = Fit()
+    labels: SubphaseThresholds = SubphaseThresholds()
+    fit: FitSettings = FitSettings()
     sensitivity: Sensitivity

@@ -17,14 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from retu.config.analysis import Fit, Labels
+from retu.config.analysis import FitSettings, SubphaseThresholds
 from retu.config.execution import Execution
-from retu.config.graders import DEFAULT as DEFAULT_GRADER
-from retu.config.graders import OVERRIDABLE, complete
+from retu.config.graders import DEFAULT_GRADER as DEFAULT_GRADER
+from retu.config.graders import OVERRIDABLE, complete_settings
 from retu.config.hub_study import HubBenchmark, HubData, HubModel, ReleasedSet
-from retu.config.lab_study import ArithmeticData, Benchmark, Dataset, Model
+from retu.config.lab_study import ArithmeticData, Benchmark, DrawnSet, LabModel
 from retu.config.paradigm import ParadigmSettings
-from retu.core.sections import Name, Section, Share
+from retu.core.sections import Fraction, Name, Section
 from retu.core.validation import TAG
 
 Branching = Literal["exhaustive", "guided"]
@@ -59,7 +59,7 @@ NO_CHOICE = frozenset({"mirror", "grader", "environments", "container"})
 LAB, HUB = f"lab{TAG}", f"hub{TAG}"
 
 
-def tell_by(key: str) -> Discriminator:
+def make_key_discriminator(key: str) -> Discriminator:
     """Tells a section of a hub from one of the lab by a key that only the former has."""
 
     def kind(value: Any) -> str:
@@ -69,23 +69,26 @@ def tell_by(key: str) -> Discriminator:
     return Discriminator(kind)
 
 
-def told_by_kind(value: Any) -> str:
+def get_data_tag(value: Any) -> str:
     """Tells the data of a hub, which say so, from those that are drawn."""
     kind = value.get("kind") if isinstance(value, dict) else value.kind
     return HUB if kind == "hub" else LAB
 
 
 AnyData = Annotated[
-    Annotated[ArithmeticData, Tag(LAB)] | Annotated[HubData, Tag(HUB)], Discriminator(told_by_kind)
+    Annotated[ArithmeticData, Tag(LAB)] | Annotated[HubData, Tag(HUB)], Discriminator(get_data_tag)
 ]
 AnyModel = Annotated[
-    Annotated[Model, Tag(LAB)] | Annotated[HubModel, Tag(HUB)], tell_by("repository")
+    Annotated[LabModel, Tag(LAB)] | Annotated[HubModel, Tag(HUB)],
+    make_key_discriminator("repository"),
 ]
 AnyDataset = Annotated[
-    Annotated[Dataset, Tag(LAB)] | Annotated[ReleasedSet, Tag(HUB)], tell_by("source")
+    Annotated[DrawnSet, Tag(LAB)] | Annotated[ReleasedSet, Tag(HUB)],
+    make_key_discriminator("source"),
 ]
 AnyBenchmark = Annotated[
-    Annotated[Benchmark, Tag(LAB)] | Annotated[HubBenchmark, Tag(HUB)], tell_by("source")
+    Annotated[Benchmark, Tag(LAB)] | Annotated[HubBenchmark, Tag(HUB)],
+    make_key_discriminator("source"),
 ]
 
 
@@ -96,12 +99,12 @@ class SftRecipe(Section):
     learning_rate: PositiveFloat
     scheduler: Literal["cosine", "constant", "constant_with_warmup", "linear"] = "cosine"
     warmup_steps: NonNegativeInt = 0
-    warmup_ratio: Share | None = Field(
+    warmup_ratio: Fraction | None = Field(
         None, description="share of the steps, instead of warmup_steps"
     )
     weight_decay: float = 0.01
-    adam_beta1: Share = 0.9
-    adam_beta2: Share = 0.95
+    adam_beta1: Fraction = 0.9
+    adam_beta2: Fraction = 0.95
     max_grad_norm: PositiveFloat = 1.0
     max_length: PositiveInt = 128
     too_long: Literal["error", "truncate"] = "error"
@@ -152,7 +155,7 @@ class Grader(Section):
     strict: bool | None = Field(
         None, description="variables and kinds of sets must agree, too (paper graders only)"
     )
-    near_miss: Share | None = Field(
+    near_miss: Fraction | None = Field(
         None, description="similarity above which strings are equal (paper_lenient only)"
     )
     letters: str | None = Field(None, description="letters of the options (multiple_choice only)")
@@ -167,7 +170,7 @@ class Grader(Section):
             return content
         name = content.get("name", DEFAULT_GRADER)
         given = {key: value for key, value in content.items() if key in OVERRIDABLE}
-        return {**content, **complete(name, given)}
+        return {**content, **complete_settings(name, given)}
 
 
 class RlRecipe(Section):
@@ -236,7 +239,7 @@ class Evaluation(Sampling):
         return Sampling(**self.model_dump(exclude={"grader"}))
 
 
-class Reference(Section):
+class ReferenceModel(Section):
     """The reference model whose win rate over `attempts` samples measures difficulty.
 
     It has sampling and grading of its own: how checkpoints are scored must not change the data.
@@ -263,10 +266,12 @@ class Study(Section):
     benchmarks: Annotated[dict[Name, AnyBenchmark], Field(min_length=1)]
     models: Annotated[dict[Name, AnyModel], Field(min_length=1)]
     datasets: Annotated[dict[Name, AnyDataset], Field(min_length=1)]
-    reference: Reference | None = Field(None, description="only sets chosen by win rate need it")
+    reference: ReferenceModel | None = Field(
+        None, description="only sets chosen by win rate need it"
+    )
     recipes: Recipes
     sft_runs: Annotated[list[SftRun], Field(min_length=1)]
     rl_runs: list[RlRun]
     evaluation: Evaluation
-    labels: Labels = Labels()
-    fit: Fit = Fit()
+    labels: SubphaseThresholds = SubphaseThresholds()
+    fit: FitSettings = FitSettings()

@@ -5,14 +5,14 @@ from pathlib import Path
 from retu.config.analysis import Protocol
 from retu.config.hub_study import HubData, MatchedSet
 from retu.config.hub_study_checks import check_hub, check_kinds
-from retu.config.lab_study import Model
+from retu.config.lab_study import LabModel
 from retu.config.paradigm import check_paradigm
-from retu.config.protocols import known_protocols
+from retu.config.protocols import load_protocols
 from retu.config.released_study import ReleasedStudy
 from retu.config.study import RlRun, Study
 from retu.core.errors import InputError
 from retu.core.run_paths import NO_DATASET
-from retu.core.yaml_files import check_reference, validate
+from retu.core.yaml_files import check_reference, validate_content
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS_AXIS = "benchmarks"
@@ -78,7 +78,7 @@ def check_values(study: Study, path: Path) -> None:
         raise InputError(f"{path}: execution.generation.vllm.mode: server is RL's; leave it out")
     for name, model in study.models.items():
         where = f"{path}: models.{name}"
-        if not isinstance(model, Model):
+        if not isinstance(model, LabModel):
             continue
         if model.hidden_size % model.heads or model.heads % model.kv_heads:
             raise InputError(
@@ -95,9 +95,9 @@ def check_analysis(study: Study | ReleasedStudy, path: Path) -> None:
         raise InputError(f"{path}: labels.delta: must be below delta2 (paper: 0.02 and 0.10)")
     check_no_repeats(f"{path}: fit.protocols", study.fit.protocols)
     for name in study.fit.protocols:
-        check_reference(f"{path}: fit.protocols", "protocol", name, known_protocols())
+        check_reference(f"{path}: fit.protocols", "protocol", name, load_protocols())
     for name, table in study.fit.listed.items():
-        check_reference(f"{path}: fit.listed", "protocol", name, known_protocols())
+        check_reference(f"{path}: fit.listed", "protocol", name, load_protocols())
         check_file(f"{path}: fit.listed.{name}", table)
 
 
@@ -111,7 +111,7 @@ def check_paradigms(study: Study, path: Path) -> None:
                 f"{where}.paradigm.skip_step_grad_norm: DeepSpeed updates the weights before their"
                 " gradient can be judged; set it to null, or execution.rl.zero"
             )
-        known, with_experts = prompt_sets(study)
+        known, with_experts = list_prompt_sets(study)
         check_reference(f"{where}.prompts", "prompt set", recipe.prompts, known)
         if recipe.paradigm.planner.needs_experts and recipe.prompts not in with_experts:
             raise InputError(
@@ -120,7 +120,7 @@ def check_paradigms(study: Study, path: Path) -> None:
             )
 
 
-def prompt_sets(study: Study) -> tuple[list[str], list[str]]:
+def list_prompt_sets(study: Study) -> tuple[list[str], list[str]]:
     """Names of the sets of prompts, and of those whose prompts have an expert trajectory."""
     if not isinstance(study.data, HubData):
         return ["rl_prompts", "mixed"], ["mixed"]
@@ -146,7 +146,7 @@ def check_release(study: ReleasedStudy, path: Path) -> None:
         known = [*Protocol.model_fields, BENCHMARKS_AXIS]
         check_reference(where, "key of a protocol", axis, known)
         for value in values if axis != BENCHMARKS_AXIS else []:
-            validate(Protocol, {axis: value}, where)
+            validate_content(Protocol, {axis: value}, where)
         for left_out in values if axis == BENCHMARKS_AXIS else []:
             for name in left_out if isinstance(left_out, list) else [left_out]:
                 check_reference(where, "benchmark", str(name), study.benchmarks)

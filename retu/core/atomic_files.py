@@ -21,7 +21,7 @@ def is_temporary(name: str) -> bool:
     return TEMPORARY.match(name) is not None
 
 
-def temporary_name(path: Path) -> Path:
+def make_temporary_path(path: Path) -> Path:
     """The name beside `path` under which this process fills it."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
@@ -33,7 +33,7 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
         InputError: another process removed the temporary file, or put a folder there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_name(path)
+    temporary = make_temporary_path(path)
     try:
         write(temporary)
         with temporary.open("rb") as handle:
@@ -50,7 +50,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], object]) -> None:
     Raises:
         InputError: another process has just put its own there.
     """
-    temporary = temporary_name(folder)
+    temporary = make_temporary_path(folder)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:

@@ -17,7 +17,7 @@ def advise_making(path: Path) -> str:
     return f"run the rule that makes it ({shlex.join(command)})"
 
 
-class Interrupted(BaseException):
+class JobInterrupted(BaseException):
     """A job was asked to stop (SIGTERM) and stands where the same command can go on.
 
     It is no `Exception`: a signal raises it in the middle of any library, which must not catch it.

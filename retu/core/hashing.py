@@ -16,13 +16,13 @@ from typing import Protocol
 
 from retu.core.atomic_files import is_temporary
 
-CHUNK = 1 << 20
+READ_BYTES = 1 << 20
 # Snakemake's marker in folders it makes; DVC ignores it by .dvcignore.
-IGNORED = frozenset({".snakemake_timestamp"})
+IGNORED_NAMES = frozenset({".snakemake_timestamp"})
 _known: dict[tuple[str, int, int, int, int], str] = {}
 
 
-class Listed(Protocol):
+class ListedFile(Protocol):
     """What a folder's listing tells of a file."""
 
     @property
@@ -57,7 +57,7 @@ class TreeHash:
         return self.md5.endswith(".dir")
 
 
-def md5(path: Path) -> str:
+def compute_md5(path: Path) -> str:
     """MD5 of a file. A file that has not changed since this process read it is not read again."""
     stat = path.stat()
     # No program sets the time of change: an edit that puts the other time back has a new one.
@@ -66,13 +66,13 @@ def md5(path: Path) -> str:
     if seen not in _known:
         digest = hashlib.md5(usedforsecurity=False)
         with path.open("rb", buffering=0) as handle:
-            while block := handle.read(CHUNK):
+            while block := handle.read(READ_BYTES):
                 digest.update(block)
         _known[seen] = digest.hexdigest()
     return _known[seen]
 
 
-def files_of(target: Path) -> list[Path]:
+def list_files_below(target: Path) -> list[Path]:
     """The file itself, or every file below a folder, sorted by its relative path.
 
     What a killed process was still writing (`atomic.is_temporary`) belongs to no result.
@@ -83,7 +83,7 @@ def files_of(target: Path) -> list[Path]:
     found: list[str] = []
     for place, folders, names in os.walk(target, followlinks=True):
         folders[:] = [name for name in folders if not is_temporary(name)]
-        kept = (name for name in names if name not in IGNORED and not is_temporary(name))
+        kept = (name for name in names if name not in IGNORED_NAMES and not is_temporary(name))
         found += (f"{place}/{name}" for name in kept)
     # All begin alike, so that whole paths sort as those below the folder do.
     return [Path(path) for path in sorted(found)]
@@ -104,19 +104,19 @@ def hash_trees(targets: Iterable[Path]) -> Iterator[TreeHash]:
     Raises:
         OSError: a target or a file in it cannot be read.
     """
-    found = [(target, files_of(target)) for target in targets]
+    found = [(target, list_files_below(target)) for target in targets]
     paths = list(itertools.chain.from_iterable(files for _, files in found))
     workers = min(len(paths), os.cpu_count() or 1)
     if workers > 1:
         with ThreadPoolExecutor(workers) as pool:
-            hashes = iter(list(pool.map(md5, paths)))
+            hashes = iter(list(pool.map(compute_md5, paths)))
     else:
-        hashes = map(md5, paths)
+        hashes = map(compute_md5, paths)
     for target, files in found:
-        yield _tree(target, files, list(itertools.islice(hashes, len(files))))
+        yield _make_tree_hash(target, files, list(itertools.islice(hashes, len(files))))
 
 
-def _tree(target: Path, paths: list[Path], hashes: list[str]) -> TreeHash:
+def _make_tree_hash(target: Path, paths: list[Path], hashes: list[str]) -> TreeHash:
     """The hash of a file or folder from the hashes of its files."""
     base = target if target.is_dir() else target.parent
     files = tuple(
@@ -124,14 +124,14 @@ def _tree(target: Path, paths: list[Path], hashes: list[str]) -> TreeHash:
         for path, digest in zip(paths, hashes, strict=True)
     )
     size = sum(file.size for file in files)
-    return TreeHash(folder_md5(files) if target.is_dir() else files[0].md5, size, files)
+    return TreeHash(hash_folder_listing(files) if target.is_dir() else files[0].md5, size, files)
 
 
-def folder_listing(files: Iterable[Listed]) -> bytes:
+def encode_folder_listing(files: Iterable[ListedFile]) -> bytes:
     """What DVC stores for a folder: its files as JSON."""
     return json.dumps([{"md5": file.md5, "relpath": file.path} for file in files]).encode()
 
 
-def folder_md5(files: Iterable[Listed]) -> str:
+def hash_folder_listing(files: Iterable[ListedFile]) -> str:
     """The hash of a folder from those of its files (sorted by path)."""
-    return hashlib.md5(folder_listing(files), usedforsecurity=False).hexdigest() + ".dir"
+    return hashlib.md5(encode_folder_listing(files), usedforsecurity=False).hexdigest() + ".dir"

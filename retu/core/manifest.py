@@ -14,7 +14,7 @@ from retu.core.errors import InputError
 from retu.core.hashing import hash_tree
 
 
-def describe(target: Path) -> dict[str, Any]:
+def describe_files(target: Path) -> dict[str, Any]:
     """List the files of a folder (or one file) with hash and size, plus the digest of the list."""
     found = hash_tree(target).files if target.exists() else ()
     folder = f"{target.name}/" if target.is_dir() else ""
@@ -25,7 +25,7 @@ def describe(target: Path) -> dict[str, Any]:
 
 def write_manifest(path: Path, target: Path, **facts: object) -> None:
     """Write the manifest of `target` with extra facts (rows, columns, seed, steps...)."""
-    text = json.dumps({**describe(target), **facts}, indent=1, sort_keys=True)
+    text = json.dumps({**describe_files(target), **facts}, indent=1, sort_keys=True)
     write_text(path, text + "\n")
 
 
@@ -45,7 +45,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def check_manifest(path: Path, target: Path) -> dict[str, Any]:
     """Compare `target` with its manifest and return it; InputError names the first difference."""
     content = read_manifest(path)
-    found = {item["path"]: item["md5"] for item in describe(target)["files"]}
+    found = {item["path"]: item["md5"] for item in describe_files(target)["files"]}
     listed = {item["path"]: item["md5"] for item in content["files"]}
     for name in sorted(listed | found):
         if listed.get(name) != found.get(name):

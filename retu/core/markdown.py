@@ -17,11 +17,11 @@ class TextTable:
     rows: tuple[tuple[str, ...], ...]
     right: tuple[bool, ...]
 
-    def markdown(self) -> str:
+    def format_markdown(self) -> str:
         """A GitHub-style Markdown table, ending with a line break."""
         rule = ["---:" if right else "---" for right in self.right]
         lines = [self.headers, rule, *self.rows]
-        return "".join(f"| {' | '.join(escape(cell) for cell in line)} |\n" for line in lines)
+        return "".join(f"| {' | '.join(escape_cell(cell) for cell in line)} |\n" for line in lines)
 
 
 def make_table(columns: Sequence[tuple[str, bool, Sequence[str]]]) -> TextTable:
@@ -32,19 +32,19 @@ def make_table(columns: Sequence[tuple[str, bool, Sequence[str]]]) -> TextTable:
     return TextTable(headers, rows, right)
 
 
-def escape(cell: str) -> str:
+def escape_cell(cell: str) -> str:
     """Keep a cell inside its cell: no column separators, no line breaks."""
     return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\r", "").replace("\n", " ")
 
 
-def number(value: float, digits: int = 1) -> str:
+def format_number(value: float, digits: int = 1) -> str:
     """A number with fixed decimals, a real minus sign, and a dash when there is none."""
     if not math.isfinite(value):
         return MISSING
     return f"{round_score(value, digits):.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def significant(value: float, digits: int = 3) -> str:
+def format_significant(value: float, digits: int = 3) -> str:
     """A number with `digits` significant digits, for quantities spanning orders of magnitude."""
     if not math.isfinite(value):
         return MISSING
@@ -52,23 +52,23 @@ def significant(value: float, digits: int = 3) -> str:
         return "0"
     exponent = math.floor(math.log10(abs(value)))
     if -3 <= exponent < 6:
-        return number(value, max(digits - 1 - exponent, 0))
+        return format_number(value, max(digits - 1 - exponent, 0))
     return f"{value:.{digits - 1}e}".replace("-", "\N{MINUS SIGN}")
 
 
-def integer(value: float) -> str:
+def format_integer(value: float) -> str:
     """A whole number with commas between thousands, a dash when there is none."""
     return f"{round(value):,}" if math.isfinite(value) else MISSING
 
 
-def interval(low: float, high: float, digits: int = 1) -> str:
+def format_interval(low: float, high: float, digits: int = 1) -> str:
     """An interval `[low, high]`, a dash when an end is missing."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
-    return f"[{number(low, digits)}, {number(high, digits)}]"
+    return f"[{format_number(low, digits)}, {format_number(high, digits)}]"
 
 
-def signed(value: float, digits: int = 1) -> str:
+def format_signed(value: float, digits: int = 1) -> str:
     """A number that always shows its sign."""
-    text = number(value, digits)
+    text = format_number(value, digits)
     return text if value < 0 or text == MISSING else f"+{text}"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from retu.core.errors import InputError
 
 NO_DATASET = "none"
-PATTERNS = (
+RUN_PATTERNS = (
     re.compile(r"(?P<kind>base)/(?P<model>[^/]+)"),
     re.compile(r"(?P<kind>sft)/(?P<model>[^/]+)/(?P<dataset>[^/]+)/seed(?P<seed>\d+)"),
     re.compile(
@@ -50,7 +50,7 @@ class Run:
             return Run("base", self.model)
         return Run("sft", self.model, self.dataset, seed=self.seed)
 
-    def paradigm(self, title: str = "RL") -> str:
+    def name_paradigm(self, title: str = "RL") -> str:
         """The paradigm as the paper names it; `title` is that of the recipe."""
         if self.kind != "rl":
             return "Pure SFT"
@@ -61,7 +61,7 @@ class Run:
 
 def parse_run(path: str) -> Run:
     """Read a run from its path; InputError when the path is none of a run's."""
-    for pattern in PATTERNS:
+    for pattern in RUN_PATTERNS:
         if match := pattern.fullmatch(path):
             found: dict[str, Any] = match.groupdict()
             for key in found.keys() & {"sft_step", "seed"}:

@@ -52,7 +52,7 @@ def read_facts(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     return frame
 
 
-def six_digits(value: float) -> float:
+def round_to_six_digits(value: float) -> float:
     """Six significant digits, far below evaluation noise: equal inputs give equal bytes.
 
     Significant digits, not decimals: C_mid of a small model is far below one EFLOP.
@@ -60,10 +60,10 @@ def six_digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def shorten(table: pd.DataFrame, columns: Iterable[str] | None = None) -> pd.DataFrame:
+def shorten_floats(table: pd.DataFrame, columns: Iterable[str] | None = None) -> pd.DataFrame:
     """The table with six significant digits in `columns`, or in all that hold floats."""
     names = table.select_dtypes("float").columns if columns is None else columns
-    return table.assign(**{str(name): table[name].map(six_digits) for name in names})
+    return table.assign(**{str(name): table[name].map(round_to_six_digits) for name in names})
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

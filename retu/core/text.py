@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-ELLIPSIS = "…"
+CUT_MARK = "…"
 
 
-def counted(count: int, noun: str = "job") -> str:
+def format_quantity(count: int, noun: str = "job") -> str:
     """A number of things: `1 job`, `3 jobs`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def and_more(count: int, shown: int) -> str:
+def format_rest(count: int, shown: int) -> str:
     """What follows the first `shown` of a list of `count`: ` and 2 more`; empty if that is all."""
     return f" and {count - shown} more" if count > shown else ""
 
 
-def listed(names: Sequence[str], most: int) -> str:
+def join_names(names: Sequence[str], most: int) -> str:
     """The first names, at most so many, and how many more there are."""
-    return ", ".join(names[:most]) + and_more(len(names), most)
+    return ", ".join(names[:most]) + format_rest(len(names), most)
 
 
 def cut_middle(path: str, width: int) -> str:
@@ -26,12 +26,12 @@ def cut_middle(path: str, width: int) -> str:
     if len(path) <= width:
         return path
     end = (width - 1) * 2 // 3
-    return path[: width - 1 - end] + ELLIPSIS + path[-end:]
+    return path[: width - 1 - end] + CUT_MARK + path[-end:]
 
 
 def cut_end(line: str, width: int) -> str:
     """A line cut at its end; a width of 0 is no limit."""
-    return line if not width or len(line) <= width else line[: width - 1] + ELLIPSIS
+    return line if not width or len(line) <= width else line[: width - 1] + CUT_MARK
 
 
 def escape_hidden(text: str) -> str:
@@ -45,7 +45,7 @@ def escape_hidden(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-class Escaped:
+class EscapedStream:
     """A text stream whose control characters are written out, line ends excepted."""
 
     def __init__(self, stream: TextIO) -> None:

@@ -9,12 +9,12 @@ import yaml
 from pydantic import BaseModel
 
 from retu.core.errors import InputError
-from retu.core.validation import explained
+from retu.core.validation import explain_mistakes
 
-Model = TypeVar("Model", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def suggest_word(word: str, known: Iterable[str]) -> str:
     """The tail of an error message: the nearest known word, or the list of all."""
     choices = sorted(known)
     near = difflib.get_close_matches(word, choices, n=1)
@@ -24,7 +24,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def check_reference(where: str, kind: str, name: str, known: Iterable[str]) -> None:
     """InputError unless `name` is one of the `known` names of its kind."""
     if name not in known:
-        raise InputError(f"{where}: unknown {kind} {name!r}; {did_you_mean(name, known)}")
+        raise InputError(f"{where}: unknown {kind} {name!r}; {suggest_word(name, known)}")
 
 
 def parse_yaml(path: Path) -> Any:
@@ -54,7 +54,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Model:
+def validate_content(model: type[ModelT], content: Mapping[str, Any], where: str) -> ModelT:
     """Validate against a pydantic model; the first mistake becomes one InputError line."""
-    with explained(where):
+    with explain_mistakes(where):
         return model.model_validate(content)

@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import PositiveFloat
 
 from retu.core.sections import Section
-from retu.core.yaml_files import read_yaml, validate
+from retu.core.yaml_files import read_yaml, validate_content
 
-FILE = Path(__file__).with_suffix(".yaml")
+ASSUMPTIONS_FILE = Path(__file__).with_suffix(".yaml")
 
 
 class Assumption(Section):
@@ -35,11 +35,11 @@ class Assumptions(Section):
     row_bytes: Assumption
     text_bytes: Assumption
 
-    def training_seconds(self, flops: float) -> float:
+    def estimate_training_seconds(self, flops: float) -> float:
         """Seconds of one GPU for so many FLOPs of training."""
         return flops / (self.gpu_tflops.value * 1e12 * self.mfu.value)
 
-    def generation_seconds(self, tokens: float, billions: float) -> float:
+    def estimate_generation_seconds(self, tokens: float, billions: float) -> float:
         """Seconds of one GPU to generate tokens with a model of so many 1e9 parameters."""
         slower = billions / self.reference_billions.value
         return tokens * slower / self.generation_rate.value
@@ -51,7 +51,7 @@ def read_assumptions(given: Mapping[str, float] | None = None) -> Assumptions:
     Raises:
         InputError: the file has a mistake, or a value is not positive.
     """
-    content = read_yaml(FILE)
+    content = read_yaml(ASSUMPTIONS_FILE)
     for name, value in (given or {}).items():
         content[name] = {**content[name], "value": value, "source": "given"}
-    return validate(Assumptions, content, str(FILE))
+    return validate_content(Assumptions, content, str(ASSUMPTIONS_FILE))

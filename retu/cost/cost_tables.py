@@ -5,22 +5,22 @@ from typing import get_args
 
 from retu.cost.assumptions import Assumption, Assumptions
 from retu.cost.estimate import (
-    EVERYTHING,
-    Disk,
-    Jobs,
-    Total,
-    disk,
-    longest_chain,
-    total,
+    WHOLE_STUDY,
+    CostTotal,
+    DiskNeed,
+    StagesByKey,
+    compute_longest_chain,
+    estimate_disk,
+    sum_costs,
 )
-from retu.cost.job_cost import Kind, Work
+from retu.cost.job_cost import JobCost, WorkKind
 
 GIB = 2**30
-DAY = 24
-NOTHING = "-"
+HOURS_PER_DAY = 24
+DASH = "-"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def format_aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns side by side, the first one flush left, numbers flush right."""
     lines = [header, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
@@ -33,68 +33,82 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def number(value: float, digits: int = 0) -> str:
+def format_figure(value: float, digits: int = 0) -> str:
     """A figure of a table; a dash for none, `<1` for what would read as none."""
     if not value:
-        return NOTHING
+        return DASH
     least = 10.0**-digits
     return f"<{least:g}" if value < least / 2 else f"{value:,.{digits}f}"
 
 
-def kinds_table(jobs: Jobs, works: Mapping[str, Work]) -> str:
+def tabulate_kinds(jobs: StagesByKey, works: Mapping[str, JobCost]) -> str:
     """Kind of work -> jobs, EFLOPs, GPU-hours, longest job, results."""
-    named: list[tuple[str, Total]] = [(kind, total(jobs, works, kind)) for kind in get_args(Kind)]
+    named: list[tuple[str, CostTotal]] = [
+        (kind, sum_costs(jobs, works, kind)) for kind in get_args(WorkKind)
+    ]
     named = [(name, sums) for name, sums in named if sums.jobs]
     rows = [
         [
             name,
             str(sums.jobs),
-            number(sums.eflops),
-            number(sums.gpu_hours),
-            number(sums.hours, 1),
-            number(sums.stays / GIB),
+            format_figure(sums.eflops),
+            format_figure(sums.gpu_hours),
+            format_figure(sums.hours, 1),
+            format_figure(sums.stays / GIB),
         ]
-        for name, sums in [*named, ("all", total(jobs, works))]
+        for name, sums in [*named, ("all", sum_costs(jobs, works))]
     ]
-    return table(("work", "jobs", "EFLOPs", "GPU-hours", "longest job, h", "results, GiB"), rows)
+    return format_aligned_table(
+        ("work", "jobs", "EFLOPs", "GPU-hours", "longest job, h", "results, GiB"), rows
+    )
 
 
-def artefacts_table(targets: Mapping[str, Jobs], works: Mapping[str, Work], gpus: float) -> str:
+def tabulate_artefacts(
+    targets: Mapping[str, StagesByKey], works: Mapping[str, JobCost], gpus: float
+) -> str:
     """Artefact -> what stands behind it; artefacts with the same jobs but their own share a row."""
     rows: dict[tuple[str, ...], list[str]] = {}
     for name, jobs in targets.items():
-        sums, need = total(jobs, works), disk(jobs, works, gpus)
+        sums, need = sum_costs(jobs, works), estimate_disk(jobs, works, gpus)
         figures = (
             str(sums.jobs),
-            number(total(jobs, works, "SFT").eflops),
-            number(total(jobs, works, "RL").eflops),
-            number(sums.gpu_hours),
-            number(need.total / GIB),
+            format_figure(sum_costs(jobs, works, "SFT").eflops),
+            format_figure(sum_costs(jobs, works, "RL").eflops),
+            format_figure(sums.gpu_hours),
+            format_figure(need.total / GIB),
         )
         rows.setdefault(figures, []).append(name)
     header = ("artefact", "jobs", "SFT EFLOPs", "RL EFLOPs", "GPU-hours", "disk, GiB")
-    return table(header, [[", ".join(names), *figures] for figures, names in rows.items()])
+    return format_aligned_table(
+        header, [[", ".join(names), *figures] for figures, names in rows.items()]
+    )
 
 
-def runs_table(jobs: Jobs, works: Mapping[str, Work]) -> str:
+def tabulate_runs(jobs: StagesByKey, works: Mapping[str, JobCost]) -> str:
     """Every job that holds GPUs, the most expensive first."""
     known = [works[key] for key in jobs if key in works and works[key].gpus]
     rows = [
-        [w.name, number(w.eflops, 1), str(w.gpus), number(w.gpu_hours), number(w.hours, 1)]
+        [
+            w.name,
+            format_figure(w.eflops, 1),
+            str(w.gpus),
+            format_figure(w.gpu_hours),
+            format_figure(w.hours, 1),
+        ]
         for w in sorted(known, key=lambda w: w.gpu_hours, reverse=True)
     ]
-    return table(("job", "EFLOPs", "GPUs", "GPU-hours", "hours"), rows)
+    return format_aligned_table(("job", "EFLOPs", "GPUs", "GPU-hours", "hours"), rows)
 
 
-def time_lines(jobs: Jobs, works: Mapping[str, Work], gpus: float) -> Iterator[str]:
+def format_time(jobs: StagesByKey, works: Mapping[str, JobCost], gpus: float) -> Iterator[str]:
     """How long all of it takes."""
-    spent, chain = total(jobs, works).gpu_hours, longest_chain(jobs, works)
-    least = max(spent / gpus, chain) / DAY
+    spent, chain = sum_costs(jobs, works).gpu_hours, compute_longest_chain(jobs, works)
+    least = max(spent / gpus, chain) / HOURS_PER_DAY
     yield f"time   {least:,.1f} days on {gpus:g} GPUs if none of them ever waits"
-    yield f"       {chain / DAY:,.1f} days on any number: the longest chain of jobs"
+    yield f"       {chain / HOURS_PER_DAY:,.1f} days on any number: the longest chain of jobs"
 
 
-def disk_lines(need: Disk, gpus: float) -> Iterator[str]:
+def format_disk(need: DiskNeed, gpus: float) -> Iterator[str]:
     """What has to be free before the launch."""
     yield f"disk   {need.total / GIB:,.0f} GiB at the worst moment:"
     yield f"       {need.stays / GIB:,.0f} GiB of results that stay"
@@ -102,7 +116,7 @@ def disk_lines(need: Disk, gpus: float) -> Iterator[str]:
     yield f"       {need.cached / GIB:,.0f} GiB of downloads in the hub's cache (HF_HOME)"
 
 
-def assumed_lines(assumed: Assumptions) -> Iterator[str]:
+def format_assumptions(assumed: Assumptions) -> Iterator[str]:
     """What the figures rest on."""
     yield "assumed (retu/cost/assumptions.yaml):"
     width = max(map(len, Assumptions.model_fields))
@@ -111,27 +125,29 @@ def assumed_lines(assumed: Assumptions) -> Iterator[str]:
         yield f"  {name:<{width}}  {entry.value:g} {entry.unit} ({entry.source})"
 
 
-def page(
+def format_cost_page(
     study: str,
-    targets: Mapping[str, Jobs],
-    works: Mapping[str, Work],
+    targets: Mapping[str, StagesByKey],
+    works: Mapping[str, JobCost],
     assumed: Assumptions,
     runs: bool,
 ) -> str:
     """All of it."""
-    jobs, gpus = targets[EVERYTHING], assumed.gpus.value
+    jobs, gpus = targets[WHOLE_STUDY], assumed.gpus.value
     parts = [
         f"study {study}: what it costs, estimated before anything is loaded",
-        kinds_table(jobs, works),
-        artefacts_table(targets, works, gpus),
-        *([runs_table(jobs, works)] if runs else []),
-        "\n".join([*time_lines(jobs, works, gpus), *disk_lines(disk(jobs, works, gpus), gpus)]),
-        "\n".join(assumed_lines(assumed)),
+        tabulate_kinds(jobs, works),
+        tabulate_artefacts(targets, works, gpus),
+        *([tabulate_runs(jobs, works)] if runs else []),
+        "\n".join(
+            [*format_time(jobs, works, gpus), *format_disk(estimate_disk(jobs, works, gpus), gpus)]
+        ),
+        "\n".join(format_assumptions(assumed)),
     ]
     return "\n\n".join(parts)
 
 
-def jobs_only(study: str, targets: Mapping[str, Jobs]) -> str:
+def format_job_counts(study: str, targets: Mapping[str, StagesByKey]) -> str:
     """The counts of a study of small models on a CPU."""
     counts: dict[int, list[str]] = {}
     for name, jobs in targets.items():
@@ -141,4 +157,4 @@ def jobs_only(study: str, targets: Mapping[str, Jobs]) -> str:
         "Its models are small and run on a CPU: minutes to hours, no GPU, no gigabytes."
         f"\nWhat its jobs took, once they have run: retu lineage list --study {study}"
     )
-    return "\n\n".join([f"study {study}", table(("artefact", "jobs"), rows), told])
+    return "\n\n".join([f"study {study}", format_aligned_table(("artefact", "jobs"), rows), told])

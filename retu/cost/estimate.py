@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retu.cost.assumptions import Assumptions, read_assumptions
-from retu.cost.job_cost import Kind, Pricing, Work, kind_of
+from retu.cost.job_cost import JobCost, JobPricer, WorkKind, get_work_kind
 from retu.planning.hub_plan import HubPlan
 from retu.planning.stages import ROOT, AnalysisPlan, Stage
-from retu.planning.training_plan import ARTEFACTS, Plan
+from retu.planning.training_plan import TRAINING_ARTEFACTS, Plan
 from retu.runtime.slurm_profile import read_profile
 
-EVERYTHING = "everything"
-PROFILE = ROOT / "slurm"
+WHOLE_STUDY = "everything"
+SLURM_PROFILE = ROOT / "slurm"
 GPU_RULES = ("train_sft", "train_rl", "generate_base", "generate_sft", "generate_reference")
 
-Jobs = dict[str, Stage]
+StagesByKey = dict[str, Stage]
 """Key -> stage."""
 
 
 @dataclass(frozen=True)
-class Total:
+class CostTotal:
     """Sums over jobs; of `hours` the largest."""
 
     jobs: int
@@ -31,7 +31,7 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Disk:
+class DiskNeed:
     """Bytes: results that stay, training states at their largest, the hub's cache."""
 
     stays: float
@@ -44,15 +44,15 @@ class Disk:
         return self.stays + self.state + self.cached
 
 
-def targets(plan: Plan) -> dict[str, list[Stage]]:
+def list_artefact_stages(plan: Plan) -> dict[str, list[Stage]]:
     """Artefact -> the stages that make it."""
-    stages = {name: [plan.artefact(name)] for name in ARTEFACTS}
-    return {**stages, EVERYTHING: [plan.make_report(), plan.summary()]}
+    stages = {name: [plan.plan_artefact(name)] for name in TRAINING_ARTEFACTS}
+    return {**stages, WHOLE_STUDY: [plan.make_report(), plan.summary()]}
 
 
-def behind(stages: Iterable[Stage]) -> Jobs:
+def collect_stages(stages: Iterable[Stage]) -> StagesByKey:
     """These stages and all that they come after, each once."""
-    found: Jobs = {}
+    found: StagesByKey = {}
     queue = list(stages)
     while queue:
         stage = queue.pop()
@@ -62,7 +62,7 @@ def behind(stages: Iterable[Stage]) -> Jobs:
     return found
 
 
-def gpus_of_rules(profile: Path = PROFILE) -> dict[str, int]:
+def read_gpus_per_rule(profile: Path = SLURM_PROFILE) -> dict[str, int]:
     """GPUs that a job of each rule holds, as the profile asks for them; at least one.
 
     Raises:
@@ -73,16 +73,18 @@ def gpus_of_rules(profile: Path = PROFILE) -> dict[str, int]:
     return {rule: max(asked.get(rule, 1), 1) for rule in GPU_RULES}
 
 
-def priced(plan: HubPlan, assumed: Assumptions, gpus: Mapping[str, int]) -> dict[str, Work]:
+def price_jobs(plan: HubPlan, assumed: Assumptions, gpus: Mapping[str, int]) -> dict[str, JobCost]:
     """Key -> cost of every job that costs GPUs or gigabytes."""
-    return {work.stage.key: work for work in Pricing(plan, assumed, dict(gpus)).works()}
+    return {work.stage.key: work for work in JobPricer(plan, assumed, dict(gpus)).price_jobs()}
 
 
-def total(jobs: Jobs, works: Mapping[str, Work], kind: Kind | None = None) -> Total:
+def sum_costs(
+    jobs: StagesByKey, works: Mapping[str, JobCost], kind: WorkKind | None = None
+) -> CostTotal:
     """What jobs cost together, all or those of a kind."""
-    chosen = [key for key, stage in jobs.items() if kind in (None, kind_of(stage))]
+    chosen = [key for key, stage in jobs.items() if kind in (None, get_work_kind(stage))]
     known = [works[key] for key in chosen if key in works]
-    return Total(
+    return CostTotal(
         jobs=len(chosen),
         eflops=sum(work.eflops for work in known),
         gpu_hours=sum(work.gpu_hours for work in known),
@@ -91,7 +93,7 @@ def total(jobs: Jobs, works: Mapping[str, Work], kind: Kind | None = None) -> To
     )
 
 
-def disk(jobs: Jobs, works: Mapping[str, Work], gpus: float) -> Disk:
+def estimate_disk(jobs: StagesByKey, works: Mapping[str, JobCost], gpus: float) -> DiskNeed:
     """What jobs need on disk with so many GPUs at work at once.
 
     The largest states that fit on the GPUs together count: which jobs coincide is not known.
@@ -102,10 +104,10 @@ def disk(jobs: Jobs, works: Mapping[str, Work], gpus: float) -> Disk:
         # One job runs however few the GPUs are said to be.
         if work.state and (work.gpus <= left or not state):
             state, left = state + work.state, left - work.gpus
-    return Disk(sum(work.stays for work in known), state, sum(work.cached for work in known))
+    return DiskNeed(sum(work.stays for work in known), state, sum(work.cached for work in known))
 
 
-def longest_chain(jobs: Jobs, works: Mapping[str, Work]) -> float:
+def compute_longest_chain(jobs: StagesByKey, works: Mapping[str, JobCost]) -> float:
     """Hours of the longest chain of jobs that wait for each other: no more GPUs shorten it."""
     hours: dict[str, float] = {}
 
@@ -119,7 +121,9 @@ def longest_chain(jobs: Jobs, works: Mapping[str, Work]) -> float:
     return max((end(stage) for stage in jobs.values()), default=0.0)
 
 
-def disk_needed(plan: AnalysisPlan, root: Path = ROOT, profile: Path = PROFILE) -> int | None:
+def estimate_missing_disk(
+    plan: AnalysisPlan, root: Path = ROOT, profile: Path = SLURM_PROFILE
+) -> int | None:
     """Bytes that a whole study still needs, by what a profile and the assumptions say.
 
     Args:
@@ -136,11 +140,13 @@ def disk_needed(plan: AnalysisPlan, root: Path = ROOT, profile: Path = PROFILE) 
     if not isinstance(plan, HubPlan):
         return None
     assumed = read_assumptions()
-    works = priced(plan, assumed, gpus_of_rules(profile))
-    need = disk(behind(targets(plan)[EVERYTHING]), works, assumed.gpus.value)
-    return max(round(need.total) - present(root / "results" / plan.study.name), 0)
+    works = price_jobs(plan, assumed, read_gpus_per_rule(profile))
+    need = estimate_disk(
+        collect_stages(list_artefact_stages(plan)[WHOLE_STUDY]), works, assumed.gpus.value
+    )
+    return max(round(need.total) - count_bytes(root / "results" / plan.study.name), 0)
 
 
-def present(folder: Path) -> int:
+def count_bytes(folder: Path) -> int:
     """Bytes of the files below a folder; 0 if it is not there."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -18,19 +18,19 @@ from retu.config.study import RlRecipe
 from retu.core.run_paths import Run
 from retu.cost.assumptions import Assumptions
 from retu.cost.sequence_lengths import (
-    answered_rows,
-    hub_model,
-    model_shape,
-    pool_rows,
-    prompt_tokens,
-    rows,
-    trajectory_tokens,
+    count_generations,
+    count_pool_rows,
+    count_sft_rows,
+    get_prompt_lengths,
+    get_trajectory_lengths,
+    make_model_shape,
+    require_hub_model,
 )
 from retu.planning.hub_plan import HubPlan
 from retu.planning.stages import Stage
 
-Kind = Literal["download", "data", "SFT", "RL", "generation", "analysis"]
-KINDS: dict[str, Kind] = {
+WorkKind = Literal["download", "data", "SFT", "RL", "generation", "analysis"]
+KIND_OF_MODULE: dict[str, WorkKind] = {
     "fetch_base": "download",
     "load_benchmarks": "download",
     "load_expert_set": "download",
@@ -45,16 +45,16 @@ KINDS: dict[str, Kind] = {
     "generate": "generation",
 }
 """Kind of work by the module that does it; the rest is analysis."""
-SECONDS = 3600
+SECONDS_PER_HOUR = 3600
 
 
-def kind_of(stage: Stage) -> Kind:
+def get_work_kind(stage: Stage) -> WorkKind:
     """What kind of work a stage is."""
-    return KINDS.get(stage.module, "analysis")
+    return KIND_OF_MODULE.get(stage.module, "analysis")
 
 
 @dataclass(frozen=True)
-class Work:
+class JobCost:
     """What one job costs; jobs without GPUs cost disk only.
 
     Attributes:
@@ -84,136 +84,145 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Pricing:
+class JobPricer:
     """A study's plan, what is assumed, and how many GPUs a job of each rule holds."""
 
     plan: HubPlan
     assumed: Assumptions
     gpus: dict[str, int]
 
-    def billions(self, model: str) -> float:
+    def get_billions(self, model: str) -> float:
         """Parameters of a model in 1e9."""
-        return hub_model(self.plan.study, model).shape.billions
+        return require_hub_model(self.plan.study, model).shape.billions
 
-    def shape(self, model: str) -> ModelShape:
+    def get_model_shape(self, model: str) -> ModelShape:
         """The sizes of a model."""
-        return model_shape(hub_model(self.plan.study, model))
+        return make_model_shape(require_hub_model(self.plan.study, model))
 
-    def weights(self, model: str) -> float:
+    def compute_weight_bytes(self, model: str) -> float:
         """Bytes of a published checkpoint."""
-        return self.billions(model) * 1e9 * self.assumed.weight_bytes.value
+        return self.get_billions(model) * 1e9 * self.assumed.weight_bytes.value
 
-    def state(self, model: str) -> float:
+    def compute_state_bytes(self, model: str) -> float:
         """Bytes of the training state at its largest."""
         each = self.assumed.state_bytes.value * self.assumed.states.value
-        return self.billions(model) * 1e9 * each
+        return self.get_billions(model) * 1e9 * each
 
-    def answers(self, model: str, evaluations: int) -> tuple[float, float]:
+    def estimate_generations(self, model: str, evaluations: int) -> tuple[float, float]:
         """GPU-seconds and bytes of so many evaluations."""
-        tokens = evaluations * answered_rows(self.plan.study) * self.assumed.answer_tokens.value
-        seconds = self.assumed.generation_seconds(tokens, self.billions(model))
+        tokens = evaluations * count_generations(self.plan.study) * self.assumed.answer_tokens.value
+        seconds = self.assumed.estimate_generation_seconds(tokens, self.get_billions(model))
         return seconds, tokens * self.assumed.text_bytes.value
 
-    def works(self) -> Iterator[Work]:
+    def price_jobs(self) -> Iterator[JobCost]:
         """Every job that costs GPUs or gigabytes."""
         study = self.plan.study
         for model in study.models:
-            yield self.fetched(model)
-            yield self.answered(Run("base", model), "generate_base", 1)
+            yield self.price_download(model)
+            yield self.price_generation(Run("base", model), "generate_base", 1)
         for name in study.datasets:
-            yield self.expert_set(name)
+            yield self.price_expert_set(name)
         if study.reference:
-            yield from self.reference()
-        for run in self.plan.sft_runs():
-            yield self.tuned(run)
-            steps = self.plan.sft_run(run.model, run.dataset).checkpoints
-            yield self.answered(run, "generate_sft", len(steps))
-        for run in self.plan.rl_runs(
-            lambda sft: self.plan.sft_run(sft.model, sft.dataset).checkpoints
+            yield from self.price_reference()
+        for run in self.plan.list_sft_runs():
+            yield self.price_sft(run)
+            steps = self.plan.find_sft_run(run.model, run.dataset).checkpoints
+            yield self.price_generation(run, "generate_sft", len(steps))
+        for run in self.plan.list_rl_runs(
+            lambda sft: self.plan.find_sft_run(sft.model, sft.dataset).checkpoints
         ):
-            yield self.reinforced(run)
+            yield self.price_rl(run)
 
-    def fetched(self, model: str) -> Work:
+    def price_download(self, model: str) -> JobCost:
         """Bring a base model here: it is in the hub's cache and among the results."""
-        size = self.weights(model)
-        return Work(self.plan.base(model), f"base/{model}", stays=size, cached=size)
+        size = self.compute_weight_bytes(model)
+        return JobCost(self.plan.plan_base(model), f"base/{model}", stays=size, cached=size)
 
-    def expert_set(self, name: str) -> Work:
+    def price_expert_set(self, name: str) -> JobCost:
         """Bring or draw an SFT set."""
         study = self.plan.study
-        tokens = trajectory_tokens(study, name)
-        count = rows(study, name) * (tokens.prompt + tokens.response)
+        tokens = get_trajectory_lengths(study, name)
+        count = count_sft_rows(study, name) * (tokens.prompt + tokens.response)
         size = count * self.assumed.text_bytes.value
         cached = size if isinstance(study.datasets[name], ReleasedSet) else 0.0
-        stage = self.plan.sft_set(name)
-        return Work(stage, f"sft_sets/{name}", stays=size, cached=cached)
+        stage = self.plan.plan_sft_set(name)
+        return JobCost(stage, f"sft_sets/{name}", stays=size, cached=cached)
 
-    def answered(self, run: Run, rule: str, models: int) -> Work:
+    def price_generation(self, run: Run, rule: str, models: int) -> JobCost:
         """Answer the benchmarks with the checkpoints of a run."""
-        seconds, size = self.answers(run.model, models)
+        seconds, size = self.estimate_generations(run.model, models)
         name, gpus = f"{run.path}/generations.parquet", self.gpus[rule]
-        return Work(
-            self.plan.answered(run), name, gpus=gpus, gpu_hours=seconds / SECONDS, stays=size
+        return JobCost(
+            self.plan.plan_run_generation(run),
+            name,
+            gpus=gpus,
+            gpu_hours=seconds / SECONDS_PER_HOUR,
+            stays=size,
         )
 
-    def tuned(self, run: Run) -> Work:
+    def price_sft(self, run: Run) -> JobCost:
         """Fine-tune on an SFT set, up to the last checkpoint."""
-        study, sft = self.plan.study, self.plan.sft_run(run.model, run.dataset)
-        tokens = trajectory_tokens(study, run.dataset)
+        study, sft = self.plan.study, self.plan.find_sft_run(run.model, run.dataset)
+        tokens = get_trajectory_lengths(study, run.dataset)
         batch, length = study.recipes.sft[sft.recipe].batch_size, tokens.prompt + tokens.response
-        trained_on = rows(study, run.dataset) * length * self.assumed.row_bytes.value
-        flops = sft.length * sft_step_flops(self.shape(run.model), batch, length)
-        return Work(
+        trained_on = count_sft_rows(study, run.dataset) * length * self.assumed.row_bytes.value
+        flops = sft.length * sft_step_flops(self.get_model_shape(run.model), batch, length)
+        return JobCost(
             self.plan.train_sft(run.model, run.dataset, str(run.seed)),
             run.path,
             eflops=flops / EFLOPS,
             gpus=self.gpus["train_sft"],
-            gpu_hours=self.assumed.training_seconds(flops) / SECONDS,
-            stays=len(sft.checkpoints) * self.weights(run.model),
-            state=self.state(run.model) + trained_on,
+            gpu_hours=self.assumed.estimate_training_seconds(flops) / SECONDS_PER_HOUR,
+            stays=len(sft.checkpoints) * self.compute_weight_bytes(run.model),
+            state=self.compute_state_bytes(run.model) + trained_on,
         )
 
-    def reinforced(self, run: Run) -> Work:
+    def price_rl(self, run: Run) -> JobCost:
         """An RL branch with the answers that it gives while it trains; the last model stays."""
         study = self.plan.study
         recipe = study.recipes.rl[run.recipe]
-        shape, tokens = self.shape(run.model), prompt_tokens(study, recipe.prompts)
+        shape, tokens = self.get_model_shape(run.model), get_prompt_lengths(study, recipe.prompts)
         length = tokens.prompt + tokens.response
-        sampled, trained, expert = rl_rows(recipe, self.assumed.rounds.value)
+        sampled, trained, expert = count_rl_rows(recipe, self.assumed.rounds.value)
         flops = recipe.steps * rl_flops(
             shape, (sampled + expert) * length, trained * length, length
         )
         updates = recipe.steps * rl_flops(shape, 0, trained * length, length)
-        rolled = self.assumed.generation_seconds(
-            recipe.steps * sampled * tokens.response, self.billions(run.model)
+        rolled = self.assumed.estimate_generation_seconds(
+            recipe.steps * sampled * tokens.response, self.get_billions(run.model)
         )
-        asked, size = self.answers(run.model, -(-recipe.steps // recipe.evaluate_every))
-        return Work(
-            self.plan.answered(run),
+        asked, size = self.estimate_generations(
+            run.model, -(-recipe.steps // recipe.evaluate_every)
+        )
+        return JobCost(
+            self.plan.plan_run_generation(run),
             run.path,
             eflops=flops / EFLOPS,
             gpus=self.gpus["train_rl"],
-            gpu_hours=(self.assumed.training_seconds(updates) + rolled + asked) / SECONDS,
-            stays=self.weights(run.model) + size,
-            state=self.state(run.model),
+            gpu_hours=(self.assumed.estimate_training_seconds(updates) + rolled + asked)
+            / SECONDS_PER_HOUR,
+            stays=self.compute_weight_bytes(run.model) + size,
+            state=self.compute_state_bytes(run.model),
         )
 
-    def reference(self) -> Iterator[Work]:
+    def price_reference(self) -> Iterator[JobCost]:
         """The reference model's attempts at the pool; training one is not priced (none is)."""
         reference = self.plan.reference
-        count = reference.attempts * pool_rows(self.plan.study)
+        count = reference.attempts * count_pool_rows(self.plan.study)
         tokens = count * self.assumed.answer_tokens.value
-        seconds = self.assumed.generation_seconds(tokens, self.billions(reference.model))
-        yield Work(
+        seconds = self.assumed.estimate_generation_seconds(
+            tokens, self.get_billions(reference.model)
+        )
+        yield JobCost(
             self.plan.generate_reference(),
             "reference/generations.parquet",
             gpus=self.gpus["generate_reference"],
-            gpu_hours=seconds / SECONDS,
+            gpu_hours=seconds / SECONDS_PER_HOUR,
             stays=tokens * self.assumed.text_bytes.value,
         )
 
 
-def rl_rows(recipe: RlRecipe, rounds: float) -> tuple[float, int, int]:
+def count_rl_rows(recipe: RlRecipe, rounds: float) -> tuple[float, int, int]:
     """Sampled, trained and expert rows of a step.
 
     Dynamic sampling asks for K rounds of more prompts than are trained on; LUFFY and SRFT train on

@@ -1,13 +1,13 @@
 """How long and how many a study's sequences are, as it says before anything is loaded."""
 
 from retu.compute.flops import ModelShape
-from retu.config.hub_study import HubData, HubModel, ReleasedSet, Tokens
-from retu.config.lab_study import Dataset
+from retu.config.hub_study import HubData, HubModel, MeanLengths, ReleasedSet
+from retu.config.lab_study import DrawnSet
 from retu.config.study import Study
 from retu.core.errors import InputError
 
 
-def hub_data(study: Study) -> HubData:
+def require_hub_data(study: Study) -> HubData:
     """The data section; InputError for a study that draws its data."""
     if not isinstance(study.data, HubData):
         raise InputError(
@@ -17,7 +17,7 @@ def hub_data(study: Study) -> HubData:
     return study.data
 
 
-def hub_model(study: Study, name: str) -> HubModel:
+def require_hub_model(study: Study, name: str) -> HubModel:
     """A model of a hub."""
     model = study.models[name]
     if not isinstance(model, HubModel):
@@ -25,14 +25,14 @@ def hub_model(study: Study, name: str) -> HubModel:
     return model
 
 
-def model_shape(model: HubModel) -> ModelShape:
+def make_model_shape(model: HubModel) -> ModelShape:
     """The sizes that FLOPs are computed from."""
     s = model.shape
     width = s.hidden // s.heads
     return ModelShape(s.layers, s.hidden, s.heads, s.kv_heads, width, s.ffn, s.vocab)
 
 
-def drawn_from(study: Study) -> list[ReleasedSet]:
+def list_pool_sets(study: Study) -> list[ReleasedSet]:
     """The released sets of the study that its pool is made of.
 
     Where the pool is of other sources, whose lengths the study does not say, all that it has stand
@@ -41,7 +41,7 @@ def drawn_from(study: Study) -> list[ReleasedSet]:
     Raises:
         InputError: the study has no released set at all.
     """
-    pool = hub_data(study).pool
+    pool = require_hub_data(study).pool
     released = [d for d in study.datasets.values() if isinstance(d, ReleasedSet)]
     if not released:
         raise InputError(
@@ -50,37 +50,37 @@ def drawn_from(study: Study) -> list[ReleasedSet]:
     return [d for d in released if pool and d.source in pool.sources] or released
 
 
-def trajectory_tokens(study: Study, dataset: str) -> Tokens:
+def get_trajectory_lengths(study: Study, dataset: str) -> MeanLengths:
     """Mean lengths of an SFT set; a drawn one has those of what it is drawn from."""
     made = study.datasets[dataset]
     if isinstance(made, ReleasedSet):
         return made.tokens
-    sets = drawn_from(study)
+    sets = list_pool_sets(study)
     total = sum(s.rows for s in sets)
-    return Tokens(
+    return MeanLengths(
         prompt=sum(s.rows * s.tokens.prompt for s in sets) / total,
         response=sum(s.rows * s.tokens.response for s in sets) / total,
     )
 
 
-def prompt_tokens(study: Study, prompts: str) -> Tokens:
+def get_prompt_lengths(study: Study, prompts: str) -> MeanLengths:
     """Mean lengths of RL's prompts and rollouts."""
-    return hub_data(study).prompts[prompts].tokens
+    return require_hub_data(study).prompts[prompts].tokens
 
 
-def rows(study: Study, dataset: str) -> int:
+def count_sft_rows(study: Study, dataset: str) -> int:
     """How many rows an SFT set has."""
     made = study.datasets[dataset]
-    if isinstance(made, Dataset) and made.rows == "all":
-        return pool_rows(study)
+    if isinstance(made, DrawnSet) and made.rows == "all":
+        return count_pool_rows(study)
     return int(made.rows)
 
 
-def pool_rows(study: Study) -> int:
+def count_pool_rows(study: Study) -> int:
     """How many rows are drawn from."""
-    return sum(made.rows for made in drawn_from(study))
+    return sum(made.rows for made in list_pool_sets(study))
 
 
-def answered_rows(study: Study) -> int:
+def count_generations(study: Study) -> int:
     """Answers of one evaluation: every problem of every benchmark as often as it is sampled."""
     return sum(benchmark.problems * benchmark.samples for benchmark in study.benchmarks.values())

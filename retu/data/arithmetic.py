@@ -32,7 +32,7 @@ VOCABULARY = (
 
 
 @dataclass(frozen=True)
-class Problem:
+class ChainProblem:
     """A start digit and a chain of (operator, digit) steps."""
 
     start: int
@@ -56,7 +56,7 @@ class Problem:
         """The value after each step."""
         values = [self.start]
         for operator, digit in self.chain:
-            values.append(apply(values[-1], operator, digit))
+            values.append(apply_operator(values[-1], operator, digit))
         return values[1:]
 
     @property
@@ -65,25 +65,25 @@ class Problem:
         return str(self.results[-1])
 
 
-def apply(left: int, operator: str, right: int) -> int:
+def apply_operator(left: int, operator: str, right: int) -> int:
     """One step of the chain."""
     value = {"+": left + right, "-": left - right, "*": left * right}[operator]
     return value % MODULUS
 
 
-def possible_problems(steps: int) -> int:
+def count_possible_problems(steps: int) -> int:
     """How many different problems of so many steps exist."""
     count: int = MODULUS * (len(OPERATORS) * MODULUS) ** steps
     return count
 
 
-def draw(rng: random.Random, steps: int) -> Problem:
+def draw_chain_problem(rng: random.Random, steps: int) -> ChainProblem:
     """Draw one problem of the given number of steps."""
     chain = tuple((rng.choice(OPERATORS), rng.randrange(MODULUS)) for _ in range(steps))
-    return Problem(rng.randrange(MODULUS), chain)
+    return ChainProblem(rng.randrange(MODULUS), chain)
 
 
-def quotas(problems: int, shares: Mapping[int, float]) -> dict[int, int]:
+def allocate_problems(problems: int, shares: Mapping[int, float]) -> dict[int, int]:
     """Split a number of problems over chain lengths by largest remainder."""
     total = sum(shares.values())
     exact = {steps: problems * share / total for steps, share in sorted(shares.items())}
@@ -94,16 +94,16 @@ def quotas(problems: int, shares: Mapping[int, float]) -> dict[int, int]:
     return counts
 
 
-def draw_distinct(
+def draw_distinct_problems(
     rng: random.Random, problems: int, shares: Mapping[int, float], taken: set[str], where: str
-) -> list[Problem]:
+) -> list[ChainProblem]:
     """Draw problems that are in no other split; their identities are added to `taken`.
 
     Raises:
         InputError: a chain length is impossible or has too few problems left.
     """
-    drawn: list[Problem] = []
-    for steps, count in quotas(problems, shares).items():
+    drawn: list[ChainProblem] = []
+    for steps, count in allocate_problems(problems, shares).items():
         if steps > len(LABELS):
             raise InputError(f"{where}.steps: {steps} is above the longest chain, {len(LABELS)}")
         used = sum(
@@ -111,23 +111,24 @@ def draw_distinct(
             for identity in taken
         )
         # Rejection sampling stalls near exhaustion; four fifths of a small universe is enough.
-        if count > 0.8 * possible_problems(steps) - used:
+        if count > 0.8 * count_possible_problems(steps) - used:
             raise InputError(
                 f"{where}: asks for {count} problems of {steps} steps, but {used} of the"
-                f" {possible_problems(steps)} that exist are taken; lower problems or the share of"
+                f" {count_possible_problems(steps)} that exist are taken; lower problems or the"
+                f" share of"
                 f" {steps} in steps"
             )
         for _ in range(count):
-            problem = draw(rng, steps)
+            problem = draw_chain_problem(rng, steps)
             while problem.identity in taken:
-                problem = draw(rng, steps)
+                problem = draw_chain_problem(rng, steps)
             taken.add(problem.identity)
             drawn.append(problem)
     rng.shuffle(drawn)
     return drawn
 
 
-def trajectory(rng: random.Random, problem: Problem) -> str:
+def write_trajectory(rng: random.Random, problem: ChainProblem) -> str:
     """The expert's worked solution, ending in the boxed answer."""
     words = [str(problem.start)]
     for label, (operator, digit), result in zip(
@@ -137,15 +138,18 @@ def trajectory(rng: random.Random, problem: Problem) -> str:
     return " ".join([*words, "\\boxed{", problem.answer, "}"])
 
 
-def document(
-    rng: random.Random, problem: Problem, wrong_result_rate: Mapping[str, float], boxed_rate: float
+def write_document(
+    rng: random.Random,
+    problem: ChainProblem,
+    wrong_result_rate: Mapping[str, float],
+    boxed_rate: float,
 ) -> str:
     """What follows the problem in a pre-training text: a chain, often wrong, seldom boxed."""
     value = problem.start
     words = [str(value)]
     for label, (operator, digit) in zip(LABELS, problem.chain, strict=False):
         wrong = rng.random() < wrong_result_rate.get(operator, 0.0)
-        value = rng.randrange(MODULUS) if wrong else apply(value, operator, digit)
+        value = rng.randrange(MODULUS) if wrong else apply_operator(value, operator, digit)
         words += [label, operator, str(digit), "=", str(value)]
         if rng.random() < 0.5:
             words.append(rng.choice(CONNECTIVES))

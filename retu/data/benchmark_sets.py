@@ -13,33 +13,33 @@ from dataclasses import dataclass
 import pandas as pd
 
 from retu.core.errors import InputError
-from retu.data.benchmark_answers import problem_of
+from retu.data.benchmark_answers import read_problem
 from retu.data.benchmark_sources import BenchmarkSources, OriginalSource, read_sources
-from retu.data.hub.hub_files import HubPlaces, fetch
+from retu.data.hub.hub_files import HubLocation, fetch_repository
 from retu.data.hub.hub_lock import Repository
-from retu.data.source_rows import SourceRow, read_rows
+from retu.data.source_rows import SourceRow, read_source_rows
 
-COLUMNS = ("benchmark", "problem_id", "prompt", "gold", "options")
+BENCHMARK_COLUMNS = ("benchmark", "problem_id", "prompt", "gold", "options")
 
 
 @dataclass(frozen=True)
-class Cleaned:
+class CleanedBenchmarks:
     """The authors' benchmarks: one row a problem, and how often each problem is answered."""
 
     problems: pd.DataFrame
     samples: dict[str, int]
 
 
-def repository_rows(repository: Repository, places: HubPlaces) -> Iterable[SourceRow]:
+def read_repository_rows(repository: Repository, places: HubLocation) -> Iterable[SourceRow]:
     """All rows of a repository's wanted files, in the order of the files' names."""
-    for name, path in fetch(repository, places).files.items():
-        yield from read_rows(path, f"{repository.name}/{name}")
+    for name, path in fetch_repository(repository, places).files.items():
+        yield from read_source_rows(path, f"{repository.name}/{name}")
 
 
 def load_benchmarks(
     counts: Mapping[str, int],
     cleaned: Collection[str],
-    places: HubPlaces,
+    places: HubLocation,
     sources: BenchmarkSources,
 ) -> pd.DataFrame:
     """Fetch the benchmarks of a study.
@@ -73,18 +73,20 @@ def load_benchmarks(
 
 
 def load_benchmark(
-    name: str, places: HubPlaces, sources: BenchmarkSources | None = None
+    name: str, places: HubLocation, sources: BenchmarkSources | None = None
 ) -> pd.DataFrame:
     """Fetch a benchmark and return its problems.
 
     Raises:
         InputError: it cannot be fetched, or is not what `benchmarks.yaml` says.
     """
-    source = (sources or read_sources()).of(name)
-    return tidy(repository_rows(source.repository, places), name, source)
+    source = (sources or read_sources()).get_source(name)
+    return tabulate_benchmark(read_repository_rows(source.repository, places), name, source)
 
 
-def tidy(rows: Iterable[SourceRow], name: str, source: OriginalSource) -> pd.DataFrame:
+def tabulate_benchmark(
+    rows: Iterable[SourceRow], name: str, source: OriginalSource
+) -> pd.DataFrame:
     """One row a problem from the rows of the benchmark's file.
 
     Returns:
@@ -97,13 +99,13 @@ def tidy(rows: Iterable[SourceRow], name: str, source: OriginalSource) -> pd.Dat
     table: list[tuple[object, ...]] = []
     seen: dict[str, str] = {}
     for place, row in enumerate(rows):
-        if any(row.value(column) != wanted for column, wanted in source.keep.items()):
+        if any(row.get_value(column) != wanted for column, wanted in source.keep.items()):
             continue
-        identity = row.text(source.columns.id) if source.columns.id else f"{place:04d}"
+        identity = row.get_text(source.columns.id) if source.columns.id else f"{place:04d}"
         if identity in seen:
             row.refuse(f"has the id {identity} of {seen[identity]}", "check the file's revision")
         seen[identity] = row.where
-        problem = problem_of(row, identity, source)
+        problem = read_problem(row, identity, source)
         table.append((name, identity, problem.prompt, problem.gold, problem.options))
     if len(table) not in (source.problems, source.also_problems):
         kept = " with " + ", ".join(f"{k} {v}" for k, v in source.keep.items())
@@ -112,20 +114,24 @@ def tidy(rows: Iterable[SourceRow], name: str, source: OriginalSource) -> pd.Dat
             f"{kept if source.keep else ''} instead of {source.problems}; pin the revision that"
             " has so many, or correct benchmarks.yaml"
         )
-    return pd.DataFrame(table, columns=list(COLUMNS))
+    return pd.DataFrame(table, columns=list(BENCHMARK_COLUMNS))
 
 
-def load_cleaned(places: HubPlaces, sources: BenchmarkSources | None = None) -> Cleaned:
+def load_cleaned(places: HubLocation, sources: BenchmarkSources | None = None) -> CleanedBenchmarks:
     """Fetch the authors' cleaned benchmarks.
 
     Raises:
         InputError: they cannot be fetched, or are not what `benchmarks.yaml` says.
     """
     listed = sources or read_sources()
-    return tidy_cleaned(repository_rows(listed.cleaned.repository, places), listed)
+    return tabulate_cleaned_benchmarks(
+        read_repository_rows(listed.cleaned.repository, places), listed
+    )
 
 
-def tidy_cleaned(rows: Iterable[SourceRow], sources: BenchmarkSources) -> Cleaned:
+def tabulate_cleaned_benchmarks(
+    rows: Iterable[SourceRow], sources: BenchmarkSources
+) -> CleanedBenchmarks:
     """The authors' file as problems and samples a problem.
 
     Their evaluation averages 16 answers to AIME by repeating its rows 16 times; repeated rows
@@ -139,12 +145,12 @@ def tidy_cleaned(rows: Iterable[SourceRow], sources: BenchmarkSources) -> Cleane
     first: dict[tuple[str, str], tuple[SourceRow, str]] = {}
     repeats: dict[tuple[str, str], int] = {}
     for row in rows:
-        called = row.text(columns.source)
-        name = sources.named(called)
+        called = row.get_text(columns.source)
+        name = sources.find_name(called)
         if name is None:
             row.refuse(f"is of an unknown benchmark, {called}", "add it to aliases")
-        key = (name, row.question(columns.prompt))
-        gold = row.within(columns.answer, "ground_truth")
+        key = (name, row.get_question(columns.prompt))
+        gold = row.get_nested_text(columns.answer, "ground_truth")
         known = first.setdefault(key, (row, gold))
         if known[1] != gold:
             row.refuse(f"repeats {known[0].where} with another answer", "check the file")
@@ -155,9 +161,9 @@ def tidy_cleaned(rows: Iterable[SourceRow], sources: BenchmarkSources) -> Cleane
     for (name, prompt), (_, gold) in first.items():
         table.append((name, f"{counts.get(name, 0):04d}", prompt, gold, None))
         counts[name] = counts.get(name, 0) + 1
-    check_counts(counts, sources)
-    samples = {name: sources.of(name).samples for name in counts}
-    return Cleaned(pd.DataFrame(table, columns=list(COLUMNS)), samples)
+    check_problem_counts(counts, sources)
+    samples = {name: sources.get_source(name).samples for name in counts}
+    return CleanedBenchmarks(pd.DataFrame(table, columns=list(BENCHMARK_COLUMNS)), samples)
 
 
 def check_repeats(
@@ -167,7 +173,7 @@ def check_repeats(
 ) -> None:
     """Every problem of a benchmark once, or every one as often as it is to be answered."""
     for name in {name for name, _ in repeats}:
-        samples = sources.of(name).samples
+        samples = sources.get_source(name).samples
         mine = {key: count for key, count in repeats.items() if key[0] == name}
         expected = 1 if set(mine.values()) == {1} else samples
         for key, count in mine.items():
@@ -178,9 +184,9 @@ def check_repeats(
                 )
 
 
-def check_counts(counts: dict[str, int], sources: BenchmarkSources) -> None:
+def check_problem_counts(counts: dict[str, int], sources: BenchmarkSources) -> None:
     """InputError if a benchmark has more or fewer problems than the paper says."""
-    expected = sources.cleaned_counts()
+    expected = sources.count_cleaned_problems()
     wrong = [name for name in expected if counts.get(name, 0) != expected[name]]
     wrong += [name for name in counts if name not in expected]
     if wrong:

@@ -7,10 +7,10 @@ from pydantic import Field, PositiveInt
 
 from retu.core.errors import InputError
 from retu.core.sections import Name, Section
-from retu.core.yaml_files import did_you_mean, read_yaml, validate
+from retu.core.yaml_files import read_yaml, suggest_word, validate_content
 from retu.data.hub.hub_lock import Repository
 
-LISTED = Path(__file__).with_name("benchmarks.yaml")
+BENCHMARKS_FILE = Path(__file__).with_name("benchmarks.yaml")
 AnswerKind = Literal["text", "hashes", "list", "letter", "correct_column"]
 
 
@@ -65,30 +65,30 @@ class BenchmarkSources(Section):
     original: dict[Name, OriginalSource]
     cleaned: CleanedSource
 
-    def of(self, name: str) -> OriginalSource:
+    def get_source(self, name: str) -> OriginalSource:
         """A benchmark by name; InputError that suggests the nearest name."""
         if name not in self.original:
-            raise InputError(f"benchmark {name}: unknown; {did_you_mean(name, self.original)}")
+            raise InputError(f"benchmark {name}: unknown; {suggest_word(name, self.original)}")
         return self.original[name]
 
-    def named(self, alias: str) -> str | None:
+    def find_name(self, alias: str) -> str | None:
         """The name of the benchmark that `data_source` calls so; case and punctuation are free."""
-        wanted = plain(alias)
+        wanted = normalise_benchmark_name(alias)
         for name, source in self.original.items():
-            if wanted in {plain(other) for other in source.aliases}:
+            if wanted in {normalise_benchmark_name(other) for other in source.aliases}:
                 return name
         return None
 
-    def cleaned_counts(self) -> dict[str, int]:
+    def count_cleaned_problems(self) -> dict[str, int]:
         """Problems of each benchmark in the authors' file."""
         return {name: s.cleaned for name, s in self.original.items() if s.cleaned is not None}
 
 
-def plain(name: str) -> str:
+def normalise_benchmark_name(name: str) -> str:
     """A name's letters and digits, in lower case."""
     return "".join(character for character in name.lower() if character.isalnum())
 
 
-def read_sources(path: Path = LISTED) -> BenchmarkSources:
+def read_sources(path: Path = BENCHMARKS_FILE) -> BenchmarkSources:
     """Read the list of benchmarks; InputError names the first wrong key."""
-    return validate(BenchmarkSources, read_yaml(path), str(path))
+    return validate_content(BenchmarkSources, read_yaml(path), str(path))

@@ -28,7 +28,7 @@ ANSWER = "7 x 6 = 42"
 """Stands for a response where it is of interest what a template writes after one."""
 
 
-def prompt_text(
+def render_prompt(
     tokenizer: "PreTrainedTokenizerBase", question: str, template: str | None = None
 ) -> str:
     """A problem in the chat template, ready for the response.
@@ -47,7 +47,7 @@ def prompt_text(
             " the study, the same for SFT, RL and evaluation"
         )
     rendered: str = tokenizer.apply_chat_template(
-        user_turn(question), chat_template=template, add_generation_prompt=True, tokenize=False
+        make_user_turn(question), chat_template=template, add_generation_prompt=True, tokenize=False
     )
     if question.strip() not in rendered:
         raise InputError(
@@ -56,7 +56,7 @@ def prompt_text(
     return rendered
 
 
-def prompt_ids(
+def tokenize_chat_prompt(
     tokenizer: "PreTrainedTokenizerBase", question: str, template: str | None = None
 ) -> list[int]:
     """The token ids of `prompt_text`; what RL and evaluation must give the model.
@@ -64,7 +64,7 @@ def prompt_ids(
     Raises:
         InputError: no template, or the tokenizer makes nothing of the text.
     """
-    text = prompt_text(tokenizer, question, template)
+    text = render_prompt(tokenizer, question, template)
     ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     # A tokenizer loaded as the wrong class may return nothing, and training then learns nothing.
     if not ids:
@@ -82,34 +82,34 @@ def encode_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> list[i
         InputError: the template hides the problem, or the tokenizer makes nothing of the text.
     """
     if tokenizer.chat_template:
-        return prompt_ids(tokenizer, question)
+        return tokenize_chat_prompt(tokenizer, question)
     ids = list(tokenizer(question)["input_ids"])
     if not ids:
         raise InputError("tokenizer: makes no tokens of a prompt; check how it is loaded")
     return ids
 
 
-def user_turn(question: str) -> Turns:
+def make_user_turn(question: str) -> Turns:
     """A problem as the only turn of a conversation."""
     return [{"role": "user", "content": question}]
 
 
-def rl_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> str | Turns:
+def make_rl_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> str | Turns:
     """A problem in the form of which TRL's RL trainer makes the tokens of `encode_prompt`."""
-    return user_turn(question) if tokenizer.chat_template else question
+    return make_user_turn(question) if tokenizer.chat_template else question
 
 
-def library_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> list[int]:
+def encode_rl_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> list[int]:
     """The token ids that transformers makes of `rl_prompt`; RL's trainer asks it for them."""
     if not tokenizer.chat_template:
         return list(tokenizer(text=[question])["input_ids"][0])
     made = tokenizer.apply_chat_template(
-        [user_turn(question)], add_generation_prompt=True, tokenize=True, return_dict=True
+        [make_user_turn(question)], add_generation_prompt=True, tokenize=True, return_dict=True
     )
     return list(made["input_ids"][0])
 
 
-def stop_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+def list_stop_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """The token ids at which an answer is over, end-of-sequence first.
 
     Some templates end a turn by another token than end-of-sequence (`<|im_end|>` of Qwen's base
@@ -120,22 +120,24 @@ def stop_ids(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
         raise InputError("tokenizer: has no end-of-sequence token; set one")
     ends = [int(tokenizer.eos_token_id)]
     if tokenizer.chat_template:
-        turns = [*user_turn("6 x 7?"), {"role": "assistant", "content": ANSWER}]
+        turns = [*make_user_turn("6 x 7?"), {"role": "assistant", "content": ANSWER}]
         rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
         _, found, rest = rendered.rpartition(ANSWER)
         rest = rest.lstrip() if found else ""
         first = tokenizer(rest, add_special_tokens=False)["input_ids"][:1] if rest else []
-        ends += [token for token in first if is_special(tokenizer, token) and token not in ends]
+        ends += [
+            token for token in first if is_special_token(tokenizer, token) and token not in ends
+        ]
     return ends
 
 
-def is_special(tokenizer: "PreTrainedTokenizerBase", token: int) -> bool:
+def is_special_token(tokenizer: "PreTrainedTokenizerBase", token: int) -> bool:
     """Whether a token is no part of any text."""
     added = tokenizer.added_tokens_decoder.get(token)
     return token in tokenizer.all_special_ids or (added is not None and bool(added.special))
 
 
-def response_ids(tokenizer: "PreTrainedTokenizerBase", response: str) -> list[int]:
+def encode_response(tokenizer: "PreTrainedTokenizerBase", response: str) -> list[int]:
     """The token ids of a response, ended by end-of-sequence."""
     if tokenizer.eos_token_id is None:
         raise InputError("tokenizer: has no end-of-sequence token; set one")
@@ -143,7 +145,7 @@ def response_ids(tokenizer: "PreTrainedTokenizerBase", response: str) -> list[in
     return ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id]
 
 
-def training_example(
+def encode_example(
     tokenizer: "PreTrainedTokenizerBase",
     question: str,
     response: str,
@@ -159,8 +161,8 @@ def training_example(
     if template is None:
         prompt = encode_prompt(tokenizer, question)
     else:
-        prompt = prompt_ids(tokenizer, question, template)
-    response_tokens = response_ids(tokenizer, response)
+        prompt = tokenize_chat_prompt(tokenizer, question, template)
+    response_tokens = encode_response(tokenizer, response)
     mask = [0] * len(prompt) + [1] * len(response_tokens)
     return {
         "input_ids": [*prompt, *response_tokens][:max_length],
@@ -168,7 +170,7 @@ def training_example(
     }
 
 
-def prompt_of(example: Mapping[str, Sequence[int]]) -> list[int]:
+def get_prompt_ids(example: Mapping[str, Sequence[int]]) -> list[int]:
     """The tokens of an SFT example that are not learnt: its prompt."""
     pairs = zip(example["input_ids"], example["completion_mask"], strict=True)
     return [token for token, learnt in pairs if not learnt]
@@ -195,13 +197,13 @@ def check_same_prompt(
         expected = (
             encode_prompt(tokenizer, question)
             if template is None
-            else prompt_ids(tokenizer, question, template)
+            else tokenize_chat_prompt(tokenizer, question, template)
         )
         for stage, encode in stages.items():
             found = list(encode(question))
             if found == expected:
                 continue
-            place = first_difference(expected, found)
+            place = find_first_difference(expected, found)
             shown = [tokenizer.decode(ids[place : place + 3]) for ids in (found, expected)]
             raise InputError(
                 f"{stage}: shows the model another prompt than the chat template for"
@@ -210,7 +212,7 @@ def check_same_prompt(
             )
 
 
-def first_difference(left: Sequence[int], right: Sequence[int]) -> int:
+def find_first_difference(left: Sequence[int], right: Sequence[int]) -> int:
     """The first place at which two sequences differ, be it that one ends."""
     pairs = zip(left, right, strict=False)
     same = (place for place, (a, b) in enumerate(pairs) if a != b)

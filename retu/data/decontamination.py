@@ -8,16 +8,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from retu.core.errors import InputError
-from retu.data.stored_rows import Places, stored_rows
+from retu.data.stored_rows import RowIndices, read_stored_rows
 
 
-def prompts_of(paths: Sequence[Path]) -> Iterator[str]:
+def read_prompts(paths: Sequence[Path]) -> Iterator[str]:
     """The prompts of all training data, one set after the other."""
     for path in paths:
-        yield from (str(row["prompt"]) for row in stored_rows(path, ["prompt"]))
+        yield from (str(row["prompt"]) for row in read_stored_rows(path, ["prompt"]))
 
 
-def located(rows: Places, paths: Sequence[Path]) -> pd.DataFrame:
+def locate_rows(rows: RowIndices, paths: Sequence[Path]) -> pd.DataFrame:
     """In which set a row of all training data is, and where in it: `set`, `row`."""
     sizes = [pq.read_metadata(path).num_rows for path in paths]
     ends = np.cumsum(sizes)
@@ -27,7 +27,7 @@ def located(rows: Places, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.DataFrame({"set": [names[i] for i in which], "row": rows - starts[which]})
 
 
-def kept_counts(problems: pd.DataFrame, kept: pd.DataFrame) -> dict[str, int]:
+def count_kept_problems(problems: pd.DataFrame, kept: pd.DataFrame) -> dict[str, int]:
     """Benchmark -> problems that are kept; InputError if a benchmark has none left."""
     counts = {str(name): 0 for name in problems["benchmark"].unique()}
     counts |= {str(name): int(n) for name, n in kept["benchmark"].value_counts().items()}

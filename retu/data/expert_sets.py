@@ -16,12 +16,19 @@ from pydantic import NonNegativeInt
 
 from retu.core.errors import InputError
 from retu.core.sections import Section
-from retu.data.benchmark_sets import repository_rows
-from retu.data.hub.hub_files import HubPlaces
+from retu.data.benchmark_sets import read_repository_rows
+from retu.data.hub.hub_files import HubLocation
 from retu.data.hub.hub_lock import Repository
-from retu.data.set_rules import prompt_id
+from retu.data.set_rules import hash_prompt
 from retu.data.source_rows import SourceRow
-from retu.data.text_records import Counts, Lengths, Limits, Record, measured, store
+from retu.data.text_records import (
+    LengthLimits,
+    RowCounts,
+    TextRecord,
+    TokenCounter,
+    measure_records,
+    store_rows,
+)
 
 
 class ExpertSource(Section):
@@ -45,11 +52,11 @@ class ExpertSource(Section):
 
 def load_expert_set(
     source: ExpertSource,
-    places: HubPlaces,
+    places: HubLocation,
     out: Path,
-    lengths: Lengths,
-    limits: Limits | None = None,
-) -> Counts:
+    lengths: TokenCounter,
+    limits: LengthLimits | None = None,
+) -> RowCounts:
     """Fetch a data set and store it as Parquet with its manifest, in the workflow's columns.
 
     Args:
@@ -64,12 +71,14 @@ def load_expert_set(
         InputError: it cannot be fetched, a row is not of its form, or the number of rows is a
             surprise; shows the row.
     """
-    records = tidy_records(repository_rows(source.repository, places), source)
+    records = tidy_records(read_repository_rows(source.repository, places), source)
     repository = source.repository.name
-    return store(measured(records, lengths), out, limits or Limits(), repository=repository)
+    return store_rows(
+        measure_records(records, lengths), out, limits or LengthLimits(), repository=repository
+    )
 
 
-def tidy_records(rows: Iterable[SourceRow], source: ExpertSource) -> Iterator[Record]:
+def tidy_records(rows: Iterable[SourceRow], source: ExpertSource) -> Iterator[TextRecord]:
     """Rows of a file in the workflow's columns, checked one by one, and at last their number.
 
     A problem's id is a hash of its prompt, so that sets and runs can be matched by it. Where a
@@ -77,8 +86,8 @@ def tidy_records(rows: Iterable[SourceRow], source: ExpertSource) -> Iterator[Re
     """
     seen: dict[str, int] = {}
     for row in rows:
-        record = sft_record(row) if source.form == "sft" else rl_record(row)
-        identity = prompt_id(record["prompt"])
+        record = read_sft_record(row) if source.form == "sft" else read_rl_record(row)
+        identity = hash_prompt(record["prompt"])
         seen[identity] = seen.get(identity, 0) + 1
         if seen[identity] > 1:
             if source.unique_prompts:
@@ -88,29 +97,31 @@ def tidy_records(rows: Iterable[SourceRow], source: ExpertSource) -> Iterator[Re
     source.check_rows(sum(seen.values()))
 
 
-def sft_record(row: SourceRow) -> Record:
+def read_sft_record(row: SourceRow) -> TextRecord:
     """A row of an SFT file."""
-    row.text("ability")
+    row.get_text("ability")
     return {
-        "prompt": row.within("extra_info", "question"),
-        "gold": row.within("reward_model", "ground_truth"),
-        "source": row.text("data_source"),
-        "trajectory": row.within("extra_info", "answer"),
+        "prompt": row.get_nested_text("extra_info", "question"),
+        "gold": row.get_nested_text("reward_model", "ground_truth"),
+        "source": row.get_text("data_source"),
+        "trajectory": row.get_nested_text("extra_info", "answer"),
     }
 
 
-def rl_record(row: SourceRow) -> Record:
+def read_rl_record(row: SourceRow) -> TextRecord:
     """A row of an RL file; one that asks for a reward of its own cannot be graded here."""
-    wanted = row.mapping("extra_info").get("reward_func") if has(row, "extra_info") else None
+    wanted = (
+        row.get_mapping("extra_info").get("reward_func") if has_cell(row, "extra_info") else None
+    )
     if wanted:
         row.refuse(f"asks for the reward {wanted}", "leave out rows that are not mathematics")
     return {
-        "prompt": row.question("prompt"),
-        "gold": row.within("reward_model", "ground_truth"),
-        "source": row.text("data_source"),
+        "prompt": row.get_question("prompt"),
+        "gold": row.get_nested_text("reward_model", "ground_truth"),
+        "source": row.get_text("data_source"),
     }
 
 
-def has(row: SourceRow, column: str) -> bool:
+def has_cell(row: SourceRow, column: str) -> bool:
     """Whether an optional cell holds something."""
     return row.values.get(column) not in (None, "")

@@ -4,12 +4,18 @@ import random
 
 import pandas as pd
 
-from retu.config.lab_study import ArithmeticData, Problems
+from retu.config.lab_study import ArithmeticData, ProblemCounts
 from retu.core.errors import InputError
-from retu.data.arithmetic import Problem, document, draw, draw_distinct, trajectory
+from retu.data.arithmetic import (
+    ChainProblem,
+    draw_chain_problem,
+    draw_distinct_problems,
+    write_document,
+    write_trajectory,
+)
 
 
-def rows(rng: random.Random, problems: list[Problem]) -> pd.DataFrame:
+def make_expert_rows(rng: random.Random, problems: list[ChainProblem]) -> pd.DataFrame:
     """Rows of an expert split: problem_id, prompt, gold, steps, trajectory."""
     return pd.DataFrame(
         {
@@ -17,12 +23,14 @@ def rows(rng: random.Random, problems: list[Problem]) -> pd.DataFrame:
             "prompt": [problem.prompt for problem in problems],
             "gold": [problem.answer for problem in problems],
             "steps": [len(problem.chain) for problem in problems],
-            "trajectory": [trajectory(rng, problem) for problem in problems],
+            "trajectory": [write_trajectory(rng, problem) for problem in problems],
         }
     )
 
 
-def make_splits(data: ArithmeticData, benchmarks: dict[str, Problems]) -> dict[str, pd.DataFrame]:
+def make_splits(
+    data: ArithmeticData, benchmarks: dict[str, ProblemCounts]
+) -> dict[str, pd.DataFrame]:
     """Draw benchmarks, validation, RL prompts, pool, reference, mixed and documents.
 
     Each split has a generator of its own, seeded by the study's seed and the split's name; a
@@ -38,25 +46,25 @@ def make_splits(data: ArithmeticData, benchmarks: dict[str, Problems]) -> dict[s
 
     def split(
         name: str, problems: int, steps: dict[int, float]
-    ) -> tuple[random.Random, list[Problem]]:
+    ) -> tuple[random.Random, list[ChainProblem]]:
         rng = random.Random(f"{data.seed}/{name}")
-        return rng, draw_distinct(rng, problems, steps, taken, f"study: {name}")
+        return rng, draw_distinct_problems(rng, problems, steps, taken, f"study: {name}")
 
     frames = []
     for name, benchmark in benchmarks.items():
-        frame = rows(*split(f"benchmarks.{name}", benchmark.problems, benchmark.steps))
+        frame = make_expert_rows(*split(f"benchmarks.{name}", benchmark.problems, benchmark.steps))
         frames.append(frame.drop(columns="trajectory").assign(benchmark=name))
     splits = {"benchmarks": pd.concat(frames, ignore_index=True)}
     for name in ("validation", "rl_prompts", "pool", "reference"):
         section = getattr(data, name)
-        splits[name] = rows(*split(f"data.{name}", section.problems, section.steps))
+        splits[name] = make_expert_rows(*split(f"data.{name}", section.problems, section.steps))
     splits["rl_prompts"] = splits["rl_prompts"].drop(columns="trajectory")
-    splits["mixed"] = mixed_prompts(splits["pool"], data)
-    splits["documents"] = documents(data, taken)
+    splits["mixed"] = select_mixed_prompts(splits["pool"], data)
+    splits["documents"] = draw_documents(data, taken)
     return splits
 
 
-def mixed_prompts(pool: pd.DataFrame, data: ArithmeticData) -> pd.DataFrame:
+def select_mixed_prompts(pool: pd.DataFrame, data: ArithmeticData) -> pd.DataFrame:
     """RL prompts that have an expert trajectory, as the paper's MIX37K: rows of the pool.
 
     Raises:
@@ -69,23 +77,23 @@ def mixed_prompts(pool: pd.DataFrame, data: ArithmeticData) -> pd.DataFrame:
     return chosen.rename(columns={"trajectory": "expert"}).reset_index(drop=True)
 
 
-def documents(data: ArithmeticData, held_out: set[str]) -> pd.DataFrame:
+def draw_documents(data: ArithmeticData, held_out: set[str]) -> pd.DataFrame:
     """Pre-training texts; repeats are allowed, problems of any other split are not."""
     rng = random.Random(f"{data.seed}/data.documents")
     wrong = {str(operator): rate for operator, rate in data.wrong_result_rate.items()}
     lengths, weights = zip(*sorted(data.documents.steps.items()), strict=True)
     rows: list[tuple[str, str]] = []
     while len(rows) < data.documents.problems:
-        problem = draw_outside(rng, rng.choices(lengths, weights)[0], held_out)
-        text = document(rng, problem, wrong, data.boxed_rate)
+        problem = draw_unseen_problem(rng, rng.choices(lengths, weights)[0], held_out)
+        text = write_document(rng, problem, wrong, data.boxed_rate)
         rows.append((problem.prompt, text))
     return pd.DataFrame(rows, columns=["prompt", "trajectory"])
 
 
-def draw_outside(rng: random.Random, steps: int, held_out: set[str]) -> Problem:
+def draw_unseen_problem(rng: random.Random, steps: int, held_out: set[str]) -> ChainProblem:
     """Draw a problem of given length outside `held_out`."""
     for _ in range(1000):
-        problem = draw(rng, steps)
+        problem = draw_chain_problem(rng, steps)
         if problem.identity not in held_out:
             return problem
     raise InputError(

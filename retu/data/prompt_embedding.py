@@ -14,18 +14,18 @@ import numpy as np
 from retu.config.execution import Execution
 from retu.core.errors import InputError
 from retu.data.set_rules import Embedder, Floats
-from retu.data.text_records import blocks
+from retu.data.text_records import split_into_blocks
 from retu.data.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-BATCH = 32
-LONGEST = 8192
+EMBED_BATCH = 32
+MAX_EMBED_TOKENS = 8192
 """Tokens that are read of a text at most, as the model's authors do."""
 
 
-def last_token_embedder(folder: Path, execution: Execution) -> Embedder:
+def make_embedder(folder: Path, execution: Execution) -> Embedder:
     """Load a model that embeds texts.
 
     Args:
@@ -39,10 +39,10 @@ def last_token_embedder(folder: Path, execution: Execution) -> Embedder:
         InputError: no readable model or tokenizer in the folder.
     """
     tokenizer = load_tokenizer(folder)
-    model = load_embedder(folder, execution)
-    limit = min(LONGEST, tokenizer.model_max_length, model.config.max_position_embeddings)
+    model = load_embedding_model(folder, execution)
+    limit = min(MAX_EMBED_TOKENS, tokenizer.model_max_length, model.config.max_position_embeddings)
 
-    def last_states(texts: list[str]) -> Floats:
+    def compute_last_states(texts: list[str]) -> Floats:
         import torch
 
         options = {"padding": True, "truncation": True, "max_length": limit}
@@ -58,14 +58,14 @@ def last_token_embedder(folder: Path, execution: Execution) -> Embedder:
         # that a GPU too small for it fails at once.
         order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
         vectors = np.empty((len(texts), model.config.hidden_size), dtype=np.float32)
-        for block in blocks(order, BATCH):
-            vectors[block] = last_states([texts[place] for place in block])
+        for block in split_into_blocks(order, EMBED_BATCH):
+            vectors[block] = compute_last_states([texts[place] for place in block])
         return vectors
 
     return embed
 
 
-def load_embedder(folder: Path, execution: Execution) -> "PreTrainedModel":
+def load_embedding_model(folder: Path, execution: Execution) -> "PreTrainedModel":
     """A model without its head, in the study's dtype and attention, on its device.
 
     Raises:

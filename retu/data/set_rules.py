@@ -20,9 +20,9 @@ from retu.data.source_rows import SourceRow
 from retu.data.text_records import (
     PROMPT_TOKENS,
     RESPONSE_TOKENS,
-    Record,
-    Row,
-    blocks,
+    StoredRow,
+    TextRecord,
+    split_into_blocks,
 )
 
 SIMILAR = 0.8
@@ -33,7 +33,7 @@ Embedder = Callable[[Sequence[str]], Floats]
 """Texts -> one row a text; the paper uses Qwen3-8B-Embedding."""
 
 
-def normalised(prompt: str) -> str:
+def normalise_prompt(prompt: str) -> str:
     """A prompt as it is compared: composed characters, single blanks.
 
     Case stays and so do superscripts: `A` and `a`, `x²` and `x2` are different mathematics.
@@ -41,12 +41,12 @@ def normalised(prompt: str) -> str:
     return BLANKS.sub(" ", unicodedata.normalize("NFC", prompt)).strip()
 
 
-def prompt_id(prompt: str) -> str:
+def hash_prompt(prompt: str) -> str:
     """16 hexadecimal digits of a prompt's hash: a million prompts clash at odds of 3e-8."""
-    return hashlib.sha256(normalised(prompt).encode()).hexdigest()[:16]
+    return hashlib.sha256(normalise_prompt(prompt).encode()).hexdigest()[:16]
 
 
-def only(
+def filter_rows(
     rows: Iterable[SourceRow], column: str, values: Collection[str], left_out: Counter[str]
 ) -> Iterator[SourceRow]:
     """Rows of the given kinds; `left_out` counts the others by kind.
@@ -55,21 +55,23 @@ def only(
         InputError: a row does not say of which kind it is.
     """
     for row in rows:
-        kind = row.text(column)
+        kind = row.get_text(column)
         if kind in values:
             yield row
         else:
             left_out[kind] += 1
 
 
-def deduplicated(records: Iterable[Record], left_out: Counter[str]) -> Iterator[Record]:
+def deduplicate_records(
+    records: Iterable[TextRecord], left_out: Counter[str]
+) -> Iterator[TextRecord]:
     """The first record of every prompt, whose hash becomes its problem_id.
 
     `left_out` counts the others below their source.
     """
     seen: set[str] = set()
     for record in records:
-        identity = prompt_id(record["prompt"])
+        identity = hash_prompt(record["prompt"])
         if identity in seen:
             left_out[record["source"]] += 1
             continue
@@ -77,7 +79,9 @@ def deduplicated(records: Iterable[Record], left_out: Counter[str]) -> Iterator[
         yield {"problem_id": identity, **record}
 
 
-def matched(experts: Iterable[Row], prompts: Mapping[str, Row] | None) -> Iterator[Row]:
+def join_expert_trajectories(
+    experts: Iterable[StoredRow], prompts: Mapping[str, StoredRow] | None
+) -> Iterator[StoredRow]:
     """Prompts that have an expert trajectory, as the paper's MIX37K, in the order of trajectories.
 
     Args:
@@ -93,7 +97,7 @@ def matched(experts: Iterable[Row], prompts: Mapping[str, Row] | None) -> Iterat
     """
     seen: set[str] = set()
     for expert in experts:
-        identity = prompt_id(str(expert["prompt"]))
+        identity = hash_prompt(str(expert["prompt"]))
         if identity in seen or (prompts is not None and identity not in prompts):
             continue
         seen.add(identity)
@@ -113,7 +117,7 @@ def matched(experts: Iterable[Row], prompts: Mapping[str, Row] | None) -> Iterat
         )
 
 
-def nearest(
+def find_nearest_prompts(
     problems: Sequence[str], training: Iterable[str], embed: Embedder, block: int = 4096
 ) -> pd.DataFrame:
     """The most similar training prompt of every problem.
@@ -133,12 +137,12 @@ def nearest(
     Raises:
         InputError: no training prompt, or a vector that has no direction.
     """
-    wanted = unit_rows(embed(problems))
+    wanted = scale_to_unit_length(embed(problems))
     best = np.full(len(problems), -np.inf, dtype=np.float32)
     place = np.full(len(problems), -1, dtype=np.int64)
     start = 0
-    for texts in blocks(training, block):
-        similarity = unit_rows(embed(texts)) @ wanted.T
+    for texts in split_into_blocks(training, block):
+        similarity = scale_to_unit_length(embed(texts)) @ wanted.T
         row = similarity.argmax(axis=0)
         value = similarity[row, np.arange(len(problems))]
         better = value > best
@@ -149,7 +153,7 @@ def nearest(
     return pd.DataFrame({"similarity": best, "training_row": place})
 
 
-def decontaminated(
+def split_by_similarity(
     problems: pd.DataFrame, similarity: Sequence[float], threshold: float = SIMILAR
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Problems that are not too similar to any training prompt, and those that are.
@@ -161,7 +165,7 @@ def decontaminated(
     return rated[~seen].reset_index(drop=True), rated[seen].reset_index(drop=True)
 
 
-def unit_rows(vectors: Floats) -> Floats:
+def scale_to_unit_length(vectors: Floats) -> Floats:
     """Rows scaled to length one; InputError for a row without a direction."""
     values = np.asarray(vectors, dtype=np.float32)
     norms = np.linalg.norm(values, axis=1, keepdims=True)

@@ -7,18 +7,18 @@ attempts (1.0, and at most 0.25; PAPER Table 3), so difficulty is measured, neve
 import pandas as pd
 
 from retu.config.hub_study import ReleasedSet
-from retu.config.lab_study import Dataset
+from retu.config.lab_study import DrawnSet
 from retu.core.errors import InputError
 
 
-def win_rates(grades: pd.DataFrame) -> pd.DataFrame:
+def compute_win_rates(grades: pd.DataFrame) -> pd.DataFrame:
     """Win rate and number of attempts per problem from graded reference samples."""
     grouped = grades.groupby("problem_id", sort=True)["correct"]
     return pd.DataFrame({"win_rate": grouped.mean(), "attempts": grouped.size()}).reset_index()
 
 
-def select(
-    pool: pd.DataFrame, rates: pd.DataFrame | None, name: str, dataset: Dataset
+def select_sft_rows(
+    pool: pd.DataFrame, rates: pd.DataFrame | None, name: str, dataset: DrawnSet
 ) -> pd.DataFrame:
     """Draw one SFT set; its rows carry the measured `win_rate`.
 
@@ -50,7 +50,7 @@ def select(
     return rated.sample(n=dataset.rows, random_state=dataset.seed).reset_index(drop=True)
 
 
-def selection_rule(dataset: Dataset | ReleasedSet) -> str:
+def describe_selection(dataset: DrawnSet | ReleasedSet) -> str:
     """How the rows of a set are chosen, in words (Table 3)."""
     if isinstance(dataset, ReleasedSet):
         return "released"

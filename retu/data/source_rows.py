@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from retu.core.errors import InputError
 
-SHOWN = 160
-BATCH = 1024
+SHOWN_CHARACTERS = 160
+READ_BATCH = 1024
 DAMAGED = "\ufffd"
 """What a decoder puts where bytes were no text."""
 
@@ -36,21 +36,21 @@ class SourceRow:
             InputError: always.
         """
         text = json.dumps(dict(self.values), ensure_ascii=False, default=str)
-        shown = text if len(text) <= SHOWN else text[:SHOWN] + "..."
+        shown = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
         raise InputError(f"{self.where}: {what}; {remedy}; the row is {shown}")
 
-    def value(self, column: str) -> Any:
+    def get_value(self, column: str) -> Any:
         """A cell; InputError that lists the columns when there is no such one."""
         if column not in self.values:
             have = ", ".join(self.values)
             self.refuse(f"has no column {column}", f"name the right one, there are {have}")
         return self.values[column]
 
-    def text(self, column: str) -> str:
+    def get_text(self, column: str) -> str:
         """A cell that holds a text or a number; InputError when it is empty or damaged."""
-        return self.as_text(self.value(column), column)
+        return self.convert_to_text(self.get_value(column), column)
 
-    def as_text(self, value: object, column: str) -> str:
+    def convert_to_text(self, value: object, column: str) -> str:
         """A value of a cell as text without blanks around it; integers stay integers."""
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -65,16 +65,16 @@ class SourceRow:
             self.refuse(f"{column} holds damaged characters", "check the file's revision")
         return text
 
-    def mapping(self, column: str) -> Mapping[str, Any]:
+    def get_mapping(self, column: str) -> Mapping[str, Any]:
         """A cell that holds a struct, or its JSON as a text."""
-        value = self._decoded(column)
+        value = self._decode_json(column)
         if not isinstance(value, Mapping):
             self.refuse(f"{column} is no struct", "a struct or its JSON is needed")
         return value
 
-    def chat(self, column: str) -> list[Mapping[str, Any]]:
+    def get_chat(self, column: str) -> list[Mapping[str, Any]]:
         """A cell that holds a chat as a list of turns, or its JSON as a text."""
-        value = self._decoded(column)
+        value = self._decode_json(column)
         turns = (
             [turn for turn in value if isinstance(turn, Mapping)] if isinstance(value, list) else []
         )
@@ -82,27 +82,27 @@ class SourceRow:
             self.refuse(f"{column} is no chat", "a list of turns or its JSON is needed")
         return turns
 
-    def question(self, column: str) -> str:
+    def get_question(self, column: str) -> str:
         """The text of a chat of one user turn, the only form that all stages agree on."""
-        turns = self.chat(column)
+        turns = self.get_chat(column)
         roles = [turn.get("role") for turn in turns]
         if roles != ["user"]:
             self.refuse(
                 f"{column} has the turns {roles}",
                 "a single user turn is needed, for SFT, RL and evaluation render no other",
             )
-        return self.as_text(turns[0].get("content"), f"{column}.content")
+        return self.convert_to_text(turns[0].get("content"), f"{column}.content")
 
-    def within(self, column: str, key: str) -> str:
+    def get_nested_text(self, column: str, key: str) -> str:
         """A text inside a struct: `reward_model.ground_truth`."""
-        inner = self.mapping(column)
+        inner = self.get_mapping(column)
         if key not in inner:
             self.refuse(f"{column} has no {key}", f"it has {', '.join(inner) or 'nothing'}")
-        return self.as_text(inner[key], f"{column}.{key}")
+        return self.convert_to_text(inner[key], f"{column}.{key}")
 
-    def _decoded(self, column: str) -> Any:
+    def _decode_json(self, column: str) -> Any:
         """A cell, decoded if it is JSON in a text."""
-        value = self.value(column)
+        value = self.get_value(column)
         if not isinstance(value, str):
             return value
         try:
@@ -111,7 +111,7 @@ class SourceRow:
             self.refuse(f"{column} is a text, but not JSON", "a struct or its JSON is needed")
 
 
-def read_rows(path: Path, label: str = "") -> Iterator[SourceRow]:
+def read_source_rows(path: Path, label: str = "") -> Iterator[SourceRow]:
     """Rows of a file in its order, read a batch at a time where the format allows.
 
     Args:
@@ -121,7 +121,12 @@ def read_rows(path: Path, label: str = "") -> Iterator[SourceRow]:
     Raises:
         InputError: no such file, another type, damaged, wrong encoding, or without rows.
     """
-    readers = {".parquet": parquet, ".jsonl": json_lines, ".json": json_list, ".csv": comma}
+    readers = {
+        ".parquet": read_parquet_rows,
+        ".jsonl": read_json_lines,
+        ".json": read_json_list,
+        ".csv": read_csv_rows,
+    }
     name = label or str(path)
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -141,21 +146,21 @@ def read_rows(path: Path, label: str = "") -> Iterator[SourceRow]:
         raise InputError(f"{name}: has no rows; check the file")
 
 
-def parquet(path: Path) -> Iterator[Any]:
+def read_parquet_rows(path: Path) -> Iterator[Any]:
     """Rows of a Parquet file; only a batch of them is in memory."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=BATCH):
+        for batch in file.iter_batches(batch_size=READ_BATCH):
             yield from batch.to_pylist()
 
 
-def json_lines(path: Path) -> Iterator[Any]:
+def read_json_lines(path: Path) -> Iterator[Any]:
     """Rows of JSON lines, empty lines left out."""
     # Decoded line by line, so that a wrong byte is told with its row.
     with path.open("rb") as handle:
         yield from (json.loads(line.decode("utf-8-sig")) for line in handle if line.strip())
 
 
-def json_list(path: Path) -> Iterator[Any]:
+def read_json_list(path: Path) -> Iterator[Any]:
     """Rows of a JSON file that holds one list."""
     content = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(content, list):
@@ -163,6 +168,6 @@ def json_list(path: Path) -> Iterator[Any]:
     yield from content
 
 
-def comma(path: Path) -> Iterator[Any]:
+def read_csv_rows(path: Path) -> Iterator[Any]:
     """Rows of a CSV file; a cell may hold lines."""
     yield from csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)

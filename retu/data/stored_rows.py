@@ -16,9 +16,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from retu.core.atomic_files import replace_atomically
-from retu.data.text_records import BATCH, PROMPT_TOKENS, RESPONSE_TOKENS, Row, blocks
+from retu.data.text_records import (
+    PROMPT_TOKENS,
+    RESPONSE_TOKENS,
+    TOKENIZE_BATCH,
+    StoredRow,
+    split_into_blocks,
+)
 
-Places = NDArray[np.int64]
+RowIndices = NDArray[np.int64]
 
 
 def has_columns(path: Path, *columns: str) -> bool:
@@ -32,9 +38,9 @@ def read_columns(path: Path, *columns: str) -> pd.DataFrame:
     return frame
 
 
-def stored_rows(
+def read_stored_rows(
     path: Path, columns: Sequence[str], wanted: Callable[[str], bool] | None = None
-) -> Iterator[Row]:
+) -> Iterator[StoredRow]:
     """Rows of a stored data set, a batch at a time.
 
     Args:
@@ -42,20 +48,20 @@ def stored_rows(
         columns: those that are read.
         wanted: says by a row's prompt whether it is; the others are skipped unread.
     """
-    for batch in batches(path, columns):
+    for batch in iterate_record_batches(path, columns):
         if wanted is not None:
             prompts = batch.column("prompt").to_pylist()
             batch = batch.take([place for place, text in enumerate(prompts) if wanted(text)])
         yield from batch.to_pylist()
 
 
-def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+def iterate_record_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
     """Record batches of a Parquet file."""
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(BATCH, columns=columns)
+        yield from file.iter_batches(TOKENIZE_BATCH, columns=columns)
 
 
-def draw_rows(source: Path, places: Places, added: pd.DataFrame, out: Path) -> None:
+def write_selected_rows(source: Path, places: RowIndices, added: pd.DataFrame, out: Path) -> None:
     """Write the rows at the given places of a Parquet file, in that order, with columns added.
 
     They are set aside on the disk of `out`, uncompressed, and read back by their place there: it
@@ -71,13 +77,13 @@ def draw_rows(source: Path, places: Places, added: pd.DataFrame, out: Path) -> N
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}.") as folder:
         aside = Path(folder) / "rows.arrow"
         ordered = np.sort(places)
-        ends = set_aside(source, ordered, aside)
+        ends = copy_rows_to_arrow(source, ordered, aside)
         with pa.memory_map(str(aside)) as mapped:
             kept = pa.ipc.open_file(mapped)
             table = pa.Table.from_pandas(added, preserve_index=False)
             schema = pa.schema([*kept.schema, *table.schema])
 
-            def row(place: int) -> Any:
+            def get_row(place: int) -> Any:
                 position = int(np.searchsorted(ordered, place))
                 batch = int(np.searchsorted(ends, position, side="right"))
                 start = int(ends[batch - 1]) if batch else 0
@@ -85,8 +91,8 @@ def draw_rows(source: Path, places: Places, added: pd.DataFrame, out: Path) -> N
 
             def write(path: Path) -> None:
                 with pq.ParquetWriter(path, schema.remove_metadata()) as writer:
-                    for block in blocks(range(len(places)), BATCH):
-                        rows = pa.Table.from_batches([row(int(places[i])) for i in block])
+                    for block in split_into_blocks(range(len(places)), TOKENIZE_BATCH):
+                        rows = pa.Table.from_batches([get_row(int(places[i])) for i in block])
                         beside = table.slice(block[0], len(block))
                         columns = [*rows.combine_chunks().columns, *beside.columns]
                         writer.write_table(
@@ -96,13 +102,13 @@ def draw_rows(source: Path, places: Places, added: pd.DataFrame, out: Path) -> N
             replace_atomically(out, write)
 
 
-def set_aside(source: Path, ordered: Places, aside: Path) -> Places:
+def copy_rows_to_arrow(source: Path, ordered: RowIndices, aside: Path) -> RowIndices:
     """Copy rows of a Parquet file, in its order, to an Arrow file; the end of each batch there."""
     counts: list[int] = []
     start = 0
     schema = pq.read_schema(source).remove_metadata()
     with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for batch in batches(source):
+        for batch in iterate_record_batches(source):
             low, high = np.searchsorted(ordered, [start, start + batch.num_rows])
             if high > low:
                 chosen = batch.take(pa.array(ordered[low:high] - start))
@@ -112,7 +118,7 @@ def set_aside(source: Path, ordered: Places, aside: Path) -> Places:
     return np.cumsum(np.asarray(counts, dtype=np.int64))
 
 
-def mean_lengths(path: Path) -> dict[str, float]:
+def compute_mean_lengths(path: Path) -> dict[str, float]:
     """Facts for the manifest of a data set whose rows carry their lengths in tokens."""
     if not has_columns(path, PROMPT_TOKENS, RESPONSE_TOKENS):
         return {}

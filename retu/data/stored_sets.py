@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def manifest_path(path: Path) -> Path:
+def get_manifest_path(path: Path) -> Path:
     """The manifest beside a data file: `pool.parquet` -> `pool.manifest.json`."""
     return path.with_suffix(".manifest.json")
 
@@ -26,13 +26,13 @@ def write_dataset(frame: pd.DataFrame, path: Path, **facts: object) -> None:
     dataset = Dataset.from_pandas(frame, preserve_index=False)
     replace_atomically(path, dataset.to_parquet)
     columns = [str(column) for column in frame.columns]
-    write_manifest(manifest_path(path), path, rows=len(frame), columns=columns, **facts)
+    write_manifest(get_manifest_path(path), path, rows=len(frame), columns=columns, **facts)
 
 
 def read_frame(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read a stored data set as a frame, checked against its manifest."""
     frame = read_table(path, columns)
-    check_manifest(manifest_path(path), path)
+    check_manifest(get_manifest_path(path), path)
     return frame
 
 
@@ -44,7 +44,7 @@ def read_dataset(path: Path, columns: tuple[str, ...]) -> "Dataset":
     # The others may be most of the file.
     frame = pd.read_parquet(path, columns=list(columns))
     if frame.isna().to_numpy().any():
-        raise InputError(empty_cells(path, columns))
+        raise InputError(describe_empty_cells(path, columns))
     return Dataset.from_pandas(frame, preserve_index=False)
 
 
@@ -64,7 +64,7 @@ def map_dataset(path: Path, columns: tuple[str, ...], cache: Path) -> "Dataset":
     check_stored(path, columns)
     dataset = Dataset.from_parquet(str(path), columns=list(columns), cache_dir=str(cache))
     if any(dataset.data.column(name).null_count for name in columns):
-        raise InputError(empty_cells(path, columns))
+        raise InputError(describe_empty_cells(path, columns))
     return dataset
 
 
@@ -84,9 +84,9 @@ def check_stored(path: Path, columns: tuple[str, ...]) -> None:
     missing = [column for column in columns if column not in facts.schema_arrow.names]
     if missing:
         raise InputError(f"{path}: lacks the columns {', '.join(missing)}; delete it and run again")
-    check_manifest(manifest_path(path), path)
+    check_manifest(get_manifest_path(path), path)
 
 
-def empty_cells(path: Path, columns: tuple[str, ...]) -> str:
+def describe_empty_cells(path: Path, columns: tuple[str, ...]) -> str:
     """What is said of a data set with empty cells."""
     return f"{path}: has empty cells; every row needs {', '.join(columns)}"

@@ -17,25 +17,25 @@ import pyarrow.parquet as pq
 from retu.core.atomic_files import replace_atomically
 from retu.core.errors import InputError
 from retu.core.manifest import write_manifest
-from retu.data.stored_sets import manifest_path
+from retu.data.stored_sets import get_manifest_path
 from retu.data.tokenizer import load_tokenizer
 
-BATCH = 1024
+TOKENIZE_BATCH = 1024
 TOKENISED = 256
 """Texts made into tokens at a time: their tokens take twenty times the memory of the texts."""
 RESPONSES = ("trajectory", "expert")
 PROMPT_TOKENS = "prompt_tokens"
 RESPONSE_TOKENS = "response_tokens"
-Record = dict[str, str]
-Row = dict[str, str | int]
+TextRecord = dict[str, str]
+StoredRow = dict[str, str | int]
 """A record with the numbers of tokens of its prompt and, if it has one, its response."""
-Lengths = Callable[[list[str]], list[int]]
+TokenCounter = Callable[[list[str]], list[int]]
 """Token counts of a batch of texts."""
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Limits:
+class LengthLimits:
     """Longest prompt and trajectory in tokens; None for no limit. Longer rows are left out."""
 
     prompt: int | None = None
@@ -43,7 +43,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Counts:
+class RowCounts:
     """What became of the rows that came, and mean lengths of those stored, in tokens."""
 
     came: int
@@ -58,13 +58,13 @@ class Counts:
 class Tally:
     """Counts rows while they stream."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: LengthLimits) -> None:
         self.limits = limits
         self.came = self.long_prompts = self.long_trajectories = self.rows = self.unboxed = 0
         self.prompts = self.trajectories = 0
         self.answered = False
 
-    def keep(self, row: Row) -> bool:
+    def count_row(self, row: StoredRow) -> bool:
         """Count a row; whether it is within the limits."""
         self.came += 1
         prompt, trajectory = int(row[PROMPT_TOKENS]), int(row.get(RESPONSE_TOKENS, 0))
@@ -74,17 +74,17 @@ class Tally:
         if self.limits.trajectory is not None and trajectory > self.limits.trajectory:
             self.long_trajectories += 1
             return False
-        response = response_of(row)
+        response = get_response(row)
         self.answered = response is not None
         self.unboxed += response is not None and "\\boxed" not in response
         self.rows, self.prompts = self.rows + 1, self.prompts + prompt
         self.trajectories += trajectory
         return True
 
-    def counts(self) -> Counts:
+    def make_counts(self) -> RowCounts:
         """The counts so far."""
         kept = max(self.rows, 1)
-        return Counts(
+        return RowCounts(
             self.came,
             self.long_prompts,
             self.long_trajectories,
@@ -95,12 +95,12 @@ class Tally:
         )
 
 
-def response_of(row: Mapping[str, str | int]) -> str | None:
+def get_response(row: Mapping[str, str | int]) -> str | None:
     """The expert's answer, None for a problem alone."""
     return next((str(row[name]) for name in RESPONSES if name in row), None)
 
 
-def token_counts(folder: Path, threads: int = 1) -> Lengths:
+def make_token_counter(folder: Path, threads: int = 1) -> TokenCounter:
     """Counts tokens of texts by a model's tokenizer, without special tokens.
 
     Args:
@@ -112,7 +112,7 @@ def token_counts(folder: Path, threads: int = 1) -> Lengths:
     tokenizer = load_tokenizer(folder)
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
 
-    def lengths(texts: list[str]) -> list[int]:
+    def count_tokens(texts: list[str]) -> list[int]:
         if backend is not None:
             # Four times as fast as the tokenizer itself, which also keeps each token's place.
             encoded = backend.encode_batch_fast(texts, add_special_tokens=False)
@@ -123,21 +123,23 @@ def token_counts(folder: Path, threads: int = 1) -> Lengths:
     if backend is not None:
         backend.no_truncation()
         backend.no_padding()
-    return lengths
+    return count_tokens
 
 
-def measured(records: Iterable[Record], lengths: Lengths) -> Iterator[Row]:
+def measure_records(records: Iterable[TextRecord], lengths: TokenCounter) -> Iterator[StoredRow]:
     """Records with the lengths of their texts."""
-    for batch in blocks(records, TOKENISED):
+    for batch in split_into_blocks(records, TOKENISED):
         prompts = lengths([record["prompt"] for record in batch])
-        responses = [response_of(record) for record in batch]
+        responses = [get_response(record) for record in batch]
         answers = iter(lengths([text for text in responses if text is not None]))
         for record, prompt, response in zip(batch, prompts, responses, strict=True):
             answer = {} if response is None else {RESPONSE_TOKENS: next(answers)}
             yield {**record, PROMPT_TOKENS: prompt, **answer}
 
 
-def store(rows: Iterable[Row], out: Path, limits: Limits, **facts: object) -> Counts:
+def store_rows(
+    rows: Iterable[StoredRow], out: Path, limits: LengthLimits, **facts: object
+) -> RowCounts:
     """Write the rows that are within the limits, a batch at a time, then their manifest.
 
     Args:
@@ -158,10 +160,10 @@ def store(rows: Iterable[Row], out: Path, limits: Limits, **facts: object) -> Co
         if first is None:
             raise InputError(f"{out}: the source has no rows for it; check what it is made of")
         columns.extend(first)
-        schema = pa.schema([(name, column_type(value)) for name, value in first.items()])
-        kept = (row for row in chain([first], stream) if tally.keep(row))
+        schema = pa.schema([(name, infer_column_type(value)) for name, value in first.items()])
+        kept = (row for row in chain([first], stream) if tally.count_row(row))
         with pq.ParquetWriter(path, schema) as writer:
-            for batch in blocks(kept, BATCH):
+            for batch in split_into_blocks(kept, TOKENIZE_BATCH):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
         if not tally.rows:
             raise InputError(
@@ -170,17 +172,17 @@ def store(rows: Iterable[Row], out: Path, limits: Limits, **facts: object) -> Co
             )
 
     replace_atomically(out, write)
-    counts = tally.counts()
-    write_manifest(manifest_path(out), out, columns=columns, **vars(counts), **facts)
+    counts = tally.make_counts()
+    write_manifest(get_manifest_path(out), out, columns=columns, **vars(counts), **facts)
     return counts
 
 
-def column_type(value: str | int) -> pa.DataType:
+def infer_column_type(value: str | int) -> pa.DataType:
     """The type of a column by one of its cells."""
     return pa.int64() if isinstance(value, int) else pa.string()
 
 
-def summary(counts: Counts) -> str:
+def describe_counts(counts: RowCounts) -> str:
     """One line about what became of the rows."""
     return (
         f"{counts.rows} of {counts.came} rows kept; {counts.long_prompts} prompts and"
@@ -189,7 +191,7 @@ def summary(counts: Counts) -> str:
     )
 
 
-def blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def split_into_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Lists of at most `size` items."""
     iterator = iter(items)
     while block := list(islice(iterator, size)):

@@ -57,10 +57,10 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     ids = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
     if tokenizer.decode(ids, clean_up_tokenization_spaces=False).strip() != PROBE:
         raise InputError(f"{folder}: the tokenizer does not reproduce its own words; make it anew")
-    return with_padding(tokenizer)
+    return add_padding_token(tokenizer)
 
 
-def with_padding(tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerBase":
+def add_padding_token(tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerBase":
     """The tokenizer with a padding token, on the left, where generation needs it.
 
     Base models may have none. One of the vocabulary is taken, for a new one would change the

@@ -12,7 +12,7 @@ import pandas as pd
 from retu.core.errors import InputError
 from retu.core.run_paths import Run
 from retu.core.tables import read_table
-from retu.evaluation.scores import GRADE_COLUMNS, score_table
+from retu.evaluation.scores import GRADE_COLUMNS, score_checkpoints
 
 CURVE_COLUMNS = (
     *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"),
@@ -20,15 +20,15 @@ CURVE_COLUMNS = (
     *("rl_step", "source", "cut_share"),
 )
 RUN_KEY = ["study", "model", "dataset", "paradigm", "recipe", "seed"]
-KEY = [*RUN_KEY, "sft_step", "rl_step", "benchmark"]
+POINT_KEY = [*RUN_KEY, "sft_step", "rl_step", "benchmark"]
 
 
 def read_scores(path: Path) -> pd.DataFrame:
     """Scores per step and benchmark of a grades file."""
-    return score_table(read_table(path, GRADE_COLUMNS), str(path))
+    return score_checkpoints(read_table(path, GRADE_COLUMNS), str(path))
 
 
-def compute_at(path: Path, column: str, steps: pd.Series) -> pd.Series:
+def read_cumulative_compute(path: Path, column: str, steps: pd.Series) -> pd.Series:
     """Compute spent up to each of `steps`, in EFLOPs, read from `column` of a table.
 
     Raises:
@@ -44,28 +44,30 @@ def compute_at(path: Path, column: str, steps: pd.Series) -> pd.Series:
     return found.astype(float)
 
 
-def sft_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
+def tabulate_sft_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
     """Points of an SFT run: one per checkpoint, step 0 being the base model."""
-    points = own_and_start(grades, run)
-    spent = compute_at(results / run.path / "losses.csv", "x_sft_eflops", points["step"])
+    points = join_start_scores(grades, run)
+    spent = read_cumulative_compute(
+        results / run.path / "losses.csv", "x_sft_eflops", points["step"]
+    )
     points = points.rename(columns={"step": "sft_step"})
     return points.assign(x_sft_eflops=spent, x_rl_eflops=0.0, rl_step=0)
 
 
-def rl_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
+def tabulate_rl_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
     """Points of an RL branch, the first being the checkpoint it starts from (x_rl = 0)."""
-    points = own_and_start(grades, run)
+    points = join_start_scores(grades, run)
     later = points["step"] > 0
     path = results / run.path / "compute.csv"
-    spent = compute_at(path, "x_rl_eflops", points.loc[later, "step"])
+    spent = read_cumulative_compute(path, "x_rl_eflops", points.loc[later, "step"])
     return points.rename(columns={"step": "rl_step"}).assign(
         sft_step=run.sft_step,
-        x_sft_eflops=sft_compute(results, run),
+        x_sft_eflops=read_sft_compute(results, run),
         x_rl_eflops=spent.reindex(points.index, fill_value=0.0),
     )
 
 
-def own_and_start(graded: Path, run: Run) -> pd.DataFrame:
+def join_start_scores(graded: Path, run: Run) -> pd.DataFrame:
     """Scores of a run's own steps, and as step 0 those of the checkpoint it starts from.
 
     Raises:
@@ -82,26 +84,26 @@ def own_and_start(graded: Path, run: Run) -> pd.DataFrame:
         raise InputError(
             f"{parent}: step {run.sft_step}, where {grades} starts, is not evaluated; run again"
         )
-    if problem_counts(start) != problem_counts(own):
+    if count_problems(start) != count_problems(own):
         raise InputError(f"{grades}: other benchmarks than in {parent}; evaluate again")
     start = start.assign(step=0, source=parent.as_posix())
     return pd.concat([start, own], ignore_index=True)
 
 
-def problem_counts(scores: pd.DataFrame) -> dict[str, int]:
+def count_problems(scores: pd.DataFrame) -> dict[str, int]:
     """Number of problems of each benchmark."""
     return dict(zip(scores["benchmark"], scores["n_problems"], strict=True))
 
 
-def sft_compute(results: Path, run: Run) -> float:
+def read_sft_compute(results: Path, run: Run) -> float:
     """Compute behind the checkpoint that a branch starts from, in EFLOPs."""
     if run.parent.kind == "base":
         return 0.0
     path = results / run.parent.path / "losses.csv"
-    return float(compute_at(path, "x_sft_eflops", pd.Series([run.sft_step])).iloc[0])
+    return float(read_cumulative_compute(path, "x_sft_eflops", pd.Series([run.sft_step])).iloc[0])
 
 
-def curve_table(
+def tabulate_curves(
     study: str,
     results: Path,
     runs: list[Run],
@@ -123,15 +125,17 @@ def curve_table(
     if len(set(runs)) < len(runs):
         raise InputError("curves: a run is listed twice; list each once")
     points = [
-        (sft_points if run.kind == "sft" else rl_points)(results, grades or results, run).assign(
+        (tabulate_sft_points if run.kind == "sft" else tabulate_rl_points)(
+            results, grades or results, run
+        ).assign(
             study=study,
             model=run.model,
             dataset=run.dataset,
-            paradigm=run.paradigm(titles.get(run.recipe, "RL")),
+            paradigm=run.name_paradigm(titles.get(run.recipe, "RL")),
             recipe=run.recipe,
             seed=run.seed,
         )
         for run in runs
     ]
     table = pd.concat(points, ignore_index=True)[list(CURVE_COLUMNS)]
-    return table.sort_values(KEY, kind="stable", ignore_index=True)
+    return table.sort_values(POINT_KEY, kind="stable", ignore_index=True)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from retu.config.study import Sampling
 from retu.evaluation.generations import (
     SEED_STRIDE,
-    Answer,
-    answer_ends,
-    check_room,
-    make_answer,
+    SampledGeneration,
+    check_prompt_lengths,
+    list_end_ids,
+    make_generation,
 )
 from retu.models.generation_config import suspend_sampling_settings
 
@@ -24,7 +24,7 @@ BATCH_TOKENS = 2**18
 WHOLE_DISTRIBUTION = {"top_k": 0, "top_p": 1.0}
 
 
-class SampledLogProbs:
+class LogProbRecorder:
     """A logits processor that changes nothing and notes what every sampled token's chance was.
 
     `output_scores` would keep all steps' scores: 80 GB for one batch of long answers.
@@ -37,20 +37,20 @@ class SampledLogProbs:
 
     def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
         """Note the token of the step before; scores (B, V) are the model's before temperature."""
-        self.note(input_ids[:, -1])
+        self.record_tokens(input_ids[:, -1])
         self.pending = (scores / (self.temperature or 1.0)).log_softmax(-1)
         return scores
 
-    def note(self, tokens: "Tensor") -> None:
+    def record_tokens(self, tokens: "Tensor") -> None:
         """The tokens (B,) that were drawn from the distribution seen last."""
         if self.pending is not None:
             self.columns.append(self.pending.gather(-1, tokens[:, None]))
 
-    def table(self, last: "Tensor") -> "Tensor":
+    def stack_log_probs(self, last: "Tensor") -> "Tensor":
         """Log-probabilities (B, T) of all tokens, of which `last` (B,) are the last."""
         import torch
 
-        self.note(last)
+        self.record_tokens(last)
         return torch.cat(self.columns, dim=-1)
 
 
@@ -67,7 +67,7 @@ class TransformersEngine:
     def __init__(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.ends = answer_ends(tokenizer, model.generation_config.eos_token_id)
+        self.ends = list_end_ids(tokenizer, model.generation_config.eos_token_id)
 
     def sample(
         self,
@@ -76,13 +76,13 @@ class TransformersEngine:
         seed: int,
         first: int = 0,
         every: int = 1,
-    ) -> list[Answer]:
+    ) -> list[SampledGeneration]:
         """See `Engine`."""
         import torch
 
-        check_room(prompts, settings, self.model.config.max_position_embeddings)
+        check_prompt_lengths(prompts, settings, self.model.config.max_position_embeddings)
         order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
-        answers: dict[int, Answer] = {}
+        answers: dict[int, SampledGeneration] = {}
         training = self.model.training
         self.model.eval()
         devices = [self.model.device] if self.model.device.type == "cuda" else []
@@ -92,13 +92,15 @@ class TransformersEngine:
             suspend_sampling_settings(self.model),
         ):
             torch.manual_seed(seed + first * SEED_STRIDE)
-            for batch in batches(order, prompts, settings):
+            for batch in split_into_batches(order, prompts, settings):
                 texts = [prompts[i] for i in batch]
-                answers.update(zip(batch, self._batch(texts, settings), strict=True))
+                answers.update(zip(batch, self._sample_batch(texts, settings), strict=True))
         self.model.train(training)
         return [answers[i] for i in range(len(prompts))]
 
-    def _batch(self, prompts: Sequence[Sequence[int]], settings: Sampling) -> list[Answer]:
+    def _sample_batch(
+        self, prompts: Sequence[Sequence[int]], settings: Sampling
+    ) -> list[SampledGeneration]:
         """Sample one batch."""
         import torch
 
@@ -107,7 +109,7 @@ class TransformersEngine:
         pad = self.ends[0] if pad is None else pad
         rows = [[pad] * (width - len(ids)) + list(ids) for ids in prompts]
         mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
-        log_probs = SampledLogProbs(settings.temperature)
+        log_probs = LogProbRecorder(settings.temperature)
         how: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
             how = {"do_sample": True, "temperature": settings.temperature, **WHOLE_DISTRIBUTION}
@@ -121,9 +123,10 @@ class TransformersEngine:
             **how,
         )
         sampled = output[:, width:].tolist()
-        table = log_probs.table(output[:, -1]).tolist()
+        table = log_probs.stack_log_probs(output[:, -1]).tolist()
         return [
-            make_answer(self.tokenizer, *row, self.ends) for row in zip(sampled, table, strict=True)
+            make_generation(self.tokenizer, *row, self.ends)
+            for row in zip(sampled, table, strict=True)
         ]
 
     def close(self) -> None:
@@ -136,7 +139,7 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
 
-def batches(
+def split_into_batches(
     order: Sequence[int], prompts: Sequence[Sequence[int]], settings: Sampling
 ) -> Iterator[list[int]]:
     """Split `order`, which is by rising prompt length, into batches that fit into memory."""

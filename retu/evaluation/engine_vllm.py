@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retu.config.execution import Execution, Vllm
+from retu.config.execution import Execution, VllmSettings
 from retu.config.study import Sampling
 from retu.core.errors import InputError
 from retu.evaluation.generations import (
     SEED_STRIDE,
-    Answer,
-    answer_ends,
-    check_room,
-    make_answer,
+    SampledGeneration,
+    check_prompt_lengths,
+    list_end_ids,
+    make_generation,
 )
 from retu.models.generation_config import read_special_tokens
 
@@ -44,7 +44,7 @@ class VllmEngine:
     ) -> None:
         self.llm = llm
         self.tokenizer = tokenizer
-        self.ends = answer_ends(tokenizer, declared_ends)
+        self.ends = list_end_ids(tokenizer, declared_ends)
 
     def sample(
         self,
@@ -53,11 +53,11 @@ class VllmEngine:
         seed: int,
         first: int = 0,
         every: int = 1,
-    ) -> list[Answer]:
+    ) -> list[SampledGeneration]:
         """See `Engine`."""
         from vllm import SamplingParams
 
-        check_room(prompts, settings, self.llm.model_config.max_model_len)
+        check_prompt_lengths(prompts, settings, self.llm.model_config.max_model_len)
         parameters = [
             SamplingParams(
                 temperature=settings.temperature,
@@ -74,12 +74,12 @@ class VllmEngine:
         ]
         given = [{"prompt_token_ids": list(ids)} for ids in prompts]
         outputs = self.llm.generate(given, parameters, use_tqdm=False)
-        return [self._answer(output.outputs[0]) for output in outputs]
+        return [self._make_generation(output.outputs[0]) for output in outputs]
 
-    def _answer(self, output: Any) -> Answer:
+    def _make_generation(self, output: Any) -> SampledGeneration:
         """vLLM's completion as an answer."""
         ids, log_probs = list(output.token_ids), output.logprobs.logprobs
-        answer = make_answer(self.tokenizer, ids, log_probs, self.ends)
+        answer = make_generation(self.tokenizer, ids, log_probs, self.ends)
         if not len(ids) == len(log_probs) == len(answer.token_ids):
             raise RuntimeError(
                 f"vLLM gave {len(ids)} tokens and {len(log_probs)} log-probabilities for an answer"
@@ -104,7 +104,7 @@ class VllmEngine:
 
 
 def load_vllm(
-    folder: Path, tokenizer: "PreTrainedTokenizerBase", execution: Execution, settings: Vllm
+    folder: Path, tokenizer: "PreTrainedTokenizerBase", execution: Execution, settings: VllmSettings
 ) -> VllmEngine:
     """vLLM with the checkpoint in `folder`, laid out as the study says.
 
@@ -113,7 +113,7 @@ def load_vllm(
     """
     # A forked process would inherit locks of the threads that torch has started by now.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
-    check_installed(execution)
+    check_vllm(execution)
     # Without a tokenizer vLLM complains, at length, that it cannot try a chat template.
     logging.getLogger("vllm.renderers.base").setLevel(logging.ERROR)
     from vllm import LLM
@@ -142,7 +142,7 @@ def load_vllm(
     return VllmEngine(llm, tokenizer, ends)
 
 
-def check_installed(execution: Execution) -> None:
+def check_vllm(execution: Execution) -> None:
     """Make sure that vLLM is there for the study's device.
 
     Raises:

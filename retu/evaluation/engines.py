@@ -5,9 +5,9 @@ from pathlib import Path
 from retu.config.execution import Execution
 from retu.evaluation.engine_transformers import TransformersEngine
 from retu.evaluation.engine_vllm import VllmEngine, load_vllm
-from retu.evaluation.generations import Answer, Engine
+from retu.evaluation.generations import Engine, SampledGeneration
 
-__all__ = ["Answer", "Engine", "TransformersEngine", "VllmEngine", "load_engine"]
+__all__ = ["Engine", "SampledGeneration", "TransformersEngine", "VllmEngine", "load_engine"]
 
 
 def load_engine(folder: Path, execution: Execution) -> Engine:

@@ -18,7 +18,7 @@ FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class SampledGeneration:
     """One sampled answer.
 
     text: without special tokens.
@@ -34,7 +34,7 @@ class Answer:
     finish_reason: FinishReason
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the model ended the answer itself."""
         return self.finish_reason == "stop"
 
@@ -59,7 +59,7 @@ class Engine(Protocol):
         seed: int,
         first: int = 0,
         every: int = 1,
-    ) -> list[Answer]:
+    ) -> list[SampledGeneration]:
         """Sample with the study's temperature (0: greedily) and token limit.
 
         Args:
@@ -79,12 +79,12 @@ class Engine(Protocol):
         ...
 
 
-def make_answer(
+def make_generation(
     tokenizer: "PreTrainedTokenizerBase",
     token_ids: Sequence[int],
     log_probs: Sequence[float],
     ends: Collection[int],
-) -> Answer:
+) -> SampledGeneration:
     """An answer from what was sampled, cut behind the first token at which it is over.
 
     Args:
@@ -98,10 +98,10 @@ def make_answer(
     words = kept if length is None else kept[:-1]
     text = tokenizer.decode(list(words), skip_special_tokens=True)
     reason: FinishReason = "length" if length is None else "stop"
-    return Answer(text, kept, tuple(log_probs[: len(kept)]), reason)
+    return SampledGeneration(text, kept, tuple(log_probs[: len(kept)]), reason)
 
 
-def answer_ends(
+def list_end_ids(
     tokenizer: "PreTrainedTokenizerBase", declared: int | Sequence[int] | None
 ) -> list[int]:
     """The tokens that end an answer: the tokenizer's, then those of the generation config.
@@ -110,13 +110,13 @@ def answer_ends(
         tokenizer: the model's.
         declared: `eos_token_id` of the checkpoint's generation config, which may list several.
     """
-    from retu.data.chat import stop_ids
+    from retu.data.chat import list_stop_ids
 
     more = [declared] if isinstance(declared, int) else list(declared or ())
-    return list(dict.fromkeys([*stop_ids(tokenizer), *more]))
+    return list(dict.fromkeys([*list_stop_ids(tokenizer), *more]))
 
 
-def check_room(prompts: Sequence[Sequence[int]], settings: Sampling, limit: int) -> None:
+def check_prompt_lengths(prompts: Sequence[Sequence[int]], settings: Sampling, limit: int) -> None:
     """Make sure that the longest prompt leaves room for the longest answer.
 
     Raises:

@@ -35,14 +35,14 @@ FloatArray = NDArray[np.float64]
 DRAWS = 2**16
 """Weights drawn for one benchmark: the ends of a 95% interval are then off by about a hundredth of
 its half-width. They are always the same, so equal tables have equal intervals."""
-MAX_TERMS = 256
+MAX_WEIGHTS = 256
 """Neighbours of a sorted benchmark with more problems share a weight: they are nearly equal."""
-CHUNK = 2**12
+DRAWS_AT_A_TIME = 2**12
 SEED = 20_251_211
 
 
 @dataclass(frozen=True)
-class Means:
+class MeanDraws:
     """Draws of means with one more problem, that is wrong (`low`) or right (`high`).
 
     Shares, shape (columns, DRAWS).
@@ -51,14 +51,14 @@ class Means:
     low: FloatArray
     high: FloatArray
 
-    def bounds(self, column: int, level: float) -> tuple[float, float]:
+    def compute_bounds(self, column: int, level: float) -> tuple[float, float]:
         """The two ends of the interval of a column at a level in (0, 1)."""
         tail = (1.0 - level) / 2.0
         low, high = np.quantile(self.low[column], tail), np.quantile(self.high[column], 1.0 - tail)
         return float(low), float(high)
 
 
-def draw_means(values: FloatArray) -> Means:
+def draw_means(values: FloatArray) -> MeanDraws:
     """Draw the means of one benchmark.
 
     The weights depend on the number of problems alone, and go to the problems in the order of
@@ -68,32 +68,35 @@ def draw_means(values: FloatArray) -> Means:
     Args:
         values: means of the problems' samples, shares, shape (problems, columns).
     """
-    blocks = np.array_split(np.sort(values, axis=0), min(len(values), MAX_TERMS))
+    blocks = np.array_split(np.sort(values, axis=0), min(len(values), MAX_WEIGHTS))
     centres = np.stack([block.mean(axis=0) for block in blocks])
     sizes = np.array([len(block) for block in blocks], dtype=float)
     rng = np.random.default_rng(SEED)
-    weights = (rng.standard_gamma(sizes, (CHUNK, len(sizes))) for _ in range(DRAWS // CHUNK))
+    weights = (
+        rng.standard_gamma(sizes, (DRAWS_AT_A_TIME, len(sizes)))
+        for _ in range(DRAWS // DRAWS_AT_A_TIME)
+    )
     means = np.hstack([centres.T @ part.T / part.sum(axis=1) for part in weights])
     # The weight of the problem that is added has the distribution Beta(1, n).
     chance = (np.arange(DRAWS) + 0.5) / DRAWS
     extra = 1.0 - chance ** (1.0 / len(values))
     low = (1.0 - extra) * means
-    return Means(low, low + extra)
+    return MeanDraws(low, low + extra)
 
 
-def add_means(parts: Sequence[Means], shares: Sequence[float]) -> Means:
+def add_means(parts: Sequence[MeanDraws], shares: Sequence[float]) -> MeanDraws:
     """The weighted sum of benchmarks: their draws, shuffled against each other, add up."""
     orders = [
         np.random.default_rng((SEED, place)).permutation(DRAWS) for place in range(len(parts))
     ]
     weighted = list(zip(parts, shares, orders, strict=True))
-    return Means(
+    return MeanDraws(
         np.sum([share * part.low[:, order] for part, share, order in weighted], axis=0),
         np.sum([share * part.high[:, order] for part, share, order in weighted], axis=0),
     )
 
 
-def wilson(share: float, count: float, level: float = 0.95) -> tuple[float, float]:
+def compute_wilson_interval(share: float, count: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for a share of `count` independent answers, at a level in (0, 1)."""
     z2 = NormalDist().inv_cdf(0.5 + level / 2) ** 2
     middle = share + z2 / (2 * count)
@@ -103,7 +106,7 @@ def wilson(share: float, count: float, level: float = 0.95) -> tuple[float, floa
 
 
 def find_interval(
-    means: Means, column: int, share: float, count: float, level: float
+    means: MeanDraws, column: int, share: float, count: float, level: float
 ) -> tuple[float, float]:
     """The interval of a mean over problems, never narrower than that of independent samples.
 
@@ -117,6 +120,6 @@ def find_interval(
         count: the number of samples, where the mean weighs them unequally that of equal ones.
         level: in (0, 1).
     """
-    low, high = means.bounds(column, level)
-    least, most = wilson(share, count, level)
+    low, high = means.compute_bounds(column, level)
+    least, most = compute_wilson_interval(share, count, level)
     return max(0.0, min(low, least)), min(1.0, max(high, most))

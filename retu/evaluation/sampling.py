@@ -13,7 +13,7 @@ from retu.evaluation.generations import Engine
 PROBLEM_COLUMNS = ("benchmark", "problem_id", "prompt", "gold")
 
 
-def attempts(problems: pd.DataFrame, samples: Mapping[str, int]) -> pd.DataFrame:
+def repeat_problems(problems: pd.DataFrame, samples: Mapping[str, int]) -> pd.DataFrame:
     """Repeat every problem of each wanted benchmark as often as it is sampled.
 
     Raises:
@@ -29,7 +29,7 @@ def attempts(problems: pd.DataFrame, samples: Mapping[str, int]) -> pd.DataFrame
     return rows
 
 
-def generate(
+def sample_generations(
     engine: Engine,
     rows: pd.DataFrame,
     step: int,
@@ -73,7 +73,7 @@ def generate(
             },
             "generation": [answer.text for answer in answers],
             "n_tokens": [len(answer.token_ids) for answer in answers],
-            "finished": [answer.finished for answer in answers],
+            "finished": [answer.is_finished for answer in answers],
             "mean_log_prob": log_probs,
         }
     )

@@ -21,7 +21,7 @@ CUT_LIMIT = 0.05
 OVERALL = "overall"
 
 
-def score_table(grades: pd.DataFrame, source: str = "grades") -> pd.DataFrame:
+def score_checkpoints(grades: pd.DataFrame, source: str = "grades") -> pd.DataFrame:
     """Score every benchmark at every step, and overall.
 
     Args:
@@ -38,19 +38,19 @@ def score_table(grades: pd.DataFrame, source: str = "grades") -> pd.DataFrame:
         InputError: a sample is missing, there twice or not graded 0 or 1.
     """
     check_grades(grades, source)
-    groups = grades.assign(cut=find_cut(grades)).groupby(
+    groups = grades.assign(cut=flag_cut_generations(grades)).groupby(
         ["step", "benchmark", "problem_id"], sort=True
     )
     problems = groups.agg(
         mean=("correct", "mean"), size=("correct", "size"), cut=("cut", "mean")
     ).reset_index()
-    benchmarks = summarise(problems, ["step", "benchmark"])
-    overall = summarise(problems, ["step"]).assign(benchmark=OVERALL)
+    benchmarks = average_problems(problems, ["step", "benchmark"])
+    overall = average_problems(problems, ["step"]).assign(benchmark=OVERALL)
     table = pd.concat([benchmarks, overall], ignore_index=True)[list(SCORE_COLUMNS)]
     return table.sort_values(["step", "benchmark"], kind="stable", ignore_index=True)
 
 
-def summarise(problems: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def average_problems(problems: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Mean over problems in percent, with the counts behind it."""
     groups = problems.groupby(keys, sort=True)
     table = groups.agg(
@@ -62,7 +62,7 @@ def summarise(problems: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return table.assign(score=100.0 * table["score"]).reset_index()
 
 
-def find_cut(grades: pd.DataFrame) -> pd.Series:
+def flag_cut_generations(grades: pd.DataFrame) -> pd.Series:
     """1 for an answer that the token limit cut, 0 for one that the model ended, NaN if unknown."""
     if FINISHED not in grades:
         return pd.Series(float("nan"), index=grades.index)
@@ -75,11 +75,13 @@ def check_grades(grades: pd.DataFrame, source: str) -> None:
         raise InputError(f"{source}: a benchmark is called {OVERALL!r}; rename it in the study")
     wrong = grades[~grades["correct"].isin([0, 1])]
     if not wrong.empty:
-        raise InputError(f"{source}: {place(wrong)} is not graded 0 or 1; grade again")
+        raise InputError(f"{source}: {locate_first_row(wrong)} is not graded 0 or 1; grade again")
     keys = ["step", "benchmark", "problem_id", "sample"]
     twice = grades[grades.duplicated(keys)]
     if not twice.empty:
-        raise InputError(f"{source}: {place(twice)} is there twice; generate and grade again")
+        raise InputError(
+            f"{source}: {locate_first_row(twice)} is there twice; generate and grade again"
+        )
     for name, rows in grades.groupby("benchmark", sort=True):
         expected = rows["step"].nunique() * rows["problem_id"].nunique() * rows["sample"].nunique()
         if len(rows) != expected:
@@ -93,7 +95,7 @@ def check_grades(grades: pd.DataFrame, source: str) -> None:
         raise InputError(f"{source}: benchmark {steps.idxmin()} lacks some steps; generate again")
 
 
-def place(rows: pd.DataFrame) -> str:
+def locate_first_row(rows: pd.DataFrame) -> str:
     """Where in the table the first of `rows` is."""
     row = rows.iloc[0]
     step = f"step {row['step']}, " if "step" in rows else ""

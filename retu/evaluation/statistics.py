@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from retu.core.errors import InputError
-from retu.evaluation.intervals import Means, add_means, draw_means, find_interval
-from retu.evaluation.scores import OVERALL, find_cut, place
+from retu.evaluation.intervals import MeanDraws, add_means, draw_means, find_interval
+from retu.evaluation.scores import OVERALL, flag_cut_generations, locate_first_row
 
 UNWEIGHTED = "unweighted"
 STATISTICS_COLUMNS = (
@@ -20,7 +20,7 @@ STATISTICS_COLUMNS = (
 )
 
 
-def pass_at_k(correct: int, samples: int, k: int) -> float:
+def compute_pass_at_k(correct: int, samples: int, k: int) -> float:
     """Chance that `k` of a problem's samples, drawn without replacement, hold a correct one.
 
     The mean over problems estimates pass@k without bias: 1 - C(n - c, k) / C(n, k).
@@ -33,7 +33,7 @@ def pass_at_k(correct: int, samples: int, k: int) -> float:
     return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
 
 
-def problem_table(
+def score_problems(
     grades: pd.DataFrame, ks: Sequence[int] = (), source: str = "grades"
 ) -> pd.DataFrame:
     """Scores of single problems.
@@ -51,8 +51,10 @@ def problem_table(
     Raises:
         InputError: a sample is there twice or not graded 0 or 1, or a problem lacks samples.
     """
-    check(grades, source)
-    groups = grades.assign(cut=find_cut(grades)).groupby(["benchmark", "problem_id"], sort=True)
+    check_graded_samples(grades, source)
+    groups = grades.assign(cut=flag_cut_generations(grades)).groupby(
+        ["benchmark", "problem_id"], sort=True
+    )
     table = groups.agg(
         n_samples=("correct", "size"), n_correct=("correct", "sum"), cut_share=("cut", "mean")
     ).reset_index()
@@ -67,11 +69,11 @@ def problem_table(
     table["score"] = 100.0 * table["n_correct"] / table["n_samples"]
     counts = list(zip(table["n_correct"], table["n_samples"], strict=True))
     for k in ks:
-        table[f"pass@{k}"] = [100.0 * pass_at_k(int(c), int(n), k) for c, n in counts]
+        table[f"pass@{k}"] = [100.0 * compute_pass_at_k(int(c), int(n), k) for c, n in counts]
     return table
 
 
-def check(grades: pd.DataFrame, source: str) -> None:
+def check_graded_samples(grades: pd.DataFrame, source: str) -> None:
     """Make sure that every sample is there once, graded 0 or 1, and that no name is ours."""
     keys = ["benchmark", "problem_id", "sample"]
     for name in (OVERALL, UNWEIGHTED):
@@ -82,10 +84,10 @@ def check(grades: pd.DataFrame, source: str) -> None:
         (grades[grades.duplicated(keys)], "is there twice"),
     ):
         if not rows.empty:
-            raise InputError(f"{source}: {place(rows)} {what}; grade again")
+            raise InputError(f"{source}: {locate_first_row(rows)} {what}; grade again")
 
 
-def statistics_table(
+def compute_statistics(
     grades: pd.DataFrame,
     ks: Sequence[int] = (),
     level: float = 0.95,
@@ -105,31 +107,31 @@ def statistics_table(
     Raises:
         InputError: as `problem_table`.
     """
-    problems = problem_table(grades, ks, source)
+    problems = score_problems(grades, ks, source)
     groups = {str(name): rows for name, rows in problems.groupby("benchmark", sort=True)}
     columns = ["score", *(f"pass@{k}" for k in ks)]
     means = [draw_means(part[columns].to_numpy(float) / 100.0) for part in groups.values()]
     table = [
-        row({name: part}, name, [1.0], drawn, ks, level)
+        make_statistics_row({name: part}, name, [1.0], drawn, ks, level)
         for (name, part), drawn in zip(groups.items(), means, strict=True)
     ]
     for name in (OVERALL, UNWEIGHTED):
-        shares = benchmark_shares([len(part) for part in groups.values()], name)
+        shares = weigh_benchmarks([len(part) for part in groups.values()], name)
         drawn = means[0] if len(means) == 1 else add_means(means, shares)
-        table.append(row(groups, name, shares, drawn, ks, level))
+        table.append(make_statistics_row(groups, name, shares, drawn, ks, level))
     return pd.DataFrame(table)
 
 
-def benchmark_shares(sizes: Sequence[int], name: str) -> list[float]:
+def weigh_benchmarks(sizes: Sequence[int], name: str) -> list[float]:
     """How much each benchmark counts in `overall` or `unweighted`, given its number of problems."""
     return [1 / len(sizes) if name == UNWEIGHTED else size / sum(sizes) for size in sizes]
 
 
-def row(
+def make_statistics_row(
     groups: dict[str, pd.DataFrame],
     name: str,
     shares: Sequence[float],
-    means: Means,
+    means: MeanDraws,
     ks: Sequence[int],
     level: float,
 ) -> dict[str, object]:
@@ -139,12 +141,12 @@ def row(
     for index, (column, k) in enumerate([("score", 1), *((f"pass@{k}", k) for k in ks)]):
         mean = sum(share * float(part[column].mean()) for part, share in parts) / 100.0
         mean = min(max(mean, 0.0), 1.0)
-        low, high = find_interval(means, index, mean, sample_count(parts, k), level)
+        low, high = find_interval(means, index, mean, count_effective_samples(parts, k), level)
         prefix = "" if column == "score" else f"{column} "
         found |= {column: 100 * mean, f"{prefix}low": 100 * low, f"{prefix}high": 100 * high}
         if column == "score":
             cut = sum(share * float(part["cut_share"].mean()) for part, share in parts)
-            found |= {"resolution": resolution(groups, name), "cut_share": cut}
+            found |= {"resolution": find_score_resolution(groups, name), "cut_share": cut}
     samples = [part["n_samples"] for part in groups.values()]
     return {
         "benchmark": name,
@@ -155,7 +157,7 @@ def row(
     }
 
 
-def sample_count(parts: Sequence[tuple[pd.DataFrame, float]], k: int) -> float:
+def count_effective_samples(parts: Sequence[tuple[pd.DataFrame, float]], k: int) -> float:
     """How many equally weighted draws of `k` samples the samples amount to (Kish).
 
     A sample of a problem with m samples, in a benchmark of n problems that counts by s, has the
@@ -167,7 +169,7 @@ def sample_count(parts: Sequence[tuple[pd.DataFrame, float]], k: int) -> float:
     return 1.0 / squares
 
 
-def resolution(groups: dict[str, pd.DataFrame], name: str) -> float:
+def find_score_resolution(groups: dict[str, pd.DataFrame], name: str) -> float:
     """The step of a score in percent: the greatest one of which all its values are multiples."""
     steps = [math.lcm(*part["n_samples"].astype(int).tolist()) for part in groups.values()]
     if name == UNWEIGHTED:

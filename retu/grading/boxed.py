@@ -21,12 +21,12 @@ from retu.grading.extraction import (
     find_last_boxes,
     join_last_boxes,
 )
-from retu.grading.grade_verdict import Grade, right, wrong
+from retu.grading.grade_verdict import Grade, make_correct_grade, make_wrong_grade
 from retu.grading.reading.reader import read_alternatives
 from retu.grading.reading.unreadable import UnreadableError
 from retu.grading.reading.value_text import describe_value
-from retu.grading.reading.values import Items, Relation, Value
-from retu.grading.symbolic.parsing_guard import text_problem
+from retu.grading.reading.values import Relation, Value, ValueCollection
+from retu.grading.symbolic.parsing_guard import explain_unsafe_text
 
 # So written, and no longer than a double can tell apart, two integers are equal as texts or not.
 PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
@@ -34,31 +34,31 @@ JOIN = r" \text{ and } "
 UNSPECIFIC = "not readable as LaTeX"
 
 
-def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
+def find_boxed_answer(generation: str, settings: GraderSettings) -> Grade | str:
     """The answer in a generation, or the verdict when there is none; needs no engine."""
     boxes, is_open = find_boxes(generation)
     answers = find_final_formulas(generation, boxes, settings.tail_chars)
     if is_open and not answers:
-        return wrong("box not closed")
+        return make_wrong_grade("box not closed")
     answers = answers or join_last_boxes(generation, boxes)
     answers = answers or find_announced_formulas(generation[-settings.tail_chars :])
     if not answers:
-        return wrong("no answer")
+        return make_wrong_grade("no answer")
     text = JOIN.join(answers)
-    problem = text_problem(text, settings.max_chars)
-    return wrong(f"refused: {problem}") if problem else text
+    problem = explain_unsafe_text(text, settings.max_chars)
+    return make_wrong_grade(f"refused: {problem}") if problem else text
 
 
-def judge_plain_answer(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
+def judge_integer_answer(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
     """The verdict when both are plain integers, the very one of `judge_answer`; None otherwise."""
     text = answer.strip(" ")
     room = min(len(text), len(gold)) > 0 and max(len(answer), len(gold)) <= settings.max_chars
     if not (room and PLAIN_INTEGER.fullmatch(text) and PLAIN_INTEGER.fullmatch(gold)):
         return None
-    return right("equal", text) if text == gold else wrong("differs", text)
+    return make_correct_grade("equal", text) if text == gold else make_wrong_grade("differs", text)
 
 
-def judge_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
+def judge_boxed_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
     """Read an answer that `find_answer` returned and compare it with its gold answer.
 
     Raises:
@@ -68,18 +68,20 @@ def judge_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
     try:
         values = read_alternatives(answer)
     except (UnreadableError, RecursionError) as error:
-        return wrong(str(error) if isinstance(error, UnreadableError) else UNSPECIFIC, answer)
+        return make_wrong_grade(
+            str(error) if isinstance(error, UnreadableError) else UNSPECIFIC, answer
+        )
     text = describe_value(values[0])
     if not isinstance(wanted[0], Relation) and has_false_equation(values[0], settings):
-        return wrong("equates a number with another value", text)
+        return make_wrong_grade("equates a number with another value", text)
     places = settings.float_rounding
     equal = any(are_equal(one, other, places) for one in wanted for other in values)
-    return right("equal", text) if equal else wrong("differs", text)
+    return make_correct_grade("equal", text) if equal else make_wrong_grade("differs", text)
 
 
 def has_false_equation(value: Value, settings: GraderSettings) -> bool:
     """Whether it is, or lists, an equation that equates a number with something else."""
-    members = value.members if isinstance(value, Items) else (value,)
+    members = value.members if isinstance(value, ValueCollection) else (value,)
     return any(
         isinstance(member, Relation)
         and is_false_equation(member, make_context(member, settings.float_rounding))
@@ -100,7 +102,7 @@ def parse_gold(gold: str, settings: GraderSettings) -> tuple[Value, ...]:
     announced = find_announced_formulas(gold) if len(gold) > settings.max_chars else []
     text = JOIN.join(find_last_boxes(gold) or announced) or gold
     problem = "is not a number" if text.strip().lower() == "nan" else None
-    problem = problem or text_problem(text, settings.max_chars)
+    problem = problem or explain_unsafe_text(text, settings.max_chars)
     try:
         values = () if problem or not gold.strip() else read_alternatives(text)
         problem = problem or find_gold_problem(values, settings.float_rounding)
@@ -126,6 +128,6 @@ def is_plain_integer(gold: str) -> bool:
     return bool(PLAIN_INTEGER.fullmatch(gold))
 
 
-def show_gold(gold: str, settings: GraderSettings) -> str:
+def show_boxed_gold(gold: str, settings: GraderSettings) -> str:
     """How the gold answer was read; InputError when it was not."""
     return gold if is_plain_integer(gold) else describe_value(parse_gold(gold, settings)[0])

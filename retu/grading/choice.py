@@ -18,23 +18,23 @@ from retu.grading.extraction import (
     find_last_boxes,
     join_last_boxes,
 )
-from retu.grading.grade_verdict import Grade, right, wrong
+from retu.grading.grade_verdict import Grade, make_correct_grade, make_wrong_grade
 
 LEADING = re.compile(r"\s*" + WRAPPED)
 WHOLE = re.compile(r"\s*[(\[*$]*([A-Z])[)\]*$.:]*\s*")
-LETTER = r"\s*:?\s*[(\[*$\s]*" + FACE + r"[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])"
-KIND = r"(?:\s+(?:option|choice|letter))?"
+OPTION_LETTER = r"\s*:?\s*[(\[*$\s]*" + FACE + r"[(\[*$\s]*([A-Z])(?![A-Za-z0-9'])"
+OPTION_NOUN = r"(?:\s+(?:option|choice|letter))?"
 # What announces a letter, the strongest first.
 ANNOUNCEMENTS = (
     re.compile(
         rf"(?i:\banswer\s*(?:choice|option)?\**\s*(?:is|should\s+be|must\s+be|would\s+be)?"
-        rf"(?:\s+(?:clearly|therefore|thus|just|simply|definitely))?{KIND}){LETTER}"
+        rf"(?:\s+(?:clearly|therefore|thus|just|simply|definitely))?{OPTION_NOUN}){OPTION_LETTER}"
     ),
     re.compile(
         rf"(?i:\b(?:(?:should|must|would|has\s+to)\s+be|(?:correct|right|best)\s+(?:option|choice|one)"
-        rf"(?:\s+is)?|choose|select|pick(?:\s+is)?|choice\s+is|go\s+with){KIND}){LETTER}"
+        rf"(?:\s+is)?|choose|select|pick(?:\s+is)?|choice\s+is|go\s+with){OPTION_NOUN}){OPTION_LETTER}"
     ),
-    re.compile(rf"(?i:\b(?:option|choice)(?:\s+is)?){LETTER}"),
+    re.compile(rf"(?i:\b(?:option|choice)(?:\s+is)?){OPTION_LETTER}"),
 )
 SEVERAL = re.compile(
     r"(?<![A-Za-z])[A-Z][)\s}]*(?:,|/|and|or|\\text\{\s*(?:and|or)\s*\})[\s({]*[A-Z](?![A-Za-z])"
@@ -42,22 +42,22 @@ SEVERAL = re.compile(
 OPTION_LINE = re.compile(r"^\s*\**\(?([A-Z])[).:]\**\s+\S.*$", re.MULTILINE)
 
 
-def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
+def find_option_answer(generation: str, settings: GraderSettings) -> Grade | str:
     """The chosen letter, or the verdict when there is none."""
     frames, is_open = find_boxes(generation)
     boxes = [] if is_open else join_last_boxes(generation, frames)
     if len(boxes) > 1:
-        return wrong("several letters boxed")
+        return make_wrong_grade("several letters boxed")
     if not boxes:
-        return find_unboxed_letter(generation, settings) or wrong("no answer")
+        return find_unboxed_letter(generation, settings) or make_wrong_grade("no answer")
     if len(boxes[0]) > settings.max_chars:
-        return wrong(f"refused: longer than {settings.max_chars} characters")
+        return make_wrong_grade(f"refused: longer than {settings.max_chars} characters")
     if SEVERAL.search(boxes[0]):
-        return wrong("several letters boxed", boxes[0])
+        return make_wrong_grade("several letters boxed", boxes[0])
     letter = find_leading_letter(boxes[0], settings)
     behind = generation[frames[-1][1] :][-settings.tail_chars :]
     later = find_announced_letter(behind, settings.letters)
-    return letter or later or wrong("box holds no option letter", boxes[0])
+    return letter or later or make_wrong_grade("box holds no option letter", boxes[0])
 
 
 def find_unboxed_letter(generation: str, settings: GraderSettings) -> str | None:
@@ -96,15 +96,15 @@ def find_option_line(text: str, letters: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def judge_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
+def judge_option(answer: str, gold: str, settings: GraderSettings) -> Grade:
     """Compare the chosen letter; InputError when the gold answer is no option letter."""
-    equal = answer == show_gold(gold, settings)
-    return right("equal", answer) if equal else wrong("differs", answer)
+    equal = answer == show_gold_option(gold, settings)
+    return make_correct_grade("equal", answer) if equal else make_wrong_grade("differs", answer)
 
 
-def judge_plain_answer(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
+def judge_usable_option(answer: str, gold: str, settings: GraderSettings) -> Grade | None:
     """The verdict of `judge_answer`, without an engine; None when the gold answer is unusable."""
-    return judge_answer(answer, gold, settings) if find_gold_letter(gold, settings) else None
+    return judge_option(answer, gold, settings) if find_gold_letter(gold, settings) else None
 
 
 def find_gold_letter(gold: str, settings: GraderSettings) -> str | None:
@@ -113,7 +113,7 @@ def find_gold_letter(gold: str, settings: GraderSettings) -> str | None:
     return find_leading_letter(boxes[0] if boxes else gold[: settings.max_chars], settings)
 
 
-def show_gold(gold: str, settings: GraderSettings) -> str:
+def show_gold_option(gold: str, settings: GraderSettings) -> str:
     r"""The letter of a gold answer (`B`, `(B)`, `\text{B}`); InputError when it is none."""
     letter = find_gold_letter(gold, settings)
     if letter is None:

@@ -14,11 +14,11 @@ from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.grading.model_judge import KEY_VARIABLE, Judge, Transcript
 
-Row = dict[str, Any]
+Disagreement = dict[str, Any]
 VERDICT = ["correct", "parsed_answer", "reason"]
 
 
-def add_arguments(to: argparse.ArgumentParser) -> None:
+def add_judge_arguments(to: argparse.ArgumentParser) -> None:
     """Add the arguments for a second grader and a judge."""
     to.add_argument("--compare", metavar="GRADER", help="also tell on which samples it differs")
     to.add_argument("--disagreements", type=Path, metavar="OUT", help="write them as JSON lines")
@@ -31,7 +31,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument("--judge-model", metavar="NAME", help="the model, as the endpoint calls it")
 
 
-def check_arguments(options: argparse.Namespace) -> None:
+def check_judge_arguments(options: argparse.Namespace) -> None:
     """InputError for arguments that need another one, or compare a grader with itself."""
     needs = (
         ("disagreements", "compare"),
@@ -47,21 +47,25 @@ def check_arguments(options: argparse.Namespace) -> None:
         raise InputError(f"--compare {options.compare}: is --grader itself; name another")
 
 
-def judge_disagreements(options: argparse.Namespace, found: list[Row]) -> list[Row]:
+def judge_disagreements(
+    options: argparse.Namespace, found: list[Disagreement]
+) -> list[Disagreement]:
     """Write the disagreements of two graders, and have a judge decide them if one is named."""
     path: Path | None = options.disagreements
     if path is not None:
-        write_rows(found, path)
+        write_disagreements(found, path)
     if path is not None and options.judge_url is not None:
         transcript = Transcript(path.with_name(f"{path.stem}.judge.jsonl"))
         judge = Judge(options.judge_url, options.judge_model, transcript)
-        found = judged(found, judge)
+        found = add_verdicts(found, judge)
         print(f"judge {judge.model}: asked {judge.asked} times, {transcript.path}", file=sys.stderr)
-        write_rows(found, path)
+        write_disagreements(found, path)
     return found
 
 
-def disagreements(rows: pd.DataFrame, graded: Mapping[str, pd.DataFrame]) -> list[Row]:
+def find_disagreements(
+    rows: pd.DataFrame, graded: Mapping[str, pd.DataFrame]
+) -> list[Disagreement]:
     """The rows that two graders judge differently.
 
     Args:
@@ -86,22 +90,24 @@ def disagreements(rows: pd.DataFrame, graded: Mapping[str, pd.DataFrame]) -> lis
     ]
 
 
-def judged(found: Sequence[Row], judge: Judge) -> list[Row]:
+def add_verdicts(found: Sequence[Disagreement], judge: Judge) -> list[Disagreement]:
     """The same rows with the judge's verdict: correct, wrong, unclear or unreadable.
 
     Equal answers to equal gold are asked about once.
     """
-    return [{**row, "judge": judge.verdict(row["gold"], row["generation"])} for row in found]
+    return [{**row, "judge": judge.ask_verdict(row["gold"], row["generation"])} for row in found]
 
 
-def write_rows(found: Sequence[Row], path: Path) -> None:
+def write_disagreements(found: Sequence[Disagreement], path: Path) -> None:
     """Write JSON lines; a file without lines says that the graders agree."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
 
 
-def compared(found: Sequence[Row], names: Sequence[str], samples: int) -> Row:
+def count_agreement(
+    found: Sequence[Disagreement], names: Sequence[str], samples: int
+) -> Disagreement:
     """Counts for the summary: who alone calls answers correct, and whom the judge agrees with."""
-    counts: Row = {"graders": list(names), "samples": samples, "disagreements": len(found)}
+    counts: Disagreement = {"graders": list(names), "samples": samples, "disagreements": len(found)}
     for name in names:
         mine = [row for row in found if row[name]["correct"] == 1]
         counts[name] = {"correct_alone": len(mine)}
@@ -111,7 +117,7 @@ def compared(found: Sequence[Row], names: Sequence[str], samples: int) -> Row:
     return counts
 
 
-def told(counts: Row, path: Path | None) -> list[str]:
+def format_agreement(counts: Disagreement, path: Path | None) -> list[str]:
     """The counts as lines of text; `path` is where the rows are."""
     first, second = counts["graders"]
     where = f", listed in {path}" if path else ""

@@ -7,18 +7,18 @@ FRAME = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
 # What joins boxes that are one answer: a comma, "and", "or", a row of plus signs or nothing, with
 # a few words around and the name of the next value.
 GLUE = r"(?:\s|\$|\\[()\[\]]|\\q?quad|\\[,;:! ]|~|\\\\|&)*"
-WORDS = r"(?:\\(?:text|mbox|textrm)\s*\{[\w\s(),]{0,40}\}|[a-z]+(?:\s|(?=\$)))"
+JOINING_WORDS = r"(?:\\(?:text|mbox|textrm)\s*\{[\w\s(),]{0,40}\}|[a-z]+(?:\s|(?=\$)))"
 CONJUNCTION = r"(?:,|;|\+{3,}|\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\b(?:and|or)\b)"
 TEXT_CONJUNCTION = r"\\text\s*\{[\w\s(),]{0,40}\b(?:and|or)\s*\}"
-NAME = r"(?:\\?[A-Za-z]+(?:_\{?\w{1,3}\}?)?\s*=)?"
-JOINT = re.compile(
-    rf"{GLUE}(?:(?:{WORDS}{GLUE}){{0,3}}{CONJUNCTION}|{TEXT_CONJUNCTION})?"
-    rf"(?:{GLUE}{CONJUNCTION})?{GLUE}{NAME}{GLUE}"
+VALUE_NAME = r"(?:\\?[A-Za-z]+(?:_\{?\w{1,3}\}?)?\s*=)?"
+FORMULA_JOINT = re.compile(
+    rf"{GLUE}(?:(?:{JOINING_WORDS}{GLUE}){{0,3}}{CONJUNCTION}|{TEXT_CONJUNCTION})?"
+    rf"(?:{GLUE}{CONJUNCTION})?{GLUE}{VALUE_NAME}{GLUE}"
 )
 # No lookbehind before the brace: then the text is scanned for braces alone, many times faster.
 BRACE = re.compile(r"[{}](?<!\\.)")
 NAMED_ONLY = re.compile(r"\{\s*(?:\.\.\.|\\l?dots|\\cdots|\\cdot|_+|\s)*\s*\}")
-PERCENT = re.compile(r"\s*(?:\$|\\\))?\s*(?:\\?%|(?:percent|percentage|pct)\b)")
+PERCENT_SIGN = re.compile(r"\s*(?:\$|\\\))?\s*(?:\\?%|(?:percent|percentage|pct)\b)")
 MAX_JOINED = 12
 Box = tuple[int, int, str]
 BLOCK_START, BLOCK_END = "<answer>", "</answer>"
@@ -104,12 +104,12 @@ def join_last_boxes(text: str, boxes: Sequence[Box]) -> list[str]:
     joined = list(boxes[-1:])
     for box in boxes[-2::-1]:
         between = text[box[1] : joined[0][0]]
-        if len(joined) >= MAX_JOINED or not JOINT.fullmatch(between):
+        if len(joined) >= MAX_JOINED or not FORMULA_JOINT.fullmatch(between):
             break
         joined.insert(0, box)
     contents: list[str] = []
     for _, end, content in joined:
-        content = f"{content}\\%" if PERCENT.match(text, end) else content
+        content = f"{content}\\%" if PERCENT_SIGN.match(text, end) else content
         if not contents or contents[-1] != content:
             contents.append(content)
     return contents
@@ -129,7 +129,7 @@ def find_announced_formulas(
     formulas: list[str] = []
     while found:
         formula = next(group for group in found.groups() if group is not None)
-        formulas.append(f"{formula}\\%" if PERCENT.match(text, found.end()) else formula)
+        formulas.append(f"{formula}\\%" if PERCENT_SIGN.match(text, found.end()) else formula)
         found = NEXT_FORMULA.match(text, found.end())
     return formulas
 

@@ -10,13 +10,13 @@ from retu.evaluation.scores import (
     CUT_LIMIT,
     FINISHED,
     GRADE_COLUMNS,
-    score_table,
+    score_checkpoints,
 )
-from retu.grading.grader import refuse
-from retu.grading.service import Service
+from retu.grading.grader import refuse_golds
+from retu.grading.service import GradingService
 
 
-def read_settings(spec: str) -> GraderSettings:
+def parse_grader_settings(spec: str) -> GraderSettings:
     """Grader settings from the command line; InputError when it is not JSON."""
     try:
         return GraderSettings.from_spec(json.loads(spec))
@@ -37,9 +37,9 @@ def grade_table(
     """
     texts = generations["generation"].fillna("").astype(str).tolist()
     golds = generations["gold"].astype(str).tolist()
-    with Service(settings) as service:
+    with GradingService(settings) as service:
         read = service.read_golds(golds).values()
-        refuse((gold.reason for gold in read if not gold.usable), source)
+        refuse_golds((gold.reason for gold in read if not gold.usable), source)
         grades = service.grade(texts, golds)
     unknown = pd.Series(pd.NA, index=generations.index, dtype="boolean")
     table = generations[["step", "benchmark", "problem_id", "sample"]].assign(
@@ -51,9 +51,9 @@ def grade_table(
     return table[[*GRADE_COLUMNS, FINISHED]]
 
 
-def describe_cuts(table: pd.DataFrame, source: str) -> str:
+def warn_of_cut_generations(table: pd.DataFrame, source: str) -> str:
     """A line on answers that the token limit cut, empty without any; a warning where many are."""
-    scores = score_table(table, source)
+    scores = score_checkpoints(table, source)
     worst = scores.loc[[scores["cut_share"].fillna(0.0).idxmax()]].iloc[0]
     if not worst["cut_share"] > 0:
         return ""

@@ -20,16 +20,16 @@ class Grade:
     usable: bool = True
 
 
-def wrong(reason: str, parsed: str = "") -> Grade:
+def make_wrong_grade(reason: str, parsed: str = "") -> Grade:
     """A verdict that earns nothing."""
     return Grade(False, parsed, reason)
 
 
-def right(reason: str, parsed: str) -> Grade:
+def make_correct_grade(reason: str, parsed: str) -> Grade:
     """A verdict that earns the reward."""
     return Grade(True, parsed, reason)
 
 
-def unusable(problem: str) -> Grade:
+def make_unusable_grade(problem: str) -> Grade:
     """No verdict: the gold answer cannot be used, and nothing is ever rewarded for it."""
     return Grade(False, "", problem, usable=False)

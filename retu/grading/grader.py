@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
 from retu.grading import boxed, choice, paper_rules
-from retu.grading.grade_verdict import Grade, right, unusable, wrong
+from retu.grading.grade_verdict import (
+    Grade,
+    make_correct_grade,
+    make_unusable_grade,
+    make_wrong_grade,
+)
 
 
 @dataclass(frozen=True)
-class Rule:
+class GradingRule:
     """How a grader works: `find` an answer, `judge` it, and show how the gold answer is read."""
 
     find: Callable[[str, GraderSettings], Grade | str]
@@ -36,47 +41,51 @@ def needs_no_engine(gold: str) -> bool:
     return True
 
 
-PAPER_RULE = Rule(
-    paper_rules.find_answer,
-    paper_rules.judge_answer,
-    paper_rules.show_gold,
+PAPER_RULE = GradingRule(
+    paper_rules.find_response,
+    paper_rules.judge_response,
+    paper_rules.show_gold_string,
     leave_undecided,
     needs_no_engine,
 )
-RULES = {
-    "boxed": Rule(
-        boxed.find_answer,
-        boxed.judge_answer,
-        boxed.show_gold,
-        boxed.judge_plain_answer,
+GRADING_RULES = {
+    "boxed": GradingRule(
+        boxed.find_boxed_answer,
+        boxed.judge_boxed_answer,
+        boxed.show_boxed_gold,
+        boxed.judge_integer_answer,
         boxed.is_plain_integer,
     ),
     "lenient": PAPER_RULE,
     "strict": PAPER_RULE,
-    "choice": Rule(
-        choice.find_answer,
-        choice.judge_answer,
-        choice.show_gold,
-        choice.judge_plain_answer,
+    "choice": GradingRule(
+        choice.find_option_answer,
+        choice.judge_option,
+        choice.show_gold_option,
+        choice.judge_usable_option,
         needs_no_engine,
     ),
 }
 
 
-def rule_of(settings: GraderSettings) -> Rule:
+def get_rule(settings: GraderSettings) -> GradingRule:
     """The rule of a grader."""
-    return RULES[settings.rule]
+    return GRADING_RULES[settings.rule]
 
 
-def find(generation: str, settings: GraderSettings) -> Grade | str:
+def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
     """The answer in a generation, or the verdict when there is none."""
-    return rule_of(settings).find(generation, settings) if generation.strip() else wrong("empty")
+    return (
+        get_rule(settings).find(generation, settings)
+        if generation.strip()
+        else make_wrong_grade("empty")
+    )
 
 
 @functools.lru_cache(maxsize=65_536)
-def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
+def judge_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
     """The verdict on an answer that `find` returned; equal pairs are judged once per process."""
-    return rule_of(settings).judge(answer, gold, settings)
+    return get_rule(settings).judge(answer, gold, settings)
 
 
 def grade(generation: str, gold: str, settings: GraderSettings | None = None) -> Grade:
@@ -86,20 +95,20 @@ def grade(generation: str, gold: str, settings: GraderSettings | None = None) ->
         InputError: the gold answer cannot be used.
     """
     settings = settings or GraderSettings()
-    rule_of(settings).show_gold(gold, settings)
-    answer = find(generation, settings)
-    return answer if isinstance(answer, Grade) else judge(answer, gold, settings)
+    get_rule(settings).show_gold(gold, settings)
+    answer = find_answer(generation, settings)
+    return answer if isinstance(answer, Grade) else judge_answer(answer, gold, settings)
 
 
 def read_gold(gold: str, settings: GraderSettings) -> Grade:
     """How a gold answer is read: `parsed`, or the `reason` why it is not `usable`."""
     try:
-        return right("", rule_of(settings).show_gold(gold, settings))
+        return make_correct_grade("", get_rule(settings).show_gold(gold, settings))
     except InputError as error:
-        return unusable(str(error))
+        return make_unusable_grade(str(error))
 
 
-def gold_problem(gold: str, settings: GraderSettings) -> str | None:
+def describe_gold_problem(gold: str, settings: GraderSettings) -> str | None:
     """Why a gold answer cannot be used, None if it can."""
     read = read_gold(gold, settings)
     return None if read.usable else read.reason
@@ -110,10 +119,12 @@ def check_golds(
 ) -> None:
     """Make sure that every gold answer of `where` can be used; InputError lists the others."""
     chosen = settings or GraderSettings()
-    refuse(filter(None, (gold_problem(gold, chosen) for gold in dict.fromkeys(golds))), where)
+    refuse_golds(
+        filter(None, (describe_gold_problem(gold, chosen) for gold in dict.fromkeys(golds))), where
+    )
 
 
-def refuse(problems: Iterable[str], where: str) -> None:
+def refuse_golds(problems: Iterable[str], where: str) -> None:
     """Raise an InputError that lists the problems of gold answers, if there are any."""
     bad = list(problems)
     if bad:

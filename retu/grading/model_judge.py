@@ -24,10 +24,10 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from retu.core.errors import InputError
 
 KEY_VARIABLE = "RETU_JUDGE_KEY"
-ENDING = "/chat/completions"
-VERDICTS = ("correct", "wrong", "unclear")
+ENDPOINT_PATH = "/chat/completions"
+JUDGE_VERDICTS = ("correct", "wrong", "unclear")
 UNREADABLE = "unreadable"
-LONGEST_GENERATION = 8_000
+JUDGED_CHARACTERS = 8_000
 LONGEST_REPLY = 1_000_000
 LONGEST_WAIT = 60.0
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -82,7 +82,7 @@ class Transcript:
         if len(whole) < len(content):
             os.truncate(self.path, len(whole))
 
-    def add(self, entry: dict[str, Any]) -> None:
+    def add_entry(self, entry: dict[str, Any]) -> None:
         """Append an entry for good: it may have cost money."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as handle:
@@ -115,12 +115,12 @@ class Judge:
 
     def __post_init__(self) -> None:
         """InputError for a URL or a key that cannot be one."""
-        self.url = endpoint(self.url)
+        self.url = resolve_endpoint(self.url)
         self.key = os.environ.get(KEY_VARIABLE, "").strip()
         if not re.fullmatch(r"[!-~]*", self.key):
             raise InputError(f"{KEY_VARIABLE}: has characters that no key has; set it again")
 
-    def verdict(self, gold: str, generation: str) -> str:
+    def ask_verdict(self, gold: str, generation: str) -> str:
         """Whether the generation's final answer is the gold one: a word of `VERDICTS`.
 
         A reply without such a word is `unreadable`. What the transcript holds is not asked again.
@@ -128,12 +128,12 @@ class Judge:
         Raises:
             InputError: the endpoint refuses, is not there, or answers in no known form.
         """
-        question = self.question(gold, generation)
+        question = self.make_question(gold, generation)
         text = json.dumps(question, sort_keys=True)
         name = hashlib.sha256(text.encode()).hexdigest()
         if name not in self.transcript.known:
             started = time.monotonic()
-            reply = self.ask(question)
+            reply = self.ask_endpoint(question)
             entry = {
                 "question": name,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -142,15 +142,15 @@ class Judge:
                 "model": self.model,
                 "request": question,
                 "response": reply,
-                "verdict": read_verdict(content_of(reply, self.url)),
+                "verdict": read_verdict(extract_reply_text(reply, self.url)),
             }
-            self.transcript.add(entry)
+            self.transcript.add_entry(entry)
             self.asked += 1
         return self.transcript.known[name]
 
-    def question(self, gold: str, generation: str) -> Question:
+    def make_question(self, gold: str, generation: str) -> Question:
         """The request about one answer; equal requests are the same question."""
-        told = {"reference": gold, "solution": generation[-LONGEST_GENERATION:]}
+        told = {"reference": gold, "solution": generation[-JUDGED_CHARACTERS:]}
         return {
             "model": self.model,
             "temperature": 0,
@@ -160,17 +160,17 @@ class Judge:
             ],
         }
 
-    def ask(self, question: Question) -> Any:
+    def ask_endpoint(self, question: Question) -> Any:
         """The endpoint's reply; a busy or silent one is asked again after a while."""
         for attempt in range(1, self.attempts + 1):
             wait = float(2 ** (attempt - 1))
             try:
-                return self.send(question)
+                return self.send_request(question)
             except HTTPError as error:
-                said = self.without_key(error)
+                said = self.hide_key(error)
                 if error.code not in BUSY:
                     raise InputError(f"{self.url}: {said}") from None
-                wait = max(wait, seconds_of(error.headers.get("Retry-After")))
+                wait = max(wait, parse_retry_after(error.headers.get("Retry-After")))
             except (URLError, HTTPException, OSError) as error:
                 said = str(getattr(error, "reason", error)) or type(error).__name__
             if attempt < self.attempts:
@@ -180,7 +180,7 @@ class Judge:
             " again: what was answered is kept"
         )
 
-    def send(self, question: Question) -> Any:
+    def send_request(self, question: Question) -> Any:
         """Send one request and read the JSON of its reply."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.key:
@@ -193,7 +193,7 @@ class Judge:
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.url}: its reply is not JSON; is it the right URL?") from error
 
-    def without_key(self, error: HTTPError) -> str:
+    def hide_key(self, error: HTTPError) -> str:
         """What a refusal says, without the key, should the endpoint repeat it."""
         try:
             body = error.read(2_000).decode("utf-8", "replace")
@@ -204,7 +204,7 @@ class Judge:
         return f"status {error.code}{f' ({safe})' if safe else ''}"
 
 
-def endpoint(given: str) -> str:
+def resolve_endpoint(given: str) -> str:
     """The address of chat completions; InputError unless it has scheme, host and path alone."""
     try:
         parts = urlsplit(given)
@@ -218,11 +218,11 @@ def endpoint(given: str) -> str:
             f"--judge-url: give scheme, host and path only; a key belongs in {KEY_VARIABLE}"
         )
     path = parts.path.rstrip("/")
-    path = path if path.endswith(ENDING) else path + ENDING
+    path = path if path.endswith(ENDPOINT_PATH) else path + ENDPOINT_PATH
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def seconds_of(text: str | None) -> float:
+def parse_retry_after(text: str | None) -> float:
     """The seconds of a `Retry-After` header; 0 for none or a date."""
     try:
         seconds = float(text or 0)
@@ -231,7 +231,7 @@ def seconds_of(text: str | None) -> float:
     return seconds if math.isfinite(seconds) else 0.0
 
 
-def content_of(reply: Any, where: str) -> str:
+def extract_reply_text(reply: Any, where: str) -> str:
     """The text of a chat completion; InputError when it is none."""
     try:
         return str(reply["choices"][0]["message"]["content"] or "")
@@ -242,5 +242,7 @@ def content_of(reply: Any, where: str) -> str:
 def read_verdict(text: str) -> str:
     """The word of `VERDICTS` that the last line of a reply holds alone; else `unreadable`."""
     lines = text.strip().lower().splitlines() or [""]
-    found = re.fullmatch(rf"(?:\W*(?:verdict|answer)\b)?\W*({'|'.join(VERDICTS)})\W*", lines[-1])
+    found = re.fullmatch(
+        rf"(?:\W*(?:verdict|answer)\b)?\W*({'|'.join(JUDGE_VERDICTS)})\W*", lines[-1]
+    )
     return found[1] if found else UNREADABLE

@@ -12,8 +12,8 @@ import re
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
 from retu.grading.extraction import ANNOUNCED, find_last_block, find_lone_letters
-from retu.grading.grade_verdict import Grade, right, wrong
-from retu.grading.strings import similarity, tidy
+from retu.grading.grade_verdict import Grade, make_correct_grade, make_wrong_grade
+from retu.grading.strings import compute_similarity, tidy_string
 from retu.grading.symbolic.symbolic_engine import (
     describe_expressions,
     find_parsed_problem,
@@ -29,20 +29,20 @@ NUMBER = re.compile(r"-?\d+,\d\d")
 ANNOUNCED_SCORE, BRACKETED_SCORE, LAST_SCORE = 4, 2, 1
 
 
-def find_answer(generation: str, settings: GraderSettings) -> Grade | str:
+def find_response(generation: str, settings: GraderSettings) -> Grade | str:
     """The response as it is, or the verdict when it is too long to search."""
     if len(generation) > settings.max_chars:
-        return wrong(f"refused: longer than {settings.max_chars} characters")
+        return make_wrong_grade(f"refused: longer than {settings.max_chars} characters")
     return generation
 
 
-def judge_answer(response: str, gold: str, settings: GraderSettings) -> Grade:
+def judge_response(response: str, gold: str, settings: GraderSettings) -> Grade:
     """Grade a whole response against its gold answer.
 
     Raises:
         InputError: the gold answer is empty or too long.
     """
-    show_gold(gold, settings)
+    show_gold_string(gold, settings)
     block = find_last_block(response)
     candidate = response if block is None else block
     lenient = settings.rule == "lenient"
@@ -52,7 +52,7 @@ def judge_answer(response: str, gold: str, settings: GraderSettings) -> Grade:
         found = parse_text(searched, stage)
         parsed = parsed or describe_expressions(found)
         if has_match(found, gold, stage, settings):
-            return right(reason, describe_expressions(found))
+            return make_correct_grade(reason, describe_expressions(found))
     return compare_strings(candidate, gold, parsed, settings)
 
 
@@ -81,25 +81,29 @@ def is_same_expression(one: object, other: object) -> bool:
 
 def compare_strings(candidate: str, gold: str, parsed: str, settings: GraderSettings) -> Grade:
     """The last stage: equal or, for the lenient rule, similar strings, numbers, option letters."""
-    text, wanted = tidy(candidate), tidy(gold)
+    text, wanted = tidy_string(candidate), tidy_string(gold)
     if text == wanted:
-        return right("equal strings", parsed or text)
+        return make_correct_grade("equal strings", parsed or text)
     if settings.rule == "strict":
-        return wrong("differs", parsed)
+        return make_wrong_grade("differs", parsed)
     letters = find_lone_letters(wanted)
     if any(char.isdigit() for char in wanted):
         numbers = read_float(text), read_float(wanted)
         if None not in numbers:
             equal = numbers[0] == numbers[1]
-            return right("equal numbers", text) if equal else wrong("differs", parsed or text)
+            return (
+                make_correct_grade("equal numbers", text)
+                if equal
+                else make_wrong_grade("differs", parsed or text)
+            )
     elif letters:
         chosen = find_option_letter(text) or ""
         if chosen == letters[0][1]:
-            return right("option letter", chosen)
-        return wrong("other option letter" if chosen else "differs", chosen or parsed)
-    if similarity(text, wanted, settings.near_miss) > settings.near_miss:
-        return right("similar strings", text[:MAX_TEXT])
-    return wrong("differs", parsed)
+            return make_correct_grade("option letter", chosen)
+        return make_wrong_grade("other option letter" if chosen else "differs", chosen or parsed)
+    if compute_similarity(text, wanted, settings.near_miss) > settings.near_miss:
+        return make_correct_grade("similar strings", text[:MAX_TEXT])
+    return make_wrong_grade("differs", parsed)
 
 
 def read_float(text: str) -> float | None:
@@ -130,11 +134,11 @@ def is_bracketed(text: str, letter: re.Match[str]) -> bool:
     return before + after in {"()", "{}", "[]"}
 
 
-def show_gold(gold: str, settings: GraderSettings) -> str:
+def show_gold_string(gold: str, settings: GraderSettings) -> str:
     """The gold answer as strings are compared; InputError when it is empty or too long."""
     problem = "is empty" if not gold.strip() else ""
     if len(gold) > settings.max_chars:
         problem = f"longer than {settings.max_chars} characters"
     if problem:
         raise InputError(f"gold answer {gold[:60]!r}: {problem}")
-    return tidy(gold)
+    return tidy_string(gold)

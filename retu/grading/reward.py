@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
-from retu.grading.service import Service
+from retu.grading.service import GradingService
 
 Completion = str | Sequence[dict[str, str]]
 
 
 @functools.cache
-def shared_service(settings: GraderSettings) -> Service:
+def get_shared_service(settings: GraderSettings) -> GradingService:
     """The service of all rewards of this process: one worker, for the trainer needs the rest."""
-    return Service(settings, workers=1)
+    return GradingService(settings, workers=1)
 
 
 def make_reward(settings: GraderSettings | None = None) -> Callable[..., list[float]]:
@@ -30,8 +30,8 @@ def make_reward(settings: GraderSettings | None = None) -> Callable[..., list[fl
     def accuracy_reward(
         completions: Sequence[Completion], gold: Sequence[str], **_: object
     ) -> list[float]:
-        texts = [completion_text(completion) for completion in completions]
-        verdicts = shared_service(chosen).grade(texts, list(gold))
+        texts = [get_completion_text(completion) for completion in completions]
+        verdicts = get_shared_service(chosen).grade(texts, list(gold))
         bad = next((verdict for verdict in verdicts if not verdict.usable), None)
         if bad:
             raise InputError(f"reward: {bad.reason}; mend the data set")
@@ -40,6 +40,6 @@ def make_reward(settings: GraderSettings | None = None) -> Callable[..., list[fl
     return accuracy_reward
 
 
-def completion_text(completion: Completion) -> str:
+def get_completion_text(completion: Completion) -> str:
     """The text of a completion: itself, or the last message of a chat."""
     return completion if isinstance(completion, str) else completion[-1]["content"]

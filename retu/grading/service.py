@@ -12,26 +12,26 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from types import TracebackType
 
-from retu.config.graders import GraderSettings, identity
+from retu.config.graders import GraderSettings, make_grader_identity
 from retu.grading.grade_verdict import Grade
-from retu.grading.grader import find, read_gold, rule_of
-from retu.grading.worker_process import Pair, Worker
+from retu.grading.grader import find_answer, get_rule, read_gold
+from retu.grading.worker_process import Pair, WorkerProcess
 
 MAX_BATCH = 32
 BATCHES_A_WORKER = 4
 MAX_CACHED = 200_000
 MAX_WORKERS = 4
-Key = tuple[str | None, str, str]
+CacheKey = tuple[str | None, str, str]
 
 
-def default_workers() -> int:
+def count_default_workers() -> int:
     """As many as there are processors for this process, at most four: each holds 100 MB."""
     allowed = getattr(os, "sched_getaffinity", None)  # Linux knows what a scheduler allows
     count = len(allowed(0)) if allowed else os.cpu_count() or 1
     return min(MAX_WORKERS, count)
 
 
-class Service:
+class GradingService:
     """Grades by one grader; safe in threads, in trainers and after a fork.
 
     Workers start when the first answer needs one. Use it in a `with` block, or call `close`.
@@ -40,17 +40,17 @@ class Service:
     def __init__(self, settings: GraderSettings | None = None, workers: int | None = None) -> None:
         """Prepare `workers` processes (default: one for each processor, at most four)."""
         self.settings = settings or GraderSettings()
-        self.identity = identity(self.settings)
-        self.size = workers or default_workers()
-        self.cache: dict[Key, Grade] = {}
+        self.identity = make_grader_identity(self.settings)
+        self.size = workers or count_default_workers()
+        self.cache: dict[CacheKey, Grade] = {}
         self.lock = threading.Lock()
         self.prepare()
 
     def prepare(self) -> None:
         """Set up the workers of this process."""
         self.owner = os.getpid()
-        self.workers = [Worker(self.settings) for _ in range(self.size)]
-        self.end = weakref.finalize(self, end_all, self.workers, self.owner)
+        self.workers = [WorkerProcess(self.settings) for _ in range(self.size)]
+        self.end = weakref.finalize(self, end_workers, self.workers, self.owner)
 
     def grade(self, generations: Sequence[str], golds: Sequence[str]) -> list[Grade]:
         """Grade every generation against its gold answer, in order.
@@ -62,52 +62,52 @@ class Service:
         Raises:
             ValueError: different numbers of generations and gold answers.
         """
-        rule = rule_of(self.settings)
-        keys: list[Grade | Key] = []
+        rule = get_rule(self.settings)
+        keys: list[Grade | CacheKey] = []
         for generation, gold in zip(generations, golds, strict=True):
-            answer = find(generation, self.settings)
+            answer = find_answer(generation, self.settings)
             if isinstance(answer, str):
                 answer = rule.plain(answer, gold, self.settings) or answer
             keys.append((answer, gold, self.identity) if isinstance(answer, str) else answer)
-        judged = self.judged(key for key in keys if isinstance(key, tuple))
+        judged = self.judge_keys(key for key in keys if isinstance(key, tuple))
         return [judged[key] if isinstance(key, tuple) else key for key in keys]
 
     def read_golds(self, golds: Iterable[str]) -> dict[str, Grade]:
         """How every gold answer is read: `parsed`, or the `reason` why it is not `usable`."""
         distinct = dict.fromkeys(golds)
-        plain = rule_of(self.settings).gold_is_plain
+        plain = get_rule(self.settings).gold_is_plain
         read = {gold: read_gold(gold, self.settings) for gold in distinct if plain(gold)}
-        keys: dict[str, Key] = {g: (None, g, self.identity) for g in distinct if g not in read}
-        judged = self.judged(keys.values())
+        keys: dict[str, CacheKey] = {g: (None, g, self.identity) for g in distinct if g not in read}
+        judged = self.judge_keys(keys.values())
         return read | {gold: judged[key] for gold, key in keys.items()}
 
-    def judged(self, keys: Iterable[Key]) -> dict[Key, Grade]:
+    def judge_keys(self, keys: Iterable[CacheKey]) -> dict[CacheKey, Grade]:
         """Verdicts on distinct pairs, from the cache or from the workers."""
         wanted = dict.fromkeys(keys)
         with self.lock:
             new = [key for key in wanted if key not in self.cache]
-            fresh = dict(zip(new, self.dispatch([(k[0], k[1]) for k in new]), strict=True))
+            fresh = dict(zip(new, self.dispatch_pairs([(k[0], k[1]) for k in new]), strict=True))
             known = {key: self.cache[key] for key in wanted if key not in fresh}
             self.cache.update(fresh)
             while len(self.cache) > MAX_CACHED:
                 self.cache.pop(next(iter(self.cache)))
         return known | fresh
 
-    def dispatch(self, pairs: list[Pair]) -> list[Grade]:
+    def dispatch_pairs(self, pairs: list[Pair]) -> list[Grade]:
         """Share pairs among the workers, a batch at a time."""
         if os.getpid() != self.owner:
             self.end.detach()  # after a fork they are the parent's
             self.prepare()
         size = min(MAX_BATCH, 1 + len(pairs) // (BATCHES_A_WORKER * self.size))
         batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-        idle: SimpleQueue[Worker] = SimpleQueue()
+        idle: SimpleQueue[WorkerProcess] = SimpleQueue()
         for worker in self.workers:
             idle.put(worker)
 
         def run(batch: list[Pair]) -> list[Grade]:
             worker = idle.get()
             try:
-                return worker.judge(batch)
+                return worker.judge_pairs(batch)
             finally:
                 idle.put(worker)
 
@@ -118,9 +118,9 @@ class Service:
 
     def close(self) -> None:
         """End the workers; a later call starts new ones."""
-        end_all(self.workers, self.owner)
+        end_workers(self.workers, self.owner)
 
-    def __enter__(self) -> "Service":
+    def __enter__(self) -> "GradingService":
         """The service itself."""
         return self
 
@@ -134,7 +134,7 @@ class Service:
         self.close()
 
 
-def end_all(workers: list[Worker], owner: int) -> None:
+def end_workers(workers: list[WorkerProcess], owner: int) -> None:
     """End the workers of the process `owner`."""
     if os.getpid() == owner:
         for worker in workers:

@@ -5,12 +5,12 @@ import re
 AROUND_OPERATORS = re.compile(r"\s*([-+*/^=<>,:;|\u00d7\u00f7\u00b7()\[\]{}])\s*")
 
 
-def tidy(text: str) -> str:
+def tidy_string(text: str) -> str:
     """Without blanks around operators, without outer blanks and dollar signs."""
     return AROUND_OPERATORS.sub(r"\1", text.strip().strip("$").strip())
 
 
-def similarity(first: str, second: str, enough: float = 0.0) -> float:
+def compute_similarity(first: str, second: str, enough: float = 0.0) -> float:
     """Levenshtein ratio in [0, 1]: 1 - d / (m + n), replacing a character counting as two edits.
 
     That is 2 L / (m + n) with L the length of the longest common subsequence; two empty strings
@@ -21,10 +21,10 @@ def similarity(first: str, second: str, enough: float = 0.0) -> float:
     if total == 0:
         return 1.0
     bound = 2 * min(len(first), len(second)) / total
-    return bound if bound <= enough else 2 * common_length(first, second) / total
+    return bound if bound <= enough else 2 * measure_common_subsequence(first, second) / total
 
 
-def common_length(first: str, second: str) -> int:
+def measure_common_subsequence(first: str, second: str) -> int:
     """Length of the longest common subsequence, a row of the table held in one integer's bits."""
     places: dict[str, int] = {}
     for index, char in enumerate(first):

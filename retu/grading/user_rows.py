@@ -17,20 +17,20 @@ import pandas as pd
 
 from retu.core.errors import InputError
 
-NEEDED = ("id", "gold", "generation")
+REQUIRED_KEYS = ("id", "gold", "generation")
 FINISHED = "finished"
 ONLY = "all"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LONGEST_LINE = 32 * 2**20
 """Bytes of a line: what is read at once stays small whatever the size of the file."""
 BATCH_SAMPLES, BATCH_CHARACTERS = 4096, 4 * 2**20
-COLUMNS = ["benchmark", "problem_id", "sample", "gold", "generation"]
+SAMPLE_COLUMNS = ["benchmark", "problem_id", "sample", "gold", "generation"]
 Sample = tuple[str, str, str, str, bool | None]
 BINARY = {".parquet": "pandas.read_parquet", ".feather": "pandas.read_feather"}
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator["Source"]:
+def open_generations(path: Path) -> Iterator["GenerationFile"]:
     """A file that can be read more than once; what comes through a pipe is copied to a disk first.
 
     Raises:
@@ -43,14 +43,14 @@ def open_source(path: Path) -> Iterator["Source"]:
                 stored = Path(folder) / (path.name or "rows")
                 with path.open("rb") as pipe, stored.open("wb") as copy:
                     shutil.copyfileobj(pipe, copy)
-            yield Source(path, stored)
+            yield GenerationFile(path, stored)
     except OSError as error:
         if error.filename is None or os.fspath(error.filename) != os.fspath(path):
             raise
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-class Source:
+class GenerationFile:
     """A file of rows: JSON lines, or a table whose name ends in .csv or .tsv.
 
     A row holds `id`, `gold` and `generation`: a text, null (an empty answer), or a list of them.
@@ -64,7 +64,7 @@ class Source:
         self.name, self.stored = name, stored or name
         self.has_ends = False
 
-    def check(self) -> dict[tuple[str, str], tuple[str, int]]:
+    def check_rows(self) -> dict[tuple[str, str], tuple[str, int]]:
         """Read all of it once, keeping no answer.
 
         Returns:
@@ -77,7 +77,7 @@ class Source:
         """
         problems: dict[tuple[str, str], tuple[str, int]] = {}
         lacking: dict[bool, str] = {}
-        for benchmark, name, gold, _, end in self.samples():
+        for benchmark, name, gold, _, end in self.read_samples():
             lacking.setdefault(end is None, name)
             known, count = problems.get((benchmark, name), (gold, 0))
             if known != gold:
@@ -86,7 +86,9 @@ class Source:
                 )
             problems[benchmark, name] = (known, count + 1)
         if not problems:
-            raise InputError(f"{self.name}: has no rows; expected lines with {', '.join(NEEDED)}")
+            raise InputError(
+                f"{self.name}: has no rows; expected lines with {', '.join(REQUIRED_KEYS)}"
+            )
         if len(lacking) == 2:
             raise InputError(
                 f"{self.name}: id {lacking[True]!r} lacks finished, which other lines have; give it"
@@ -95,7 +97,7 @@ class Source:
         self.has_ends = False in lacking
         return problems
 
-    def batches(self) -> Iterator[pd.DataFrame]:
+    def read_batches(self) -> Iterator[pd.DataFrame]:
         """Its samples in order, so many or so much text at a time, after `check`.
 
         Columns `COLUMNS`, and `finished` if the file has it.
@@ -104,10 +106,10 @@ class Source:
             InputError: as `check`.
         """
         counts: dict[tuple[str, str], int] = {}
-        columns = [*COLUMNS, FINISHED] if self.has_ends else COLUMNS
+        columns = [*SAMPLE_COLUMNS, FINISHED] if self.has_ends else SAMPLE_COLUMNS
         batch: list[tuple[Any, ...]] = []
         characters = 0
-        for benchmark, name, gold, generation, end in self.samples():
+        for benchmark, name, gold, generation, end in self.read_samples():
             number = counts[benchmark, name] = counts.get((benchmark, name), -1) + 1
             known = (end,) if self.has_ends else ()
             batch.append((benchmark, name, number, gold, generation, *known))
@@ -118,7 +120,7 @@ class Source:
         if batch:
             yield pd.DataFrame(batch, columns=columns)
 
-    def samples(self) -> Iterator[Sample]:
+    def read_samples(self) -> Iterator[Sample]:
         """Benchmark, id, gold answer, generation and `finished` of every sample."""
         suffix = self.name.suffix.lower()
         if suffix in BINARY:
@@ -129,11 +131,15 @@ class Source:
             )
         with self.stored.open("rb") as handle:
             table = suffix in SEPARATORS
-            rows = self.table_rows(handle, SEPARATORS[suffix]) if table else self.json_rows(handle)
+            rows = (
+                self.read_table_rows(handle, SEPARATORS[suffix])
+                if table
+                else self.read_json_rows(handle)
+            )
             for number, content in rows:
                 yield from split_samples(content, f"{self.name}:{number}")
 
-    def json_rows(self, handle: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def read_json_rows(self, handle: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Numbered JSON objects of a file, empty lines left out."""
         number = 0
         # Lines end with \n alone: JSON allows other line ends inside a string.
@@ -154,18 +160,20 @@ class Source:
             if line.strip():
                 yield number, parse_line(line, where)
 
-    def table_rows(self, handle: IO[bytes], separator: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    def read_table_rows(
+        self, handle: IO[bytes], separator: str
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Numbered rows of a table whose first line names the columns."""
         csv.field_size_limit(LONGEST_LINE)
         lines = codecs.getreader("utf-8-sig")(handle)
         reader = csv.DictReader(lines, delimiter=separator, strict=True)
         try:
-            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            missing = [name for name in REQUIRED_KEYS if name not in (reader.fieldnames or ())]
             if missing:
                 sign = {",": "commas", "\t": "tabs"}[separator]
                 raise InputError(
                     f"{self.name}:1: lacks the column {', '.join(missing)}; the first line names"
-                    f" the columns, separated by {sign}: {separator.join(NEEDED)}"
+                    f" the columns, separated by {sign}: {separator.join(REQUIRED_KEYS)}"
                 )
             for row in reader:
                 if None in row or None in row.values():
@@ -184,20 +192,22 @@ class Source:
 def parse_line(line: str, where: str) -> dict[str, Any]:
     """The object of a line, with all keys that are needed."""
     try:
-        content = json.loads(line, object_pairs_hook=unique_keys)
+        content = json.loads(line, object_pairs_hook=refuse_repeated_keys)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not JSON ({error}); {suggest_form(line, where)}") from error
     if isinstance(content, list) and content and isinstance(content[0], dict):
         raise InputError(f"{where}: not a JSON object; {suggest_form(line, where)}")
     if not isinstance(content, dict):
-        raise InputError(f"{where}: not a JSON object; expected {', '.join(NEEDED)}")
-    missing = [key for key in NEEDED if key not in content]
+        raise InputError(f"{where}: not a JSON object; expected {', '.join(REQUIRED_KEYS)}")
+    missing = [key for key in REQUIRED_KEYS if key not in content]
     if missing:
-        raise InputError(f"{where}: lacks {', '.join(missing)}; a row has {', '.join(NEEDED)}")
+        raise InputError(
+            f"{where}: lacks {', '.join(missing)}; a row has {', '.join(REQUIRED_KEYS)}"
+        )
     return content
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; ValueError if a key is there twice, of which JSON would take the last."""
     content = dict(pairs)
     if len(content) < len(pairs):
@@ -215,7 +225,7 @@ def suggest_form(line: str, where: str) -> str:
             f"it looks like one JSON array; make it a line a row: jq -c '.[]'"
             f" {shlex.quote(str(path))} > {shlex.quote(str(path.with_suffix('.rows.jsonl')))}"
         )
-    if all(name in line for name in NEEDED) and "{" not in line:
+    if all(name in line for name in REQUIRED_KEYS) and "{" not in line:
         return f"it looks like a table; name it {path.with_suffix('.csv')}"
     return "one object a line"
 
@@ -227,16 +237,16 @@ def split_samples(content: dict[str, Any], where: str) -> list[Sample]:
         raise InputError(f"{where}: id must be a text or a number, benchmark a text")
     gold, given = content["gold"], content["generation"]
     if not is_scalar(gold):
-        raise InputError(f"{where}: gold is {describe(gold)}; write it as a text or a number")
+        raise InputError(f"{where}: gold is {describe_type(gold)}; write it as a text or a number")
     texts = given if isinstance(given, list) else [given]
     if not texts or not all(text is None or isinstance(text, str) for text in texts):
         raise InputError(f"{where}: generation must be a text, null or a list of texts, not empty")
-    place = escape_halves(benchmark), escape_halves(str(name)), escape_halves(str(gold))
-    ends = read_ends(content, len(texts), where)
-    return [(*place, escape_halves(text or ""), e) for text, e in zip(texts, ends, strict=True)]
+    place = escape_surrogates(benchmark), escape_surrogates(str(name)), escape_surrogates(str(gold))
+    ends = read_finished(content, len(texts), where)
+    return [(*place, escape_surrogates(text or ""), e) for text, e in zip(texts, ends, strict=True)]
 
 
-def read_ends(content: dict[str, Any], count: int, where: str) -> list[bool] | list[None]:
+def read_finished(content: dict[str, Any], count: int, where: str) -> list[bool] | list[None]:
     """Whether the model ended each of the `count` texts of a line; None where it is not told."""
     given = content.get(FINISHED)
     if given is None:
@@ -250,7 +260,7 @@ def read_ends(content: dict[str, Any], count: int, where: str) -> list[bool] | l
     return ends
 
 
-def escape_halves(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     """The text with halves of character pairs, which JSON allows and tables do not, escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -262,6 +272,6 @@ def is_scalar(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def describe(value: object) -> str:
+def describe_type(value: object) -> str:
     """What a value is, for a message."""
     return str(value) if isinstance(value, float) else type(value).__name__

@@ -15,21 +15,21 @@ from typing import TextIO
 
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
-from retu.grading.grader import judge, rule_of
-from retu.grading.symbolic.symbolic_engine import load_engine
+from retu.grading.grader import get_rule, judge_answer
+from retu.grading.symbolic.symbolic_engine import load_symbolic_engine
 
-MODULE = "retu.grading.worker"
+WORKER_MODULE = "retu.grading.worker"
 MEBIBYTE = 1 << 20
 MEMORY_LIMIT = "memory limit"
 Reply = tuple[bool | None, str, str]
 
 
-def answer_pair(answer: str | None, gold: str, settings: GraderSettings) -> Reply:
+def judge_pair(answer: str | None, gold: str, settings: GraderSettings) -> Reply:
     """The verdict on one pair; None instead of true or false when the gold cannot be used."""
     try:
         if answer is None:
-            return True, rule_of(settings).show_gold(gold, settings), ""
-        verdict = judge(answer, gold, settings)
+            return True, get_rule(settings).show_gold(gold, settings), ""
+        verdict = judge_answer(answer, gold, settings)
         return verdict.correct, verdict.parsed, verdict.reason
     except InputError as error:
         return None, str(error), ""
@@ -39,12 +39,12 @@ def answer_pair(answer: str | None, gold: str, settings: GraderSettings) -> Repl
         return False, "", f"engine error: {type(error).__name__}"
 
 
-def serve(source: TextIO, sink: TextIO, settings: GraderSettings) -> None:
+def judge_stream(source: TextIO, sink: TextIO, settings: GraderSettings) -> None:
     """Judge pair by pair until the source ends."""
     for line in source:
         for answer, gold in json.loads(line):
             signal.setitimer(signal.ITIMER_PROF, settings.seconds)
-            reply = answer_pair(answer, gold, settings)
+            reply = judge_pair(answer, gold, settings)
             signal.setitimer(signal.ITIMER_PROF, 0)
             sink.write(json.dumps(reply) + "\n")
             sink.flush()
@@ -57,7 +57,7 @@ def main() -> None:
     settings = GraderSettings.from_spec(json.loads(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service ends its workers itself
     if settings.rule != "choice":
-        load_engine()
+        load_symbolic_engine()
     resource.setrlimit(resource.RLIMIT_AS, (settings.megabytes * MEBIBYTE,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Answers have a pipe of their own, so that nothing a library prints gets among them.
@@ -65,7 +65,7 @@ def main() -> None:
         os.dup2(2, 1)
         sink.write("ready\n")
         sink.flush()
-        serve(sys.stdin, sink, settings)
+        judge_stream(sys.stdin, sink, settings)
 
 
 if __name__ == "__main__":

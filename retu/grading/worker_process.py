@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from retu.config.graders import GraderSettings
-from retu.grading.grade_verdict import Grade, unusable, wrong
-from retu.grading.worker import MEMORY_LIMIT, MODULE
+from retu.grading.grade_verdict import Grade, make_unusable_grade, make_wrong_grade
+from retu.grading.worker import MEMORY_LIMIT, WORKER_MODULE
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS, EXIT_SECONDS = 120, 5
@@ -25,7 +25,7 @@ WALL_FACTOR, WALL_EXTRA = 6, 10
 Pair = tuple[str | None, str]
 
 
-class Worker:
+class WorkerProcess:
     """A process that judges pairs, one batch at a time. Not for several threads at once."""
 
     def __init__(self, settings: GraderSettings) -> None:
@@ -35,7 +35,7 @@ class Worker:
         self.starts = 0
         self.unread = b""
 
-    def judge(self, pairs: Sequence[Pair]) -> list[Grade]:
+    def judge_pairs(self, pairs: Sequence[Pair]) -> list[Grade]:
         """Verdicts in order; a pair that ends the process is wrong, and a new process goes on.
 
         A process that ends for no reason of its own (killed from outside) is tried once more.
@@ -44,9 +44,9 @@ class Worker:
         tried = -1
         while len(done) < len(pairs):
             try:
-                self.batch(pairs, done)
+                self.send_batch(pairs, done)
             except (EOFError, BrokenPipeError, TimeoutError) as error:
-                verdict = self.lost(error)
+                verdict = self.make_lost_grade(error)
                 if verdict.reason == "time limit" or tried == len(done):
                     done.append(verdict)
                 else:
@@ -56,9 +56,9 @@ class Worker:
                 raise
         return done
 
-    def batch(self, pairs: Sequence[Pair], done: list[Grade]) -> None:
+    def send_batch(self, pairs: Sequence[Pair], done: list[Grade]) -> None:
         """Send what is left and add verdicts to `done`, to the end or until memory ran out."""
-        process = self.running()
+        process = self.ensure_running()
         if process.stdin is None:
             raise EOFError
         # The worker reads the whole line before it answers, so neither waits for the other.
@@ -66,21 +66,21 @@ class Worker:
         process.stdin.flush()
         while len(done) < len(pairs):
             seconds = WALL_FACTOR * self.settings.seconds + WALL_EXTRA
-            correct, parsed, reason = json.loads(self.line(process, seconds))
+            correct, parsed, reason = json.loads(self.read_line(process, seconds))
             usable = correct is not None
-            done.append(Grade(correct, parsed, reason) if usable else unusable(parsed))
+            done.append(Grade(correct, parsed, reason) if usable else make_unusable_grade(parsed))
             if reason == MEMORY_LIMIT:
                 self.close()
                 return
 
-    def running(self) -> "subprocess.Popen[bytes]":
+    def ensure_running(self) -> "subprocess.Popen[bytes]":
         """The process, started anew when there is none."""
         if self.process is not None:
             return self.process
         spec = json.dumps({k: v for k, v in asdict(self.settings).items() if v is not None})
         # A program of its own, never a fork: the caller may hold torch, threads and a GPU.
         process = self.process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, spec],
+            [sys.executable, "-m", WORKER_MODULE, spec],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -88,13 +88,13 @@ class Worker:
         self.starts += 1
         self.unread = b""
         try:
-            self.line(process, START_SECONDS)
+            self.read_line(process, START_SECONDS)
         except (EOFError, TimeoutError) as error:
             self.close()
             raise RuntimeError("a grading worker did not start; its message is above") from error
         return process
 
-    def line(self, process: "subprocess.Popen[bytes]", seconds: float) -> bytes:
+    def read_line(self, process: "subprocess.Popen[bytes]", seconds: float) -> bytes:
         """The next line of the process; EOFError when it ends, TimeoutError when none comes."""
         if process.stdout is None:
             raise EOFError
@@ -111,11 +111,13 @@ class Worker:
         line, self.unread = self.unread.split(b"\n", 1)
         return line
 
-    def lost(self, error: Exception) -> Grade:
+    def make_lost_grade(self, error: Exception) -> Grade:
         """The verdict on the pair at which the process ended, or was too late and is ended."""
         late = isinstance(error, TimeoutError)
         status = self.close(kill=late)
-        return wrong("time limit" if late or status == -signal.SIGPROF else f"exit {status}")
+        return make_wrong_grade(
+            "time limit" if late or status == -signal.SIGPROF else f"exit {status}"
+        )
 
     def close(self, kill: bool = True) -> int:
         """End the process, if any; returns its exit status."""

@@ -8,7 +8,7 @@ from retu.labeling.subphases import choose_branches, label_subphases
 from retu.planning.jobs import LabelJob
 
 
-def label_table(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> pd.DataFrame:
+def label_checkpoints(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> pd.DataFrame:
     """One row per evaluated step; `run_facts` (study, model, dataset, seed) lead every row."""
     steps, loss = losses["step"].to_numpy(), losses["val_loss"].to_numpy()
     labels = label_subphases(steps, loss, job.delta, job.delta2)
@@ -22,7 +22,7 @@ def label_table(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> 
             "subphase": labels.subphase,
             "margin_stable": labels.margin_stable,
             "margin_severe": labels.margin_severe,
-            "branch": branches(steps, labels.subphase, job),
+            "branch": choose_branch_points(steps, labels.subphase, job),
         }
     )
     for position, (name, value) in enumerate(run_facts.items()):
@@ -30,7 +30,7 @@ def label_table(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> 
     return table
 
 
-def branches(
+def choose_branch_points(
     steps: npt.NDArray[np.int64], subphase: list[str], job: LabelJob
 ) -> npt.NDArray[np.bool_]:
     """Where RL branches off: only steps whose model was kept can be chosen."""

@@ -37,7 +37,7 @@ decimal digits is then Stable, whatever its binary representation rounds to."""
 
 
 @dataclass(frozen=True)
-class Labels:
+class SubphaseLabels:
     """The sub-phases of one SFT run; every array has one entry per checkpoint.
 
     Attributes:
@@ -60,7 +60,7 @@ def label_subphases(
     val_loss: Sequence[float] | FloatArray,
     delta: float = 0.02,
     delta2: float = 0.10,
-) -> Labels:
+) -> SubphaseLabels:
     """Label every checkpoint of one SFT run by Eq. 5-9.
 
     Args:
@@ -73,7 +73,7 @@ def label_subphases(
         InputError: unequal lengths, no checkpoint, unsorted or duplicate steps, a loss that is not
             positive and finite, or thresholds that are not 0 <= delta < delta2.
     """
-    loss = _checked_losses(steps, val_loss)
+    loss = _check_losses(steps, val_loss)
     if not 0 <= delta < delta2:
         raise InputError(
             f"labels: delta {delta} and delta2 {delta2}; 0 <= delta < delta2 is needed"
@@ -87,7 +87,7 @@ def label_subphases(
     names[: stable[-1]] = BETWEEN_STABLE
     names[: stable[0]] = ADAPTATION
     names[stable] = STABLE
-    return Labels([str(n) for n in names], minimum, ratio, margin_stable, margin_severe)
+    return SubphaseLabels([str(n) for n in names], minimum, ratio, margin_stable, margin_severe)
 
 
 def choose_branches(
@@ -126,12 +126,12 @@ def choose_branches(
     if mode == "exhaustive":
         return trained
     chosen = np.zeros(trained.shape, dtype=np.bool_)
-    chosen[_spread(np.flatnonzero(trained & (names == STABLE)), max_stable)] = True
+    chosen[_space_evenly(np.flatnonzero(trained & (names == STABLE)), max_stable)] = True
     chosen[np.flatnonzero(trained & (names == MILD))[:1]] = True
     return chosen
 
 
-def _spread(items: npt.NDArray[np.intp], limit: int | None) -> npt.NDArray[np.intp]:
+def _space_evenly(items: npt.NDArray[np.intp], limit: int | None) -> npt.NDArray[np.intp]:
     """At most `limit` items, evenly spaced, the last always among them."""
     if limit is None or items.size <= limit:
         return items
@@ -140,7 +140,7 @@ def _spread(items: npt.NDArray[np.intp], limit: int | None) -> npt.NDArray[np.in
     return items[positions]
 
 
-def _checked_losses(
+def _check_losses(
     steps: Sequence[int] | npt.NDArray[np.int64], val_loss: Sequence[float] | FloatArray
 ) -> FloatArray:
     """Return the losses as an array, or raise what `label_subphases` documents."""

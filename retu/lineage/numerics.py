@@ -14,9 +14,9 @@ from pathlib import Path
 
 from retu.core.text import escape_hidden
 
-MAPS = Path("/proc/self/maps")
+MAPS_FILE = Path("/proc/self/maps")
 # What rules set (rules/common.smk), and what chooses a kernel, a precision or an order.
-NAMES = frozenset(
+VARIABLE_NAMES = frozenset(
     {
         *("TOKENIZERS_PARALLELISM", "PYTHONHASHSEED", "MPLBACKEND", "HF_HUB_OFFLINE"),
         *("ATEN_CPU_CAPABILITY", "GLIBC_TUNABLES", "LD_PRELOAD", "CUBLAS_WORKSPACE_CONFIG"),
@@ -24,7 +24,7 @@ NAMES = frozenset(
         *("NCCL_ALGO", "NCCL_PROTO", "VLLM_ATTENTION_BACKEND", "VLLM_BATCH_INVARIANT"),
     }
 )
-FAMILIES = (
+VARIABLE_PREFIXES = (
     *("OMP_", "OPENBLAS_", "GOTO_", "MKL_", "BLIS_", "KMP_", "ONEDNN_", "DNNL_"),
     *("NPY_DISABLE_", "NPY_ENABLE_", "NUMEXPR_", "VECLIB_"),
 )
@@ -39,13 +39,18 @@ CORE_NAMES = tuple(
 
 def read_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables of a process that can decide the last digits of what it computes."""
-    names = sorted(name for name in environment if name in NAMES or name.startswith(FAMILIES))
+    names = sorted(
+        name for name in environment if name in VARIABLE_NAMES or name.startswith(VARIABLE_PREFIXES)
+    )
     return {name: escape_hidden(environment[name]) for name in names}
 
 
 def describe_kernels() -> dict[str, str]:
     """The instructions and kernels that loaded libraries have chosen for this processor."""
-    found = {"cpu_features": " ".join(numpy_features()), "blas": ", ".join(openblas_kernels())}
+    found = {
+        "cpu_features": " ".join(list_numpy_features()),
+        "blas": ", ".join(list_openblas_kernels()),
+    }
     torch = sys.modules.get("torch")
     # Not `torch.backends.cpu`: a job is done when this is asked, and must not fail for it.
     capability = getattr(getattr(torch, "_C", None), "_get_cpu_capability", None)
@@ -54,7 +59,7 @@ def describe_kernels() -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def numpy_features() -> list[str]:
+def list_numpy_features() -> list[str]:
     """The instruction sets for which NumPy, if it is loaded, runs code of its own, sorted."""
     umath = sys.modules.get("numpy._core._multiarray_umath")
     if umath is None:
@@ -62,21 +67,21 @@ def numpy_features() -> list[str]:
     return sorted(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name))
 
 
-def openblas_kernels() -> list[str]:
+def list_openblas_kernels() -> list[str]:
     """The kernels of each OpenBLAS that this process has loaded: `libscipy_openblas Haswell`."""
     try:
-        libraries = sorted(set(OPENBLAS.findall(MAPS.read_text(encoding="utf-8"))))
+        libraries = sorted(set(OPENBLAS.findall(MAPS_FILE.read_text(encoding="utf-8"))))
     except OSError:
         # Only Linux lists them here.
         return []
     return [
         f"{Path(path).name.partition('-')[0].partition('.')[0]} {name}"
         for path in libraries
-        for name in core_names(path)
+        for name in read_core_names(path)
     ]
 
 
-def core_names(path: str) -> Iterator[str]:
+def read_core_names(path: str) -> Iterator[str]:
     """The processor whose kernels a loaded OpenBLAS uses, as it calls it."""
     library = ctypes.CDLL(path)
     for name in CORE_NAMES:

@@ -19,13 +19,13 @@ from retu.core.hashing import TreeHash
 from retu.core.sections import Section
 from retu.core.text import escape_hidden
 
-VERSION = 1
-SUFFIX = ".record.json"
-UPDATE = "update the project"
+RECORD_VERSION = 1
+RECORD_SUFFIX = ".record.json"
+UPDATE_REMEDY = "update the project"
 """What to do about a record of a newer version."""
 
 
-def inside(path: str) -> str:
+def check_inner_path(path: str) -> str:
     """A path that leads nowhere but down; ValueError for any other."""
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts or not path.isprintable():
@@ -33,15 +33,15 @@ def inside(path: str) -> str:
     return path
 
 
-TOLD = frozenset({"spec", "command", "config", "dirty", "folder"})
+FREE_TEXT_FIELDS = frozenset({"spec", "command", "config", "dirty", "folder"})
 """Parts of a record that hold whatever a study or a file system says."""
-ESCAPED = re.compile(r"\\[ubfnrt]")
+ESCAPED_CONTROL = re.compile(r"\\[ubfnrt]")
 """How JSON writes characters that may be hidden; without any, none is."""
 # Records come from other machines, and restoring writes where they say.
-Inside = Annotated[str, AfterValidator(inside)]
+InnerPath = Annotated[str, AfterValidator(check_inner_path)]
 
 
-class Planned(Section):
+class PlannedStage(Section):
     """What the plan says of a job's stage: its key, code, options, lock, and the facts it reads.
 
     `options` is the digest of what its rule tells its script (`identity.options_digest`). Where
@@ -56,10 +56,10 @@ class Planned(Section):
     facts: list[str]
 
 
-class File(Section):
+class FileEntry(Section):
     """A file of a folder, `path` relative to it."""
 
-    path: Inside
+    path: InnerPath
     md5: str
     size: int
 
@@ -67,35 +67,35 @@ class File(Section):
 class Artefact(Section):
     """A file or folder with its hash and its size in bytes; of an output folder also the files."""
 
-    path: Inside
+    path: InnerPath
     md5: str
     size: int
-    files: tuple[File, ...] = ()
+    files: tuple[FileEntry, ...] = ()
 
     @classmethod
     def from_tree(cls, path: str, tree: TreeHash, listed: bool) -> "Artefact":
         """From a computed hash; `listed` keeps the files of a folder."""
         kept = tree.files if listed and tree.is_folder else ()
-        files = tuple(File(path=f.path, md5=f.md5, size=f.size) for f in kept)
+        files = tuple(FileEntry(path=f.path, md5=f.md5, size=f.size) for f in kept)
         return cls(path=path, md5=tree.md5, size=tree.size, files=files)
 
-    def changed(self, tree: TreeHash) -> list[str]:
+    def list_changes(self, tree: TreeHash) -> list[str]:
         """The files that are new, gone or not as listed in what the folder is now."""
         then = {file.path: file.md5 for file in self.files}
         now = {file.path: file.md5 for file in tree.files}
         return [name for name in sorted(then | now) if then.get(name) != now.get(name)]
 
 
-class Source(Section):
+class MirrorFile(Section):
     """A local file that no rule made and that a job has read: `path` in the mirror `folder`."""
 
-    path: Inside
+    path: InnerPath
     folder: str
     md5: str
     size: int
 
 
-class Code(Section):
+class CodeDigests(Section):
     """The module that ran and the digest of every module of this project that it could use.
 
     `options` is the digest of what rules tell the module; None in records from before it was kept.
@@ -107,7 +107,7 @@ class Code(Section):
     options: str | None = None
 
 
-class Environment(Section):
+class LockedEnvironment(Section):
     """The lock file with its digest, and the versions of the libraries that were loaded.
 
     `differs` are the loaded libraries that are not those of the lock: name -> "locked -> loaded";
@@ -122,7 +122,7 @@ class Environment(Section):
     variables: dict[str, str] = Field(default_factory=dict)
 
 
-class Commit(Section):
+class GitCommit(Section):
     """The git commit, and the files that differed from it (None and empty outside git).
 
     What cannot be shown in the name of a file is written out (`\\x1b`).
@@ -134,7 +134,7 @@ class Commit(Section):
     reason: str | None = None
 
 
-class Usage(Section):
+class ResourceUsage(Section):
     """Time in seconds, peak memory in MB, and the training compute in EFLOPs where there was any.
 
     `started` and `ended` are UTC in ISO 8601; `recording_seconds` is the part of `seconds` that the
@@ -154,7 +154,7 @@ class Usage(Section):
     resumed: bool = False
 
 
-class Record(Section):
+class JobRecord(Section):
     """What made the outputs of one job.
 
     `path` is where the job wrote it, `sources` what it read of a mirror, `spec` what it was told,
@@ -172,21 +172,21 @@ class Record(Section):
     spec: Any
     command: list[str]
     seeds: list[int]
-    code: Code
-    environment: Environment
+    code: CodeDigests
+    environment: LockedEnvironment
     facts: dict[str, str]
     inputs: list[Artefact]
     outputs: list[Artefact]
-    sources: list[Source] = Field(default_factory=list)
-    git: Commit
+    sources: list[MirrorFile] = Field(default_factory=list)
+    git: GitCommit
     host: dict[str, Any]
     slurm_job: str | None
-    usage: Usage
+    usage: ResourceUsage
     ignored: dict[str, Any] = Field(default_factory=dict)
     digest: str = ""
 
 
-def content_digest(content: Mapping[str, Any]) -> str:
+def digest_content(content: Mapping[str, Any]) -> str:
     """MD5 of the JSON object of a record without its digest, keys sorted.
 
     It is that of the file and not of a `Record`, so that fields which come later, with a default,
@@ -197,45 +197,48 @@ def content_digest(content: Mapping[str, Any]) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def write_record(path: Path, record: Record) -> None:
+def write_record(path: Path, record: JobRecord) -> None:
     """Write a sealed record atomically: readers see all of it or nothing."""
     # What is sealed is what a reader will parse: numbers and keys as JSON has them.
     content = json.loads(json.dumps(record.model_dump()))
-    sealed = {**content, "digest": content_digest(content)}
+    sealed = {**content, "digest": digest_content(content)}
     write_text(path, json.dumps(sealed, indent=1) + "\n")
 
 
-def seeds_in(facts: Any, name: str = "") -> set[int]:
+def find_seeds(facts: Any, name: str = "") -> set[int]:
     """Every value below a key `seed` or `seeds`."""
     if isinstance(facts, dict):
-        return set().union(*(seeds_in(value, key) for key, value in facts.items()))
+        return set().union(*(find_seeds(value, key) for key, value in facts.items()))
     if isinstance(facts, list):
-        return set().union(*(seeds_in(value, name) for value in facts))
+        return set().union(*(find_seeds(value, name) for value in facts))
     return {int(facts)} if name in ("seed", "seeds") and facts is not None else set()
 
 
-def find_hidden(content: Any) -> str | None:
+def find_control_characters(content: Any) -> str | None:
     """The first text with control characters in what is printed of a record as it stands.
 
     What a job was told may have several lines, and is printed as JSON.
     """
     if isinstance(content, dict):
-        pairs = [pair for pair in content.items() if pair[0] not in TOLD]
+        pairs = [pair for pair in content.items() if pair[0] not in FREE_TEXT_FIELDS]
         content = [part for pair in pairs for part in pair]
     if isinstance(content, list):
-        return next((found for part in content if (found := find_hidden(part)) is not None), None)
+        return next(
+            (found for part in content if (found := find_control_characters(part)) is not None),
+            None,
+        )
     return content if isinstance(content, str) and not content.isprintable() else None
 
 
-class UnsealedError(InputError):
+class ChangedRecordError(InputError):
     """A record that reads, but is not as it was written: `record` is not to be trusted."""
 
-    def __init__(self, message: str, record: Record) -> None:
+    def __init__(self, message: str, record: JobRecord) -> None:
         super().__init__(message)
         self.record = record
 
 
-def parse_record(text: str, where: str) -> Record:
+def parse_record(text: str, where: str) -> JobRecord:
     """Read a record from JSON.
 
     Raises:
@@ -249,33 +252,34 @@ def parse_record(text: str, where: str) -> Record:
             f"{where}: not a whole record ({error}); delete it and run again"
         ) from error
     version = content.get("version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > VERSION:
+    if isinstance(version, int) and version > RECORD_VERSION:
         raise InputError(
-            f"{where}: a record of version {version}, and this project reads up to {VERSION};"
-            f" {UPDATE}"
+            f"{where}: a record of version {version}, and this project reads up to"
+            f" {RECORD_VERSION};"
+            f" {UPDATE_REMEDY}"
         )
-    if (ESCAPED.search(text) or not text.isascii()) and (
-        hidden := find_hidden(content)
+    if (ESCAPED_CONTROL.search(text) or not text.isascii()) and (
+        hidden := find_control_characters(content)
     ) is not None:
         raise InputError(
             f"{where}: not a record ({hidden!a} holds characters that cannot be shown); do not"
             " trust it"
         )
     try:
-        record = Record.model_validate(content)
+        record = JobRecord.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(top level)"
         raise InputError(
             f"{where}: not a record ({key}: {first['msg'].lower()}); delete it and run again"
         ) from error
-    if record.digest != content_digest(content):
+    if record.digest != digest_content(content):
         message = f"{where}: has changed since it was written; restore it or run again"
-        raise UnsealedError(message, record)
+        raise ChangedRecordError(message, record)
     return record
 
 
-def read_record(path: Path, where: str | None = None) -> Record:
+def read_record(path: Path, where: str | None = None) -> JobRecord:
     """Read a record file, called `where` in errors.
 
     Raises:

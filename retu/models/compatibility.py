@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retu.config.execution import Execution, SftTraining, Training
+from retu.config.execution import Execution, SftExecution, TrainingExecution
 from retu.core.errors import InputError
-from retu.runtime.processes import world_size
+from retu.runtime.processes import get_world_size
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-AGREEMENT = {"float32": 0.05, "bfloat16": 0.25}
+MAX_LOGPROB_GAP = {"float32": 0.05, "bfloat16": 0.25}
 """How far the engine's log-probabilities of a row may be from the trainer's, the mean over its
 tokens in nats. Rounding gives a fifth of it (vLLM computes in half precision, with weights in
 float32 too); other weights or another temperature several times."""
@@ -32,7 +32,9 @@ OFFLOADED = "0.19.0"
 """The first DeepSpeed that adds up an update's gradients with the optimiser on the CPU. Before it,
 stages 1 and 2 dropped micro-batches without a word (its pull requests 7967 and 7981)."""
 
-CHECKED = frozenset({"vllm", "deepspeed", "liger-kernel", "transformers", "torch", "accelerate"})
+CHECKED_PACKAGES = frozenset(
+    {"vllm", "deepspeed", "liger-kernel", "transformers", "torch", "accelerate"}
+)
 """Packages whose versions have to fit each other."""
 
 
@@ -54,10 +56,10 @@ def check_sft(execution: Execution) -> None:
             f"study: execution.sft.batching: {training.batching} joins rows that only"
             " flash_attention_2 keeps apart; set attention to it or batching to padded"
         )
-    check_sharing(training, execution)
+    check_sequence_parallel(training, execution)
 
 
-def check_sharing(training: SftTraining, execution: Execution) -> None:
+def check_sequence_parallel(training: SftExecution, execution: Execution) -> None:
     """InputError if sequence parallelism is asked for where it does not exist."""
     if training.sequence_parallel == 1:
         return
@@ -135,7 +137,7 @@ def check_device(execution: Execution) -> None:
             )
 
 
-def check_memory(training: Training, execution: Execution, part: str) -> None:
+def check_memory(training: TrainingExecution, execution: Execution, part: str) -> None:
     """InputError if the layout over processes needs what is not there."""
     if training.zero is not None:
         check_package("deepspeed", f"execution.{part}.zero")
@@ -147,11 +149,11 @@ def check_memory(training: Training, execution: Execution, part: str) -> None:
     check_one_gpu(execution)
 
 
-def check_offload(training: Training, part: str) -> None:
+def check_offload(training: TrainingExecution, part: str) -> None:
     """InputError if the installed DeepSpeed loses gradients of an offloaded optimiser."""
     from packaging.version import Version
 
-    version = installed("deepspeed")
+    version = find_installed_version("deepspeed")
     if training.offload and version is not None and Version(version) < Version(OFFLOADED):
         raise InputError(
             f"study: execution.{part}.offload: DeepSpeed {version} drops micro-batches where the"
@@ -161,7 +163,7 @@ def check_offload(training: Training, part: str) -> None:
 
 def check_one_gpu(execution: Execution) -> None:
     """InputError if one process sees several GPUs: the batch would be as many times larger."""
-    if execution.device == "cpu" or world_size() > 1:
+    if execution.device == "cpu" or get_world_size() > 1:
         return
     import torch
 
@@ -188,8 +190,8 @@ def check_package(module: str, where: str) -> None:
             " environment (docs/cluster.md) or leave it out"
         )
     for owner, extra in (("trl", EXTRAS[module]), (package, "")):
-        for name, versions in windows(owner, extra):
-            version = installed(name)
+        for name, versions in list_version_windows(owner, extra):
+            version = find_installed_version(name)
             if version is not None and not versions.contains(version, prereleases=True):
                 raise InputError(
                     f"{name}: version {version} is installed, and {owner} works with {versions};"
@@ -197,7 +199,7 @@ def check_package(module: str, where: str) -> None:
                 )
 
 
-def windows(owner: str, extra: str) -> list[tuple[str, "SpecifierSet"]]:
+def list_version_windows(owner: str, extra: str) -> list[tuple[str, "SpecifierSet"]]:
     """What a package asks of those in `CHECKED`, with one of its extras: name and versions.
 
     A rebuild under another name says nothing; its versions are then up to whoever installed it.
@@ -212,11 +214,12 @@ def windows(owner: str, extra: str) -> list[tuple[str, "SpecifierSet"]]:
     return [
         (need.name, need.specifier)
         for need in needed
-        if need.name in CHECKED and (need.marker is None or need.marker.evaluate({"extra": extra}))
+        if need.name in CHECKED_PACKAGES
+        and (need.marker is None or need.marker.evaluate({"extra": extra}))
     ]
 
 
-def installed(package: str) -> str | None:
+def find_installed_version(package: str) -> str | None:
     """The version of a package, or None where there is none of that name."""
     try:
         return importlib.metadata.version(package)
@@ -224,7 +227,7 @@ def installed(package: str) -> str | None:
         return None
 
 
-def check_agreement(
+def check_logprob_gap(
     engine: Sequence[float | None], trainer: Sequence[float], dtype: str, step: int
 ) -> float:
     """Compare an engine's log-probabilities of its own answer with the trainer's.
@@ -249,10 +252,11 @@ def check_agreement(
         if theirs is not None
     ]
     gap = sum(gaps) / max(len(gaps), 1)
-    if not gap <= AGREEMENT[dtype]:
+    if not gap <= MAX_LOGPROB_GAP[dtype]:
         raise InputError(
             f"training: after step {step} vLLM's log-probabilities of an answer are {gap:.3g} nats"
-            f" a token from the trainer's, above {AGREEMENT[dtype]}: its weights or its sampling"
+            f" a token from the trainer's, above {MAX_LOGPROB_GAP[dtype]}: its weights or its"
+            f" sampling"
             " are not the trainer's; compare the versions of vllm and trl with the GPU environment"
         )
     return gap

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from retu.core.errors import InputError
 
-FOLDER = "TORCH_EXTENSIONS_DIR"
+EXTENSIONS_VARIABLE = "TORCH_EXTENSIONS_DIR"
 QUIET_SECONDS = 600.0
 """A build writes nothing for minutes; on another node nothing else shows that it is alive."""
-LOOK_SECONDS = 5.0
+LOCK_POLL_SECONDS = 5.0
 
 
-def locks() -> list[Path]:
+def list_build_locks() -> list[Path]:
     """The locks of all builds for this version of Python, finished or not."""
-    if chosen := os.environ.get(FOLDER):
+    if chosen := os.environ.get(EXTENSIONS_VARIABLE):
         return sorted(Path(chosen).glob("*/lock"))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     version = f"py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
@@ -36,9 +36,9 @@ def check_extension_locks() -> None:
             `QUIET_SECONDS` nothing was written beside it.
     """
     told: set[Path] = set()
-    while waiting := [lock for lock in locks() if not held(lock)]:
+    while waiting := [lock for lock in list_build_locks() if not is_held(lock)]:
         for lock in waiting:
-            quiet = quiet_seconds(lock)
+            quiet = measure_quiet_seconds(lock)
             if quiet is not None and quiet > QUIET_SECONDS:
                 raise InputError(
                     f"{lock}: is left over from a build that was killed, and DeepSpeed would wait"
@@ -47,16 +47,16 @@ def check_extension_locks() -> None:
             if lock not in told:
                 told.add(lock)
                 print(f"waiting for the build that holds {lock}", flush=True)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(LOCK_POLL_SECONDS)
 
 
-def held(lock: Path) -> bool:
+def is_held(lock: Path) -> bool:
     """Whether a process of this machine has the lock open, as a builder does to the end."""
     target = str(lock.resolve())
-    return any(path == target for path in open_files())
+    return any(path == target for path in list_open_files())
 
 
-def open_files() -> Iterator[str]:
+def list_open_files() -> Iterator[str]:
     """The open files of all processes of this machine whose owner is this user."""
     for folder in Path("/proc").glob("[0-9]*/fd"):
         # Processes and their files come and go, and some are somebody else's.
@@ -66,7 +66,7 @@ def open_files() -> Iterator[str]:
                     yield os.readlink(folder / name)
 
 
-def quiet_seconds(lock: Path) -> float | None:
+def measure_quiet_seconds(lock: Path) -> float | None:
     """Seconds since anything changed in the lock's folder; None once the lock is gone."""
     try:
         newest = max(path.stat().st_mtime for path in [lock, *lock.parent.iterdir()])

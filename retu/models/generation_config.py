@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retu.core.errors import InputError
-from retu.runtime.usage import IGNORED
+from retu.runtime.usage import IGNORED_SETTINGS
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel
 
 GENERATION_CONFIG = "generation_config.json"
-TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
+SPECIAL_TOKEN_KEYS = ("bos_token_id", "eos_token_id", "pad_token_id")
 NEUTRAL: Mapping[str, Any] = {
     "max_length": 20,
     "min_length": 0,
@@ -58,12 +58,12 @@ def read_special_tokens(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: a file is not readable, or an id is none.
     """
-    content = read_settings(folder / GENERATION_CONFIG)
+    content = read_json_settings(folder / GENERATION_CONFIG)
     where = folder / GENERATION_CONFIG
     if content is None:
         where = folder / "config.json"
-        content = read_settings(where) or {}
-    tokens = {name: content[name] for name in TOKENS if content.get(name) is not None}
+        content = read_json_settings(where) or {}
+    tokens = {name: content[name] for name in SPECIAL_TOKEN_KEYS if content.get(name) is not None}
     for name, value in tokens.items():
         ids = value if isinstance(value, list) and name == "eos_token_id" else [value]
         if not all(type(token) is int for token in ids):
@@ -72,7 +72,7 @@ def read_special_tokens(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in tokens.items() if value != -1}
 
 
-def read_settings(path: Path) -> dict[str, Any] | None:
+def read_json_settings(path: Path) -> dict[str, Any] | None:
     """A JSON object, None without the file.
 
     Raises:
@@ -96,7 +96,7 @@ def find_ignored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in sorted(content.items())
         if value is not None
         and not name.startswith("_")
-        and name not in (*TOKENS, "transformers_version")
+        and name not in (*SPECIAL_TOKEN_KEYS, "transformers_version")
         and (name not in NEUTRAL or NEUTRAL[name] != value)
     }
 
@@ -108,19 +108,19 @@ def report_ignored_settings(folder: Path) -> None:
         InputError: the file is no JSON object.
     """
     path = folder / GENERATION_CONFIG
-    report_news(find_ignored_settings(read_settings(path) or {}), str(path))
+    report_new_settings(find_ignored_settings(read_json_settings(path) or {}), str(path))
 
 
-def report_news(ignored: Mapping[str, Any], where: str) -> None:
+def report_new_settings(ignored: Mapping[str, Any], where: str) -> None:
     """Say what is news of the ignored settings of a generation config, and keep all of them."""
-    from retu.runtime.processes import is_main
-    from retu.runtime.progress import tell
+    from retu.runtime.processes import is_main_process
+    from retu.runtime.progress import print_progress
 
-    news = [name for name, value in ignored.items() if IGNORED.get(name) != value]
-    IGNORED.update(ignored)
-    if news and is_main():
+    news = [name for name, value in ignored.items() if IGNORED_SETTINGS.get(name) != value]
+    IGNORED_SETTINGS.update(ignored)
+    if news and is_main_process():
         asked = ", ".join(f"{name} = {json.dumps(ignored[name])[:60]}" for name in news)
-        tell(f"note: {where}: sampling follows the study and ignores {asked}")
+        print_progress(f"note: {where}: sampling follows the study and ignores {asked}")
 
 
 def clear_sampling_settings(model: "PreTrainedModel") -> None:
@@ -129,7 +129,7 @@ def clear_sampling_settings(model: "PreTrainedModel") -> None:
     A model that was not read by this package may bring the settings of its authors. They would act
     on rollouts, and a contradiction in them would end training at the first checkpoint.
     """
-    report_news(
+    report_new_settings(
         find_ignored_settings(model.generation_config.to_dict()), "the model's generation config"
     )
     adapted = hasattr(model, "get_base_model")
@@ -141,7 +141,7 @@ def keep_special_tokens(config: "GenerationConfig") -> "GenerationConfig":
     """A generation config of the same special tokens, every other setting the library's own."""
     from transformers import GenerationConfig
 
-    return GenerationConfig(**{name: getattr(config, name) for name in TOKENS})
+    return GenerationConfig(**{name: getattr(config, name) for name in SPECIAL_TOKEN_KEYS})
 
 
 @contextmanager

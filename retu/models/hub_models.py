@@ -13,41 +13,47 @@ from pathlib import Path
 from typing import Any
 
 from retu.compute.flops import ModelShape
-from retu.config.hub_study import HubModel, Shape
+from retu.config.hub_study import HubModel, HubModelShape
 from retu.core.atomic_files import replace_folder
 from retu.core.errors import InputError
-from retu.data.chat import encode_prompt, prompt_text
-from retu.data.hub.hub_files import ROOT, Snapshot
+from retu.data.chat import encode_prompt, render_prompt
+from retu.data.hub.hub_files import ROOT, RepositorySnapshot
 from retu.data.hub.hub_lock import Repository
 from retu.data.tokenizer import load_tokenizer
 
 # The same as of `training.checkpoints`, which this does not import: how training saves its state
 # is not what a downloaded model depends on.
-FIRST = "step-000000"
-INDEX = "model.safetensors.index.json"
-TEMPLATE = "chat_template.jinja"
-SETTINGS = "tokenizer_config.json"
-PATTERNS = (
-    *("config.json", "generation_config.json", "model*.safetensors", INDEX, TEMPLATE),
+FIRST_CHECKPOINT = "step-000000"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+CHAT_TEMPLATE_FILE = "chat_template.jinja"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+WANTED_FILES = (
+    *(
+        "config.json",
+        "generation_config.json",
+        "model*.safetensors",
+        WEIGHTS_INDEX,
+        CHAT_TEMPLATE_FILE,
+    ),
     *("tokenizer*.json", "tokenizer.model", "vocab.json", "merges.txt"),
     *("special_tokens_map.json", "added_tokens.json"),
 )
 """What a model needs; none of these patterns reaches into a folder of the repository."""
-MARK = re.compile(r"<[|\uff5c][^|\uff5c<>]+[|\uff5c]>")
+SPECIAL_TOKEN = re.compile(r"<[|\uff5c][^|\uff5c<>]+[|\uff5c]>")
 """How chat templates write special tokens: `<|im_start|>`."""
-QUESTION = "What is 6 x 7?"
-LENGTH = 8
+PROBE_QUESTION = "What is 6 x 7?"
+HEADER_BYTES = 8
 """Bytes of a safetensors file that say how long its header is."""
 
 
-def model_repository(model: HubModel) -> Repository:
+def make_model_repository(model: HubModel) -> Repository:
     """The repository of a model and the files wanted of it."""
     return Repository(
-        name=model.repository, kind="model", revision=model.revision, patterns=PATTERNS
+        name=model.repository, kind="model", revision=model.revision, patterns=WANTED_FILES
     )
 
 
-def publish_model(snapshot: Snapshot, model: HubModel, folder: Path) -> None:
+def publish_model(snapshot: RepositorySnapshot, model: HubModel, folder: Path) -> None:
     """Make `folder/step-000000` of the files of a model; all of it or nothing.
 
     Raises:
@@ -56,12 +62,12 @@ def publish_model(snapshot: Snapshot, model: HubModel, folder: Path) -> None:
     """
 
     def fill(target: Path) -> None:
-        checkpoint = target / FIRST
+        checkpoint = target / FIRST_CHECKPOINT
         checkpoint.mkdir()
         for name, path in snapshot.files.items():
-            place(path, checkpoint / name)
+            place_file(path, checkpoint / name)
         check_shape(model, checkpoint)
-        check_weights(model, checkpoint)
+        check_weight_files(model, checkpoint)
         if model.template:
             install_template(checkpoint, model.template)
         check_template(model, checkpoint)
@@ -69,7 +75,7 @@ def publish_model(snapshot: Snapshot, model: HubModel, folder: Path) -> None:
     replace_folder(folder, fill)
 
 
-def place(source: Path, target: Path) -> None:
+def place_file(source: Path, target: Path) -> None:
     """Put a file in its place: weights as a hard link where the disk allows, others copied.
 
     Raises:
@@ -91,7 +97,7 @@ def place(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def read_object(model: HubModel, path: Path) -> dict[str, Any]:
+def read_json_object(model: HubModel, path: Path) -> dict[str, Any]:
     """A JSON file of a model; InputError when it is missing or no object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -106,8 +112,8 @@ def read_object(model: HubModel, path: Path) -> dict[str, Any]:
 
 def check_shape(model: HubModel, checkpoint: Path) -> None:
     """InputError if a model's config.json is of another shape than the study says."""
-    found = ModelShape.from_config(read_object(model, checkpoint / "config.json"))
-    for name in Shape.model_fields:
+    found = ModelShape.from_config(read_json_object(model, checkpoint / "config.json"))
+    for name in HubModelShape.model_fields:
         said = getattr(model.shape, name)
         real = getattr(found, name, said)
         if real != said:
@@ -117,12 +123,12 @@ def check_shape(model: HubModel, checkpoint: Path) -> None:
             )
 
 
-def check_weights(model: HubModel, checkpoint: Path) -> None:
+def check_weight_files(model: HubModel, checkpoint: Path) -> None:
     """InputError if a shard of the weights is missing, cut short, or lacks a listed tensor."""
-    index = checkpoint / INDEX
+    index = checkpoint / WEIGHTS_INDEX
     listed: dict[str, str] = {}
     if index.exists():
-        listed = read_object(model, index).get("weight_map", {})
+        listed = read_json_object(model, index).get("weight_map", {})
     shards = sorted(set(listed.values())) or ["model.safetensors"]
     for name in shards:
         path = checkpoint / name
@@ -131,14 +137,15 @@ def check_weights(model: HubModel, checkpoint: Path) -> None:
                 f"model {model.repository}: has no {name}; only weights in safetensors can be used,"
                 " and all of their files are needed"
             )
-        missing = {tensor for tensor, where in listed.items() if where == name} - tensors(path)
+        missing = {tensor for tensor, where in listed.items() if where == name} - list_tensors(path)
         if missing:
             raise InputError(
-                f"model {model.repository}: {name}: lacks {min(missing)} of {INDEX}; fetch it anew"
+                f"model {model.repository}: {name}: lacks {min(missing)} of {WEIGHTS_INDEX}; fetch"
+                f" it anew"
             )
 
 
-def tensors(path: Path) -> set[str]:
+def list_tensors(path: Path) -> set[str]:
     """Names of the tensors of a safetensors file, read from its header; none of it is loaded.
 
     Raises:
@@ -146,15 +153,15 @@ def tensors(path: Path) -> set[str]:
     """
     size = path.stat().st_size
     with path.open("rb") as handle:
-        length = int.from_bytes(handle.read(LENGTH), "little")
+        length = int.from_bytes(handle.read(HEADER_BYTES), "little")
         try:
             header = json.loads(handle.read(length) if length < size else b"")
             header.pop("__metadata__", None)
             end = max(tensor["data_offsets"][1] for tensor in header.values())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path.name}: is no safetensors file; fetch it anew") from error
-    if LENGTH + length + end != size:
-        wanted = LENGTH + length + end
+    if HEADER_BYTES + length + end != size:
+        wanted = HEADER_BYTES + length + end
         raise InputError(f"{path.name}: has {size} bytes instead of {wanted}; fetch it anew")
     return set(header)
 
@@ -164,8 +171,8 @@ def install_template(checkpoint: Path, name: str) -> None:
     path = ROOT / "chat_templates" / f"{name}.jinja"
     if not path.is_file():
         raise InputError(f"{path}: no such chat template; put it there or name another")
-    shutil.copyfile(path, checkpoint / TEMPLATE)
-    settings = checkpoint / SETTINGS
+    shutil.copyfile(path, checkpoint / CHAT_TEMPLATE_FILE)
+    settings = checkpoint / TOKENIZER_CONFIG
     if settings.is_file():
         content = json.loads(settings.read_text(encoding="utf-8"))
         if content.pop("chat_template", None) is not None:
@@ -185,14 +192,16 @@ def check_template(model: HubModel, checkpoint: Path) -> None:
             f" (models.NAME.template: {known})"
         )
     words = tokenizer.get_vocab()
-    strange = [m for m in MARK.findall(prompt_text(tokenizer, QUESTION)) if m not in words]
+    strange = [
+        m for m in SPECIAL_TOKEN.findall(render_prompt(tokenizer, PROBE_QUESTION)) if m not in words
+    ]
     if strange:
         raise InputError(
             f"model {model.repository}: its chat template writes {strange[0]}, which is no token of"
             " its tokenizer; name another template"
         )
-    shown = encode_prompt(tokenizer, QUESTION)
-    if QUESTION not in tokenizer.decode(shown, clean_up_tokenization_spaces=False):
+    shown = encode_prompt(tokenizer, PROBE_QUESTION)
+    if PROBE_QUESTION not in tokenizer.decode(shown, clean_up_tokenization_spaces=False):
         raise InputError(
             f"model {model.repository}: its tokenizer does not keep the words of a problem; name"
             " another model"

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retu.config.execution import Execution, Training
-from retu.config.lab_study import Model
+from retu.config.execution import Execution, TrainingExecution
+from retu.config.lab_study import LabModel
 from retu.core.errors import InputError
 from retu.data.arithmetic import VOCABULARY
-from retu.data.chat import stop_ids
+from retu.data.chat import list_stop_ids
 from retu.models.compatibility import check_device
 from retu.models.generation_config import read_special_tokens
 from retu.models.trainer_arguments import join_deepspeed
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def configure(execution: Execution, seed: int) -> None:
+def configure_torch(execution: Execution, seed: int) -> None:
     """Fix threads and every random generator: same seed and machine, same bytes."""
     import torch
     from transformers import set_seed
@@ -27,7 +27,7 @@ def configure(execution: Execution, seed: int) -> None:
     set_seed(seed)
 
 
-def build_model(model: Model, seed: int) -> "PreTrainedModel":
+def build_model(model: LabModel, seed: int) -> "PreTrainedModel":
     """A freshly initialised lab model (Qwen2 or Llama architecture, tied embeddings)."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
@@ -64,7 +64,7 @@ def load_model(folder: Path, execution: Execution) -> "PreTrainedModel":
 def load_trainable(
     folder: Path,
     execution: Execution,
-    training: Training,
+    training: TrainingExecution,
     tokenizer: "PreTrainedTokenizerBase",
 ) -> "PreTrainedModel":
     """Load a checkpoint to train it; the trainer's arguments must have been made before.
@@ -82,7 +82,7 @@ def load_trainable(
         join_deepspeed()
     model = read_model(folder, dtype, execution.attention)
     # Written into every checkpoint, for engines read there where an answer ends.
-    ends = stop_ids(tokenizer)
+    ends = list_stop_ids(tokenizer)
     if len(ends) > 1:
         model.generation_config.eos_token_id = ends
     return model
@@ -114,7 +114,7 @@ def read_model(folder: Path, dtype: str, attention: str) -> "PreTrainedModel":
         raise InputError(
             f"{folder}: not a readable model ({reason}); delete it and run again"
         ) from error
-    if not all(bool(held(weight).isfinite().all()) for weight in model.parameters()):
+    if not all(bool(get_local_part(weight).isfinite().all()) for weight in model.parameters()):
         raise InputError(
             f"{folder}: has weights that are no finite numbers; delete it, lower learning_rate in"
             " the recipe that made it and run again"
@@ -122,7 +122,7 @@ def read_model(folder: Path, dtype: str, attention: str) -> "PreTrainedModel":
     return model
 
 
-def held(weight: "Tensor") -> "Tensor":
+def get_local_part(weight: "Tensor") -> "Tensor":
     """The part of a weight that this process holds: with ZeRO's stage 3 the rest is elsewhere."""
     part: Tensor = getattr(weight, "ds_tensor", weight)
     return part

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from retu.config.execution import Execution, SftTraining, Training
+from retu.config.execution import Execution, SftExecution, TrainingExecution
 from retu.core.errors import InputError
 from retu.models.extension_locks import check_extension_locks
 
@@ -18,7 +18,7 @@ WAIT_SECONDS = 4 * 60 * 60
 dies, its launcher ends the others at once."""
 
 
-def trainer_arguments(state: Path, execution: Execution, seed: int) -> dict[str, Any]:
+def make_trainer_arguments(state: Path, execution: Execution, seed: int) -> dict[str, Any]:
     """Arguments that SFT's and RL's trainers share; saving and evaluating is up to callbacks."""
     return {
         "output_dir": str(state),
@@ -38,8 +38,8 @@ def trainer_arguments(state: Path, execution: Execution, seed: int) -> dict[str,
     }
 
 
-def batches(
-    training: Training, sequences: int, processes: int = 1, sharing: int = 1
+def make_accumulation_arguments(
+    training: TrainingExecution, sequences: int, processes: int = 1, sharing: int = 1
 ) -> dict[str, int]:
     """The trainer's arguments by which an update takes `sequences`, however many processes.
 
@@ -71,18 +71,18 @@ def batches(
     }
 
 
-def memory_arguments(training: Training) -> dict[str, Any]:
+def make_memory_arguments(training: TrainingExecution) -> dict[str, Any]:
     """The trainer's arguments about what a process keeps in memory."""
     arguments: dict[str, Any] = {"gradient_checkpointing": training.gradient_checkpointing}
     if training.gradient_checkpointing:
         arguments["gradient_checkpointing_kwargs"] = {"use_reentrant": False}
     if training.zero is not None:
-        be_a_group()
-        arguments["deepspeed"] = deepspeed_config(training)
+        join_single_process_group()
+        arguments["deepspeed"] = make_deepspeed_config(training)
     return arguments
 
 
-def be_a_group() -> None:
+def join_single_process_group() -> None:
     """Let a process without a launcher be a group of one, for DeepSpeed knows nothing less."""
     if "RANK" in os.environ:
         return
@@ -109,7 +109,7 @@ def join_deepspeed() -> None:
     deepspeed.init_distributed()
 
 
-def deepspeed_config(training: Training) -> dict[str, Any]:
+def make_deepspeed_config(training: TrainingExecution) -> dict[str, Any]:
     """DeepSpeed's configuration; `auto` is what the trainer's own arguments say.
 
     Weights and gradients are bfloat16 if the study's dtype is; gradients are added up over the
@@ -134,7 +134,7 @@ def deepspeed_config(training: Training) -> dict[str, Any]:
     }
 
 
-def batching_arguments(training: SftTraining, max_length: int) -> dict[str, Any]:
+def make_packing_arguments(training: SftExecution, max_length: int) -> dict[str, Any]:
     """SFTConfig's arguments about how sequences share a micro-batch, and its kernels.
 
     Rows come cut to `max_length`, which TRL only needs to know as the size of a pack. Packed, a
@@ -151,7 +151,9 @@ def batching_arguments(training: SftTraining, max_length: int) -> dict[str, Any]
     }
 
 
-def sharing_arguments(training: SftTraining, attention: str, processes: int) -> dict[str, Any]:
+def make_sequence_parallel_arguments(
+    training: SftExecution, attention: str, processes: int
+) -> dict[str, Any]:
     """The trainer's arguments by which processes share sequences (Ulysses, through DeepSpeed).
 
     Attention is computed by heads, everything else by parts of the sequence. The loss is the token

@@ -19,9 +19,9 @@ from pathlib import Path
 SCRIPTS = "workflow_scripts"
 """The package with the script of every rule."""
 PACKAGES = ("retu", SCRIPTS)
-ROOT = Path(__file__).resolve().parents[2]
-RULES = ROOT / "rules"
-CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+RULES_FOLDER = PACKAGE_ROOT / "rules"
+JOB_CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
 """Where a rule says what it runs: `job("module", "options")`, defined in rules/common.smk."""
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 """The parts of a statement that hold statements."""
@@ -39,9 +39,9 @@ CARRIED_BY_SPECIFICATION = frozenset(
 )
 
 
-def module_path(name: str) -> Path | None:
+def find_module_file(name: str) -> Path | None:
     """The file of a dotted module name inside our packages, None if there is none."""
-    base = ROOT.joinpath(*name.split("."))
+    base = PACKAGE_ROOT.joinpath(*name.split("."))
     candidates = (base / "__init__.py", base.with_suffix(".py"))
     return next((path for path in candidates if path.is_file()), None)
 
@@ -75,7 +75,7 @@ def strip_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def imported_modules(tree: ast.Module) -> set[str]:
+def list_imported_modules(tree: ast.Module) -> set[str]:
     """Names of our modules that the tree imports, late imports included."""
     names: set[str] = set()
     for node in walk_statements(tree):
@@ -84,51 +84,51 @@ def imported_modules(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    inside = {name for name in names if name.split(".")[0] in PACKAGES and module_path(name)}
-    return inside | {parent for name in inside for parent in parent_packages(name)}
+    inside = {name for name in names if name.split(".")[0] in PACKAGES and find_module_file(name)}
+    return inside | {parent for name in inside for parent in list_parent_packages(name)}
 
 
-def parent_packages(name: str) -> list[str]:
+def list_parent_packages(name: str) -> list[str]:
     """The packages whose `__init__` runs before the module: `a.b.c` -> `a`, `a.b`."""
     parts = name.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 @functools.cache
-def parsed(name: str) -> tuple[str, frozenset[str]]:
+def parse_module(name: str) -> tuple[str, frozenset[str]]:
     """Digest of one module's own code, and the modules of ours it imports."""
-    path = module_path(name)
+    path = find_module_file(name)
     if path is None:
         raise ValueError(f"{name} is not a module of {' or '.join(PACKAGES)}")
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = imported_modules(tree)
+    imports = list_imported_modules(tree)
     body = ast.dump(strip_docstrings(tree))
     return hashlib.sha256(body.encode()).hexdigest(), frozenset(imports)
 
 
 @functools.cache
-def used_modules(name: str) -> tuple[str, ...]:
+def list_used_modules(name: str) -> tuple[str, ...]:
     """The module and all of ours it imports, directly or not, sorted; types left out."""
     seen: set[str] = set()
-    queue = [name, *parent_packages(name)]
+    queue = [name, *list_parent_packages(name)]
     while queue:
         module = queue.pop()
         if module not in seen and module not in CARRIED_BY_SPECIFICATION:
             seen.add(module)
-            queue.extend(parsed(module)[1])
+            queue.extend(parse_module(module)[1])
     return tuple(sorted(seen))
 
 
 @functools.cache
-def code_digest(name: str) -> str:
+def compute_code_digest(name: str) -> str:
     """Digest of all code that running `python -m NAME` can use, 16 hexadecimal digits."""
-    lines = "".join(f"{module} {parsed(module)[0]}\n" for module in used_modules(name))
+    lines = "".join(f"{module} {parse_module(module)[0]}\n" for module in list_used_modules(name))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
-def calls(text: str) -> Iterator[ast.Call]:
+def find_job_calls(text: str) -> Iterator[ast.Call]:
     """Every `job(...)` of a rule file; SyntaxError for one that never ends or is no Python."""
-    for found in CALL.finditer(text):
+    for found in JOB_CALL.finditer(text):
         rest, depth = text[found.start(1) :], 0
         try:
             for token in tokenize.generate_tokens(io.StringIO(rest).readline):
@@ -147,11 +147,11 @@ def calls(text: str) -> Iterator[ast.Call]:
 
 
 @functools.cache
-def rule_calls(rules: Path) -> dict[str, list[tuple[str, str]]]:
+def read_rule_calls(rules: Path) -> dict[str, list[tuple[str, str]]]:
     """Module -> name of the rule file and digest of every call of it; {} without rule files."""
     found: dict[str, list[tuple[str, str]]] = {}
     for path in sorted(rules.glob("*.smk")):
-        for call in calls(path.read_text(encoding="utf-8")):
+        for call in find_job_calls(path.read_text(encoding="utf-8")):
             if call.args and isinstance(call.args[0], ast.Constant):
                 # Keywords say where and how the job runs, not what it is told.
                 text = ast.dump(ast.Call(call.func, call.args, []))
@@ -160,22 +160,24 @@ def rule_calls(rules: Path) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def options_digest(module: str) -> str:
+def compute_options_digest(module: str) -> str:
     """Digest of what all rules tell a script, 16 hexadecimal digits; layout does not count.
 
     These are the `job("module", ...)` of rules/*.smk: which option gets which input, output and
     parameter. Neither code nor specification says that.
     """
-    lines = "".join(sorted(f"{digest}\n" for _, digest in rule_calls(RULES).get(module, [])))
+    lines = "".join(
+        sorted(f"{digest}\n" for _, digest in read_rule_calls(RULES_FOLDER).get(module, []))
+    )
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
-def rule_files(module: str) -> list[str]:
+def list_rule_files(module: str) -> list[str]:
     """The files with rules that run a script, from the project's root."""
-    names = sorted({name for name, _ in rule_calls(RULES).get(module, [])})
-    return [f"{RULES.name}/{name}" for name in names]
+    names = sorted({name for name, _ in read_rule_calls(RULES_FOLDER).get(module, [])})
+    return [f"{RULES_FOLDER.name}/{name}" for name in names]
 
 
-def file_digest(path: Path) -> str:
+def compute_file_digest(path: Path) -> str:
     """Digest of a file's bytes, 16 hexadecimal digits (lock files)."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

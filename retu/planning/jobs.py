@@ -6,10 +6,10 @@ a fact that it used has changed.
 
 from typing import Any, Literal
 
-from retu.config.analysis import Fit, Labels, Protocol
+from retu.config.analysis import FitSettings, Protocol, SubphaseThresholds
 from retu.config.execution import Execution
-from retu.config.hub_study import HubModel, MatchedSet, Pool, ReleasedSet
-from retu.config.lab_study import ArithmeticData, Dataset, Model, Problems
+from retu.config.hub_study import HubModel, MatchedSet, ReleasedSet, TrajectoryPool
+from retu.config.lab_study import ArithmeticData, DrawnSet, LabModel, ProblemCounts
 from retu.config.released_study import SampleCount
 from retu.config.study import Branching, Grader, RlRecipe, Sampling, SftRecipe
 from retu.core.sections import Section
@@ -19,13 +19,13 @@ class DataJob(Section):
     """Draw the data."""
 
     data: ArithmeticData
-    benchmarks: dict[str, Problems]
+    benchmarks: dict[str, ProblemCounts]
 
 
 class PretrainJob(Section):
     """Make a base model."""
 
-    model: Model
+    model: LabModel
     execution: Execution
 
 
@@ -72,7 +72,7 @@ class MatchJob(Section):
 class PoolJob(Section):
     """Gather the expert trajectories that sets are drawn from; `sources` are entries by name."""
 
-    pool: Pool
+    pool: TrajectoryPool
     sources: dict[str, dict[str, Any]]
     lock: str
 
@@ -102,13 +102,13 @@ class SelectJob(Section):
     """Draw one SFT set from the pool."""
 
     name: str
-    dataset: Dataset
+    dataset: DrawnSet
 
 
 class StatsJob(Section):
     """Measure the data sets."""
 
-    datasets: dict[str, Dataset | ReleasedSet]
+    datasets: dict[str, DrawnSet | ReleasedSet]
 
 
 class GenerateJob(Section):
@@ -119,7 +119,7 @@ class GenerateJob(Section):
     execution: Execution
 
 
-class LabelJob(Labels):
+class LabelJob(SubphaseThresholds):
     """Label evaluated steps and choose where RL starts, among `checkpoints` (null: all of them)."""
 
     branching: Branching
@@ -169,5 +169,5 @@ class SensitivityJob(Section):
     """Refit every branch under all combinations of changes to a protocol."""
 
     protocol: Protocol
-    fit: Fit
+    fit: FitSettings
     axes: dict[str, list[object]]

@@ -1,41 +1,43 @@
 """The stages at which a study of models made here differs: data are drawn, models pre-trained."""
 
-from retu.config.lab_study import ArithmeticData, Benchmark, Model
+from retu.config.lab_study import ArithmeticData, Benchmark, LabModel
 from retu.planning import jobs
-from retu.planning.stages import Stage, once
+from retu.planning.stages import Stage, cache_stage
 from retu.planning.training_plan import Plan
 
 
 class LabPlan(Plan):
     """All stages of a lab study."""
 
-    @once
-    def base(self, model: str) -> Stage:
+    @cache_stage
+    def plan_base(self, model: str) -> Stage:
         """See `Plan`."""
         return self.pretrain_base(model)
 
-    def split(self, name: str) -> Stage:
+    def plan_split(self, name: str) -> Stage:
         """See `Plan`; one job draws all of them."""
         return self.make_data()
 
-    @once
-    def sft_set(self, dataset: str) -> Stage:
+    @cache_stage
+    def plan_sft_set(self, dataset: str) -> Stage:
         """See `Plan`."""
         return self.select_sft_set(dataset)
 
-    @once
+    @cache_stage
     def make_data(self) -> Stage:
         """Draw the data."""
         data, benchmarks = self.study.data, self.study.benchmarks
-        drawn = {n: b.drawing for n, b in benchmarks.items() if isinstance(b, Benchmark)}
+        drawn = {n: b.problem_counts for n, b in benchmarks.items() if isinstance(b, Benchmark)}
         if not isinstance(data, ArithmeticData):
             raise LookupError("the study draws no data")
-        return self.prepared("make_data", jobs.DataJob(data=data, benchmarks=drawn))
+        return self.plan_cpu_job("make_data", jobs.DataJob(data=data, benchmarks=drawn))
 
     def pretrain_base(self, model: str) -> Stage:
         """Make a base model."""
         architecture = self.study.models[model]
-        if not isinstance(architecture, Model):
+        if not isinstance(architecture, LabModel):
             raise LookupError(f"{model} is not made here")
-        job = jobs.PretrainJob(model=architecture, execution=self.study.execution.only("sft"))
-        return self.trained("pretrain_base", job, self.make_data())
+        job = jobs.PretrainJob(
+            model=architecture, execution=self.study.execution.select_parts("sft")
+        )
+        return self.plan_training_job("pretrain_base", job, self.make_data())

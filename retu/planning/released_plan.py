@@ -4,14 +4,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from retu.config.analysis import Fit
-from retu.config.protocols import WEIGHTED, known_protocols
+from retu.config.analysis import FitSettings
+from retu.config.protocols import WEIGHTED, load_protocols
 from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config
 from retu.planning import jobs
 from retu.planning.stages import ROOT, AnalysisPlan, Stage
 
-ARTEFACTS = ("table_4", "table_5", "figure_3", "figure_8")
+AUDIT_ARTEFACTS = ("table_4", "table_5", "figure_3", "figure_8")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ReleasedPlan(AnalysisPlan):
     config: Config
 
     @property
-    def fit(self) -> Fit:
+    def fit(self) -> FitSettings:
         """How the study fits."""
         return self.study.fit
 
@@ -30,7 +30,7 @@ class ReleasedPlan(AnalysisPlan):
         """Fetch the released files; where from is no part of what they are."""
         release = self.study.release
         spec = json.dumps([release.repository, release.commit])
-        return self.analysed("fetch_caches", spec, facts=(release.caches,))
+        return self.plan_analysis("fetch_caches", spec, facts=(release.caches,))
 
     def curves(self) -> Stage:
         """All scores: those of the released files."""
@@ -50,59 +50,65 @@ class ReleasedPlan(AnalysisPlan):
             rl_steps_per_row=self.study.release.rl_steps_per_row,
             benchmarks=self.study.benchmarks,
         )
-        return self.analysed("import_curves", job.model_dump_json(), self.fetch_caches())
+        return self.plan_analysis("import_curves", job.model_dump_json(), self.fetch_caches())
 
     def label_published(self) -> Stage:
         """Label the checkpoints from the digitised losses."""
         job = jobs.LabelJob(**self.study.labels.model_dump(), branching="exhaustive")
         facts = (self.study.release.losses,)
-        return self.analysed("label_published", job.model_dump_json(), self.curves(), facts=facts)
+        return self.plan_analysis(
+            "label_published", job.model_dump_json(), self.curves(), facts=facts
+        )
 
     def data_quality(self) -> Stage:
         """Look for faults in the released files."""
         facts = (self.study.release.kit_settings, "claims/table_4.csv")
-        return self.analysed("data_quality", "", self.curves(), facts=facts)
+        return self.plan_analysis("data_quality", "", self.curves(), facts=facts)
 
     def fixed_points(self) -> Stage:
         """Look for the published values among the fixed points of trimming."""
         after = self.fit_curves("paper")
         facts = (*after.facts, "claims/table_4.csv")
-        return self.analysed("fixed_points", after.spec, self.curves(), facts=facts)
+        return self.plan_analysis("fixed_points", after.spec, self.curves(), facts=facts)
 
     def refit_by_recipes(self) -> Stage:
         """Refit under a grid of recipes."""
         job = jobs.SensitivityJob(
-            protocol=known_protocols()[WEIGHTED],
+            protocol=load_protocols()[WEIGHTED],
             fit=self.fit,
             axes=self.study.sensitivity.axes,
         )
-        return self.analysed("sensitivity", job.model_dump_json(), self.curves(), self.subphases())
+        return self.plan_analysis(
+            "sensitivity", job.model_dump_json(), self.curves(), self.subphases()
+        )
 
-    def published(self) -> tuple[str, ...]:
+    def list_published_files(self) -> tuple[str, ...]:
         """The published values, file by file."""
         return tuple(f"claims/{path.name}" for path in sorted((ROOT / "claims").iterdir()))
 
-    def all_fits(self) -> list[Stage]:
+    def list_fits(self) -> list[Stage]:
         """The fits of every protocol."""
         return [self.fit_curves(protocol) for protocol in self.fit.protocols]
 
-    def artefact(self, name: str) -> Stage:
+    def plan_artefact(self, name: str) -> Stage:
         """A table or a figure that puts published and refitted values side by side."""
         besides = {
             "table_4": [self.fixed_points()],
             "figure_3": [self.fixed_points()],
             "figure_8": [self.refit_by_recipes()],
         }
-        after = [*self.all_fits(), *besides.get(name, [])]
-        return self.analysed(f"audit_{name}", "", *after, facts=self.published())
+        after = [*self.list_fits(), *besides.get(name, [])]
+        return self.plan_analysis(f"audit_{name}", "", *after, facts=self.list_published_files())
 
     def judge_claims(self) -> Stage:
         """The verdict on every published number."""
-        return self.analysed("claims_ledger", "", *self.all_fits(), facts=self.published())
+        return self.plan_analysis(
+            "claims_ledger", "", *self.list_fits(), facts=self.list_published_files()
+        )
 
     def make_report(self) -> Stage:
         """The page that shows all of it."""
-        shown = [self.artefact(name) for name in ARTEFACTS]
+        shown = [self.plan_artefact(name) for name in AUDIT_ARTEFACTS]
         after = [
             *shown,
             self.judge_claims(),
@@ -110,15 +116,15 @@ class ReleasedPlan(AnalysisPlan):
             self.forecast(),
             self.data_quality(),
         ]
-        return self.analysed(
-            "audit_report", "", *after, self.describe_study(), facts=self.templates()
+        return self.plan_analysis(
+            "audit_report", "", *after, self.describe_study(), facts=self.list_templates()
         )
 
     def summary(self) -> Stage:
         """The text that ends a run."""
-        return self.analysed("audit_summary", "", self.make_report())
+        return self.plan_analysis("audit_summary", "", self.make_report())
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What the report says of the study, and below `resolved` every fact of it."""
         study = self.study
         return {

@@ -8,30 +8,30 @@ from retu.core.run_paths import NO_DATASET, Run
 
 
 @dataclass(frozen=True)
-class Runs:
+class StudyRuns:
     """The runs of a study under a configuration."""
 
     study: Study
     config: Config
 
-    def sft_run(self, model: str, dataset: str) -> SftRun:
+    def find_sft_run(self, model: str, dataset: str) -> SftRun:
         """The SFT run of a model and data set; LookupError if the study has none."""
         runs = [r for r in self.study.sft_runs if (r.model, r.dataset) == (model, dataset)]
         if not runs:
             raise LookupError(f"no SFT run of {model} on {dataset}")
         return runs[0]
 
-    def seed(self, seed: str) -> int:
+    def parse_seed(self, seed: str) -> int:
         """A seed of the study; LookupError if it has none such."""
         if int(seed) not in self.study.seeds:
             raise LookupError(f"no seed {seed}")
         return int(seed)
 
-    def branching(self, run: SftRun) -> str:
+    def get_branching(self, run: SftRun) -> str:
         """Where RL starts: config.yaml may override the run."""
         return self.config.branching or run.branching
 
-    def sft_runs(self) -> list[Run]:
+    def list_sft_runs(self) -> list[Run]:
         """Every SFT run, seed by seed."""
         return [
             Run("sft", r.model, r.dataset, seed=s)
@@ -39,7 +39,7 @@ class Runs:
             for s in self.study.seeds
         ]
 
-    def rl_runs(self, chosen: Callable[[Run], Iterable[int]]) -> list[Run]:
+    def list_rl_runs(self, chosen: Callable[[Run], Iterable[int]]) -> list[Run]:
         """Every RL branch, Pure RL first; `chosen` gives the SFT steps at which a run branches."""
         runs = []
         for rl in sorted(self.study.rl_runs, key=lambda rl: rl.start):
@@ -50,7 +50,7 @@ class Runs:
                     for s in self.study.seeds
                 ]
                 continue
-            for sft in self.sft_runs():
+            for sft in self.list_sft_runs():
                 if sft.model in rl.models and (rl.datasets == "all" or sft.dataset in rl.datasets):
                     steps = chosen(sft) if rl.sft_steps is None else rl.sft_steps
                     runs += [replace(sft, kind="rl", sft_step=n, recipe=rl.recipe) for n in steps]

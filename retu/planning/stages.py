@@ -19,18 +19,22 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from weakref import WeakSet
 
-from retu.config.analysis import Fit
-from retu.config.protocols import fit_job
+from retu.config.analysis import FitSettings
+from retu.config.protocols import make_fit_job
 from retu.config.study import Config
-from retu.planning.code_identity import code_digest, file_digest, options_digest
+from retu.planning.code_identity import (
+    compute_code_digest,
+    compute_file_digest,
+    compute_options_digest,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = ROOT / "envs"
+ENVIRONMENTS_FOLDER = ROOT / "envs"
 PAGE_TEMPLATES = "retu/reporting/page_templates"
-TEMPLATES = ROOT / PAGE_TEMPLATES
-Asked = ParamSpec("Asked")
+TEMPLATES_FOLDER = ROOT / PAGE_TEMPLATES
+Wildcards = ParamSpec("Wildcards")
 Owner = TypeVar("Owner")
-Made = TypeVar("Made")
+Returned = TypeVar("Returned")
 
 
 @dataclass(frozen=True)
@@ -51,28 +55,28 @@ class Stage:
     @property
     def lock(self) -> str:
         """The file that pins the environment, from the project's root."""
-        return f"{ENVIRONMENTS.name}/{self.environment}.txt"
+        return f"{ENVIRONMENTS_FOLDER.name}/{self.environment}.txt"
 
     @cached_property
     def key(self) -> str:
         """16 hexadecimal digits that change with anything the stage depends on."""
         parts = [
-            code_digest(f"workflow_scripts.{self.module}"),
-            options_digest(self.module),
+            compute_code_digest(f"workflow_scripts.{self.module}"),
+            compute_options_digest(self.module),
             self.spec,
-            lock_identity(ROOT / self.lock, self.packages),
-            *(file_digest(ROOT / name) for name in self.facts),
+            digest_lock(ROOT / self.lock, self.packages),
+            *(compute_file_digest(ROOT / name) for name in self.facts),
             *(stage.key for stage in self.after),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
-    def job(self) -> str:
+    def job_json(self) -> str:
         """What a job must know of its stage to record it, as JSON (`lineage.record.Planned`)."""
         planned = {
             "key": self.key,
-            "code": code_digest(f"workflow_scripts.{self.module}"),
-            "options": options_digest(self.module),
+            "code": compute_code_digest(f"workflow_scripts.{self.module}"),
+            "options": compute_options_digest(self.module),
             "lock": self.lock,
             "packages": self.packages,
             "facts": self.facts,
@@ -81,10 +85,10 @@ class Stage:
 
 
 @functools.cache
-def lock_identity(lock: Path, packages: tuple[str, ...] = ()) -> str:
+def digest_lock(lock: Path, packages: tuple[str, ...] = ()) -> str:
     """Digest of a lock file, whole or without `-NAME`; or the locked versions of `packages`."""
     if not packages:
-        return file_digest(lock)
+        return compute_file_digest(lock)
     lines = lock.read_text(encoding="utf-8").splitlines()
     names = {name.removeprefix("-") for name in packages}
     if any(name.startswith("-") for name in packages):
@@ -93,9 +97,9 @@ def lock_identity(lock: Path, packages: tuple[str, ...] = ()) -> str:
     return ",".join(line for line in lines if line.split("==")[0] in names)
 
 
-def once(
-    method: Callable[Concatenate[Owner, Asked], Made],
-) -> Callable[Concatenate[Owner, Asked], Made]:
+def cache_stage(
+    method: Callable[Concatenate[Owner, Wildcards], Returned],
+) -> Callable[Concatenate[Owner, Wildcards], Returned]:
     """A plan's method that makes each of its stages once, however often it is asked for them.
 
     Rules ask for every parameter of every job, and a stage knows its key only once it has those of
@@ -104,43 +108,43 @@ def once(
     names = list(inspect.signature(method).parameters)[1:]
 
     @functools.wraps(method)
-    def found(plan: Owner, /, *given: Asked.args, **named: Asked.kwargs) -> Made:
+    def found(plan: Owner, /, *given: Wildcards.args, **named: Wildcards.kwargs) -> Returned:
         rest = names[len(given) :]
         if set(named) != set(rest):
             return method(plan, *given, **named)
         # Rules name their wildcards and other methods do not; both mean the same stage.
-        made = stages_of(plan)
+        made = get_cached_stages(plan)
         asked = (method.__name__, *given, *(named[name] for name in rest))
         if asked not in made:
             made[asked] = method(plan, *given, **named)
-        return cast(Made, made[asked])
+        return cast(Returned, made[asked])
 
     return found
 
 
-class Memory:
+class StageCache:
     """What a plan has made so far: method and wildcards -> stage."""
 
     def __init__(self) -> None:
         self.made: dict[object, object] = {}
 
 
-MEMORIES: "WeakSet[Memory]" = WeakSet()
+STAGE_CACHES: "WeakSet[StageCache]" = WeakSet()
 
 
-def stages_of(plan: object) -> dict[object, object]:
+def get_cached_stages(plan: object) -> dict[object, object]:
     """What a plan has made so far."""
     memory = plan.__dict__.get("_memory")
     if memory is None:
-        memory = plan.__dict__["_memory"] = Memory()
-        MEMORIES.add(memory)
+        memory = plan.__dict__["_memory"] = StageCache()
+        STAGE_CACHES.add(memory)
     made: dict[object, object] = memory.made
     return made
 
 
 def forget_stages() -> None:
     """Let all plans make their stages anew: for a process in which the code changes."""
-    for memory in MEMORIES:
+    for memory in STAGE_CACHES:
         memory.made.clear()
 
 
@@ -155,7 +159,7 @@ class AnalysisPlan(ABC):
 
     @property
     @abstractmethod
-    def fit(self) -> Fit:
+    def fit(self) -> FitSettings:
         """How the study fits."""
 
     @abstractmethod
@@ -167,7 +171,7 @@ class AnalysisPlan(ABC):
         """Label all checkpoints."""
 
     @abstractmethod
-    def artefact(self, name: str) -> Stage:
+    def plan_artefact(self, name: str) -> Stage:
         """Draw a table or a figure."""
 
     @abstractmethod
@@ -175,10 +179,10 @@ class AnalysisPlan(ABC):
         """Show all of it on one page."""
 
     @abstractmethod
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What the report says of the study, and below `resolved` every fact of it."""
 
-    def stage(self, rule: str, **wildcards: str) -> Stage:
+    def get_stage(self, rule: str, **wildcards: str) -> Stage:
         """The stage of a rule's job.
 
         Raises:
@@ -186,32 +190,34 @@ class AnalysisPlan(ABC):
         """
         kind, _, name = rule.partition("_")
         if kind == "make" and name.startswith(("table_", "figure_")):
-            return self.artefact(name)
+            return self.plan_artefact(name)
         method = getattr(self, rule, None)
         if method is None:
             raise LookupError(f"no rule {rule}")
         found: Stage = method(**wildcards)
         return found
 
-    def analysed(self, module: str, spec: str, *after: Stage, facts: tuple[str, ...] = ()) -> Stage:
+    def plan_analysis(
+        self, module: str, spec: str, *after: Stage, facts: tuple[str, ...] = ()
+    ) -> Stage:
         """A stage in the analysis environment."""
         return Stage(module, spec, "analysis", after, facts)
 
-    @once
+    @cache_stage
     def fit_curves(self, protocol: str) -> Stage:
         """Fit every branch by one protocol."""
-        job = fit_job(protocol, self.fit).model_dump_json()
+        job = make_fit_job(protocol, self.fit).model_dump_json()
         facts = (self.fit.listed[protocol],) if protocol in self.fit.listed else ()
-        return self.analysed("fit_curves", job, self.curves(), self.subphases(), facts=facts)
+        return self.plan_analysis("fit_curves", job, self.curves(), self.subphases(), facts=facts)
 
     def forecast(self) -> Stage:
         """Replay every branch: forecast its later part from its first."""
-        return self.analysed("forecast", "{}", self.curves())
+        return self.plan_analysis("forecast", "{}", self.curves())
 
     def describe_study(self) -> Stage:
         """The resolved study and the versions that ran it."""
-        return self.analysed("describe_study", json.dumps(self.described()))
+        return self.plan_analysis("describe_study", json.dumps(self.describe()))
 
-    def templates(self) -> tuple[str, ...]:
+    def list_templates(self) -> tuple[str, ...]:
         """The files that a report page is made from."""
-        return tuple(f"{PAGE_TEMPLATES}/{path.name}" for path in sorted(TEMPLATES.iterdir()))
+        return tuple(f"{PAGE_TEMPLATES}/{path.name}" for path in sorted(TEMPLATES_FOLDER.iterdir()))

@@ -22,7 +22,7 @@ BOXED = "\\boxed{"
 
 
 @dataclass(frozen=True)
-class Problem:
+class WordProblem:
     """An expression of digits and operators in a wording."""
 
     digits: tuple[int, ...]
@@ -53,32 +53,36 @@ class Problem:
         """The answer."""
         return self.steps[-1].rpartition(" = ")[2]
 
-    def trajectory(self, checks: int = 0) -> str:
+    def write_trajectory(self, checks: int = 0) -> str:
         """An expert's answer; each check says all of it once more, which makes it long."""
         thought = ", ".join(self.steps)
         again = "".join(f" Let me check that again: {thought}." for _ in range(checks))
         return f"<think>{thought}{again}</think> <answer>{BOXED}{self.gold}}}</answer>"
 
 
-def draw(rng: random.Random, operations: int, wording: str | None = None) -> Problem:
+def draw_word_problem(
+    rng: random.Random, operations: int, wording: str | None = None
+) -> WordProblem:
     """A random problem of one-digit numbers."""
     digits = tuple(rng.randint(1, 9) for _ in range(operations + 1))
     operators = tuple(rng.choice(OPERATORS) for _ in range(operations))
-    return Problem(digits, operators, wording or rng.choice(WORDINGS))
+    return WordProblem(digits, operators, wording or rng.choice(WORDINGS))
 
 
-class Source:
+class ProblemSource:
     """Draws problems from one seed and never the same question twice."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.known: set[str] = set()
 
-    def take(self, count: int, operations: int, wording: str | None = None) -> list[Problem]:
+    def take_problems(
+        self, count: int, operations: int, wording: str | None = None
+    ) -> list[WordProblem]:
         """So many new problems of so many operations."""
-        taken: list[Problem] = []
+        taken: list[WordProblem] = []
         while len(taken) < count:
-            problem = draw(self.rng, operations, wording)
+            problem = draw_word_problem(self.rng, operations, wording)
             if problem.question not in self.known:
                 self.known.add(problem.question)
                 taken.append(problem)

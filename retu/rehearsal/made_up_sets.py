@@ -14,65 +14,67 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from retu.rehearsal.made_up_problems import CHINESE, Problem, Source
+from retu.rehearsal.made_up_problems import CHINESE, ProblemSource, WordProblem
 
-Row = dict[str, Any]
-Table = list[Row]
+TableRow = dict[str, Any]
+TableRows = list[TableRow]
 REPEATS = 4
 """How often a contest problem is in the benchmark file: the paper's AIME is there 16 times."""
-CHECKS = 6
+TRAJECTORY_CHECKS = 6
 """Checks that make a trajectory longer than a training row."""
 LONG_PROMPT = "Read this slowly, twice if you must, and do not hurry at all. " * 6
 
 
 @dataclass(frozen=True)
-class Problems:
+class ProblemSets:
     """Who gets which problems."""
 
-    full: list[Problem]
-    long: list[Problem]
-    small: list[Problem]
-    pool_a: list[Problem]
-    pool_b: list[Problem]
-    code: list[Problem]
-    chinese: list[Problem]
-    validation: list[Problem]
-    prompts: list[Problem]
-    sums: list[Problem]
-    chains: list[Problem]
-    contest: list[Problem]
+    full: list[WordProblem]
+    long: list[WordProblem]
+    small: list[WordProblem]
+    pool_a: list[WordProblem]
+    pool_b: list[WordProblem]
+    code: list[WordProblem]
+    chinese: list[WordProblem]
+    validation: list[WordProblem]
+    prompts: list[WordProblem]
+    sums: list[WordProblem]
+    chains: list[WordProblem]
+    contest: list[WordProblem]
 
 
-def draw_problems(seed: int) -> Problems:
+def draw_problems(seed: int) -> ProblemSets:
     """Draw all problems; no two of them are the same."""
-    source = Source(seed)
-    return Problems(
-        full=source.take(180, 1) + source.take(100, 2),
-        long=source.take(8, 2),
-        small=source.take(24, 2),
-        pool_a=source.take(24, 1) + source.take(16, 2),
-        pool_b=source.take(16, 1) + source.take(16, 2),
-        code=source.take(8, 1),
-        chinese=source.take(6, 1, CHINESE),
-        validation=source.take(30, 1) + source.take(19, 2),
-        prompts=source.take(24, 1) + source.take(8, 2),
-        sums=source.take(22, 1),
-        chains=source.take(15, 2),
-        contest=source.take(6, 2),
+    source = ProblemSource(seed)
+    return ProblemSets(
+        full=source.take_problems(180, 1) + source.take_problems(100, 2),
+        long=source.take_problems(8, 2),
+        small=source.take_problems(24, 2),
+        pool_a=source.take_problems(24, 1) + source.take_problems(16, 2),
+        pool_b=source.take_problems(16, 1) + source.take_problems(16, 2),
+        code=source.take_problems(8, 1),
+        chinese=source.take_problems(6, 1, CHINESE),
+        validation=source.take_problems(30, 1) + source.take_problems(19, 2),
+        prompts=source.take_problems(24, 1) + source.take_problems(8, 2),
+        sums=source.take_problems(22, 1),
+        chains=source.take_problems(15, 2),
+        contest=source.take_problems(6, 2),
     )
 
 
-def sft_row(problem: Problem, checks: int = 0, ability: str = "math", as_text: bool = False) -> Row:
+def make_sft_row(
+    problem: WordProblem, checks: int = 0, ability: str = "math", as_text: bool = False
+) -> TableRow:
     """A row of an SFT file; its structs are JSON in texts where `as_text` says so."""
     structs = {
-        "extra_info": {"question": problem.question, "answer": problem.trajectory(checks)},
+        "extra_info": {"question": problem.question, "answer": problem.write_trajectory(checks)},
         "reward_model": {"ground_truth": problem.gold, "style": "rule"},
     }
     cells = {k: json.dumps(v, ensure_ascii=False) if as_text else v for k, v in structs.items()}
     return {"data_source": "rehearsal", "ability": ability, **cells}
 
 
-def rl_row(problem: Problem, before: str = "", source: str = "rehearsal") -> Row:
+def make_rl_row(problem: WordProblem, before: str = "", source: str = "rehearsal") -> TableRow:
     """A row of an RL or benchmark file."""
     return {
         "prompt": [{"role": "user", "content": before + problem.question}],
@@ -81,32 +83,32 @@ def rl_row(problem: Problem, before: str = "", source: str = "rehearsal") -> Row
     }
 
 
-def sft_tables(drawn: Problems) -> dict[str, Table]:
+def make_sft_tables(drawn: ProblemSets) -> dict[str, TableRows]:
     """Repository -> rows of its SFT file."""
-    full = [sft_row(problem) for problem in drawn.full]
-    full += [sft_row(problem, CHECKS) for problem in drawn.long]
-    a = [sft_row(problem) for problem in [*drawn.pool_a, *drawn.chinese]]
-    a += [sft_row(problem, ability="code") for problem in drawn.code]
+    full = [make_sft_row(problem) for problem in drawn.full]
+    full += [make_sft_row(problem, TRAJECTORY_CHECKS) for problem in drawn.long]
+    a = [make_sft_row(problem) for problem in [*drawn.pool_a, *drawn.chinese]]
+    a += [make_sft_row(problem, ability="code") for problem in drawn.code]
     repeated = drawn.pool_a[:6]
-    b = [sft_row(problem, as_text=True) for problem in [*repeated, *drawn.pool_b]]
-    b += [sft_row(problem, 2 * CHECKS, as_text=True) for problem in drawn.long]
+    b = [make_sft_row(problem, as_text=True) for problem in [*repeated, *drawn.pool_b]]
+    b += [make_sft_row(problem, 2 * TRAJECTORY_CHECKS, as_text=True) for problem in drawn.long]
     return {
         "SFT-full": full,
-        "S1K": [sft_row(problem, CHECKS, as_text=True) for problem in drawn.small],
+        "S1K": [make_sft_row(problem, TRAJECTORY_CHECKS, as_text=True) for problem in drawn.small],
         "Distilled-A": a,
         "Distilled-B": b,
-        "Val": [sft_row(problem) for problem in drawn.validation],
+        "Val": [make_sft_row(problem) for problem in drawn.validation],
     }
 
 
-def rl_table(drawn: Problems) -> Table:
+def make_rl_table(drawn: ProblemSets) -> TableRows:
     """Prompts with an expert, some without, some whose expert or prompt is too long."""
-    shared = [rl_row(problem) for problem in [*drawn.full[:40], *drawn.full[-24:]]]
-    others = [rl_row(problem) for problem in [*drawn.long, *drawn.prompts, drawn.sums[0]]]
-    return shared + others + [rl_row(p, LONG_PROMPT) for p in drawn.validation[:3]]
+    shared = [make_rl_row(problem) for problem in [*drawn.full[:40], *drawn.full[-24:]]]
+    others = [make_rl_row(problem) for problem in [*drawn.long, *drawn.prompts, drawn.sums[0]]]
+    return shared + others + [make_rl_row(p, LONG_PROMPT) for p in drawn.validation[:3]]
 
 
-def benchmark_problems(drawn: Problems) -> dict[str, list[Problem]]:
+def group_benchmark_problems(drawn: ProblemSets) -> dict[str, list[WordProblem]]:
     """Benchmark -> its problems; two of the sums and one of the chains were trained on."""
     return {
         "sums": [*drawn.sums, *drawn.full[:2]],
@@ -115,18 +117,18 @@ def benchmark_problems(drawn: Problems) -> dict[str, list[Problem]]:
     }
 
 
-def cleaned_table(drawn: Problems) -> Table:
+def make_cleaned_table(drawn: ProblemSets) -> TableRows:
     """All benchmarks in one file, as the authors have theirs."""
     rows = []
-    for name, problems in benchmark_problems(drawn).items():
-        once = [rl_row(problem, source=f"rehearsal/{name}") for problem in problems]
+    for name, problems in group_benchmark_problems(drawn).items():
+        once = [make_rl_row(problem, source=f"rehearsal/{name}") for problem in problems]
         rows += once * (REPEATS if name == "contest" else 1)
     return rows
 
 
-def original_tables(drawn: Problems) -> dict[str, Table]:
+def make_original_tables(drawn: ProblemSets) -> dict[str, TableRows]:
     """Repository -> its benchmark in a form of its own, as those of the hub."""
-    problems = benchmark_problems(drawn)
+    problems = group_benchmark_problems(drawn)
     return {
         "sums": [
             {"question": p.question, "answer": f"{'; '.join(p.steps)}\n#### {p.gold}"}

@@ -14,15 +14,15 @@ from retu.config.hub_study import HubData, HubModel
 from retu.config.load import load_training_study
 from retu.config.study import Study
 from retu.core.errors import InputError
-from retu.planning.code_identity import code_digest
+from retu.planning.code_identity import compute_code_digest
 from retu.planning.stages import ROOT
 from retu.rehearsal.mirror import LOCK, OWN_TEMPLATE, STAMP, make_mirror
-from retu.runtime.script import arguments, run
+from retu.runtime.script import parse_arguments, run_main
 
-LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "pyarrow")
+STAMPED_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "pyarrow")
 
 
-def stamp_of(study: Study) -> str:
+def make_stamp(study: Study) -> str:
     """What decides the bytes of the mirror."""
     templates = [
         ROOT / f"chat_templates/{model.template}.jinja"
@@ -31,12 +31,12 @@ def stamp_of(study: Study) -> str:
     ]
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / OWN_TEMPLATE, *templates)]
     models = {name: model.model_dump() for name, model in study.models.items()}
-    versions = {name: version(name) for name in LIBRARIES}
-    parts = [code_digest("retu.rehearsal.make_mirror"), models, texts, versions]
+    versions = {name: version(name) for name in STAMPED_LIBRARIES}
+    parts = [compute_code_digest("retu.rehearsal.make_mirror"), models, texts, versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def is_current(out: Path, stamp: str) -> bool:
+def is_mirror_current(out: Path, stamp: str) -> bool:
     """Whether the folder was made by what `stamp` says."""
     path = out / STAMP
     if not path.is_file():
@@ -47,12 +47,12 @@ def is_current(out: Path, stamp: str) -> bool:
 
 def main() -> None:
     """Make the mirror unless it is current, and say what was done."""
-    options = arguments(__doc__, study=str, out=Path)
+    options = parse_arguments(__doc__, study=str, out=Path)
     study = load_training_study(options.study)
     if not isinstance(study.data, HubData) or Path(study.data.lock) != options.out / LOCK:
         raise InputError(f"study {options.study}: set data.lock to {options.out / LOCK}")
-    stamp = stamp_of(study)
-    if is_current(options.out, stamp):
+    stamp = make_stamp(study)
+    if is_mirror_current(options.out, stamp):
         print(f"{options.out}: is current")
         return
     made = [
@@ -68,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -17,17 +17,17 @@ from retu.config.hub_study import HubModel
 from retu.config.study import Study
 from retu.core.atomic_files import replace_folder
 from retu.core.errors import InputError
-from retu.data.hub.hub_lock import Kind, Repository, describe_file, record
+from retu.data.hub.hub_lock import Repository, RepositoryKind, describe_file, lock_files
 from retu.rehearsal.made_up_sets import (
-    Problems,
-    Table,
-    cleaned_table,
+    ProblemSets,
+    TableRows,
     draw_problems,
-    original_tables,
-    rl_table,
-    sft_tables,
+    make_cleaned_table,
+    make_original_tables,
+    make_rl_table,
+    make_sft_tables,
 )
-from retu.rehearsal.tiny_models import FAMILIES, make_model
+from retu.rehearsal.tiny_models import MODEL_FAMILIES, make_model
 
 OWNER = "rehearsal"
 LOCK = "hub.lock.yaml"
@@ -54,11 +54,11 @@ def make_mirror(study: Study, root: Path, out: Path, stamp: str) -> dict[str, li
     losses: dict[str, list[float]] = {}
 
     def fill(folder: Path) -> None:
-        for name, table in tables(draw_problems(seed=2512)).items():
-            write_repository(folder, name, partial(write_rows, table))
-            lock(folder, name, "dataset")
+        for name, table in list_repository_tables(draw_problems(seed=2512)).items():
+            write_repository(folder, name, partial(write_parquet_rows, table))
+            pin_repository(folder, name, "dataset")
         for model in study.models.values():
-            wanted = checked(model)
+            wanted = check_mirrored_model(model)
             losses[wanted.repository] = write_model(wanted, root, folder)
         (folder / STAMP).write_text(json.dumps({"by": stamp}) + "\n", encoding="utf-8")
 
@@ -66,7 +66,7 @@ def make_mirror(study: Study, root: Path, out: Path, stamp: str) -> dict[str, li
     return losses
 
 
-def checked(model: object) -> HubModel:
+def check_mirrored_model(model: object) -> HubModel:
     """The model; InputError when this mirror cannot have it."""
     if not isinstance(model, HubModel) or model.repository.split("/")[0] != OWNER:
         raise InputError(f"study: has a model that is not {OWNER}'s; rehearse another study")
@@ -76,26 +76,28 @@ def checked(model: object) -> HubModel:
 def write_model(model: HubModel, root: Path, folder: Path) -> list[float]:
     """Make the repository of a model whose name begins with its family's; returns its losses."""
     name = model.repository.split("/")[1]
-    family = next((f for key, f in FAMILIES.items() if name.lower().startswith(key)), None)
+    family = next((f for key, f in MODEL_FAMILIES.items() if name.lower().startswith(key)), None)
     if family is None:
-        raise InputError(f"model {model.repository}: its name begins with none of {[*FAMILIES]}")
+        raise InputError(
+            f"model {model.repository}: its name begins with none of {[*MODEL_FAMILIES]}"
+        )
     path = f"chat_templates/{model.template}.jinja" if model.template else OWN_TEMPLATE
     template = (root / path).read_text(encoding="utf-8")
     losses: list[float] = []
     write_repository(
         folder, name, lambda place: losses.extend(make_model(family, model.shape, template, place))
     )
-    lock(folder, name, "model")
+    pin_repository(folder, name, "model")
     return losses
 
 
-def tables(drawn: Problems) -> dict[str, Table]:
+def list_repository_tables(drawn: ProblemSets) -> dict[str, TableRows]:
     """Repository -> its rows."""
     return {
-        **sft_tables(drawn),
-        "RL": rl_table(drawn),
-        "benchmark": cleaned_table(drawn),
-        **original_tables(drawn),
+        **make_sft_tables(drawn),
+        "RL": make_rl_table(drawn),
+        "benchmark": make_cleaned_table(drawn),
+        **make_original_tables(drawn),
     }
 
 
@@ -107,7 +109,7 @@ def write_repository(folder: Path, name: str, write: Callable[[Path], object]) -
     write(place)
 
 
-def write_rows(rows: Table, place: Path) -> None:
+def write_parquet_rows(rows: TableRows, place: Path) -> None:
     """Rows as Parquet, in two files where there are many, as the hub shards them."""
     half = len(rows) // 2
     parts = [rows] if len(rows) < 100 else [rows[:half], rows[half:]]
@@ -117,7 +119,7 @@ def write_rows(rows: Table, place: Path) -> None:
         pq.write_table(pa.Table.from_pylist(part), path)
 
 
-def lock(folder: Path, name: str, kind: Kind) -> None:
+def pin_repository(folder: Path, name: str, kind: RepositoryKind) -> None:
     """Pin a repository: its commit is a hash of the names and hashes of its files."""
     place = folder / OWNER / name
     files = {
@@ -128,4 +130,4 @@ def lock(folder: Path, name: str, kind: Kind) -> None:
     lines = "".join(f"{file.sha256} {name}\n" for name, file in files.items())
     commit = hashlib.sha1(lines.encode(), usedforsecurity=False).hexdigest()
     repository = Repository(name=f"{OWNER}/{name}", kind=kind, patterns=("*",))
-    record(folder / LOCK, repository, commit, files)
+    lock_files(folder / LOCK, repository, commit, files)

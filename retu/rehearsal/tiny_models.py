@@ -10,11 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retu.config.hub_study import Shape
-from retu.data.chat import training_example
-from retu.rehearsal.made_up_problems import Problem, draw
+from retu.config.hub_study import HubModelShape
+from retu.data.chat import encode_example
+from retu.rehearsal.made_up_problems import WordProblem, draw_word_problem
 from retu.rehearsal.made_up_sets import LONG_PROMPT
-from retu.rehearsal.tiny_tokenizers import FORMS, Form, train_tokenizer, write_tokenizer
+from retu.rehearsal.tiny_tokenizers import (
+    TOKENIZER_FORMS,
+    TokenizerForm,
+    train_tokenizer,
+    write_tokenizer,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +28,12 @@ if TYPE_CHECKING:
 POSITIONS = 512
 MAX_SHARD = 2
 """Files that untied weights are spread over."""
-IGNORED = -100
+IGNORED_LABEL = -100
 """The label of tokens that are not learnt, as transformers has it."""
 
 
 @dataclass(frozen=True)
-class Pretraining:
+class PretrainingRecipe:
     """How long and on what a base model is trained."""
 
     steps: int = 420
@@ -41,7 +46,7 @@ class Pretraining:
 
 
 @dataclass(frozen=True)
-class Family:
+class ModelFamily:
     """A family of models: the settings of its config.json that the shape does not say."""
 
     name: str
@@ -50,13 +55,13 @@ class Family:
     extra: dict[str, Any]
 
     @property
-    def form(self) -> Form:
+    def form(self) -> TokenizerForm:
         """Its tokenizer's form."""
-        return FORMS[self.name]
+        return TOKENIZER_FORMS[self.name]
 
 
-FAMILIES = {
-    "qwen2": Family(
+MODEL_FAMILIES = {
+    "qwen2": ModelFamily(
         name="qwen2",
         tied=False,
         generation={"do_sample": False, "max_new_tokens": 2048},
@@ -68,7 +73,7 @@ FAMILIES = {
             "use_sliding_window": False,
         },
     ),
-    "llama": Family(
+    "llama": ModelFamily(
         name="llama",
         tied=True,
         # Defaults that an evaluation must not inherit: the paper samples with top-p 1.
@@ -90,7 +95,9 @@ FAMILIES = {
 }
 
 
-def make_model(family: Family, shape: Shape, template: str, folder: Path) -> list[float]:
+def make_model(
+    family: ModelFamily, shape: HubModelShape, template: str, folder: Path
+) -> list[float]:
     """Make a base model's repository; returns the loss of every pre-training step.
 
     Args:
@@ -103,29 +110,34 @@ def make_model(family: Family, shape: Shape, template: str, folder: Path) -> lis
     from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = Pretraining()
+    recipe = PretrainingRecipe()
     rng = random.Random(recipe.seed)
-    texts = [f"{p.question}\n{p.trajectory(1)}" for p in (problem(rng) for _ in range(500))]
+    texts = [
+        f"{p.question}\n{p.write_trajectory(1)}"
+        for p in (draw_document_problem(rng) for _ in range(500))
+    ]
     tokenizer = train_tokenizer(family.form, [template, LONG_PROMPT, *texts])
     own = template if family.form.beginning is None else None
     write_tokenizer(family.form, tokenizer, own, POSITIONS, folder)
-    write_json(folder / "config.json", configuration(family, shape, tokenizer))
-    write_json(folder / "generation_config.json", {**ends(family, tokenizer), **family.generation})
+    write_json(folder / "config.json", make_model_config(family, shape, tokenizer))
+    write_json(
+        folder / "generation_config.json", {**get_end_ids(family, tokenizer), **family.generation}
+    )
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(1)
     model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).float()
     reader = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=family.form.end)
-    losses = pretrain(model, documents(reader, template, recipe), recipe)
+    losses = pretrain_model(model, generate_documents(reader, template, recipe), recipe)
     write_weights(model, family, folder)
     return losses
 
 
-def problem(rng: random.Random) -> Problem:
+def draw_document_problem(rng: random.Random) -> WordProblem:
     """A problem for a document: three of four have one operation."""
-    return draw(rng, rng.choice((1, 1, 1, 2)))
+    return draw_word_problem(rng, rng.choice((1, 1, 1, 2)))
 
 
-def ends(family: Family, tokenizer: Any) -> dict[str, int]:
+def get_end_ids(family: ModelFamily, tokenizer: Any) -> dict[str, int]:
     """Ids of the tokens at which a text begins and ends, as config files have them."""
     form = family.form
     first = form.beginning or form.end
@@ -135,12 +147,12 @@ def ends(family: Family, tokenizer: Any) -> dict[str, int]:
     }
 
 
-def configuration(family: Family, shape: Shape, tokenizer: Any) -> dict[str, Any]:
+def make_model_config(family: ModelFamily, shape: HubModelShape, tokenizer: Any) -> dict[str, Any]:
     """The content of config.json, in the keys that hub repositories of the time have."""
     return {
         "model_type": family.name,
         **family.extra,
-        **ends(family, tokenizer),
+        **get_end_ids(family, tokenizer),
         "hidden_act": "silu",
         "hidden_size": shape.hidden,
         "initializer_range": 0.1,
@@ -157,23 +169,23 @@ def configuration(family: Family, shape: Shape, tokenizer: Any) -> dict[str, Any
     }
 
 
-def documents(
-    tokenizer: "PreTrainedTokenizerBase", template: str, recipe: Pretraining
+def generate_documents(
+    tokenizer: "PreTrainedTokenizerBase", template: str, recipe: PretrainingRecipe
 ) -> Iterator[dict[str, list[int]]]:
     """Tokenised chats without end."""
     rng = random.Random(recipe.seed + 1)
     while True:
-        asked = problem(rng)
+        asked = draw_document_problem(rng)
         # A wrong answer is the right one to other operators, so its form is learnt.
-        other = replace(asked, operators=draw(rng, len(asked.operators)).operators)
+        other = replace(asked, operators=draw_word_problem(rng, len(asked.operators)).operators)
         answered = other if rng.random() < recipe.wrong else asked
-        yield training_example(
-            tokenizer, asked.question, answered.trajectory(), POSITIONS, template
+        yield encode_example(
+            tokenizer, asked.question, answered.write_trajectory(), POSITIONS, template
         )
 
 
-def pretrain(
-    model: "PreTrainedModel", examples: Iterator[dict[str, list[int]]], recipe: Pretraining
+def pretrain_model(
+    model: "PreTrainedModel", examples: Iterator[dict[str, list[int]]], recipe: PretrainingRecipe
 ) -> list[float]:
     """Train on documents; the loss of every step."""
     import torch
@@ -185,7 +197,7 @@ def pretrain(
         share = min(1.0, (step + 1) / recipe.warmup) * (1 - step / recipe.steps)
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * share
-        inputs, labels = collate([next(examples) for _ in range(recipe.batch)])
+        inputs, labels = collate_examples([next(examples) for _ in range(recipe.batch)])
         loss = model(input_ids=inputs, labels=labels).loss
         optimiser.zero_grad()
         loss.backward()
@@ -195,7 +207,7 @@ def pretrain(
     return losses
 
 
-def collate(examples: list[dict[str, list[int]]]) -> tuple["Tensor", "Tensor"]:
+def collate_examples(examples: list[dict[str, list[int]]]) -> tuple["Tensor", "Tensor"]:
     """Ids and labels of a batch, padded at the right, where causal attention never looks."""
     import torch
 
@@ -203,16 +215,16 @@ def collate(examples: list[dict[str, list[int]]]) -> tuple["Tensor", "Tensor"]:
     ids = [e["input_ids"] + [0] * (width - len(e["input_ids"])) for e in examples]
     labels = [
         [
-            token if learnt else IGNORED
+            token if learnt else IGNORED_LABEL
             for token, learnt in zip(e["input_ids"], e["completion_mask"], strict=True)
         ]
-        + [IGNORED] * (width - len(e["input_ids"]))
+        + [IGNORED_LABEL] * (width - len(e["input_ids"]))
         for e in examples
     ]
     return torch.tensor(ids), torch.tensor(labels)
 
 
-def write_weights(model: "PreTrainedModel", family: Family, folder: Path) -> None:
+def write_weights(model: "PreTrainedModel", family: ModelFamily, folder: Path) -> None:
     """Write bfloat16 safetensors: one file for tied weights, else two files with their index."""
     import torch
     from safetensors.torch import save_file

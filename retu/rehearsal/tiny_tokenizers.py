@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-WORDS = (
+WORD_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -24,7 +24,7 @@ MERGED = 460
 
 
 @dataclass(frozen=True)
-class Form:
+class TokenizerForm:
     """What a family's tokenizer looks like: its special tokens and settings."""
 
     special: tuple[str, ...]
@@ -34,14 +34,14 @@ class Form:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-FORMS = {
-    "qwen2": Form(
+TOKENIZER_FORMS = {
+    "qwen2": TokenizerForm(
         special=("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
         end="<|endoftext|>",
         padding="<|endoftext|>",
         settings={"tokenizer_class": "Qwen2Tokenizer", "clean_up_tokenization_spaces": False},
     ),
-    "llama": Form(
+    "llama": TokenizerForm(
         special=(
             "<|begin_of_text|>",
             "<|end_of_text|>",
@@ -61,13 +61,13 @@ FORMS = {
 }
 
 
-def train_tokenizer(form: Form, texts: Iterable[str]) -> "Tokenizer":
+def train_tokenizer(form: TokenizerForm, texts: Iterable[str]) -> "Tokenizer":
     """Learn the merges of `texts`; special tokens get the last ids, as in both families."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
-    split = pre_tokenizers.Split(Regex(WORDS), behavior="isolated")
+    split = pre_tokenizers.Split(Regex(WORD_PATTERN), behavior="isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
@@ -79,11 +79,11 @@ def train_tokenizer(form: Form, texts: Iterable[str]) -> "Tokenizer":
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_special_tokens(list(form.special))
-    tokenizer.post_processor = post_processor(form, tokenizer)
+    tokenizer.post_processor = make_post_processor(form, tokenizer)
     return tokenizer
 
 
-def post_processor(form: Form, tokenizer: "Tokenizer") -> Any:
+def make_post_processor(form: TokenizerForm, tokenizer: "Tokenizer") -> Any:
     """What happens to the tokens of a text at the end: Llama's gets its beginning."""
     from tokenizers import processors
 
@@ -100,7 +100,7 @@ def post_processor(form: Form, tokenizer: "Tokenizer") -> Any:
 
 
 def write_tokenizer(
-    form: Form, tokenizer: "Tokenizer", template: str | None, max_length: int, folder: Path
+    form: TokenizerForm, tokenizer: "Tokenizer", template: str | None, max_length: int, folder: Path
 ) -> None:
     """Write tokenizer.json and tokenizer_config.json as the hub has them."""
     tokenizer.save(str(folder / "tokenizer.json"))

@@ -13,25 +13,25 @@ from retu.reporting.tidy_files import (
     PURE_SFT,
     SFT_THEN_RL,
     SUBPHASES,
-    ordered_datasets,
+    order_datasets,
 )
-from retu.reporting.token_cuts import with_cuts
-from retu.scaling.smoothing import centred_median
+from retu.reporting.token_cuts import ensure_cut_share
+from retu.scaling.smoothing import compute_centred_median
 
-BRANCH = ["model", "dataset", "sft_step", "paradigm", "recipe"]
-RUN = [*BRANCH, "seed"]
+BRANCH_KEY = ["model", "dataset", "sft_step", "paradigm", "recipe"]
+RUN_COLUMNS = [*BRANCH_KEY, "seed"]
 RUN_MEANS = [
     *("n_points", "best_score", "best_smoothed", "best_before_collapse", "end_score"),
     *("x_sft_eflops", "x_total_eflops", "x_near_best_eflops", "x_collapse_eflops"),
 ]
 LAST_PART = 1 / 3  # of a run, for its stability
 NEAR_BEST = 0.95  # share of a run's own best score that counts as reaching it
-MEASURES = ["x_sft_eflops", "p_sft", "a_post", "best_score"]
-BRANCH_FACTS = [*MEASURES, "a_post_low", "a_post_high", "subphase", "identified", "n_seeds"]
-CEILING = ["sft_step", "recipe", "subphase", "a_post", "a_post_low", "a_post_high"]
+BRANCH_MEASURES = ["x_sft_eflops", "p_sft", "a_post", "best_score"]
+BRANCH_FACTS = [*BRANCH_MEASURES, "a_post_low", "a_post_high", "subphase", "identified", "n_seeds"]
+CEILING_FACTS = ["sft_step", "recipe", "subphase", "a_post", "a_post_low", "a_post_high"]
 CEILING_COLUMNS = [
     *("model", "dataset", "min_val_loss"),
-    *CEILING,
+    *CEILING_FACTS,
     *("identified", "n_seeds", "best_score"),
 ]
 
@@ -65,7 +65,7 @@ def pooled_interval(rows: pd.DataFrame) -> tuple[float, float]:
     return max(float(low), 0.0) if math.isfinite(low) else low, min(float(high), 100.0)
 
 
-def usual_subphase(labels: pd.Series) -> str:
+def find_usual_subphase(labels: pd.Series) -> str:
     """The most frequent label over seeds; the earlier sub-phase wins a tie."""
     counts = labels.value_counts()
     tied = [str(label) for label, count in counts.items() if count == counts.max()]
@@ -73,38 +73,38 @@ def usual_subphase(labels: pd.Series) -> str:
     return min(tied, key=lambda label: rank.get(label, len(rank)))
 
 
-def branch_means(fits: pd.DataFrame) -> pd.DataFrame:
+def average_branches(fits: pd.DataFrame) -> pd.DataFrame:
     """One row per branch: means over seeds, pooled interval, `identified` if every seed is."""
     records = []
-    for key, rows in fits.groupby(BRANCH, sort=False):
+    for key, rows in fits.groupby(BRANCH_KEY, sort=False):
         low, high = pooled_interval(rows)
-        means = rows[MEASURES].mean().to_dict()
+        means = rows[BRANCH_MEASURES].mean().to_dict()
         records.append(
-            dict(zip(BRANCH, key, strict=True))
+            dict(zip(BRANCH_KEY, key, strict=True))
             | means
             | {
                 "a_post_low": low,
                 "a_post_high": high,
-                "subphase": usual_subphase(rows["subphase"]),
+                "subphase": find_usual_subphase(rows["subphase"]),
                 "identified": bool((rows["verdict"] == IDENTIFIED).all()),
                 "n_seeds": int(rows["seed"].nunique()),
             }
         )
-    return pd.DataFrame(records, columns=[*BRANCH, *BRANCH_FACTS])
+    return pd.DataFrame(records, columns=[*BRANCH_KEY, *BRANCH_FACTS])
 
 
-def best_branch(branches: pd.DataFrame, measure: str = "a_post") -> pd.Series | None:
+def find_best_branch(branches: pd.DataFrame, measure: str = "a_post") -> pd.Series | None:
     """The branch with the highest `measure`, None when no branch has a value."""
     known = branches.dropna(subset=[measure])
-    return None if known.empty else top_row(known, measure)
+    return None if known.empty else find_top_row(known, measure)
 
 
-def top_row(rows: pd.DataFrame, measure: str) -> pd.Series:
+def find_top_row(rows: pd.DataFrame, measure: str) -> pd.Series:
     """The first row with the highest value; `rows` must not be empty."""
     return rows.sort_values(measure, ascending=False, kind="stable").iloc[0]
 
 
-def dataset_ceilings(
+def build_dataset_ceilings(
     fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str], model: str
 ) -> pd.DataFrame:
     """Highest ceiling of each SFT data set beside its minimum validation loss (paper, figure 8a).
@@ -113,35 +113,35 @@ def dataset_ceilings(
     column `identified` tells which. `best_score` is the highest score observed after RL in any
     branch.
     """
-    branches = branch_means(fits[(fits["model"] == model) & (fits["paradigm"] == SFT_THEN_RL)])
+    branches = average_branches(fits[(fits["model"] == model) & (fits["paradigm"] == SFT_THEN_RL)])
     losses = (
         subphases[subphases["model"] == model].groupby(["dataset", "seed"])["min_val_loss"].min()
     )
     records = []
-    for dataset in ordered_datasets(branches, order):
+    for dataset in order_datasets(branches, order):
         rows = branches[branches["dataset"] == dataset]
-        top = best_branch(rows)
+        top = find_best_branch(rows)
         if top is None:
             continue
         minima = losses[losses.index.get_level_values("dataset") == dataset]
         records.append(
             {"model": model, "dataset": dataset, "min_val_loss": float(minima.mean())}
-            | top[[*CEILING, "identified", "n_seeds"]].to_dict()
+            | top[[*CEILING_FACTS, "identified", "n_seeds"]].to_dict()
             | {"best_score": float(rows["best_score"].max())}
         )
     return pd.DataFrame(records, columns=CEILING_COLUMNS)
 
 
-def point_means(curves: pd.DataFrame) -> pd.DataFrame:
+def average_points(curves: pd.DataFrame) -> pd.DataFrame:
     """Overall scores averaged over seeds, one row per evaluated point, total compute ascending."""
-    keys = [*BRANCH, "rl_step"]
+    keys = [*BRANCH_KEY, "rl_step"]
     measures = curves.groupby(keys, sort=False)[["x_sft_eflops", "x_rl_eflops", "score"]].mean()
     points = measures.reset_index()
     points["x_total"] = points["x_sft_eflops"] + points["x_rl_eflops"]
-    return points.sort_values([*BRANCH, "x_total"], kind="stable").reset_index(drop=True)
+    return points.sort_values([*BRANCH_KEY, "x_total"], kind="stable").reset_index(drop=True)
 
 
-def achieved(points: pd.DataFrame) -> pd.DataFrame:
+def select_achieved_points(points: pd.DataFrame) -> pd.DataFrame:
     """The rows of `points` that the training of their own paradigm reached.
 
     An RL run carries the checkpoint it starts from as its point rl_step 0. A best score must not
@@ -150,14 +150,14 @@ def achieved(points: pd.DataFrame) -> pd.DataFrame:
     return points[(points["paradigm"] == PURE_SFT) | (points["rl_step"] > 0)]
 
 
-def paradigms_of(curves: pd.DataFrame) -> list[str]:
+def list_paradigms(curves: pd.DataFrame) -> list[str]:
     """The paradigms present: Pure SFT, the one-stage ones by name, SFT-then-RL last."""
     present = set(curves["paradigm"])
     others = sorted(present - {PURE_SFT, SFT_THEN_RL})
     return [name for name in (PURE_SFT, *others, SFT_THEN_RL) if name in present]
 
 
-def start_measures(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
+def measure_starts(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
     """What was measured per paradigm and start: means over seeds of `run_measures`.
 
     `spread` pools the variances; `spread_freedom` are its degrees of freedom;
@@ -166,13 +166,13 @@ def start_measures(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
     """
     whole = curves["paradigm"] == PURE_SFT
     runs = curves.assign(sft_step=curves["sft_step"].where(~whole, 0))
-    ends = fits[fits["collapsed"].astype(bool)].set_index(RUN)["x_end_eflops"].to_dict()
+    ends = fits[fits["collapsed"].astype(bool)].set_index(RUN_COLUMNS)["x_end_eflops"].to_dict()
     records = []
-    for key, rows in achieved(runs).groupby(RUN, sort=False):
-        measured = run_measures(rows, float(ends.get(key, math.inf)))
-        records.append(dict(zip(RUN, key, strict=True)) | measured)
+    for key, rows in select_achieved_points(runs).groupby(RUN_COLUMNS, sort=False):
+        measured = measure_run(rows, float(ends.get(key, math.inf)))
+        records.append(dict(zip(RUN_COLUMNS, key, strict=True)) | measured)
     table = pd.DataFrame(records)
-    grouped = table.groupby(BRANCH, sort=False)
+    grouped = table.groupby(BRANCH_KEY, sort=False)
     means = grouped[RUN_MEANS].mean()
     means["spread"] = np.sqrt(grouped["variance"].mean())
     means["spread_freedom"] = grouped["freedom"].sum()
@@ -183,7 +183,7 @@ def start_measures(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
-def run_measures(points: pd.DataFrame, x_end: float) -> dict[str, float]:
+def measure_run(points: pd.DataFrame, x_end: float) -> dict[str, float]:
     """What one run reached, how steadily, and at what compute.
 
     Args:
@@ -207,17 +207,17 @@ def run_measures(points: pd.DataFrame, x_end: float) -> dict[str, float]:
     # Fitted compute keeps six digits, so the last point may lie a hair beyond its own value.
     usable = rows["x_rl_eflops"].to_numpy(dtype=float) <= x_end * (1 + 1e-5)
     pure_sft = bool((rows["paradigm"] == PURE_SFT).all())
-    curve = score if pure_sft else centred_median(score[usable])
+    curve = score if pure_sft else compute_centred_median(score[usable])
     # A run that has collapsed can lie still at the bottom: the fall itself must count.
     tail = score[min(score.size - math.ceil(score.size * LAST_PART), int(usable.sum()) - 1) :]
     varies = tail.size > 1 and not pure_sft
     return {
         "n_points": score.size,
-        "cut_share": float(with_cuts(rows)["cut_share"].max()),
+        "cut_share": float(ensure_cut_share(rows)["cut_share"].max()),
         "best_score": float(score.max()),
         "best_smoothed": math.nan if pure_sft else float(curve.max()),
         "best_before_collapse": float(score[usable].max()),
-        "end_score": float(score[-1] if pure_sft else centred_median(score)[-1]),
+        "end_score": float(score[-1] if pure_sft else compute_centred_median(score)[-1]),
         "variance": float(tail.var(ddof=1)) if varies else math.nan,
         "freedom": tail.size - 1 if varies else 0,
         "x_sft_eflops": float(rows["x_sft_eflops"].max()),

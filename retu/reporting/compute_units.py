@@ -10,20 +10,20 @@ PREFIXES = (("EFLOPs", 1.0), ("PFLOPs", 1e3), ("TFLOPs", 1e6), ("GFLOPs", 1e9), 
 
 
 @dataclass(frozen=True)
-class Unit:
+class ComputeUnit:
     """A unit of compute and how many of it make one EFLOP."""
 
     name: str
     per_eflop: float
 
 
-def choose_unit(eflops: Iterable[float]) -> Unit:
+def choose_unit(eflops: Iterable[float]) -> ComputeUnit:
     """The largest unit in which the largest finite value is at least one (EFLOPs for all zero)."""
     values = np.abs(np.fromiter(eflops, dtype=float))
     values = values[np.isfinite(values)]
     largest = float(values.max()) if values.size else 0.0
     if largest == 0.0:
-        return Unit(*PREFIXES[0])
+        return ComputeUnit(*PREFIXES[0])
     # A hair of tolerance keeps 0.001 EFLOPs (stored as 0.00099999...) at 1 PFLOP.
-    fitting = (Unit(*prefix) for prefix in PREFIXES if largest * prefix[1] >= 1 - 1e-9)
-    return next(fitting, Unit(*PREFIXES[-1]))
+    fitting = (ComputeUnit(*prefix) for prefix in PREFIXES if largest * prefix[1] >= 1 - 1e-9)
+    return next(fitting, ComputeUnit(*PREFIXES[-1]))

@@ -3,39 +3,39 @@
 import numpy as np
 import pandas as pd
 
-from retu.scaling.law import gain
+from retu.scaling.law import compute_gain
 
-PARAMETERS = ["epsilon", "pl_rl", "c_mid", "b"]
+LAW_PARAMETERS = ["epsilon", "pl_rl", "c_mid", "b"]
 GRID_POINTS = 120
 
 
-def law_grid(x_max: float) -> np.ndarray:
+def make_law_grid(x_max: float) -> np.ndarray:
     """RL compute at which to draw a law, dense on a linear and on a logarithmic axis, EFLOPs."""
     linear = np.linspace(0.0, x_max, GRID_POINTS)[1:]
     return np.unique(np.concatenate([np.geomspace(1e-3 * x_max, x_max, GRID_POINTS), linear]))
 
 
-def mean_law(fits: pd.DataFrame, x_rl: np.ndarray) -> np.ndarray | None:
+def average_laws(fits: pd.DataFrame, x_rl: np.ndarray) -> np.ndarray | None:
     """The fitted law averaged over the seeds of one branch, percent; None without any fit.
 
     A seed without gain (PL_rl = 0, no C_mid and no B) counts as a flat line at its P_sft, as it
     does in the mean of A_post.
     """
     flat = fits["pl_rl"] == 0
-    shaped = fits[["p_sft", *PARAMETERS]].notna().all(axis=1)
+    shaped = fits[["p_sft", *LAW_PARAMETERS]].notna().all(axis=1)
     known = fits[flat | shaped]
     if known.empty:
         return None
     gains = [
-        gain(x_rl, epsilon=epsilon, pl_rl=pl_rl, c_mid=c_mid, b=b)
+        compute_gain(x_rl, epsilon=epsilon, pl_rl=pl_rl, c_mid=c_mid, b=b)
         if pl_rl != 0
         else np.zeros_like(x_rl)
-        for epsilon, pl_rl, c_mid, b in known[PARAMETERS].to_numpy(dtype=float)
+        for epsilon, pl_rl, c_mid, b in known[LAW_PARAMETERS].to_numpy(dtype=float)
     ]
     return np.asarray(float(known["p_sft"].mean()) + np.mean(gains, axis=0), dtype=float)
 
 
-def select(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
+def select_rows(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     """Rows whose columns equal the given values."""
     mask = np.ones(len(frame), dtype=bool)
     for column, value in values.items():
@@ -43,7 +43,7 @@ def select(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     return frame[mask]
 
 
-def score_limits(scores: np.ndarray, ceilings: np.ndarray) -> tuple[float, float]:
+def compute_score_limits(scores: np.ndarray, ceilings: np.ndarray) -> tuple[float, float]:
     """Limits of a score axis that a few collapsed runs cannot flatten.
 
     Everything is shown unless the lowest twentieth lies further below the rest than the rest

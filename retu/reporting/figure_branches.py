@@ -11,18 +11,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from retu.core.markdown import number
+from retu.core.markdown import format_number
 from retu.reporting import style
-from retu.reporting.aggregate import branch_means, point_means, usual_subphase
-from retu.reporting.compute_units import Unit, choose_unit
-from retu.reporting.drawing import law_grid, mean_law, score_limits, select
+from retu.reporting.aggregate import average_branches, average_points, find_usual_subphase
+from retu.reporting.compute_units import ComputeUnit, choose_unit
+from retu.reporting.drawing import average_laws, compute_score_limits, make_law_grid, select_rows
 from retu.reporting.tidy_files import (
     PURE_RL,
     PURE_SFT,
     SFT_THEN_RL,
     SUBPHASES,
-    models_of,
-    ordered_datasets,
+    list_models,
+    order_datasets,
 )
 
 HEIGHTS = 1.3, 0.6  # of a row and between rows, inches
@@ -33,7 +33,7 @@ MANY_BRANCHES = 9  # from here on numbers get smaller or lose a digit to keep ap
 
 
 @dataclass(frozen=True)
-class Panel:
+class BranchPanel:
     """All rows of one model and one SFT data set, plus the model's Pure RL reference."""
 
     name: str
@@ -45,7 +45,7 @@ class Panel:
     pure_rl_fits: pd.DataFrame
 
 
-def draw(
+def draw_branch_figure(
     curves: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
 ) -> Figure:
     """Draw the figure. Call inside `style.context()`.
@@ -57,76 +57,76 @@ def draw(
     panels = make_panels(curves, fits, subphases, order)
     unit = choose_unit(curves["x_sft_eflops"] + curves["x_rl_eflops"])
     shape = len(panels), 2
-    figure, grid = style.panel_grid(
+    figure, grid = style.make_panel_grid(
         shape, HEIGHTS, MARGINS, 0.08, sharey=True, width_ratios=[1.35, 1]
     )
     branch_scores = curves[curves["paradigm"].isin([SFT_THEN_RL, PURE_SFT])]["score"]
-    limits = score_limits(branch_scores.to_numpy(), fits["a_post"].to_numpy(dtype=float))
+    limits = compute_score_limits(branch_scores.to_numpy(), fits["a_post"].to_numpy(dtype=float))
     # One kind of axis for the whole figure: panels are compared with one another.
-    log = all(wants_log(panel) for panel in panels)
+    log = all(needs_log_axis(panel) for panel in panels)
     for (left, right), panel in zip(grid, panels, strict=True):
         left.set_ylim(*limits)
-        draw_curves(left, panel, unit, log)
-        draw_ceilings(right, panel)
+        draw_panel_curves(left, panel, unit, log)
+        draw_branch_ceilings(right, panel)
         left.set_ylabel("Score (%)")
     grid[-1, 0].set_xlabel(f"Total training compute, x_sft + x_rl ({unit.name})")
     grid[-1, 1].set_xlabel("SFT step at which RL starts")
-    figure.legend(handles=legend_handles(panels), loc="upper center", ncols=4)
+    figure.legend(handles=make_branch_legend(panels), loc="upper center", ncols=4)
     return figure
 
 
 def make_panels(
     curves: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
-) -> list[Panel]:
+) -> list[BranchPanel]:
     """One panel per model and SFT data set."""
     panels = []
-    models = models_of(curves)
+    models = list_models(curves)
     for model in models:
-        own = select(curves, model=model)
-        for dataset in ordered_datasets(own, order):
+        own = select_rows(curves, model=model)
+        for dataset in order_datasets(own, order):
             key = {"model": model, "dataset": dataset}
             panels.append(
-                Panel(
+                BranchPanel(
                     name=dataset if len(models) == 1 else f"{model}, {dataset}",
-                    sft=select(curves, paradigm=PURE_SFT, **key),
-                    rl=select(curves, paradigm=SFT_THEN_RL, **key),
-                    fits=select(fits, paradigm=SFT_THEN_RL, **key),
-                    subphases=select(subphases, **key),
-                    pure_rl=select(own, paradigm=PURE_RL),
-                    pure_rl_fits=select(fits, model=model, paradigm=PURE_RL),
+                    sft=select_rows(curves, paradigm=PURE_SFT, **key),
+                    rl=select_rows(curves, paradigm=SFT_THEN_RL, **key),
+                    fits=select_rows(fits, paradigm=SFT_THEN_RL, **key),
+                    subphases=select_rows(subphases, **key),
+                    pure_rl=select_rows(own, paradigm=PURE_RL),
+                    pure_rl_fits=select_rows(fits, model=model, paradigm=PURE_RL),
                 )
             )
     return panels
 
 
-def labels_by_step(panel: Panel) -> dict[int, str]:
+def label_steps(panel: BranchPanel) -> dict[int, str]:
     """The usual sub-phase of each SFT step over seeds."""
     rows = panel.subphases
     steps = {int(step): rows.loc[rows["sft_step"] == step, "subphase"] for step in rows["sft_step"]}
-    return {step: usual_subphase(labels) for step, labels in steps.items()}
+    return {step: find_usual_subphase(labels) for step, labels in steps.items()}
 
 
-def draw_curves(axes: Axes, panel: Panel, unit: Unit, log: bool) -> None:
+def draw_panel_curves(axes: Axes, panel: BranchPanel, unit: ComputeUnit, log: bool) -> None:
     """Left panel: scores against total compute, branches in the colour of their sub-phase."""
     draw_pure_rl(axes, panel, unit.per_eflop)
-    draw_sft(axes, panel, unit.per_eflop)
-    draw_rl(axes, panel, unit.per_eflop)
-    set_scale(axes, panel, unit.per_eflop, log)
+    draw_sft_curve(axes, panel, unit.per_eflop)
+    draw_rl_branches(axes, panel, unit.per_eflop)
+    set_branch_axis(axes, panel, unit.per_eflop, log)
     mark_cut_points(axes, panel, unit.per_eflop)
     axes.set_title(panel.name, loc="left", fontweight="bold")
 
 
-def draw_sft(axes: Axes, panel: Panel, scale: float) -> None:
+def draw_sft_curve(axes: Axes, panel: BranchPanel, scale: float) -> None:
     """The SFT curve (mean over seeds) and its checkpoints in the colour of their sub-phase."""
-    means = point_means(panel.sft)
+    means = average_points(panel.sft)
     axes.plot(means["x_total"] * scale, means["score"], color=style.GREY, lw=1.0, zorder=2)
     several = panel.sft["seed"].nunique() > 1
-    labels = labels_by_step(panel)
+    labels = label_steps(panel)
     labelled = panel.sft["sft_step"].isin(labels)
     rest = panel.sft[~labelled]  # evaluated, but their loss is not known: no more than dots
     axes.scatter(rest["x_sft_eflops"] * scale, rest["score"], s=4, color=style.GREY, lw=0, zorder=5)
     for step, label in labels.items():
-        rows, look = select(panel.sft, sft_step=step), style.subphase_look(label)
+        rows, look = select_rows(panel.sft, sft_step=step), style.get_subphase_look(label)
         axes.scatter(
             rows["x_sft_eflops"] * scale,
             rows["score"],
@@ -139,54 +139,54 @@ def draw_sft(axes: Axes, panel: Panel, scale: float) -> None:
         )
 
 
-def draw_rl(axes: Axes, panel: Panel, scale: float) -> None:
+def draw_rl_branches(axes: Axes, panel: BranchPanel, scale: float) -> None:
     """Every branch: its evaluations as dots and its fitted law as a line."""
-    labels = labels_by_step(panel)
+    labels = label_steps(panel)
     branches = panel.rl[["sft_step", "recipe"]].drop_duplicates()
     for step, recipe in zip(branches["sft_step"], branches["recipe"], strict=True):
-        colour = style.subphase_look(labels.get(int(step), "")).colour
-        rows = select(panel.rl, sft_step=step, recipe=recipe)
+        colour = style.get_subphase_look(labels.get(int(step), "")).colour
+        rows = select_rows(panel.rl, sft_step=step, recipe=recipe)
         x = (rows["x_sft_eflops"] + rows["x_rl_eflops"]) * scale
         axes.scatter(x, rows["score"], s=4, color=colour, alpha=0.45, linewidths=0, zorder=3)
-        fits = select(panel.fits, sft_step=step, recipe=recipe)
-        grid = law_grid(float(fits["x_end_eflops"].max())) if len(fits) else np.empty(0)
-        law = mean_law(fits, grid)
+        fits = select_rows(panel.fits, sft_step=step, recipe=recipe)
+        grid = make_law_grid(float(fits["x_end_eflops"].max())) if len(fits) else np.empty(0)
+        law = average_laws(fits, grid)
         if law is not None:
             start = float(fits["x_sft_eflops"].mean())
             axes.plot((start + grid) * scale, law, color=colour, lw=1.4, zorder=4)
 
 
-def draw_pure_rl(axes: Axes, panel: Panel, scale: float) -> None:
+def draw_pure_rl(axes: Axes, panel: BranchPanel, scale: float) -> None:
     """The Pure RL reference, dotted and grey behind everything else."""
-    points = point_means(panel.pure_rl)
+    points = average_points(panel.pure_rl)
     for _, rows in points.groupby("recipe", sort=False):
         axes.plot(
             rows["x_total"] * scale, rows["score"], color=style.GREY, lw=1.0, ls=":", zorder=1
         )
 
 
-def branch_spans(panel: Panel) -> pd.DataFrame:
+def compute_branch_spans(panel: BranchPanel) -> pd.DataFrame:
     """Where each branch starts (`x_sft_eflops`) and ends (`total`) on the compute axis, EFLOPs."""
     ends = panel.rl.assign(total=panel.rl["x_sft_eflops"] + panel.rl["x_rl_eflops"])
     return ends.groupby(["sft_step", "seed", "recipe"])[["x_sft_eflops", "total"]].max()
 
 
-def wants_log(panel: Panel) -> bool:
+def needs_log_axis(panel: BranchPanel) -> bool:
     """Whether this panel alone would be read better on a logarithmic axis."""
-    spans = branch_spans(panel)
-    return style.prefers_log(spans["x_sft_eflops"].tolist(), spans["total"].tolist())
+    spans = compute_branch_spans(panel)
+    return style.is_log_better(spans["x_sft_eflops"].tolist(), spans["total"].tolist())
 
 
-def set_scale(axes: Axes, panel: Panel, scale: float, log: bool) -> None:
+def set_branch_axis(axes: Axes, panel: BranchPanel, scale: float, log: bool) -> None:
     """Fit the compute axis to the SFT curve and its branches."""
     sft = panel.sft["x_sft_eflops"].to_numpy() * scale
-    spans = branch_spans(panel) * scale
+    spans = compute_branch_spans(panel) * scale
     positive = np.concatenate([sft[sft > 0], spans["x_sft_eflops"].to_numpy()])
     largest = max([*positive, *spans["total"], 1e-12])
     style.set_compute_axis(axes, log, min([*positive, largest]), largest)
 
 
-def mark_cut_points(axes: Axes, panel: Panel, scale: float) -> None:
+def mark_cut_points(axes: Axes, panel: BranchPanel, scale: float) -> None:
     """Arrows at the lower edge for points that fall below the score axis."""
     bottom = axes.get_ylim()[0]
     below = panel.rl[panel.rl["score"] < bottom]
@@ -194,22 +194,22 @@ def mark_cut_points(axes: Axes, panel: Panel, scale: float) -> None:
     axes.plot(x, np.full(len(below), bottom), "v", color=style.INK, ms=3, clip_on=False, zorder=6)
 
 
-def draw_ceilings(axes: Axes, panel: Panel) -> None:
+def draw_branch_ceilings(axes: Axes, panel: BranchPanel) -> None:
     """Right panel: from P_sft to A_post with its interval for each branch, in order of SFT step."""
-    branches = branch_means(panel.fits).sort_values(["sft_step", "recipe"], kind="stable")
+    branches = average_branches(panel.fits).sort_values(["sft_step", "recipe"], kind="stable")
     axes.grid(axis="x", visible=False)
     axes.tick_params(axis="x", length=0)
     if branches.empty:
         axes.text(0.5, 0.5, "no RL branch", ha="center", color=style.GREY, transform=axes.transAxes)
         axes.set_xticks([])
         return
-    labels = labels_by_step(panel)
+    labels = label_steps(panel)
     axes.set_xlim(-0.6, len(branches) - 0.4)
     for place, (_, branch) in enumerate(branches.iterrows()):
         label = labels.get(int(branch["sft_step"]), branch["subphase"])
-        draw_ceiling(axes, place, branch, style.subphase_look(label))
-        draw_strip(axes, place, panel, int(branch["sft_step"]))
-    ceiling = branch_means(panel.pure_rl_fits)["a_post"].max()
+        draw_ceiling(axes, place, branch, style.get_subphase_look(label))
+        draw_subphase_strip(axes, place, panel, int(branch["sft_step"]))
+    ceiling = average_branches(panel.pure_rl_fits)["a_post"].max()
     if np.isfinite(ceiling):
         axes.axhline(ceiling, color=style.GREY, lw=1.0, ls=":", zorder=1)
     steps = [f"{int(step)}" for step in branches["sft_step"]]
@@ -228,7 +228,7 @@ def draw_ceiling(axes: Axes, x: int, branch: pd.Series, look: style.Look) -> Non
     axes.plot(x, a_post, look.marker, ms=5.5, mfc=fill, mec=look.colour, mew=1.0, zorder=5)
     if np.isfinite(a_post):
         axes.annotate(
-            number(a_post) if identified else f"({number(a_post)})",
+            format_number(a_post) if identified else f"({format_number(a_post)})",
             (x, a_post),
             (0, VALUE_GAP),
             textcoords="offset points",
@@ -241,38 +241,40 @@ def draw_ceiling(axes: Axes, x: int, branch: pd.Series, look: style.Look) -> Non
         )
 
 
-def draw_strip(axes: Axes, x: int, panel: Panel, step: int) -> None:
+def draw_subphase_strip(axes: Axes, x: int, panel: BranchPanel, step: int) -> None:
     """Above a branch: a cell in the colour of its sub-phase (one slice per seed), with the loss."""
-    rows = select(panel.subphases, sft_step=step)
+    rows = select_rows(panel.subphases, sft_step=step)
     bottom, height = STRIP
     transform = axes.get_xaxis_transform()
     for place, label in enumerate(rows["subphase"]):
         width = 0.92 / len(rows)
         corner = (x - 0.46 + place * width, bottom)
-        colour = style.subphase_look(str(label)).colour
+        colour = style.get_subphase_look(str(label)).colour
         cell = Rectangle(corner, width, height, color=colour, lw=0, clip_on=False)
         cell.set_transform(transform)
         axes.add_patch(cell)
     if len(rows):
-        colour = style.subphase_look(usual_subphase(rows["subphase"])).colour
+        colour = style.get_subphase_look(find_usual_subphase(rows["subphase"])).colour
         axes.text(
             x,
             bottom + height / 2,
-            number(float(rows["val_loss"].mean()), 3 if axes.get_xlim()[1] < MANY_BRANCHES else 2),
+            format_number(
+                float(rows["val_loss"].mean()), 3 if axes.get_xlim()[1] < MANY_BRANCHES else 2
+            ),
             transform=transform,
             ha="center",
             va="center_baseline",
             size=6,
-            color=style.ink_on(colour),
+            color=style.choose_ink(colour),
         )
 
 
-def legend_handles(panels: Sequence[Panel]) -> list[Line2D]:
+def make_branch_legend(panels: Sequence[BranchPanel]) -> list[Line2D]:
     """Sub-phases that occur, then the kinds of marks."""
     present = {str(label) for panel in panels for label in panel.subphases["subphase"]}
     handles = [
         Line2D([], [], ls="", marker=look.marker, color=look.colour, label=label)
-        for label, look in ((name, style.subphase_look(name)) for name in SUBPHASES)
+        for label, look in ((name, style.get_subphase_look(name)) for name in SUBPHASES)
         if label in present
     ]
     if any(len(panel.rl) and panel.subphases.empty for panel in panels):

@@ -11,30 +11,34 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from retu.reporting import style
-from retu.reporting.aggregate import BRANCH, paradigms_of, point_means
-from retu.reporting.compute_units import Unit, choose_unit
-from retu.reporting.drawing import law_grid, mean_law, score_limits, select
+from retu.reporting.aggregate import BRANCH_KEY, average_points, list_paradigms
+from retu.reporting.compute_units import ComputeUnit, choose_unit
+from retu.reporting.drawing import average_laws, compute_score_limits, make_law_grid, select_rows
 from retu.reporting.paradigm_styles import (
-    AFTER_SFT,
-    Choice,
-    choices,
-    method_looks,
-    method_of,
+    SFT_THEN_PREFIX,
+    PanelChoice,
+    assign_looks,
+    choose_panels,
+    strip_sft_stage,
 )
-from retu.reporting.tidy_files import NO_DATASET, PURE_SFT, SFT_THEN_RL, models_of
+from retu.reporting.tidy_files import NO_DATASET, PURE_SFT, SFT_THEN_RL, list_models
 
 HEIGHTS = 2.9, 0.85  # of a row and between rows, inches
 LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.3, 0.65  # margins, inches; below it the legend
 LEGEND_COLUMNS, LEGEND_ROW = 4, 0.16  # inches
 WIDE_RANGE = 8.0  # ratio of the ends of lines from which a compute axis is logarithmic
-BEFORE = 0.4  # of the longest branch: how much of the SFT curve stands before a checkpoint
-DEEP = 0.25  # of the range of other scores: a collapse that falls further is cut
-PALE = 0.25
-HAIR = 1 + 1e-5  # fitted compute keeps six digits: a point may lie beyond its own value
+SFT_WINDOW_SHARE = (
+    0.4  # of the longest branch: how much of the SFT curve stands before a checkpoint
+)
+MAX_COLLAPSE_SHARE = 0.25  # of the range of other scores: a collapse that falls further is cut
+PALE_ALPHA = 0.25
+COMPUTE_TOLERANCE = (
+    1 + 1e-5
+)  # fitted compute keeps six digits: a point may lie beyond its own value
 
 
 @dataclass(frozen=True)
-class Panel:
+class ParadigmPanel:
     """One panel: its title, and the rows of curves.csv and of the fits that belong to it.
 
     Attributes:
@@ -49,7 +53,7 @@ class Panel:
     window: tuple[float, float] | None = None
 
 
-def draw(
+def draw_paradigm_figure(
     curves: pd.DataFrame, fits: pd.DataFrame, order: Sequence[str], highlight: str | None = None
 ) -> Figure:
     """Draw one row per model: from the base model, and from an SFT checkpoint if there is one.
@@ -64,18 +68,20 @@ def draw(
         InputError: `highlight` is no data set of the study.
     """
     rows = [
-        panels_of(select(curves, model=model), select(fits, model=model), choice)
-        for model, choice in choices(curves, order, highlight).items()
+        make_paradigm_panels(
+            select_rows(curves, model=model), select_rows(fits, model=model), choice
+        )
+        for model, choice in choose_panels(curves, order, highlight).items()
     ]
     unit = choose_unit(curves["x_sft_eflops"] + curves["x_rl_eflops"])
-    looks = method_looks(paradigms_of(curves))
-    handles = legend_handles([panel for panels in rows for panel in panels], looks)
+    looks = assign_looks(list_paradigms(curves))
+    handles = make_paradigm_legend([panel for panels in rows for panel in panels], looks)
     bottom = BOTTOM + LEGEND_ROW * math.ceil(len(handles) / LEGEND_COLUMNS)
     shape = len(rows), max(map(len, rows))
-    figure, grid = style.panel_grid(shape, HEIGHTS, (LEFT, RIGHT, TOP, bottom), 0.16)
-    for line, panels, model in zip(grid, rows, models_of(curves), strict=True):
+    figure, grid = style.make_panel_grid(shape, HEIGHTS, (LEFT, RIGHT, TOP, bottom), 0.16)
+    for line, panels, model in zip(grid, rows, list_models(curves), strict=True):
         for axes, panel in zip(line, panels, strict=False):
-            draw_panel(axes, panel, looks, unit)
+            draw_paradigm_panel(axes, panel, looks, unit)
             name = "" if len(rows) == 1 else f"{model}: "
             axes.set_title(name + panel.title, loc="left", fontweight="bold")
         for axes in line[len(panels) :]:
@@ -83,12 +89,14 @@ def draw(
         line[0].set_ylabel("Score (%)")
     label = f"Total training compute, x_sft + x_rl ({unit.name})"
     place = (bottom - 0.4) / figure.get_figheight()
-    figure.supxlabel(label, size=style.RC["axes.labelsize"], y=place)
+    figure.supxlabel(label, size=style.RC_PARAMS["axes.labelsize"], y=place)
     figure.legend(handles=handles, loc="lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
     return figure
 
 
-def panels_of(curves: pd.DataFrame, fits: pd.DataFrame, choice: Choice) -> list[Panel]:
+def make_paradigm_panels(
+    curves: pd.DataFrame, fits: pd.DataFrame, choice: PanelChoice
+) -> list[ParadigmPanel]:
     """The panel of the base model, and that of the checkpoint if several methods start from one."""
     base = (curves["dataset"] == NO_DATASET) | (
         (curves["dataset"] == choice.dataset) & curves["paradigm"].isin([PURE_SFT, SFT_THEN_RL])
@@ -96,57 +104,62 @@ def panels_of(curves: pd.DataFrame, fits: pd.DataFrame, choice: Choice) -> list[
     other = ~base & curves["paradigm"].isin([PURE_SFT, SFT_THEN_RL])
     # With a panel of its own to compare, other data sets would only crowd the first.
     context = curves[other] if choice.checkpoint is None else curves.iloc[:0]
-    first = Panel("From the base model", curves[base], fits, context)
+    first = ParadigmPanel("From the base model", curves[base], fits, context)
     if choice.checkpoint is None:
         return [first]
     dataset, step = choice.checkpoint
-    branches = choice.from_checkpoint(curves)
+    branches = choice.mask_checkpoint_starts(curves)
     reference = (curves["paradigm"] == PURE_SFT) & (curves["dataset"] == dataset)
     # The window follows the branches: RL can be short beside the SFT run before and after them.
     x_sft, x_rl = curves.loc[branches, ["x_sft_eflops", "x_rl_eflops"]].max()
-    window = (max(0.0, x_sft - BEFORE * x_rl), x_sft + x_rl)
+    window = (max(0.0, x_sft - SFT_WINDOW_SHARE * x_rl), x_sft + x_rl)
     title = f"From SFT checkpoint {dataset}, step {step}"
     own = curves[branches | reference]
-    return [first, Panel(title, own, fits[choice.from_checkpoint(fits)], own.iloc[:0], window)]
+    return [
+        first,
+        ParadigmPanel(title, own, fits[choice.mask_checkpoint_starts(fits)], own.iloc[:0], window),
+    ]
 
 
-def draw_panel(axes: Axes, panel: Panel, looks: dict[str, style.Look], unit: Unit) -> None:
+def draw_paradigm_panel(
+    axes: Axes, panel: ParadigmPanel, looks: dict[str, style.Look], unit: ComputeUnit
+) -> None:
     """All lines of a panel; the score axis belongs to what was scored before any collapse."""
     scale = unit.per_eflop
     steady = []
-    for line in lines_of(point_means(panel.curves)):
-        steady.append(draw_line(axes, line, panel, look_of(line, looks), scale))
-    for line in lines_of(point_means(panel.context)):
-        colour = look_of(line, looks).colour
-        axes.plot(line["x_total"] * scale, line["score"], color=colour, lw=0.8, alpha=PALE)
-    set_compute_axis(axes, panel, [float(rows["x_total"].max()) * scale for rows in steady], scale)
+    for line in split_lines(average_points(panel.curves)):
+        steady.append(draw_line(axes, line, panel, find_look(line, looks), scale))
+    for line in split_lines(average_points(panel.context)):
+        colour = find_look(line, looks).colour
+        axes.plot(line["x_total"] * scale, line["score"], color=colour, lw=0.8, alpha=PALE_ALPHA)
+    set_panel_window(axes, panel, [float(rows["x_total"].max()) * scale for rows in steady], scale)
     low, high = panel.window or (0.0, np.inf)
     x = panel.curves["x_sft_eflops"] + panel.curves["x_rl_eflops"]
     visible = panel.curves.assign(x_total=x)[x.between(low, high)]
     kept = pd.concat(steady)
     kept = kept[kept["x_total"].between(low, high)]
-    axes.set_ylim(*panel_limits(kept["score"], visible["score"]))
+    axes.set_ylim(*compute_panel_limits(kept["score"], visible["score"]))
     bottom = axes.get_ylim()[0]
     below = visible[visible["score"] < bottom]
     for _, rows in below.groupby("paradigm", sort=False):
-        colour, edge = look_of(rows, looks).colour, np.full(len(rows), bottom)
+        colour, edge = find_look(rows, looks).colour, np.full(len(rows), bottom)
         axes.plot(rows["x_total"] * scale, edge, "v", color=colour, ms=4, clip_on=False, zorder=6)
 
 
-def look_of(rows: pd.DataFrame, looks: dict[str, style.Look]) -> style.Look:
+def find_look(rows: pd.DataFrame, looks: dict[str, style.Look]) -> style.Look:
     """The look of the one paradigm that these rows have."""
-    return looks[method_of(str(rows["paradigm"].iloc[0]))]
+    return looks[strip_sft_stage(str(rows["paradigm"].iloc[0]))]
 
 
-def panel_limits(steady: pd.Series, every: pd.Series) -> tuple[float, float]:
+def compute_panel_limits(steady: pd.Series, every: pd.Series) -> tuple[float, float]:
     """Limits of the score axis: a collapse is shown whole only if it costs the rest little room."""
     low, top = float(steady.min()), float(steady.max())
-    deep = low - float(every.min()) > DEEP * (top - low)
+    deep = low - float(every.min()) > MAX_COLLAPSE_SHARE * (top - low)
     shown = steady if deep else pd.concat([steady, every])
-    return score_limits(shown.to_numpy(dtype=float), np.empty(0))
+    return compute_score_limits(shown.to_numpy(dtype=float), np.empty(0))
 
 
-def lines_of(points: pd.DataFrame) -> list[pd.DataFrame]:
+def split_lines(points: pd.DataFrame) -> list[pd.DataFrame]:
     """Rows that form one line: an SFT curve over its checkpoints, or one RL run."""
     sft = points["paradigm"] == PURE_SFT
     steps = points["sft_step"].where(~sft, 0)
@@ -154,27 +167,29 @@ def lines_of(points: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def draw_line(
-    axes: Axes, means: pd.DataFrame, panel: Panel, look: style.Look, scale: float
+    axes: Axes, means: pd.DataFrame, panel: ParadigmPanel, look: style.Look, scale: float
 ) -> pd.DataFrame:
     """Points of every seed, the fitted law (else the line of means), a cross where it collapses.
 
     Returns the means before a collapse of all seeds.
     """
-    key = {name: means[name].iloc[0] for name in BRANCH}
+    key = {name: means[name].iloc[0] for name in BRANCH_KEY}
     pure_sft = key["paradigm"] == PURE_SFT
-    branch = select(panel.fits, **key)
+    branch = select_rows(panel.fits, **key)
     if pure_sft:
         key.pop("sft_step")
     collapsed = branch[branch["collapsed"].astype(bool)]
-    draw_points(axes, select(panel.curves, **key), collapsed, look, scale)
+    draw_seed_points(axes, select_rows(panel.curves, **key), collapsed, look, scale)
     ended = 0 < len(branch) == len(collapsed)
-    before = means["x_rl_eflops"] <= (branch["x_end_eflops"].max() * HAIR if ended else np.inf)
+    before = means["x_rl_eflops"] <= (
+        branch["x_end_eflops"].max() * COMPUTE_TOLERANCE if ended else np.inf
+    )
     usable = means[before]
     # One point before the collapse, so that the fall starts on the line.
     fall = means[~before | (~before).shift(-1, fill_value=False)]
     axes.plot(fall["x_total"] * scale, fall["score"], ":", color=look.colour, lw=0.7, zorder=2)
-    grid = law_grid(float(branch["x_end_eflops"].max())) if len(branch) else np.empty(0)
-    law = mean_law(branch, grid)
+    grid = make_law_grid(float(branch["x_end_eflops"].max())) if len(branch) else np.empty(0)
+    law = average_laws(branch, grid)
     x_line, y_line = usable["x_total"].to_numpy(dtype=float), usable["score"].to_numpy(dtype=float)
     if law is not None:
         x_line, y_line = float(branch["x_sft_eflops"].mean()) + grid, law
@@ -185,13 +200,13 @@ def draw_line(
     return usable
 
 
-def draw_points(
+def draw_seed_points(
     axes: Axes, raw: pd.DataFrame, collapsed: pd.DataFrame, look: style.Look, scale: float
 ) -> None:
     """Evaluations of every seed, pale after its collapse; `collapsed`: the fits of such seeds."""
     ends = collapsed.set_index("seed")["x_end_eflops"]
-    fallen = raw["x_rl_eflops"] > raw["seed"].map(ends).fillna(np.inf) * HAIR
-    for rows, alpha in ((raw[~fallen], 0.55), (raw[fallen], PALE)):
+    fallen = raw["x_rl_eflops"] > raw["seed"].map(ends).fillna(np.inf) * COMPUTE_TOLERANCE
+    for rows, alpha in ((raw[~fallen], 0.55), (raw[fallen], PALE_ALPHA)):
         x = (rows["x_sft_eflops"] + rows["x_rl_eflops"]) * scale
         axes.scatter(
             x,
@@ -205,7 +220,7 @@ def draw_points(
         )
 
 
-def set_compute_axis(axes: Axes, panel: Panel, ends: Sequence[float], scale: float) -> None:
+def set_panel_window(axes: Axes, panel: ParadigmPanel, ends: Sequence[float], scale: float) -> None:
     """The window; without one, all from zero, logarithmic where some lines end far before others.
 
     Args:
@@ -222,16 +237,18 @@ def set_compute_axis(axes: Axes, panel: Panel, ends: Sequence[float], scale: flo
     style.set_compute_axis(axes, log, min([*total[total > 0], largest]), largest)
 
 
-def legend_handles(panels: Sequence[Panel], looks: dict[str, style.Look]) -> list[Line2D]:
+def make_paradigm_legend(
+    panels: Sequence[ParadigmPanel], looks: dict[str, style.Look]
+) -> list[Line2D]:
     """One entry per method, after SFT or not, then the kinds of marks."""
     curves = pd.concat([panel.curves for panel in panels])
     present = set(curves["paradigm"])
     handles = []
     for method, look in looks.items():
-        names = present & {method, AFTER_SFT + method}
+        names = present & {method, SFT_THEN_PREFIX + method}
         if not names:
             continue
-        label = f"({AFTER_SFT}){method}" if len(names) == 2 else names.pop()
+        label = f"({SFT_THEN_PREFIX}){method}" if len(names) == 2 else names.pop()
         datasets = curves.loc[curves["paradigm"] == label, "dataset"].unique()
         if label in (PURE_SFT, SFT_THEN_RL) and len(datasets) == 1:
             label = f"{label}, {datasets[0]}"
@@ -239,7 +256,9 @@ def legend_handles(panels: Sequence[Panel], looks: dict[str, style.Look]) -> lis
             Line2D([], [], marker=look.marker, ms=4.5, color=look.colour, lw=1.4, label=label)
         )
     if any(len(panel.context) for panel in panels):
-        handles.append(Line2D([], [], color=style.FAINT, lw=1.0, label="pale: other SFT data sets"))
+        handles.append(
+            Line2D([], [], color=style.FAINT_GREY, lw=1.0, label="pale: other SFT data sets")
+        )
     if any(panel.fits["collapsed"].astype(bool).any() for panel in panels):
         handles.append(
             Line2D([], [], ls="", marker="x", ms=6, mew=2, color=style.INK, label="collapse")

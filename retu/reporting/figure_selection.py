@@ -9,18 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from retu.core.markdown import number
+from retu.core.markdown import format_number
 from retu.reporting import style
-from retu.reporting.aggregate import dataset_ceilings
-from retu.reporting.tidy_files import SFT_THEN_RL, SUBPHASES, models_of
-from retu.scaling.correlation import Correlation, correlate
+from retu.reporting.aggregate import build_dataset_ceilings
+from retu.reporting.tidy_files import SFT_THEN_RL, SUBPHASES, list_models
+from retu.scaling.correlation import Correlation, correlate_pairs
 
 HEIGHTS = 2.5, 0.75  # of a row and between rows, inches
 MARGINS = 0.6, 0.1, 0.25, 0.5  # left, right, top, bottom, inches
-MEASURES = {"a_post": "highest A_post", "best_score": "best observed score"}
+MEASURE_LABELS = {"a_post": "highest A_post", "best_score": "best observed score"}
 
 
-def selection_table(
+def build_selection_table(
     fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
 ) -> pd.DataFrame:
     """The figure's data: one row per model and data set, the model's correlations repeated.
@@ -29,9 +29,9 @@ def selection_table(
     says why they are empty when they are.
     """
     parts = []
-    for model in models_of(fits[fits["paradigm"] == SFT_THEN_RL]):
-        part = dataset_ceilings(fits, subphases, order, model)
-        found = correlations(part)
+    for model in list_models(fits[fits["paradigm"] == SFT_THEN_RL]):
+        part = build_dataset_ceilings(fits, subphases, order, model)
+        found = correlate_measures(part)
         part["n_datasets"] = found["a_post"].n
         for measure, correlation in found.items():
             part[f"pearson_{measure}"] = correlation.pearson
@@ -41,25 +41,29 @@ def selection_table(
         part["note"] = found["a_post"].note
         parts.append(part)
     if not parts:
-        return dataset_ceilings(fits, subphases, order, "").assign(n_datasets=0, note="")
+        return build_dataset_ceilings(fits, subphases, order, "").assign(n_datasets=0, note="")
     return pd.concat(parts, ignore_index=True)
 
 
-def correlations(ceilings: pd.DataFrame) -> dict[str, Correlation]:
+def correlate_measures(ceilings: pd.DataFrame) -> dict[str, Correlation]:
     """Correlation of each measure with the minimum validation loss, over data sets."""
     losses = ceilings["min_val_loss"].tolist()
-    return {measure: correlate(losses, ceilings[measure].tolist()) for measure in MEASURES}
+    return {
+        measure: correlate_pairs(losses, ceilings[measure].tolist()) for measure in MEASURE_LABELS
+    }
 
 
-def draw(fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]) -> Figure:
+def draw_selection_figure(
+    fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
+) -> Figure:
     """Draw the figure, one panel per model. Call inside `style.context()`."""
-    models = models_of(fits[fits["paradigm"] == SFT_THEN_RL]) or [""]
+    models = list_models(fits[fits["paradigm"] == SFT_THEN_RL]) or [""]
     shape = len(models), 2
-    figure, grid = style.panel_grid(shape, HEIGHTS, MARGINS, 0.06, width_ratios=[2.1, 1])
+    figure, grid = style.make_panel_grid(shape, HEIGHTS, MARGINS, 0.06, width_ratios=[2.1, 1])
     for (axes, side), model in zip(grid, models, strict=True):
-        ceilings = dataset_ceilings(fits, subphases, order, model)
+        ceilings = build_dataset_ceilings(fits, subphases, order, model)
         own = fits[(fits["model"] == model) & (fits["paradigm"] == SFT_THEN_RL)]
-        draw_points(axes, ceilings, own, subphases[subphases["model"] == model])
+        draw_dataset_points(axes, ceilings, own, subphases[subphases["model"] == model])
         write_statistics(side, ceilings)
         axes.set_ylabel("Highest ceiling A_post (%)")
         axes.set_xlabel("Minimum validation loss (nats per token)")
@@ -68,14 +72,14 @@ def draw(fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]) -> F
     return figure
 
 
-def draw_points(
+def draw_dataset_points(
     axes: Axes, ceilings: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame
 ) -> None:
     """A_post with intervals, the seeds behind them, best observed scores, and a trend line."""
     minima = subphases.groupby(["dataset", "seed"])["min_val_loss"].min()
     for row in ceilings.to_dict("records"):
         x, y, label = float(row["min_val_loss"]), float(row["a_post"]), str(row["dataset"])
-        look = style.subphase_look(str(row["subphase"]))
+        look = style.get_subphase_look(str(row["subphase"]))
         axes.plot([x, x], [row["a_post_low"], row["a_post_high"]], color=look.colour, lw=1.2)
         fill = look.colour if row["identified"] else "white"
         axes.plot(x, y, look.marker, ms=7, mfc=fill, mec=look.colour, mew=1.2, zorder=4)
@@ -102,7 +106,7 @@ def draw_points(
 def draw_trend(axes: Axes, ceilings: pd.DataFrame) -> None:
     """Least-squares line through the means, thin and dashed; only where r is defined."""
     known = ceilings.dropna(subset=["min_val_loss", "a_post"])
-    if correlations(known)["a_post"].note:
+    if correlate_measures(known)["a_post"].note:
         return
     slope, offset = np.polyfit(known["min_val_loss"], known["a_post"], 1)
     ends = np.array([known["min_val_loss"].min(), known["min_val_loss"].max()])
@@ -113,11 +117,15 @@ def write_statistics(side: Axes, ceilings: pd.DataFrame) -> None:
     """Beside the panel, off the data: the correlations, how many data sets, and the key."""
     side.axis("off")
     lines = []
-    for measure, correlation in correlations(ceilings).items():
-        lines += [f"Minimum loss and {MEASURES[measure]}", *statistics_lines(correlation), ""]
+    for measure, correlation in correlate_measures(ceilings).items():
+        lines += [
+            f"Minimum loss and {MEASURE_LABELS[measure]}",
+            *format_statistics(correlation),
+            "",
+        ]
     side.text(0, 1, "\n".join(lines), va="top", size=7.5, linespacing=1.5, transform=side.transAxes)
     looks = {
-        label: style.subphase_look(label)
+        label: style.get_subphase_look(label)
         for label in SUBPHASES
         if label in set(ceilings["subphase"])
     }
@@ -138,13 +146,13 @@ def write_statistics(side: Axes, ceilings: pd.DataFrame) -> None:
     side.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.05, -0.04), handlelength=1.2)
 
 
-def statistics_lines(correlation: Correlation) -> list[str]:
+def format_statistics(correlation: Correlation) -> list[str]:
     """A correlation in words for the margin of a figure."""
     if correlation.note:
         return [f"  {correlation.note}", f"  n = {correlation.n}"]
-    low, high = number(correlation.low, 2), number(correlation.high, 2)
+    low, high = format_number(correlation.low, 2), format_number(correlation.high, 2)
     return [
-        f"  Pearson r = {number(correlation.pearson, 2)}",
+        f"  Pearson r = {format_number(correlation.pearson, 2)}",
         f"  95% interval [{low}, {high}]",
-        f"  Spearman {number(correlation.spearman, 2)},  n = {correlation.n}",
+        f"  Spearman {format_number(correlation.spearman, 2)},  n = {correlation.n}",
     ]

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from retu.config.analysis import Fit
+from retu.config.analysis import FitSettings
 from retu.core.errors import InputError
 from retu.evaluation.scores import OVERALL
-from retu.reporting.result_tables import rank_of
+from retu.reporting.result_tables import rank_names
 from retu.reporting.tidy_files import NO_DATASET, SFT_THEN_RL
 from retu.scaling.branch import Branch
-from retu.scaling.correlation import correlate
-from retu.scaling.fit_recipes import BENCHMARKS, Recipe, refitted, value_text
+from retu.scaling.correlation import correlate_pairs
+from retu.scaling.fit_recipes import BENCHMARK_AXIS, Recipe, format_axis_value, refit_cases
 from retu.scaling.law import FloatArray
 
-POINT = ["study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed", "rl_step"]
+REFIT_POINT_KEY = ["study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed", "rl_step"]
 CEILING, COMMON, OBSERVED = "a_post", "common_score", "best_smoothed"
-MEASURES = {
+MEASURE_TITLES = {
     CEILING: "fitted ceiling",
     COMMON: "score at equal RL compute",
     OBSERVED: "best observed (median of five)",
@@ -36,7 +36,7 @@ BRANCH_COLUMNS = (
 )
 RECIPE_COLUMNS = (
     *("unchanged", "dataset", "min_val_loss"),
-    *(f"{m}{end}" for m in MEASURES for end in ("", "_rank", "_pearson", "_spearman")),
+    *(f"{m}{end}" for m in MEASURE_TITLES for end in ("", "_rank", "_pearson", "_spearman")),
 )
 SUMMARY_COLUMNS = (
     *("measure", "axis", "value", "n_recipes", "share_exact_order", "share_lowest_loss_on_top"),
@@ -45,7 +45,7 @@ SUMMARY_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Refits:
+class RefitTable:
     """All branches by all recipes.
 
     Attributes:
@@ -60,7 +60,7 @@ class Refits:
     values: dict[str, FloatArray]
 
 
-def without_benchmarks(curves: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFrame:
+def drop_benchmarks(curves: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFrame:
     """The curves with some benchmarks taken out of the overall score and out of the table.
 
     The overall score stays the mean over problems (paper appendix on evaluation), now of those
@@ -79,7 +79,7 @@ def without_benchmarks(curves: pd.DataFrame, left_out: Sequence[str]) -> pd.Data
         raise InputError("--spec: axes.benchmarks: leaves no benchmark; leave out fewer")
     counted = rest.assign(recipe=rest["recipe"].fillna(""))
     counted["weighted"] = counted["score"] * counted["n_problems"]
-    sums = counted.groupby([*POINT, "x_sft_eflops", "x_rl_eflops"], sort=False)[
+    sums = counted.groupby([*REFIT_POINT_KEY, "x_sft_eflops", "x_rl_eflops"], sort=False)[
         ["weighted", "n_problems", "n_samples"]
     ].sum()
     overall = sums.reset_index().assign(benchmark=OVERALL)
@@ -87,11 +87,11 @@ def without_benchmarks(curves: pd.DataFrame, left_out: Sequence[str]) -> pd.Data
     return pd.concat([counted, overall], ignore_index=True).drop(columns="weighted")
 
 
-def refit(
+def refit_branches(
     branches: dict[tuple[str, ...], list[tuple[dict[str, object], Branch]]],
     recipes: list[Recipe],
-    settings: Fit,
-) -> Refits:
+    settings: FitSettings,
+) -> RefitTable:
     """Refit all branches by all recipes.
 
     Args:
@@ -101,18 +101,18 @@ def refit(
         settings: smallest number of points, and the common compute (none: no score there).
     """
     keys = pd.DataFrame([key for key, _ in next(iter(branches.values()))])
-    values = {measure: np.full((len(recipes), len(keys)), np.nan) for measure in MEASURES}
+    values = {measure: np.full((len(recipes), len(keys)), np.nan) for measure in MEASURE_TITLES}
     x_common = settings.common_compute or float("nan")
     for place in range(len(keys)):
         own = {left_out: measured[place][1] for left_out, measured in branches.items()}
         cases = [(own[recipe.left_out], recipe.protocol) for recipe in recipes]
-        found = refitted(cases, settings.min_points, x_common)
+        found = refit_cases(cases, settings.min_points, x_common)
         values[CEILING][:, place], values[COMMON][:, place] = found.T
         values[OBSERVED][:, place] = [own[recipe.left_out].best_smoothed for recipe in recipes]
-    return Refits(recipes, keys, values)
+    return RefitTable(recipes, keys, values)
 
 
-def branch_table(refits: Refits, order: Sequence[str]) -> pd.DataFrame:
+def build_branch_table(refits: RefitTable, order: Sequence[str]) -> pd.DataFrame:
     """One row a branch and set of benchmarks: range of A_post over recipes, and of its rank.
 
     Leaving a benchmark out changes what is measured, not how it is fitted, so ceilings of other
@@ -126,15 +126,15 @@ def branch_table(refits: Refits, order: Sequence[str]) -> pd.DataFrame:
     tables = []
     for place, members in enumerate(dict.fromkeys(left_out)):
         rows = [i for i, names in enumerate(left_out) if names == members]
-        text = value_text(BENCHMARKS, list(members))
-        tables.append(range_table(refits, rows).assign(benchmarks=text, place=place))
+        text = format_axis_value(BENCHMARK_AXIS, list(members))
+        tables.append(build_range_table(refits, rows).assign(benchmarks=text, place=place))
     table = pd.concat(tables, ignore_index=True)
-    table["rank"] = rank_of(table["dataset"], [NO_DATASET, *order])
+    table["rank"] = rank_names(table["dataset"], [NO_DATASET, *order])
     keys = ["place", "rank", "sft_step", "seed"]
     return table.sort_values(keys, kind="stable", ignore_index=True)[list(BRANCH_COLUMNS)]
 
 
-def range_table(refits: Refits, rows: Sequence[int]) -> pd.DataFrame:
+def build_range_table(refits: RefitTable, rows: Sequence[int]) -> pd.DataFrame:
     """One row a branch over some of the recipes."""
     values = pd.DataFrame(refits.values[CEILING][rows])
     table = refits.branches[["dataset", "sft_step", "paradigm", "seed"]].copy()
@@ -150,7 +150,7 @@ def range_table(refits: Refits, rows: Sequence[int]) -> pd.DataFrame:
     return table
 
 
-def recipe_table(refits: Refits, losses: pd.Series) -> pd.DataFrame:
+def build_recipe_table(refits: RefitTable, losses: pd.Series) -> pd.DataFrame:
     """One row a recipe and SFT data set: highest values, their order, and r with the losses.
 
     Args:
@@ -171,7 +171,7 @@ def recipe_table(refits: Refits, losses: pd.Series) -> pd.DataFrame:
             # Of two equal values neither leads: several ceilings may be 100 percent.
             ranks = table[measure].rank(ascending=False, method="max")
             table[f"{measure}_rank"] = ranks.astype("Int64")
-            found = correlate(loss, table[measure].tolist())
+            found = correlate_pairs(loss, table[measure].tolist())
             table[f"{measure}_pearson"], table[f"{measure}_spearman"] = (
                 found.pearson,
                 found.spearman,
@@ -183,7 +183,7 @@ def recipe_table(refits: Refits, losses: pd.Series) -> pd.DataFrame:
     return whole[["recipe", *refits.recipes[0].values, *RECIPE_COLUMNS]]
 
 
-def summary_table(recipes: pd.DataFrame) -> pd.DataFrame:
+def build_sensitivity_summary(recipes: pd.DataFrame) -> pd.DataFrame:
     """For all recipes and for each value of each axis: how often the paper's order comes out.
 
     `share_exact_order`: highest values rise as minimum losses fall, all data sets in order;
@@ -195,15 +195,15 @@ def summary_table(recipes: pd.DataFrame) -> pd.DataFrame:
         parts = recipes.groupby(axis, sort=False)
         groups += [(axis, str(value), rows) for value, rows in parts]
     records = [
-        summarise(measure, axis, value, rows)
-        for measure in MEASURES
+        summarise_recipes(measure, axis, value, rows)
+        for measure in MEASURE_TITLES
         for axis, value, rows in groups
-        if measure == CEILING or value == "" or axis == BENCHMARKS
+        if measure == CEILING or value == "" or axis == BENCHMARK_AXIS
     ]
     return pd.DataFrame(records, columns=list(SUMMARY_COLUMNS))
 
 
-def summarise(measure: str, axis: str, value: str, rows: pd.DataFrame) -> dict[str, Any]:
+def summarise_recipes(measure: str, axis: str, value: str, rows: pd.DataFrame) -> dict[str, Any]:
     """One row of the summary."""
     each = rows.groupby("recipe")
     lowest = rows["min_val_loss"] == rows["min_val_loss"].min()

@@ -8,8 +8,8 @@ import pandas as pd
 from retu.config.study import Grader
 from retu.core.markdown import make_table
 from retu.planning.jobs import CompareJob
-from retu.reporting.grader_effects import biggest
-from retu.reporting.grader_flips import COUNT_COLUMNS, DIRECTIONS, examples
+from retu.reporting.grader_effects import select_largest_effects
+from retu.reporting.grader_flips import DIRECTIONS, FLIP_COUNT_COLUMNS, pick_examples
 
 EXAMPLES_EACH_WAY = 5
 EFFECTS_A_TABLE = 5
@@ -18,7 +18,7 @@ TABLE_4 = "tables/table_4.csv"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
-def page(
+def render_comparison_page(
     job: CompareJob, counted: pd.DataFrame, flips: pd.DataFrame, changed: pd.DataFrame, runs: int
 ) -> str:
     """The whole page.
@@ -34,72 +34,73 @@ def page(
     ways = [f"{int(counted[way].iloc[-1]):,} from {way}" for way in DIRECTIONS]
     head = [
         f"# Study {job.study} graded by {job.after.name}",
-        f"Before: {described(job.before)}.\nAfter: {described(job.after)}.",
-        f"{number_of(answers, 'answer')} of {number_of(runs, 'run')};"
-        f" {number_of(len(flips), 'verdict')} changed: {', '.join(ways)}.",
+        f"Before: {describe_grader(job.before)}.\nAfter: {describe_grader(job.after)}.",
+        f"{format_count(answers, 'answer')} of {format_count(runs, 'run')};"
+        f" {format_count(len(flips), 'verdict')} changed: {', '.join(ways)}.",
     ]
     if flips.empty:
         return "\n\n".join([*head, "No verdict changed, so no table and no figure did.\n"])
     judged = changed[(changed["table"] == TABLE_4) & (changed["column"] == "verdict")]
     tables = (
-        f"{number_of(len(changed), 'cell')} of {number_of(changed['table'].nunique(), 'table')}"
-        f" changed; in table 4, {number_of(len(judged), 'verdict')} on a ceiling did."
+        f"{format_count(len(changed), 'cell')} of"
+        f" {format_count(changed['table'].nunique(), 'table')}"
+        f" changed; in table 4, {format_count(len(judged), 'verdict')} on a ceiling did."
     )
     return "\n\n".join(
         [
             *head,
-            f"## Verdicts that changed\n\n{count_table(counted, COUNT_COLUMNS)}",
+            f"## Verdicts that changed\n\n{render_count_table(counted, FLIP_COUNT_COLUMNS)}",
             f"## Largest effects on scores and ceilings, in percent\n\n{tables}",
-            *effect_table(changed),
-            f"## First answers\n\n{flip_table(examples(flips, EXAMPLES_EACH_WAY))}",
+            *render_effect_table(changed),
+            f"## First answers\n\n{render_flip_table(pick_examples(flips, EXAMPLES_EACH_WAY))}",
         ]
     )
 
 
-def number_of(count: int, what: str) -> str:
+def format_count(count: int, what: str) -> str:
     """A number of things in words."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def described(grader: Grader) -> str:
+def describe_grader(grader: Grader) -> str:
     """A grader with the settings that it reads."""
     settings = grader.model_dump(exclude={"name"}, exclude_none=True)
     return f"{grader.name} ({', '.join(f'{key} {value}' for key, value in settings.items())})"
 
 
-def count_table(table: pd.DataFrame, columns: Sequence[str]) -> str:
+def render_count_table(table: pd.DataFrame, columns: Sequence[str]) -> str:
     """A table with a name in its first column and counts in the others."""
     first, *others = columns
     numbers = [(name, True, [f"{count:,}" for count in table[name]]) for name in others]
-    return make_table([(first, False, table[first].tolist()), *numbers]).markdown()
+    return make_table([(first, False, table[first].tolist()), *numbers]).format_markdown()
 
 
-def effect_table(changed: pd.DataFrame) -> list[str]:
+def render_effect_table(changed: pd.DataFrame) -> list[str]:
     """The largest effects in every table; nothing where no score changed."""
-    rows = biggest(changed, EFFECTS_A_TABLE)
+    rows = select_largest_effects(changed, EFFECTS_A_TABLE)
     if rows.empty:
         return []
-    names = short_names(rows["row"].tolist())
+    names = shorten_names(rows["row"].tolist())
     columns = [("table", False, rows["table"].tolist()), ("row", False, names)]
     columns.append(("column", False, rows["column"].tolist()))
-    columns += [(name, True, rows[name].map(rounded).tolist()) for name in ("before", "after")]
+    columns += [(name, True, rows[name].map(round_text).tolist()) for name in ("before", "after")]
     signs = [f"{float(value):+.2f}" for value in rows["change"]]
-    return [make_table([*columns, ("change", True, signs)]).markdown()]
+    return [make_table([*columns, ("change", True, signs)]).format_markdown()]
 
 
-def short_names(rows: Sequence[str]) -> list[str]:
+def shorten_names(rows: Sequence[str]) -> list[str]:
     """Names of rows without what all of them have in common."""
     parts = [next(csv.reader([row])) for row in rows]
     common = set(parts[0]).intersection(*parts) if len(parts) > 1 else set()
     return [", ".join(part for part in row if part not in common) or "all" for row in parts]
 
 
-def rounded(text: str) -> str:
+def round_text(text: str) -> str:
     """A score with two decimals."""
     return f"{float(text):.2f}"
 
 
-def flip_table(flips: pd.DataFrame) -> str:
+def render_flip_table(flips: pd.DataFrame) -> str:
     """Answers with both readings of them."""
     places = [
         f"{row['run']} step {row['step']}, {row['benchmark']} {row['problem_id']}"
@@ -107,17 +108,21 @@ def flip_table(flips: pd.DataFrame) -> str:
         for row in flips.to_dict("records")
     ]
     columns = [("answer", False, places)]
-    columns.append(("gold", False, [shown(text, LONGEST_ANSWER) for text in flips["gold"]]))
+    columns.append(("gold", False, [show_text_end(text, LONGEST_ANSWER) for text in flips["gold"]]))
     for when in ("before", "after"):
         read = zip(flips[f"parsed_{when}"], flips[f"reason_{when}"], strict=True)
         columns.append(
-            (when, False, [f"{shown(a, LONGEST_ANSWER)} ({why})".strip() for a, why in read])
+            (
+                when,
+                False,
+                [f"{show_text_end(a, LONGEST_ANSWER)} ({why})".strip() for a, why in read],
+            )
         )
-    ends = [shown(text, LONGEST_GENERATION) for text in flips["generation"]]
-    return make_table([*columns, ("end of the generation", False, ends)]).markdown()
+    ends = [show_text_end(text, LONGEST_GENERATION) for text in flips["generation"]]
+    return make_table([*columns, ("end of the generation", False, ends)]).format_markdown()
 
 
-def shown(text: object, longest: int) -> str:
+def show_text_end(text: object, longest: int) -> str:
     """The end of a model's text, safe on a terminal: nothing in it can move the cursor."""
     safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text or ""))
     return safe if len(safe) <= longest else ELLIPSIS + safe[-longest + 1 :]

@@ -6,16 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.errors import InputError
-from retu.core.tables import six_digits
+from retu.core.tables import round_to_six_digits
 from retu.evaluation.scores import OVERALL
-from retu.lineage.graph.table_cells import read_rows
+from retu.lineage.graph.table_cells import read_text_rows
 
-Table = Mapping[str, Mapping[str, str]]
-RUN = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "curves.csv": (*RUN, "rl_step", "benchmark"),
-    "tables/table_4.csv": RUN,
-    "figures/figure_2.csv": RUN[:-1],
+NamedRows = Mapping[str, Mapping[str, str]]
+RUN_COLUMNS = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
+TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "curves.csv": (*RUN_COLUMNS, "rl_step", "benchmark"),
+    "tables/table_4.csv": RUN_COLUMNS,
+    "figures/figure_2.csv": RUN_COLUMNS[:-1],
     "figures/figure_8.csv": ("model", "dataset"),
 }
 """Every table that is compared, by its path, and the columns that name a row of it."""
@@ -25,7 +25,7 @@ SCORES = ("score", "p_sft", "best_score", "best_smoothed", "end_score", "a_post"
 """Columns in percent: effects on them can be compared with each other."""
 
 
-def effects(before: Path, after: Path) -> pd.DataFrame:
+def find_effects(before: Path, after: Path) -> pd.DataFrame:
     """Every cell of the tables in `KEYS` that differs between two folders.
 
     Returns:
@@ -37,34 +37,36 @@ def effects(before: Path, after: Path) -> pd.DataFrame:
         InputError: a table is not there, or its rows cannot be told apart.
     """
     parts = [
-        table_effects(name, named_rows(before / name, keys), named_rows(after / name, keys))
-        for name, keys in KEYS.items()
+        compare_tables(
+            name, read_named_rows(before / name, keys), read_named_rows(after / name, keys)
+        )
+        for name, keys in TABLE_KEYS.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-def named_rows(path: Path, keys: tuple[str, ...]) -> dict[str, dict[str, str]]:
+def read_named_rows(path: Path, keys: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """Name of a row -> its other cells, as they are written."""
-    rows = read_rows(path)
+    rows = read_text_rows(path)
     missing = [key for key in keys if key not in rows[0]]
     if missing:
         raise InputError(f"{path}: lacks the columns {', '.join(missing)}; run its rule again")
     named = {}
     for row in rows:
-        name = row_name({key: row[key] for key in keys})
+        name = make_row_name({key: row[key] for key in keys})
         if name in named:
             raise InputError(f"{path}: has the row {name} twice; run its rule again")
         named[name] = {column: row[column] for column in row if column not in (*keys, *PATHS)}
     return named
 
 
-def row_name(values: Mapping[str, str]) -> str:
+def make_row_name(values: Mapping[str, str]) -> str:
     """The name of a row: its key columns that are not empty, in quotes where they have a comma."""
     parts = [f"{key}={value}" for key, value in values.items() if value]
     return ",".join(f'"{part}"' if "," in part else part for part in parts)
 
 
-def table_effects(name: str, before: Table, after: Table) -> pd.DataFrame:
+def compare_tables(name: str, before: NamedRows, after: NamedRows) -> pd.DataFrame:
     """The changed cells of one table, in the order of its rows and columns."""
     cells = [
         (name, row, column, then, after[row][column])
@@ -75,19 +77,19 @@ def table_effects(name: str, before: Table, after: Table) -> pd.DataFrame:
     ]
     cells += [(name, row, "(row)", "there", "") for row in before if row not in after]
     cells += [(name, row, "(row)", "", "there") for row in after if row not in before]
-    changed = [(*cell, change(cell[-2], cell[-1])) for cell in cells]
+    changed = [(*cell, subtract_cells(cell[-2], cell[-1])) for cell in cells]
     return pd.DataFrame(changed, columns=list(EFFECT_COLUMNS))
 
 
-def change(before: str, after: str) -> float | None:
+def subtract_cells(before: str, after: str) -> float | None:
     """Difference of two cells, None unless both are numbers."""
     try:
-        return six_digits(float(after) - float(before))
+        return round_to_six_digits(float(after) - float(before))
     except ValueError:
         return None
 
 
-def biggest(changed: pd.DataFrame, each: int) -> pd.DataFrame:
+def select_largest_effects(changed: pd.DataFrame, each: int) -> pd.DataFrame:
     """The `each` largest effects on scores and ceilings in every table, largest first.
 
     Scores of single benchmarks are left out: the smallest one would always lead.
@@ -96,5 +98,5 @@ def biggest(changed: pd.DataFrame, each: int) -> pd.DataFrame:
     scores = changed[changed["column"].isin(SCORES) & ~single].dropna(subset="change")
     order = scores["change"].astype(float).abs().sort_values(ascending=False, kind="stable").index
     largest = scores.loc[order].groupby("table", sort=False).head(each)
-    rank = {name: place for place, name in enumerate(KEYS)}
+    rank = {name: place for place, name in enumerate(TABLE_KEYS)}
     return largest.sort_values("table", key=lambda names: names.map(rank), kind="stable")

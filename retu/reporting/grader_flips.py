@@ -11,10 +11,10 @@ FLIP_COLUMNS = (
     *("run", *SAMPLE, "direction", "gold"),
     *("parsed_before", "parsed_after", "reason_before", "reason_after", "generation"),
 )
-COUNT_COLUMNS = ("benchmark", "n_answers", *DIRECTIONS)
+FLIP_COUNT_COLUMNS = ("benchmark", "n_answers", *DIRECTIONS)
 
 
-def flipped(
+def find_flips(
     generations: pd.DataFrame, before: pd.DataFrame, after: pd.DataFrame, run: str
 ) -> pd.DataFrame:
     """The answers of a run that two graders judge differently.
@@ -49,7 +49,7 @@ def flipped(
     return changed.assign(run=run, direction=direction)[list(FLIP_COLUMNS)]
 
 
-def counts(answers: pd.Series, flips: pd.DataFrame) -> pd.DataFrame:
+def count_flips(answers: pd.Series, flips: pd.DataFrame) -> pd.DataFrame:
     """How many answers flipped in each direction.
 
     Args:
@@ -65,12 +65,12 @@ def counts(answers: pd.Series, flips: pd.DataFrame) -> pd.DataFrame:
         | {way: int(found.get((name, way), 0)) for way in DIRECTIONS}
         for name, n in answers.items()
     ]
-    table = pd.DataFrame(rows, columns=list(COUNT_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(FLIP_COUNT_COLUMNS))
     total = table.drop(columns="benchmark").sum().to_dict()
     return pd.concat([table, pd.DataFrame([{"benchmark": "all", **total}])], ignore_index=True)
 
 
-def examples(flips: pd.DataFrame, each: int) -> pd.DataFrame:
+def pick_examples(flips: pd.DataFrame, each: int) -> pd.DataFrame:
     """The first `each` flips of either direction; equal answers to equal gold count once."""
     distinct = flips.drop_duplicates(["direction", "gold", "generation"])
     return distinct.groupby("direction", sort=False).head(each)

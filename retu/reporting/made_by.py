@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.core.hashing import md5
+from retu.core.hashing import compute_md5
 from retu.lineage.graph.record_graph import Lineage, read_lineage
 
-DIGITS = 12
-UNLOCKED = "not as locked"
+HASH_DIGITS = 12
+UNLOCKED_TITLE = "not as locked"
 
 
 @dataclass(frozen=True)
-class Origin:
+class FileOrigin:
     """A file that a report shows, and the first digits of its lineage's hash."""
 
     path: str
     digest: str
 
 
-def origins(study: str, files: Mapping[str, Path]) -> dict[str, Origin]:
+def find_origins(study: str, files: Mapping[str, Path]) -> dict[str, FileOrigin]:
     """The origin of each file that has one, by the name that the page gives it.
 
     There is none without records (scripts called by hand), for a file that is none of the study's,
@@ -33,7 +33,7 @@ def origins(study: str, files: Mapping[str, Path]) -> dict[str, Origin]:
     except InputError:
         return {}
     return {
-        name: Origin(path.as_posix(), lineage.digest(path.as_posix())[:DIGITS])
+        name: FileOrigin(path.as_posix(), lineage.digest_lineage(path.as_posix())[:HASH_DIGITS])
         for name, path in files.items()
         if is_recorded(lineage, path)
     }
@@ -41,11 +41,11 @@ def origins(study: str, files: Mapping[str, Path]) -> dict[str, Origin]:
 
 def is_recorded(lineage: Lineage, path: Path) -> bool:
     """Whether a file is what its record says."""
-    output = lineage.output(path.as_posix())
-    return output is not None and md5(path) == output.md5
+    output = lineage.find_output(path.as_posix())
+    return output is not None and compute_md5(path) == output.md5
 
 
-def unlocked_versions(study: str) -> dict[str, str]:
+def find_unlocked_versions(study: str) -> dict[str, str]:
     """The libraries that jobs of a study have loaded in other versions than are locked, in a line.
 
     Empty when there are none, or no records. The line stands among the versions of a report.
@@ -60,4 +60,4 @@ def unlocked_versions(study: str) -> dict[str, str]:
         for name, versions in record.environment.differs.items()
     )
     jobs = (f"{words} ({count} of {len(records)} jobs)" for words, count in sorted(found.items()))
-    return {UNLOCKED: "; ".join(jobs)} if found else {}
+    return {UNLOCKED_TITLE: "; ".join(jobs)} if found else {}

@@ -12,27 +12,27 @@ import pandas as pd
 
 from retu.core.errors import InputError, advise_making
 from retu.core.tables import read_table
-from retu.reporting.drawing import select
-from retu.reporting.made_by import Origin
-from retu.reporting.paradigm_table import PARADIGM_COLUMNS, paradigm_table_text
+from retu.reporting.drawing import select_rows
+from retu.reporting.made_by import FileOrigin
+from retu.reporting.paradigm_table import PARADIGM_COLUMNS, tabulate_paradigms
 from retu.reporting.result_tables import (
-    TABLE_4_COLUMNS,
-    subphase_table_text,
-    table_3_text,
-    table_4_text,
+    STUDY_TABLE_4_COLUMNS,
+    format_subphase_table,
+    format_table_3,
+    format_table_4,
 )
-from retu.reporting.study_answer import Finding, findings
-from retu.reporting.tidy_files import STATS_COLUMNS, models_of, with_text
-from retu.reporting.token_cuts import describe_cuts
+from retu.reporting.study_answer import AnswerPart, build_answer
+from retu.reporting.tidy_files import STATS_COLUMNS, fill_text_cells, list_models
+from retu.reporting.token_cuts import describe_cut_answers
 
-TEMPLATES = Path(__file__).with_name("page_templates")
-TEMPLATE = "page.html.j2"
+TEMPLATES_FOLDER = Path(__file__).with_name("page_templates")
+PAGE_TEMPLATE = "page.html.j2"
 STUDY_KEYS = ("name", "title", "description", "order", "seeds", "benchmarks")
-FIGURES = ("figure_2", "figure_3", "figure_8")
+REPORT_FIGURES = ("figure_2", "figure_3", "figure_8")
 
 
 @dataclass(frozen=True)
-class Artefacts:
+class PageArtefacts:
     """What earlier rules made for the page: three tables, and the figures as data URIs."""
 
     table_3: pd.DataFrame
@@ -55,28 +55,28 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
     return content
 
 
-def read_artefacts(tables: Path, figures: Path) -> Artefacts:
+def read_artefacts(tables: Path, figures: Path) -> PageArtefacts:
     """Read the tables and the SVG figures from the study's folders."""
-    return Artefacts(
-        with_text(read_table(tables / "table_3.csv", STATS_COLUMNS)),
-        with_text(read_table(tables / "table_4.csv", TABLE_4_COLUMNS)),
-        with_text(read_table(figures / "figure_2.csv", PARADIGM_COLUMNS)),
-        {name: data_uri(figures / f"{name}.svg") for name in FIGURES},
+    return PageArtefacts(
+        fill_text_cells(read_table(tables / "table_3.csv", STATS_COLUMNS)),
+        fill_text_cells(read_table(tables / "table_4.csv", STUDY_TABLE_4_COLUMNS)),
+        fill_text_cells(read_table(figures / "figure_2.csv", PARADIGM_COLUMNS)),
+        {name: encode_data_uri(figures / f"{name}.svg") for name in REPORT_FIGURES},
     )
 
 
-def shown_files(tables: Path, figures: Path, subphases: Path) -> dict[str, Path]:
+def list_report_files(tables: Path, figures: Path, subphases: Path) -> dict[str, Path]:
     """What the page shows, by the names that it has there."""
     return {
         "table_3": tables / "table_3.csv",
         "table_4": tables / "table_4.csv",
-        **{name: figures / f"{name}.svg" for name in FIGURES},
+        **{name: figures / f"{name}.svg" for name in REPORT_FIGURES},
         "paradigms": figures / "figure_2.csv",
         "subphases": subphases,
     }
 
 
-def data_uri(svg: Path) -> str:
+def encode_data_uri(svg: Path) -> str:
     """An SVG file as a data URI: an image of its own, so ids of several figures cannot clash."""
     try:
         content = svg.read_bytes()
@@ -85,51 +85,51 @@ def data_uri(svg: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
 
 
-def answers(
+def answer_models(
     curves: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
-) -> dict[str, list[Finding]]:
+) -> dict[str, list[AnswerPart]]:
     """The findings of each model."""
     return {
-        model: findings(
-            select(curves, model=model),
-            select(fits, model=model),
-            select(subphases, model=model),
+        model: build_answer(
+            select_rows(curves, model=model),
+            select_rows(fits, model=model),
+            select_rows(subphases, model=model),
             order,
         )
-        for model in models_of(fits)
+        for model in list_models(fits)
     }
 
 
-def render(
+def render_report_page(
     study: dict[str, Any],
-    artefacts: Artefacts,
+    artefacts: PageArtefacts,
     curves: pd.DataFrame,
     fits: pd.DataFrame,
     subphases: pd.DataFrame,
     versions: dict[str, Any],
-    origins: Mapping[str, Origin],
+    origins: Mapping[str, FileOrigin],
 ) -> str:
     """Fill the page template. The same inputs give the same bytes: no dates, no random ids."""
     order = [str(name) for name in study["order"]]
-    return page_template(TEMPLATE).render(
+    return load_page_template(PAGE_TEMPLATE).render(
         study=study,
-        answers=answers(curves, fits, subphases, order),
-        table_3=table_3_text(artefacts.table_3),
-        table_4=table_4_text(artefacts.table_4),
-        paradigms=paradigm_table_text(artefacts.paradigms),
-        subphases=subphase_table_text(subphases, curves, order),
+        answers=answer_models(curves, fits, subphases, order),
+        table_3=format_table_3(artefacts.table_3),
+        table_4=format_table_4(artefacts.table_4),
+        paradigms=tabulate_paradigms(artefacts.paradigms),
+        subphases=format_subphase_table(subphases, curves, order),
         figures=artefacts.figures,
-        counts=counts(curves, fits),
-        cuts=describe_cuts(curves),
-        versions=sorted(flatten(versions).items()),
+        counts=count_report_evidence(curves, fits),
+        cuts=describe_cut_answers(curves),
+        versions=sorted(flatten_versions(versions).items()),
         origins=origins,
     )
 
 
-def page_template(name: str) -> jinja2.Template:
+def load_page_template(name: str) -> jinja2.Template:
     """A template of the folder `report`: everything is escaped, an unknown name is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -138,16 +138,16 @@ def page_template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def counts(curves: pd.DataFrame, fits: pd.DataFrame) -> dict[str, int]:
+def count_report_evidence(curves: pd.DataFrame, fits: pd.DataFrame) -> dict[str, int]:
     """How much evidence stands behind the page: evaluations made, RL runs, problems."""
     return {
-        "evaluated points": n_evaluations(curves),
+        "evaluated points": count_evaluations(curves),
         "RL runs": len(fits),
         "problems per point": int(curves["n_problems"].max()),
     }
 
 
-def n_evaluations(curves: pd.DataFrame) -> int:
+def count_evaluations(curves: pd.DataFrame) -> int:
     """Number of distinct evaluations: a step of a grades file, however many curves show it.
 
     A branch borrows its point x_rl = 0 from its SFT run, and an SFT run its step 0 from the base
@@ -157,12 +157,12 @@ def n_evaluations(curves: pd.DataFrame) -> int:
     return len(curves[["source"]].assign(step=steps).drop_duplicates())
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def flatten_versions(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested versions as one level of `group.name: text`."""
     flat: dict[str, str] = {}
     for key, value in values.items():
         inner = (
-            flatten(value, f"{prefix}{key}.")
+            flatten_versions(value, f"{prefix}{key}.")
             if isinstance(value, dict)
             else {prefix + key: str(value)}
         )

@@ -5,8 +5,8 @@ from statistics import NormalDist
 
 import pandas as pd
 
-from retu.core.markdown import interval, number, significant
-from retu.reporting.aggregate import top_row
+from retu.core.markdown import format_interval, format_number, format_significant
+from retu.reporting.aggregate import find_top_row
 from retu.reporting.compute_units import choose_unit
 from retu.reporting.paradigm_styles import (
     PURE,
@@ -21,7 +21,7 @@ COMPARED_KINDS = (PURE, SYNCHRONISED, SFT_THEN_SYNCHRONISED)
 Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
-def rivals(ranked: pd.DataFrame) -> tuple[pd.Series, dict[str, pd.Series]]:
+def find_rivals(ranked: pd.DataFrame) -> tuple[pd.Series, dict[str, pd.Series]]:
     """Whom to compare with whom, in words: the best sequential paradigm with that of other kinds.
 
     Without sequential ones, or without others, the first of all with the second. `ranked` has one
@@ -34,26 +34,28 @@ def rivals(ranked: pd.DataFrame) -> tuple[pd.Series, dict[str, pd.Series]]:
     return ranked.iloc[0], {"the second": ranked.iloc[1]}
 
 
-def leads_sentence(
+def describe_leads(
     ours: pd.Series, others: dict[str, pd.Series], curves: pd.DataFrame
 ) -> tuple[str, bool]:
     """How far one paradigm is from others, and whether sampling noise explains none of it."""
     parts, clear = [], []
     for place, (name, theirs) in enumerate(others.items()):
         gap = float(ours["best"] - theirs["best"])
-        noise = sampling_noise(curves, float(ours["best"]), float(theirs["best"]))
+        noise = compute_sampling_noise(curves, float(ours["best"]), float(theirs["best"]))
         clear.append(abs(gap) > noise)
         explains = "sampling of problems alone explains" if place == 0 else "it explains"
         parts.append(
-            f"{number(abs(gap))} points {'above' if gap >= 0 else 'below'} {name}, "
-            f"{title_of(theirs)}, where {explains} {number(noise)}"
+            f"{format_number(abs(gap))} points {'above' if gap >= 0 else 'below'} {name}, "
+            f"{name_paradigm_start(theirs)}, where {explains} {format_number(noise)}"
             f"{'' if clear[-1] else ' (weak evidence)'}"
         )
     kind = "Sequential SFT-then-RL, at best " if ours["kind"] == SEQUENTIAL else ""
-    return f"{kind}{title_of(ours)}{',' if kind else ''} is {'; '.join(parts)}.", all(clear)
+    return f"{kind}{name_paradigm_start(ours)}{',' if kind else ''} is {'; '.join(parts)}.", all(
+        clear
+    )
 
 
-def title_of(row: pd.Series) -> str:
+def name_paradigm_start(row: pd.Series) -> str:
     """A paradigm and where it starts: `LUFFY`, `Pure SFT (Few)`, `SFT-then-RL (Few, step 40)`."""
     if row["dataset"] == NO_DATASET:
         return str(row["paradigm"])
@@ -61,14 +63,15 @@ def title_of(row: pd.Series) -> str:
     return f"{row['paradigm']} ({row['dataset']}{step})"
 
 
-def instability_sentences(table: pd.DataFrame) -> list[str]:
+def describe_instability(table: pd.DataFrame) -> list[str]:
     """Which runs collapsed, and which of the others varies most at its end beside DAPO_d."""
     sentences = []
     fallen = table["n_collapsed"] > 0
     if fallen.any():
         unit = choose_unit(table["x_total_eflops"])
         places = [
-            f"{title_of(row)} after {significant(row['x_collapse_eflops'] * unit.per_eflop)} "
+            f"{name_paradigm_start(row)} after"
+            f" {format_significant(row['x_collapse_eflops'] * unit.per_eflop)} "
             f"{unit.name}"
             for _, row in table[fallen].iterrows()
         ]
@@ -76,20 +79,22 @@ def instability_sentences(table: pd.DataFrame) -> list[str]:
     known = table[~fallen].dropna(subset=["spread_ratio_low", "spread_ratio_high"])
     if known.empty:
         return sentences
-    wild = top_row(known, "spread_ratio")
-    ends = interval(float(wild["spread_ratio_low"]), float(wild["spread_ratio_high"]))
+    wild = find_top_row(known, "spread_ratio")
+    ends = format_interval(float(wild["spread_ratio_low"]), float(wild["spread_ratio_high"]))
     luck = "the largest of all such ratios is partly luck"
     chance = luck if wild["spread_ratio_low"] > 1 else "chance alone explains that"
     sentences.append(
-        f"{'Of the others' if fallen.any() else 'Of all runs'}, {title_of(wild)} is the least "
+        f"{'Of the others' if fallen.any() else 'Of all runs'}, {name_paradigm_start(wild)} is the"
+        f" least "
         f"steady over its last third: its standard deviation is "
-        f"{number(float(wild['spread_ratio']))} times that of {REFERENCE} from the same start (90% "
+        f"{format_number(float(wild['spread_ratio']))} times that of {REFERENCE} from the same"
+        f" start (90% "
         f"interval {ends}; {chance})."
     )
     return sentences
 
 
-def sampling_noise(curves: pd.DataFrame, *scores: float) -> float:
+def compute_sampling_noise(curves: pd.DataFrame, *scores: float) -> float:
     """Half-width of the 90% binomial interval of a difference of two scores, points.
 
     Each score counts one right and one wrong problem more (Agresti and Caffo 2000): the plain

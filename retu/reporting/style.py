@@ -21,14 +21,14 @@ from matplotlib.figure import Figure
 from retu.core.atomic_files import replace_atomically
 from retu.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
 
-WIDTH = 7.2  # inches, two journal columns
+FIGURE_WIDTH = 7.2  # inches, two journal columns
 PNG_DPI = 200
 LOG_ADVANTAGE = 1.5  # a linear axis is easier to read, so a logarithmic one must gain this much
 INK = "#222222"
 GREY = "#7f7f7f"
-FAINT = "#c9c9c9"
-KIT = "#B0306A"  # an alarm apart from the colours of sub-phases
-RC: dict[Any, Any] = {
+FAINT_GREY = "#c9c9c9"
+KIT_COLOUR = "#B0306A"  # an alarm apart from the colours of sub-phases
+RC_PARAMS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same outlines everywhere
     "font.size": 8,
     "axes.titlesize": 9,
@@ -67,21 +67,21 @@ SUBPHASE_LOOKS = {
 UNKNOWN_LOOK = Look("#999999", "D")
 
 
-def subphase_look(label: str) -> Look:
+def get_subphase_look(label: str) -> Look:
     """The look of a sub-phase; grey diamonds for an unknown one."""
     return SUBPHASE_LOOKS.get(label, UNKNOWN_LOOK)
 
 
 @contextmanager
-def context() -> Iterator[None]:
+def use_style() -> Iterator[None]:
     """Draw with this style alone, whatever the user's own matplotlib settings are."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC)
+        matplotlib.rcParams.update(RC_PARAMS)
         yield
 
 
-def panel_grid(
+def make_panel_grid(
     shape: tuple[int, int],
     heights: tuple[float, float],
     margins: tuple[float, float, float, float],
@@ -101,14 +101,16 @@ def panel_grid(
     """
     (row, gap), (left, right, top, bottom) = heights, margins
     height = top + bottom + row * shape[0] + gap * (shape[0] - 1)
-    figure = Figure(figsize=(WIDTH, height))
+    figure = Figure(figsize=(FIGURE_WIDTH, height))
     FigureCanvasAgg(figure)
-    figure.subplots_adjust(left / WIDTH, bottom / height, 1 - right / WIDTH, 1 - top / height)
+    figure.subplots_adjust(
+        left / FIGURE_WIDTH, bottom / height, 1 - right / FIGURE_WIDTH, 1 - top / height
+    )
     spacing = {"hspace": gap / row, "wspace": wspace}
     return figure, figure.subplots(*shape, squeeze=False, gridspec_kw=spacing, **subplots)
 
 
-def save(figure: Figure, svg: Path, png: Path) -> None:
+def save_figure(figure: Figure, svg: Path, png: Path) -> None:
     """Write both formats atomically and without dates. Call inside `context()`."""
     replace_atomically(
         svg, lambda p: figure.savefig(p, format="svg", metadata={"Date": None, "Creator": None})
@@ -119,14 +121,14 @@ def save(figure: Figure, svg: Path, png: Path) -> None:
     )
 
 
-def room(starts: np.ndarray, ends: np.ndarray) -> float:
+def compute_axis_room(starts: np.ndarray, ends: np.ndarray) -> float:
     """Share of an axis left for the narrower of the stretch of all starts and the median span."""
     whole = max(float(np.ptp(np.concatenate([starts, ends]))), np.finfo(float).tiny)
     span, stretch = float(np.median(ends - starts)), float(np.ptp(starts))
     return (min(span, stretch) if stretch > 0 else span) / whole
 
 
-def prefers_log(starts: Sequence[float], ends: Sequence[float]) -> bool:
+def is_log_better(starts: Sequence[float], ends: Sequence[float]) -> bool:
     """Whether a logarithmic axis shows the spans [start, end] better than a linear one.
 
     The better scale gives more room to the narrower of the SFT curve (the stretch of the starts)
@@ -137,8 +139,8 @@ def prefers_log(starts: Sequence[float], ends: Sequence[float]) -> bool:
     keep = (low > 0) & (high > low)
     if not keep.any():
         return False
-    logarithmic = room(np.log(low[keep]), np.log(high[keep]))
-    return logarithmic > LOG_ADVANTAGE * room(low[keep], high[keep])
+    logarithmic = compute_axis_room(np.log(low[keep]), np.log(high[keep]))
+    return logarithmic > LOG_ADVANTAGE * compute_axis_room(low[keep], high[keep])
 
 
 def set_compute_axis(axes: Axes, log: bool, smallest: float, largest: float) -> None:
@@ -146,14 +148,14 @@ def set_compute_axis(axes: Axes, log: bool, smallest: float, largest: float) -> 
     if log:
         axes.set_xscale("symlog", linthresh=smallest, linscale=0.3)
         axes.set_xlim(-0.25 * smallest, largest * 1.15)
-        ticks = [0.0, *log_ticks(smallest, largest)]
+        ticks = [0.0, *make_log_ticks(smallest, largest)]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_xticks([], minor=True)
     else:
         axes.set_xlim(-0.02 * largest, largest * 1.03)
 
 
-def log_ticks(smallest: float, largest: float) -> list[float]:
+def make_log_ticks(smallest: float, largest: float) -> list[float]:
     """Ticks on decades, or on 1, 2 and 5 when the range has few decades."""
     decades = range(math.floor(math.log10(smallest)), math.ceil(math.log10(largest)) + 1)
     digits = (1, 2, 5) if math.log10(largest / smallest) < 2.3 else (1,)
@@ -162,7 +164,7 @@ def log_ticks(smallest: float, largest: float) -> list[float]:
     return [tick for tick in ticks if 1.1 * smallest < tick <= largest * 1.15]
 
 
-def ink_on(colour: str) -> str:
+def choose_ink(colour: str) -> str:
     """Black or white, whichever reads better on `colour`."""
     red, green, blue = matplotlib.colors.to_rgb(colour)
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"

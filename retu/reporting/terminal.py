@@ -8,57 +8,68 @@ import pandas as pd
 from retu.core.markdown import (
     MISSING,
     TextTable,
-    integer,
-    interval,
+    format_integer,
+    format_interval,
+    format_number,
     make_table,
-    number,
 )
-from retu.reporting.result_tables import branch_labels, table_4, texts, varying
-from retu.reporting.token_cuts import CUT_SHARE, add_cuts, cut_columns, describe_cuts
+from retu.reporting.result_tables import (
+    build_table_4,
+    find_varying_columns,
+    format_text_cells,
+    label_branches,
+)
+from retu.reporting.token_cuts import CUT_SHARE, add_cuts, describe_cut_answers, format_cut_columns
 
-WIDTH = 100
-GAP = "  "
-CUT = "\N{HORIZONTAL ELLIPSIS}"
+TERMINAL_WIDTH = 100
+COLUMN_GAP = "  "
+CUT_MARK = "\N{HORIZONTAL ELLIPSIS}"
 SHORT_SUBPHASES = {"Mild Overfitting": "Mild", "Severe Overfitting": "Severe"}
 
 
-def summary(fits: pd.DataFrame, report: str, curves: pd.DataFrame | None = None) -> str:
+def format_run_summary(fits: pd.DataFrame, report: str, curves: pd.DataFrame | None = None) -> str:
     """The branches in the order of Table 4, data sets as they come in fits.csv, and the report.
 
     With `curves` (overall rows) the highest share of cut answers stands beside the scores.
     """
-    table = table_4(fits, list(fits["dataset"].drop_duplicates()))
+    table = build_table_4(fits, list(fits["dataset"].drop_duplicates()))
     notes: list[str] = []
     if curves is not None:
         table = add_cuts(table, curves)
         notes = [
             line
-            for text in describe_cuts(curves)
-            for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False)
+            for text in describe_cut_answers(curves)
+            for line in textwrap.wrap(text, TERMINAL_WIDTH, break_on_hyphens=False)
         ]
     # A data set, and the model, recipe or seed where the study has several: names to shorten.
-    text = render(summary_table(table), n_names=1 + len(varying(table)))
+    text = render_table(tabulate_run_summary(table), n_names=1 + len(find_varying_columns(table)))
     title = f"Study {fits['study'].iloc[0]}: {len(table)} RL runs, scores in percent"
     told = "".join(f"{line}\n" for line in notes)
     return f"{title}\n\n{text}\n{told}Report: {report}\n"
 
 
-def summary_table(table: pd.DataFrame) -> TextTable:
+def tabulate_run_summary(table: pd.DataFrame) -> TextTable:
     """The columns worth a glance."""
     ends = zip(table["a_post_low"], table["a_post_high"], strict=True)
-    subphases = [SHORT_SUBPHASES.get(label, label) or MISSING for label in texts(table["subphase"])]
+    subphases = [
+        SHORT_SUBPHASES.get(label, label) or MISSING
+        for label in format_text_cells(table["subphase"])
+    ]
     return make_table(
         [
-            ("data set", False, branch_labels(table)),
-            *[(name, False, texts(table[name])) for name in varying(table)],
-            ("step", True, [integer(value) for value in table["sft_step"]]),
+            ("data set", False, label_branches(table)),
+            *[
+                (name, False, format_text_cells(table[name]))
+                for name in find_varying_columns(table)
+            ],
+            ("step", True, [format_integer(value) for value in table["sft_step"]]),
             ("sub-phase", False, subphases),
-            ("P_sft", True, [number(value) for value in table["p_sft"]]),
-            ("best", True, [number(value) for value in table["best_score"]]),
-            *(cut_columns(table[CUT_SHARE].tolist()) if CUT_SHARE in table else []),
-            ("A_post", True, [number(value) for value in table["a_post"]]),
-            ("90% interval", True, [interval(low, high) for low, high in ends]),
-            ("verdict", False, [label or MISSING for label in texts(table["verdict"])]),
+            ("P_sft", True, [format_number(value) for value in table["p_sft"]]),
+            ("best", True, [format_number(value) for value in table["best_score"]]),
+            *(format_cut_columns(table[CUT_SHARE].tolist()) if CUT_SHARE in table else []),
+            ("A_post", True, [format_number(value) for value in table["a_post"]]),
+            ("90% interval", True, [format_interval(low, high) for low, high in ends]),
+            ("verdict", False, [label or MISSING for label in format_text_cells(table["verdict"])]),
         ]
     )
 
@@ -67,25 +78,25 @@ def shorten_name(name: str, width: int) -> str:
     """A name that fits `width`: both ends stay, for paradigm and data set differ there."""
     if len(name) <= width:
         return name
-    tail = max(0, width - len(CUT)) // 2
-    return name[: width - len(CUT) - tail] + CUT + name[len(name) - tail :]
+    tail = max(0, width - len(CUT_MARK)) // 2
+    return name[: width - len(CUT_MARK) - tail] + CUT_MARK + name[len(name) - tail :]
 
 
-def name_widths(widths: Sequence[int], n_names: int) -> list[int]:
+def compute_name_widths(widths: Sequence[int], n_names: int) -> list[int]:
     """Widths at which a line fits the terminal: the widest of the first `n_names` give way."""
     fitted = list(widths)
-    excess = sum(fitted) + len(GAP) * (len(fitted) - 1) - WIDTH
+    excess = sum(fitted) + len(COLUMN_GAP) * (len(fitted) - 1) - TERMINAL_WIDTH
     for _ in range(excess):
         widest = max(range(n_names), key=lambda i: fitted[i])
         fitted[widest] = max(1, fitted[widest] - 1)
     return fitted
 
 
-def render(table: TextTable, n_names: int = 1) -> str:
+def render_table(table: TextTable, n_names: int = 1) -> str:
     """Aligned columns under a rule; the first `n_names` are shortened as far as the width asks."""
     lines = [table.headers, *table.rows]
     longest = [max(len(line[i]) for line in lines) for i in range(len(table.headers))]
-    widths = name_widths(longest, n_names)
+    widths = compute_name_widths(longest, n_names)
     columns = list(zip(widths, table.right, strict=True))
     shown = [
         [shorten_name(cell, w) for cell, w in zip(line, widths, strict=True)] for line in lines
@@ -97,5 +108,5 @@ def render(table: TextTable, n_names: int = 1) -> str:
         ]
         for line in shown
     ]
-    printed = [GAP.join(line).rstrip() for line in cells]
+    printed = [COLUMN_GAP.join(line).rstrip() for line in cells]
     return "\n".join([printed[0], "-" * max(map(len, printed)), *printed[1:]]) + "\n"

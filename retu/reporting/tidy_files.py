@@ -9,7 +9,7 @@ from retu.config.analysis import LEVEL as LEVEL
 from retu.core.tables import read_table
 from retu.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
 
-CURVE_COLUMNS = (
+REPORT_CURVE_COLUMNS = (
     *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"),
     *("x_sft_eflops", "x_rl_eflops", "benchmark", "n_problems", "n_samples", "score"),
     *("rl_step", "source"),
@@ -43,21 +43,21 @@ SUBPHASES = (ADAPTATION, STABLE, BETWEEN_STABLE, MILD, SEVERE)
 
 def read_curves(path: Path) -> pd.DataFrame:
     """The `overall` rows of curves.csv, one per evaluated point."""
-    frame = with_text(read_table(path, CURVE_COLUMNS))
+    frame = fill_text_cells(read_table(path, REPORT_CURVE_COLUMNS))
     return frame[frame["benchmark"] == OVERALL].reset_index(drop=True)
 
 
 def read_fits(path: Path) -> pd.DataFrame:
     """fits.csv, one row per branch and seed; an unknown sub-phase becomes the empty text."""
-    return with_text(read_table(path, FIT_COLUMNS))
+    return fill_text_cells(read_table(path, FIT_COLUMNS))
 
 
 def read_subphases(path: Path) -> pd.DataFrame:
     """subphases.csv, one row per SFT checkpoint and seed."""
-    return with_text(read_table(path, SUBPHASE_COLUMNS))
+    return fill_text_cells(read_table(path, SUBPHASE_COLUMNS))
 
 
-def with_text(frame: pd.DataFrame) -> pd.DataFrame:
+def fill_text_cells(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn empty cells of the text columns into text, so that grouping never drops a row."""
     filled = frame.copy()
     for column, empty in (
@@ -77,13 +77,13 @@ def split_order(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def ordered_datasets(frame: pd.DataFrame, order: Sequence[str]) -> list[str]:
+def order_datasets(frame: pd.DataFrame, order: Sequence[str]) -> list[str]:
     """The SFT data sets of `frame` in the study's order, unlisted ones last by name."""
     present = set(frame["dataset"]) - {NO_DATASET}
     listed = [name for name in dict.fromkeys(order) if name in present]
     return listed + sorted(present - set(listed))
 
 
-def models_of(frame: pd.DataFrame) -> list[str]:
+def list_models(frame: pd.DataFrame) -> list[str]:
     """The models in order of appearance."""
     return [str(name) for name in frame["model"].drop_duplicates()]

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from retu.core.markdown import MISSING, number
+from retu.core.markdown import MISSING, format_number
 from retu.evaluation.scores import CUT_LIMIT
 from retu.reporting.tidy_files import NO_DATASET
 
 CUT_SHARE = "cut_share"
-HEADER = "Cut (%)"
-BRANCH = ["model", "dataset", "sft_step", "paradigm", "recipe", "seed"]
-LISTED = 3
+CUT_HEADER = "Cut (%)"
+RUN_COLUMNS = ["model", "dataset", "sft_step", "paradigm", "recipe", "seed"]
+MAX_LISTED_POINTS = 3
 """How many places a warning names."""
 
 
-def with_cuts(curves: pd.DataFrame) -> pd.DataFrame:
+def ensure_cut_share(curves: pd.DataFrame) -> pd.DataFrame:
     """The curves with a share of cut answers, NaN where an older or another's table has none."""
     return curves if CUT_SHARE in curves else curves.assign(**{CUT_SHARE: math.nan})
 
@@ -28,40 +28,56 @@ def add_cuts(branches: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         branches: one row per branch and seed, with the columns `BRANCH`.
         curves: overall rows of curves.csv.
     """
-    highest = with_cuts(curves).groupby(BRANCH, sort=False)[CUT_SHARE].max().reset_index()
-    return branches.merge(highest, on=BRANCH, how="left")
+    highest = (
+        ensure_cut_share(curves).groupby(RUN_COLUMNS, sort=False)[CUT_SHARE].max().reset_index()
+    )
+    return branches.merge(highest, on=RUN_COLUMNS, how="left")
 
 
-def cut_columns(shares: Sequence[float]) -> list[tuple[str, bool, list[str]]]:
+def format_cut_columns(shares: Sequence[float]) -> list[tuple[str, bool, list[str]]]:
     """A column of a text table for shares of cut answers; none where nothing is known."""
     values = [float(share) for share in shares]
     if not any(map(math.isfinite, values)):
         return []
-    return [(HEADER, True, [number(100 * v) if math.isfinite(v) else MISSING for v in values])]
+    return [
+        (
+            CUT_HEADER,
+            True,
+            [format_number(100 * v) if math.isfinite(v) else MISSING for v in values],
+        )
+    ]
 
 
-def describe_cuts(curves: pd.DataFrame) -> list[str]:
+def describe_cut_answers(curves: pd.DataFrame) -> list[str]:
     """Sentences on cut answers: the highest share, and a warning where there are too many.
 
     Args:
         curves: overall rows of curves.csv. Without any share, no sentence.
     """
-    known = with_cuts(curves).dropna(subset=[CUT_SHARE])
+    known = ensure_cut_share(curves).dropna(subset=[CUT_SHARE])
     if known.empty:
         return []
     ranked = known.sort_values(CUT_SHARE, ascending=False, kind="stable")
     top = ranked.iloc[0]
     if not top[CUT_SHARE] > CUT_LIMIT:
         return [
-            f"Answers cut at the token limit: at most {number(100 * top[CUT_SHARE])}% of a point's."
+            f"Answers cut at the token limit: at most {format_number(100 * top[CUT_SHARE])}% of a"
+            f" point's."
         ]
     many = ranked[ranked[CUT_SHARE] > CUT_LIMIT]
-    places = [f"{number(100 * row[CUT_SHARE])}% at {name_point(row)}" for _, row in many.iterrows()]
+    places = [
+        f"{format_number(100 * row[CUT_SHARE])}% at {name_point(row)}" for _, row in many.iterrows()
+    ]
     distinct = list(dict.fromkeys(places))
-    rest = f" and {len(distinct) - LISTED} more" if len(distinct) > LISTED else ""
+    rest = (
+        f" and {len(distinct) - MAX_LISTED_POINTS} more"
+        if len(distinct) > MAX_LISTED_POINTS
+        else ""
+    )
     return [
         f"Warning: more than {CUT_LIMIT:.0%} of the answers were cut at the token limit"
-        f" ({'; '.join(distinct[:LISTED])}{rest}): these scores may be the limit's; raise"
+        f" ({'; '.join(distinct[:MAX_LISTED_POINTS])}{rest}): these scores may be the limit's;"
+        f" raise"
         " max_new_tokens."
     ]
 

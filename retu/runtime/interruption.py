@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from retu.core.errors import Interrupted
-from retu.runtime.slurm import NoAnswerError, ask, seconds
+from retu.core.errors import JobInterrupted
+from retu.runtime.slurm import NoAnswerError, parse_duration, run_slurm_tool
 
 RUNNING_OUT_SECONDS = 3600
 """A job with so little time left was warned of its limit; profiles warn later than that."""
@@ -25,7 +25,7 @@ KILL_WAIT_SECONDS = 600
 
 
 @dataclass
-class Request:
+class StopRequest:
     """What this process was asked, and what it does about it.
 
     Attributes:
@@ -37,42 +37,42 @@ class Request:
     patient: bool = False
 
 
-REQUEST = Request()
+STOP_REQUEST = StopRequest()
 
 
-def hear(signal_number: int, frame: FrameType | None) -> None:
+def handle_sigterm(signal_number: int, frame: FrameType | None) -> None:
     """Handle SIGTERM; a second one changes nothing, so a save is never cut short."""
-    REQUEST.asked = True
-    if not REQUEST.patient:
-        REQUEST.patient = True
-        raise Interrupted("before there was anything to save; start it again to go on")
+    STOP_REQUEST.asked = True
+    if not STOP_REQUEST.patient:
+        STOP_REQUEST.patient = True
+        raise JobInterrupted("before there was anything to save; start it again to go on")
 
 
 @contextmanager
-def listening() -> Iterator[Request]:
+def listen_for_sigterm() -> Iterator[StopRequest]:
     """Hear SIGTERM in a block; within another one, or outside the main thread, nothing changes."""
-    heard = signal.getsignal(signal.SIGTERM) is hear
+    heard = signal.getsignal(signal.SIGTERM) is handle_sigterm
     if heard or threading.current_thread() is not threading.main_thread():
-        yield REQUEST
+        yield STOP_REQUEST
         return
-    REQUEST.asked = REQUEST.patient = False
-    before = signal.signal(signal.SIGTERM, hear)
+    STOP_REQUEST.asked = STOP_REQUEST.patient = False
+    before = signal.signal(signal.SIGTERM, handle_sigterm)
     try:
-        yield REQUEST
+        yield STOP_REQUEST
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def hear_no_more() -> None:
+def reset_sigterm_in_fork() -> None:
     """Let a forked helper end when it is told to."""
-    if signal.getsignal(signal.SIGTERM) is hear:
+    if signal.getsignal(signal.SIGTERM) is handle_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-os.register_at_fork(after_in_child=hear_no_more)
+os.register_at_fork(after_in_child=reset_sigterm_in_fork)
 
 
-def requeue(interruption: Interrupted) -> None:
+def requeue_job(interruption: JobInterrupted) -> None:
     """Requeue a SLURM job whose time runs out, and wait for its end; otherwise return at once.
 
     Without progress it is not requeued: it would be started, warned and requeued for ever.
@@ -81,10 +81,10 @@ def requeue(interruption: Interrupted) -> None:
     if job is None or not interruption.progressed:
         return
     try:
-        left = seconds(ask("squeue", "-h", "-j", job, "-o", "%L").strip())
+        left = parse_duration(run_slurm_tool("squeue", "-h", "-j", job, "-o", "%L").strip())
         if left is None or left > RUNNING_OUT_SECONDS:
             return
-        ask("scontrol", "requeue", job)
+        run_slurm_tool("scontrol", "requeue", job)
     except NoAnswerError as error:
         print(f"job {job} could not be requeued ({error}); submit it again to go on", flush=True)
         return

@@ -20,20 +20,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
-from retu.core.errors import InputError, Interrupted
-from retu.runtime.interruption import REQUEST
-from retu.runtime.processes import is_main, rank, world_size
+from retu.core.errors import InputError, JobInterrupted
+from retu.runtime.interruption import STOP_REQUEST
+from retu.runtime.processes import get_rank, get_world_size, is_main_process
 from retu.runtime.script import EXIT_BAD_INPUT, EXIT_INTERRUPTED
-from retu.runtime.slurm import NoAnswerError, ask
+from retu.runtime.slurm import NoAnswerError, run_slurm_tool
 
-FOLDER = "RETU_LAUNCH"
+LAUNCH_VARIABLE = "RETU_LAUNCH"
 """Names the folder by which processes and launcher talk; who has it is inside."""
 TERMINAL = "RETU_TERMINAL"
 PROGRESS = "RETU_PROGRESS_FD"
-MODULE = "retu.cli.run_job"
-LOOK_SECONDS = 0.2
+JOB_MODULE = "retu.cli.run_job"
+CHILD_POLL_SECONDS = 0.2
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
-AS_TOLD_BY_SLURM = {
+SLURM_VARIABLES = {
     "RANK": "SLURM_PROCID",
     "LOCAL_RANK": "SLURM_LOCALID",
     "WORLD_SIZE": "SLURM_NTASKS",
@@ -43,12 +43,12 @@ AS_TOLD_BY_SLURM = {
 FIRST_PORT, PORTS = 20_000, 12_000
 
 
-def outside(processes: int) -> bool:
+def is_launcher(processes: int) -> bool:
     """Whether this is the launcher of a job with several processes."""
-    return processes > 1 and FOLDER not in os.environ
+    return processes > 1 and LAUNCH_VARIABLE not in os.environ
 
 
-def launch(processes: int, nodes: int, arguments: Sequence[str], folder: Path) -> None:
+def launch_processes(processes: int, nodes: int, arguments: Sequence[str], folder: Path) -> None:
     """Start the processes of a job and wait for them.
 
     Args:
@@ -63,23 +63,23 @@ def launch(processes: int, nodes: int, arguments: Sequence[str], folder: Path) -
         SystemExit: they failed otherwise.
     """
     several = nodes > 1
-    command = by_srun(processes, nodes) if several else by_torchrun(processes)
+    command = make_srun_command(processes, nodes) if several else make_torchrun_command(processes)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    settings = {**os.environ, FOLDER: str(folder.absolute())}
+    settings = {**os.environ, LAUNCH_VARIABLE: str(folder.absolute())}
     if terminal := settings.pop(PROGRESS, None):
         # torchrun closes descriptors, and an open file of that number would get the progress.
         settings[TERMINAL] = f"/proc/{os.getpid()}/fd/{terminal}"
     if several:
-        settings |= rendezvous()
-    REQUEST.patient = True
+        settings |= choose_rendezvous()
+    STOP_REQUEST.patient = True
     # In a session of its own, Ctrl-C reaches it once: from here.
     child = subprocess.Popen(
         [*command, *arguments], env=settings, preexec_fn=prepare_child, start_new_session=True
     )
     try:
-        status = wait(child, folder, several)
-        raise_what_was_said(folder, processes * nodes)
+        status = wait_for_child(child, folder, several)
+        raise_reported_error(folder, processes * nodes)
     except KeyboardInterrupt:
         child.send_signal(signal.SIGINT)
         child.wait()
@@ -90,14 +90,14 @@ def launch(processes: int, nodes: int, arguments: Sequence[str], folder: Path) -
         sys.exit(status if status > 0 else 128 - status)
 
 
-def by_torchrun(processes: int) -> list[str]:
+def make_torchrun_command(processes: int) -> list[str]:
     """The command that starts processes on this node."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     signals = "--signals-to-handle=SIGINT,SIGHUP,SIGQUIT"
-    return [*torchrun, f"--nproc-per-node={processes}", signals, "-m", MODULE]
+    return [*torchrun, f"--nproc-per-node={processes}", signals, "-m", JOB_MODULE]
 
 
-def by_srun(processes: int, nodes: int) -> list[str]:
+def make_srun_command(processes: int, nodes: int) -> list[str]:
     """The command that starts processes on several nodes of this job's allocation.
 
     Raises:
@@ -109,20 +109,20 @@ def by_srun(processes: int, nodes: int) -> list[str]:
             f"job: {nodes} nodes, but this is no SLURM job; start it by"
             " `snakemake --profile slurm`, or ask for one node"
         )
-    cores = ask("squeue", "-h", "-j", job, "-o", "%C")
+    cores = run_slurm_tool("squeue", "-h", "-j", job, "-o", "%C")
     share = max(int(cores) // (processes * nodes), 1)
     # One process that dies ends the others, which would wait for it in vain; one that has nothing
     # left to do does not.
     srun = ["srun", f"--nodes={nodes}", f"--ntasks-per-node={processes}", "--export=ALL"]
     ends = ["--kill-on-bad-exit=1", "--wait=0"]
-    return [*srun, f"--cpus-per-task={share}", *ends, sys.executable, "-m", MODULE]
+    return [*srun, f"--cpus-per-task={share}", *ends, sys.executable, "-m", JOB_MODULE]
 
 
-def rendezvous() -> dict[str, str]:
+def choose_rendezvous() -> dict[str, str]:
     """Where the processes of several nodes meet: the job's first node, a port of its own."""
     job = os.environ["SLURM_JOB_ID"]
-    nodes = ask("squeue", "-h", "-j", job, "-o", "%N").strip()
-    names = ask("scontrol", "show", "hostnames", nodes).split() if nodes else []
+    nodes = run_slurm_tool("squeue", "-h", "-j", job, "-o", "%N").strip()
+    names = run_slurm_tool("scontrol", "show", "hostnames", nodes).split() if nodes else []
     if not names:
         raise InputError(f"job {job}: SLURM names no nodes for it; run it again")
     return {"MASTER_ADDR": names[0], "MASTER_PORT": str(FIRST_PORT + int(job) % PORTS)}
@@ -137,18 +137,18 @@ def prepare_child() -> None:
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def wait(child: "subprocess.Popen[bytes]", folder: Path, several_nodes: bool) -> int:
+def wait_for_child(child: "subprocess.Popen[bytes]", folder: Path, several_nodes: bool) -> int:
     """Wait for torchrun or srun; when asked to stop, pass it on to every process, once."""
     told: set[Path] = set()
     while True:
         try:
-            return child.wait(LOOK_SECONDS)
+            return child.wait(CHILD_POLL_SECONDS)
         except subprocess.TimeoutExpired:
-            if REQUEST.asked and several_nodes and not told:
+            if STOP_REQUEST.asked and several_nodes and not told:
                 # To the job's steps alone: srun would kill its tasks if it got the signal itself.
                 told.add(folder)
-                pass_on_by_slurm()
-            elif REQUEST.asked and not several_nodes:
+                signal_steps_by_slurm()
+            elif STOP_REQUEST.asked and not several_nodes:
                 # One that has just been started tells its number as soon as it listens.
                 for path in set(folder.glob("process-*")) - told:
                     told.add(path)
@@ -156,15 +156,15 @@ def wait(child: "subprocess.Popen[bytes]", folder: Path, several_nodes: bool) ->
                         os.kill(int(path.read_text(encoding="utf-8")), signal.SIGTERM)
 
 
-def pass_on_by_slurm() -> None:
+def signal_steps_by_slurm() -> None:
     """Ask SLURM to signal the job's steps; where it does not answer, they end at the limit."""
     try:
-        ask("scancel", "--signal=TERM", os.environ["SLURM_JOB_ID"])
+        run_slurm_tool("scancel", "--signal=TERM", os.environ["SLURM_JOB_ID"])
     except NoAnswerError as error:
         print(f"the processes were not asked to save: {error}", flush=True)
 
 
-def raise_what_was_said(folder: Path, processes: int) -> None:
+def raise_reported_error(folder: Path, processes: int) -> None:
     """Raise the error that a process left; bad input comes before having been interrupted.
 
     One that was ended because another crashed says that it was interrupted, too: that counts if
@@ -176,35 +176,35 @@ def raise_what_was_said(folder: Path, processes: int) -> None:
     for path in stopped:
         kind, _, message = path.read_text(encoding="utf-8").partition(" ")
         progressed = kind == "progressed"
-        if progressed or REQUEST.asked or len(stopped) == processes:
-            raise Interrupted(message, progressed)
+        if progressed or STOP_REQUEST.asked or len(stopped) == processes:
+            raise JobInterrupted(message, progressed)
 
 
-def join(processes: int) -> None:
+def join_processes(processes: int) -> None:
     """Take one's place among the processes that the launcher has started.
 
     Raises:
         InputError: there are more or fewer than the job was told.
     """
-    if FOLDER in os.environ and "RANK" not in os.environ:
-        as_told_by_slurm()
-    if world_size() != processes:
+    if LAUNCH_VARIABLE in os.environ and "RANK" not in os.environ:
+        translate_slurm_variables()
+    if get_world_size() != processes:
         raise InputError(
-            f"job: {world_size()} processes were started where --processes and --nodes say"
+            f"job: {get_world_size()} processes were started where --processes and --nodes say"
             f" {processes}; let the job start them itself"
         )
-    if FOLDER not in os.environ:
+    if LAUNCH_VARIABLE not in os.environ:
         return
-    write_text(Path(os.environ[FOLDER]) / f"process-{rank()}", str(os.getpid()))
-    if is_main():
+    write_text(Path(os.environ[LAUNCH_VARIABLE]) / f"process-{get_rank()}", str(os.getpid()))
+    if is_main_process():
         reopen_terminal()
     else:
-        keep_quiet()
+        silence_other_processes()
 
 
-def as_told_by_slurm() -> None:
+def translate_slurm_variables() -> None:
     """Translate srun's variables; without them this is a process alone."""
-    for name, told in AS_TOLD_BY_SLURM.items():
+    for name, told in SLURM_VARIABLES.items():
         if told in os.environ:
             os.environ[name] = os.environ[told]
 
@@ -216,7 +216,7 @@ def reopen_terminal() -> None:
         os.environ[PROGRESS] = str(terminal)
 
 
-def keep_quiet() -> None:
+def silence_other_processes() -> None:
     """Leave the log to the main process: what others print is the same, but for errors."""
     os.environ["TRANSFORMERS_VERBOSITY"] = os.environ["DATASETS_VERBOSITY"] = "error"
     warnings.simplefilter("ignore")
@@ -225,14 +225,14 @@ def keep_quiet() -> None:
     os.close(nowhere)
 
 
-def report(error: InputError | Interrupted) -> int:
+def report_error(error: InputError | JobInterrupted) -> int:
     """Leave what a process has to say to its launcher; the exit status to end with.
 
     It is 0 where all processes stop together: torchrun would print a traceback.
     """
     status, text, together = EXIT_BAD_INPUT, str(error), False
-    if isinstance(error, Interrupted):
+    if isinstance(error, JobInterrupted):
         status, together = EXIT_INTERRUPTED, error.progressed
         text = f"{'progressed' if together else 'idle'} {error}"
-    write_text(Path(os.environ[FOLDER]) / f"{status}-{rank()}", text)
+    write_text(Path(os.environ[LAUNCH_VARIABLE]) / f"{status}-{get_rank()}", text)
     return 0 if together else status

@@ -7,19 +7,19 @@ The launcher (torchrun, or srun by way of `retu.runtime.launch`) says so in `RAN
 import os
 
 
-def world_size() -> int:
+def get_world_size() -> int:
     """How many processes the job has, on all its nodes."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def rank() -> int:
+def get_rank() -> int:
     """Which of them this is, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
-def is_main() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that writes what the job is for."""
-    return rank() == 0
+    return get_rank() == 0
 
 
 def wait_for_everyone() -> None:
@@ -27,15 +27,15 @@ def wait_for_everyone() -> None:
 
     The first call connects the processes if no trainer has done so yet.
     """
-    if world_size() > 1:
+    if get_world_size() > 1:
         from accelerate import PartialState
 
         PartialState().wait_for_everyone()
 
 
-def in_any_process(flag: bool) -> bool:
+def is_true_in_any_process(flag: bool) -> bool:
     """Whether `flag` holds in at least one process; all must ask, and all get the same answer."""
-    if world_size() == 1:
+    if get_world_size() == 1:
         return flag
     import torch
     import torch.distributed

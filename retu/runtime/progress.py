@@ -15,10 +15,10 @@ from transformers import TrainerCallback
 from retu.runtime.launch import PROGRESS
 
 EVERY_SECONDS = 10.0
-SHOWN = (("loss", "loss"), ("reward", "reward"), ("eval_loss", "validation loss"))
+SHOWN_METRICS = (("loss", "loss"), ("reward", "reward"), ("eval_loss", "validation loss"))
 
 
-def tell(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print to the log, and to the terminal if the job was given one."""
     print(text, flush=True)
     if PROGRESS in os.environ:
@@ -27,7 +27,7 @@ def tell(text: str) -> None:
             os.write(int(os.environ[PROGRESS]), f"    {text}\n".encode())
 
 
-class Progress(TrainerCallback):
+class ProgressCallback(TrainerCallback):
     """Steps done, loss or reward, and time left, at most every `EVERY_SECONDS`."""
 
     def __init__(self, title: str) -> None:
@@ -45,7 +45,7 @@ class Progress(TrainerCallback):
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
         """Remember the newest figures and tell them when it is time."""
-        for key, name in SHOWN:
+        for key, name in SHOWN_METRICS:
             if key in (logs or {}):
                 self.latest[name] = float((logs or {})[key])
         now = time.monotonic()
@@ -55,14 +55,14 @@ class Progress(TrainerCallback):
         done = state.global_step - self.first_step
         left = (now - self.started) / max(done, 1) * (state.max_steps - state.global_step)
         step = f"step {state.global_step} of {state.max_steps}"
-        tell(f"{self.title}: {step}, {self.figures()}, {left:.0f} s left")
+        print_progress(f"{self.title}: {step}, {self.figures()}, {left:.0f} s left")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say that the run is over, or that it was asked to stop."""
         seconds = time.monotonic() - self.started
         ended = "done" if state.global_step >= state.max_steps else "stopped"
         steps = f"{state.global_step} steps in {seconds:.0f} s"
-        tell(f"{self.title}: {ended}, {steps}, {self.figures()}")
+        print_progress(f"{self.title}: {ended}, {steps}, {self.figures()}")
 
     def figures(self) -> str:
         """The newest figures as text."""

@@ -11,10 +11,10 @@ from typing import NoReturn, TypeVar
 
 from pydantic import TypeAdapter
 
-from retu.core.errors import InputError, Interrupted
-from retu.core.validation import explained
+from retu.core.errors import InputError, JobInterrupted
+from retu.core.validation import explain_mistakes
 from retu.runtime.disk import explain_disk_error
-from retu.runtime.usage import usage_line
+from retu.runtime.usage import format_usage_line
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = os.EX_TEMPFAIL
@@ -23,7 +23,7 @@ AT_END: list[Callable[[], object]] = []
 Job = TypeVar("Job")
 
 
-def run(main: Callable[[], None]) -> None:
+def run_main(main: Callable[[], None]) -> None:
     """Run a script: what a user must know ends it with one line on stderr.
 
     The exit status is 2 for an `InputError` and for what a disk refuses, and 75 (try again) for a
@@ -34,10 +34,10 @@ def run(main: Callable[[], None]) -> None:
         main()
         while AT_END:
             AT_END.pop(0)()
-        print(usage_line())
+        print(format_usage_line())
     except InputError as error:
         status, said = EXIT_BAD_INPUT, f"error: {error}"
-    except Interrupted as error:
+    except JobInterrupted as error:
         status, said = EXIT_INTERRUPTED, f"interrupted: {error}"
     except Exception as error:
         explained = explain_disk_error(error)
@@ -49,7 +49,7 @@ def run(main: Callable[[], None]) -> None:
     if said:
         print_last(said)
     if main.__module__ == "__main__":
-        leave(status)
+        exit_process(status)
     if status:
         sys.exit(status)
 
@@ -64,7 +64,7 @@ def print_last(text: str) -> None:
             os.write(int(os.environ.get("RETU_PROGRESS_FD", "")), f"{text}\n".encode())
 
 
-def leave(status: int) -> NoReturn:
+def exit_process(status: int) -> NoReturn:
     """End a script's own process with its exit handlers, but without tearing down its modules.
 
     Unloading torch and transformers takes over a second a process, for memory that the system
@@ -78,35 +78,37 @@ def leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def parser(doc: str | None) -> argparse.ArgumentParser:
+def make_parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser whose description is the script's docstring and that takes no abbreviations."""
     return argparse.ArgumentParser(
         description=doc, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 
-def arguments(doc: str | None, **options: type | Callable[[str], object]) -> argparse.Namespace:
+def parse_arguments(
+    doc: str | None, **options: type | Callable[[str], object]
+) -> argparse.Namespace:
     """Parse required options given as `name=type`; `model_dir=Path` becomes `--model-dir PATH`."""
-    result = parser(doc)
+    result = make_parser(doc)
     for name, kind in options.items():
         result.add_argument("--" + name.replace("_", "-"), dest=name, type=kind, required=True)
     return result.parse_args()
 
 
-def specification(model: type[Job]) -> Callable[[str], Job]:
+def make_spec_reader(model: type[Job]) -> Callable[[str], Job]:
     """Reads the JSON of `--spec` into `model`, a pydantic model or a dataclass.
 
     InputError names the first wrong key.
     """
 
     def read(text: str) -> Job:
-        with explained("--spec"):
+        with explain_mistakes("--spec"):
             return TypeAdapter(model).validate_json(text)
 
     return read
 
 
-def state_folder(output: Path) -> Path:
+def get_state_folder(output: Path) -> Path:
     """Where a job keeps what it needs to resume: beside the outputs, never among them.
 
     Snakemake deletes declared outputs before it reruns a job, and SLURM's requeue does the same,

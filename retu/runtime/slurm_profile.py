@@ -13,18 +13,18 @@ from typing import Any
 
 from retu.core.errors import InputError
 
-NAME = "config.yaml"
-OTHERS = "other rules"
+PROFILE_FILE = "config.yaml"
+OTHER_RULES = "other rules"
 """Rules that the profile gives nothing of their own."""
-STATUS = "slurm-status-command"
-FIRST_LOOK = "slurm-init-seconds-before-status-checks"
+STATUS_OPTION = "slurm-status-command"
+FIRST_LOOK_OPTION = "slurm-init-seconds-before-status-checks"
 FIRST_LOOK_SECONDS = 40
 """What Snakemake's executor takes where the profile says nothing."""
 GPUS = re.compile(r"gpu(?::(?P<type>[^:]+?))?(?::(?P<count>\d+))?")
 
 
 @dataclass(frozen=True)
-class Request:
+class ResourceRequest:
     """What one attempt of a rule's jobs asks for; None where it asks for nothing or is unknown."""
 
     rule: str
@@ -55,7 +55,7 @@ class Profile:
     executor: str | None
     status: str | None
     study: str | None
-    requests: tuple[Request, ...]
+    requests: tuple[ResourceRequest, ...]
     first_look: int = FIRST_LOOK_SECONDS
 
 
@@ -68,7 +68,7 @@ def read_profile(folder: Path) -> Profile:
     from snakemake.profiles import ConfigFileParserException, ProfileConfigFileParser
     from snakemake_interface_common.exceptions import WorkflowError
 
-    path = folder / NAME if folder.is_dir() else folder
+    path = folder / PROFILE_FILE if folder.is_dir() else folder
     try:
         with path.open(encoding="utf-8") as handle:
             content = ProfileConfigFileParser().parse(handle)
@@ -78,26 +78,26 @@ def read_profile(folder: Path) -> Profile:
         said = " ".join(str(error).split())
         remedy = "; put texts in quotes" if "NameError" in said else ""
         raise InputError(f"{path}: {said}{remedy}") from error
-    default = dict(split(word, path) for word in content.get("default-resources", ()))
-    rules: dict[str, dict[str, str]] = {OTHERS: {}}
+    default = dict(split_assignment(word, path) for word in content.get("default-resources", ()))
+    rules: dict[str, dict[str, str]] = {OTHER_RULES: {}}
     for word in content.get("set-resources", ()):
         rule, _, assigned = word.partition(":")
-        name, value = split(assigned, path)
+        name, value = split_assignment(assigned, path)
         rules.setdefault(rule, {})[name] = value
     attempts = {1, 1 + int(content.get("retries", 0))}
     requests = [
-        request(rule, attempt, {**default, **own}, path)
+        make_request(rule, attempt, {**default, **own}, path)
         for rule, own in rules.items()
         for attempt in sorted(attempts)
     ]
-    config = dict(split(word, path) for word in content.get("config", ()))
+    config = dict(split_assignment(word, path) for word in content.get("config", ()))
     return Profile(
         path=path,
         executor=content.get("executor"),
-        status=content.get(STATUS),
+        status=content.get(STATUS_OPTION),
         study=config.get("study"),
         requests=tuple(requests),
-        first_look=read_first_look(content.get(FIRST_LOOK), path),
+        first_look=read_first_look(content.get(FIRST_LOOK_OPTION), path),
     )
 
 
@@ -110,11 +110,13 @@ def read_first_look(value: Any, path: Path) -> int:
     if value is None:
         return FIRST_LOOK_SECONDS
     if not str(value).isdecimal() or int(value) < 1:
-        raise InputError(f"{path}: {FIRST_LOOK}: {value}: use a whole number of seconds above 0")
+        raise InputError(
+            f"{path}: {FIRST_LOOK_OPTION}: {value}: use a whole number of seconds above 0"
+        )
     return int(value)
 
 
-def split(assigned: str, path: Path) -> tuple[str, str]:
+def split_assignment(assigned: str, path: Path) -> tuple[str, str]:
     """Name and value of `name=value`."""
     name, equals, value = assigned.partition("=")
     if not equals:
@@ -122,34 +124,37 @@ def split(assigned: str, path: Path) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def request(rule: str, attempt: int, resources: Mapping[str, str], path: Path) -> Request:
+def make_request(
+    rule: str, attempt: int, resources: Mapping[str, str], path: Path
+) -> ResourceRequest:
     """What an attempt of a rule asks for."""
     values = {
-        name: evaluated(name, value, rule, attempt, path) for name, value in resources.items()
+        name: evaluate_resource(name, value, rule, attempt, path)
+        for name, value in resources.items()
     }
-    nodes = integer(values.get("nodes")) or 1
-    gpus, gpu_type = asked_gpus(values, nodes)
-    tasks = integer(values.get("tasks_per_node")) or math.ceil(
-        (integer(values.get("tasks")) or 1) / nodes
+    nodes = round_up(values.get("nodes")) or 1
+    gpus, gpu_type = parse_requested_gpus(values, nodes)
+    tasks = round_up(values.get("tasks_per_node")) or math.ceil(
+        (round_up(values.get("tasks")) or 1) / nodes
     )
-    cpus = integer(values.get("cpus_per_task")) or 1
-    per_gpu = (integer(values.get("cpus_per_gpu")) or 0) * gpus
-    return Request(
+    cpus = round_up(values.get("cpus_per_task")) or 1
+    per_gpu = (round_up(values.get("cpus_per_gpu")) or 0) * gpus
+    return ResourceRequest(
         rule=rule,
         attempt=attempt,
-        partition=word(values.get("slurm_partition")),
-        account=word(values.get("slurm_account")),
+        partition=format_word(values.get("slurm_partition")),
+        account=format_word(values.get("slurm_account")),
         nodes=nodes,
-        processes=integer(values.get("processes")) or 1,
+        processes=round_up(values.get("processes")) or 1,
         gpus=gpus,
         gpu_type=gpu_type,
         cpus=max(cpus * tasks, per_gpu),
-        memory_mb=asked_memory(values, cpus * tasks),
-        minutes=integer(values.get("runtime")),
+        memory_mb=compute_requested_memory(values, cpus * tasks),
+        minutes=round_up(values.get("runtime")),
     )
 
 
-def evaluated(name: str, value: str, rule: str, attempt: int, path: Path) -> Any:
+def evaluate_resource(name: str, value: str, rule: str, attempt: int, path: Path) -> Any:
     """A resource's value; None if it depends on a job's inputs or wildcards.
 
     Raises:
@@ -174,7 +179,7 @@ def evaluated(name: str, value: str, rule: str, attempt: int, path: Path) -> Any
         raise InputError(f"{path}: {rule}: {name}: {value}: {said}") from error
 
 
-def asked_gpus(values: Mapping[str, Any], nodes: int) -> tuple[int, str | None]:
+def parse_requested_gpus(values: Mapping[str, Any], nodes: int) -> tuple[int, str | None]:
     """GPUs a node and their type, from `gres` (a node's) or `gpu` (the job's)."""
     for part in str(values.get("gres") or "").split(","):
         found = GPUS.fullmatch(part.strip())
@@ -183,23 +188,23 @@ def asked_gpus(values: Mapping[str, Any], nodes: int) -> tuple[int, str | None]:
             if count is None and kind and kind.isdecimal():
                 kind, count = None, kind
             return int(count or 1), kind
-    total = integer(values.get("gpu")) or 0
-    return math.ceil(total / nodes), word(values.get("gpu_model"))
+    total = round_up(values.get("gpu")) or 0
+    return math.ceil(total / nodes), format_word(values.get("gpu_model"))
 
 
-def asked_memory(values: Mapping[str, Any], cpus: int) -> int | None:
+def compute_requested_memory(values: Mapping[str, Any], cpus: int) -> int | None:
     """Megabytes a node."""
-    per_cpu = integer(values.get("mem_mb_per_cpu"))
+    per_cpu = round_up(values.get("mem_mb_per_cpu"))
     if per_cpu:
         return per_cpu * cpus
-    return integer(values.get("mem_mb", values.get("mem")))
+    return round_up(values.get("mem_mb", values.get("mem")))
 
 
-def integer(value: Any) -> int | None:
+def round_up(value: Any) -> int | None:
     """A number rounded up; None for what is none."""
     return math.ceil(value) if isinstance(value, int | float) else None
 
 
-def word(value: Any) -> str | None:
+def format_word(value: Any) -> str | None:
     """A value as text; None for an empty one."""
     return str(value) if value not in (None, "") else None

@@ -11,13 +11,13 @@ from typing import Any
 
 WORK = {"seconds": 0.0}
 # What only the job itself knows and its record tells: `eflops` is the training compute spent.
-FACTS: dict[str, float] = {}
+JOB_FACTS: dict[str, float] = {}
 # Settings of checkpoints that the job did not follow, by name (`evaluation.generation_config`).
-IGNORED: dict[str, Any] = {}
+IGNORED_SETTINGS: dict[str, Any] = {}
 
 
 @contextmanager
-def work() -> Iterator[None]:
+def count_work_time() -> Iterator[None]:
     """Count the CPU time of a block as training or generation (the rest is overhead)."""
     started = time.process_time()
     try:
@@ -26,19 +26,19 @@ def work() -> Iterator[None]:
         WORK["seconds"] += time.process_time() - started
 
 
-def peak_megabytes() -> float:
+def measure_peak_memory() -> float:
     """Peak memory of this process or of the largest that it started and that has ended, in MB."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return max(resource.getrusage(which).ru_maxrss for which in whose) / 1024
 
 
-def cpu_seconds() -> float:
+def measure_cpu_seconds() -> float:
     """CPU time of this process so far, and of those that it started and that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def usage_line() -> str:
+def format_usage_line() -> str:
     """The figures of this process and its helpers so far, imports included."""
-    spent = f"cpu {cpu_seconds():.2f} s, training and generation {WORK['seconds']:.2f} s"
-    return f"usage: {spent}, peak {peak_megabytes():.0f} MB"
+    spent = f"cpu {measure_cpu_seconds():.2f} s, training and generation {WORK['seconds']:.2f} s"
+    return f"usage: {spent}, peak {measure_peak_memory():.0f} MB"

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
 
 from retu.core.errors import InputError
-from retu.scaling.branch import Listed
-from retu.scaling.engine import solve
-from retu.scaling.fit_rows import Rows
+from retu.scaling.branch import ListedSettings
+from retu.scaling.engine import solve_rows
+from retu.scaling.fit_rows import CurveRows
 from retu.scaling.law import BoolArray, FloatArray
-from retu.scaling.problem import Curves, Problem
-from retu.scaling.trimming import concentrate, drop_outliers
+from retu.scaling.problem import FitProblem, FittedCurves
+from retu.scaling.trimming import concentrate_points, drop_outliers
 
 REWEIGHTINGS = 6
 """Rounds of reweighting for Student noise; after four the curve moves by less than its error."""
@@ -25,91 +25,91 @@ LEAST_C_MID = 1e-8
 """Least C_mid of the released kit, EFLOPs."""
 
 
-class Point(NamedTuple):
+class CurveFit(NamedTuple):
     """The fitted curve (one row) and the weight of each point, shape (n,); 0 leaves it out."""
 
-    curve: Curves
+    curve: FittedCurves
     weight: FloatArray
 
 
-class Points(NamedTuple):
+class CurveFits(NamedTuple):
     """The same of R problems: one curve a row, weights of shape (R, n)."""
 
-    curves: Curves
+    curves: FittedCurves
     weight: FloatArray
 
 
-def fit_point(problem: Problem, listed: Listed) -> Point:
+def fit_problem(problem: FitProblem, listed: ListedSettings) -> CurveFit:
     """Fit one problem as its protocol says."""
     protocol = problem.protocol
     weight = problem.noise**-2
     if protocol.search == "single start":
-        return Point(single_start(problem), weight)
+        return CurveFit(fit_from_kit_start(problem), weight)
     if protocol.trim == "listed":
-        weight = weight * trimmed(problem, listed)
-        return Point(fit_weights(problem, weight[None, :]), weight)
-    curves, weights = fit_points([problem])
-    return Point(curves, weights[0])
+        weight = weight * select_kept_points(problem, listed)
+        return CurveFit(fit_weights(problem, weight[None, :]), weight)
+    curves, weights = fit_problems([problem])
+    return CurveFit(curves, weights[0])
 
 
-def fits_alone(problem: Problem) -> bool:
+def needs_own_fit(problem: FitProblem) -> bool:
     """Whether a protocol fits its problems one by one, by a search or a trimming of its own."""
     return problem.protocol.search != "grid" or problem.protocol.trim != "none"
 
 
-def fit_points(problems: Sequence[Problem]) -> Points:
+def fit_problems(problems: Sequence[FitProblem]) -> CurveFits:
     """Fit problems that share x and bounds, and of which none `fits_alone`, in one call."""
     weight = np.stack([problem.noise**-2 for problem in problems])
     robust = [i for i, problem in enumerate(problems) if problem.protocol.student is not None]
     if robust:
-        weight[robust] = student_weights([problems[i] for i in robust], weight[robust])
-    return Points(fit_each(problems, weight), weight)
+        weight[robust] = compute_student_weights([problems[i] for i in robust], weight[robust])
+    return CurveFits(fit_each(problems, weight), weight)
 
 
-def residuals_of(problem: Problem, curves: Curves) -> FloatArray:
+def compute_residuals(problem: FitProblem, curves: FittedCurves) -> FloatArray:
     """Observed minus fitted scores of every curve, points, shape (R, n)."""
-    return problem.observed - curves.score(problem.x)
+    return problem.observed_scores - curves.compute_score(problem.x)
 
 
-def residual_sd(residual: FloatArray) -> FloatArray:
+def estimate_residual_sd(residual: FloatArray) -> FloatArray:
     """Robust standard deviation of residuals around 0, points: shape (..., n) to (...)."""
     return MAD_TO_SD * np.median(np.abs(residual), axis=-1)
 
 
-def trimmed(problem: Problem, listed: Listed) -> BoolArray:
+def select_kept_points(problem: FitProblem, listed: ListedSettings) -> BoolArray:
     """Which points the listed cut-off and trimming keep, shape (n,)."""
 
-    def residuals(keep: BoolArray) -> FloatArray:
-        return residuals_of(problem, fit_weights(problem, keep.astype(float)))
+    def fit_residuals(keep: BoolArray) -> FloatArray:
+        return compute_residuals(problem, fit_weights(problem, keep.astype(float)))
 
     everything = np.ones((1, problem.x.size), dtype=np.bool_)
-    keep = drop_outliers(residuals, everything, listed.tau)
+    keep = drop_outliers(fit_residuals, everything, listed.tau)
     if listed.lts_share > 0:
-        keep = concentrate(residuals, keep, int(problem.x.size * listed.lts_share))
+        keep = concentrate_points(fit_residuals, keep, int(problem.x.size * listed.lts_share))
     kept: BoolArray = keep[0]
     return kept
 
 
-def student_weights(problems: Sequence[Problem], weight: FloatArray) -> FloatArray:
+def compute_student_weights(problems: Sequence[FitProblem], weight: FloatArray) -> FloatArray:
     """Weights of Student noise (expectation-maximisation for a t location), shape (R, n).
 
     Args:
         problems: R problems that share x and bounds; the protocol of each has `student`.
         weight: weights by the standard errors alone, shape (R, n).
     """
-    observed = np.stack([problem.observed for problem in problems])
+    observed = np.stack([problem.observed_scores for problem in problems])
     noise = np.stack([problem.noise for problem in problems])
     freedom = np.array([[problem.protocol.student or np.nan] for problem in problems])
     base_weight, curves = weight, None
     for _ in range(REWEIGHTINGS):
         curves = fit_each(problems, weight, near=curves)
-        standard = (observed - curves.score(problems[0].x)) / noise
-        scale = np.maximum(residual_sd(standard), SMALLEST_SCALE)[:, None]
+        standard = (observed - curves.compute_score(problems[0].x)) / noise
+        scale = np.maximum(estimate_residual_sd(standard), SMALLEST_SCALE)[:, None]
         weight = base_weight * (freedom + 1) / (freedom + (standard / scale) ** 2)
     return weight
 
 
-def single_start(problem: Problem) -> Curves:
+def fit_from_kit_start(problem: FitProblem) -> FittedCurves:
     """One bounded least-squares search by scipy from the start of the released kit.
 
     Bounds and start of the released code: B from 1, C_mid from the median of the positive x,
@@ -133,7 +133,9 @@ def single_start(problem: Problem) -> Curves:
     if problem.bounds.fit_epsilon:
         low, high, start = [*low, -limit], [*high, limit], [*start, 0.0]
 
-    def law(at: FloatArray, b: float, c_mid: float, upper: float, lower: float = 0.0) -> FloatArray:
+    def evaluate_law(
+        at: FloatArray, b: float, c_mid: float, upper: float, lower: float = 0.0
+    ) -> FloatArray:
         with np.errstate(divide="ignore", over="ignore"):
             falling: FloatArray = (c_mid / at) ** b
         return lower + (upper - lower) / (1 + falling)
@@ -141,35 +143,41 @@ def single_start(problem: Problem) -> Curves:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OptimizeWarning)  # no use is made of the covariance
-            found, _ = curve_fit(law, x, gain, p0=start, bounds=(low, high), maxfev=100_000)
+            found, _ = curve_fit(
+                evaluate_law, x, gain, p0=start, bounds=(low, high), maxfev=100_000
+            )
     except RuntimeError as error:
         raise InputError(f"the single search of the released kit fails here ({error})") from error
     b, c_mid, upper, *lower = found
     fields = (problem.base, lower[0] if lower else 0.0, upper, c_mid, b)
-    return Curves(*(np.array([value], dtype=np.float64) for value in fields))
+    return FittedCurves(*(np.array([value], dtype=np.float64) for value in fields))
 
 
-def fit_weights(problem: Problem, weight: FloatArray, near: Curves | None = None) -> Curves:
+def fit_weights(
+    problem: FitProblem, weight: FloatArray, near: FittedCurves | None = None
+) -> FittedCurves:
     """Fit the points of a problem with several sets of weights, (R, n), from `near` if given."""
     gain = np.broadcast_to(problem.gain, weight.shape)
-    rows = problem.rows(gain, weight, problem.p_sft)
-    return problem.curves(solve(rows, problem.bounds, start_of(near)))
+    rows = problem.make_rows(gain, weight, problem.p_sft)
+    return problem.make_curves(solve_rows(rows, problem.bounds, get_start(near)))
 
 
-def fit_each(problems: Sequence[Problem], weight: FloatArray, near: Curves | None = None) -> Curves:
+def fit_each(
+    problems: Sequence[FitProblem], weight: FloatArray, near: FittedCurves | None = None
+) -> FittedCurves:
     """Fit R problems that share x and bounds with one set of weights each, (R, n)."""
     first = problems[0]
     gain = np.stack([problem.gain for problem in problems])
     # The bound of PL_rl is the protocol's, and protocols may differ from row to row.
     caps = [
-        problem.cap(gain[i : i + 1], weight[i : i + 1], problem.p_sft)
+        problem.compute_cap(gain[i : i + 1], weight[i : i + 1], problem.p_sft)
         for i, problem in enumerate(problems)
     ]
-    rows = Rows(first.x, gain, weight, np.concatenate(caps))
-    solution = solve(rows, first.bounds, start_of(near))
-    return first.curves(solution, np.array([problem.base for problem in problems]))
+    rows = CurveRows(first.x, gain, weight, np.concatenate(caps))
+    solution = solve_rows(rows, first.bounds, get_start(near))
+    return first.make_curves(solution, np.array([problem.base for problem in problems]))
 
 
-def start_of(near: Curves | None) -> FloatArray | None:
+def get_start(near: FittedCurves | None) -> FloatArray | None:
     """Where the search begins: the log C_mid and log B of curves, shape (R, 2)."""
     return None if near is None else np.log(np.column_stack([near.c_mid, near.b]))

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from retu.scaling.best_curve import Point, residual_sd, residuals_of
-from retu.scaling.engine import solve
+from retu.scaling.best_curve import CurveFit, compute_residuals, estimate_residual_sd
+from retu.scaling.engine import solve_rows
 from retu.scaling.law import BoolArray, FloatArray
-from retu.scaling.problem import Curves, Problem
+from retu.scaling.problem import FitProblem, FittedCurves
 
 AT_BOUND = 1e-6
 """Distance to the cap, relative to it, below which PL_rl is at its bound."""
@@ -27,19 +27,21 @@ LARGEST_RESIDUAL = 4.0
 weight that all but removes an outlier must not meet it again at another, heavy point."""
 
 
-class Draws(NamedTuple):
+class CurveDraws(NamedTuple):
     """Refitted curves of D draws, their P_sft (percent), and whether PL_rl met its bound, (D,)."""
 
-    curves: Curves
+    curves: FittedCurves
     p_sft: FloatArray
     at_bound: BoolArray
 
 
-def draw_curves(problem: Problem, point: Point, count: int, rng: np.random.Generator) -> Draws:
+def refit_resampled_curves(
+    problem: FitProblem, point: CurveFit, count: int, rng: np.random.Generator
+) -> CurveDraws:
     """Refit `count` resampled versions of a problem."""
-    fitted = point.curve.score(problem.x)[0] - problem.base
-    noise = draw_noise(problem, point, (count, problem.x.size + 1), rng)
-    if problem.free_origin:
+    fitted = point.curve.compute_score(problem.x)[0] - problem.base
+    noise = resample_residuals(problem, point, (count, problem.x.size + 1), rng)
+    if problem.has_free_origin:
         gain = fitted + noise[:, :-1] * problem.noise
         p_sft = problem.p_sft + noise[:, -1] * problem.noise[0]
         base = np.full(count, problem.base)
@@ -51,31 +53,35 @@ def draw_curves(problem: Problem, point: Point, count: int, rng: np.random.Gener
         p_sft = problem.p_sft + origin
         base = p_sft
     weight = np.broadcast_to(point.weight, gain.shape)
-    rows = problem.rows(gain, weight, p_sft)
-    solution = solve(rows, problem.bounds)
-    return Draws(problem.curves(solution, base), p_sft, is_at_bound(solution.pl_rl, rows.cap))
+    rows = problem.make_rows(gain, weight, p_sft)
+    solution = solve_rows(rows, problem.bounds)
+    return CurveDraws(
+        problem.make_curves(solution, base), p_sft, is_at_bound(solution.pl_rl, rows.cap)
+    )
 
 
-def draw_noise(
-    problem: Problem, point: Point, shape: tuple[int, int], rng: np.random.Generator
+def resample_residuals(
+    problem: FitProblem, point: CurveFit, shape: tuple[int, int], rng: np.random.Generator
 ) -> FloatArray:
     """Residuals of the kept points after x = 0, relative to their error, drawn in blocks.
 
     `shape` is (draws, points); the last column is a draw of its own, not of the block before it.
     """
-    residual = residuals_of(problem, point.curve)[0] / problem.noise
+    residual = compute_residuals(problem, point.curve)[0] / problem.noise
     pool = residual[(problem.x > 0) & (point.weight > 0)]
     if problem.protocol.student is not None:
-        limit = LARGEST_RESIDUAL * residual_sd(pool)
+        limit = LARGEST_RESIDUAL * estimate_residual_sd(pool)
         pool = np.clip(pool, -limit, limit)
-    noise = _inflated(pool, problem.n_parameters)
+    noise = _inflate_residuals(pool, problem.n_parameters)
     drawn: FloatArray = np.empty(shape)
-    drawn[:, :-1] = noise[_blocks(noise.size, (shape[0], shape[1] - 1), rng)]
+    drawn[:, :-1] = noise[_draw_block_indices(noise.size, (shape[0], shape[1] - 1), rng)]
     drawn[:, -1] = rng.choice(noise, size=shape[0])
     return drawn
 
 
-def _blocks(size: int, shape: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.intp]:
+def _draw_block_indices(
+    size: int, shape: tuple[int, int], rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
     """Indices of circular moving blocks of n^(1/3) points, for every row of `shape`."""
     length = max(1, round(size ** (1 / 3)))
     count = -(-shape[1] // length)
@@ -89,7 +95,7 @@ def is_at_bound(pl_rl: FloatArray, cap: FloatArray) -> BoolArray:
     return (cap > 0) & (pl_rl >= cap * (1 - AT_BOUND))
 
 
-def _inflated(residual: FloatArray, n_parameters: int) -> FloatArray:
+def _inflate_residuals(residual: FloatArray, n_parameters: int) -> FloatArray:
     """Residuals with mean 0 and the variance of the noise; a fit shrinks it by its parameters."""
     freedom = max(residual.size - n_parameters, 1)
     centred: FloatArray = residual - residual.mean()

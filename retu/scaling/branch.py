@@ -11,9 +11,9 @@ import pandas as pd
 
 from retu.core.errors import InputError
 from retu.core.tables import read_facts
-from retu.scaling.collapse import collapse_start
+from retu.scaling.collapse import find_collapse_start
 from retu.scaling.law import SCORE_MAX, FloatArray
-from retu.scaling.smoothing import smoothed_best
+from retu.scaling.smoothing import find_smoothed_best
 
 LISTED_COLUMNS = (
     *("dataset", "sft_step", "train_start", "train_end", "tau", "lts_share", "free_epsilon"),
@@ -46,19 +46,19 @@ class Branch:
     @cached_property
     def end(self) -> int:
         """Index of the first point of a collapse, or the number of points without one."""
-        return collapse_start(self.score, error=self.error)
+        return find_collapse_start(self.score, error=self.error)
 
     @cached_property
     def best_smoothed(self) -> float:
         """Best median of five scores after x = 0 and before a collapse, percent; NaN without."""
-        return float(smoothed_best(self.score[1 : self.end])) if self.end > 1 else float("nan")
+        return float(find_smoothed_best(self.score[1 : self.end])) if self.end > 1 else float("nan")
 
-    def first(self, count: int) -> "Branch":
+    def take_first(self, count: int) -> "Branch":
         """The first `count` points."""
         return replace(self, x=self.x[:count], score=self.score[:count], error=self.error[:count])
 
 
-class Listed(NamedTuple):
+class ListedSettings(NamedTuple):
     """What a table says about one branch; the defaults stand for a branch without a table.
 
     Attributes:
@@ -112,7 +112,7 @@ def make_branch(
     return Branch(compute, observed, errors, error is not None, answer)
 
 
-def read_listed(path: Path) -> dict[tuple[str, int], Listed]:
+def read_listed_settings(path: Path) -> dict[tuple[str, int], ListedSettings]:
     """Read a table of per-branch settings, one row per data set and SFT step.
 
     Raises:
@@ -123,15 +123,15 @@ def read_listed(path: Path) -> dict[tuple[str, int], Listed]:
         twice = table[table.duplicated(["dataset", "sft_step"])].iloc[0]
         raise InputError(f"{path}: {twice['dataset']} step {twice['sft_step']} is there twice")
     return {
-        (str(row["dataset"]), int(row["sft_step"])): _listed(row, path)
+        (str(row["dataset"]), int(row["sft_step"])): _parse_listed_settings(row, path)
         for _, row in table.iterrows()
     }
 
 
-def _listed(row: "pd.Series[float]", path: Path) -> Listed:
+def _parse_listed_settings(row: "pd.Series[float]", path: Path) -> ListedSettings:
     """One row of the table, checked."""
     start, end = int(row["train_start"]), int(row["train_end"])
-    found = Listed(start, end, row["tau"], row["lts_share"], bool(row["free_epsilon"]))
+    found = ListedSettings(start, end, row["tau"], row["lts_share"], bool(row["free_epsilon"]))
     if not (0 <= start < end and found.tau > 0 and 0 <= found.lts_share < 1):
         raise InputError(
             f"{path}: {row['dataset']} step {row['sft_step']}: needs 0 <= train_start < train_end,"

@@ -12,28 +12,35 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from retu.scaling.best_curve import SMALLEST_SCALE, Point, residual_sd, residuals_of
-from retu.scaling.engine import grid_sums, theta_bounds, theta_grid
-from retu.scaling.fit_rows import Rows
+from retu.scaling.best_curve import (
+    SMALLEST_SCALE,
+    CurveFit,
+    compute_residuals,
+    estimate_residual_sd,
+)
+from retu.scaling.engine import compute_grid_sums, compute_theta_bounds, make_theta_grid
+from retu.scaling.fit_rows import CurveRows
 from retu.scaling.law import FloatArray
-from retu.scaling.linear import TINY, loss_change
-from retu.scaling.problem import Problem
+from retu.scaling.linear import TINY, compute_loss_change
+from retu.scaling.problem import FitProblem
 
-GRID = (96, 40)
+PROFILE_GRID = (96, 40)
 """Grid points in log C_mid and log B."""
 CEILINGS = 121
 """Values of PL_rl between 0 and its bound, and again between the ends that they find."""
 ROUNDS, ENOUGH = 4, 8
 """Times that the values are spread anew while fewer than so many are inside the interval."""
 REFINEMENTS = 25
-SETTLED, PATIENCE = 1e-9, 3
+SETTLED_SHARE, PATIENCE = 1e-9, 3
 """Search ends when so many steps in a row lower no sum of squares by more than this share."""
 RIDGE = 1e-12
 LEAST_SLOPE = 0.2
 """Least mean psi': it is 0.6 to 0.8 for most residuals, and 0 would make the interval endless."""
 
 
-def profile_interval(problem: Problem, point: Point, level: float) -> tuple[float, float]:
+def compute_profile_interval(
+    problem: FitProblem, point: CurveFit, level: float
+) -> tuple[float, float]:
     """Ends of the interval of A_post (percent); the upper one is the bound where it is met.
 
     Args:
@@ -41,24 +48,27 @@ def profile_interval(problem: Problem, point: Point, level: float) -> tuple[floa
         point: the fit, with the weight of each point.
         level: coverage.
     """
-    rows = problem.rows(problem.gain[None], point.weight[None], problem.p_sft)
+    rows = problem.make_rows(problem.gain[None], point.weight[None], problem.p_sft)
     top, own = float(rows.cap[0]), float(point.curve.ceiling[0]) - problem.base
-    allowed = allowed_rise(problem, point, level)
+    allowed = compute_allowed_rise(problem, point, level)
     low, high = 0.0, top
     for _ in range(ROUNDS):
         levels = np.union1d(np.linspace(low, high, CEILINGS), np.clip(own, 0.0, top))
-        loss = profile_loss(problem, rows, levels)
+        loss = compute_profile_loss(problem, rows, levels)
         excess = loss - loss.min() - allowed
         inside = np.flatnonzero(excess <= 0)
         if inside.size >= ENOUGH:
             break
         low = float(levels[max(inside[0] - 1, 0)])
         high = float(levels[min(inside[-1] + 1, levels.size - 1)])
-    ends = _crossing(levels, excess, inside[0], -1), _crossing(levels, excess, inside[-1], 1)
+    ends = (
+        _find_crossing(levels, excess, inside[0], -1),
+        _find_crossing(levels, excess, inside[-1], 1),
+    )
     return problem.base + ends[0], problem.base + ends[1]
 
 
-def _crossing(levels: FloatArray, excess: FloatArray, last: int, step: int) -> float:
+def _find_crossing(levels: FloatArray, excess: FloatArray, last: int, step: int) -> float:
     """Where the excess passes 0 between the last level inside and the next one in direction."""
     beyond = last + step
     if not 0 <= beyond < levels.size:
@@ -67,7 +77,7 @@ def _crossing(levels: FloatArray, excess: FloatArray, last: int, step: int) -> f
     return float(levels[last] + share * (levels[beyond] - levels[last]))
 
 
-def allowed_rise(problem: Problem, point: Point, level: float) -> float:
+def compute_allowed_rise(problem: FitProblem, point: CurveFit, level: float) -> float:
     """How much the weighted sum of squares of one parameter's interval may rise above its minimum.
 
     For equal noise this is F times the residual variance. Student weights are estimated from the
@@ -76,13 +86,13 @@ def allowed_rise(problem: Problem, point: Point, level: float) -> float:
     E[psi^2] / E[psi']^2 while the sum rises by E[u] times the squared distance.
     """
     kept = point.weight > 0
-    standard = (residuals_of(problem, point.curve)[0] / problem.noise)[kept]
+    standard = (compute_residuals(problem, point.curve)[0] / problem.noise)[kept]
     freedom = max(int(kept.sum()) - problem.n_parameters, 1)
     inflation = float(stats.f.ppf(level, 1, freedom)) * standard.size / freedom
     nu = problem.protocol.student
     if nu is None:
         return float(inflation * np.mean(standard**2))
-    scale = max(float(residual_sd(standard)), SMALLEST_SCALE)
+    scale = max(float(estimate_residual_sd(standard)), SMALLEST_SCALE)
     square = (standard / scale) ** 2
     weight = (nu + 1) / (nu + square)
     slope = max(float(np.mean((nu + 1) * (nu - square) / (nu + square) ** 2)), LEAST_SLOPE)
@@ -90,16 +100,16 @@ def allowed_rise(problem: Problem, point: Point, level: float) -> float:
     return float(inflation * scale**2 * np.mean(weight) * variance)
 
 
-def profile_loss(problem: Problem, rows: Rows, levels: FloatArray) -> FloatArray:
+def compute_profile_loss(problem: FitProblem, rows: CurveRows, levels: FloatArray) -> FloatArray:
     """Smallest weighted sum of squares of one row for each PL_rl (from `base`), shape (L,).
 
     The best of a grid, refined: at low noise the grid alone fits worse than the curve whose
     interval is asked for.
     """
     free = problem.bounds.fit_epsilon
-    low, high = theta_bounds(rows.x, problem.bounds)
-    theta = theta_grid(low, high, GRID)
-    sums, _ = grid_sums(rows, theta)
+    low, high = compute_theta_bounds(rows.x, problem.bounds)
+    theta = make_theta_grid(low, high, PROFILE_GRID)
+    sums, _ = compute_grid_sums(rows, theta)
     level = levels[:, None]
     rise = np.broadcast_to(level, (levels.size, len(theta)))
     if free:
@@ -107,13 +117,13 @@ def profile_loss(problem: Problem, rows: Rows, levels: FloatArray) -> FloatArray
         missing = level * (sums.one - sums.phi) - (sums.gain - sums.phi_gain)
         length = np.maximum(sums.one - 2 * sums.phi + sums.phi_phi, TINY)
         rise = np.clip(missing / length, 0.0, level)
-    best = theta[loss_change(sums, level - rise, rise).argmin(axis=1)]
+    best = theta[compute_loss_change(sums, level - rise, rise).argmin(axis=1)]
     loss: FloatArray = np.maximum(refine_levels(rows, levels, best, (low, high), free), TINY)
     return loss
 
 
 def refine_levels(
-    rows: Rows,
+    rows: CurveRows,
     levels: FloatArray,
     theta: FloatArray,
     bounds: tuple[FloatArray, FloatArray],
@@ -129,15 +139,15 @@ def refine_levels(
         free: epsilon is fitted, so that the rise is the best one for each theta.
     """
     weight = rows.weight[0]
-    state = _at_levels(rows, levels, theta, free)
+    state = _evaluate_levels(rows, levels, theta, free)
     damping = np.full(levels.size, 1e-2)
     idle = 0
     for _ in range(REFINEMENTS):
-        step = _step(state, weight, theta, damping, free)
+        step = _compute_step(state, weight, theta, damping, free)
         trial = np.clip(theta + step, *bounds)
-        new = _at_levels(rows, levels, trial, free)
+        new = _evaluate_levels(rows, levels, trial, free)
         better = new.loss < state.loss
-        gained = bool((new.loss < state.loss * (1 - SETTLED)).any())
+        gained = bool((new.loss < state.loss * (1 - SETTLED_SHARE)).any())
         theta = np.where(better[:, None], trial, theta)
         state = LevelState(
             *(
@@ -163,7 +173,9 @@ class LevelState(NamedTuple):
     loss: FloatArray
 
 
-def _at_levels(rows: Rows, levels: FloatArray, theta: FloatArray, free: bool) -> LevelState:
+def _evaluate_levels(
+    rows: CurveRows, levels: FloatArray, theta: FloatArray, free: bool
+) -> LevelState:
     weight, gain = rows.weight[0], rows.gain[0]
     positive = rows.x > 0
     log_x = np.log(np.where(positive, rows.x, 1.0))
@@ -178,7 +190,7 @@ def _at_levels(rows: Rows, levels: FloatArray, theta: FloatArray, free: bool) ->
     return LevelState(phi, scaled, rise, residual, (weight * residual**2).sum(axis=1))
 
 
-def _step(
+def _compute_step(
     state: LevelState, weight: FloatArray, theta: FloatArray, damping: FloatArray, free: bool
 ) -> FloatArray:
     """Damped Gauss-Newton steps of (log C_mid, log B), shape (L, 2)."""

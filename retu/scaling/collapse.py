@@ -11,7 +11,7 @@ import numpy as np
 
 from retu.core.errors import InputError
 from retu.scaling.law import FloatArray
-from retu.scaling.smoothing import WINDOW, causal_median
+from retu.scaling.smoothing import WINDOW, compute_causal_median
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CollapseSettings:
             )
 
 
-def collapse_start(
+def find_collapse_start(
     score: FloatArray,
     settings: CollapseSettings | None = None,
     error: FloatArray | None = None,
@@ -61,7 +61,7 @@ def collapse_start(
     drop = rule.drop
     if error is not None:
         drop = max(drop, rule.drop_errors * float(np.median(error)))
-    floor = np.maximum.accumulate(causal_median(score, rule.window)) - drop
+    floor = np.maximum.accumulate(compute_causal_median(score, rule.window)) - drop
     for start in range(rule.window, score.size):
         low = score[start : start + rule.window] < floor[start - 1]
         if low[0] and int(low.sum()) >= rule.n_low:

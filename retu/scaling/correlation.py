@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 MIN_DATASETS = 3
-TOO_FEW = f"needs at least {MIN_DATASETS} data sets"
+TOO_FEW_DATASETS = f"needs at least {MIN_DATASETS} data sets"
 CONSTANT = "undefined: one of the two quantities is constant"
 
 
@@ -25,7 +25,7 @@ class Correlation:
     note: str
 
 
-def correlate(x: Sequence[float], y: Sequence[float], level: float = 0.95) -> Correlation:
+def correlate_pairs(x: Sequence[float], y: Sequence[float], level: float = 0.95) -> Correlation:
     """Correlate the pairs of which both members are finite.
 
     The interval is Fisher's: tanh(atanh(r) -+ z / sqrt(n - 3)). With n = 3 its width is infinite
@@ -35,7 +35,7 @@ def correlate(x: Sequence[float], y: Sequence[float], level: float = 0.95) -> Co
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     n = len(pairs)
     if n < MIN_DATASETS:
-        return Correlation(n, math.nan, math.nan, math.nan, math.nan, TOO_FEW)
+        return Correlation(n, math.nan, math.nan, math.nan, math.nan, TOO_FEW_DATASETS)
     if np.ptp(pairs, axis=0).min() == 0:
         return Correlation(n, math.nan, math.nan, math.nan, math.nan, CONSTANT)
     pearson = float(np.corrcoef(pairs.T)[0, 1])

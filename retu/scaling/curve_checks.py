@@ -6,10 +6,10 @@ import pandas as pd
 from retu.core.errors import InputError
 from retu.evaluation.scores import OVERALL
 
-NUMBERS = ("rl_step", "n_problems", "n_samples", "score", "x_sft_eflops", "x_rl_eflops")
+NUMERIC_COLUMNS = ("rl_step", "n_problems", "n_samples", "score", "x_sft_eflops", "x_rl_eflops")
 TOLERANCE = 0.1
 """Points by which a rounded overall score may differ from the mean over all problems."""
-ROUNDING = 0.006
+ROUNDING_TOLERANCE = 0.006
 """Points by which a score with two decimals differs from a whole count of right answers."""
 
 
@@ -19,7 +19,7 @@ def check_numbers(curves: pd.DataFrame) -> None:
     Raises:
         InputError: names the first such cell.
     """
-    for column in NUMBERS:
+    for column in NUMERIC_COLUMNS:
         if column not in curves or pd.api.types.is_numeric_dtype(curves[column]):
             continue
         wrong = pd.to_numeric(curves[column], errors="coerce").isna() & curves[column].notna()
@@ -48,7 +48,7 @@ def check_percent(curves: pd.DataFrame) -> None:
     if not 0 < largest <= 1:
         return
     right = score[known] / 100 * samples[known]
-    whole = np.abs(right - np.round(right)) <= ROUNDING / 100 * samples[known] + 1e-9
+    whole = np.abs(right - np.round(right)) <= ROUNDING_TOLERANCE / 100 * samples[known] + 1e-9
     counts = whole & (np.round(right) > 0)
     if not (whole.all() and counts.any()):
         raise InputError(

@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retu.scaling.fit_rows import Bounds, Rows
-from retu.scaling.law import FloatArray, rise_fraction
-from retu.scaling.linear import Sums, loss_change, solve_linear
-from retu.scaling.variable_projection import project, refine
+from retu.scaling.fit_rows import Bounds, CurveRows
+from retu.scaling.law import FloatArray, compute_rise_fraction
+from retu.scaling.linear import WeightedSums, compute_loss_change, solve_linear
+from retu.scaling.variable_projection import project_rows, refine_theta
 
-GRID = (32, 16)
+THETA_GRID = (32, 16)
 """Grid points in log C_mid and log B."""
-STARTS = 2
+STARTS_PER_ROW = 2
 """Local minima of the grid that are refined; sharp rises between two points make several."""
 
 
@@ -34,7 +34,7 @@ class Solution(NamedTuple):
     sse: FloatArray
 
 
-def solve(rows: Rows, bounds: Bounds, start: FloatArray | None = None) -> Solution:
+def solve_rows(rows: CurveRows, bounds: Bounds, start: FloatArray | None = None) -> Solution:
     """Fit every row; deterministic. Some x must be positive and every cap at least 0.
 
     Args:
@@ -43,16 +43,16 @@ def solve(rows: Rows, bounds: Bounds, start: FloatArray | None = None) -> Soluti
         start: (log C_mid, log B) to start from, shape (R, 2), instead of the grid search: for
             rows whose optimum is known to be near.
     """
-    low, high = theta_bounds(rows.x, bounds)
+    low, high = compute_theta_bounds(rows.x, bounds)
     if start is None:
-        starts = _grid_minima(rows, low, high, bounds.fit_epsilon)
+        starts = _find_grid_minima(rows, low, high, bounds.fit_epsilon)
     else:
         starts = np.clip(start, low, high)[:, None, :]
     n_rows, n_starts = starts.shape[:2]
     repeated = rows if n_starts == 1 else rows.take(np.repeat(np.arange(n_rows), n_starts))
-    theta, sse = refine(repeated, starts.reshape(-1, 2), low, high, bounds.fit_epsilon)
+    theta, sse = refine_theta(repeated, starts.reshape(-1, 2), low, high, bounds.fit_epsilon)
     winner = np.arange(n_rows) * n_starts + sse.reshape(n_rows, n_starts).argmin(axis=1)
-    state = project(rows, theta[winner], bounds.fit_epsilon)
+    state = project_rows(rows, theta[winner], bounds.fit_epsilon)
     return Solution(
         epsilon=state.linear.epsilon,
         pl_rl=state.linear.epsilon + state.linear.rise,
@@ -62,7 +62,7 @@ def solve(rows: Rows, bounds: Bounds, start: FloatArray | None = None) -> Soluti
     )
 
 
-def theta_bounds(x: FloatArray, bounds: Bounds) -> tuple[FloatArray, FloatArray]:
+def compute_theta_bounds(x: FloatArray, bounds: Bounds) -> tuple[FloatArray, FloatArray]:
     """Lower and upper (log C_mid, log B) for compute x (EFLOPs)."""
     positive = x[x > 0]
     low = [positive.min() / bounds.c_mid_below, bounds.b_min]
@@ -70,17 +70,17 @@ def theta_bounds(x: FloatArray, bounds: Bounds) -> tuple[FloatArray, FloatArray]
     return np.log(low), np.log(high)
 
 
-def theta_grid(low: FloatArray, high: FloatArray, shape: tuple[int, int]) -> FloatArray:
+def make_theta_grid(low: FloatArray, high: FloatArray, shape: tuple[int, int]) -> FloatArray:
     """All pairs of a grid between two corners, shape (C * B, 2), C_mid outermost."""
     axes = [np.linspace(low[k], high[k], shape[k]) for k in range(2)]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def grid_sums(rows: Rows, theta: FloatArray) -> tuple[Sums, FloatArray]:
+def compute_grid_sums(rows: CurveRows, theta: FloatArray) -> tuple[WeightedSums, FloatArray]:
     """Weighted sums of every row at every theta, fields (R, T) or (R, 1), and phi (T, n)."""
-    phi = rise_fraction(rows.x, theta[:, :1], np.exp(theta[:, 1:]))
+    phi = compute_rise_fraction(rows.x, theta[:, :1], np.exp(theta[:, 1:]))
     weighted = rows.weight * rows.gain
-    sums = Sums(
+    sums = WeightedSums(
         one=rows.weight.sum(axis=1)[:, None],
         gain=weighted.sum(axis=1)[:, None],
         phi=rows.weight @ phi.T,
@@ -90,18 +90,22 @@ def grid_sums(rows: Rows, theta: FloatArray) -> tuple[Sums, FloatArray]:
     return sums, phi
 
 
-def _grid_minima(rows: Rows, low: FloatArray, high: FloatArray, fit_epsilon: bool) -> FloatArray:
+def _find_grid_minima(
+    rows: CurveRows, low: FloatArray, high: FloatArray, fit_epsilon: bool
+) -> FloatArray:
     """Find the best local minima of the grid, shape (R, STARTS, 2)."""
-    theta = theta_grid(low, high, GRID)
-    sums, _ = grid_sums(rows, theta)
+    theta = make_theta_grid(low, high, THETA_GRID)
+    sums, _ = compute_grid_sums(rows, theta)
     linear = solve_linear(sums, rows.cap[:, None], fit_epsilon)
-    loss = loss_change(sums, linear.epsilon, linear.rise).reshape(-1, *GRID)
-    ranked = np.where(_lowest_around(loss) == loss, loss, np.inf).reshape(len(loss), -1)
-    best = np.argpartition(ranked, STARTS, axis=1)[:, :STARTS]
+    loss = compute_loss_change(sums, linear.epsilon, linear.rise).reshape(-1, *THETA_GRID)
+    ranked = np.where(_find_neighbourhood_minimum(loss) == loss, loss, np.inf).reshape(
+        len(loss), -1
+    )
+    best = np.argpartition(ranked, STARTS_PER_ROW, axis=1)[:, :STARTS_PER_ROW]
     return theta[best]
 
 
-def _lowest_around(loss: FloatArray) -> FloatArray:
+def _find_neighbourhood_minimum(loss: FloatArray) -> FloatArray:
     """Return the minimum over each 3 x 3 neighbourhood of grids of shape (R, C, B)."""
     for axis in (1, 2):
         before, after = np.roll(loss, 1, axis), np.roll(loss, -1, axis)

@@ -1,7 +1,7 @@
 """Fit the RL law to one branch and say what the data identify of it."""
 
-from retu.config.analysis import Fit, Protocol
-from retu.scaling.branch import Branch, Listed
+from retu.config.analysis import FitSettings, Protocol
+from retu.scaling.branch import Branch, ListedSettings
 from retu.scaling.fit_result import NAN, FittedBranch
 from retu.scaling.least_squares import fit_least_squares
 from retu.scaling.posterior.posterior_fit import fit_posterior
@@ -10,8 +10,8 @@ from retu.scaling.posterior.posterior_fit import fit_posterior
 def fit_branch(
     branch: Branch,
     protocol: Protocol,
-    settings: Fit,
-    listed: Listed | None = None,
+    settings: FitSettings,
+    listed: ListedSettings | None = None,
     x_common: float = NAN,
     stream: int = 0,
 ) -> FittedBranch:

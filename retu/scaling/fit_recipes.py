@@ -15,15 +15,15 @@ import numpy as np
 
 from retu.config.analysis import Protocol
 from retu.core.errors import InputError
-from retu.core.yaml_files import validate
+from retu.core.yaml_files import validate_content
 from retu.planning.jobs import SensitivityJob
-from retu.scaling.best_curve import fit_point, fit_points, fits_alone
-from retu.scaling.branch import Branch, Listed
+from retu.scaling.best_curve import fit_problem, fit_problems, needs_own_fit
+from retu.scaling.branch import Branch, ListedSettings
 from retu.scaling.law import FloatArray
-from retu.scaling.problem import Curves, Problem, make_problem
+from retu.scaling.problem import FitProblem, FittedCurves, make_problem
 
-BENCHMARKS = "benchmarks"
-EVERYTHING = "all"
+BENCHMARK_AXIS = "benchmarks"
+EVERY_BENCHMARK = "all"
 NAN = float("nan")
 
 
@@ -44,7 +44,7 @@ class Recipe:
     unchanged: bool
 
 
-def recipes_of(job: SensitivityJob) -> list[Recipe]:
+def list_recipes(job: SensitivityJob) -> list[Recipe]:
     """All combinations of the axes, the last axis changing fastest.
 
     Raises:
@@ -58,25 +58,25 @@ def recipes_of(job: SensitivityJob) -> list[Recipe]:
 
 def make_recipe(protocol: Protocol, changes: dict[str, object]) -> Recipe:
     """The protocol with `changes` to its keys, and which benchmarks they leave out."""
-    text = {axis: value_text(axis, value) for axis, value in changes.items()}
-    left_out = changes.get(BENCHMARKS, [])
+    text = {axis: format_axis_value(axis, value) for axis, value in changes.items()}
+    left_out = changes.get(BENCHMARK_AXIS, [])
     if not isinstance(left_out, list) or not all(isinstance(name, str) for name in left_out):
-        raise InputError(f"--spec: axes.{BENCHMARKS}: {left_out!r} is not a list of benchmarks")
-    fields = {axis: value for axis, value in changes.items() if axis != BENCHMARKS}
-    changed = validate(Protocol, {**protocol.model_dump(), **fields}, "--spec: axes")
+        raise InputError(f"--spec: axes.{BENCHMARK_AXIS}: {left_out!r} is not a list of benchmarks")
+    fields = {axis: value for axis, value in changes.items() if axis != BENCHMARK_AXIS}
+    changed = validate_content(Protocol, {**protocol.model_dump(), **fields}, "--spec: axes")
     return Recipe(text, changed, tuple(left_out), changed == protocol)
 
 
-def value_text(axis: str, value: object) -> str:
+def format_axis_value(axis: str, value: object) -> str:
     """A value of an axis as a cell of a table."""
-    if axis == BENCHMARKS and isinstance(value, list):
-        return "without " + " and ".join(value) if value else EVERYTHING
+    if axis == BENCHMARK_AXIS and isinstance(value, list):
+        return "without " + " and ".join(value) if value else EVERY_BENCHMARK
     names = {None: "none", True: "yes", False: "no"}
     # 1 and 0 equal True and False, but are numbers here.
     return names[value] if value is None or isinstance(value, bool) else str(value)
 
 
-def refitted(
+def refit_cases(
     cases: Sequence[tuple[Branch, Protocol]], min_points: int, x_common: float
 ) -> FloatArray:
     """A_post and the score at compute `x_common` of every case, percent, shape (cases, 2).
@@ -84,43 +84,47 @@ def refitted(
     NaN for too few points, and for the score without an `x_common`. Without any gain over P_sft
     the curve stays there, as in `fit_branch`. The same branch object is the same branch.
     """
-    keys, problems = [], dict[Hashable, Problem]()
+    keys, problems = [], dict[Hashable, FitProblem]()
     for branch, protocol in cases:
         count = branch.end if protocol.stop_at_collapse else branch.x.size
         rule = protocol.model_copy(update={"stop_at_collapse": False})
         keys.append((id(branch), rule, count))
         if keys[-1] not in problems:
-            problems[keys[-1]] = make_problem(branch.first(count), rule, Listed())
+            problems[keys[-1]] = make_problem(branch.take_first(count), rule, ListedSettings())
     found = dict[Hashable, FloatArray]()
     groups = defaultdict[Hashable, list[Hashable]](list)
     for key, problem in problems.items():
-        flat = without_curve(problem, min_points)
+        flat = score_without_curve(problem, min_points)
         if flat is None:
-            groups[batch_key(problem)].append(key)
+            groups[make_batch_key(problem)].append(key)
         else:
             found[key] = np.array([flat, flat])
     for members in groups.values():
-        curves = fit_together([problems[key] for key in members])
-        values = [curves.ceiling, curves.score(np.array([x_common]))[:, 0]]
+        curves = fit_batch([problems[key] for key in members])
+        values = [curves.ceiling, curves.compute_score(np.array([x_common]))[:, 0]]
         found |= dict(zip(members, np.column_stack(values), strict=True))
     result = np.stack([found[key] for key in keys])
     result[:, 1] = np.where(np.isfinite(x_common), result[:, 1], NAN)
     return result
 
 
-def without_curve(problem: Problem, min_points: int) -> float | None:
+def score_without_curve(problem: FitProblem, min_points: int) -> float | None:
     """The score of a problem that has no curve to fit, None for the others."""
-    if problem.too_short(min_points):
+    if problem.is_too_short(min_points):
         return NAN
-    return problem.p_sft if problem.without_gain else None
+    return problem.p_sft if problem.has_no_gain else None
 
 
-def batch_key(problem: Problem) -> Hashable:
+def make_batch_key(problem: FitProblem) -> Hashable:
     """Equal for problems that one call of the engine can solve."""
-    return (problem.x.tobytes(), problem.bounds, id(problem) if fits_alone(problem) else None)
+    return (problem.x.tobytes(), problem.bounds, id(problem) if needs_own_fit(problem) else None)
 
 
-def fit_together(problems: Sequence[Problem]) -> Curves:
+def fit_batch(problems: Sequence[FitProblem]) -> FittedCurves:
     """Fit problems with one `batch_key`, many rows at a time where their protocols allow it."""
     first = problems[0]
-    return fit_point(first, Listed()).curve if fits_alone(first) else fit_points(problems).curves
+    return (
+        fit_problem(first, ListedSettings()).curve
+        if needs_own_fit(first)
+        else fit_problems(problems).curves
+    )

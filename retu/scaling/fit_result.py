@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 from retu.scaling.branch import Branch
 from retu.scaling.law import FloatArray
 
-Verdict = Literal["identified", "bound", "not identified"]
-Facts = dict[str, Any]
+CeilingVerdict = Literal["identified", "bound", "not identified"]
+FitFacts = dict[str, Any]
 """Some fields of a `BranchFit` by name."""
 NAN = float("nan")
 TOO_FEW, WIDE, PASSED = "too few points", "wide interval", "reached more"
@@ -15,7 +15,7 @@ ENDS_EARLY = "the curve ends before half of its rise"
 LEANS = "the interval moves with the prior"
 FALLS = "the scores fall"
 CUT_OFF = "the ceiling is cut off at 100 percent"
-REASONS: dict[str, Verdict] = {
+REASONS: dict[str, CeilingVerdict] = {
     "fit at the bound": "bound",
     "draws at the bound": "bound",
     "profile meets the bound": "bound",
@@ -39,7 +39,7 @@ median of five is above the interval by more than chance, so that the law does n
 branch."""
 MEDIAN_OF_FIVE = 0.536
 """Standard error of the median of five Gaussian values, in their standard deviations."""
-PLACES = ("end", "double", "common")
+REFERENCE_PLACES = ("end", "double", "common")
 """Where curves are read: at the end of the branch, at twice its compute, at a common compute."""
 
 
@@ -110,7 +110,7 @@ class BranchFit:
     common_low: float = NAN
     common_high: float = NAN
     at_bound: bool = False
-    verdict: Verdict = "not identified"
+    verdict: CeilingVerdict = "not identified"
     reason: str = TOO_FEW
 
 
@@ -121,7 +121,7 @@ class FittedBranch(NamedTuple):
     draws: dict[str, FloatArray]
 
 
-def observe(branch: Branch) -> Facts:
+def describe_observations(branch: Branch) -> FitFacts:
     """What the measured points say without any fit."""
     after = branch.score[1:]
     return {
@@ -134,7 +134,7 @@ def observe(branch: Branch) -> Facts:
     }
 
 
-def lag1_correlation(residual: FloatArray) -> float:
+def compute_lag1_correlation(residual: FloatArray) -> float:
     """Correlation of residuals with their successors; NaN where they do not vary."""
     centred = residual - residual.mean()
     total = float((centred**2).sum())

@@ -24,7 +24,7 @@ class Bounds(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rows:
+class CurveRows:
     """R curves measured at the same n points.
 
     Attributes:
@@ -39,6 +39,6 @@ class Rows:
     weight: FloatArray
     cap: FloatArray
 
-    def take(self, index: npt.NDArray[np.intp]) -> "Rows":
+    def take(self, index: npt.NDArray[np.intp]) -> "CurveRows":
         """Select the rows at `index`, repeats allowed."""
-        return Rows(self.x, self.gain[index], self.weight[index], self.cap[index])
+        return CurveRows(self.x, self.gain[index], self.weight[index], self.cap[index])

@@ -8,47 +8,49 @@ import pandas as pd
 
 from retu.config.analysis import FitJob
 from retu.core.errors import InputError
-from retu.core.tables import shorten
-from retu.scaling.branch import Listed
+from retu.core.tables import shorten_floats
+from retu.scaling.branch import ListedSettings
 from retu.scaling.fit import fit_branch
 from retu.scaling.fit_result import FittedBranch
-from retu.scaling.measured_branches import Measured
+from retu.scaling.measured_branches import MeasuredBranch
 
 CHECKPOINT = ["study", "model", "dataset", "sft_step", "seed"]
 
 
-def common_compute(branches: list[Measured]) -> float:
+def find_common_compute(branches: list[MeasuredBranch]) -> float:
     """Largest RL compute that every branch from SFT reached before any collapse, EFLOPs."""
     from_sft = [b for b in branches if b.key["paradigm"] == "SFT-then-RL"] or branches
     return min(float(b.branch.x[b.branch.end - 1]) for b in from_sft)
 
 
-def fit_all(
-    branches: list[Measured], job: FitJob, listed: dict[tuple[str, int], Listed] | None
+def fit_branches(
+    branches: list[MeasuredBranch],
+    job: FitJob,
+    listed: dict[tuple[str, int], ListedSettings] | None,
 ) -> list[FittedBranch]:
     """Fit every branch; with a table of settings, only those that it lists."""
-    x_common = job.fit.common_compute or common_compute(branches)
+    x_common = job.fit.common_compute or find_common_compute(branches)
     fitted = []
     for measured in branches:
         place = (str(measured.key["dataset"]), int(str(measured.key["sft_step"])))
-        given = Listed() if listed is None else listed.get(place)
+        given = ListedSettings() if listed is None else listed.get(place)
         stream = zlib.crc32(measured.title.encode())
         # A branch that the authors did not fit has no settings of theirs: nothing is invented.
-        branch = measured.branch if given else measured.branch.first(1)
+        branch = measured.branch if given else measured.branch.take_first(1)
         fit, draws = fit_branch(branch, job.protocol, job.fit, given, x_common, stream)
         fitted.append(FittedBranch(fit, draws))
     return fitted
 
 
-def fit_table(
-    branches: list[Measured], fitted: list[FittedBranch], subphases: pd.DataFrame, job: FitJob
+def tabulate_fits(
+    branches: list[MeasuredBranch], fitted: list[FittedBranch], subphases: pd.DataFrame, job: FitJob
 ) -> pd.DataFrame:
     """One row a branch with its sub-phase; a branch from the base model (step 0) needs no label.
 
     Raises:
         InputError: a branch without a label.
     """
-    x_common = job.fit.common_compute or common_compute(branches)
+    x_common = job.fit.common_compute or find_common_compute(branches)
     labels = {tuple(row): name for *row, name in subphases[[*CHECKPOINT, "subphase"]].to_numpy()}
     rows = []
     for measured, (fit, _) in zip(branches, fitted, strict=True):
@@ -69,10 +71,12 @@ def fit_table(
             }
         )
     table = pd.DataFrame(rows)
-    return shorten(table, [name for name in asdict(fitted[0].fit) if table[name].dtype == float])
+    return shorten_floats(
+        table, [name for name in asdict(fitted[0].fit) if table[name].dtype == float]
+    )
 
 
-def draw_table(branches: list[Measured], fitted: list[FittedBranch]) -> pd.DataFrame:
+def tabulate_draws(branches: list[MeasuredBranch], fitted: list[FittedBranch]) -> pd.DataFrame:
     """All draws, one row a branch and draw; branches without a fit have none."""
     frames = []
     for measured, (_, draws) in zip(branches, fitted, strict=True):

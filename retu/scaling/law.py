@@ -17,7 +17,7 @@ SCORE_MAX = 100.0
 """Scores are percentages, so no ceiling is higher."""
 
 
-def rise_fraction(
+def compute_rise_fraction(
     x: FloatArray, log_c_mid: FloatArray | np.float64, b: FloatArray | np.float64
 ) -> FloatArray:
     """Return the fraction phi(x) = 1 / (1 + (C_mid / x)^B) of the gain; phi(0) = 0.
@@ -30,9 +30,11 @@ def rise_fraction(
     return np.where(positive, 0.5 + 0.5 * np.tanh(0.5 * b * (log_x - log_c_mid)), 0.0)
 
 
-def gain(x: npt.ArrayLike, *, epsilon: float, pl_rl: float, c_mid: float, b: float) -> FloatArray:
+def compute_gain(
+    x: npt.ArrayLike, *, epsilon: float, pl_rl: float, c_mid: float, b: float
+) -> FloatArray:
     """Gain over P_sft in points at RL compute `x` (EFLOPs, x >= 0)."""
-    fraction = rise_fraction(
+    fraction = compute_rise_fraction(
         np.asarray(x, dtype=np.float64), np.float64(np.log(c_mid)), np.float64(b)
     )
     return epsilon + (pl_rl - epsilon) * fraction

@@ -8,13 +8,13 @@ from retu.core.errors import InputError
 from retu.evaluation.scores import OVERALL
 from retu.scaling.branch import Branch, make_branch
 from retu.scaling.curve_checks import check_numbers, check_overall, check_percent
-from retu.scaling.sampling_noise import COUNT_COLUMNS, answer_size, binomial_error
+from retu.scaling.sampling_noise import COUNT_COLUMNS, compute_answer_weight, estimate_overall_error
 
-BRANCH = ["study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"]
-CURVE_COLUMNS = [*BRANCH, *COUNT_COLUMNS, "x_sft_eflops", "x_rl_eflops"]
+FITTED_BRANCH_KEY = ["study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"]
+FITTED_CURVE_COLUMNS = [*FITTED_BRANCH_KEY, *COUNT_COLUMNS, "x_sft_eflops", "x_rl_eflops"]
 
 
-class Measured(NamedTuple):
+class MeasuredBranch(NamedTuple):
     """A branch with the columns that name it and the compute behind its checkpoint (EFLOPs)."""
 
     key: dict[str, object]
@@ -27,7 +27,7 @@ class Measured(NamedTuple):
         return ", ".join(f"{name} {value}" for name, value in self.key.items())
 
 
-def measured_branch(points: pd.DataFrame) -> tuple[float, Branch]:
+def extract_branch(points: pd.DataFrame) -> tuple[float, Branch]:
     """The points of one branch, all benchmarks: x_sft (EFLOPs) and the branch.
 
     Raises:
@@ -39,13 +39,15 @@ def measured_branch(points: pd.DataFrame) -> tuple[float, Branch]:
         raise InputError("an RL step is missing or appears twice; remove the repeated evaluation")
     if overall["x_sft_eflops"].nunique(dropna=False) != 1:
         raise InputError("several values of x_sft_eflops; a branch starts from one checkpoint")
-    error = binomial_error(points).reindex(overall["rl_step"]).to_numpy()
+    error = estimate_overall_error(points).reindex(overall["rl_step"]).to_numpy()
     check_overall(points)
-    branch = make_branch(overall["x_rl_eflops"], overall["score"], error, answer_size(points))
+    branch = make_branch(
+        overall["x_rl_eflops"], overall["score"], error, compute_answer_weight(points)
+    )
     return float(overall["x_sft_eflops"].iloc[0]), branch
 
 
-def measured_branches(curves: pd.DataFrame) -> list[Measured]:
+def extract_branches(curves: pd.DataFrame) -> list[MeasuredBranch]:
     """Every RL branch of a curve table, in the order of the branch columns.
 
     Raises:
@@ -55,10 +57,12 @@ def measured_branches(curves: pd.DataFrame) -> list[Measured]:
     check_numbers(curves)
     check_percent(curves)
     found = []
-    for key, points in curves[curves["paradigm"] != "Pure SFT"].groupby(BRANCH, dropna=False):
-        named = dict(zip(BRANCH, key, strict=True))
+    for key, points in curves[curves["paradigm"] != "Pure SFT"].groupby(
+        FITTED_BRANCH_KEY, dropna=False
+    ):
+        named = dict(zip(FITTED_BRANCH_KEY, key, strict=True))
         try:
-            found.append(Measured(named, *measured_branch(points)))
+            found.append(MeasuredBranch(named, *extract_branch(points)))
         except InputError as error:
             title = ", ".join(f"{name} {value}" for name, value in named.items())
             raise InputError(f"branch {title}: {error}") from error

@@ -7,18 +7,18 @@ import numpy as np
 
 from retu.config.analysis import Protocol
 from retu.core.rounding import round_score, round_scores
-from retu.scaling.branch import Branch, Listed
+from retu.scaling.branch import Branch, ListedSettings
 from retu.scaling.engine import Solution
-from retu.scaling.fit_rows import Bounds, Rows
-from retu.scaling.law import SCORE_MAX, FloatArray, rise_fraction
-from retu.scaling.smoothing import centred_median
+from retu.scaling.fit_rows import Bounds, CurveRows
+from retu.scaling.law import SCORE_MAX, FloatArray, compute_rise_fraction
+from retu.scaling.smoothing import compute_centred_median
 
 ROOM = 10.0
 """Points below P_sft from which gains are counted where the origin is free: an offset from P_sft of
 either sign is then an epsilon of at least 0."""
 
 
-class Curves(NamedTuple):
+class FittedCurves(NamedTuple):
     """Fitted laws P(x) = base + g(x), one a row, each field of shape (R,); scores in points."""
 
     base: FloatArray
@@ -27,9 +27,9 @@ class Curves(NamedTuple):
     c_mid: FloatArray
     b: FloatArray
 
-    def score(self, x: FloatArray) -> FloatArray:
+    def compute_score(self, x: FloatArray) -> FloatArray:
         """Score of every curve at compute x (EFLOPs): shape (n,) to (R, n)."""
-        phi = rise_fraction(x, np.log(self.c_mid)[:, None], self.b[:, None])
+        phi = compute_rise_fraction(x, np.log(self.c_mid)[:, None], self.b[:, None])
         start = (self.base + self.epsilon)[:, None]
         return start + (self.pl_rl - self.epsilon)[:, None] * phi
 
@@ -40,7 +40,7 @@ class Curves(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Problem:
+class FitProblem:
     """What is fitted, and within which bounds.
 
     Attributes:
@@ -69,25 +69,25 @@ class Problem:
         return self.p_sft - self.base
 
     @property
-    def free_origin(self) -> bool:
+    def has_free_origin(self) -> bool:
         """Whether P_sft is fitted as one noisy score among others."""
         return self.protocol.origin == "free"
 
-    def relative(self, error: FloatArray) -> FloatArray:
+    def scale_errors(self, error: FloatArray) -> FloatArray:
         """Standard errors of other scores of the branch in the units of `noise`."""
         return np.ones_like(error) if np.isnan(self.unit) else error / self.unit
 
     @property
-    def observed(self) -> FloatArray:
+    def observed_scores(self) -> FloatArray:
         """The scores that are fitted, percent, shape (n,)."""
         return self.gain + self.base
 
     @property
-    def without_gain(self) -> bool:
+    def has_no_gain(self) -> bool:
         """No score is above P_sft: the bounded fit is PL_rl = 0, and the shape is undefined."""
         return float(self.gain.max()) <= self.room
 
-    def too_short(self, min_points: int) -> bool:
+    def is_too_short(self, min_points: int) -> bool:
         """Fewer points than a fit is asked to have, or none after x = 0."""
         return self.x.size < min_points or not (self.x > 0).any()
 
@@ -96,14 +96,18 @@ class Problem:
         """Free parameters of the law: PL_rl, C_mid, B and, where fitted, epsilon."""
         return 4 if self.bounds.fit_epsilon else 3
 
-    def rows(self, gain: FloatArray, weight: FloatArray, p_sft: FloatArray | float) -> Rows:
+    def make_rows(
+        self, gain: FloatArray, weight: FloatArray, p_sft: FloatArray | float
+    ) -> CurveRows:
         """Rows at x with the bound of PL_rl that their own gains set; (R, n), (R, n), (R,)."""
-        return Rows(self.x, gain, weight, self.cap(gain, weight, p_sft))
+        return CurveRows(self.x, gain, weight, self.compute_cap(gain, weight, p_sft))
 
-    def cap(self, gain: FloatArray, weight: FloatArray, p_sft: FloatArray | float) -> FloatArray:
+    def compute_cap(
+        self, gain: FloatArray, weight: FloatArray, p_sft: FloatArray | float
+    ) -> FloatArray:
         """Upper bound of PL_rl counted from `base`, points, shape (R,)."""
         protocol = self.protocol
-        seen = centred_median(gain) if protocol.cap_on == "smoothed" else gain
+        seen = compute_centred_median(gain) if protocol.cap_on == "smoothed" else gain
         largest = np.where(weight > 0, seen, -np.inf).max(axis=1) - self.room
         limit = protocol.cap_points or SCORE_MAX - p_sft
         factor = protocol.cap_factor
@@ -111,13 +115,15 @@ class Problem:
         bound: FloatArray = np.maximum(np.broadcast_to(top, largest.shape), 0.0) + self.room
         return bound
 
-    def curves(self, solution: Solution, base: FloatArray | float | None = None) -> Curves:
+    def make_curves(
+        self, solution: Solution, base: FloatArray | float | None = None
+    ) -> FittedCurves:
         """The laws that a solution of rows of this problem stands for."""
         start = np.broadcast_to(self.base if base is None else base, solution.pl_rl.shape)
-        return Curves(start, solution.epsilon, solution.pl_rl, solution.c_mid, solution.b)
+        return FittedCurves(start, solution.epsilon, solution.pl_rl, solution.c_mid, solution.b)
 
 
-def make_problem(branch: Branch, protocol: Protocol, listed: Listed) -> Problem:
+def make_problem(branch: Branch, protocol: Protocol, listed: ListedSettings) -> FitProblem:
     """Choose the points of a branch that a protocol fits, and its bounds."""
     end = branch.x.size if protocol.window == "all" or listed.end is None else listed.end
     if protocol.stop_at_collapse:
@@ -134,7 +140,7 @@ def make_problem(branch: Branch, protocol: Protocol, listed: Listed) -> Problem:
     if protocol.decimals is not None:
         # The difference of two rounded scores is one, too.
         gain = round_scores(gain, protocol.decimals)
-    return Problem(
+    return FitProblem(
         x=branch.x[window],
         gain=gain,
         noise=error / unit if protocol.weights == "binomial" else np.ones(error.size),

@@ -23,7 +23,9 @@ from retu.scaling.law import FloatArray
 COUNT_COLUMNS = ("rl_step", "benchmark", "n_problems", "n_samples", "score")
 
 
-def score_error(score: FloatArray, n_problems: FloatArray, n_samples: FloatArray) -> FloatArray:
+def compute_score_error(
+    score: FloatArray, n_problems: FloatArray, n_samples: FloatArray
+) -> FloatArray:
     """Standard error of the problem-weighted mean over benchmarks, points.
 
     A score of 0 or 100 has an error too: p is the Jeffreys estimate (right + 1/2) / (samples + 1).
@@ -44,7 +46,7 @@ def score_error(score: FloatArray, n_problems: FloatArray, n_samples: FloatArray
     return error
 
 
-def binomial_error(points: pd.DataFrame) -> pd.Series:
+def estimate_overall_error(points: pd.DataFrame) -> pd.Series:
     """Standard error of the overall score at every RL step of one branch, points.
 
     Args:
@@ -61,17 +63,17 @@ def binomial_error(points: pd.DataFrame) -> pd.Series:
     """
     single = points[points["benchmark"] != OVERALL]
     rows = points if single.empty else single
-    wide = {name: _by_step(rows, name) for name in ("score", "n_problems", "n_samples")}
+    wide = {name: _pivot_by_step(rows, name) for name in ("score", "n_problems", "n_samples")}
     score, problems, samples = (wide[name].to_numpy(np.float64) for name in wide)
     if not ((score >= 0) & (score <= 100)).all():
         raise InputError("a benchmark's score is missing or outside 0 to 100; evaluate it again")
     if not ((problems >= 1) & (samples >= problems)).all():
         raise InputError("counts of a benchmark are not n_problems >= 1 and n_samples >= that")
-    error = score_error(score, problems, samples)
+    error = compute_score_error(score, problems, samples)
     return pd.Series(error, index=wide["score"].index, name="error")
 
 
-def answer_size(points: pd.DataFrame) -> float:
+def compute_answer_weight(points: pd.DataFrame) -> float:
     """What one answer counts at most in the overall score of one branch, points.
 
     Args:
@@ -83,7 +85,7 @@ def answer_size(points: pd.DataFrame) -> float:
     return 100.0 * float((rows["n_problems"] / rows["n_samples"]).max()) / total
 
 
-def _by_step(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+def _pivot_by_step(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """One row a step, one column a benchmark; NaN where there is none."""
     if rows.duplicated(["rl_step", "benchmark"]).any():
         raise InputError("a benchmark appears twice at one RL step; remove the repeated evaluation")

@@ -13,7 +13,7 @@ WINDOW = 5
 """Points of a running median; an odd number."""
 
 
-def centred_median(score: FloatArray, window: int = WINDOW) -> FloatArray:
+def compute_centred_median(score: FloatArray, window: int = WINDOW) -> FloatArray:
     """Median of the `window` points around each point; at the ends, of those that exist.
 
     Args:
@@ -23,21 +23,21 @@ def centred_median(score: FloatArray, window: int = WINDOW) -> FloatArray:
     Returns:
         Shape (..., n), units of `score`.
     """
-    return _running_median(score, window // 2, window // 2)
+    return _compute_running_median(score, window // 2, window // 2)
 
 
-def causal_median(score: FloatArray, window: int = WINDOW) -> FloatArray:
+def compute_causal_median(score: FloatArray, window: int = WINDOW) -> FloatArray:
     """Median of each point and the `window` - 1 before it; at the start, of those that exist."""
-    return _running_median(score, window - 1, 0)
+    return _compute_running_median(score, window - 1, 0)
 
 
-def smoothed_best(score: FloatArray, window: int = WINDOW) -> FloatArray:
+def find_smoothed_best(score: FloatArray, window: int = WINDOW) -> FloatArray:
     """Largest centred median of each curve: shape (..., n) to (...)."""
-    best: FloatArray = centred_median(score, window).max(axis=-1)
+    best: FloatArray = compute_centred_median(score, window).max(axis=-1)
     return best
 
 
-def _running_median(score: FloatArray, before: int, after: int) -> FloatArray:
+def _compute_running_median(score: FloatArray, before: int, after: int) -> FloatArray:
     """Median over the points from `before` earlier to `after` later, cut at both ends."""
     n_points = score.shape[-1]
     smooth = np.empty(score.shape)

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retu.scaling.best_curve import fit_weights, residuals_of
-from retu.scaling.branch import Listed
+from retu.scaling.best_curve import compute_residuals, fit_weights
+from retu.scaling.branch import ListedSettings
 from retu.scaling.law import BoolArray, FloatArray
-from retu.scaling.problem import Curves, Problem
-from retu.scaling.trimming import nearest_points
+from retu.scaling.problem import FitProblem, FittedCurves
+from retu.scaling.trimming import select_nearest_points
 
-STARTS = 200
+RANDOM_STARTS = 200
 POINTS_OF_A_START = 5
 """Points of a random start, the law having three to four parameters."""
 MOST_STEPS = 30
@@ -29,7 +29,9 @@ class FixedPoints(NamedTuple):
     sse: FloatArray
 
 
-def fixed_points(problem: Problem, listed: Listed, rng: np.random.Generator) -> FixedPoints:
+def find_fixed_points(
+    problem: FitProblem, listed: ListedSettings, rng: np.random.Generator
+) -> FixedPoints:
     """Concentrate from `STARTS` random starts until every row is at a fixed point.
 
     Args:
@@ -38,13 +40,13 @@ def fixed_points(problem: Problem, listed: Listed, rng: np.random.Generator) -> 
         rng: where the starts come from.
     """
     count = int(problem.x.size * listed.lts_share)
-    keep = _random_starts(problem.x.size, rng)
-    curves = Curves(*(field.copy() for field in fit_weights(problem, keep.astype(float))))
-    moving = np.ones(STARTS, dtype=np.bool_)
+    keep = _draw_random_starts(problem.x.size, rng)
+    curves = FittedCurves(*(field.copy() for field in fit_weights(problem, keep.astype(float))))
+    moving = np.ones(RANDOM_STARTS, dtype=np.bool_)
     for _ in range(MOST_STEPS):
         part = np.flatnonzero(moving)
-        here = Curves(*(field[part] for field in curves))
-        chosen = nearest_points(residuals_of(problem, here), count)
+        here = FittedCurves(*(field[part] for field in curves))
+        chosen = select_nearest_points(compute_residuals(problem, here), count)
         moving[part] = (chosen != keep[part]).any(axis=1)
         keep[part] = chosen
         if not moving.any():
@@ -53,19 +55,19 @@ def fixed_points(problem: Problem, listed: Listed, rng: np.random.Generator) -> 
         near = fit_weights(problem, chosen.astype(float), near=here)
         for field, new in zip(curves, near, strict=True):
             field[part] = new
-    return _distinct(problem, keep[~moving])
+    return _fit_distinct_sets(problem, keep[~moving])
 
 
-def _random_starts(size: int, rng: np.random.Generator) -> BoolArray:
+def _draw_random_starts(size: int, rng: np.random.Generator) -> BoolArray:
     """Random sets of points, shape (STARTS, n)."""
-    order = rng.random((STARTS, size)).argsort(axis=1)
+    order = rng.random((RANDOM_STARTS, size)).argsort(axis=1)
     return order < POINTS_OF_A_START
 
 
-def _distinct(problem: Problem, keep: BoolArray) -> FixedPoints:
+def _fit_distinct_sets(problem: FitProblem, keep: BoolArray) -> FixedPoints:
     """Fit each distinct set once more, from everywhere, and order the ends by their loss."""
     sets = np.unique(keep, axis=0)
     curves = fit_weights(problem, sets.astype(float))
-    sse = np.where(sets, residuals_of(problem, curves) ** 2, 0.0).sum(axis=1)
+    sse = np.where(sets, compute_residuals(problem, curves) ** 2, 0.0).sum(axis=1)
     order = np.argsort(sse)
     return FixedPoints((curves.ceiling - problem.p_sft)[order], sse[order])

@@ -31,7 +31,7 @@ def drop_outliers(residuals: Residuals, keep: BoolArray, tau: float) -> BoolArra
     """
     keep = keep.copy()
     for _ in range(MOST_OUTLIERS):
-        score = np.where(keep, modified_z(residuals(keep), keep), 0.0)
+        score = np.where(keep, compute_modified_z(residuals(keep), keep), 0.0)
         worst = score.argmax(axis=1)
         rows = np.arange(len(keep))
         above = score[rows, worst] > tau
@@ -41,7 +41,7 @@ def drop_outliers(residuals: Residuals, keep: BoolArray, tau: float) -> BoolArra
     return keep
 
 
-def modified_z(residual: FloatArray, keep: BoolArray) -> FloatArray:
+def compute_modified_z(residual: FloatArray, keep: BoolArray) -> FloatArray:
     """0.6745 |r - median| / MAD with both medians over the kept points of a row, (R, n)."""
     median = np.nanmedian(np.where(keep, residual, np.nan), axis=1, keepdims=True)
     distance = np.abs(residual - median)
@@ -50,7 +50,7 @@ def modified_z(residual: FloatArray, keep: BoolArray) -> FloatArray:
     return score
 
 
-def concentrate(
+def concentrate_points(
     residuals: Residuals, keep: BoolArray, count: int, steps: int = C_STEPS
 ) -> BoolArray:
     """Concentration steps: keep the `count` points that the last fit meets best.
@@ -64,14 +64,14 @@ def concentrate(
         steps: largest number of steps.
     """
     for _ in range(steps):
-        chosen = nearest_points(residuals(keep), count)
+        chosen = select_nearest_points(residuals(keep), count)
         if (chosen == keep).all():
             break
         keep = chosen
     return keep
 
 
-def nearest_points(residual: FloatArray, count: int) -> BoolArray:
+def select_nearest_points(residual: FloatArray, count: int) -> BoolArray:
     """Which points have the `count` smallest absolute residuals of each row, (R, n)."""
     nearest = np.argsort(np.abs(residual), axis=1, kind="stable")[:, :count]
     chosen = np.zeros(residual.shape, dtype=np.bool_)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from retu.scaling.fit_rows import Rows
+from retu.scaling.fit_rows import CurveRows
 from retu.scaling.law import BoolArray, FloatArray
 from retu.scaling.linear import (
     FACE_BOTH,
@@ -16,7 +16,7 @@ from retu.scaling.linear import (
     FACE_TRADE,
     TINY,
     LinearFit,
-    Sums,
+    WeightedSums,
     solve_linear,
 )
 
@@ -36,7 +36,7 @@ RIDGE = 1e-12
 """Added to the normal equations (points^2), where a parameter has no influence at all."""
 
 
-class State(NamedTuple):
+class ProjectedFit(NamedTuple):
     """The projected fit at one theta = (log C_mid, log B) a row, and what its slopes need."""
 
     phi: FloatArray
@@ -46,7 +46,7 @@ class State(NamedTuple):
     sse: FloatArray
 
 
-def project(rows: Rows, theta: FloatArray, fit_epsilon: bool) -> State:
+def project_rows(rows: CurveRows, theta: FloatArray, fit_epsilon: bool) -> ProjectedFit:
     """Best epsilon and rise at theta, with residuals from the points (no cancellation)."""
     positive = rows.x > 0
     log_x = np.log(np.where(positive, rows.x, 1.0))
@@ -54,41 +54,43 @@ def project(rows: Rows, theta: FloatArray, fit_epsilon: bool) -> State:
     phi = np.tanh(0.5 * scaled_log)
     phi += 1.0
     phi *= 0.5 * positive
-    sums = Sums(
+    sums = WeightedSums(
         one=rows.weight.sum(axis=1),
-        gain=_dot(rows.weight, rows.gain),
-        phi=_dot(rows.weight, phi),
-        phi_phi=_dot(rows.weight, phi, phi),
-        phi_gain=_dot(rows.weight, phi, rows.gain),
+        gain=_sum_products(rows.weight, rows.gain),
+        phi=_sum_products(rows.weight, phi),
+        phi_phi=_sum_products(rows.weight, phi, phi),
+        phi_gain=_sum_products(rows.weight, phi, rows.gain),
     )
     linear = solve_linear(sums, rows.cap, fit_epsilon)
     residual = rows.gain - linear.rise[:, None] * phi
     if fit_epsilon:
         residual -= linear.epsilon[:, None]
-    return State(phi, scaled_log, linear, residual, _dot(rows.weight, residual, residual))
+    return ProjectedFit(
+        phi, scaled_log, linear, residual, _sum_products(rows.weight, residual, residual)
+    )
 
 
-def _dot(*factors: FloatArray) -> FloatArray:
+def _sum_products(*factors: FloatArray) -> FloatArray:
     """Sum over the points of the product of arrays of shape (R, n), shape (R,)."""
     result: FloatArray = np.einsum(",".join(["rn"] * len(factors)) + "->r", *factors)
     return result
 
 
-def refine(
-    rows: Rows, theta: FloatArray, low: FloatArray, high: FloatArray, fit_epsilon: bool
+def refine_theta(
+    rows: CurveRows, theta: FloatArray, low: FloatArray, high: FloatArray, fit_epsilon: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Levenberg-Marquardt on every row until its step or its progress ends."""
     theta, sse = theta.copy(), np.full(len(theta), np.inf)
     index, part, here = np.arange(len(theta)), rows, theta.copy()
-    state = project(part, here, fit_epsilon)
+    state = project_rows(part, here, fit_epsilon)
     damping, moving = np.full(len(theta), 1e-3), np.ones(len(theta), dtype=np.bool_)
     for _ in range(ITERATIONS):
-        normal, descent = _normal_equations(part, here, state, low, high)
-        trial = np.clip(here + _damped_step(normal, descent, damping), low, high)
+        normal, descent = _make_normal_equations(part, here, state, low, high)
+        trial = np.clip(here + _solve_damped_step(normal, descent, damping), low, high)
         trial = np.where(moving[:, None], trial, here)
-        new = project(part, trial, fit_epsilon)
+        new = project_rows(part, trial, fit_epsilon)
         decrease = state.sse - new.sse
-        promise = _promise(normal, descent, trial - here)
+        promise = _predict_decrease(normal, descent, trial - here)
         # A damped step promises little because it is short, so only a free one ends the search.
         settled = (promise <= CONVERGED * state.sse) & (damping <= FREE)
         # A step far from what the quadratic model promised is shortened even if it helped: where
@@ -100,19 +102,19 @@ def refine(
         moving &= moved & (damping < DAMPING_LIMIT) & ~settled
         better = decrease > 0
         here[better] = trial[better]
-        state = _chosen(better, new, state)
+        state = _choose_rows(better, new, state)
         if moving.mean() < FEW_LEFT:
             theta[index], sse[index] = here, state.sse
             kept = np.flatnonzero(moving)
             index, part, here, damping = index[kept], part.take(kept), here[kept], damping[kept]
-            state, moving = _taken(state, kept), moving[kept]
+            state, moving = _take_rows(state, kept), moving[kept]
         if index.size == 0:
             break
     theta[index], sse[index] = here, state.sse
     return theta, sse
 
 
-def _chosen(use_new: BoolArray, new: State, old: State) -> State:
+def _choose_rows(use_new: BoolArray, new: ProjectedFit, old: ProjectedFit) -> ProjectedFit:
     """The rows of `new` where told, else those of `old`."""
     column = use_new[:, None]
     linear = LinearFit(
@@ -120,7 +122,7 @@ def _chosen(use_new: BoolArray, new: State, old: State) -> State:
         np.where(use_new, new.linear.rise, old.linear.rise),
         np.where(use_new, new.linear.face, old.linear.face),
     )
-    return State(
+    return ProjectedFit(
         np.where(column, new.phi, old.phi),
         np.where(column, new.scaled_log, old.scaled_log),
         linear,
@@ -129,16 +131,16 @@ def _chosen(use_new: BoolArray, new: State, old: State) -> State:
     )
 
 
-def _taken(state: State, index: npt.NDArray[np.intp]) -> State:
+def _take_rows(state: ProjectedFit, index: npt.NDArray[np.intp]) -> ProjectedFit:
     """Some rows of a state."""
     epsilon, rise, face = state.linear
     linear = LinearFit(epsilon[index], rise[index], face[index])
     phi, scaled_log, residual = (a[index] for a in (state.phi, state.scaled_log, state.residual))
-    return State(phi, scaled_log, linear, residual, state.sse[index])
+    return ProjectedFit(phi, scaled_log, linear, residual, state.sse[index])
 
 
-def _normal_equations(
-    rows: Rows, theta: FloatArray, state: State, low: FloatArray, high: FloatArray
+def _make_normal_equations(
+    rows: CurveRows, theta: FloatArray, state: ProjectedFit, low: FloatArray, high: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Gauss-Newton matrix (R, 3: two diagonal elements, one beside) and descent (R, 2).
 
@@ -150,9 +152,13 @@ def _normal_equations(
     scale = np.stack([-np.exp(theta[:, 1]), np.ones(len(theta))], axis=1)
     scale *= state.linear.rise[:, None]
     wq, wzq = rows.weight * q, rows.weight * zq
-    descent = scale * np.stack([_dot(wq, state.residual), _dot(wzq, state.residual)], axis=1)
-    products = np.stack([_dot(wq, q), _dot(wzq, zq), _dot(wq, zq)], axis=1)
-    products -= _absorbed(rows, state, wq, wzq)
+    descent = scale * np.stack(
+        [_sum_products(wq, state.residual), _sum_products(wzq, state.residual)], axis=1
+    )
+    products = np.stack(
+        [_sum_products(wq, q), _sum_products(wzq, zq), _sum_products(wq, zq)], axis=1
+    )
+    products -= _compute_absorbed_part(rows, state, wq, wzq)
     normal = products * np.column_stack([scale**2, scale.prod(axis=1)])
     # A parameter that would leave its range stays, so that the other one can still move.
     blocked = ((theta <= low) & (descent < 0)) | ((theta >= high) & (descent > 0))
@@ -160,30 +166,38 @@ def _normal_equations(
     return np.maximum(normal, [0.0, 0.0, -np.inf]), np.where(blocked, 0.0, descent)
 
 
-def _absorbed(rows: Rows, state: State, wq: FloatArray, wzq: FloatArray) -> FloatArray:
+def _compute_absorbed_part(
+    rows: CurveRows, state: ProjectedFit, wq: FloatArray, wzq: FloatArray
+) -> FloatArray:
     """What the free linear columns take from the products of the derivatives, (R, 3)."""
     face = state.linear.face
     column = state.phi
     if (face == FACE_TRADE).any():
         column = np.where((face == FACE_TRADE)[:, None], 1 - state.phi, state.phi)
     column = np.where((face == FACE_NONE)[:, None], 0.0, column)
-    taken = _along(_dot(column, wq), _dot(column, wzq), _dot(rows.weight, column, column))
+    taken = _multiply_projections(
+        _sum_products(column, wq),
+        _sum_products(column, wzq),
+        _sum_products(rows.weight, column, column),
+    )
     if not (face == FACE_BOTH).any():
         return taken
     # Second column: the constant, made orthogonal to the first.
-    length = np.maximum(_dot(rows.weight, column, column), TINY)
-    rest = 1.0 - (_dot(rows.weight, column) / length)[:, None] * column
+    length = np.maximum(_sum_products(rows.weight, column, column), TINY)
+    rest = 1.0 - (_sum_products(rows.weight, column) / length)[:, None] * column
     rest = np.where((face == FACE_BOTH)[:, None], rest, 0.0)
-    return taken + _along(_dot(rest, wq), _dot(rest, wzq), _dot(rows.weight, rest, rest))
+    return taken + _multiply_projections(
+        _sum_products(rest, wq), _sum_products(rest, wzq), _sum_products(rows.weight, rest, rest)
+    )
 
 
-def _along(first: FloatArray, second: FloatArray, length: FloatArray) -> FloatArray:
+def _multiply_projections(first: FloatArray, second: FloatArray, length: FloatArray) -> FloatArray:
     """Products of two projections on a column of the given squared length, (R, 3)."""
     products = np.stack([first * first, second * second, first * second], axis=1)
     return products / np.maximum(length, TINY)[:, None]
 
 
-def _damped_step(normal: FloatArray, descent: FloatArray, damping: FloatArray) -> FloatArray:
+def _solve_damped_step(normal: FloatArray, descent: FloatArray, damping: FloatArray) -> FloatArray:
     """Solve the damped 2 x 2 systems; steps are limited, shape (R, 2)."""
     first = normal[:, 0] * (1 + damping) + RIDGE
     second = normal[:, 1] * (1 + damping) + RIDGE
@@ -201,7 +215,7 @@ def _damped_step(normal: FloatArray, descent: FloatArray, damping: FloatArray) -
     return np.asarray(step * (LARGEST_STEP / length))
 
 
-def _promise(normal: FloatArray, descent: FloatArray, step: FloatArray) -> FloatArray:
+def _predict_decrease(normal: FloatArray, descent: FloatArray, step: FloatArray) -> FloatArray:
     """Decrease of the sum of squares that the quadratic model promises for a step, (R,)."""
     curvature = (normal[:, :2] * step**2).sum(axis=1) + 2 * normal[:, 2] * step.prod(axis=1)
     decrease: FloatArray = 2 * (step * descent).sum(axis=1) - curvature

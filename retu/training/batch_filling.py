@@ -14,7 +14,7 @@ from accelerate.data_loader import SeedableRandomSampler
 from torch.utils.data import Sampler
 
 from retu.core.errors import InputError
-from retu.training.tokenized_sets import IGNORED
+from retu.training.tokenized_sets import IGNORED_LABEL
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,7 +25,7 @@ def add_empty_rows(dataset: "Dataset", count: int) -> "Dataset":
     from datasets import Dataset, concatenate_datasets
 
     # The shortest row there is: two tokens, of which none is learnt.
-    empty = dict(dataset[0], input_ids=dataset[0]["input_ids"][:2], labels=[IGNORED] * 2)
+    empty = dict(dataset[0], input_ids=dataset[0]["input_ids"][:2], labels=[IGNORED_LABEL] * 2)
     if "seq_lengths" in empty:
         empty["seq_lengths"] = [2]
     rest = Dataset.from_list([empty] * count, features=dataset.features)

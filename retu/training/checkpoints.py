@@ -21,23 +21,28 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from retu.core.atomic_files import replace_folder, write_text
-from retu.core.errors import InputError, Interrupted
+from retu.core.errors import InputError, JobInterrupted
 from retu.models.extension_locks import check_extension_locks
-from retu.runtime.interruption import REQUEST, listening
-from retu.runtime.processes import in_any_process, is_main, rank, wait_for_everyone
-from retu.runtime.progress import tell
+from retu.runtime.interruption import STOP_REQUEST, listen_for_sigterm
+from retu.runtime.processes import (
+    get_rank,
+    is_main_process,
+    is_true_in_any_process,
+    wait_for_everyone,
+)
+from retu.runtime.progress import print_progress
 from retu.runtime.script import AT_END
-from retu.runtime.usage import work
+from retu.runtime.usage import count_work_time
 from retu.training.training_state import (
-    FOLDER,
-    check_processes,
-    check_weights,
+    CHECKPOINT_PREFIX,
+    check_loadable,
+    check_process_count,
+    find_latest_complete,
     is_published,
-    latest_complete,
     link_or_copy,
     mark_complete,
-    step_of,
-    tidy,
+    parse_step,
+    prune_checkpoints,
 )
 
 if TYPE_CHECKING:
@@ -65,36 +70,36 @@ def open_state(folder: Path, *request: str) -> None:
     versions = [importlib.metadata.version(package) for package in TRAINERS]
     digest = hashlib.sha256(json.dumps([*request, *versions]).encode()).hexdigest()
     note = folder / REQUEST_FILE
-    if is_main():
-        if folder.exists() and not says(note, digest):
-            put_aside(folder)
-        if not folder.exists() and (earlier := aside(folder, digest)).exists():
+    if is_main_process():
+        if folder.exists() and not has_text(note, digest):
+            put_state_aside(folder)
+        if not folder.exists() and (earlier := get_aside_folder(folder, digest)).exists():
             earlier.rename(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_text(note, digest)
         return
     # The processes are not connected yet, but they share the folder.
     deadline = time.monotonic() + MAIN_PROCESS_SECONDS
-    while not says(note, digest):
+    while not has_text(note, digest):
         if time.monotonic() > deadline:
             raise InputError(
-                f"{folder}: does not appear to process {rank()}; keep .state/ (RETU_STATE) on a"
+                f"{folder}: does not appear to process {get_rank()}; keep .state/ (RETU_STATE) on a"
                 " disk that all nodes share"
             )
         time.sleep(0.1)
 
 
-def says(path: Path, text: str) -> bool:
+def has_text(path: Path, text: str) -> bool:
     """Whether a file is there and holds the text."""
     return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
-def aside(folder: Path, digest: str) -> Path:
+def get_aside_folder(folder: Path, digest: str) -> Path:
     """Where the state of a request waits while the folder belongs to another one."""
     return folder.with_name(f"{folder.name}.{digest[:16]}")
 
 
-def put_aside(folder: Path) -> None:
+def put_state_aside(folder: Path) -> None:
     """Keep what another request has saved, perhaps in days: its code and settings may come back.
 
     What tells of no request, or has saved nothing, goes.
@@ -103,10 +108,10 @@ def put_aside(folder: Path) -> None:
     if not note.is_file() or [path.name for path in folder.iterdir()] == [REQUEST_FILE]:
         shutil.rmtree(folder)
         return
-    kept = aside(folder, note.read_text(encoding="utf-8"))
+    kept = get_aside_folder(folder, note.read_text(encoding="utf-8"))
     shutil.rmtree(kept, ignore_errors=True)
     folder.rename(kept)
-    tell(
+    print_progress(
         f"{folder}: holds a run of other code, settings or inputs that is not done; kept as {kept}"
         " until this one is"
     )
@@ -114,12 +119,12 @@ def put_aside(folder: Path) -> None:
 
 def close_state(folder: Path) -> None:
     """Drop the state of a run once all else has succeeded: without it, it would train again."""
-    if is_main():
+    if is_main_process():
         for state in (folder, *folder.parent.glob(f"{glob.escape(folder.name)}.*")):
             AT_END.append(partial(shutil.rmtree, state))
 
 
-class SaveAtSteps(TrainerCallback):
+class SaveCallback(TrainerCallback):
     """Save (and evaluate, if the trainer has an evaluation set) at the given steps.
 
     Args:
@@ -146,7 +151,7 @@ class SaveAtSteps(TrainerCallback):
         control.should_evaluate = due and self.evaluate
 
 
-class Resumable(TrainerCallback):
+class ResumeCallback(TrainerCallback):
     """Makes every save one to go on from, and stops the run when it is asked to.
 
     It must be the last callback of the trainer: others decide first what a step ends with.
@@ -160,7 +165,9 @@ class Resumable(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take up the loss since the last log line: its next mean is over the same steps."""
-        path = self.folder / f"{FOLDER}{state.global_step}" / LOSS_WINDOW.format(rank())
+        path = (
+            self.folder / f"{CHECKPOINT_PREFIX}{state.global_step}" / LOSS_WINDOW.format(get_rank())
+        )
         if path.is_file():
             window = json.loads(path.read_text(encoding="utf-8"))
             self.trainer._tr_loss += window["sum"]
@@ -168,25 +175,25 @@ class Resumable(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Save and stop if any process was asked to, unless this was the last step anyway."""
-        if in_any_process(REQUEST.asked) and state.global_step < state.max_steps:
+        if is_true_in_any_process(STOP_REQUEST.asked) and state.global_step < state.max_steps:
             self.stopped = control.should_save = control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Mark the checkpoint complete once the files of all processes are on disk."""
-        checkpoint = self.folder / f"{FOLDER}{state.global_step}"
+        checkpoint = self.folder / f"{CHECKPOINT_PREFIX}{state.global_step}"
         window = {
             "sum": self.trainer._tr_loss.item(),
             "since": self.trainer._globalstep_last_logged,
         }
-        write_text(checkpoint / LOSS_WINDOW.format(rank()), json.dumps(window))
+        write_text(checkpoint / LOSS_WINDOW.format(get_rank()), json.dumps(window))
         os.sync()
         wait_for_everyone()
-        if is_main():
+        if is_main_process():
             mark_complete(checkpoint)
-            tidy(self.folder, self.published)
+            prune_checkpoints(self.folder, self.published)
 
 
-class StopOnNan(TrainerCallback):
+class NanGuard(TrainerCallback):
     """End a diverged run at once instead of training on NaN weights."""
 
     def on_log(
@@ -210,9 +217,9 @@ def train_resumably(trainer: "Trainer", state: Path) -> None:
             another number of processes, or a killed build of DeepSpeed's blocks this one.
         Interrupted: the run was asked to stop, and saved.
     """
-    checkpoint = prepare(trainer, state)
+    checkpoint = prepare_trainer(trainer, state)
     try:
-        with listening() as request, work():
+        with listen_for_sigterm() as request, count_work_time():
             request.patient = True
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except RuntimeError as error:
@@ -224,30 +231,30 @@ def train_resumably(trainer: "Trainer", state: Path) -> None:
             " lower learning_rate in the recipe or look at the data"
         ) from error
     callbacks = trainer.callback_handler.callbacks
-    if any(isinstance(callback, Resumable) and callback.stopped for callback in callbacks):
+    if any(isinstance(callback, ResumeCallback) and callback.stopped for callback in callbacks):
         done, steps = trainer.state.global_step, trainer.state.max_steps
         message = f"at step {done} of {steps}; saved; start it again to go on"
-        raise Interrupted(message, progressed=True)
+        raise JobInterrupted(message, progressed=True)
 
 
-def prepare(trainer: "Trainer", state: Path) -> Path | None:
+def prepare_trainer(trainer: "Trainer", state: Path) -> Path | None:
     """Ready a trainer for `train_resumably`; the checkpoint that it resumes from."""
     if getattr(trainer, "is_deepspeed_enabled", False):
         check_extension_locks()
     saving = [
         callback
         for callback in trainer.callback_handler.callbacks
-        if isinstance(callback, SaveAtSteps)
+        if isinstance(callback, SaveCallback)
     ]
     published = frozenset().union(*(callback.published for callback in saving))
-    if is_main():
-        tidy(state, published)
+    if is_main_process():
+        prune_checkpoints(state, published)
     wait_for_everyone()
-    trainer.add_callback(Resumable(trainer, state, published))
-    checkpoint = latest_complete(state)
+    trainer.add_callback(ResumeCallback(trainer, state, published))
+    checkpoint = find_latest_complete(state)
     if checkpoint is not None:
-        check_processes(checkpoint)
-        print(f"resuming from step {step_of(checkpoint)}")
+        check_process_count(checkpoint)
+        print(f"resuming from step {parse_step(checkpoint)}")
     return checkpoint
 
 
@@ -263,21 +270,21 @@ def publish_checkpoints(state: Path, published_as: Mapping[int, int], folder: Pa
 
     def fill(target: Path) -> None:
         for step, name in published_as.items():
-            source = state / f"{FOLDER}{step}"
-            check_weights(source)
+            source = state / f"{CHECKPOINT_PREFIX}{step}"
+            check_loadable(source)
             published = target / STEP_FOLDER.format(name)
-            shutil.copytree(source, published, ignore=unpublished, copy_function=link_or_copy)
+            shutil.copytree(source, published, ignore=list_unpublished, copy_function=link_or_copy)
 
-    if is_main():
+    if is_main_process():
         replace_folder(folder, fill)
 
 
-def unpublished(_: str, names: list[str]) -> set[str]:
+def list_unpublished(_: str, names: list[str]) -> set[str]:
     """Those of a checkpoint's files that stay behind."""
     return {name for name in names if not is_published(name)}
 
 
-def checkpoint_steps(folder: Path) -> dict[int, Path]:
+def list_checkpoints(folder: Path) -> dict[int, Path]:
     """step -> folder of the checkpoints under a published folder, in order."""
     found = {int(path.name.removeprefix("step-")): path for path in folder.glob("step-*")}
     if not found:
@@ -285,16 +292,16 @@ def checkpoint_steps(folder: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def checkpoint_at(folder: Path, step: int) -> Path:
+def find_checkpoint(folder: Path, step: int) -> Path:
     """The checkpoint of a step under a published folder; InputError if it has none."""
-    found = checkpoint_steps(folder)
+    found = list_checkpoints(folder)
     if step not in found:
         steps = ", ".join(map(str, found))
         raise InputError(f"{folder}: has no checkpoint of step {step}, only of {steps}; name one")
     return found[step]
 
 
-def model_config(folder: Path) -> dict[str, Any]:
+def read_model_config(folder: Path) -> dict[str, Any]:
     """The `config.json` of a checkpoint."""
     content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return content

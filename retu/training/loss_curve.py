@@ -12,7 +12,7 @@ def count_epochs(step: int, rows: int, batch_size: int) -> float:
     return (passes * rows + updates * batch_size) / rows
 
 
-def loss_table(history: list[dict[str, Any]], rows: int, batch_size: int) -> pd.DataFrame:
+def tabulate_losses(history: list[dict[str, Any]], rows: int, batch_size: int) -> pd.DataFrame:
     """One row per evaluation: step, epoch, val_loss, train_loss (the newest logged one).
 
     The training loss is empty at step 0, where nothing has been trained yet.

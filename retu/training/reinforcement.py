@@ -13,23 +13,27 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from retu.compute.flops import EFLOPS, ModelShape, rl_flops
-from retu.config.execution import Vllm
-from retu.config.paradigm import trl_arguments
+from retu.config.execution import VllmSettings
+from retu.config.paradigm import make_trl_arguments
 from retu.core.errors import InputError
 from retu.data.chat import (
     check_same_prompt,
+    encode_example,
     encode_prompt,
-    prompt_of,
-    rl_prompt,
-    training_example,
+    get_prompt_ids,
+    make_rl_prompt,
 )
-from retu.models.trainer_arguments import batches, memory_arguments, trainer_arguments
+from retu.models.trainer_arguments import (
+    make_accumulation_arguments,
+    make_memory_arguments,
+    make_trainer_arguments,
+)
 from retu.planning.jobs import RlJob
-from retu.runtime.processes import is_main, world_size
-from retu.runtime.progress import Progress
-from retu.training.checkpoints import SaveAtSteps, StopOnNan
-from retu.training.inline_evaluation import Answering, AnswerWhileTraining
-from retu.training.paradigms.step_metrics import PREFIX
+from retu.runtime.processes import get_world_size, is_main_process
+from retu.runtime.progress import ProgressCallback
+from retu.training.checkpoints import NanGuard, SaveCallback
+from retu.training.inline_evaluation import InlineEvaluation, InlineEvaluationCallback
+from retu.training.paradigms.step_metrics import METRIC_PREFIX
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,12 +51,12 @@ NOT_REPEATABLE = (
 SERVER = "RETU_VLLM_SERVER"
 """Where the vLLM server listens that generates for RL, as host:port."""
 
-TRIED = 3
+TRIED_PROMPTS = 3
 """Problems of a set by which it is tried whether all stages show them alike."""
 
 
 @dataclass(frozen=True)
-class Reinforced:
+class ReinforcementRun:
     """What an RL run needs besides its job and its model: data, reward and where its state is."""
 
     title: str
@@ -64,18 +68,18 @@ class Reinforced:
     state: Path
 
     @property
-    def answering(self) -> Answering:
+    def inline_evaluation(self) -> InlineEvaluation:
         """What is answered while it trains."""
         job = self.job
-        return Answering(self.attempts, job.evaluation, job.execution.rl.vllm, self.state)
+        return InlineEvaluation(self.attempts, job.evaluation, job.execution.rl.vllm, self.state)
 
 
-def evaluation_steps(steps: int, every: int) -> list[int]:
+def list_evaluation_steps(steps: int, every: int) -> list[int]:
     """The steps at which an RL run is evaluated: every so many, and the last."""
     return sorted({*range(every, steps + 1, every), steps})
 
 
-def grpo_config(
+def make_grpo_config(
     job: RlJob,
     state: Path,
     ends: Sequence[int],
@@ -94,10 +98,10 @@ def grpo_config(
     recipe, execution = job.recipe, job.execution
     sequences = recipe.prompts_per_step * recipe.rollouts
     return GRPOConfig(
-        **trainer_arguments(state, execution, job.seed),
+        **make_trainer_arguments(state, execution, job.seed),
         max_steps=recipe.steps,
-        **batches(execution.rl, sequences, world_size()),
-        **memory_arguments(execution.rl),
+        **make_accumulation_arguments(execution.rl, sequences, get_world_size()),
+        **make_memory_arguments(execution.rl),
         num_generations=recipe.rollouts,
         max_completion_length=recipe.max_completion_length,
         learning_rate=recipe.learning_rate,
@@ -106,14 +110,14 @@ def grpo_config(
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         temperature=recipe.temperature,
-        **vllm_arguments(execution.rl.vllm, ends, environment),
+        **make_vllm_arguments(execution.rl.vllm, ends, environment),
         logging_steps=1,
-        **trl_arguments(recipe.paradigm),
+        **make_trl_arguments(recipe.paradigm),
     )
 
 
-def vllm_arguments(
-    vllm: Vllm | None, ends: Sequence[int], environment: Mapping[str, str]
+def make_vllm_arguments(
+    vllm: VllmSettings | None, ends: Sequence[int], environment: Mapping[str, str]
 ) -> dict[str, Any]:
     """GRPOConfig's arguments about vLLM.
 
@@ -146,7 +150,7 @@ def vllm_arguments(
     return arguments | {"vllm_server_base_url": f"http://{address}"}
 
 
-def check_server(client: Any) -> None:
+def check_vllm_server(client: Any) -> None:
     """Refuse a vLLM server that follows its model's generation config.
 
     A request says all but one thing: a `max_new_tokens` there cuts every answer of the server.
@@ -165,8 +169,8 @@ def check_server(client: Any) -> None:
         )
 
 
-def rl_trainer(
-    run: Reinforced, config: "GRPOConfig", model: "PreTrainedModel"
+def make_rl_trainer(
+    run: ReinforcementRun, config: "GRPOConfig", model: "PreTrainedModel"
 ) -> "MixedGRPOTrainer":
     """The trainer, with our evaluation, checkpoints, progress and guards.
 
@@ -182,58 +186,66 @@ def rl_trainer(
     from retu.training.paradigms.trainer import MixedGRPOTrainer
 
     recipe, tokenizer = run.job.recipe, run.tokenizer
-    steps = evaluation_steps(recipe.steps, recipe.evaluate_every)
-    evaluation = AnswerWhileTraining(run.answering, steps)
+    steps = list_evaluation_steps(recipe.steps, recipe.evaluate_every)
+    evaluation = InlineEvaluationCallback(run.inline_evaluation, steps)
     trainer = MixedGRPOTrainer(
         paradigm=recipe.paradigm,
         model=model,
         reward_funcs=run.reward,
         args=config,
-        train_dataset=asked(run.prompts, tokenizer),
+        train_dataset=format_prompts(run.prompts, tokenizer),
         processing_class=tokenizer,
         callbacks=[
             evaluation,
-            SaveAtSteps(
+            SaveCallback(
                 sorted(
-                    {*steps, *evaluation_steps(recipe.steps, recipe.save_every or recipe.steps)}
+                    {
+                        *steps,
+                        *list_evaluation_steps(recipe.steps, recipe.save_every or recipe.steps),
+                    }
                 ),
                 evaluate=False,
                 published=[recipe.steps],
             ),
-            StopOnNan(),
-            Progress(run.title),
+            NanGuard(),
+            ProgressCallback(run.title),
         ],
     )
     stages = {
-        "SFT": lambda question: prompt_of(training_example(tokenizer, question, "")),
-        "RL": lambda question: trainer._tokenize_prompts([rl_prompt(tokenizer, question)])[0][0],
+        "SFT": lambda question: get_prompt_ids(encode_example(tokenizer, question, "")),
+        "RL": lambda question: trainer._tokenize_prompts([make_rl_prompt(tokenizer, question)])[0][
+            0
+        ],
         "evaluation": lambda question: encode_prompt(tokenizer, question),
     }
-    tried = [*run.prompts[:TRIED]["prompt"], *run.attempts["prompt"].drop_duplicates()[:TRIED]]
+    tried = [
+        *run.prompts[:TRIED_PROMPTS]["prompt"],
+        *run.attempts["prompt"].drop_duplicates()[:TRIED_PROMPTS],
+    ]
     check_same_prompt(tokenizer, tried, stages)
     evaluation.trainer = trainer
     vllm = run.job.execution.rl.vllm
-    if vllm is not None and vllm.mode == "server" and is_main():
-        check_server(trainer.vllm_generation.vllm_client)
+    if vllm is not None and vllm.mode == "server" and is_main_process():
+        check_vllm_server(trainer.vllm_generation.vllm_client)
     return trainer
 
 
-def asked(prompts: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":
+def format_prompts(prompts: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":
     """The data set with its prompts as RL's trainer takes them: conversations for chat models."""
     if not tokenizer.chat_template:
         return prompts
-    turns = [rl_prompt(tokenizer, question) for question in prompts["prompt"]]
+    turns = [make_rl_prompt(tokenizer, question) for question in prompts["prompt"]]
     return prompts.remove_columns("prompt").add_column("prompt", turns)
 
 
-def history_table(log_history: list[dict[str, Any]]) -> pd.DataFrame:
+def tabulate_history(log_history: list[dict[str, Any]]) -> pd.DataFrame:
     """Every logged figure of every step, without wall-clock times."""
     rows = [entry for entry in log_history if "loss" in entry]
     frame = pd.DataFrame(rows).drop(columns=list(NOT_REPEATABLE), errors="ignore")
     return frame[["step", *sorted(set(frame.columns) - {"step"})]].astype({"step": int})
 
 
-def compute_table(history: pd.DataFrame, job: RlJob, shape: ModelShape) -> pd.DataFrame:
+def tabulate_compute(history: pd.DataFrame, job: RlJob, shape: ModelShape) -> pd.DataFrame:
     """Cumulative RL compute at every step, by the paper's convention (appendix E).
 
     Every generated token costs one forward pass, those of discarded samples too, and every trained
@@ -244,7 +256,8 @@ def compute_table(history: pd.DataFrame, job: RlJob, shape: ModelShape) -> pd.Da
         columns step, sequences, tokens (generated, cumulative), x_rl_eflops (cumulative).
     """
     rows, tokens, trained = (
-        history[PREFIX + name] for name in ("rows_generated", "tokens_generated", "tokens_trained")
+        history[METRIC_PREFIX + name]
+        for name in ("rows_generated", "tokens_generated", "tokens_trained")
     )
     forward = trained.clip(lower=tokens) if job.recipe.paradigm.planner.n_expert else tokens
     flops = [rl_flops(shape, *step) for step in zip(forward, trained, tokens / rows, strict=True)]

@@ -11,33 +11,33 @@ from retu.data.chat import encode_prompt
 from retu.data.split_checks import check_disjoint, check_lengths
 from retu.data.stored_sets import read_dataset, read_frame
 from retu.data.tokenizer import load_tokenizer
-from retu.evaluation.sampling import attempts
+from retu.evaluation.sampling import repeat_problems
 from retu.grading.grader import check_golds
 from retu.grading.reward import make_reward
 from retu.models.compatibility import check_rl
 from retu.planning.jobs import RlJob
-from retu.runtime.processes import is_main
+from retu.runtime.processes import is_main_process
 from retu.training.checkpoints import (
-    model_config,
+    read_model_config,
 )
 from retu.training.reinforcement import (
-    Reinforced,
+    ReinforcementRun,
 )
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def prepare(
+def prepare_run(
     title: str, job: RlJob, start: Path, prompts: Path, benchmarks: Path, state: Path
-) -> Reinforced:
+) -> ReinforcementRun:
     """Load the data, and check them and what the study asks for before anything is trained."""
     tokenizer = load_tokenizer(start)
     experts = ("expert",) if job.recipe.paradigm.planner.needs_experts else ()
     dataset = read_dataset(prompts, ("prompt", "gold", *experts))
     problems = read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold"))
     check_overlap(problems, dataset, benchmarks, prompts, job)
-    if is_main():
+    if is_main_process():
         # Tens of thousands of answers take minutes to parse; all processes have the same.
         golds = [*problems["gold"], *dataset["gold"]]
         reward = GraderSettings(**job.recipe.reward.model_dump())
@@ -50,16 +50,16 @@ def prepare(
         )
     )
     check_rl(job.execution, max(*trained, *answered))
-    limit = model_config(start)["max_position_embeddings"]
+    limit = read_model_config(start)["max_position_embeddings"]
     remedy = "lower max_completion_length in the RL recipe or shorten the prompts"
     check_lengths(trained, limit, str(prompts), remedy)
     check_lengths(answered, limit, str(benchmarks), "lower evaluation.max_new_tokens")
-    return Reinforced(
+    return ReinforcementRun(
         title=f"RL {title}",
         job=job,
         tokenizer=tokenizer,
         prompts=dataset,
-        attempts=attempts(problems, job.samples),
+        attempts=repeat_problems(problems, job.samples),
         reward=make_reward(GraderSettings(**job.recipe.reward.model_dump())),
         state=state,
     )

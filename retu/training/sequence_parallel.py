@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-class SharedLoader:
+class SequenceParallelLoader:
     """DeepSpeed's loader of parts of sequences, from its beginning whenever it is iterated.
 
     A resumed run first passes over the batches that have been trained on in this pass.
@@ -37,14 +37,14 @@ class SharedLoader:
         """One pass, or what is left of it."""
         self.loader.iter = iter(self.loader.dl)
         self.loader.micro_batches.clear()
-        done = 0 if self.begun else trained(self.trainer, len(self))
+        done = 0 if self.begun else count_trained_batches(self.trainer, len(self))
         self.begun = True
         for place, batch in zip(range(len(self)), self.loader, strict=False):
             if place >= done:
                 yield batch
 
 
-def trained(trainer: Any, batches: int) -> int:
+def count_trained_batches(trainer: Any, batches: int) -> int:
     """How many batches of the pass under way were trained on before the run was interrupted."""
     length: int = trainer.args.gradient_accumulation_steps
     steps: int = trainer.state.global_step

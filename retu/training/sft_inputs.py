@@ -9,9 +9,9 @@ import pandas as pd
 from retu.compute.flops import EFLOPS, ModelShape, sft_step_flops
 from retu.planning.jobs import SftJob
 from retu.training.checkpoints import (
-    model_config,
+    read_model_config,
 )
-from retu.training.tokenized_sets import tokenised
+from retu.training.tokenized_sets import load_tokenised_set
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,14 +30,14 @@ def read_sets(
     remedy = "raise max_length in the SFT recipe, or set too_long: truncate"
     remedies = (remedy if recipe.too_long == "error" else None, None)
     return [
-        tokenised(path, tokenizer, state / "tokens" / name, threads, recipe.max_length, remedy)
+        load_tokenised_set(
+            path, tokenizer, state / "tokens" / name, threads, recipe.max_length, remedy
+        )
         for name, path, remedy in zip(("train", "validation"), sets, remedies, strict=True)
     ]
 
 
-def with_compute(
-    losses: pd.DataFrame, lengths: list[int], batch: float, base: Path
-) -> pd.DataFrame:
+def add_compute(losses: pd.DataFrame, lengths: list[int], batch: float, base: Path) -> pd.DataFrame:
     """Add cumulative tokens and x_sft in EFLOPs, every step costing a batch of mean length.
 
     Args:
@@ -47,7 +47,7 @@ def with_compute(
         base: the model, for its shape.
     """
     mean_length = sum(lengths) / len(lengths)
-    shape = ModelShape.from_config(model_config(base))
+    shape = ModelShape.from_config(read_model_config(base))
     flops = sft_step_flops(shape, batch, mean_length)
     return losses.assign(
         tokens=losses["step"] * batch * mean_length,

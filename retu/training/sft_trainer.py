@@ -15,14 +15,14 @@ import torch
 from trl import SFTTrainer
 
 from retu.training.batch_filling import FilledSampler, add_empty_rows
-from retu.training.sequence_parallel import SharedLoader
-from retu.training.tokenized_sets import IGNORED
+from retu.training.sequence_parallel import SequenceParallelLoader
+from retu.training.tokenized_sets import IGNORED_LABEL
 
 SHARED_LABELS = "shift_labels"
 """Where DeepSpeed's loader puts the labels of a part of a sequence."""
 
 
-class EvaluatedTrainer(SFTTrainer):
+class TokenMeanSFTTrainer(SFTTrainer):
     """`trl.SFTTrainer`; its validation set must fill the batches of all processes (`filling`)."""
 
     # Losses are divided by the update's tokens here, also of shared sequences; the trainer takes
@@ -34,8 +34,8 @@ class EvaluatedTrainer(SFTTrainer):
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
         share = self.accelerator.deepspeed_ulysses_dl_adapter
-        self.accelerator.deepspeed_ulysses_dl_adapter = lambda loader, model: SharedLoader(
-            share(loader, model), self
+        self.accelerator.deepspeed_ulysses_dl_adapter = lambda loader, model: (
+            SequenceParallelLoader(share(loader, model), self)
         )
 
     def get_train_dataloader(self) -> Any:
@@ -59,7 +59,7 @@ class EvaluatedTrainer(SFTTrainer):
         """TRL's count of an update's learnt tokens, also where they come in parts of sequences."""
         if not batch_samples or SHARED_LABELS not in batch_samples[0]:
             return super()._get_num_items_in_batch(batch_samples, device)
-        parts = [(batch[SHARED_LABELS] != IGNORED).sum() for batch in batch_samples]
+        parts = [(batch[SHARED_LABELS] != IGNORED_LABEL).sum() for batch in batch_samples]
         return self.accelerator.reduce(torch.stack(parts).sum().to(device))
 
     def compute_loss(
@@ -92,6 +92,6 @@ class EvaluatedTrainer(SFTTrainer):
     ) -> Any:
         """TRL's, noting the batch's loss and how many tokens it is the mean of."""
         result = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        tokens = int((inputs["labels"][:, 1:] != IGNORED).sum())
+        tokens = int((inputs["labels"][:, 1:] != IGNORED_LABEL).sum())
         self._sums.append((float(result[0]) * tokens, tokens))
         return result

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from retu.config.execution import Execution
-from retu.config.lab_study import Pretraining
+from retu.config.lab_study import PretrainingSettings
 from retu.config.study import SftRecipe
 from retu.models.trainer_arguments import (
-    batches,
-    batching_arguments,
-    memory_arguments,
-    sharing_arguments,
-    trainer_arguments,
+    make_accumulation_arguments,
+    make_memory_arguments,
+    make_packing_arguments,
+    make_sequence_parallel_arguments,
+    make_trainer_arguments,
 )
-from retu.runtime.processes import world_size
-from retu.runtime.progress import Progress
-from retu.training.checkpoints import SaveAtSteps, StopOnNan
+from retu.runtime.processes import get_world_size
+from retu.runtime.progress import ProgressCallback
+from retu.training.checkpoints import NanGuard, SaveCallback
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,7 +35,7 @@ EVALUATED_AT_A_TIME = 256
 """Validation rows of a process at a time where the study names no micro_batch."""
 
 
-class EvaluateAtSteps(TrainerCallback):
+class EvaluationCallback(TrainerCallback):
     """Evaluate before the first step and at the given ones.
 
     The base model's loss is step 0 of the loss curve; a resumed run has it in its history.
@@ -57,7 +57,7 @@ class EvaluateAtSteps(TrainerCallback):
 
 
 @dataclass(frozen=True)
-class Supervised:
+class SupervisedRun:
     """What a supervised run needs besides its hyperparameters, its data and its model.
 
     Attributes:
@@ -81,20 +81,22 @@ class Supervised:
     save_every: int | None = None
 
 
-def steps_of(checkpoints: list[int], every: int | None, last: int) -> list[int]:
+def list_due_steps(checkpoints: list[int], every: int | None, last: int) -> list[int]:
     """The checkpoints, and every so many steps up to the last step of the run."""
     return sorted({*checkpoints, *(range(every, last + 1, every) if every else ())})
 
 
-def base_arguments(run: Supervised, batch_size: int, max_length: int) -> dict[str, Any]:
+def make_base_arguments(run: SupervisedRun, batch_size: int, max_length: int) -> dict[str, Any]:
     """Trainer arguments that every supervised run shares."""
     training = run.execution.sft
     return {
-        **trainer_arguments(run.state, run.execution, run.seed),
-        **batches(training, batch_size, world_size(), training.sequence_parallel),
-        **memory_arguments(training),
-        **batching_arguments(training, max_length),
-        **sharing_arguments(training, run.execution.attention, world_size()),
+        **make_trainer_arguments(run.state, run.execution, run.seed),
+        **make_accumulation_arguments(
+            training, batch_size, get_world_size(), training.sequence_parallel
+        ),
+        **make_memory_arguments(training),
+        **make_packing_arguments(training, max_length),
+        **make_sequence_parallel_arguments(training, run.execution.attention, get_world_size()),
         "per_device_eval_batch_size": training.micro_batch or EVALUATED_AT_A_TIME,
         "max_steps": run.steps,
         "eval_strategy": "no",
@@ -103,12 +105,12 @@ def base_arguments(run: Supervised, batch_size: int, max_length: int) -> dict[st
     }
 
 
-def pretraining_config(run: Supervised, recipe: Pretraining) -> "SFTConfig":
+def make_pretraining_config(run: SupervisedRun, recipe: PretrainingSettings) -> "SFTConfig":
     """SFTConfig of pre-training: loss on what follows the problem; the problem itself is random."""
     from trl import SFTConfig
 
     return SFTConfig(
-        **base_arguments(run, recipe.batch_size, recipe.max_length),
+        **make_base_arguments(run, recipe.batch_size, recipe.max_length),
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=recipe.warmup_steps,
@@ -117,15 +119,15 @@ def pretraining_config(run: Supervised, recipe: Pretraining) -> "SFTConfig":
     )
 
 
-def sft_config(run: Supervised, recipe: SftRecipe) -> "SFTConfig":
+def make_sft_config(run: SupervisedRun, recipe: SftRecipe) -> "SFTConfig":
     """SFTConfig of fine-tuning: loss on the trajectory, end-of-sequence included."""
     from trl import SFTConfig
 
     return SFTConfig(
-        **base_arguments(run, recipe.batch_size, recipe.max_length),
+        **make_base_arguments(run, recipe.batch_size, recipe.max_length),
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.scheduler,
-        warmup_steps=warmup_steps(recipe, run.steps),
+        warmup_steps=count_warmup_steps(recipe, run.steps),
         weight_decay=recipe.weight_decay,
         adam_beta1=recipe.adam_beta1,
         adam_beta2=recipe.adam_beta2,
@@ -133,15 +135,15 @@ def sft_config(run: Supervised, recipe: SftRecipe) -> "SFTConfig":
     )
 
 
-def warmup_steps(recipe: SftRecipe, steps: int) -> int:
+def count_warmup_steps(recipe: SftRecipe, steps: int) -> int:
     """How many steps the learning rate rises: a share of all steps, rounded up, or as given."""
     if recipe.warmup_ratio is None:
         return recipe.warmup_steps
     return math.ceil(recipe.warmup_ratio * steps)
 
 
-def supervised_trainer(
-    run: Supervised,
+def make_supervised_trainer(
+    run: SupervisedRun,
     config: "SFTConfig",
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerBase",
@@ -160,31 +162,33 @@ def supervised_trainer(
         InputError: processes that share sequences would end a pass with an empty update.
     """
     from retu.training.batch_filling import check_updates, fill_batches
-    from retu.training.sft_trainer import EvaluatedTrainer
+    from retu.training.sft_trainer import TokenMeanSFTTrainer
 
-    if validation is not None and world_size() > 1:
-        validation = fill_batches(validation, config.per_device_eval_batch_size * world_size())
+    if validation is not None and get_world_size() > 1:
+        validation = fill_batches(validation, config.per_device_eval_batch_size * get_world_size())
     evaluated = (
-        steps_of(run.checkpoints, run.evaluate_every, run.steps) if validation is not None else []
+        list_due_steps(run.checkpoints, run.evaluate_every, run.steps)
+        if validation is not None
+        else []
     )
-    saved = steps_of(run.checkpoints, run.save_every, run.steps)
-    evaluation = EvaluateAtSteps(evaluated)
-    trainer = EvaluatedTrainer(
+    saved = list_due_steps(run.checkpoints, run.save_every, run.steps)
+    evaluation = EvaluationCallback(evaluated)
+    trainer = TokenMeanSFTTrainer(
         model=model,
         args=config,
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
         callbacks=[
-            SaveAtSteps(saved, evaluate=False, published=run.checkpoints),
+            SaveCallback(saved, evaluate=False, published=run.checkpoints),
             evaluation,
-            StopOnNan(),
-            Progress(run.title),
+            NanGuard(),
+            ProgressCallback(run.title),
         ],
     )
     sharing = run.execution.sft.sequence_parallel
     if sharing > 1:
-        check_updates(len(trainer.train_dataset), config, world_size(), sharing)
+        check_updates(len(trainer.train_dataset), config, get_world_size(), sharing)
     if validation is not None:
         evaluation.trainer = trainer
     return trainer

@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING
 from retu.core.errors import InputError
 from retu.data.chat import (
     check_same_prompt,
-    library_prompt,
-    prompt_of,
-    training_example,
+    encode_example,
+    encode_rl_prompt,
+    get_prompt_ids,
 )
 from retu.data.split_checks import check_lengths
 from retu.data.stored_sets import map_dataset
-from retu.runtime.processes import is_main, wait_for_everyone
+from retu.runtime.processes import is_main_process, wait_for_everyone
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-COLUMNS = ("prompt", "trajectory")
-IGNORED = -100
+TEXT_COLUMNS = ("prompt", "trajectory")
+IGNORED_LABEL = -100
 """The label of a token that is not learnt."""
-LENGTH = "length"
-PROMPT = "prompt_length"
-TRIED = 3
+LENGTH_COLUMN = "length"
+PROMPT_LENGTH_COLUMN = "prompt_length"
+TRIED_ROWS = 3
 """Problems of a set by which it is tried whether SFT shows them as RL and evaluation will."""
 
 
-def tokenised(
+def load_tokenised_set(
     path: Path,
     tokenizer: "PreTrainedTokenizerBase",
     folder: Path,
@@ -61,14 +61,14 @@ def tokenised(
             trajectory.
     """
     # Whoever comes later finds the files of the first and makes none.
-    if not is_main():
+    if not is_main_process():
         wait_for_everyone()
-    dataset = made(path, tokenizer, folder, threads, limit)
-    if is_main():
+    dataset = tokenise_once(path, tokenizer, folder, threads, limit)
+    if is_main_process():
         wait_for_everyone()
     if remedy is not None:
-        check_lengths(column(dataset, LENGTH), limit, str(path), remedy)
-    for row, length in enumerate(column(dataset, PROMPT)):
+        check_lengths(read_column(dataset, LENGTH_COLUMN), limit, str(path), remedy)
+    for row, length in enumerate(read_column(dataset, PROMPT_LENGTH_COLUMN)):
         if length >= limit:
             raise InputError(
                 f"{path}: row {row} has a prompt of {length} tokens, which leaves none of {limit}"
@@ -77,40 +77,42 @@ def tokenised(
     return dataset
 
 
-def made(
+def tokenise_once(
     path: Path, tokenizer: "PreTrainedTokenizerBase", folder: Path, threads: int, limit: int
 ) -> "Dataset":
     """Make the tokens, or read them if they are there."""
     from datasets import Features, List, Value
 
     folder.mkdir(parents=True, exist_ok=True)
-    texts = map_dataset(path, COLUMNS, folder)
+    texts = map_dataset(path, TEXT_COLUMNS, folder)
     stages = {
-        "SFT": lambda question: prompt_of(training_example(tokenizer, question, "")),
-        "RL": lambda question: library_prompt(tokenizer, question),
+        "SFT": lambda question: get_prompt_ids(encode_example(tokenizer, question, "")),
+        "RL": lambda question: encode_rl_prompt(tokenizer, question),
     }
-    check_same_prompt(tokenizer, texts[:TRIED]["prompt"], stages)
+    check_same_prompt(tokenizer, texts[:TRIED_ROWS]["prompt"], stages)
 
     # Left to itself, `datasets` keeps labels in eight bytes each.
     ids, number = List(Value("int32")), Value("int32")
 
     def encode(batch: Mapping[str, Sequence[str]]) -> dict[str, list[list[int]] | list[int]]:
         rows = [
-            training_example(tokenizer, prompt, trajectory)
-            for prompt, trajectory in zip(*(batch[name] for name in COLUMNS), strict=True)
+            encode_example(tokenizer, prompt, trajectory)
+            for prompt, trajectory in zip(*(batch[name] for name in TEXT_COLUMNS), strict=True)
         ]
         return {
             "input_ids": [row["input_ids"][:limit] for row in rows],
-            "labels": [labels(row)[:limit] for row in rows],
-            LENGTH: [len(row["input_ids"]) for row in rows],
-            PROMPT: [len(prompt_of(row)) for row in rows],
+            "labels": [mask_prompt_labels(row)[:limit] for row in rows],
+            LENGTH_COLUMN: [len(row["input_ids"]) for row in rows],
+            PROMPT_LENGTH_COLUMN: [len(get_prompt_ids(row)) for row in rows],
         }
 
     return texts.map(
         encode,
         batched=True,
-        remove_columns=list(COLUMNS),
-        features=Features({"input_ids": ids, "labels": ids, LENGTH: number, PROMPT: number}),
+        remove_columns=list(TEXT_COLUMNS),
+        features=Features(
+            {"input_ids": ids, "labels": ids, LENGTH_COLUMN: number, PROMPT_LENGTH_COLUMN: number}
+        ),
         num_proc=threads if threads > 1 else None,
         cache_file_name=str(folder / "tokens.arrow"),
         # The state folder belongs to one request: there is nothing else to tell apart.
@@ -118,23 +120,23 @@ def made(
     )
 
 
-def labels(row: Mapping[str, Sequence[int]]) -> list[int]:
+def mask_prompt_labels(row: Mapping[str, Sequence[int]]) -> list[int]:
     """What is learnt of a row of `training_example`: its tokens, -100 for those of the prompt."""
     pairs = zip(row["input_ids"], row["completion_mask"], strict=True)
-    return [token if learnt else IGNORED for token, learnt in pairs]
+    return [token if learnt else IGNORED_LABEL for token, learnt in pairs]
 
 
-def column(dataset: "Dataset", name: str) -> list[int]:
+def read_column(dataset: "Dataset", name: str) -> list[int]:
     """A column of numbers."""
     values: list[int] = dataset.with_format("numpy")[name][:].tolist()
     return values
 
 
-def rows_cut(dataset: "Dataset", limit: int) -> int:
+def count_cut_rows(dataset: "Dataset", limit: int) -> int:
     """How many rows of `tokenised` are longer than training sees them."""
-    return sum(length > limit for length in column(dataset, LENGTH))
+    return sum(length > limit for length in read_column(dataset, LENGTH_COLUMN))
 
 
-def trained_lengths(dataset: "Dataset", limit: int) -> list[int]:
+def list_trained_lengths(dataset: "Dataset", limit: int) -> list[int]:
     """Tokens that training sees of every row of `tokenised`, end-of-sequence included."""
-    return [min(length, limit) for length in column(dataset, LENGTH)]
+    return [min(length, limit) for length in read_column(dataset, LENGTH_COLUMN)]

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
-from retu.runtime.processes import world_size
+from retu.runtime.processes import get_world_size
 
 MARKER = "complete"
 MODEL_ONLY = "model_only"
 """The mark of a checkpoint that waits to be published and can no longer be resumed from."""
-FOLDER = "checkpoint-"
+CHECKPOINT_PREFIX = "checkpoint-"
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 # Written by trainers beside the weights, of no use to whoever loads the model.
 NOT_PUBLISHED = (
@@ -48,19 +48,19 @@ def is_published(name: str) -> bool:
     return not any(fnmatch.fnmatch(name, pattern) for pattern in NOT_PUBLISHED)
 
 
-def step_of(checkpoint: Path) -> int:
+def parse_step(checkpoint: Path) -> int:
     """The step of a checkpoint of the training state."""
-    return int(checkpoint.name.removeprefix(FOLDER))
+    return int(checkpoint.name.removeprefix(CHECKPOINT_PREFIX))
 
 
-def latest_complete(state: Path) -> Path | None:
+def find_latest_complete(state: Path) -> Path | None:
     """The newest checkpoint to resume from, None without one."""
-    return max(complete_checkpoints(state), key=step_of, default=None)
+    return max(list_complete_checkpoints(state), key=parse_step, default=None)
 
 
-def complete_checkpoints(state: Path) -> list[Path]:
+def list_complete_checkpoints(state: Path) -> list[Path]:
     """The checkpoints to resume from: a kill before the older ones were pruned leaves several."""
-    return [path for path in state.glob(f"{FOLDER}*") if (path / MARKER).is_file()]
+    return [path for path in state.glob(f"{CHECKPOINT_PREFIX}*") if (path / MARKER).is_file()]
 
 
 def mark_complete(checkpoint: Path) -> None:
@@ -69,12 +69,12 @@ def mark_complete(checkpoint: Path) -> None:
     Raises:
         InputError: it has no weights, only shards of ZeRO stage 3.
     """
-    check_weights(checkpoint)
-    note = {"step": step_of(checkpoint), "processes": world_size()}
+    check_loadable(checkpoint)
+    note = {"step": parse_step(checkpoint), "processes": get_world_size()}
     write_text(checkpoint / MARKER, json.dumps(note))
 
 
-def check_weights(checkpoint: Path) -> None:
+def check_loadable(checkpoint: Path) -> None:
     """InputError unless a checkpoint holds a model that can be loaded."""
     if not any(found for pattern in WEIGHTS for found in checkpoint.glob(pattern)):
         raise InputError(
@@ -83,30 +83,31 @@ def check_weights(checkpoint: Path) -> None:
         )
 
 
-def check_processes(checkpoint: Path) -> None:
+def check_process_count(checkpoint: Path) -> None:
     """InputError unless a complete checkpoint was saved by as many processes as there are now.
 
     Others would train on other batches, and could not read the shards of ZeRO.
     """
     saved: int = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))["processes"]
-    if saved != world_size():
+    if saved != get_world_size():
         raise InputError(
-            f"{checkpoint}: was saved by {saved} processes and there are {world_size()} now; ask"
+            f"{checkpoint}: was saved by {saved} processes and there are {get_world_size()} now;"
+            f" ask"
             f" for {saved} to go on, or delete {checkpoint.parent} to start again"
         )
 
 
-def tidy(state: Path, published: Collection[int]) -> None:
+def prune_checkpoints(state: Path, published: Collection[int]) -> None:
     """Remove what neither resuming nor publishing needs, unfinished checkpoints included."""
-    newest = latest_complete(state)
-    for checkpoint in state.glob(f"{FOLDER}*"):
+    newest = find_latest_complete(state)
+    for checkpoint in state.glob(f"{CHECKPOINT_PREFIX}*"):
         if checkpoint == newest:
             continue
         marked = any((checkpoint / mark).is_file() for mark in (MARKER, MODEL_ONLY))
-        if marked and step_of(checkpoint) in published:
+        if marked and parse_step(checkpoint) in published:
             keep_model_only(checkpoint)
         else:
-            remove(checkpoint)
+            remove_checkpoint(checkpoint)
 
 
 def keep_model_only(checkpoint: Path) -> None:
@@ -120,7 +121,7 @@ def keep_model_only(checkpoint: Path) -> None:
             path.unlink()
 
 
-def remove(checkpoint: Path) -> None:
+def remove_checkpoint(checkpoint: Path) -> None:
     """Delete a checkpoint, its marks first: half of one must not count."""
     for mark in (MARKER, MODEL_ONLY):
         (checkpoint / mark).unlink(missing_ok=True)

@@ -13,19 +13,19 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from retu.cluster.controller import PROCESSES, Life, process_start
+from retu.cluster.controller import PROC_FOLDER, Liveness, read_process_start
 from retu.core.atomic_files import write_text
-from retu.runtime.script import state_folder
+from retu.runtime.script import get_state_folder
 
-FOLDER = Path("runs")
-RUN = "RETU_RUN"
+RUNS_FOLDER = Path("runs")
+RUN_VARIABLE = "RETU_RUN"
 """Names the run whose process tree a process belongs to."""
 SLURM_JOB = "SLURM_JOB_ID"
 MACHINE_ID = Path("/etc/machine-id")
 
 
 @dataclass(frozen=True)
-class Run:
+class SnakemakeRun:
     """A Snakemake process that works, or worked, in a folder."""
 
     host: str
@@ -54,17 +54,17 @@ class Run:
         return f"process {self.pid} on {self.host}, study {self.study}, started {self.since}"
 
     @property
-    def life(self) -> Life:
+    def liveness(self) -> Liveness:
         """Whether it lives; unknown where its process cannot be seen from here."""
         own = describe_run("")
         if (self.host, self.machine) != (own.host, own.machine):
-            return Life.UNKNOWN
+            return Liveness.UNKNOWN
         if read_boot(self.start) != read_boot(own.start):
             # The same machine was started again; without its number it may be another.
-            return Life.DEAD if self.machine else Life.UNKNOWN
+            return Liveness.DEAD if self.machine else Liveness.UNKNOWN
         if self.namespace != own.namespace or own.user not in (0, self.user):
-            return Life.UNKNOWN
-        return Life.ALIVE if process_start(self.pid) == self.start else Life.DEAD
+            return Liveness.UNKNOWN
+        return Liveness.ALIVE if read_process_start(self.pid) == self.start else Liveness.DEAD
 
 
 def read_boot(start: str) -> str:
@@ -72,19 +72,19 @@ def read_boot(start: str) -> str:
     return start.partition("/")[0]
 
 
-def describe_run(study: str, outputs: Sequence[str] = ()) -> Run:
+def describe_run(study: str, outputs: Sequence[str] = ()) -> SnakemakeRun:
     """This process as a run of a study."""
     try:
-        namespace = os.readlink(PROCESSES / "self/ns/pid")
+        namespace = os.readlink(PROC_FOLDER / "self/ns/pid")
     except OSError:
         namespace = ""
-    return Run(
+    return SnakemakeRun(
         host=platform.node(),
         machine=MACHINE_ID.read_text().strip() if MACHINE_ID.is_file() else "",
         namespace=namespace,
         user=os.getuid(),
         pid=os.getpid(),
-        start=str(process_start(os.getpid())),
+        start=str(read_process_start(os.getpid())),
         since=datetime.now().astimezone().isoformat(" ", "seconds"),
         study=study,
         slurm_job=os.environ.get(SLURM_JOB, ""),
@@ -92,36 +92,36 @@ def describe_run(study: str, outputs: Sequence[str] = ()) -> Run:
     )
 
 
-def run_file(root: Path, run: Run) -> Path:
+def get_run_file(root: Path, run: SnakemakeRun) -> Path:
     """Where a run's own file lies."""
-    return root / state_folder(FOLDER) / f"{run.host}-{run.pid}.json"
+    return root / get_state_folder(RUNS_FOLDER) / f"{run.host}-{run.pid}.json"
 
 
-def write_run(root: Path, run: Run) -> None:
+def write_run(root: Path, run: SnakemakeRun) -> None:
     """Write a run's own file."""
-    write_text(run_file(root, run), json.dumps(asdict(run), indent=2) + "\n")
+    write_text(get_run_file(root, run), json.dumps(asdict(run), indent=2) + "\n")
 
 
-def remove_run(root: Path, run: Run) -> None:
+def remove_run(root: Path, run: SnakemakeRun) -> None:
     """Forget a run."""
-    run_file(root, run).unlink(missing_ok=True)
+    get_run_file(root, run).unlink(missing_ok=True)
 
 
-def read_runs(root: Path) -> list[Run]:
+def read_runs(root: Path) -> list[SnakemakeRun]:
     """All other runs of the work folder that have not ended in order, the last one last."""
     found = []
-    for path in (root / state_folder(FOLDER)).glob("*.json"):
+    for path in (root / get_state_folder(RUNS_FOLDER)).glob("*.json"):
         run = read_run(path)
         if run is not None and (run.pid != os.getpid() or run.host != platform.node()):
             found.append(run)
     return sorted(found, key=lambda run: run.since)
 
 
-def read_run(path: Path) -> Run | None:
+def read_run(path: Path) -> SnakemakeRun | None:
     """A run from its file; None if it has just gone or is none of ours."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Run(**{**content, "outputs": tuple(content["outputs"])})
+        return SnakemakeRun(**{**content, "outputs": tuple(content["outputs"])})
     except (OSError, ValueError, KeyError, TypeError):
         # It vouches for nothing: a lock without an owner is left alone.
         return None

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from retu.core.errors import InputError
 from retu.planning.stages import AnalysisPlan
-from retu.runtime.disk import describe_full, find_full_folder
+from retu.runtime.disk import describe_full_disk, find_full_folder
 
-FAILED = re.compile(r"^ +log: (.+) \(check log", re.MULTILINE)
-SAID = ("error: ", "interrupted: ")
+FAILED_LOG = re.compile(r"^ +log: (.+) \(check log", re.MULTILINE)
+ERROR_PREFIXES = ("error: ", "interrupted: ")
 SMALL_STUDY = 2**30
 """Bytes that a study of small models, or of none, stays below: smoke leaves 4 MB."""
 LAST_LINES = 5
@@ -25,13 +25,13 @@ def describe_failures(said: str, full_disk: str | None = None) -> list[str]:
         full_disk: the line of a full disk (`describe_disk`), which is why a log is empty.
     """
     told: dict[str, None] = {}
-    for path in map(Path, dict.fromkeys(FAILED.findall(said))):
-        if not (full_disk and is_empty(path)):
+    for path in map(Path, dict.fromkeys(FAILED_LOG.findall(said))):
+        if not (full_disk and is_empty_log(path)):
             told.update(dict.fromkeys(describe_failure(path)))
     return [*told, *([f"error: {full_disk}"] if full_disk else [])]
 
 
-def is_empty(log: Path) -> bool:
+def is_empty_log(log: Path) -> bool:
     """Whether a log holds nothing or is not there."""
     return not log.is_file() or log.stat().st_size == 0
 
@@ -43,7 +43,7 @@ def describe_failure(log: Path) -> Iterator[str]:
     except OSError as error:
         yield f"error: {log}: cannot be read ({error.strerror})"
         return
-    words = [line for line in lines if line.startswith(SAID)]
+    words = [line for line in lines if line.startswith(ERROR_PREFIXES)]
     if words:
         yield from words
     elif lines := [line for line in lines if line.strip()]:
@@ -62,9 +62,9 @@ def describe_disk(plan: AnalysisPlan, root: Path) -> str | None:
     if place is None:
         return None
     # It loads what no run needs that goes well.
-    from retu.cost.estimate import disk_needed
+    from retu.cost.estimate import estimate_missing_disk
 
     needed: int | None = None
     with contextlib.suppress(InputError):
-        needed = disk_needed(plan, root)
-    return describe_full(place, SMALL_STUDY if needed is None else needed)
+        needed = estimate_missing_disk(plan, root)
+    return describe_full_disk(place, SMALL_STUDY if needed is None else needed)

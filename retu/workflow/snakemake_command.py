@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.core.yaml_files import did_you_mean
+from retu.core.yaml_files import suggest_word
 from retu.runtime.script import EXIT_BAD_INPUT
 
 PACKAGE = "retu"
-CONFIG = ("--config", "-C")
-PROFILE = "--profile"
+CONFIG_OPTIONS = ("--config", "-C")
+PROFILE_OPTION = "--profile"
 # With one of these Snakemake looks elsewhere than in the current folder, or at nothing at all.
-ELSEWHERE = ("-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version")
+FOLDERLESS_OPTIONS = ("-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version")
 SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 
 
@@ -40,11 +40,11 @@ def check_words(words: Sequence[str], folder: Path) -> None:
 
 def check_folder(words: Sequence[str], folder: Path) -> None:
     """Refuse a folder inside the project that is not its root."""
-    if any(word.partition("=")[0] in ELSEWHERE for word in words):
+    if any(word.partition("=")[0] in FOLDERLESS_OPTIONS for word in words):
         return
     if any((folder / name).is_file() for name in SNAKEFILES):
         return
-    project = next((above for above in folder.parents if is_project(above)), None)
+    project = next((above for above in folder.parents if is_project_root(above)), None)
     if project is not None:
         command = shlex.join(["snakemake", *words])
         raise InputError(
@@ -53,7 +53,7 @@ def check_folder(words: Sequence[str], folder: Path) -> None:
         )
 
 
-def is_project(folder: Path) -> bool:
+def is_project_root(folder: Path) -> bool:
     """Whether a folder is the root of a checkout of this project."""
     return (folder / "Snakefile").is_file() and (folder / PACKAGE).is_dir()
 
@@ -63,7 +63,7 @@ def check_config(words: Sequence[str]) -> None:
     inside, strays = False, []
     for word in words:
         if word.startswith("-"):
-            inside = word in CONFIG
+            inside = word in CONFIG_OPTIONS
         elif inside and "=" not in word:
             strays.append(word)
     if strays:
@@ -79,18 +79,18 @@ def check_profiles(words: Sequence[str], folder: Path) -> None:
     """Refuse a profile that is neither here nor where Snakemake keeps them."""
     from snakemake.cli import get_profile_dir
 
-    for name in named_profiles(words):
+    for name in list_profiles(words):
         if name not in ("", "none") and get_profile_dir(name) is None:
             here = {path.parent.name for path in folder.glob("*/config.yaml")}
             raise InputError(
-                f"--profile {name}: there is no such folder; {did_you_mean(name, here)}"
+                f"--profile {name}: there is no such folder; {suggest_word(name, here)}"
             )
 
 
-def named_profiles(words: Sequence[str]) -> list[str]:
+def list_profiles(words: Sequence[str]) -> list[str]:
     """The profiles that a command line names."""
-    follows = [after for word, after in itertools.pairwise(words) if word == PROFILE]
-    joined = [word.partition("=")[2] for word in words if word.startswith(f"{PROFILE}=")]
+    follows = [after for word, after in itertools.pairwise(words) if word == PROFILE_OPTION]
+    joined = [word.partition("=")[2] for word in words if word.startswith(f"{PROFILE_OPTION}=")]
     return follows + joined
 
 

@@ -25,7 +25,7 @@ def find_arguments() -> argparse.Namespace | None:
     return None
 
 
-def is_planned_only(workflow: Any) -> bool:
+def is_dry_run(workflow: Any) -> bool:
     """Whether this is a dry run, which neither locks nor makes anything."""
     return bool(workflow.output_settings and workflow.output_settings.dryrun)
 

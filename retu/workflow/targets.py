@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from retu.core.errors import InputError
-from retu.core.yaml_files import did_you_mean
+from retu.core.yaml_files import suggest_word
 
-RULE = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)
+RULE_HEADER = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)
 # Chapters of rules/ that only some studies have; the others belong to every one that trains.
 CHAPTERS = {
     "released": ("released", "claims", "audit", "audit_report"),
     "paper": ("hub_models", "hub_data", "hub_sets"),
 }
-TRAINING = "lab"
+DEFAULT_TRAINING_STUDY = "lab"
 
 
 def check_targets(targets: Iterable[str], workflow: Any, study: str, root: Path) -> None:
@@ -42,7 +42,7 @@ def check_targets(targets: Iterable[str], workflow: Any, study: str, root: Path)
 def explain_target(target: str, rules: Iterable[Any], study: str, root: Path) -> str:
     """What was probably meant by a target that no rule makes."""
     rules = list(rules)
-    if "/" not in target and (other := study_of_rule(target, root)):
+    if "/" not in target and (other := find_study_with_rule(target, root)):
         return (
             f"study {study} has no target {target}, but study {other} has:"
             f" {shlex.join(['snakemake', target, '--config', f'study={other}'])}"
@@ -58,15 +58,15 @@ def explain_target(target: str, rules: Iterable[Any], study: str, root: Path) ->
     targets = [rule.name for rule in rules if not rule.output]
     files = [str(made) for rule in rules for made in rule.output if "{" not in str(made)]
     known = files if "/" in target else targets
-    near = did_you_mean(target, known)
+    near = suggest_word(target, known)
     hint = near if near.startswith("did") else f"targets: {', '.join(sorted(targets))}"
     return f"study {study} has no rule that makes {target}; {hint}"
 
 
-def study_of_rule(name: str, root: Path) -> str | None:
+def find_study_with_rule(name: str, root: Path) -> str | None:
     """A study whose workflow has a rule of this name; None if no chapter has it."""
     for path in sorted((root / "rules").glob("*.smk")):
-        if name in RULE.findall(path.read_text(encoding="utf-8")):
+        if name in RULE_HEADER.findall(path.read_text(encoding="utf-8")):
             owners = (study for study, chapters in CHAPTERS.items() if path.stem in chapters)
-            return next(owners, TRAINING)
+            return next(owners, DEFAULT_TRAINING_STUDY)
     return None

@@ -11,25 +11,25 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from retu.cluster.controller import Life, controllers, process_start
-from retu.cluster.orphans import COMMANDS, ids, survey
+from retu.cluster.controller import Liveness, read_controllers, read_process_start
+from retu.cluster.orphans import ORPHAN_REMEDIES, join_job_ids, survey_jobs
 from retu.core.atomic_files import TEMPORARY
 from retu.core.errors import InputError
-from retu.core.text import counted, listed
+from retu.core.text import format_quantity, join_names
 from retu.workflow.active_runs import (
-    RUN,
-    Run,
+    RUN_VARIABLE,
+    SnakemakeRun,
     describe_run,
+    get_run_file,
     read_runs,
     remove_run,
-    run_file,
     write_run,
 )
 from retu.workflow.run_processes import describe_work, end_processes, find_processes
 
 LOCKS = Path(".snakemake", "locks")
-SWEPT = ("results", "data", "lineage", ".dvc/cache")
-NAMED = 4
+SWEPT_FOLDERS = ("results", "data", "lineage", ".dvc/cache")
+MAX_NAMED_PROCESSES = 4
 
 
 def enter_folder(root: Path, study: str) -> str | None:
@@ -42,39 +42,41 @@ def enter_folder(root: Path, study: str) -> str | None:
         InputError: jobs of a killed run do not end.
     """
     own = describe_run(study)
-    os.environ[RUN] = own.tag
+    os.environ[RUN_VARIABLE] = own.tag
     # Written before the others are read: of two that start at once, one at least sees the other.
     write_run(root, own)
     atexit.register(leave_folder, root, own)
     others = read_runs(root)
-    living = [run for run in others if run.life is not Life.DEAD]
-    dead = [run for run in others if run.life is Life.DEAD]
+    living = [run for run in others if run.liveness is not Liveness.DEAD]
+    dead = [run for run in others if run.liveness is Liveness.DEAD]
     if living:
-        return describe_living(living)
+        return describe_living_runs(living)
     if waiting := describe_queue(root):
         return waiting
     end_orphans(dead)
     locks = list((root / LOCKS).glob("*.lock"))
     if locks and not dead:
-        return describe_unowned(study)
+        return describe_unowned_lock(study)
     if locks:
         shutil.rmtree(root / LOCKS)
-        say(f"cleared the lock of a run that was killed ({dead[-1].name}); going on from there")
+        print_notice(
+            f"cleared the lock of a run that was killed ({dead[-1].name}); going on from there"
+        )
     sweep_temporaries(root)
     for run in dead:
         remove_run(root, run)
     return None
 
 
-def leave_folder(root: Path, own: Run) -> None:
+def leave_folder(root: Path, own: SnakemakeRun) -> None:
     """Forget this run as it ends; a process that was forked from it leaves its file alone."""
-    if os.getpid() == own.pid and run_file(root, own).parent.is_dir():
+    if os.getpid() == own.pid and get_run_file(root, own).parent.is_dir():
         remove_run(root, own)
 
 
-def describe_living(living: Sequence[Run]) -> str:
+def describe_living_runs(living: Sequence[SnakemakeRun]) -> str:
     """Whose the lock may be, what those runs do, and how to go on."""
-    here = [run for run in living if run.life is Life.ALIVE]
+    here = [run for run in living if run.liveness is Liveness.ALIVE]
     if here:
         work = describe_work(find_processes(here))
         return (
@@ -87,7 +89,7 @@ def describe_living(living: Sequence[Run]) -> str:
     )
 
 
-def describe_unowned(study: str) -> str:
+def describe_unowned_lock(study: str) -> str:
     """What to do about a lock that no run accounts for."""
     return (
         "the folder is locked, and nothing tells by whom; if no Snakemake works in it, here or on"
@@ -97,18 +99,21 @@ def describe_unowned(study: str) -> str:
 
 def describe_queue(root: Path) -> str | None:
     """Jobs of this folder in SLURM's queue, if any were ever submitted from it."""
-    if not controllers(root):
+    if not read_controllers(root):
         return None
     try:
-        claims = survey(root)
+        claims = survey_jobs(root)
     except InputError as error:
         return f"jobs of this folder may be in SLURM's queue ({error})"
     if not claims:
         return None
-    return f"{counted(len(claims))} of this folder in SLURM's queue ({ids(claims)}); {COMMANDS}"
+    return (
+        f"{format_quantity(len(claims))} of this folder in SLURM's queue ("
+        f"{join_job_ids(claims)}); {ORPHAN_REMEDIES}"
+    )
 
 
-def end_orphans(dead: Sequence[Run]) -> None:
+def end_orphans(dead: Sequence[SnakemakeRun]) -> None:
     """End the jobs that killed runs left: Snakemake would start each of them again beside itself.
 
     Raises:
@@ -117,11 +122,13 @@ def end_orphans(dead: Sequence[Run]) -> None:
     left = find_processes(dead)
     if not left:
         return
-    say(f"ending what a killed run left running ({describe_work(left)}): training saves first")
+    print_notice(
+        f"ending what a killed run left running ({describe_work(left)}): training saves first"
+    )
     end_processes(left)
     stuck = find_processes(dead)
     if stuck:
-        numbers = listed([str(process.pid) for process in stuck], NAMED)
+        numbers = join_names([str(process.pid) for process in stuck], MAX_NAMED_PROCESSES)
         raise InputError(
             f"processes of a killed run do not end ({numbers}: {describe_work(stuck)}); wait until"
             " they have, then run the same command again"
@@ -131,29 +138,34 @@ def end_orphans(dead: Sequence[Run]) -> None:
 def sweep_temporaries(root: Path) -> None:
     """Remove what killed processes were still writing; the work folder is otherwise idle."""
     state = os.environ.get("RETU_STATE", ".state")
-    left = [path for name in (*SWEPT, state) for path in find_temporaries(root / name)]
+    left = [path for name in (*SWEPT_FOLDERS, state) for path in find_temporaries(root / name)]
     for path in left:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
     if left:
-        names = listed([str(path.relative_to(root)) for path in left[:NAMED]], NAMED)
-        say(f"swept {counted(len(left), 'unfinished file')} of a killed run: {names}")
+        names = join_names(
+            [str(path.relative_to(root)) for path in left[:MAX_NAMED_PROCESSES]],
+            MAX_NAMED_PROCESSES,
+        )
+        print_notice(
+            f"swept {format_quantity(len(left), 'unfinished file')} of a killed run: {names}"
+        )
 
 
 def find_temporaries(folder: Path) -> Iterable[Path]:
     """Temporary files and folders below a folder whose process has ended."""
     for place, folders, files in os.walk(folder):
-        found = [name for name in (*folders, *files) if is_left(name)]
+        found = [name for name in (*folders, *files) if is_leftover(name)]
         folders[:] = [name for name in folders if name not in found]
         yield from (Path(place, name) for name in found)
 
 
-def is_left(name: str) -> bool:
+def is_leftover(name: str) -> bool:
     """Whether a name is that of a temporary file whose process runs no more."""
     match = TEMPORARY.match(name)
-    return match is not None and process_start(int(match["pid"])) is None
+    return match is not None and read_process_start(int(match["pid"])) is None
 
 
 def claim_outputs(root: Path, study: str, outputs: Iterable[str]) -> None:
@@ -168,17 +180,17 @@ def claim_outputs(root: Path, study: str, outputs: Iterable[str]) -> None:
     write_run(root, own)
     for run in read_runs(root):
         shared = sorted({*run.outputs} & {*own.outputs})
-        if shared and run.life is Life.ALIVE:
-            raise InputError(f"{shared[0]} is being made already: {describe_living([run])}")
+        if shared and run.liveness is Liveness.ALIVE:
+            raise InputError(f"{shared[0]} is being made already: {describe_living_runs([run])}")
 
 
 def forget_runs(root: Path) -> None:
     """What `snakemake --unlock` says: no run is left here, those on other hosts included."""
     for run in read_runs(root):
-        if run.life is not Life.ALIVE:
+        if run.liveness is not Liveness.ALIVE:
             remove_run(root, run)
 
 
-def say(text: str) -> None:
+def print_notice(text: str) -> None:
     """Tell of something that was done without being asked."""
     print(f"note: {text}", file=sys.stderr, flush=True)

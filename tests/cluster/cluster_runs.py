@@ -53,7 +53,7 @@ PACE = ("--jobs", "4", "--latency-wait", "20", "--slurm-init-seconds-before-stat
 
 
 @dataclass(frozen=True)
-class Job:
+class SlurmJob:
     """A job as SLURM tells of it; ended ones are known for an hour."""
 
     number: int
@@ -89,13 +89,13 @@ def set_resource(folder: Path, rule: str, name: str, value: object) -> None:
 def set_study(folder: Path, **changes: Any) -> None:
     """Change keys of the smoke study; mappings are merged, other values replaced."""
     path = folder / "studies" / "smoke.yaml"
-    path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), changes)))
+    path.write_text(yaml.safe_dump(merge_mappings(yaml.safe_load(path.read_text()), changes)))
 
 
-def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def merge_mappings(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """`new` over `old`, mappings key by key."""
     both = {
-        key: merged(old[key], value)
+        key: merge_mappings(old[key], value)
         if isinstance(value, Mapping) and isinstance(old.get(key), Mapping)
         else value
         for key, value in new.items()
@@ -103,7 +103,7 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return {**old, **both}
 
 
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def start_snakemake(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     """Start Snakemake with the profile; what it says goes to `snakemake.txt`."""
     program = str(Path(__file__).with_name("prompt_snakemake.py"))
     command = [sys.executable, program, *arguments, "--profile", "slurm", *PACE]
@@ -120,42 +120,44 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
         )
 
 
-def finish(controller: "subprocess.Popen[str]", folder: Path, patience: float = PATIENCE) -> int:
+def finish_snakemake(
+    controller: "subprocess.Popen[str]", folder: Path, patience: float = PATIENCE
+) -> int:
     """The exit status of a Snakemake; one that does not end is killed, and fails the test."""
     try:
         return controller.wait(timeout=patience)
     except subprocess.TimeoutExpired:
         controller.kill()
-        raise AssertionError(f"no end after {patience} s:\n{said(folder)}") from None
+        raise AssertionError(f"no end after {patience} s:\n{read_log_ends(folder)}") from None
 
 
-def run(folder: Path, *arguments: str, patience: float = PATIENCE) -> None:
+def run_cluster_workflow(folder: Path, *arguments: str, patience: float = PATIENCE) -> None:
     """Run Snakemake with the profile to its successful end."""
-    status = finish(start(folder, *arguments), folder, patience)
-    assert status == 0, said(folder)
+    status = finish_snakemake(start_snakemake(folder, *arguments), folder, patience)
+    assert status == 0, read_log_ends(folder)
 
 
-def said(folder: Path) -> str:
+def read_log_ends(folder: Path) -> str:
     """The end of what Snakemake and the jobs' logs say."""
     logs = [folder / OUTPUT, *sorted((folder / "results/smoke/logs").rglob("*.log"))]
     texts = [(path, path.read_text(errors="replace")) for path in logs if path.is_file()]
     return "\n".join(f"--- {path.relative_to(folder)}\n{text[-2000:]}" for path, text in texts)
 
 
-def ask(*command: str) -> str:
+def run_slurm_command(*command: str) -> str:
     """What a command of SLURM's prints."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def jobs(folder: Path, rule: str | None = None) -> list[Job]:
+def list_jobs(folder: Path, rule: str | None = None) -> list[SlurmJob]:
     """The jobs of a work folder that SLURM knows, those of one rule if it is named.
 
     One that is just ending is waited for: SLURM does not yet tell how it ends.
     """
     end = time.monotonic() + PATIENCE
     while True:
-        lines = ask("scontrol", "show", "job", "--oneliner").splitlines()
-        known = [as_job(dict(FACT.findall(line))) for line in lines if "JobId=" in line]
+        lines = run_slurm_command("scontrol", "show", "job", "--oneliner").splitlines()
+        known = [parse_job(dict(FACT.findall(line))) for line in lines if "JobId=" in line]
         found = [job for job in known if job.folder == str(folder) and rule in (None, job.rule)]
         if all(job.state != "COMPLETING" for job in found):
             return found
@@ -163,10 +165,10 @@ def jobs(folder: Path, rule: str | None = None) -> list[Job]:
         time.sleep(0.2)
 
 
-def as_job(facts: Mapping[str, str]) -> Job:
+def parse_job(facts: Mapping[str, str]) -> SlurmJob:
     """A job from what scontrol shows of it."""
     rule = facts.get("Comment", "").removeprefix("rule_").partition("_wildcards_")[0]
-    return Job(
+    return SlurmJob(
         number=int(facts["JobId"]),
         rule=rule,
         folder=facts["WorkDir"],
@@ -174,25 +176,25 @@ def as_job(facts: Mapping[str, str]) -> Job:
         restarts=int(facts["Restarts"]),
         nodes=int(facts["NumNodes"].partition("-")[0]),
         gpus=facts.get("TresPerNode", ""),
-        memory_mb=megabytes(facts["MinMemoryNode"]),
-        seconds=seconds(facts["RunTime"]),
+        memory_mb=parse_megabytes(facts["MinMemoryNode"]),
+        seconds=parse_seconds(facts["RunTime"]),
     )
 
 
-def megabytes(text: str) -> int:
+def parse_megabytes(text: str) -> int:
     """Read `500M` or `4G`."""
     return int(float(text[:-1]) * {"M": 1, "G": 1024}[text[-1]])
 
 
-def seconds(text: str) -> int:
+def parse_seconds(text: str) -> int:
     """Read `HH:MM:SS`."""
     hours, minutes, rest = map(int, text.split(":"))
     return hours * 3600 + minutes * 60 + rest
 
 
-def running(folder: Path, rule: str) -> Job | None:
+def find_running_job(folder: Path, rule: str) -> SlurmJob | None:
     """The job of a rule that runs now."""
-    return next((job for job in jobs(folder, rule) if job.state == "RUNNING"), None)
+    return next((job for job in list_jobs(folder, rule) if job.state == "RUNNING"), None)
 
 
 def wait_until(done: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
@@ -203,27 +205,29 @@ def wait_until(done: Callable[[], Any], what: str, patience: float = PATIENCE) -
         time.sleep(0.2)
 
 
-def saved(folder: Path, run: str) -> list[Path]:
+def list_complete_marks(folder: Path, run: str) -> list[Path]:
     """The marks of a run's complete checkpoints, as far as its state still has them."""
     return list((folder / ".state" / run / "checkpoints").glob(f"checkpoint-*/{MARKER}"))
 
 
-def training(folder: Path, run: str) -> "tuple[subprocess.Popen[str], Job]":
+def start_training(folder: Path, run: str) -> "tuple[subprocess.Popen[str], SlurmJob]":
     """Start a run and wait until it has saved something; its Snakemake and its job."""
-    controller = start(folder, f"{run}/manifest.json")
-    wait_until(lambda: saved(folder, run) or controller.poll() is not None, "a checkpoint")
-    job = running(folder, RULES[run])
-    assert job is not None, said(folder)
+    controller = start_snakemake(folder, f"{run}/manifest.json")
+    wait_until(
+        lambda: list_complete_marks(folder, run) or controller.poll() is not None, "a checkpoint"
+    )
+    job = find_running_job(folder, RULES[run])
+    assert job is not None, read_log_ends(folder)
     return controller, job
 
 
-def log_of(folder: Path, run: str) -> str:
+def read_last_log(folder: Path, run: str) -> str:
     """What the last start of a run printed."""
     logs = folder / "results/smoke/logs" / RULES[run]
     return "\n".join(path.read_text() for path in logs.glob("*.log"))
 
 
-def assert_same(folder: Path, expected: Path, run: str) -> None:
+def assert_same_bytes(folder: Path, expected: Path, run: str) -> None:
     """A run has the same bytes in two work folders."""
     for name in OUTPUTS[run]:
         wanted = expected / run / name
@@ -232,7 +236,7 @@ def assert_same(folder: Path, expected: Path, run: str) -> None:
             assert (folder / file).read_bytes() == (expected / file).read_bytes(), file
 
 
-def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """A folder that the first worker that wants it makes, while the others wait."""
     with FileLock(f"{folder}.lock"):
         if not folder.exists():

@@ -8,11 +8,11 @@ from unittest import mock
 
 from transformers import TrainerCallback
 
-from retu.runtime.script import run
+from retu.runtime.script import run_main
 from retu.training import checkpoints
 
 
-def killer(step: int) -> TrainerCallback:
+def make_process_killer(step: int) -> TrainerCallback:
     """Ends the process as a kill would, at the end of a step, before anything is saved for it."""
 
     def kill(args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -31,11 +31,11 @@ def main() -> None:
     train = checkpoints.train_resumably
 
     def train_and_die(trainer: Any, *others: Any, **options: Any) -> None:
-        trainer.add_callback(killer(step))
+        trainer.add_callback(make_process_killer(step))
         train(trainer, *others, **options)
 
     with mock.patch.object(script, "train_resumably", train_and_die):
-        run(script.main)
+        run_main(script.main)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,15 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from slurm_configuration import CLIENTS, NODES, PATH, PREFIX, configure, user, write_clients
+from slurm_configuration import (
+    CLIENTS,
+    NODES,
+    PATH,
+    PREFIX,
+    get_user,
+    write_clients,
+    write_configuration,
+)
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -56,7 +64,7 @@ def require_programs() -> None:
             raise UnavailableError(f"{' '.join(command[:2])} failed: {last}")
 
 
-def launch(folder: Path) -> None:
+def launch_daemons(folder: Path) -> None:
     """Start the daemons, which put themselves into the background."""
     conf = str(folder / "slurm.conf")
     files = {"key-file": "munge.key", "socket": "munge.sock", "pid-file": "munged.pid"}
@@ -67,35 +75,35 @@ def launch(folder: Path) -> None:
     commands += [["slurmd", "-f", conf, "-N", node] for node in NODES]
     for command in commands:
         done = subprocess.run(
-            command, env=environment(folder), capture_output=True, text=True, check=False
+            command, env=make_environment(folder), capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise UnavailableError(f"{command[0]} does not start: {done.stderr.strip()}")
 
 
-def environment(folder: Path) -> dict[str, str]:
+def make_environment(folder: Path) -> dict[str, str]:
     """What a process needs to reach the SLURM in `folder`."""
     path = os.pathsep.join([str(folder / "bin"), PATH])
     conf = str(folder / "slurm.conf")
     return {**os.environ, "PATH": path, "SLURM_CONF": conf, OURS: str(folder)}
 
 
-def ask(folder: Path, *command: str) -> str:
+def query_slurm(folder: Path, *command: str) -> str:
     """What a command of SLURM's says; empty when it fails."""
     return subprocess.run(
-        command, env=environment(folder), capture_output=True, text=True, check=False
+        command, env=make_environment(folder), capture_output=True, text=True, check=False
     ).stdout
 
 
-def daemons(folder: Path) -> list[int]:
+def list_daemons(folder: Path) -> list[int]:
     """Process ids of the daemons that were started with a file in `folder`."""
     found = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     marks = tuple(f"{program}\0" for program in DAEMONS)
-    lines = {pid: command_line(pid) for pid in found}
+    lines = {pid: read_command_line(pid) for pid in found}
     return [pid for pid, line in lines.items() if f"{folder}/" in line and line.startswith(marks)]
 
 
-def command_line(pid: int) -> str:
+def read_command_line(pid: int) -> str:
     """The command of a process; empty when there is none."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
@@ -113,27 +121,29 @@ def wait_for(done: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     return True
 
 
-def start(folder: Path) -> None:
+def start_slurm(folder: Path) -> None:
     """Start a SLURM in an empty folder; UnavailableError when it does not take jobs in time."""
-    configure(folder)
+    write_configuration(folder)
     write_clients(folder)
-    launch(folder)
+    launch_daemons(folder)
     wanted = {f"{node}:idle" for node in NODES}
     sinfo = ("sinfo", "--noheader", "--Node", "--format=%N:%T")
-    if not wait_for(lambda: set(ask(folder, *sinfo).split()) == wanted):
-        raise UnavailableError(f"the nodes do not come up: {ask(folder, *sinfo) or 'no answer'}")
+    if not wait_for(lambda: set(query_slurm(folder, *sinfo).split()) == wanted):
+        raise UnavailableError(
+            f"the nodes do not come up: {query_slurm(folder, *sinfo) or 'no answer'}"
+        )
 
 
-def stop(folder: Path) -> None:
+def stop_slurm(folder: Path) -> None:
     """Cancel all jobs, end the daemons, and delete their folder."""
-    if daemons(folder):
-        ask(folder, "scancel", f"--user={user()}")
+    if list_daemons(folder):
+        query_slurm(folder, "scancel", f"--user={get_user()}")
         # The processes of a job outlive the daemons: they are gone when the queue is empty.
-        wait_for(lambda: not ask(folder, "squeue", "--noheader").strip())
+        wait_for(lambda: not query_slurm(folder, "squeue", "--noheader").strip())
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in daemons(folder):
+        for pid in list_daemons(folder):
             os.kill(pid, signal_number)
-        wait_for(lambda: not daemons(folder))
+        wait_for(lambda: not list_daemons(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -141,11 +151,11 @@ def remove_leftovers() -> None:
     """Take down what a killed run of this script left behind."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         owner = folder / "owner.pid"
-        if owner.exists() and Path(__file__).name not in command_line(int(owner.read_text())):
-            stop(folder)
+        if owner.exists() and Path(__file__).name not in read_command_line(int(owner.read_text())):
+            stop_slurm(folder)
 
 
-def run(command: list[str], folder: Path) -> int:
+def run_with_slurm(command: list[str], folder: Path) -> int:
     """Run a command that finds the SLURM in `folder`, and hand signals on to it.
 
     It has a session of its own: a Ctrl-C must not reach it twice. But it must hear it, even if this
@@ -153,7 +163,7 @@ def run(command: list[str], folder: Path) -> int:
     """
     with subprocess.Popen(
         command,
-        env=environment(folder),
+        env=make_environment(folder),
         start_new_session=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as child:
@@ -179,15 +189,15 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     folder.chmod(0o755)
     try:
-        start(folder)
-        return run(sys.argv[1:], folder)
+        start_slurm(folder)
+        return run_with_slurm(sys.argv[1:], folder)
     except UnavailableError as reason:
         print(f"error: {reason}", file=sys.stderr)
         for log in sorted(folder.glob("*.log")):
             print(f"--- {log.name}", *log.read_text().splitlines()[-5:], sep="\n", file=sys.stderr)
         return 1
     finally:
-        stop(folder)
+        stop_slurm(folder)
 
 
 if __name__ == "__main__":

@@ -12,15 +12,15 @@ from snakemake_executor_plugin_slurm import Executor
 SECONDS = 2
 
 
-def always(executor: Executor) -> int:
+def get_short_interval(executor: Executor) -> int:
     """What the executor reads before it sleeps."""
     return SECONDS
 
 
-def ignored(executor: Executor, seconds: int) -> None:
+def ignore_interval(executor: Executor, seconds: int) -> None:
     """The longer and longer times that the executor sets."""
 
 
 if __name__ == "__main__":
-    Executor.next_seconds_between_status_checks = property(always, ignored)
+    Executor.next_seconds_between_status_checks = property(get_short_interval, ignore_interval)
     sys.exit(main())

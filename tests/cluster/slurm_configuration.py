@@ -73,7 +73,7 @@ GRES_CONF = "AutoDetect=off\n" + "".join(
 CGROUP_CONF = "CgroupAutomount=no\nConstrainCores=no\nConstrainDevices=no\nConstrainRAMSpace=no\n"
 
 
-def free_ports(count: int) -> list[int]:
+def find_free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, below those that the system gives to clients."""
     found: list[int] = []
     for port in random.sample(range(10_000, 20_000), 1_000):
@@ -85,12 +85,12 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def configure(folder: Path) -> None:
+def write_configuration(folder: Path) -> None:
     """Write the configuration of the nodes and the key that they share."""
     host = socket.gethostname().split(".")[0]
-    port, *ports = free_ports(1 + len(NODES))
+    port, *ports = find_free_ports(1 + len(NODES))
     nodes = [NODE.format(name=n, host=host, port=p) for n, p in zip(NODES, ports, strict=True)]
-    told = {"host": host, "port": port, "folder": folder, "user": user()}
+    told = {"host": host, "port": port, "folder": folder, "user": get_user()}
     (folder / "slurm.conf").write_text(SLURM_CONF.format(nodes="\n".join(nodes), **told))
     (folder / "gres.conf").write_text(GRES_CONF)
     (folder / "cgroup.conf").write_text(CGROUP_CONF)
@@ -112,6 +112,6 @@ def write_clients(folder: Path) -> None:
         script.chmod(0o755)
 
 
-def user() -> str:
+def get_user() -> str:
     """Who runs all this."""
     return pwd.getpwuid(os.geteuid()).pw_name

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cluster_runs import LEFT_OUT, LONGER, RL, SFT, SITE, jobs, made_once, set_site, set_study
-from conftest import copy_checkout, snakemake
+from cluster_runs import LEFT_OUT, LONGER, RL, SFT, SITE, list_jobs, make_once, set_site, set_study
+from conftest import copy_checkout, run_snakemake
 from local_slurm import OURS
 
 
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all workers of xdist have in common."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
@@ -33,7 +33,7 @@ def site() -> None:
 
 
 @pytest.fixture(scope="session")
-def prepared(site: None, shared: Path) -> Path:
+def prepared_checkout(site: None, shared_folder: Path) -> Path:
     """A checkout with all that training starts from, made without SLURM; do not change it."""
 
     def make(folder: Path) -> None:
@@ -41,31 +41,31 @@ def prepared(site: None, shared: Path) -> Path:
         set_site(folder, **SITE)
         set_study(folder, **LONGER)
         base, rows = "base/LabQwen/manifest.json", "sft_sets/LabFull.manifest.json"
-        done = snakemake(folder, f"results/smoke/{base}", f"results/smoke/{rows}")
+        done = run_snakemake(folder, f"results/smoke/{base}", f"results/smoke/{rows}")
         assert done.returncode == 0, done.stdout
 
-    return made_once(shared / "prepared", make)
+    return make_once(shared_folder / "prepared", make)
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(prepared: Path, shared: Path) -> Path:
+def uninterrupted_checkout(prepared_checkout: Path, shared_folder: Path) -> Path:
     """The prepared checkout in which SFT and RL ran, each in one go; do not change it."""
 
     def make(folder: Path) -> None:
-        shutil.copytree(prepared, folder, ignore=LEFT_OUT)
-        done = snakemake(folder, f"{SFT}/manifest.json", f"{RL}/manifest.json")
+        shutil.copytree(prepared_checkout, folder, ignore=LEFT_OUT)
+        done = run_snakemake(folder, f"{SFT}/manifest.json", f"{RL}/manifest.json")
         assert done.returncode == 0, done.stdout
 
-    return made_once(shared / "uninterrupted", make)
+    return make_once(shared_folder / "uninterrupted", make)
 
 
 @pytest.fixture
-def folder(prepared: Path, tmp_path: Path) -> Iterator[Path]:
+def folder(prepared_checkout: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of the prepared checkout; whatever a failed test leaves behind is ended."""
-    copy = shutil.copytree(prepared, tmp_path / "checkout", ignore=LEFT_OUT)
+    copy = shutil.copytree(prepared_checkout, tmp_path / "checkout", ignore=LEFT_OUT)
     yield copy
     for process in psutil.Process().children():
         process.kill()
-    left = [str(job.number) for job in jobs(copy) if job.state in ("RUNNING", "PENDING")]
+    left = [str(job.number) for job in list_jobs(copy) if job.state in ("RUNNING", "PENDING")]
     if left:
         subprocess.run(["scancel", *left], check=True)

@@ -9,17 +9,17 @@ import pytest
 from cluster_runs import (
     OUTPUT,
     SFT,
-    assert_same,
-    finish,
-    jobs,
-    log_of,
-    run,
-    running,
-    start,
-    training,
+    assert_same_bytes,
+    find_running_job,
+    finish_snakemake,
+    list_jobs,
+    read_last_log,
+    run_cluster_workflow,
+    start_snakemake,
+    start_training,
     wait_until,
 )
-from conftest import clean_environment, snakemake
+from conftest import clean_environment, run_snakemake
 
 pytest_plugins = ("slurm_fixtures",)
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 TARGET = f"{SFT}/manifest.json"
 
 
-def retu(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run_retu_cluster(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run `retu cluster`."""
     command = [sys.executable, "-m", "retu", "cluster", *arguments]
     return subprocess.run(
@@ -35,34 +35,34 @@ def retu(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_an_interrupt_cancels_the_jobs(folder: Path, uninterrupted: Path) -> None:
-    controller, _ = training(folder, SFT)
+def test_an_interrupt_cancels_the_jobs(folder: Path, uninterrupted_checkout: Path) -> None:
+    controller, _ = start_training(folder, SFT)
     controller.send_signal(signal.SIGINT)
-    assert finish(controller, folder) != 0
-    wait_until(lambda: running(folder, "train_sft") is None, "no job runs")
-    assert [job.state for job in jobs(folder)] == ["CANCELLED"]
-    run(folder, TARGET)
-    assert "resuming from step" in log_of(folder, SFT)
-    assert_same(folder, uninterrupted, SFT)
+    assert finish_snakemake(controller, folder) != 0
+    wait_until(lambda: find_running_job(folder, "train_sft") is None, "no job runs")
+    assert [job.state for job in list_jobs(folder)] == ["CANCELLED"]
+    run_cluster_workflow(folder, TARGET)
+    assert "resuming from step" in read_last_log(folder, SFT)
+    assert_same_bytes(folder, uninterrupted_checkout, SFT)
 
 
-def test_no_job_runs_twice_after_a_kill(folder: Path, uninterrupted: Path) -> None:
-    controller, job = training(folder, SFT)
+def test_no_job_runs_twice_after_a_kill(folder: Path, uninterrupted_checkout: Path) -> None:
+    controller, job = start_training(folder, SFT)
     number = job.number
     controller.kill()
     controller.wait()
-    refused = retu(folder, "unlock")
+    refused = run_retu_cluster(folder, "unlock")
     assert refused.returncode != 0
     assert str(number) in refused.stdout + refused.stderr
     # Who unlocks in another way is refused at the start.
-    assert snakemake(folder, "--unlock").returncode == 0
-    assert finish(start(folder, TARGET), folder) != 0
+    assert run_snakemake(folder, "--unlock").returncode == 0
+    assert finish_snakemake(start_snakemake(folder, TARGET), folder) != 0
     told = (folder / OUTPUT).read_text()
     assert str(number) in told
     assert "retu cluster wait" in told
-    assert [each.number for each in jobs(folder)] == [number]
-    assert retu(folder, "wait", "--every", "1").returncode == 0
-    assert retu(folder, "unlock").returncode == 0
-    run(folder, TARGET)
-    assert [(each.number, each.state) for each in jobs(folder)] == [(number, "COMPLETED")]
-    assert_same(folder, uninterrupted, SFT)
+    assert [each.number for each in list_jobs(folder)] == [number]
+    assert run_retu_cluster(folder, "wait", "--every", "1").returncode == 0
+    assert run_retu_cluster(folder, "unlock").returncode == 0
+    run_cluster_workflow(folder, TARGET)
+    assert [(each.number, each.state) for each in list_jobs(folder)] == [(number, "COMPLETED")]
+    assert_same_bytes(folder, uninterrupted_checkout, SFT)

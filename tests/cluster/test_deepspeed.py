@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file
 from training_files import (
     cut_answers,
+    make_rl_options,
+    make_sft_options,
+    make_sums,
     move_words,
-    rl_options,
-    sft_options,
-    sums,
-    write_files,
+    write_training_files,
 )
 from transformers import AutoModelForCausalLM
 
@@ -43,19 +43,21 @@ SECONDS = 1800
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Base model and data."""
     folder = tmp_path_factory.mktemp("files")
-    write_files(folder, cut_answers(sums(0, 16)))
+    write_training_files(folder, cut_answers(make_sums(0, 16)))
     return folder
 
 
 @pytest.fixture(scope="module")
-def shareable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shareable_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Base model and data whose rows are equally long, with answers of very different lengths."""
     folder = tmp_path_factory.mktemp("shareable")
-    write_files(folder, move_words(sums(0, 16)))
+    write_training_files(folder, move_words(make_sums(0, 16)))
     return folder
 
 
-def start(module: str, state: Path, options: list[str], processes: int, dies_at: int = 0) -> int:
+def start_torchrun(
+    module: str, state: Path, options: list[str], processes: int, dies_at: int = 0
+) -> int:
     """Run a training script with torchrun; its exit status."""
     environment = {
         **os.environ,
@@ -69,13 +71,15 @@ def start(module: str, state: Path, options: list[str], processes: int, dies_at:
     return subprocess.run(command, env=environment, check=False, timeout=SECONDS).returncode
 
 
-def sft(files: Path, out: Path, processes: int, dies_at: int = 0, **execution: Any) -> int:
+def run_train_sft(
+    files: Path, out: Path, processes: int, dies_at: int = 0, **execution: Any
+) -> int:
     """Run `train_sft`, which saves after steps 2 and 4."""
-    options = sft_options(files, out, execution)
-    return start("train_sft", out / "state", options, processes, dies_at)
+    options = make_sft_options(files, out, execution)
+    return start_torchrun("train_sft", out / "state", options, processes, dies_at)
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
+def load_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The weights of a published checkpoint; DeepSpeed stores the tied ones twice."""
     found = dict(load_file(folder / "model.safetensors"))
     head = found.pop("lm_head.weight", found["model.embed_tokens.weight"])
@@ -83,22 +87,22 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-def assert_alike(left: Path, right: Path, rounding: float) -> None:
+def assert_alike_runs(left: Path, right: Path, rounding: float) -> None:
     """The same loss curve and the same weights, but for rounding."""
     found, expected = (pd.read_csv(folder / "losses.csv") for folder in (left, right))
     pd.testing.assert_frame_equal(found, expected, rtol=rounding, atol=0)
     for step in (2, 4):
-        ours, theirs = (weights(f / "checkpoints" / f"step-{step:06d}") for f in (left, right))
+        ours, theirs = (load_weights(f / "checkpoints" / f"step-{step:06d}") for f in (left, right))
         assert ours.keys() == theirs.keys()
         for name in theirs:
             torch.testing.assert_close(ours[name], theirs[name], atol=rounding, rtol=rounding)
 
 
 @pytest.fixture(scope="module")
-def alone(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def single_process_run(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process makes without DeepSpeed."""
     out = tmp_path_factory.mktemp("alone")
-    assert sft(files, out, processes=1, micro_batch=4) == 0
+    assert run_train_sft(files, out, processes=1, micro_batch=4) == 0
     return out
 
 
@@ -108,22 +112,22 @@ def alone(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=lambda execution: f"zero{execution['zero']}",
 )
 def test_two_processes_learn_what_one_learns(
-    files: Path, alone: Path, tmp_path: Path, execution: dict[str, Any]
+    files: Path, single_process_run: Path, tmp_path: Path, execution: dict[str, Any]
 ) -> None:
-    assert sft(files, tmp_path, processes=2, **execution) == 0
-    assert_alike(tmp_path, alone, rounding=1e-4)
+    assert run_train_sft(files, tmp_path, processes=2, **execution) == 0
+    assert_alike_runs(tmp_path, single_process_run, rounding=1e-4)
     assert not (tmp_path / "state").exists() or not list((tmp_path / "state").rglob("*.pt"))
 
 
 @pytest.mark.parametrize("micro_batch", [4, 1])
 @pytest.mark.parametrize("zero", [2, 3])
 def test_an_optimiser_on_the_cpu_learns_from_every_micro_batch(
-    files: Path, alone: Path, tmp_path: Path, zero: int, micro_batch: int
+    files: Path, single_process_run: Path, tmp_path: Path, zero: int, micro_batch: int
 ) -> None:
     # DeepSpeed 0.18.9 fails for stage 2 and micro-batches of 1: it trains on one of four.
     execution = {"zero": zero, "offload": True, "micro_batch": micro_batch}
-    assert sft(files, tmp_path, processes=2, **execution) == 0
-    assert_alike(tmp_path, alone, rounding=1e-4)
+    assert run_train_sft(files, tmp_path, processes=2, **execution) == 0
+    assert_alike_runs(tmp_path, single_process_run, rounding=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -132,35 +136,44 @@ def test_an_optimiser_on_the_cpu_learns_from_every_micro_batch(
     ids=["zero2", "zero3", "shared_sequences"],
 )
 def test_a_killed_run_goes_on_as_if_it_had_not_been(
-    files: Path, shareable: Path, tmp_path: Path, execution: dict[str, Any]
+    files: Path, shareable_files: Path, tmp_path: Path, execution: dict[str, Any]
 ) -> None:
-    files = shareable if "sequence_parallel" in execution else files
-    assert sft(files, tmp_path / "never", processes=2, **execution) == 0
-    assert sft(files, tmp_path / "killed", processes=2, dies_at=3, **execution) != 0
+    files = shareable_files if "sequence_parallel" in execution else files
+    assert run_train_sft(files, tmp_path / "never", processes=2, **execution) == 0
+    assert run_train_sft(files, tmp_path / "killed", processes=2, dies_at=3, **execution) != 0
     assert not (tmp_path / "killed" / "losses.csv").exists()
-    assert sft(files, tmp_path / "killed", processes=2, **execution) == 0
-    assert_alike(tmp_path / "killed", tmp_path / "never", rounding=1e-6)
+    assert run_train_sft(files, tmp_path / "killed", processes=2, **execution) == 0
+    assert_alike_runs(tmp_path / "killed", tmp_path / "never", rounding=1e-6)
 
 
 @pytest.mark.parametrize("zero", [2, 3])
 def test_half_precision_learns_about_the_same(
-    files: Path, alone: Path, tmp_path: Path, zero: int
+    files: Path, single_process_run: Path, tmp_path: Path, zero: int
 ) -> None:
     training = {"zero": zero, "micro_batch": 1}
-    options = sft_options(files, tmp_path, {}, execution={"dtype": "bfloat16", "sft": training})
-    assert start("train_sft", tmp_path / "state", options, processes=2) == 0
-    found, expected = (pd.read_csv(folder / "losses.csv") for folder in (tmp_path, alone))
+    options = make_sft_options(
+        files, tmp_path, {}, execution={"dtype": "bfloat16", "sft": training}
+    )
+    assert start_torchrun("train_sft", tmp_path / "state", options, processes=2) == 0
+    found, expected = (
+        pd.read_csv(folder / "losses.csv") for folder in (tmp_path, single_process_run)
+    )
     pd.testing.assert_frame_equal(found, expected, rtol=0.02, atol=0)
-    stored = weights(tmp_path / "checkpoints" / "step-000004")
+    stored = load_weights(tmp_path / "checkpoints" / "step-000004")
     assert {weight.dtype for weight in stored.values()} == {torch.bfloat16}
 
 
-def test_processes_that_share_sequences_learn_the_same(shareable: Path, tmp_path: Path) -> None:
+def test_processes_that_share_sequences_learn_the_same(
+    shareable_files: Path, tmp_path: Path
+) -> None:
     # Answers are of very different lengths: a mean over micro-batches would be another update.
     one, two = tmp_path / "one", tmp_path / "two"
-    assert sft(shareable, one, processes=1, micro_batch=4) == 0
-    assert sft(shareable, two, processes=2, zero=3, sequence_parallel=2, micro_batch=1) == 0
-    assert_alike(two, one, rounding=1e-4)
+    assert run_train_sft(shareable_files, one, processes=1, micro_batch=4) == 0
+    assert (
+        run_train_sft(shareable_files, two, processes=2, zero=3, sequence_parallel=2, micro_batch=1)
+        == 0
+    )
+    assert_alike_runs(two, one, rounding=1e-4)
 
 
 def test_a_head_of_its_own_is_gathered_and_learns(files: Path, tmp_path: Path) -> None:
@@ -173,25 +186,25 @@ def test_a_head_of_its_own_is_gathered_and_learns(files: Path, tmp_path: Path) -
     head = model.lm_head.weight.detach().clone()
     model.save_pretrained(folder / "step-000000")
     write_manifest(folder.parent / "manifest.json", folder, seed=0, steps=[0])
-    assert sft(tmp_path / "files", tmp_path / "sft", processes=2, zero=3) == 0
+    assert run_train_sft(tmp_path / "files", tmp_path / "sft", processes=2, zero=3) == 0
     trained = load_file(tmp_path / "sft" / "checkpoints" / "step-000004" / "model.safetensors")
     assert trained["lm_head.weight"].isfinite().all()
     assert not torch.equal(trained["lm_head.weight"], head)
-    options = rl_options(tmp_path / "files", tmp_path / "rl", {"zero": 3})
-    assert start("train_rl", tmp_path / "rl" / "state", options, processes=2) == 0
+    options = make_rl_options(tmp_path / "files", tmp_path / "rl", {"zero": 3})
+    assert start_torchrun("train_rl", tmp_path / "rl" / "state", options, processes=2) == 0
 
 
 @pytest.mark.parametrize("zero", [2, 3])
 def test_rl_answers_and_learns_in_two_processes(files: Path, tmp_path: Path, zero: int) -> None:
-    options = rl_options(files, tmp_path, {"zero": zero})
-    assert start("train_rl", tmp_path / "state", options, processes=2) == 0
+    options = make_rl_options(files, tmp_path, {"zero": zero})
+    assert start_torchrun("train_rl", tmp_path / "state", options, processes=2) == 0
     history = pd.read_parquet(tmp_path / "history.parquet")
     assert history["step"].tolist() == [1, 2]
     assert history["paradigm/rows_generated"].tolist() == [16.0, 16.0]
     answers = pd.read_parquet(tmp_path / "generations.parquet")
     assert answers["problem_id"].tolist() == [f"s{n}" for n in range(5) for _ in range(2)]
     assert answers["sample"].tolist() == [0, 1] * 5
-    start_weights = weights(files / "base" / "checkpoints" / "step-000000")
-    trained = weights(tmp_path / "checkpoints" / "step-000002")
+    start_weights = load_weights(files / "base" / "checkpoints" / "step-000000")
+    trained = load_weights(tmp_path / "checkpoints" / "step-000002")
     assert trained.keys() == start_weights.keys()
     assert all(torch.isfinite(weight).all() for weight in trained.values())

@@ -20,10 +20,10 @@ def test_it_is_taken_down_after_a_signal(site: None, number: signal.Signals) -> 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         folder = Path(started.stdout.readline().strip())
-        assert len(local_slurm.daemons(folder)) == 5
+        assert len(local_slurm.list_daemons(folder)) == 5
         started.send_signal(number)
         assert started.wait(timeout=120) != 0
-    assert local_slurm.daemons(folder) == []
+    assert local_slurm.list_daemons(folder) == []
     assert not folder.exists()
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from cluster_runs import OUTPUT, SITE, jobs, run, set_site
+from cluster_runs import OUTPUT, SITE, list_jobs, run_cluster_workflow, set_site
 from conftest import copy_checkout
 
 pytest_plugins = ("slurm_fixtures",)
@@ -17,8 +17,8 @@ RESULTS = Path("results/smoke")
 def test_the_smoke_study_runs_to_its_report(site: None, tmp_path: Path) -> None:
     folder = copy_checkout(tmp_path / "checkout")
     set_site(folder, **SITE)
-    run(folder, patience=1800.0)
-    done = jobs(folder)
+    run_cluster_workflow(folder, patience=1800.0)
+    done = list_jobs(folder)
     assert {(job.state, job.restarts) for job in done} == {("COMPLETED", 0)}
     rules = Counter(job.rule for job in done)
     assert rules["train_sft"] == 2
@@ -29,5 +29,5 @@ def test_the_smoke_study_runs_to_its_report(site: None, tmp_path: Path) -> None:
     numbers = {str(job.number) for job in done}
     records = [*(folder / "data").rglob("*.record.json"), *folder.rglob("results/**/*.record.json")]
     assert {json.loads(path.read_text())["slurm_job"] for path in records} == numbers
-    run(folder, "--dry-run")
+    run_cluster_workflow(folder, "--dry-run")
     assert "Nothing to be done" in (folder / OUTPUT).read_text()

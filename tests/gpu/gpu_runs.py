@@ -15,17 +15,17 @@ from unittest import mock
 
 import pandas as pd
 import torch
-from training_files import sums
+from training_files import make_sums
 from transformers import TrainerCallback
 
 from retu.config.execution import Execution
-from retu.config.lab_study import Model, Pretraining
+from retu.config.lab_study import LabModel, PretrainingSettings
 from retu.core.manifest import write_manifest
 from retu.data.chat import encode_prompt
 from retu.data.stored_sets import write_dataset
 from retu.data.tokenizer import load_tokenizer, make_tokenizer
 from retu.models.loading import build_model, load_model
-from retu.runtime.script import run
+from retu.runtime.script import run_main
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = os.environ.get("RETU_TEST_DEVICE", "cuda")
@@ -34,14 +34,14 @@ POSITIONS = 128
 SECONDS = 900
 
 
-def execution(dtype: str = "float32", device: str = DEVICE, **changes: Any) -> dict[str, Any]:
+def make_execution(dtype: str = "float32", device: str = DEVICE, **changes: Any) -> dict[str, Any]:
     """A study's `execution` on the device under test."""
     return {"device": device, "dtype": dtype, **changes}
 
 
 def write_run_files(folder: Path) -> Path:
     """Write a base model whose heads every kernel takes (64 wide), and data; returns the folder."""
-    shape = Model(
+    shape = LabModel(
         architecture="qwen2",
         hidden_size=128,
         layers=2,
@@ -49,21 +49,21 @@ def write_run_files(folder: Path) -> Path:
         kv_heads=1,
         intermediate_size=256,
         max_positions=POSITIONS,
-        pretraining=Pretraining(steps=1, batch_size=1, learning_rate=1.0),
+        pretraining=PretrainingSettings(steps=1, batch_size=1, learning_rate=1.0),
     )
     checkpoint = folder / "base" / "checkpoints" / "step-000000"
     build_model(shape, seed=3).save_pretrained(checkpoint)
     make_tokenizer(POSITIONS).save_pretrained(checkpoint)
     write_manifest(folder / "base" / "manifest.json", checkpoint.parent, seed=0, steps=[0])
-    write_dataset(sums(0, 32), folder / "train.parquet")
-    write_dataset(sums(32, 13), folder / "validation.parquet")
-    write_dataset(sums(45, 16), folder / "prompts.parquet")
-    problems = sums(70, 6).assign(benchmark="Sums", problem_id=[f"s{n}" for n in range(6)])
+    write_dataset(make_sums(0, 32), folder / "train.parquet")
+    write_dataset(make_sums(32, 13), folder / "validation.parquet")
+    write_dataset(make_sums(45, 16), folder / "prompts.parquet")
+    problems = make_sums(70, 6).assign(benchmark="Sums", problem_id=[f"s{n}" for n in range(6)])
     write_dataset(problems, folder / "benchmarks.parquet")
     return folder
 
 
-class AskedAt(TrainerCallback):  # type: ignore[misc]
+class SigtermCallback(TrainerCallback):  # type: ignore[misc]
     """Sends SIGTERM to this process in the middle of a step, as a scheduler would."""
 
     def __init__(self, step: int) -> None:
@@ -75,7 +75,9 @@ class AskedAt(TrainerCallback):  # type: ignore[misc]
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def start(script: ModuleType, options: Sequence[str], state: Path, asked_at: int = 0) -> int:
+def run_training_script(
+    script: ModuleType, options: Sequence[str], state: Path, asked_at: int = 0
+) -> int:
     """Run a training script in this process; its exit status.
 
     Args:
@@ -86,24 +88,24 @@ def start(script: ModuleType, options: Sequence[str], state: Path, asked_at: int
     """
     train = script.train_resumably
 
-    def asked(trainer: Any, *others: Any) -> None:
+    def add_sigterm(trainer: Any, *others: Any) -> None:
         if asked_at:
-            trainer.add_callback(AskedAt(asked_at))
+            trainer.add_callback(SigtermCallback(asked_at))
         train(trainer, *others)
 
     with (
-        mock.patch.object(script, "train_resumably", asked),
+        mock.patch.object(script, "train_resumably", add_sigterm),
         mock.patch.object(sys, "argv", [script.__name__, *options]),
         mock.patch.dict(os.environ, {"RETU_STATE": str(state)}),
     ):
         try:
-            run(script.main)
+            run_main(script.main)
         except SystemExit as ended:
             return int(ended.code or 0)
     return 0
 
 
-def spawn(module: str, options: Sequence[str], state: Path) -> None:
+def spawn_script(module: str, options: Sequence[str], state: Path) -> None:
     """Run a script in a process of its own, which DeepSpeed and vLLM leave changed."""
     fixed = {
         "PYTHONPATH": str(ROOT),
@@ -126,7 +128,7 @@ def spawn(module: str, options: Sequence[str], state: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:]
 
 
-def curve(out: Path) -> pd.DataFrame:
+def read_loss_curve(out: Path) -> pd.DataFrame:
     """The loss curve of an SFT run, of which every loss must be a number."""
     losses = pd.read_csv(out / "losses.csv")
     columns = [name for name in losses.columns if "loss" in name]
@@ -137,10 +139,14 @@ def curve(out: Path) -> pd.DataFrame:
 
 def assert_curves_agree(left: Path, right: Path, rounding: float) -> None:
     """Two runs took the same steps, with the same losses but for rounding (relative)."""
-    pd.testing.assert_frame_equal(curve(left), curve(right), rtol=rounding, atol=rounding)
+    pd.testing.assert_frame_equal(
+        read_loss_curve(left), read_loss_curve(right), rtol=rounding, atol=rounding
+    )
 
 
-def answer_gaps(stored: pd.DataFrame, folder: Path, how: Execution, heat: float) -> list[float]:
+def measure_log_prob_gaps(
+    stored: pd.DataFrame, folder: Path, how: Execution, heat: float
+) -> list[float]:
     """How far stored mean log-probabilities (nats) are from those of the checkpoint in `folder`.
 
     Answers with tokens that have no text are left out.

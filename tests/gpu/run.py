@@ -13,12 +13,12 @@ FOLDER = Path(__file__).resolve().parent
 DEVICE = os.environ.get("RETU_TEST_DEVICE", "cuda")
 
 
-def first_gpu(visible: str | None) -> str:
+def choose_first_gpu(visible: str | None) -> str:
     """What CUDA_VISIBLE_DEVICES becomes: with several GPUs the trainers would use them all."""
     return (visible if visible is not None else "0").split(",")[0]
 
 
-def no_gpu() -> str | None:
+def explain_missing_gpu() -> str | None:
     """Why torch has no GPU, or None if it has one."""
     import torch
 
@@ -39,8 +39,10 @@ def main() -> int:
         )
         return 1
     if DEVICE == "cuda":
-        os.environ["CUDA_VISIBLE_DEVICES"] = first_gpu(os.environ.get("CUDA_VISIBLE_DEVICES"))
-        reason = no_gpu()
+        os.environ["CUDA_VISIBLE_DEVICES"] = choose_first_gpu(
+            os.environ.get("CUDA_VISIBLE_DEVICES")
+        )
+        reason = explain_missing_gpu()
         if reason is not None:
             print(f"skipped: no NVIDIA GPU here: {reason}")
             return 0

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpu_runs import ON_GPU, execution, write_run_files
+from gpu_runs import ON_GPU, make_execution, write_run_files
 
 from retu.config.execution import Execution
 from retu.config.study import Sampling
 from retu.data.chat import encode_prompt
 from retu.evaluation.engines import VllmEngine, load_engine
-from retu.evaluation.generations import Answer, Engine
-from retu.models.compatibility import AGREEMENT
+from retu.evaluation.generations import Engine, SampledGeneration
+from retu.models.compatibility import MAX_LOGPROB_GAP
 
 SAMPLED = Sampling(temperature=0.7, max_new_tokens=24)
 # Not by validation: a study samples, only this comparison is greedy.
@@ -30,20 +30,24 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "base" / "checkpoints" / "step-000000"
 
 
-def asked(engine: Engine, settings: Sampling, seed: int = 0) -> list[Answer]:
+def sample_questions(engine: Engine, settings: Sampling, seed: int = 0) -> list[SampledGeneration]:
     """The answers to all questions."""
     return engine.sample([encode_prompt(engine.tokenizer, q) for q in QUESTIONS], settings, seed)
 
 
-def answers(checkpoint: Path, settings: Sampling, how: dict[str, Any]) -> list[Answer]:
+def sample_with_engine(
+    checkpoint: Path, settings: Sampling, how: dict[str, Any]
+) -> list[SampledGeneration]:
     """The answers of an engine that is loaded for them."""
     engine = load_engine(checkpoint, Execution.model_validate(how))
-    found = asked(engine, settings)
+    found = sample_questions(engine, settings)
     engine.close()
     return found
 
 
-def assert_same_answers(found: list[Answer], expected: list[Answer], close: float) -> None:
+def assert_same_answers(
+    found: list[SampledGeneration], expected: list[SampledGeneration], close: float
+) -> None:
     """The same tokens and ends, of the same probabilities but for rounding."""
     assert [a.token_ids for a in found] == [a.token_ids for a in expected]
     assert [a.finish_reason for a in found] == [a.finish_reason for a in expected]
@@ -52,14 +56,14 @@ def assert_same_answers(found: list[Answer], expected: list[Answer], close: floa
 
 
 def test_greedy_answers_are_those_of_a_cpu(checkpoint: Path) -> None:
-    expected = answers(checkpoint, GREEDY, execution(device="cpu"))
-    assert_same_answers(answers(checkpoint, GREEDY, execution()), expected, CLOSE)
+    expected = sample_with_engine(checkpoint, GREEDY, make_execution(device="cpu"))
+    assert_same_answers(sample_with_engine(checkpoint, GREEDY, make_execution()), expected, CLOSE)
 
 
 def test_equal_seeds_draw_equal_answers(checkpoint: Path) -> None:
-    engine = load_engine(checkpoint, Execution.model_validate(execution("bfloat16")))
-    assert asked(engine, SAMPLED, 1) == asked(engine, SAMPLED, 1)
-    assert asked(engine, SAMPLED, 1) != asked(engine, SAMPLED, 2)
+    engine = load_engine(checkpoint, Execution.model_validate(make_execution("bfloat16")))
+    assert sample_questions(engine, SAMPLED, 1) == sample_questions(engine, SAMPLED, 1)
+    assert sample_questions(engine, SAMPLED, 1) != sample_questions(engine, SAMPLED, 2)
     engine.close()
 
 
@@ -69,15 +73,15 @@ needs_vllm = pytest.mark.skipif(
 )
 
 
-def with_vllm(dtype: str) -> dict[str, Any]:
+def make_gpu_vllm_execution(dtype: str) -> dict[str, Any]:
     """An execution that generates with vLLM in a part of the memory."""
-    return execution(dtype, generation={"vllm": {"memory": 0.3, "max_length": 128}})
+    return make_execution(dtype, generation={"vllm": {"memory": 0.3, "max_length": 128}})
 
 
 @pytest.fixture(scope="module")
 def vllm_engine(checkpoint: Path) -> Iterator[Engine]:
     """vLLM in float32, where its answers must be those of transformers."""
-    engine = load_engine(checkpoint, Execution.model_validate(with_vllm("float32")))
+    engine = load_engine(checkpoint, Execution.model_validate(make_gpu_vllm_execution("float32")))
     assert isinstance(engine, VllmEngine)
     yield engine
     engine.close()
@@ -85,22 +89,22 @@ def vllm_engine(checkpoint: Path) -> Iterator[Engine]:
 
 @needs_vllm
 def test_vllm_answers_as_transformers_does(checkpoint: Path, vllm_engine: Engine) -> None:
-    expected = answers(checkpoint, GREEDY, execution())
-    assert_same_answers(asked(vllm_engine, GREEDY), expected, 10 * CLOSE)
+    expected = sample_with_engine(checkpoint, GREEDY, make_execution())
+    assert_same_answers(sample_questions(vllm_engine, GREEDY), expected, 10 * CLOSE)
 
 
 @needs_vllm
 def test_vllm_draws_by_the_seed_of_a_row(vllm_engine: Engine) -> None:
-    first, again = (asked(vllm_engine, SAMPLED, 1) for _ in range(2))
+    first, again = (sample_questions(vllm_engine, SAMPLED, 1) for _ in range(2))
     assert [a.token_ids for a in first] == [a.token_ids for a in again]
-    other = asked(vllm_engine, SAMPLED, 2)
+    other = sample_questions(vllm_engine, SAMPLED, 2)
     assert [a.token_ids for a in first] != [a.token_ids for a in other]
 
 
 @needs_vllm
 def test_vllm_in_bfloat16_is_within_rounding(checkpoint: Path) -> None:
-    found = answers(checkpoint, GREEDY, with_vllm("bfloat16"))
-    expected = answers(checkpoint, GREEDY, execution("bfloat16"))
+    found = sample_with_engine(checkpoint, GREEDY, make_gpu_vllm_execution("bfloat16"))
+    expected = sample_with_engine(checkpoint, GREEDY, make_execution("bfloat16"))
     # From the first token that differs on these are answers to different texts.
     gaps = [
         abs(mine.log_probs[0] - other.log_probs[0])
@@ -108,4 +112,4 @@ def test_vllm_in_bfloat16_is_within_rounding(checkpoint: Path) -> None:
         if mine.token_ids[0] == other.token_ids[0]
     ]
     assert len(gaps) > len(QUESTIONS) // 2
-    assert max(gaps) < AGREEMENT["bfloat16"]
+    assert max(gaps) < MAX_LOGPROB_GAP["bfloat16"]

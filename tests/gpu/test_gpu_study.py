@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import snakemake
+from conftest import run_snakemake
 from gpu_runs import DEVICE, ON_GPU
 
 from retu.lineage.record import read_record
@@ -20,7 +20,7 @@ execution: {{device: {DEVICE}, dtype: bfloat16}}
 def test_the_smoke_study(checkout: Path, tmp_path: Path) -> None:
     (checkout / "studies" / "smoke_device.yaml").write_text(STUDY)
     state = tmp_path / "state"
-    done = snakemake(checkout, config=("study=smoke_device",), RETU_STATE=str(state))
+    done = run_snakemake(checkout, config=("study=smoke_device",), RETU_STATE=str(state))
     assert done.returncode == 0, done.stdout[-8000:]
     results = checkout / "results" / "smoke_device"
     assert (results / "report.html").is_file()
@@ -35,5 +35,5 @@ def test_the_smoke_study(checkout: Path, tmp_path: Path) -> None:
         if ON_GPU:
             assert record.host["gpus"]
             assert record.usage.peak_gpu_memory_mb
-    again = snakemake(checkout, "-n", config=("study=smoke_device",), RETU_STATE=str(state))
+    again = run_snakemake(checkout, "-n", config=("study=smoke_device",), RETU_STATE=str(state))
     assert "Nothing to be done" in again.stdout

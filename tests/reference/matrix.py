@@ -17,9 +17,16 @@ import rl_runs
 import sft_runs
 import torch
 import torch.multiprocessing
-from reference import Optimiser, Update, list_batches, list_rates, sft_loss, train
-from rl_reference import preset_loss
-from rl_runs import RlCase, Row
+from reference import (
+    ReferenceOptimiser,
+    UpdateFigures,
+    compute_reference_sft_loss,
+    list_batches,
+    list_rates,
+    train_reference,
+)
+from rl_reference import compute_reference_loss
+from rl_runs import RlCase, TrainedRow
 from safetensors.torch import load_file, save_file
 from sft_runs import SftCase
 
@@ -48,19 +55,21 @@ def measure_all(folder: Path) -> dict[str, Deviation]:
     """The deviation of every case, by its title."""
     torch.set_num_threads(1)
     trained: dict[str, Trained] = {}
-    rows: dict[str, list[list[Row]]] = {}
+    rows: dict[str, list[list[TrainedRow]]] = {}
     for case in CASES:
         if case.processes > 1:
             continue
         state = folder / name_case(case)
         if isinstance(case, SftCase):
-            trained[name_case(case)] = sft_runs.run_case(case, state)
+            trained[name_case(case)] = sft_runs.run_sft_case(case, state)
             continue
-        result = rl_runs.run_case(case, state)
+        result = rl_runs.run_rl_case(case, state)
         trained[name_case(case)] = result.history, result.weights
         rows.setdefault(case.preset, result.rows)
     trained |= run_in_two_processes(folder)
-    return {name_case(case): compare(case, trained[name_case(case)], rows) for case in CASES}
+    return {
+        name_case(case): measure_deviation(case, trained[name_case(case)], rows) for case in CASES
+    }
 
 
 def name_case(case: Case) -> str:
@@ -68,13 +77,15 @@ def name_case(case: Case) -> str:
     return f"{'SFT' if isinstance(case, SftCase) else 'RL'}: {case.name}"
 
 
-def compare(case: Case, trained: Trained, rows: dict[str, list[list[Row]]]) -> Deviation:
+def measure_deviation(
+    case: Case, trained: Trained, rows: dict[str, list[list[TrainedRow]]]
+) -> Deviation:
     """How far a run is from its reference."""
     if isinstance(case, SftCase):
-        updates, weights = train_sft(case.optimiser, json.dumps(case.recipe))
+        updates, weights = train_sft_reference(case.optimiser, json.dumps(case.recipe))
     else:
         given = tuple(map(tuple, rows[case.preset]))
-        updates, weights = train_rl(case.preset, case.scheduler, repr(given), given)
+        updates, weights = train_rl_reference(case.preset, case.scheduler, repr(given), given)
     history, found = trained
     pairs = list(zip(history, updates, strict=True))
     losses = [abs(h["loss"] - u.loss) / max(1.0, abs(u.loss)) for h, u in pairs]
@@ -86,19 +97,19 @@ def compare(case: Case, trained: Trained, rows: dict[str, list[list[Row]]]) -> D
     return Deviation(max(losses), max(norms), max(gaps), tuple(u.grad_norm for u in updates))
 
 
-Reference = tuple[list[Update], dict[str, torch.Tensor]]
+Reference = tuple[list[UpdateFigures], dict[str, torch.Tensor]]
 
 
 @functools.cache
-def train_sft(optimiser: str, changes: str) -> Reference:
+def train_sft_reference(optimiser: str, changes: str) -> Reference:
     """The reference of SFT with these changes to its recipe, as JSON."""
     recipe = {**sft_runs.RECIPE, **json.loads(changes)}
-    steps, rows = sft_runs.STEPS, sft_runs.make_rows()
+    steps, rows = sft_runs.STEPS, sft_runs.make_random_rows()
     warmup = recipe.get("warmup_steps", math.ceil(recipe.get("warmup_ratio", 0.0) * steps))
     adam = (recipe.get("adam_beta1", 0.9), recipe.get("adam_beta2", 0.999))
 
-    def make(named: dict[str, torch.Tensor]) -> Optimiser:
-        return Optimiser(
+    def make(named: dict[str, torch.Tensor]) -> ReferenceOptimiser:
+        return ReferenceOptimiser(
             named,
             list_rates(recipe["scheduler"], recipe["learning_rate"], warmup, steps),
             recipe["max_grad_norm"],
@@ -109,24 +120,31 @@ def train_sft(optimiser: str, changes: str) -> Reference:
 
     batches = list_batches(len(rows), sft_runs.BATCH, steps, sft_runs.SEED)
     losses = [
-        functools.partial(sft_loss, rows=[rows[place] for place in batch]) for batch in batches
+        functools.partial(compute_reference_sft_loss, rows=[rows[place] for place in batch])
+        for batch in batches
     ]
-    return train(build_model(sft_runs.SHAPE, sft_runs.SEED), losses, make)
+    return train_reference(build_model(sft_runs.SHAPE, sft_runs.SEED), losses, make)
 
 
 REFERENCES: dict[tuple[str, str, str], Reference] = {}
 
 
-def train_rl(preset: str, scheduler: str, key: str, rows: Sequence[Sequence[Row]]) -> Reference:
+def train_rl_reference(
+    preset: str, scheduler: str, key: str, rows: Sequence[Sequence[TrainedRow]]
+) -> Reference:
     """The reference of a preset on the rows of its updates."""
     if (preset, scheduler, key) not in REFERENCES:
 
-        def make(named: dict[str, torch.Tensor]) -> Optimiser:
-            return Optimiser(named, list_rates(scheduler, rl_runs.RATE, 0, len(rows)), limit=1.0)
+        def make(named: dict[str, torch.Tensor]) -> ReferenceOptimiser:
+            return ReferenceOptimiser(
+                named, list_rates(scheduler, rl_runs.RATE, 0, len(rows)), limit=1.0
+            )
 
-        losses = [functools.partial(preset_loss, preset=preset, rows=part) for part in rows]
+        losses = [
+            functools.partial(compute_reference_loss, preset=preset, rows=part) for part in rows
+        ]
         model = build_model(sft_runs.SHAPE, sft_runs.SEED)
-        REFERENCES[preset, scheduler, key] = train(model, losses, make)
+        REFERENCES[preset, scheduler, key] = train_reference(model, losses, make)
     return REFERENCES[preset, scheduler, key]
 
 
@@ -135,7 +153,7 @@ def run_in_two_processes(folder: Path) -> dict[str, Trained]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(take_part, (port, folder), nprocs=2)
+    torch.multiprocessing.spawn(run_reference_process, (port, folder), nprocs=2)
     return {
         title: (
             json.loads((folder / f"{title}.json").read_text()),
@@ -145,7 +163,7 @@ def run_in_two_processes(folder: Path) -> dict[str, Trained]:
     }
 
 
-def take_part(rank: int, port: int, folder: Path) -> None:
+def run_reference_process(rank: int, port: int, folder: Path) -> None:
     """One of two processes: every case after the other; the first writes what came out."""
     torch.set_num_threads(1)
     names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
@@ -156,9 +174,9 @@ def take_part(rank: int, port: int, folder: Path) -> None:
             continue
         title = name_case(case)
         if isinstance(case, SftCase):
-            history, weights = sft_runs.run_case(case, folder / title)
+            history, weights = sft_runs.run_sft_case(case, folder / title)
         else:
-            result = rl_runs.run_case(case, folder / title)
+            result = rl_runs.run_rl_case(case, folder / title)
             history, weights = result.history, result.weights
         if rank == 0:
             (folder / f"{title}.json").write_text(json.dumps(history))

@@ -16,7 +16,7 @@ IGNORED = -100
 
 
 @dataclass(frozen=True)
-class Update:
+class UpdateFigures:
     """Loss and gradient norm (before it is cut) of an update."""
 
     loss: float
@@ -24,7 +24,7 @@ class Update:
 
 
 @dataclass
-class Optimiser:
+class ReferenceOptimiser:
     """SGD, or AdamW where `betas` are given; `rates` are learning rates by step.
 
     Biases and the scales of norms do not decay.
@@ -42,7 +42,7 @@ class Optimiser:
         self.second = {name: torch.zeros_like(weight) for name, weight in self.named.items()}
         self.done = 0
 
-    def apply(self, loss: Tensor) -> Update:
+    def apply(self, loss: Tensor) -> UpdateFigures:
         """Take a step down a loss."""
         gradients = torch.autograd.grad(loss, list(self.named.values()))
         norm = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
@@ -50,7 +50,7 @@ class Optimiser:
         rate, self.done = self.rates[self.done], self.done + 1
         for (name, weight), gradient in zip(self.named.items(), gradients, strict=True):
             weight.data -= rate * self.find_direction(name, weight.data, gradient * cut)
-        return Update(float(loss.detach()), norm)
+        return UpdateFigures(float(loss.detach()), norm)
 
     def find_direction(self, name: str, weight: Tensor, gradient: Tensor) -> Tensor:
         """What a learning rate of 1 would take from a weight."""
@@ -73,7 +73,7 @@ def compute_token_statistics(model: Any, ids: Sequence[int]) -> tuple[Tensor, Te
     return chosen, -(every.exp() * every).sum(-1)
 
 
-def sft_loss(model: Any, rows: Sequence[dict[str, list[int]]]) -> Tensor:
+def compute_reference_sft_loss(model: Any, rows: Sequence[dict[str, list[int]]]) -> Tensor:
     """The mean of -log p over all learnt tokens of an update's rows."""
     losses = []
     for row in rows:
@@ -96,7 +96,7 @@ def list_batches(rows: int, batch: int, steps: int, seed: int) -> list[list[int]
 def list_rates(scheduler: str, peak: float, warmup: int, steps: int) -> list[float]:
     """Learning rates of all steps: rising linearly, then constant or falling to 0."""
 
-    def rate(step: int) -> float:
+    def compute_rate(step: int) -> float:
         if step < warmup:
             return step / warmup
         share = (step - warmup) / (steps - warmup)
@@ -107,14 +107,14 @@ def list_rates(scheduler: str, peak: float, warmup: int, steps: int) -> list[flo
         }
         return shapes[scheduler]
 
-    return [peak * rate(step) for step in range(steps)]
+    return [peak * compute_rate(step) for step in range(steps)]
 
 
-def train(
+def train_reference(
     model: Any,
     losses: Sequence[Callable[[Any], Tensor]],
-    make: Callable[[dict[str, Tensor]], Optimiser],
-) -> tuple[list[Update], dict[str, Tensor]]:
+    make: Callable[[dict[str, Tensor]], ReferenceOptimiser],
+) -> tuple[list[UpdateFigures], dict[str, Tensor]]:
     """Train a float64 copy of a model; its updates and its weights at the end."""
     model = model.double().train(False)
     named = dict(model.named_parameters())

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from reference import compute_token_statistics
-from rl_runs import LIMIT, TOKENIZER, Row, judge
+from rl_runs import LIMIT, TOKENIZER, TrainedRow, judge_completions
 from torch import Tensor
 
 BONUS = 0.001
@@ -19,9 +19,11 @@ KEPT = 0.2
 """Weight of the entropy bonus, LUFFY's gamma, and Prefix-RFT's share of trained prefix tokens."""
 
 
-def find_advantages(preset: str, rows: Sequence[Row]) -> list[float]:
+def find_advantages(preset: str, rows: Sequence[TrainedRow]) -> list[float]:
     """r - mean of the prompt's rows (UPT: of its rollouts), for DAPO_dc in units of their std."""
-    rewards = judge([TOKENIZER.decode(row.completion, skip_special_tokens=True) for row in rows])
+    rewards = judge_completions(
+        [TOKENIZER.decode(row.completion, skip_special_tokens=True) for row in rows]
+    )
     groups: dict[tuple[int, ...], list[float]] = defaultdict(list)
     for row, reward in zip(rows, rewards, strict=True):
         if not (preset == "upt" and row.expert):
@@ -34,7 +36,7 @@ def find_advantages(preset: str, rows: Sequence[Row]) -> list[float]:
     return advantages
 
 
-def preset_loss(model: Any, preset: str, rows: Sequence[Row]) -> Tensor:
+def compute_reference_loss(model: Any, preset: str, rows: Sequence[TrainedRow]) -> Tensor:
     """The loss of an update's rows."""
     active, advantages = [], []
     for row, advantage in zip(rows, find_advantages(preset, rows), strict=True):
@@ -46,8 +48,13 @@ def preset_loss(model: Any, preset: str, rows: Sequence[Row]) -> Tensor:
         chosen, entropies = compute_token_statistics(model, row.prompt + row.completion)
         first = len(row.prompt) - 1
         statistics.append((chosen[first:], entropies[first:]))
-    losses = {"luffy": luffy_loss, "srft": srft_loss, "upt": upt_loss, "prefix_rft": prefix_loss}
-    policy = losses.get(preset, token_mean_loss)(active, advantages, statistics)
+    losses = {
+        "luffy": compute_reference_luffy_loss,
+        "srft": compute_reference_srft_loss,
+        "upt": compute_reference_upt_loss,
+        "prefix_rft": compute_reference_prefix_loss,
+    }
+    policy = losses.get(preset, compute_reference_token_mean_loss)(active, advantages, statistics)
     bonus = torch.cat([entropies for _, entropies in statistics]).mean()
     return policy - (0.0 if preset == "dapo_dc" else BONUS) * bonus
 
@@ -55,27 +62,35 @@ def preset_loss(model: Any, preset: str, rows: Sequence[Row]) -> Tensor:
 Statistics = Sequence[tuple[Tensor, Tensor]]
 
 
-def ratio(chosen: Tensor) -> Tensor:
+def make_unit_ratio(chosen: Tensor) -> Tensor:
     """1, with the gradient of log p."""
     return (chosen - chosen.detach()).exp()
 
 
-def token_mean_loss(rows: Sequence[Row], advantages: Sequence[float], given: Statistics) -> Tensor:
+def compute_reference_token_mean_loss(
+    rows: Sequence[TrainedRow], advantages: Sequence[float], given: Statistics
+) -> Tensor:
     """GRPO and DAPO: the mean of -A rho over all tokens; a ratio of 1 is never clipped."""
-    tokens = [-a * ratio(chosen) for a, (chosen, _) in zip(advantages, given, strict=True)]
+    tokens = [
+        -a * make_unit_ratio(chosen) for a, (chosen, _) in zip(advantages, given, strict=True)
+    ]
     return torch.cat(tokens).mean()
 
 
-def luffy_loss(rows: Sequence[Row], advantages: Sequence[float], given: Statistics) -> Tensor:
+def compute_reference_luffy_loss(
+    rows: Sequence[TrainedRow], advantages: Sequence[float], given: Statistics
+) -> Tensor:
     """The sum of -A rho over rollouts and of -A p / (p + gamma) over experts, over L."""
     total = torch.zeros((), dtype=torch.float64)
     for row, advantage, (chosen, _) in zip(rows, advantages, given, strict=True):
         shaped = chosen.exp() / (chosen.exp() + GAMMA)
-        total = total - advantage * (shaped if row.expert else ratio(chosen)).sum()
+        total = total - advantage * (shaped if row.expert else make_unit_ratio(chosen)).sum()
     return total / LIMIT
 
 
-def srft_loss(rows: Sequence[Row], advantages: Sequence[float], given: Statistics) -> Tensor:
+def compute_reference_srft_loss(
+    rows: Sequence[TrainedRow], advantages: Sequence[float], given: Statistics
+) -> Tensor:
     """LUFFY's expert term, a weighted SFT term, and a self term of rollouts."""
     imitation, total = [], torch.zeros((), dtype=torch.float64)
     for row, advantage, (chosen, entropies) in zip(rows, advantages, given, strict=True):
@@ -85,28 +100,32 @@ def srft_loss(rows: Sequence[Row], advantages: Sequence[float], given: Statistic
             total = total - advantage * (chosen.exp() / (chosen.exp() + GAMMA)).sum() / LIMIT
             continue
         text = TOKENIZER.decode(row.completion, skip_special_tokens=True)
-        weight = 0.1 * entropy.exp() if judge([text])[0] else -1.0
+        weight = 0.1 * entropy.exp() if judge_completions([text])[0] else -1.0
         total = total - (weight * chosen).sum() / LIMIT
     return total + torch.cat(imitation).mean()
 
 
-def upt_loss(rows: Sequence[Row], advantages: Sequence[float], given: Statistics) -> Tensor:
+def compute_reference_upt_loss(
+    rows: Sequence[TrainedRow], advantages: Sequence[float], given: Statistics
+) -> Tensor:
     """The sum of -A rho over rollouts, over L, and the token mean of -log p over experts."""
     imitation, total = [], torch.zeros((), dtype=torch.float64)
     for row, advantage, (chosen, _) in zip(rows, advantages, given, strict=True):
         if row.imitated:
             imitation.append(-chosen)
         else:
-            total = total - advantage * ratio(chosen).sum() / LIMIT
+            total = total - advantage * make_unit_ratio(chosen).sum() / LIMIT
     return total + torch.cat(imitation).mean() if imitation else total
 
 
-def prefix_loss(rows: Sequence[Row], advantages: Sequence[float], given: Statistics) -> Tensor:
+def compute_reference_prefix_loss(
+    rows: Sequence[TrainedRow], advantages: Sequence[float], given: Statistics
+) -> Tensor:
     """GRPO's, with A = 0 at the prefix tokens of lowest entropy, which count all the same."""
     tokens = []
     for row, advantage, (chosen, entropies) in zip(rows, advantages, given, strict=True):
         order = entropies[: row.prefix].argsort()
         weights = torch.full_like(chosen, advantage)
         weights[order[: int(row.prefix * (1 - KEPT) + 1e-9)]] = 0.0
-        tokens.append(-weights * ratio(chosen))
+        tokens.append(-weights * make_unit_ratio(chosen))
     return torch.cat(tokens).mean()

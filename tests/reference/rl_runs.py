@@ -10,16 +10,16 @@ from unittest import mock
 
 import yaml
 from datasets import Dataset
-from sft_runs import SEED, SHAPE, killer
+from sft_runs import SEED, SHAPE, make_killer
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from retu.config.load import PRESETS as PRESET_FILE
-from retu.config.paradigm import ParadigmSettings, trl_arguments
+from retu.config.paradigm import ParadigmSettings, make_trl_arguments
 from retu.data.arithmetic import VOCABULARY
 from retu.data.tokenizer import make_tokenizer
 from retu.models.loading import build_model
-from retu.training.checkpoints import SaveAtSteps, train_resumably
+from retu.training.checkpoints import SaveCallback, train_resumably
 from retu.training.paradigms.trainer import MixedGRPOTrainer
 
 PRESETS = {
@@ -65,7 +65,7 @@ CASES = [
 
 
 @dataclass(frozen=True)
-class Row:
+class TrainedRow:
     """A row that an update trained on: its tokens, who wrote them, and how it is trained."""
 
     prompt: list[int]
@@ -76,12 +76,14 @@ class Row:
     prefix: int
 
 
-def judge(completions: Sequence[str], **_: Any) -> list[float]:
+def judge_completions(completions: Sequence[str], **_: Any) -> list[float]:
     """1 for about a third of all texts, and always the same for the same text."""
     return [float(sum(map(VOCABULARY.index, text.split())) % 3 == 0) for text in completions]
 
 
-def write_rehearsed(run: Any, prompts: list[list[int]], *_: Any) -> tuple[list[list[int]], None]:
+def write_fixed_completions(
+    run: Any, prompts: list[list[int]], *_: Any
+) -> tuple[list[list[int]], None]:
     """Completions that depend on the prompt, the step and how often it was asked, nothing else."""
     asked: dict[str, int] = {}
     completions = []
@@ -97,40 +99,40 @@ def write_rehearsed(run: Any, prompts: list[list[int]], *_: Any) -> tuple[list[l
     return completions, None
 
 
-def keeper(kept: list[list[Row]], trainers: list[Any]) -> TrainerCallback:
+def make_row_keeper(kept: list[list[TrainedRow]], trainers: list[Any]) -> TrainerCallback:
     """Keeps the rows of every update of the one trainer, before new ones take their place."""
 
     def keep(*_: Any, **__: Any) -> None:
         (trainer,) = trainers
-        kept.append([row for batch in trainer._buffered_inputs for row in read_rows(batch)])
+        kept.append([row for batch in trainer._buffered_inputs for row in read_trained_rows(batch)])
 
     callback = TrainerCallback()
     callback.on_step_end = keep
     return callback
 
 
-def read_rows(batch: dict[str, Any]) -> list[Row]:
+def read_trained_rows(batch: dict[str, Any]) -> list[TrainedRow]:
     """The rows of a micro-batch; those of a plain paradigm are all rollouts."""
 
-    def said(name: str, place: int, otherwise: bool) -> bool:
+    def read_flag(name: str, place: int, otherwise: bool) -> bool:
         return bool(batch[name][place]) if name in batch else otherwise
 
     return [
-        Row(
+        TrainedRow(
             prompt=batch["prompt_ids"][place][batch["prompt_mask"][place].bool()].tolist(),
             completion=batch["completion_ids"][place][
                 batch["completion_mask"][place].bool()
             ].tolist(),
-            expert=said("expert_row", place, otherwise=False),
-            imitated=said("imitated", place, otherwise=False),
-            active=said("active", place, otherwise=True),
+            expert=read_flag("expert_row", place, otherwise=False),
+            imitated=read_flag("imitated", place, otherwise=False),
+            active=read_flag("active", place, otherwise=True),
             prefix=int(batch["prefix"][place].sum()) if "prefix" in batch else 0,
         )
         for place in range(len(batch["prompt_ids"]))
     ]
 
 
-def make_trainer(case: RlCase, folder: Path, *callbacks: TrainerCallback) -> Any:
+def make_rl_case_trainer(case: RlCase, folder: Path, *callbacks: TrainerCallback) -> Any:
     """The trainer of a case."""
     prompts = [f"<bos> {n} b + {n} ?" if n % 2 else f"<bos> {n} b + 1 c - 2 ?" for n in range(10)]
     experts = [EXPERTS[n % len(EXPERTS)].format(n=n).strip() for n in range(10)]
@@ -153,16 +155,16 @@ def make_trainer(case: RlCase, folder: Path, *callbacks: TrainerCallback) -> Any
         logging_steps=1,
         report_to="none",
         disable_tqdm=True,
-        **trl_arguments(PRESETS[case.preset]),
+        **make_trl_arguments(PRESETS[case.preset]),
     )
     return MixedGRPOTrainer(
         paradigm=PRESETS[case.preset],
         args=args,
         model=build_model(SHAPE, SEED),
-        reward_funcs=judge,
+        reward_funcs=judge_completions,
         train_dataset=Dataset.from_dict({"prompt": prompts, "expert": experts}),
         processing_class=TOKENIZER,
-        callbacks=[SaveAtSteps([1], evaluate=False), *callbacks],
+        callbacks=[SaveCallback([1], evaluate=False), *callbacks],
     )
 
 
@@ -172,18 +174,20 @@ class RlResult:
 
     history: list[dict[str, float]]
     weights: dict[str, Any]
-    rows: list[list[Row]]
+    rows: list[list[TrainedRow]]
 
 
-def run_case(case: RlCase, folder: Path) -> RlResult:
+def run_rl_case(case: RlCase, folder: Path) -> RlResult:
     """Train a case; the rows are complete where one process ran it through."""
-    rows: list[list[Row]] = []
+    rows: list[list[TrainedRow]] = []
     trainers: list[Any] = []
-    with mock.patch.object(GRPOTrainer, "_generate_single_turn", write_rehearsed):
+    with mock.patch.object(GRPOTrainer, "_generate_single_turn", write_fixed_completions):
         if case.dies_at is not None:
             with contextlib.suppress(KeyboardInterrupt):
-                train_resumably(make_trainer(case, folder, killer(case.dies_at)), folder)
-        trainer = make_trainer(case, folder, keeper(rows, trainers))
+                train_resumably(
+                    make_rl_case_trainer(case, folder, make_killer(case.dies_at)), folder
+                )
+        trainer = make_rl_case_trainer(case, folder, make_row_keeper(rows, trainers))
         trainers.append(trainer)
         train_resumably(trainer, folder)
     history = [

@@ -8,16 +8,16 @@ from datasets import Dataset
 from transformers import TrainerCallback
 
 from retu.config.execution import Execution
-from retu.config.lab_study import Model, Pretraining
+from retu.config.lab_study import LabModel, PretrainingSettings
 from retu.config.study import SftRecipe
 from retu.data.arithmetic import VOCABULARY
 from retu.data.tokenizer import make_tokenizer
 from retu.models.loading import build_model
 from retu.training.checkpoints import train_resumably
-from retu.training.supervised import Supervised, sft_config, supervised_trainer
-from retu.training.tokenized_sets import IGNORED
+from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
+from retu.training.tokenized_sets import IGNORED_LABEL
 
-SHAPE = Model(
+SHAPE = LabModel(
     architecture="qwen2",
     hidden_size=16,
     layers=2,
@@ -25,7 +25,7 @@ SHAPE = Model(
     kv_heads=1,
     intermediate_size=32,
     max_positions=64,
-    pretraining=Pretraining(steps=1, batch_size=1, learning_rate=1.0),
+    pretraining=PretrainingSettings(steps=1, batch_size=1, learning_rate=1.0),
 )
 SEED, STEPS, BATCH = 7, 6, 8
 LENGTHS = [3, 40, 5, 4, 33, 3, 12, 3, 60, 4, 7, 3, 25, 3, 3, 50, 9, 4, 3, 17]
@@ -85,7 +85,7 @@ EPSILON = 1e-3
 """Adam's; with the usual 1e-8 it would turn the rounding error of a gradient near 0 into a step."""
 
 
-def make_rows() -> list[dict[str, list[int]]]:
+def make_random_rows() -> list[dict[str, list[int]]]:
     """Rows of random tokens, of which the first one or two are a prompt."""
     import random
 
@@ -94,11 +94,11 @@ def make_rows() -> list[dict[str, list[int]]]:
     for place, length in enumerate(LENGTHS):
         ids = [draw.randrange(4, len(VOCABULARY)) for _ in range(length)]
         prompt = 1 + place % 2
-        rows.append({"input_ids": ids, "labels": [IGNORED] * prompt + ids[prompt:]})
+        rows.append({"input_ids": ids, "labels": [IGNORED_LABEL] * prompt + ids[prompt:]})
     return rows
 
 
-def killer(step: int) -> TrainerCallback:
+def make_killer(step: int) -> TrainerCallback:
     """Ends a run in the middle of things, at the end of a step."""
 
     def kill(args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -110,11 +110,11 @@ def killer(step: int) -> TrainerCallback:
     return callback
 
 
-def make_trainer(case: SftCase, state: Path) -> Any:
+def make_sft_case_trainer(case: SftCase, state: Path) -> Any:
     """The trainer of a case, which tells of every update."""
     execution = dict(case.execution)
     attention = execution.pop("attention", "sdpa")
-    plan = Supervised(
+    plan = SupervisedRun(
         title=case.name,
         checkpoints=[STEPS],
         steps=STEPS,
@@ -123,23 +123,23 @@ def make_trainer(case: SftCase, state: Path) -> Any:
         execution=Execution.model_validate({"sft": execution, "attention": attention}),
         save_every=4 if case.dies_at else None,
     )
-    config = sft_config(plan, SftRecipe.model_validate(RECIPE | case.recipe))
+    config = make_sft_config(plan, SftRecipe.model_validate(RECIPE | case.recipe))
     config.logging_steps, config.optim, config.adam_epsilon = 1, case.optimiser, EPSILON
     model = build_model(SHAPE, SEED)
     model.set_attn_implementation(attention)
-    rows = Dataset.from_list(make_rows())
-    return supervised_trainer(plan, config, model, make_tokenizer(64), rows)
+    rows = Dataset.from_list(make_random_rows())
+    return make_supervised_trainer(plan, config, model, make_tokenizer(64), rows)
 
 
-def run_case(case: SftCase, state: Path) -> tuple[list[dict[str, float]], dict[str, Any]]:
+def run_sft_case(case: SftCase, state: Path) -> tuple[list[dict[str, float]], dict[str, Any]]:
     """Train; loss and gradient norm of every update, and the weights at the end."""
-    trainer = make_trainer(case, state)
+    trainer = make_sft_case_trainer(case, state)
     if case.dies_at is not None:
-        trainer.add_callback(killer(case.dies_at))
+        trainer.add_callback(make_killer(case.dies_at))
         try:
             train_resumably(trainer, state)
         except KeyboardInterrupt:
-            trainer = make_trainer(case, state)
+            trainer = make_sft_case_trainer(case, state)
     train_resumably(trainer, state)
     history = [
         {"loss": float(entry["loss"]), "grad_norm": float(entry["grad_norm"])}

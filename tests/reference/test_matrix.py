@@ -9,15 +9,15 @@ ROUNDING = 1e-6
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Deviation]:
+def deviations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Deviation]:
     """The deviations of all cases: their start takes longer than they do."""
     return measure_all(tmp_path_factory.mktemp("matrix"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("title", [name_case(case) for case in CASES])
-def test_a_run_equals_its_reference(measured: dict[str, Deviation], title: str) -> None:
-    found = measured[title]
+def test_a_run_equals_its_reference(deviations: dict[str, Deviation], title: str) -> None:
+    found = deviations[title]
     assert found.loss <= ROUNDING
     assert found.grad_norm <= ROUNDING
     assert found.weights <= ROUNDING

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from reporting_fixtures import Made, make_frames
+from reporting_fixtures import MadeParameters, make_frames
 
-from retu.audit.claims.judge_claims import COLUMNS as CLAIM_COLUMNS
+from retu.audit.claims.judge_claims import CLAIM_COLUMNS as CLAIM_COLUMNS
 
 ORDER = ["Small", "Medium", "Large", "Huge"]
 PROTOCOLS = ("kit", "paper", "robust")
@@ -41,23 +41,23 @@ class Audit:
     ceilings: pd.DataFrame
 
 
-def is_branch(frame: pd.DataFrame, branch: tuple[str, int]) -> pd.Series:
+def select_branch(frame: pd.DataFrame, branch: tuple[str, int]) -> pd.Series:
     """Which rows belong to a branch."""
     return (frame["dataset"] == branch[0]) & (frame["sft_step"] == branch[1])
 
 
 def make_audit(n_draws: int = 40) -> Audit:
     """Five branches a data set, one seed; the kit runs away on one and lacks another."""
-    frames = make_frames(Made(datasets=tuple(ORDER), eflops=100.0))
+    frames = make_frames(MadeParameters(datasets=tuple(ORDER), eflops=100.0))
     robust = frames["fits"]
     fits = {name: robust.assign(protocol=name) for name in PROTOCOLS}
-    runaway = is_branch(robust, RUNAWAY)
+    runaway = select_branch(robust, RUNAWAY)
     fits["kit"].loc[runaway, "pl_rl"] = 100.0
     fits["kit"].loc[runaway, "a_post"] = robust.loc[runaway, "p_sft"] + 100.0
-    lacking = is_branch(robust, UNPUBLISHED)
+    lacking = select_branch(robust, UNPUBLISHED)
     for name in ("kit", "paper"):
         fits[name].loc[lacking, ["pl_rl", "a_post", "c_mid", "b", "epsilon"]] = np.nan
-    draws = {name: make_draws(fits[name], n_draws) for name in PROTOCOLS}
+    draws = {name: make_audit_draws(fits[name], n_draws) for name in PROTOCOLS}
     return Audit(
         frames["curves"],
         frames["subphases"],
@@ -68,7 +68,7 @@ def make_audit(n_draws: int = 40) -> Audit:
     )
 
 
-def make_draws(fits: pd.DataFrame, n_draws: int) -> pd.DataFrame:
+def make_audit_draws(fits: pd.DataFrame, n_draws: int) -> pd.DataFrame:
     """Draws around the fitted values, independent between branches."""
     rng = np.random.default_rng(11)
     known = fits.dropna(subset=["a_post"])
@@ -89,13 +89,13 @@ def make_published(robust: pd.DataFrame) -> pd.DataFrame:
     columns = ["dataset", "sft_step", "x_sft_eflops", "subphase", "epsilon", "pl_rl", "c_mid", "b"]
     table = robust[[*columns, "p_sft"]].rename(columns=names).round(1)
     table["tau"], table["lts_share"] = 2.5, 0.0
-    miss = is_branch(table, MISS)
+    miss = select_branch(table, MISS)
     table.loc[miss, "pl_rl"] += 1.0
     table.loc[miss, "lts_share"] = 0.75
     table.loc[miss, "subphase_in_figure_3"] = "Adaptation"
     table["a_post_figure_3"] = table["p_sft"] + table["pl_rl"]
     table["a_post_table_4"] = table["a_post_figure_3"]
-    return table[~is_branch(table, UNPUBLISHED)]
+    return table[~select_branch(table, UNPUBLISHED)]
 
 
 def make_ceilings(robust: pd.DataFrame, subphases: pd.DataFrame) -> pd.DataFrame:

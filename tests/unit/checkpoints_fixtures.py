@@ -8,7 +8,7 @@ STATE = ("optimizer.pt", "rng_state.pth", "latest", "zero_to_torch.py", "loss_wi
 MODEL = ("model.safetensors", "config.json", "tokenizer.json")
 
 
-def save(state: Path, step: int, complete: bool = True) -> Path:
+def write_checkpoint(state: Path, step: int, complete: bool = True) -> Path:
     """A checkpoint as a trainer leaves it, DeepSpeed's files included."""
     folder = state / f"checkpoint-{step}"
     (folder / f"global_step{step}").mkdir(parents=True)
@@ -19,6 +19,6 @@ def save(state: Path, step: int, complete: bool = True) -> Path:
     return folder
 
 
-def names(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     """What lies in a folder."""
     return sorted(path.name for path in folder.iterdir())

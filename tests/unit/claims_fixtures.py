@@ -21,7 +21,7 @@ MEASURES = ("a_post", "common_score", "best_smoothed")
 
 
 @dataclass
-class Tables:
+class EvidenceTables:
     """What the rules before write, as frames: change one and write them all."""
 
     curves: pd.DataFrame
@@ -46,7 +46,7 @@ class Tables:
         options = [part for name, p in self.paths.items() for part in (f"--{name}", str(p))]
         return [*options, "--fits", *map(str, fits)]
 
-    def evidence(self, folder: Path) -> Evidence:
+    def write_evidence(self, folder: Path) -> Evidence:
         """Write and read back."""
         self.write(folder)
         fits = [folder / f"{name}.csv" for name in self.fits]
@@ -56,7 +56,7 @@ class Tables:
         )
 
 
-def tables() -> Tables:
+def make_evidence_tables() -> EvidenceTables:
     """Evidence made from the published numbers themselves, with draws of 0.2 points noise."""
     published = read_facts(CLAIMS / "table_4.csv")
     filled = published.fillna({"pl_rl": 1.1, "epsilon": 0.0, "c_mid": 50.0, "b": 1.0})
@@ -77,10 +77,16 @@ def tables() -> Tables:
     settings = settings.assign(
         points=101, train_end=71, free_epsilon=(settings["epsilon"] > 0).astype(int)
     )
-    return Tables(curves(filled), subphases(filled), protocols, draws(fits), settings)
+    return EvidenceTables(
+        make_curve_points(filled),
+        make_subphases(filled),
+        protocols,
+        make_claim_draws(fits),
+        settings,
+    )
 
 
-def curves(published: pd.DataFrame) -> pd.DataFrame:
+def make_curve_points(published: pd.DataFrame) -> pd.DataFrame:
     """The points at x_rl = 0 of every branch, as RL and as Pure SFT rows."""
     start = published[["dataset", "sft_step", "x_sft_eflops"]].assign(
         model="Qwen2.5-7B", benchmark="overall", x_rl_eflops=0.0, score=published["p_sft"]
@@ -90,7 +96,7 @@ def curves(published: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([start.assign(paradigm=paradigm), alone], ignore_index=True)
 
 
-def subphases(published: pd.DataFrame) -> pd.DataFrame:
+def make_subphases(published: pd.DataFrame) -> pd.DataFrame:
     """Labels as drawn, with a margin that fits each."""
     rows = published[published["dataset"] != "none"]
     label = rows["subphase_in_figure_3"]
@@ -105,7 +111,7 @@ def subphases(published: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def draws(fits: pd.DataFrame) -> pd.DataFrame:
+def make_claim_draws(fits: pd.DataFrame) -> pd.DataFrame:
     """Independent draws around the fits; all three measures rank the branches alike."""
     random = np.random.default_rng(0)
     rows = fits.loc[fits.index.repeat(N_DRAWS)].reset_index(drop=True)
@@ -121,7 +127,7 @@ def draws(fits: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def changed_claims(folder: Path, name: str, change: Callable[[str], str]) -> Path:
+def change_claims(folder: Path, name: str, change: Callable[[str], str]) -> Path:
     """A copy of claims/ in which one file is changed."""
     copy = folder / "claims"
     if not copy.exists():

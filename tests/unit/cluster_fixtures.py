@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from retu.cluster.controller import Controller, controllers_folder
-from retu.runtime.slurm import MARK, TOOLS
-from retu.runtime.slurm_profile import Request
+from retu.cluster.controller import JobController, get_controllers_folder
+from retu.runtime.slurm import FIELD_SEPARATOR, TOOLS
+from retu.runtime.slurm_profile import ResourceRequest
 
 RUN = "3f0c7c2e-8f1b-4f4e-9a36-0d6a5a5e7a11"
 # A tool prints the text beside it, or fails with its words; it notes what it was asked.
@@ -46,7 +46,7 @@ NODES = (
     ("gpu", "node3", "96", "1000000", "gpu:h100:8(S:0-1)", "allocated"),
 )
 
-SFT = Request(
+SFT = ResourceRequest(
     rule="train_sft",
     attempt=1,
     partition="gpu",
@@ -67,34 +67,34 @@ class Cluster:
 
     folder: Path
 
-    def says(self, tool: str, text: str) -> None:
+    def print_text(self, tool: str, text: str) -> None:
         """Let a command print a text from now on."""
         (self.folder / f"{tool}.txt").write_text(text)
 
-    def fails(self, tool: str, words: str) -> None:
+    def make_fail(self, tool: str, words: str) -> None:
         """Let a command fail from now on."""
         (self.folder / f"{tool}.failed").write_text(words)
 
-    def asked(self, tool: str) -> list[str]:
+    def list_calls(self, tool: str) -> list[str]:
         """The arguments of all calls of a command."""
         path = self.folder / f"{tool}.asked"
         return path.read_text().splitlines() if path.is_file() else []
 
-    def queue(self, *jobs: tuple[str, ...]) -> None:
+    def set_queue(self, *jobs: tuple[str, ...]) -> None:
         """Fill the queue: id, name, comment, state, reason, partition, time left, folder."""
-        self.says("squeue", "".join(MARK.join(job) + "\n" for job in jobs))
+        self.print_text("squeue", "".join(FIELD_SEPARATOR.join(job) + "\n" for job in jobs))
 
-    def nodes(self, *nodes: tuple[str, ...]) -> None:
+    def set_nodes(self, *nodes: tuple[str, ...]) -> None:
         """The nodes: partition, name, CPUs, MB, generic resources, state."""
-        self.says("sinfo", "".join(MARK.join(node) + "\n" for node in nodes))
+        self.print_text("sinfo", "".join(FIELD_SEPARATOR.join(node) + "\n" for node in nodes))
 
-    def settings(self, **values: str) -> None:
+    def set_settings(self, **values: str) -> None:
         """The site's settings."""
         lines = [f"{name:<23} = {value}\n" for name, value in values.items()]
         head = "Configuration data as of 2026-01-02T03:04:05\n"
         (self.folder / "config.txt").write_text(head + "".join(lines))
 
-    def partitions(self, *changes: dict[str, str]) -> None:
+    def set_partitions(self, *changes: dict[str, str]) -> None:
         """The partitions, each with what differs from no limit at all."""
         open_to_all = {"accounts": "ALL", "time": "UNLIMITED", "state": "UP"}
         free = dict.fromkeys(("nodes", "cpus", "memory"), "UNLIMITED")
@@ -112,10 +112,12 @@ def make_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     write_tool(folder / "scontrol", SCONTROL.format(folder=folder))
     write_tool(folder / "scancel", SCANCEL.format(folder=folder))
     cluster = Cluster(folder)
-    cluster.settings(JobRequeue="1", AccountingStorageType="accounting_storage/none")
-    cluster.fails("sacctmgr", "You are not running a supported accounting_storage plugin\n")
-    cluster.partitions({"name": "cpu", "time": "1-00:00:00"}, {"name": "gpu", "time": "7-00:00:00"})
-    cluster.nodes(*NODES)
+    cluster.set_settings(JobRequeue="1", AccountingStorageType="accounting_storage/none")
+    cluster.make_fail("sacctmgr", "You are not running a supported accounting_storage plugin\n")
+    cluster.set_partitions(
+        {"name": "cpu", "time": "1-00:00:00"}, {"name": "gpu", "time": "7-00:00:00"}
+    )
+    cluster.set_nodes(*NODES)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return cluster
 
@@ -126,7 +128,7 @@ def write_tool(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def without_slurm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def remove_slurm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave nothing of SLURM on PATH, whatever this machine has."""
     folder.mkdir()
     for tool in ("sh", "cat", "sleep"):
@@ -134,7 +136,7 @@ def without_slurm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(folder))
 
 
-def job(
+def make_queue_line(
     number: str,
     folder: Path,
     *,
@@ -155,8 +157,8 @@ def write_controller(
     log = root / f"{host}-{pid}.log"
     log.write_text(f"Building DAG of jobs...\nSLURM run ID: {run}\n" if run else "Building DAG\n")
     since = "2026-01-02 03:04:05+00:00"
-    controller = Controller(host=host, pid=pid, start=start, since=since, logs=(str(log),))
-    folder = controllers_folder(root)
+    controller = JobController(host=host, pid=pid, start=start, since=since, logs=(str(log),))
+    folder = get_controllers_folder(root)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{host}-{pid}.json"
     path.write_text(json.dumps({**controller.__dict__}))

@@ -10,10 +10,10 @@ from unittest import mock
 
 from retu.config.graders import GraderSettings
 from retu.grading import worker
-from retu.grading.grade_verdict import Grade, right, wrong
+from retu.grading.grade_verdict import Grade, make_correct_grade, make_wrong_grade
 
 
-def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
+def misbehave_or_judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
     """Misbehave as the answer says, or compare texts."""
     if "sleep" in answer:
         time.sleep(3600)
@@ -25,10 +25,17 @@ def judge(answer: str, gold: str, settings: GraderSettings) -> Grade:
         raise ZeroDivisionError
     if "exit" in answer:
         os._exit(7)
-    return right("equal", answer) if gold in answer else wrong("differs", answer)
+    return (
+        make_correct_grade("equal", answer)
+        if gold in answer
+        else make_wrong_grade("differs", answer)
+    )
 
 
 if __name__ == "__main__":
     # Its judge needs no engine, which takes a second to load.
-    with mock.patch.object(worker, "judge", judge), mock.patch.object(worker, "load_engine"):
+    with (
+        mock.patch.object(worker, "judge_answer", misbehave_or_judge),
+        mock.patch.object(worker, "load_symbolic_engine"),
+    ):
         worker.main()

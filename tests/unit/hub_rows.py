@@ -10,12 +10,12 @@ import pandas as pd
 from retu.data.source_rows import SourceRow
 
 
-def rows(values: Sequence[dict[str, Any]]) -> Iterator[SourceRow]:
+def make_source_rows(values: Sequence[dict[str, Any]]) -> Iterator[SourceRow]:
     """Rows with their places."""
     return (SourceRow(f"made: row {i}", row) for i, row in enumerate(values))
 
 
-def write(path: Path, values: list[dict[str, Any]]) -> None:
+def write_hub_rows(path: Path, values: list[dict[str, Any]]) -> None:
     """Write rows in the format of the path's ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(values)

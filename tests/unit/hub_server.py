@@ -15,7 +15,7 @@ NEXT_COMMIT = "2" * 40
 
 
 @dataclass
-class Hub:
+class HubStub:
     """Repositories by path (`datasets/OWNER/NAME`, or `OWNER/NAME` for models) and commit."""
 
     endpoint: str = ""
@@ -29,35 +29,35 @@ class Hub:
     asked: list[str] = field(default_factory=list)
     """Every request: method, path and range."""
 
-    def publish(self, repository: str, commit: str, files: dict[str, bytes]) -> None:
+    def publish_commit(self, repository: str, commit: str, files: dict[str, bytes]) -> None:
         """Make `commit` the head of the repository's main branch."""
         self.branches.setdefault(repository, {})["main"] = commit
         self.commits[repository, commit] = files
 
-    def content(self, repository: str, commit: str, name: str) -> bytes:
+    def get_content(self, repository: str, commit: str, name: str) -> bytes:
         """What the server sends for a file."""
         data = self.commits[repository, commit][name]
         return data[::-1] if name in self.wrong_bytes else data
 
 
-class Handler(BaseHTTPRequestHandler):
+class HubHandler(BaseHTTPRequestHandler):
     """Answers the four requests that fetching a file takes."""
 
     protocol_version = "HTTP/1.1"
-    hub: Hub
+    hub: HubStub
 
     def do_HEAD(self) -> None:
         """Headers of a file."""
-        self.answer()
+        self.answer_request()
 
     def do_GET(self) -> None:
         """A revision, a tree or a file."""
-        self.answer()
+        self.answer_request()
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output clean."""
 
-    def answer(self) -> None:
+    def answer_request(self) -> None:
         """Find out what is asked for."""
         path = unquote(urlsplit(self.path).path).lstrip("/")
         self.hub.asked.append(f"{self.command} {path} {self.headers.get('Range', '')}".strip())
@@ -66,26 +66,26 @@ class Handler(BaseHTTPRequestHandler):
                 repository, rest = path.split(mark)
                 repository = repository.removeprefix("api/").removeprefix("models/")
                 revision, _, name = rest.partition("/")
-                return self.repository(mark, repository, revision, name)
-        return self.fail(404, "RepoNotFound")
+                return self.answer_repository(mark, repository, revision, name)
+        return self.send_failure(404, "RepoNotFound")
 
-    def repository(self, mark: str, repository: str, revision: str, name: str) -> None:
+    def answer_repository(self, mark: str, repository: str, revision: str, name: str) -> None:
         """Answer about a repository."""
         if repository in self.hub.gated:
-            return self.fail(403, "GatedRepo")
+            return self.send_failure(403, "GatedRepo")
         if repository not in self.hub.branches:
-            return self.fail(401, "RepoNotFound")
+            return self.send_failure(401, "RepoNotFound")
         commit = self.hub.branches[repository].get(revision, revision)
         if (repository, commit) not in self.hub.commits:
-            return self.fail(404, "RevisionNotFound")
+            return self.send_failure(404, "RevisionNotFound")
         files = self.hub.commits[repository, commit]
         if mark == "/revision/":
             return self.send_json({"id": repository.removeprefix("datasets/"), "sha": commit})
         if mark == "/tree/":
-            return self.send_json([entry(path, data) for path, data in files.items()])
+            return self.send_json([make_listing_entry(path, data) for path, data in files.items()])
         if name not in files:
-            return self.fail(404, "EntryNotFound")
-        return self.send_file(self.hub.content(repository, commit, name), commit, name)
+            return self.send_failure(404, "EntryNotFound")
+        return self.send_file(self.hub.get_content(repository, commit, name), commit, name)
 
     def send_json(self, content: Any) -> None:
         """A JSON answer."""
@@ -112,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[:limit])
         self.close_connection = limit is not None
 
-    def fail(self, status: int, code: str) -> None:
+    def send_failure(self, status: int, code: str) -> None:
         """An error as the hub tells it."""
         self.send_response(status)
         self.send_header("X-Error-Code", code)
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def entry(path: str, data: bytes) -> dict[str, Any]:
+def make_listing_entry(path: str, data: bytes) -> dict[str, Any]:
     """A file in a listing; Parquet files are in large-file storage, as on the hub."""
     listed: dict[str, Any] = {"type": "file", "path": path, "size": len(data), "oid": "0" * 40}
     if path.endswith(".parquet"):
@@ -130,10 +130,10 @@ def entry(path: str, data: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def serving() -> Iterator[Hub]:
+def serve_hub() -> Iterator[HubStub]:
     """A hub on a free port of this machine."""
-    hub = Hub()
-    handler = type("BoundHandler", (Handler,), {"hub": hub})
+    hub = HubStub()
+    handler = type("BoundHandler", (HubHandler,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lineage_fixtures import smoke_plan
+from lineage_fixtures import make_smoke_plan
 
 from retu.cli import run_job
-from retu.lineage.record import Record, read_record
+from retu.lineage.record import JobRecord, read_record
 from retu.lineage.recording import pending_record, run_snapshot
 from retu.planning import stages
 
@@ -18,11 +18,16 @@ OUT = "results/smoke/subphases.csv"
 RECORD = "results/smoke/subphases.record.json"
 
 
-def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def prepare_work_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make an empty folder the work folder, with the inputs of the rule `subphases`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    for name in ("RETU_CONFIG", "RETU_STATE", run_snapshot.PLANNED, run_snapshot.STUDY):
+    for name in (
+        "RETU_CONFIG",
+        "RETU_STATE",
+        run_snapshot.SNAPSHOT_VARIABLE,
+        run_snapshot.STUDY_VARIABLE,
+    ):
         monkeypatch.delenv(name, raising=False)
     for name in TABLES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -30,16 +35,16 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def planned(rule: str = "subphases", **changes: Any) -> str:
+def make_stage_option(rule: str = "subphases", **changes: Any) -> str:
     """What Snakemake hands a job of its stage."""
-    return json.dumps(json.loads(smoke_plan().stage(rule).job) | changes)
+    return json.dumps(json.loads(make_smoke_plan().get_stage(rule).job_json) | changes)
 
 
-def command(**changes: Any) -> list[str]:
+def make_subphases_command(**changes: Any) -> list[str]:
     """The command line of the rule `subphases`, with other values for some options."""
     given = {
         "rule": ["subphases"],
-        "stage": [planned()],
+        "stage": [make_stage_option()],
         "wildcards": ["{}"],
         "inputs": TABLES,
         "outputs": [OUT, RECORD],
@@ -48,14 +53,14 @@ def command(**changes: Any) -> list[str]:
     return ["concatenate", *options, "--", "--tables", *TABLES, "--out", OUT]
 
 
-def at_root(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def move_project_root(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let facts and locks lie below another folder than the project."""
     for module in (run_job, pending_record, run_snapshot):
         monkeypatch.setattr(module, "ROOT", folder)
-    stages.lock_identity.cache_clear()
+    stages.digest_lock.cache_clear()
 
 
-def launched(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> Record:
+def run_launcher(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> JobRecord:
     """Run the launcher in this process; the record that it left."""
     monkeypatch.setattr(sys, "argv", ["job", *arguments])
     run_job.main()

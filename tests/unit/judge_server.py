@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass
-class Chat:
+class ChatEndpoint:
     """What the server says: a status a request (200 once they are used up), and a reply."""
 
     url: str = ""
@@ -25,10 +25,10 @@ class Chat:
     """Every request: path, headers and decoded body."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class ChatHandler(BaseHTTPRequestHandler):
     """Answers POST requests."""
 
-    chat: Chat
+    chat: ChatEndpoint
 
     def do_POST(self) -> None:
         """Note the request and answer it."""
@@ -55,9 +55,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(chat: Chat) -> Iterator[Chat]:
+def serve_chat(chat: ChatEndpoint) -> Iterator[ChatEndpoint]:
     """Run the server on a free port of this machine."""
-    handler = type("Served", (Handler,), {"chat": chat})
+    handler = type("Served", (ChatHandler,), {"chat": chat})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     chat.url = f"http://127.0.0.1:{server.server_address[1]}/v1"

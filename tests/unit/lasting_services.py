@@ -12,10 +12,10 @@ import pytest
 
 from retu.cli import grade_command
 from retu.config.graders import GraderSettings
-from retu.grading.service import Service
+from retu.grading.service import GradingService
 
 
-class LastingService(Service):
+class LastingService(GradingService):
     """A service that a `with` block does not end; `close` does."""
 
     def __exit__(
@@ -38,7 +38,7 @@ def shared_services() -> Iterator[dict[str, LastingService]]:
         return services.setdefault(repr(settings), service)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grade_command, "Service", find_service)
+        patch.setattr(grade_command, "GradingService", find_service)
         yield services
     for service in services.values():
         service.close()

@@ -8,17 +8,17 @@ import sys
 import time
 from pathlib import Path
 
-from retu.core.errors import InputError, Interrupted
-from retu.runtime.interruption import listening
-from retu.runtime.launch import join, report
+from retu.core.errors import InputError, JobInterrupted
+from retu.runtime.interruption import listen_for_sigterm
+from retu.runtime.launch import join_processes, report_error
 from retu.runtime.processes import (
-    in_any_process,
-    is_main,
-    rank,
+    get_rank,
+    get_world_size,
+    is_main_process,
+    is_true_in_any_process,
     wait_for_everyone,
-    world_size,
 )
-from retu.runtime.script import leave
+from retu.runtime.script import exit_process
 
 SAVING_SECONDS = 3.0
 
@@ -26,28 +26,28 @@ SAVING_SECONDS = 3.0
 def main() -> None:
     """Take one's place, act, and say how it ended."""
     action, steps = sys.argv[1], int(sys.argv[2])
-    with listening() as request:
+    with listen_for_sigterm() as request:
         try:
-            join(2)
-            print(f"process {rank()} of {world_size()}", flush=True)
-            fail(action)
+            join_processes(2)
+            print(f"process {get_rank()} of {get_world_size()}", flush=True)
+            fail_in_process_one(action)
             request.patient = True
             wait_for_everyone()
             for step in range(steps):
                 Path("started").touch()
                 time.sleep(0.1)
-                if in_any_process(request.asked):
-                    save(step)
-            if is_main():
+                if is_true_in_any_process(request.asked):
+                    save_slowly(step)
+            if is_main_process():
                 Path("finished").touch()
-        except (InputError, Interrupted) as error:
-            leave(report(error))
-    leave(0)
+        except (InputError, JobInterrupted) as error:
+            exit_process(report_error(error))
+    exit_process(0)
 
 
-def fail(action: str) -> None:
+def fail_in_process_one(action: str) -> None:
     """Let process 1 fail while the other is loading."""
-    if action != "work" and is_main():
+    if action != "work" and is_main_process():
         time.sleep(60.0)
     if action == "bad":
         raise InputError("study: key: correct it")
@@ -55,12 +55,12 @@ def fail(action: str) -> None:
         raise RuntimeError("lost a GPU")
 
 
-def save(step: int) -> None:
+def save_slowly(step: int) -> None:
     """Take longer for it than torchrun would wait; more signals may come."""
     time.sleep(SAVING_SECONDS)
-    Path(f"saved-{rank()}").write_text(os.environ["LOCAL_RANK"])
+    Path(f"saved-{get_rank()}").write_text(os.environ["LOCAL_RANK"])
     wait_for_everyone()
-    raise Interrupted(f"at step {step}", progressed=True)
+    raise JobInterrupted(f"at step {step}", progressed=True)
 
 
 if __name__ == "__main__":

@@ -12,21 +12,21 @@ from retu.config.load import load_training_study
 from retu.config.study import Config
 from retu.core.hashing import hash_tree
 from retu.lineage.graph.record_graph import Lineage, read_lineage
-from retu.lineage.queries.verify import Verdict, verify
+from retu.lineage.queries.verify import VerifyReport, verify_study
 from retu.lineage.record import (
     Artefact,
-    Code,
-    Commit,
-    Environment,
-    Record,
-    Usage,
+    CodeDigests,
+    GitCommit,
+    JobRecord,
+    LockedEnvironment,
+    ResourceUsage,
+    find_seeds,
     read_record,
-    seeds_in,
     write_record,
 )
 from retu.planning import code_identity
 from retu.planning.lab_plan import LabPlan
-from retu.planning.stages import ROOT, lock_identity
+from retu.planning.stages import ROOT, digest_lock
 
 RESULTS, DATA = "results/smoke", "data/smoke"
 SFT = f"{RESULTS}/sft/LabQwen/LabFull/seed0"
@@ -38,7 +38,7 @@ TOLD_BY_OPTIONS = frozenset({"make_table_4", "make_report", "subphases"})
 
 
 @dataclass(frozen=True)
-class Job:
+class MadeJob:
     """A job: its record, rule and wildcards, what it reads and what it writes (path -> content)."""
 
     record: str
@@ -53,77 +53,77 @@ CHECKPOINTS = {
     f"{SFT}/checkpoints/step-0000{step}/model.safetensors": f"weights {step}" for step in (10, 20)
 }
 JOBS = (
-    Job(
+    MadeJob(
         f"{DATA}.record.json",
         "make_data",
         {},
         [],
         {f"{DATA}/{name}.parquet": name for name in ("pool", "benchmarks")},
     ),
-    Job(
+    MadeJob(
         f"{BASE}/train.record.json",
         "pretrain_base",
         {"model": "LabQwen"},
         [f"{DATA}/pool.parquet"],
         {f"{BASE}/checkpoints/step-000080/model.safetensors": "base"},
     ),
-    Job(
+    MadeJob(
         f"{SFT}/train.record.json",
         "train_sft",
         RUN,
         [f"{BASE}/checkpoints", f"{DATA}/pool.parquet"],
         {**CHECKPOINTS, f"{SFT}/losses.csv": "step,loss\n20,1.5\n"},
     ),
-    Job(
+    MadeJob(
         f"{SFT}/generations.record.json",
         "generate_sft",
         RUN,
         [f"{SFT}/checkpoints", f"{DATA}/benchmarks.parquet"],
         {f"{SFT}/generations.parquet": "answers"},
     ),
-    Job(
+    MadeJob(
         f"{SFT}/grades.record.json",
         "grade",
         {"run": "sft/LabQwen/LabFull/seed0"},
         [f"{SFT}/generations.parquet"],
         {f"{SFT}/grades.parquet": "grades"},
     ),
-    Job(
+    MadeJob(
         f"{SFT}/subphases.record.json",
         "label_subphases",
         RUN,
         [f"{SFT}/losses.csv"],
         {f"{SFT}/subphases.csv": "step\n20\n"},
     ),
-    Job(
+    MadeJob(
         f"{RESULTS}/subphases.record.json",
         "subphases",
         {},
         [f"{SFT}/subphases.csv"],
         {f"{RESULTS}/subphases.csv": "step\n20\n"},
     ),
-    Job(
+    MadeJob(
         f"{RESULTS}/curves.record.json",
         "curves",
         {},
         [f"{SFT}/grades.parquet"],
         {f"{RESULTS}/curves.csv": "step,score\n20,0.5\n"},
     ),
-    Job(
+    MadeJob(
         f"{RESULTS}/fits/robust.record.json",
         "fit_curves",
         {"protocol": "robust"},
         [f"{RESULTS}/curves.csv", f"{RESULTS}/subphases.csv"],
         {f"{RESULTS}/fits/robust.csv": "a_post\n71.5\n"},
     ),
-    Job(
+    MadeJob(
         f"{RESULTS}/tables/table_4.record.json",
         "make_table_4",
         {},
         [f"{RESULTS}/fits/robust.csv"],
         {TABLE: "a_post\n71.5\n", f"{RESULTS}/tables/table_4.md": "| 71.5 |\n"},
     ),
-    Job(
+    MadeJob(
         f"{RESULTS}/report.record.json",
         "make_report",
         {},
@@ -151,55 +151,56 @@ class MadeStudy:
         """Its records as they are on the disk now."""
         return read_lineage(self.root, "smoke")
 
-    def verdict(self, target: str | None = None) -> Verdict:
+    def verify(self, target: str | None = None) -> VerifyReport:
         """What `verify` says of it."""
-        return verify(self.root, self.lineage, self.plan, target)
+        return verify_study(self.root, self.lineage, self.plan, target)
 
-    def rewrite(self, record: str, **changes: Any) -> None:
+    def rewrite_record(self, record: str, **changes: Any) -> None:
         """Change parts of a record and seal it again, as someone who knows how would."""
         path = self.root / record
         write_record(path, read_record(path).model_copy(update=changes))
 
 
 @functools.cache
-def smoke_plan() -> LabPlan:
+def make_smoke_plan() -> LabPlan:
     """The plan of the smoke study."""
     return LabPlan(load_training_study("smoke"), Config(study="smoke", branching=None, mirror=None))
 
 
 def make_study(root: Path) -> MadeStudy:
     """Write all files and records of the made-up study."""
-    for path, content in files().items():
+    for path, content in make_study_files().items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(content)
-    return MadeStudy(root, smoke_plan())
+    return MadeStudy(root, make_smoke_plan())
 
 
 @functools.cache
-def files() -> dict[str, bytes]:
+def make_study_files() -> dict[str, bytes]:
     """Path -> content of all files and records; keys take a while, so they are made once."""
     with tempfile.TemporaryDirectory() as folder:
-        made = MadeStudy(Path(folder), smoke_plan())
+        made = MadeStudy(Path(folder), make_smoke_plan())
         for job in JOBS:
             for path, content in job.outputs.items():
                 (made.root / path).parent.mkdir(parents=True, exist_ok=True)
                 (made.root / path).write_text(content)
-            write_record(made.root / job.record, record_of(made, job))
+            write_record(made.root / job.record, make_record(made, job))
         found = (path for path in made.root.rglob("*") if path.is_file())
         return {path.relative_to(made.root).as_posix(): path.read_bytes() for path in found}
 
 
-def record_of(made: MadeStudy, job: Job) -> Record:
+def make_record(made: MadeStudy, job: MadeJob) -> JobRecord:
     """The record that a job leaves."""
-    stage = made.plan.stage(job.rule, **job.wildcards)
+    stage = made.plan.get_stage(job.rule, **job.wildcards)
     module = f"{code_identity.SCRIPTS}.{stage.module}"
     spec = None if job.rule in TOLD_BY_OPTIONS else json.loads(stage.spec)
     modules = {
-        name: code_identity.parsed(name)[0][:16] for name in code_identity.used_modules(module)
+        name: code_identity.parse_module(name)[0][:16]
+        for name in code_identity.list_used_modules(module)
     }
     # A folder is declared as a whole.
     outputs = dict.fromkeys(path.partition("/step-")[0] for path in job.outputs)
-    return Record(
+    return JobRecord(
         path=job.record,
         rule=job.rule,
         wildcards=dict(job.wildcards),
@@ -207,26 +208,26 @@ def record_of(made: MadeStudy, job: Job) -> Record:
         config={"study": "smoke", "branching": None},
         spec=spec,
         command=["--out", next(iter(outputs))],
-        seeds=sorted(seeds_in([spec, job.wildcards])),
-        code=Code(
+        seeds=sorted(find_seeds([spec, job.wildcards])),
+        code=CodeDigests(
             module=module,
-            digest=code_identity.code_digest(module),
+            digest=code_identity.compute_code_digest(module),
             modules=modules,
-            options=code_identity.options_digest(stage.module),
+            options=code_identity.compute_options_digest(stage.module),
         ),
-        environment=Environment(
+        environment=LockedEnvironment(
             lock=stage.lock,
             packages=list(stage.packages),
-            digest=lock_identity(ROOT / stage.lock, stage.packages),
+            digest=digest_lock(ROOT / stage.lock, stage.packages),
             versions={"python": "3.11.7", "numpy": "2.4.6"},
         ),
-        facts={name: code_identity.file_digest(ROOT / name) for name in stage.facts},
-        inputs=[hashed(made.root, path, listed=False) for path in job.inputs],
-        outputs=[hashed(made.root, path, listed=True) for path in outputs],
-        git=Commit(commit="f00d" * 10, dirty=[]),
+        facts={name: code_identity.compute_file_digest(ROOT / name) for name in stage.facts},
+        inputs=[hash_artefact(made.root, path, listed=False) for path in job.inputs],
+        outputs=[hash_artefact(made.root, path, listed=True) for path in outputs],
+        git=GitCommit(commit="f00d" * 10, dirty=[]),
         host={"name": "here", "cores": 2},
         slurm_job=None,
-        usage=Usage(
+        usage=ResourceUsage(
             started="2026-01-02T03:04:00+00:00",
             ended="2026-01-02T03:04:05+00:00",
             seconds=5.0,
@@ -237,6 +238,6 @@ def record_of(made: MadeStudy, job: Job) -> Record:
     )
 
 
-def hashed(root: Path, path: str, listed: bool) -> Artefact:
+def hash_artefact(root: Path, path: str, listed: bool) -> Artefact:
     """An input or output as it is now."""
     return Artefact.from_tree(path, hash_tree(root / path), listed)

@@ -10,14 +10,14 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
-from retu.config.lab_study import Model, Pretraining
-from retu.config.paradigm import ParadigmSettings, trl_arguments
+from retu.config.lab_study import LabModel, PretrainingSettings
+from retu.config.paradigm import ParadigmSettings, make_trl_arguments
 from retu.data.arithmetic import VOCABULARY
 from retu.data.tokenizer import make_tokenizer
 from retu.models.loading import build_model
 from retu.training.paradigms.trainer import MixedGRPOTrainer
 
-SHAPE = Model(
+SHAPE = LabModel(
     architecture="qwen2",
     hidden_size=16,
     layers=1,
@@ -25,7 +25,7 @@ SHAPE = Model(
     kv_heads=1,
     intermediate_size=32,
     max_positions=64,
-    pretraining=Pretraining(steps=1, batch_size=1, learning_rate=1.0),
+    pretraining=PretrainingSettings(steps=1, batch_size=1, learning_rate=1.0),
 )
 LIMIT = 8
 ROLLOUTS = 4
@@ -72,35 +72,35 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Every paradigm of the comparison, as a study would write it."""
 
 
-def preset(name: str, **changes: Any) -> ParadigmSettings:
+def make_preset(name: str, **changes: Any) -> ParadigmSettings:
     """A preset with some of its parts replaced."""
     return ParadigmSettings.model_validate({**PRESETS[name], **changes})
 
 
 @functools.cache
-def tokenizer() -> PreTrainedTokenizerBase:
+def make_lab_tokenizer() -> PreTrainedTokenizerBase:
     """The lab's tokenizer."""
     return make_tokenizer(SHAPE.max_positions)
 
 
-def dataset(experts: Sequence[str | None] | None = None) -> Dataset:
+def make_expert_dataset(experts: Sequence[str | None] | None = None) -> Dataset:
     """Ten prompts with an expert's answer each."""
     texts = [EXPERT.format(n=n) for n in range(len(PROMPTS))] if experts is None else experts
     return Dataset.from_dict({"prompt": PROMPTS, "expert": list(texts)})
 
 
-def verdict(completions: list[str], **_: Any) -> list[float]:
+def reward_by_hash(completions: list[str], **_: Any) -> list[float]:
     """1 for about half of all texts, and always the same for the same text."""
     digits = [sum(map(VOCABULARY.index, text.split())) for text in completions]
     return [float(total % 2 == 0) for total in digits]
 
 
-def follows_form(completions: list[str], **_: Any) -> list[float]:
+def reward_form(completions: list[str], **_: Any) -> list[float]:
     """1 for experts, about never for an untrained model."""
     return [float(re.match(r"\d b \+ \d =", text) is not None) for text in completions]
 
 
-def configuration(folder: Path, paradigm: ParadigmSettings, **changes: Any) -> GRPOConfig:
+def make_tiny_grpo_config(folder: Path, paradigm: ParadigmSettings, **changes: Any) -> GRPOConfig:
     """TRL's arguments: 2 prompts x 4 rollouts an update, on one CPU thread."""
     fixed = {
         "output_dir": str(folder),
@@ -121,32 +121,32 @@ def configuration(folder: Path, paradigm: ParadigmSettings, **changes: Any) -> G
         "report_to": "none",
         "disable_tqdm": True,
     }
-    return GRPOConfig(**{**fixed, **trl_arguments(paradigm), **changes})
+    return GRPOConfig(**{**fixed, **make_trl_arguments(paradigm), **changes})
 
 
-def parts(**changes: Any) -> dict[str, Any]:
+def make_trainer_parts(**changes: Any) -> dict[str, Any]:
     """What a trainer takes besides its arguments; the model is always the same."""
     fixed = {
         "model": build_model(SHAPE, seed=3),
-        "reward_funcs": verdict,
-        "train_dataset": dataset(),
-        "processing_class": tokenizer(),
+        "reward_funcs": reward_by_hash,
+        "train_dataset": make_expert_dataset(),
+        "processing_class": make_lab_tokenizer(),
     }
     return {**fixed, **changes}
 
 
-def trainer(
+def make_mixed_trainer(
     folder: Path,
     paradigm: ParadigmSettings,
     changes: dict[str, Any] | None = None,
     **arguments: Any,
 ) -> MixedGRPOTrainer:
     """A trainer of a paradigm; `changes` replace its parts, `arguments` those of TRL."""
-    args = configuration(folder, paradigm, **arguments)
-    return MixedGRPOTrainer(paradigm=paradigm, args=args, **parts(**(changes or {})))
+    args = make_tiny_grpo_config(folder, paradigm, **arguments)
+    return MixedGRPOTrainer(paradigm=paradigm, args=args, **make_trainer_parts(**(changes or {})))
 
 
-def steps(run: Any) -> list[dict[str, Any]]:
+def list_steps(run: Any) -> list[dict[str, Any]]:
     """The history of a trained run, one entry a step, without wall-clock times."""
     return [
         {key: value for key, value in entry.items() if "time" not in key}

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from retu.config.objectives import Clip, ObjectiveSettings
-from retu.training.paradigms.advantages import group_advantage
-from retu.training.paradigms.objective import ObjectiveTerms, objective
-from retu.training.paradigms.reduction import WindowCounts, window_totals
+from retu.training.paradigms.advantages import compute_group_advantages
+from retu.training.paradigms.objective import ObjectiveTerms, compute_objective
+from retu.training.paradigms.reduction import WindowCounts, count_window_totals
 from retu.training.paradigms.token_batch import PolicyBatch
 
 GOLDEN: dict[str, Any] = json.loads(
@@ -33,18 +33,18 @@ SETTINGS = {
 """A preset of every method, by the name of the test case."""
 
 
-def real(values: Any) -> Tensor:
+def make_float_tensor(values: Any) -> Tensor:
     """A float64 tensor."""
     return torch.tensor(values, dtype=torch.float64)
 
 
-def flags(values: Any) -> Tensor:
+def make_bool_tensor(values: Any) -> Tensor:
     """A bool tensor."""
     return torch.tensor(values, dtype=torch.bool)
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedInputs:
     """The inputs that all blocks of the golden file share: 8 rows of 4 tokens, 2 prompts."""
 
     log_prob: Tensor
@@ -58,47 +58,47 @@ class Shared:
     length_limit: int
 
 
-SHARED = Shared(
-    log_prob=real(INPUTS["logp"]),
-    old_log_prob=real(INPUTS["old_logp"]),
-    entropy=real(INPUTS["entropy"]),
-    mask=flags(INPUTS["mask"]),
+SHARED = SharedInputs(
+    log_prob=make_float_tensor(INPUTS["logp"]),
+    old_log_prob=make_float_tensor(INPUTS["old_logp"]),
+    entropy=make_float_tensor(INPUTS["entropy"]),
+    mask=make_bool_tensor(INPUTS["mask"]),
     group=torch.tensor(INPUTS["group"]),
-    expert_row=flags(INPUTS["is_expert_row"]),
-    reward=real(INPUTS["rewards_on_policy"]),
-    mixed_reward=real(INPUTS["rewards_mixed"]),
+    expert_row=make_bool_tensor(INPUTS["is_expert_row"]),
+    reward=make_float_tensor(INPUTS["rewards_on_policy"]),
+    mixed_reward=make_float_tensor(INPUTS["rewards_mixed"]),
     length_limit=INPUTS["L_max"],
 )
 
 
-def golden_batch(advantage: Any, **changes: Any) -> PolicyBatch:
+def make_golden_batch(advantage: Any, **changes: Any) -> PolicyBatch:
     """The golden batch with these advantages; a fresh leaf for gradients each time."""
     shared: dict[str, Any] = {
         "log_prob": SHARED.log_prob.clone().requires_grad_(),
         "old_log_prob": SHARED.old_log_prob,
         "entropy": SHARED.entropy,
         "mask": SHARED.mask,
-        "advantage": real(advantage) if isinstance(advantage, list) else advantage,
+        "advantage": make_float_tensor(advantage) if isinstance(advantage, list) else advantage,
     }
     return PolicyBatch(**{**shared, **changes})
 
 
-def counts_of(batch: PolicyBatch, length_limit: int = SHARED.length_limit) -> WindowCounts:
+def count_window(batch: PolicyBatch, length_limit: int = SHARED.length_limit) -> WindowCounts:
     """The totals of a window that this batch is all of."""
-    totals = window_totals(batch.mask, batch.expert_row, batch.active, batch.imitated)
+    totals = count_window_totals(batch.mask, batch.expert_row, batch.active, batch.imitated)
     return WindowCounts.from_totals(totals, length_limit)
 
 
-def evaluated(
+def evaluate_objective(
     batch: PolicyBatch, settings: ObjectiveSettings, counts: WindowCounts | None = None
 ) -> tuple[ObjectiveTerms, Tensor]:
     """The objective and its gradient by log-probability, (B, T)."""
-    result = objective(batch, settings, counts or counts_of(batch))
+    result = compute_objective(batch, settings, counts or count_window(batch))
     (gradient,) = torch.autograd.grad(result.loss, batch.log_prob)
     return result, gradient
 
 
-def rows_of(batch: PolicyBatch, rows: list[int]) -> PolicyBatch:
+def select_rows(batch: PolicyBatch, rows: list[int]) -> PolicyBatch:
     """Some rows of a batch, as a micro-batch with a leaf of its own."""
     chosen: dict[str, Any] = {}
     for field in fields(batch):
@@ -108,7 +108,7 @@ def rows_of(batch: PolicyBatch, rows: list[int]) -> PolicyBatch:
     return PolicyBatch(**chosen)
 
 
-def random_window(seed: int = 0, prompts: int = 3, n: int = 4, length: int = 7) -> PolicyBatch:
+def make_random_window(seed: int = 0, prompts: int = 3, n: int = 4, length: int = 7) -> PolicyBatch:
     """A window of prompts x n rows: the last of a group is the expert or the hybrid row.
 
     The first prompt's rollouts are inactive, as if gated, the expert of the second is, and one
@@ -117,24 +117,24 @@ def random_window(seed: int = 0, prompts: int = 3, n: int = 4, length: int = 7) 
     make = torch.Generator().manual_seed(seed)
     shape = (prompts * n, length)
 
-    def uniform(low: float, high: float, size: tuple[int, ...] = shape) -> Tensor:
+    def draw_uniform(low: float, high: float, size: tuple[int, ...] = shape) -> Tensor:
         return torch.empty(size, dtype=torch.float64).uniform_(low, high, generator=make)
 
     row = torch.arange(shape[0])
     group, expert_row = row // n, row % n == n - 1
     lengths = torch.randint(2, length + 1, (shape[0],), generator=make)
     lengths[-2] = 0
-    log_prob = uniform(-4.0, -0.05)
+    log_prob = draw_uniform(-4.0, -0.05)
     reward = (row % 3 == 0).double()
     return PolicyBatch(
         log_prob=log_prob.requires_grad_(),
-        old_log_prob=log_prob.detach() + uniform(-0.5, 0.5),
-        entropy=uniform(0.0, 2.0),
+        old_log_prob=log_prob.detach() + draw_uniform(-0.5, 0.5),
+        entropy=draw_uniform(0.0, 2.0),
         mask=torch.arange(length) < lengths[:, None],
-        advantage=group_advantage(reward, group, divide_by_std=False),
+        advantage=compute_group_advantages(reward, group, divide_by_std=False),
         reward=reward,
         expert_row=expert_row,
         prefix=expert_row[:, None] & (torch.arange(length) < lengths[:, None] // 2),
         active=torch.where(group == 0, expert_row, (group > 1) | ~expert_row),
-        reference_log_prob=log_prob.detach() + uniform(-0.3, 0.3),
+        reference_log_prob=log_prob.detach() + draw_uniform(-0.3, 0.3),
     )

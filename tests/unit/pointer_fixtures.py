@@ -12,19 +12,19 @@ from lineage_fixtures import WEIGHTS, MadeStudy, make_study
 
 from retu.core.errors import InputError
 from retu.core.hashing import hash_tree
-from retu.lineage.graph.dvc_lock import LOCK, read_lock
+from retu.lineage.graph.dvc_lock import DVC_LOCK_FILE, read_dvc_lock
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.queries.dvc_pointers import Recorded, write_pointers
+from retu.lineage.queries.dvc_pointers import RecordingResult, write_pointers
 from retu.lineage.record import Artefact
-from retu.lineage.storage.dvc_cache import LINKED, Cache, local_cache
-from retu.lineage.storage.restore import Restored, restore
+from retu.lineage.storage.dvc_cache import MIN_LINK_BYTES, DvcCache, find_local_cache
+from retu.lineage.storage.restore import RestoreResult, restore_outputs
 from retu.planning.stages import ROOT
 
-LOCK_FILE = f"lineage/smoke/{LOCK}"
+LOCK_FILE = f"lineage/smoke/{DVC_LOCK_FILE}"
 
 
 @dataclass(frozen=True)
-class Project:
+class PointerProject:
     """A project with a made-up study."""
 
     study: MadeStudy
@@ -35,32 +35,32 @@ class Project:
         return self.study.root
 
     @property
-    def cache(self) -> Cache:
+    def cache(self) -> DvcCache:
         """DVC's cache in it."""
-        found = local_cache(self.root)
+        found = find_local_cache(self.root)
         assert found is not None
         return found
 
-    def record(self) -> Recorded:
+    def write_pointers(self) -> RecordingResult:
         """Write the pointers."""
         return write_pointers(self.root, self.study.lineage, self.study.plan)
 
-    def restore(self, lineage: Lineage) -> Restored:
+    def restore_outputs(self, lineage: Lineage) -> RestoreResult:
         """Put everything that the pointers name in place."""
-        hashes = read_lock(self.root, "smoke")
-        return restore(self.root, self.cache, lineage, hashes, lineage.order)
+        hashes = read_dvc_lock(self.root, "smoke")
+        return restore_outputs(self.root, self.cache, lineage, hashes, lineage.order)
 
-    def dvc(self, *command: str) -> str:
+    def run_dvc(self, *command: str) -> str:
         """What DVC prints; it must succeed."""
-        return self.run(sys.executable, "-m", "dvc", *command)
+        return self.run_command(sys.executable, "-m", "dvc", *command)
 
-    def commit(self) -> str:
+    def commit_all(self) -> str:
         """Commit what git does not ignore; returns the revision."""
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--allow-empty", "--message", "results")
-        return self.run("git", "rev-parse", "HEAD").strip()
+        self.run_command("git", "add", "--all")
+        self.run_command("git", "commit", "--quiet", "--allow-empty", "--message", "results")
+        return self.run_command("git", "rev-parse", "HEAD").strip()
 
-    def run(self, *command: str) -> str:
+    def run_command(self, *command: str) -> str:
         """What a command in the project's folder prints; it must succeed."""
         names = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER")
                  for what in ("NAME", "EMAIL")}  # fmt: skip
@@ -72,24 +72,24 @@ class Project:
         return done.stdout
 
 
-def make_project(root: Path) -> Project:
+def make_project(root: Path) -> PointerProject:
     """A git repository with DVC's files as in this project, and the study in it.
 
     One of its checkpoints is as big as the files that are linked; the remote is beside it.
     """
-    project = Project(make_study(root))
+    project = PointerProject(make_study(root))
     (root / ".dvc").mkdir()
     for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
         shutil.copy(ROOT / name, root / name)
-    enlarge(project)
-    project.run("git", "init", "--quiet")
-    project.commit()
+    enlarge_checkpoint(project)
+    project.run_command("git", "init", "--quiet")
+    project.commit_all()
     return project
 
 
-def enlarge(project: Project) -> None:
+def enlarge_checkpoint(project: PointerProject) -> None:
     """Make a checkpoint of the SFT run big, and all records of it say so."""
-    (project.root / WEIGHTS).write_bytes(b"w" * LINKED)
+    (project.root / WEIGHTS).write_bytes(b"w" * MIN_LINK_BYTES)
     folder = Path(WEIGHTS).parents[1].as_posix()
     tree = hash_tree(project.root / folder)
     for job, record in project.study.lineage.records.items():
@@ -100,10 +100,10 @@ def enlarge(project: Project) -> None:
                 new = Artefact.from_tree(folder, tree, listed)
                 change[kind] = [new if entry.path == folder else entry for entry in entries]
         if change:
-            project.study.rewrite(job, **change)
+            project.study.rewrite_record(job, **change)
 
 
-def lose(project: Project, *names: str) -> Lineage:
+def delete_outputs(project: PointerProject, *names: str) -> Lineage:
     """Delete outputs, or all of them; returns the lineage as it was."""
     lineage = project.study.lineage
     for name in names or ("results", "data"):
@@ -112,11 +112,11 @@ def lose(project: Project, *names: str) -> Lineage:
     return lineage
 
 
-def refused(project: Project, lineage: Lineage) -> str:
+def read_refusal(project: PointerProject, lineage: Lineage) -> str:
     """The one line of a restore that fails; it must leave nothing behind."""
     before = sorted(project.root.glob("results/**/*"))
     with pytest.raises(InputError) as caught:
-        project.restore(lineage)
+        project.restore_outputs(lineage)
     assert sorted(project.root.glob("results/**/*")) == before
     assert "\n" not in str(caught.value)
     return str(caught.value)

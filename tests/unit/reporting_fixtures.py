@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from retu.reporting.tidy_files import with_text
+from retu.reporting.tidy_files import fill_text_cells
 
 STEPS = (0, 40, 80, 160, 320)
 LOSSES = (0.80, 0.46, 0.40, 0.403, 0.46)
@@ -16,7 +16,7 @@ RL_STEPS = np.arange(0, 130, 10)
 
 
 @dataclass(frozen=True)
-class Method:
+class MadeMethod:
     """How a made-up method learns: gain from the base model and after SFT, noise, collapse."""
 
     gain: float
@@ -27,19 +27,19 @@ class Method:
 
 
 METHODS = {
-    "GRPO": Method(22.0, 6.5),
-    "DAPO_d": Method(25.0, 9.0),
-    "LUFFY": Method(24.0, 4.0),
-    "SRFT": Method(16.0, 3.0, noise=2.0, fall=0.6),
-    "UPT": Method(14.0, 2.0),
-    "Prefix-RFT": Method(21.0, 5.0),
+    "GRPO": MadeMethod(22.0, 6.5),
+    "DAPO_d": MadeMethod(25.0, 9.0),
+    "LUFFY": MadeMethod(24.0, 4.0),
+    "SRFT": MadeMethod(16.0, 3.0, noise=2.0, fall=0.6),
+    "UPT": MadeMethod(14.0, 2.0),
+    "Prefix-RFT": MadeMethod(21.0, 5.0),
 }
-ORDINARY = Method(22.0, 22.0, length=1.0)
+ORDINARY = MadeMethod(22.0, 22.0, length=1.0)
 CHECKPOINT = 160  # of the last data set: where all methods start
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeParameters:
     """Parameters of the made-up study."""
 
     datasets: tuple[str, ...] = ("Small", "Medium", "Large", "Huge")
@@ -53,13 +53,15 @@ class Made:
     after_sft: tuple[str, ...] = ()  # of METHODS, from CHECKPOINT
 
 
-def law(x: np.ndarray, p_sft: float, plasticity: float, c_mid: float, b: float) -> np.ndarray:
+def evaluate_law(
+    x: np.ndarray, p_sft: float, plasticity: float, c_mid: float, b: float
+) -> np.ndarray:
     """The law written out again, so that figures are not checked against themselves."""
     with np.errstate(divide="ignore"):
         return p_sft + plasticity / (1 + (c_mid / x) ** b)
 
 
-def curve_rows(
+def make_curve_rows(
     key: dict[str, object], x_sft: float, points: list[tuple[int, float, float]]
 ) -> list[dict[str, object]]:
     """An `overall` and one benchmark row per (rl_step, x_rl, score)."""
@@ -83,27 +85,29 @@ def curve_rows(
     ]
 
 
-def branch_rows(
+def make_branch_rows(
     key: dict[str, object],
     x_sft: float,
     p_sft: float,
     gain: float,
-    made: Made,
+    made: MadeParameters,
     rng: np.random.Generator,
-    method: Method = ORDINARY,
+    method: MadeMethod = ORDINARY,
 ) -> tuple[list[dict[str, object]], dict[str, object]]:
     """The curve of one RL run, and the fit row that goes with it."""
     x_max, c_mid, b = 0.6 * made.eflops * method.length, 0.12 * made.eflops * method.length, 1.4
     x = x_max * RL_STEPS / RL_STEPS[-1]
-    scores = law(x, p_sft, gain, c_mid, b) + rng.normal(0, method.noise, len(x)) * (x > 0)
+    scores = evaluate_law(x, p_sft, gain, c_mid, b) + rng.normal(0, method.noise, len(x)) * (x > 0)
     usable = round(method.fall * len(x))
     scores[usable:] *= 0.2
-    rows = curve_rows(
+    rows = make_curve_rows(
         key, x_sft, list(zip(RL_STEPS.tolist(), x.tolist(), scores.tolist(), strict=True))
     )
     low = p_sft + gain - 1.5
     places = {"end": float(x[usable - 1]), "double": 2 * x_max, "common": 0.5 * x_max}
-    at = {name: float(law(np.array(x), p_sft, gain, c_mid, b)) for name, x in places.items()}
+    at = {
+        name: float(evaluate_law(np.array(x), p_sft, gain, c_mid, b)) for name, x in places.items()
+    }
     read = {f"{name}_score": score for name, score in at.items()}
     read |= {f"{name}_low": score - 0.5 for name, score in at.items()}
     read |= {f"{name}_high": score + 0.5 for name, score in at.items()}
@@ -145,7 +149,7 @@ def branch_rows(
     return rows, fit
 
 
-def make_frames(made: Made) -> dict[str, pd.DataFrame]:
+def make_frames(made: MadeParameters) -> dict[str, pd.DataFrame]:
     """curves, fits and subphases of the study."""
     rng = np.random.default_rng(7)
     curves: list[dict[str, object]] = []
@@ -156,14 +160,14 @@ def make_frames(made: Made) -> dict[str, pd.DataFrame]:
             base = {"study": "made", "model": model, "recipe": "grpo", "seed": seed}
             if made.pure_rl:
                 key = base | {"dataset": "none", "sft_step": 0, "paradigm": "Pure RL"}
-                rows, fit = branch_rows(key, 0.0, 8.0 + rng.normal(), 22.0, made, rng)
+                rows, fit = make_branch_rows(key, 0.0, 8.0 + rng.normal(), 22.0, made, rng)
                 curves += rows
                 fits.append(fit | {"subphase": np.nan})
             for name in made.methods:
                 key = base | {"dataset": "none", "sft_step": 0, "paradigm": name}
                 method = METHODS[name]
                 key["recipe"] = name.lower()
-                rows, fit = branch_rows(key, 0.0, 8.0, method.gain, made, rng, method)
+                rows, fit = make_branch_rows(key, 0.0, 8.0, method.gain, made, rng, method)
                 curves += rows
                 fits.append(fit | {"subphase": np.nan})
             for place, dataset in enumerate(made.datasets):
@@ -177,7 +181,7 @@ def make_frames(made: Made) -> dict[str, pd.DataFrame]:
 
 
 def add_dataset(
-    base: dict[str, object], place: int, made: Made, rng: np.random.Generator
+    base: dict[str, object], place: int, made: MadeParameters, rng: np.random.Generator
 ) -> tuple[list[dict[str, object]], list[dict[str, object]], list[dict[str, object]]]:
     """One SFT run and its branches: better data (higher place) has lower loss and more score."""
     curves, fits, labels = [], [], []
@@ -187,7 +191,7 @@ def add_dataset(
         p_sft = 8.0 + 8.0 * i + 4.0 * place - (9.0 if i == 4 else 0.0) + rng.normal()
         score = p_sft if step else 8.0
         pure = base | {"sft_step": step, "paradigm": "Pure SFT"}
-        curves += curve_rows(pure, x_sft, [(0, 0.0, score)])
+        curves += make_curve_rows(pure, x_sft, [(0, 0.0, score)])
         ratio = losses[i] / losses.min()
         if base["dataset"] != made.without_subphases:
             labels.append(
@@ -209,7 +213,7 @@ def add_dataset(
             )
         if step and base["dataset"] != made.without_branches:
             key = base | {"sft_step": step, "paradigm": "SFT-then-RL"}
-            rows, fit = branch_rows(key, x_sft, score, 30.0 - 3.0 * i, made, rng)
+            rows, fit = make_branch_rows(key, x_sft, score, 30.0 - 3.0 * i, made, rng)
             curves += rows
             fits.append(
                 fit
@@ -220,13 +224,15 @@ def add_dataset(
                 key = base | {"sft_step": step, "paradigm": f"SFT-then-{name}"}
                 key["recipe"] = name.lower()
                 method = METHODS[name]
-                rows, fit = branch_rows(key, x_sft, score, method.gain_after_sft, made, rng, method)
+                rows, fit = make_branch_rows(
+                    key, x_sft, score, method.gain_after_sft, made, rng, method
+                )
                 curves += rows
                 fits.append(fit | {"subphase": LABELS[i]})
     return curves, fits, labels
 
 
-def make_stats(made: Made) -> pd.DataFrame:
+def make_dataset_stats(made: MadeParameters) -> pd.DataFrame:
     """dataset_stats.csv: the SFT sets, a validation set and a benchmark without a win rate."""
     common = {"mean_prompt_tokens": 14.5, "mean_response_tokens": 30.25, "mean_steps": 2.2}
     known = {"win_rate": 0.25, "attempts": 4, "selection": "win rate <= 0.5 | random"}
@@ -240,12 +246,12 @@ def make_stats(made: Made) -> pd.DataFrame:
     return pd.DataFrame([test, *sft, validation])
 
 
-def write_study(folder: Path, made: Made, title: str = "A made-up study") -> list[str]:
+def write_study(folder: Path, made: MadeParameters, title: str = "A made-up study") -> list[str]:
     """Write all input files of the reporting scripts into `folder`; return the data-set order."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in make_frames(made).items():
         frame.to_csv(folder / f"{name}.csv", index=False)
-    make_stats(made).to_csv(folder / "dataset_stats.csv", index=False)
+    make_dataset_stats(made).to_csv(folder / "dataset_stats.csv", index=False)
     study = {
         "name": "made",
         "title": title,
@@ -260,12 +266,12 @@ def write_study(folder: Path, made: Made, title: str = "A made-up study") -> lis
     return list(made.datasets)
 
 
-ALL = Made(methods=tuple(METHODS), after_sft=tuple(METHODS))
+ALL = MadeParameters(methods=tuple(METHODS), after_sft=tuple(METHODS))
 ORDER = list(ALL.datasets)
 
 
-def read_frames(made: Made = ALL) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_frames(made: MadeParameters = ALL) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Overall rows of the curves, and the fits, as the readers give them."""
-    frames = {name: with_text(frame) for name, frame in make_frames(made).items()}
+    frames = {name: fill_text_cells(frame) for name, frame in make_frames(made).items()}
     curves = frames["curves"]
     return curves[curves["benchmark"] == "overall"], frames["fits"]

@@ -12,23 +12,23 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
-from audit_fixtures import HOSTILE, ORDER, RUNAWAY, is_branch, make_audit, write_audit
+from audit_fixtures import HOSTILE, ORDER, RUNAWAY, make_audit, select_branch, write_audit
 
-from retu.audit.claims.claim_verdict import VERDICTS
+from retu.audit.claims.claim_verdict import CLAIM_VERDICTS
 from retu.audit.report.answer_text import (
-    Evidence,
-    findings,
-    headline_finding,
-    indicator_finding,
-    sensitivity_finding,
+    AuditTables,
+    answer_headlines,
+    answer_indicator,
+    answer_sensitivity,
+    build_audit_answer,
 )
-from retu.audit.report.audit_page import read_shown
-from retu.audit.report.branch_table import table_4
-from retu.audit.report.branches_figure import draw
-from retu.audit.report.compared_values import Fitted
+from retu.audit.report.audit_page import read_page_content
+from retu.audit.report.branch_table import build_audit_table_4
+from retu.audit.report.branches_figure import draw_audit_figure_3
+from retu.audit.report.compared_values import ProtocolFits
 from retu.reporting import style
-from retu.reporting.tidy_files import with_text
-from retu.runtime.script import run
+from retu.reporting.tidy_files import fill_text_cells
+from retu.runtime.script import run_main
 from workflow_scripts import (
     audit_figure_3,
     audit_figure_8,
@@ -52,17 +52,17 @@ SECTIONS = (
 )
 
 
-def commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
+def list_audit_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
     """The scripts with their options, in the order of the workflow."""
-    return [*analysis_commands(folder), *page_commands(folder)]
+    return [*list_analysis_commands(folder), *list_page_commands(folder)]
 
 
-def outputs(out: Path, name: str, *kinds: str) -> list[str]:
+def format_outputs(out: Path, name: str, *kinds: str) -> list[str]:
     """`--out-KIND` of an artefact for each kind."""
     return [f"--out-{kind}={out}/{name}.{kind}" for kind in kinds]
 
 
-def analysis_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
+def list_analysis_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
     """Sensitivity, tables and figures."""
     out, protocols = folder / "artefacts", ("kit", "paper", "robust")
     fits = ["--fits", *[f"{folder}/fits/{name}.csv" for name in protocols]]
@@ -75,20 +75,39 @@ def analysis_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
     fixed = f"--fixed-points={folder}/fixed_points.csv"
     recipes = f"--sensitivity={folder}/sensitivity_recipes.csv"
     robust, table = f"--fits={folder}/fits/robust.csv", f"--table-4={out}/table_4.csv"
-    table_4 = [*fits, published["table_4"], order, fixed, *outputs(out, "table_4", "csv", "md")]
-    table_5 = [*fits, *draws, published["table_5"], labels, *outputs(out, "table_5", "csv", "md")]
-    figure_3 = [curves, robust, labels, order, table, *outputs(out, "figure_3", "svg", "png")]
+    table_4 = [
+        *fits,
+        published["table_4"],
+        order,
+        fixed,
+        *format_outputs(out, "table_4", "csv", "md"),
+    ]
+    table_5 = [
+        *fits,
+        *draws,
+        published["table_5"],
+        labels,
+        *format_outputs(out, "table_5", "csv", "md"),
+    ]
+    figure_3 = [
+        curves,
+        robust,
+        labels,
+        order,
+        table,
+        *format_outputs(out, "figure_3", "svg", "png"),
+    ]
     figure_8 = [*fits, *draws, published["figure_8"], labels, order, recipes]
     return [
         (sensitivity, [curves, labels, f"--spec={SPEC}", *grid]),
         (audit_table_4, table_4),
         (audit_table_5, table_5),
         (audit_figure_3, figure_3),
-        (audit_figure_8, [*figure_8, *outputs(out, "figure_8", "svg", "png", "csv")]),
+        (audit_figure_8, [*figure_8, *format_outputs(out, "figure_8", "svg", "png", "csv")]),
     ]
 
 
-def page_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
+def list_page_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
     """The page and the summary."""
     out = folder / "artefacts"
     described = [f"--study-json={folder}/study.json", f"--versions={folder}/versions.json"]
@@ -111,16 +130,16 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audit") / "made"
     write_audit(folder, title=HOSTILE)
     with pytest.MonkeyPatch.context() as patch:
-        for script, options in commands(folder):
+        for script, options in list_audit_commands(folder):
             patch.setattr(sys, "argv", [script.__name__, *options])
             script.main()
     return folder
 
 
-def evidence_of(folder: Path) -> Evidence:
+def read_audit_evidence(folder: Path) -> AuditTables:
     """The tables that the answer speaks of."""
     files = {name: folder / f"{name}.csv" for name in TABLES}
-    return read_shown(folder / "artefacts", folder / "artefacts", files).evidence
+    return read_page_content(folder / "artefacts", folder / "artefacts", files).evidence
 
 
 def test_every_artefact_is_made(audit: Path) -> None:
@@ -136,7 +155,7 @@ def test_another_process_gives_the_same_bytes(
     script: ModuleType, audit: Path, tmp_path: Path
 ) -> None:
     again = shutil.copytree(audit, tmp_path / "again")
-    options = next(options for found, options in commands(again) if found is script)
+    options = next(options for found, options in list_audit_commands(again) if found is script)
     before = {path.name: path.read_bytes() for path in (again / "artefacts").iterdir()}
     environment = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", script.__name__, *options]
@@ -167,30 +186,32 @@ def test_the_page_escapes_what_tables_say(audit: Path) -> None:
 
 def test_the_page_shows_verdicts_and_the_planted_miss(audit: Path) -> None:
     page = (audit / "artefacts" / "report.html").read_text(encoding="utf-8")
-    for verdict in VERDICTS:
+    for verdict in CLAIM_VERDICTS:
         assert f">{verdict}</td>" in page
     assert '<td class="bad">no</td>' in page
     kit = make_audit().fits["kit"]
-    runaway = float(kit.loc[is_branch(kit, RUNAWAY), "a_post"].iloc[0])
+    runaway = float(kit.loc[select_branch(kit, RUNAWAY), "a_post"].iloc[0])
     assert f'<td class="n">{runaway:.1f}</td>' in page
     assert "For 1 of the 1 misses the published value is another fixed point" in page
 
 
 def test_figure_3_marks_every_branch_and_the_runaway_ceiling() -> None:
     made = make_audit()
-    protocols = {n: Fitted(with_text(made.fits[n]), made.draws[n]) for n in made.fits}
+    protocols = {n: ProtocolFits(fill_text_cells(made.fits[n]), made.draws[n]) for n in made.fits}
     none = pd.DataFrame(columns=["dataset", "sft_step", "nearest_pl_rl", "is_fixed_point"])
-    table = table_4(with_text(made.published), protocols, none, ORDER)
-    overall = with_text(made.curves[made.curves["benchmark"] == "overall"])
-    with style.context():
-        figure = draw(overall, protocols["robust"].fits, with_text(made.subphases), table, ORDER)
+    table = build_audit_table_4(fill_text_cells(made.published), protocols, none, ORDER)
+    overall = fill_text_cells(made.curves[made.curves["benchmark"] == "overall"])
+    with style.use_style():
+        figure = draw_audit_figure_3(
+            overall, protocols["robust"].fits, fill_text_cells(made.subphases), table, ORDER
+        )
     right = figure.axes[1::2]
     crosses = [[line for line in axes.lines if line.get_marker() == "x"] for axes in right]
     heights = [np.asarray(line.get_ydata(), dtype=float)[0] for own in crosses for line in own]
     assert [len(own) for own in crosses] == [4, 4, 4, 4]
     assert np.isfinite(heights).sum() == 15, "one branch of 16 is not published"
     texts = [text.get_text() for axes in right for text in axes.texts]
-    kit = made.fits["kit"][is_branch(made.fits["kit"], RUNAWAY)]
+    kit = made.fits["kit"][select_branch(made.fits["kit"], RUNAWAY)]
     assert f"{float(kit['a_post'].iloc[0]):.0f}" in texts
     dashed = [line for axes in figure.axes[::2] for line in axes.lines if line.is_dashed()]
     assert len(dashed) >= 15
@@ -209,8 +230,8 @@ def test_figure_8_has_a_panel_and_intervals_for_each_column_set(audit: Path) -> 
 
 
 def test_the_answer_quotes_what_holds_and_what_stays_open(audit: Path) -> None:
-    claims = evidence_of(audit).claims
-    found = headline_finding(claims)
+    claims = read_audit_evidence(audit).claims
+    found = answer_headlines(claims)
     assert found.weak
     assert found.text.startswith("2 of 3 headline sentences can be tested")
     assert "2 hold with probability 0.95 or more" in found.text
@@ -220,29 +241,29 @@ def test_the_answer_quotes_what_holds_and_what_stays_open(audit: Path) -> None:
         in found.text
     )
     contradicted = claims.assign(probability_common=0.01)
-    assert "Contradicted at equal compute" in headline_finding(contradicted).text
+    assert "Contradicted at equal compute" in answer_headlines(contradicted).text
     nothing = claims.assign(
         **dict.fromkeys(["probability_ceiling", "probability_common", "probability_best"], np.nan)
     )
-    assert headline_finding(nothing).text == "No sentence can be tested here."
+    assert answer_headlines(nothing).text == "No sentence can be tested here."
 
 
 def test_the_answer_follows_the_data(audit: Path) -> None:
-    evidence = evidence_of(audit)
+    evidence = read_audit_evidence(audit)
     table = evidence.figure_8
     r = float(table.loc[table["column_set"] == "equal compute", "pearson"].iloc[0])
-    text = indicator_finding(table).text
+    text = answer_indicator(table).text
     assert f"{r:.2f}".replace("-", "\N{MINUS SIGN}") in text
     strong = table.assign(boot_low=-0.99, boot_high=-0.95)
-    assert not indicator_finding(strong).weak
-    assert indicator_finding(strong.assign(boot_high=0.2)).weak
+    assert not answer_indicator(strong).weak
+    assert answer_indicator(strong.assign(boot_high=0.2)).weak
     summary = evidence.sensitivity
     always = summary.assign(share_exact_order=1.0)
-    assert "for every choice of benchmarks" in sensitivity_finding(always).text
-    half = sensitivity_finding(summary.assign(share_exact_order=0.5))
+    assert "for every choice of benchmarks" in answer_sensitivity(always).text
+    half = answer_sensitivity(summary.assign(share_exact_order=0.5))
     assert half.weak
     assert "50% of them" in half.text
-    others = findings(replace(evidence, forecasts=evidence.forecasts.head(1)))
+    others = build_audit_answer(replace(evidence, forecasts=evidence.forecasts.head(1)))
     assert others[-1].text == "No forecast."
     assert others[-1].weak
 
@@ -274,9 +295,11 @@ def test_a_missing_input_is_told_in_one_line(
 ) -> None:
     broken = shutil.copytree(audit, tmp_path / "broken")
     (broken / file).unlink()
-    options = next(options for script, options in commands(broken) if script is audit_report)
+    options = next(
+        options for script, options in list_audit_commands(broken) if script is audit_report
+    )
     monkeypatch.setattr(sys, "argv", ["audit_report", *options])
     with pytest.raises(SystemExit) as stop:
-        run(audit_report.main)
+        run_main(audit_report.main)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retu.config.analysis import Fit, Protocol
+from retu.config.analysis import FitSettings, Protocol
 from retu.core.errors import InputError
 from retu.planning.jobs import SensitivityJob
 from retu.reporting import sensitivity_page
 from retu.reporting.fit_sensitivity import (
-    branch_table,
-    recipe_table,
-    summary_table,
-    without_benchmarks,
+    build_branch_table,
+    build_recipe_table,
+    build_sensitivity_summary,
+    drop_benchmarks,
 )
-from retu.reporting.sensitivity_text import branch_text, summary_text
-from retu.scaling.best_curve import fit_point
-from retu.scaling.branch import Branch, Listed, make_branch
-from retu.scaling.fit_recipes import recipes_of, refitted
+from retu.reporting.sensitivity_text import tabulate_branch_ranges, tabulate_sensitivity
+from retu.scaling.best_curve import fit_problem
+from retu.scaling.branch import Branch, ListedSettings, make_branch
+from retu.scaling.fit_recipes import list_recipes, refit_cases
 from retu.scaling.problem import make_problem
 from workflow_scripts import sensitivity as script
 
@@ -36,12 +36,14 @@ X = np.linspace(0.0, 60.0, 25)
 N_PROBLEMS = {"easy": 300, "hard": 100}
 
 
-def grid(**axes: list[object]) -> SensitivityJob:
+def make_sensitivity_job(**axes: list[object]) -> SensitivityJob:
     """A job over some axes from the default protocol."""
-    return SensitivityJob(protocol=Protocol(), fit=Fit(common_compute=40.0), axes=axes or AXES)
+    return SensitivityJob(
+        protocol=Protocol(), fit=FitSettings(common_compute=40.0), axes=axes or AXES
+    )
 
 
-def rising(gain: float, collapse: bool, seed: int = 3) -> Branch:
+def make_rising_branch(gain: float, collapse: bool, seed: int = 3) -> Branch:
     """A noisy curve of the law; with a collapse its last points fall by 20."""
     rng = np.random.default_rng(seed)
     score = 70 + gain / (1 + (15 / np.maximum(X, 1e-9)) ** 1.5) + rng.normal(0, 0.3, X.size)
@@ -51,37 +53,39 @@ def rising(gain: float, collapse: bool, seed: int = 3) -> Branch:
 
 @pytest.mark.parametrize("collapse", [False, True])
 def test_batched_refits_are_direct_fits(collapse: bool) -> None:
-    branches = [rising(8.0, collapse), rising(3.0, False, seed=5)]
-    recipes = recipes_of(grid())
+    branches = [make_rising_branch(8.0, collapse), make_rising_branch(3.0, False, seed=5)]
+    recipes = list_recipes(make_sensitivity_job())
     cases = [(branch, recipe.protocol) for branch in branches for recipe in recipes]
-    found = refitted(cases, min_points=5, x_common=40.0)
+    found = refit_cases(cases, min_points=5, x_common=40.0)
     for (branch, protocol), values in zip(cases, found, strict=True):
-        curve = fit_point(make_problem(branch, protocol, Listed()), Listed()).curve
-        at_common = curve.score(np.array([40.0]))[0, 0]
+        curve = fit_problem(
+            make_problem(branch, protocol, ListedSettings()), ListedSettings()
+        ).curve
+        at_common = curve.compute_score(np.array([40.0]))[0, 0]
         assert values == pytest.approx([curve.ceiling[0], at_common], abs=1e-6)
 
 
 def test_only_a_collapse_tells_recipes_apart_that_stop_there() -> None:
-    recipes = recipes_of(grid(student=[None], stop_at_collapse=[True, False]))
+    recipes = list_recipes(make_sensitivity_job(student=[None], stop_at_collapse=[True, False]))
     for collapse in (True, False):
-        branch = rising(8.0, collapse)
-        stopped, whole = refitted([(branch, r.protocol) for r in recipes], 5, 40.0)[:, 0]
+        branch = make_rising_branch(8.0, collapse)
+        stopped, whole = refit_cases([(branch, r.protocol) for r in recipes], 5, 40.0)[:, 0]
         assert bool(abs(stopped - whole) > 1) is collapse
         assert stopped == pytest.approx(78.0, abs=3.0)
 
 
 def test_a_protocol_of_its_own_search_is_fitted_as_it_is() -> None:
     protocol = Protocol(search="single start", student=None, origin="p_sft", cap_factor=None)
-    branch = rising(8.0, False)
-    curve = fit_point(make_problem(branch, protocol, Listed()), Listed()).curve
-    assert refitted([(branch, protocol)], 5, 40.0)[0, 0] == pytest.approx(curve.ceiling[0])
+    branch = make_rising_branch(8.0, False)
+    curve = fit_problem(make_problem(branch, protocol, ListedSettings()), ListedSettings()).curve
+    assert refit_cases([(branch, protocol)], 5, 40.0)[0, 0] == pytest.approx(curve.ceiling[0])
 
 
 def test_flat_and_short_branches_have_no_invented_ceiling() -> None:
     flat = make_branch(X, 70 - X / 10)
     short = make_branch(X[:3], [70, 71, 72])
     protocol = Protocol(origin="p_sft")
-    found = refitted([(flat, protocol), (short, protocol)], 5, float("nan"))
+    found = refit_cases([(flat, protocol), (short, protocol)], 5, float("nan"))
     assert found[0, 0] == 70.0
     assert np.isnan(found[:, 1]).all(), "no common compute"
     assert np.isnan(found[1, 0])
@@ -97,10 +101,10 @@ def test_flat_and_short_branches_have_no_invented_ceiling() -> None:
 )
 def test_impossible_axes_are_named(axes: dict[str, list[object]], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        recipes_of(grid(**axes))
+        list_recipes(make_sensitivity_job(**axes))
 
 
-def made_curves() -> pd.DataFrame:
+def make_curves() -> pd.DataFrame:
     """Two data sets with two branches each, two benchmarks; only A gains on `hard`."""
     rows = []
     for dataset, step, gain in (("A", 10, 4.0), ("A", 20, 6.0), ("B", 10, 2.0), ("B", 20, 3.0)):
@@ -128,7 +132,7 @@ def made_curves() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def made_losses() -> pd.DataFrame:
+def make_losses() -> pd.DataFrame:
     """A has the lower loss."""
     row = {
         "study": "made", "model": "m", "seed": 0, "sft_step": 10, "x_sft_eflops": 1.0,
@@ -142,23 +146,23 @@ def made_losses() -> pd.DataFrame:
 
 
 def test_leaving_a_benchmark_out_keeps_the_mean_over_problems() -> None:
-    curves = made_curves()
-    left = without_benchmarks(curves, ["hard"])
+    curves = make_curves()
+    left = drop_benchmarks(curves, ["hard"])
     assert set(left["benchmark"]) == {"easy", "overall"}
     keys = ["dataset", "sft_step", "rl_step"]
     easy = curves[curves["benchmark"] == "easy"].set_index(keys)["score"]
     overall = left[left["benchmark"] == "overall"].set_index(keys)["score"]
     pd.testing.assert_series_equal(overall, easy.loc[overall.index], check_exact=False)
     with pytest.raises(InputError, match="no benchmark 'other'"):
-        without_benchmarks(curves, ["other"])
+        drop_benchmarks(curves, ["other"])
     with pytest.raises(InputError, match="leaves no benchmark"):
-        without_benchmarks(curves, ["hard", "easy"])
+        drop_benchmarks(curves, ["hard", "easy"])
 
 
 def run_script(folder: Path, monkeypatch: pytest.MonkeyPatch, axes: dict[str, object]) -> Path:
     """Run the script on the made-up curves."""
-    made_curves().to_csv(folder / "curves.csv", index=False)
-    made_losses().to_csv(folder / "subphases.csv", index=False)
+    make_curves().to_csv(folder / "curves.csv", index=False)
+    make_losses().to_csv(folder / "subphases.csv", index=False)
     spec = json.dumps({"protocol": {}, "fit": {"common_compute": 40.0}, "axes": axes})
     outputs = ("out", "out-recipes", "out-summary")
     options = [f"--{name}={folder}/{name}.csv" for name in outputs]
@@ -206,25 +210,25 @@ def test_summary_counts_orders_and_says_what_is_missing() -> None:
                 row |= {measure: values[place], f"{measure}_rank": ranks[place]}
                 row |= {f"{measure}_pearson": r, f"{measure}_spearman": spearman}
             rows.append(row)
-    summary = summary_table(pd.DataFrame(rows))
+    summary = build_sensitivity_summary(pd.DataFrame(rows))
     first = summary.iloc[0]
     assert (first["n_recipes"], first["share_exact_order"]) == (3, pytest.approx(1 / 3))
     assert first["share_lowest_loss_on_top"] == pytest.approx(2 / 3), "a tie is no lead"
-    text = summary_text(summary)
+    text = tabulate_sensitivity(summary)
     assert text.rows[0][:4] == ("fitted ceiling", "all recipes", "3", "33%")
 
 
 def test_recipe_table_and_branch_text_of_two_branches() -> None:
-    recipes = recipes_of(grid(cap_factor=[1.5]))
-    settings = Fit(common_compute=40.0)
-    refits = sensitivity_page.refit_all(made_curves(), recipes, settings)
-    table = recipe_table(refits, pd.Series({"A": 0.4, "B": 0.5}))
+    recipes = list_recipes(make_sensitivity_job(cap_factor=[1.5]))
+    settings = FitSettings(common_compute=40.0)
+    refits = sensitivity_page.refit_all(make_curves(), recipes, settings)
+    table = build_recipe_table(refits, pd.Series({"A": 0.4, "B": 0.5}))
     assert table["dataset"].tolist() == ["A", "B"]
     assert table["a_post"].tolist() == [
         refits.values["a_post"][0, :2].max(),
         refits.values["a_post"][0, 2:].max(),
     ]
-    text = branch_text(branch_table(refits, ["A", "B"]))
+    text = tabulate_branch_ranges(build_branch_table(refits, ["A", "B"]))
     row = dict(zip(text.headers, text.rows[0], strict=True))
     assert (row["Data set"], row["range"]) == ("A", "0.0")
     assert row["rank in its data set"] in ("1 of 2", "2 of 2")

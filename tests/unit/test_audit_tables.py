@@ -11,57 +11,60 @@ from audit_fixtures import (
     RUNAWAY,
     UNPUBLISHED,
     Audit,
-    is_branch,
     make_audit,
     make_small_tables,
+    select_branch,
 )
 
 from retu.audit.report.branch_table import (
-    counts,
-    identified_text,
-    parameters_text,
-    table_4,
+    build_audit_table_4,
+    count_branches,
+    tabulate_ceilings,
+    tabulate_parameters,
 )
-from retu.audit.report.compared_values import FIXED_COLUMNS, Fitted, read_protocols
+from retu.audit.report.compared_values import FIXED_POINT_COLUMNS, ProtocolFits, read_protocol_fits
 from retu.audit.report.loss_and_ceiling import (
     OBSERVED,
     RELEASED_ONLY,
-    correlation_table,
-    value_table,
-    wide_text,
-    with_released_only,
-    without_benchmarks,
+    add_released_only,
+    build_correlation_table,
+    build_value_table,
+    correlate_without_benchmarks,
+    tabulate_values,
 )
 from retu.core.errors import InputError
 from retu.core.markdown import MISSING, TextTable
-from retu.reporting.tidy_files import with_text
+from retu.reporting.tidy_files import fill_text_cells
 
-NO_FIXED_POINTS = pd.DataFrame(columns=list(FIXED_COLUMNS))
+NO_FIXED_POINTS = pd.DataFrame(columns=list(FIXED_POINT_COLUMNS))
 
 
-def fitted(made: Audit) -> dict[str, Fitted]:
+def read_fitted(made: Audit) -> dict[str, ProtocolFits]:
     """The protocols as the scripts read them."""
     return {
-        name: Fitted(with_text(made.fits[name]), with_text(made.draws[name])) for name in made.fits
+        name: ProtocolFits(fill_text_cells(made.fits[name]), fill_text_cells(made.draws[name]))
+        for name in made.fits
     }
 
 
-def built(made: Audit, fixed_points: pd.DataFrame = NO_FIXED_POINTS) -> pd.DataFrame:
+def build_table_4(made: Audit, fixed_points: pd.DataFrame = NO_FIXED_POINTS) -> pd.DataFrame:
     """The audit's Table 4."""
-    return table_4(with_text(made.published), fitted(made), fixed_points, ORDER)
+    return build_audit_table_4(
+        fill_text_cells(made.published), read_fitted(made), fixed_points, ORDER
+    )
 
 
-def row_of(text: TextTable, table: pd.DataFrame, branch: tuple[str, int]) -> dict[str, str]:
+def get_text_row(text: TextTable, table: pd.DataFrame, branch: tuple[str, int]) -> dict[str, str]:
     """One row of a text table by header."""
-    place = int(np.flatnonzero(is_branch(table, branch))[0])
+    place = int(np.flatnonzero(select_branch(table, branch))[0])
     return dict(zip(text.headers, text.rows[place], strict=True))
 
 
 def test_a_planted_disagreement_is_shown_and_others_agree() -> None:
-    table = built(make_audit(), make_small_tables()["fixed_points"])
-    assert table.loc[is_branch(table, MISS), "paper_agrees"].tolist() == ["no"]
+    table = build_table_4(make_audit(), make_small_tables()["fixed_points"])
+    assert table.loc[select_branch(table, MISS), "paper_agrees"].tolist() == ["no"]
     assert (table["paper_agrees"] == "no").sum() == 1
-    row = row_of(parameters_text(table), table, MISS)
+    row = get_text_row(tabulate_parameters(table), table, MISS)
     assert (row["Paper protocol agrees"], row["Other fixed point"]) == ("no", "yes")
     assert row["Sub-phase (drawn)"] == "Stable (Adaptation)"
 
@@ -69,17 +72,22 @@ def test_a_planted_disagreement_is_shown_and_others_agree() -> None:
 def test_fixed_points_are_asked_for_misses_only() -> None:
     known = make_small_tables()["fixed_points"]
     everywhere = pd.concat([known, known.assign(dataset="Small", sft_step=40)])
-    table = built(make_audit(), everywhere)
-    assert table.loc[is_branch(table, ("Small", 40)), "fixed_point"].tolist() == [""]
-    assert row_of(parameters_text(built(make_audit())), table, MISS)["Other fixed point"] == MISSING
+    table = build_table_4(make_audit(), everywhere)
+    assert table.loc[select_branch(table, ("Small", 40)), "fixed_point"].tolist() == [""]
+    assert (
+        get_text_row(tabulate_parameters(build_table_4(make_audit())), table, MISS)[
+            "Other fixed point"
+        ]
+        == MISSING
+    )
 
 
 def test_missing_published_values_are_dashes() -> None:
-    table = built(make_audit())
-    parameters = row_of(parameters_text(table), table, UNPUBLISHED)
+    table = build_table_4(make_audit())
+    parameters = get_text_row(tabulate_parameters(table), table, UNPUBLISHED)
     for name in ("P_sft published", "PL_rl published", "PL_rl kit", "Paper protocol agrees"):
         assert parameters[name] == MISSING
-    ceilings = row_of(identified_text(table), table, UNPUBLISHED)
+    ceilings = get_text_row(tabulate_ceilings(table), table, UNPUBLISHED)
     assert ceilings["A_post published"] == MISSING
     assert ceilings["A_post robust"] != MISSING
     assert ceilings["Score at the end"] != MISSING
@@ -87,17 +95,17 @@ def test_missing_published_values_are_dashes() -> None:
 
 def test_table_4_keeps_order_and_every_branch() -> None:
     made = make_audit()
-    table = built(made)
+    table = build_table_4(made)
     assert table["dataset"].drop_duplicates().tolist() == ["none", *ORDER]
     assert len(table) == len(made.fits["robust"])
-    assert identified_text(table).rows[0][0] == "Pure RL"
+    assert tabulate_ceilings(table).rows[0][0] == "Pure RL"
     shuffled = make_audit()
     shuffled.fits["kit"] = shuffled.fits["kit"].sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(built(shuffled), table)
+    pd.testing.assert_frame_equal(build_table_4(shuffled), table)
 
 
 def test_counts_follow_the_table() -> None:
-    found = counts(built(make_audit(), make_small_tables()["fixed_points"]))
+    found = count_branches(build_table_4(make_audit(), make_small_tables()["fixed_points"]))
     assert (found["branches"], found["published"], found["starts"]) == (17, 16, 16)
     assert (found["paper_agrees"], found["misses"], found["misses_fixed"]) == (15, 1, 1)
     assert (found["plain"], found["plain_agree"]) == (15, 15)
@@ -105,7 +113,7 @@ def test_counts_follow_the_table() -> None:
     assert found["robust_identified"] == 17
     wide = make_audit()
     wide.fits["robust"]["end_high"] += 3.0
-    assert counts(built(wide))["end_narrow"] == 0
+    assert count_branches(build_table_4(wide))["end_narrow"] == 0
 
 
 @pytest.mark.parametrize(
@@ -123,21 +131,21 @@ def test_wrong_sets_of_protocols_are_refused(
     for path, name in zip(paths, names, strict=True):
         made.fits[name].to_csv(path, index=False)
     with pytest.raises(InputError, match=message):
-        read_protocols(paths)
+        read_protocol_fits(paths)
     with pytest.raises(InputError, match="give one each"):
-        read_protocols(paths, paths[:1])
+        read_protocol_fits(paths, paths[:1])
 
 
 def test_a_second_seed_is_refused(tmp_path: Path) -> None:
     fits = make_audit().fits["robust"]
     pd.concat([fits, fits.assign(seed=1)]).to_csv(tmp_path / "two.csv", index=False)
     with pytest.raises(InputError, match="stands there twice"):
-        read_protocols([tmp_path / "two.csv"])
+        read_protocol_fits([tmp_path / "two.csv"])
 
 
 def test_highest_values_and_the_interval_of_a_maximum() -> None:
     made = make_audit()
-    values = value_table(made.ceilings, fitted(made), made.subphases, ["Unseen", *ORDER])
+    values = build_value_table(made.ceilings, read_fitted(made), made.subphases, ["Unseen", *ORDER])
     chosen = (values["column_set"] == "robust") & (values["dataset"] == "Large")
     top = values[chosen].to_dict("records")[0]
     fits = made.fits["robust"].query("dataset == 'Large'").sort_values("a_post")
@@ -150,8 +158,8 @@ def test_highest_values_and_the_interval_of_a_maximum() -> None:
 
 def test_correlation_interval_repeats_the_draws_one_by_one() -> None:
     made = make_audit()
-    values = value_table(made.ceilings, fitted(made), made.subphases, ORDER)
-    table = correlation_table(values, fitted(made)).to_dict("records")
+    values = build_value_table(made.ceilings, read_fitted(made), made.subphases, ORDER)
+    table = build_correlation_table(values, read_fitted(made)).to_dict("records")
     found = {row["column_set"]: row for row in table}
     own = values[values["column_set"] == OBSERVED].set_index("dataset")["min_val_loss"]
     best = made.draws["robust"].groupby(["draw", "dataset"])["best_smoothed"].max().unstack()
@@ -164,16 +172,16 @@ def test_correlation_interval_repeats_the_draws_one_by_one() -> None:
 
 def test_a_set_without_curves_is_said_not_to_be_released() -> None:
     made = make_audit()
-    values = value_table(made.ceilings, fitted(made), made.subphases, [*ORDER, "Unseen"])
-    more = with_released_only(values)
-    found = correlation_table(more, fitted(made)).set_index("column_set")
+    values = build_value_table(made.ceilings, read_fitted(made), made.subphases, [*ORDER, "Unseen"])
+    more = add_released_only(values)
+    found = build_correlation_table(more, read_fitted(made)).set_index("column_set")
     assert found.loc[RELEASED_ONLY, "n"] == 4
-    text = wide_text(more, [*ORDER, "Unseen"])
+    text = tabulate_values(more, [*ORDER, "Unseen"])
     row = dict(zip(text.headers, text.rows[-1], strict=True))
     assert (row["Data set"], row["A_post as published"]) == ("Unseen", "99.0")
     assert row["A_post, robust"] == "not released"
     released = values[values["dataset"] != "Unseen"]
-    assert RELEASED_ONLY not in set(with_released_only(released)["column_set"])
+    assert RELEASED_ONLY not in set(add_released_only(released)["column_set"])
 
 
 def test_correlations_without_a_benchmark_come_from_the_unchanged_protocol() -> None:
@@ -185,7 +193,7 @@ def test_correlations_without_a_benchmark_come_from_the_unchanged_protocol() -> 
             shared | {"benchmarks": "without m", "unchanged": True, "a_post_pearson": -0.7},
         ]
     )
-    table = without_benchmarks(recipes)
+    table = correlate_without_benchmarks(recipes)
     assert table["pearson_without_m"].to_dict() == {
         "robust": -0.7,
         "equal compute": -0.9,

@@ -7,15 +7,20 @@ from typing import Any
 
 import pytest
 import yaml
-from hub_rows import rows, write
+from hub_rows import make_source_rows, write_hub_rows
 
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
-from retu.data.benchmark_sets import COLUMNS, load_benchmark, load_benchmarks, tidy
+from retu.data.benchmark_sets import (
+    BENCHMARK_COLUMNS,
+    load_benchmark,
+    load_benchmarks,
+    tabulate_benchmark,
+)
 from retu.data.benchmark_sources import BenchmarkSources, OriginalSource, read_sources
-from retu.data.hub.hub_files import HubPlaces
-from retu.data.stored_sets import manifest_path, read_frame
-from retu.grading.boxed import judge_answer
+from retu.data.hub.hub_files import HubLocation
+from retu.data.stored_sets import get_manifest_path, read_frame
+from retu.grading.boxed import judge_boxed_answer
 from retu.planning.jobs import BenchmarksJob
 from workflow_scripts.load_benchmarks import main as load_benchmarks_main
 
@@ -50,7 +55,9 @@ ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
-def made(row: dict[str, Any], source: OriginalSource, count: int) -> list[dict[str, Any]]:
+def make_problem_rows(
+    row: dict[str, Any], source: OriginalSource, count: int
+) -> list[dict[str, Any]]:
     """So many problems like `row`, with ids and prompts of their own."""
     prompt, identity = source.columns.prompt, source.columns.id
     changes: list[dict[str, Any]] = [{prompt: f"{row[prompt]} ({i})"} for i in range(count)]
@@ -59,15 +66,17 @@ def made(row: dict[str, Any], source: OriginalSource, count: int) -> list[dict[s
     return [{**row, **change} for change in changes]
 
 
-def mirror(folder: Path, source: OriginalSource, values: list[dict[str, Any]]) -> HubPlaces:
+def write_mirror(folder: Path, source: OriginalSource, values: list[dict[str, Any]]) -> HubLocation:
     """A mirror that holds the benchmark's file."""
-    write(folder / "mirror" / source.repository.name / source.repository.patterns[0], values)
-    return HubPlaces(folder / "hub.lock.yaml", mirror=folder / "mirror")
+    write_hub_rows(
+        folder / "mirror" / source.repository.name / source.repository.patterns[0], values
+    )
+    return HubLocation(folder / "hub.lock.yaml", mirror=folder / "mirror")
 
 
-def pinned(name: str) -> BenchmarkSources:
+def pin_benchmark(name: str) -> BenchmarkSources:
     """The listed sources with a benchmark's revision pinned, as a mirror needs it."""
-    source = SOURCES.of(name)
+    source = SOURCES.get_source(name)
     repository = source.repository.model_copy(update={"revision": COMMIT})
     changed = source.model_copy(update={"repository": repository})
     return SOURCES.model_copy(update={"original": {**SOURCES.original, name: changed}})
@@ -76,10 +85,10 @@ def pinned(name: str) -> BenchmarkSources:
 @pytest.mark.parametrize("name", ROWS)
 def test_every_benchmark_in_its_hub_form(name: str, tmp_path: Path) -> None:
     row, prompt, gold = ROWS[name]
-    source = SOURCES.of(name)
-    places = mirror(tmp_path, source, made(row, source, source.problems))
-    table = load_benchmark(name, places, pinned(name))
-    assert tuple(table.columns) == COLUMNS
+    source = SOURCES.get_source(name)
+    places = write_mirror(tmp_path, source, make_problem_rows(row, source, source.problems))
+    table = load_benchmark(name, places, pin_benchmark(name))
+    assert tuple(table.columns) == BENCHMARK_COLUMNS
     assert len(table) == source.problems
     assert table["problem_id"].is_unique
     assert set(table["benchmark"]) == {name}
@@ -102,21 +111,21 @@ def test_counts_are_those_of_the_paper() -> None:
         "arc_c": (1172, None, 1),
         "gpqa_diamond": (198, None, 1),
     }
-    assert sum(SOURCES.cleaned_counts().values()) == 2157
+    assert sum(SOURCES.count_cleaned_problems().values()) == 2157
 
 
 def test_several_answers_parse_as_one_gold() -> None:
     gold = ROWS["olympiad_bench"][2]
     for boxed, right in (("2, 3", True), ("3, 2", True), ("2", False)):
-        assert judge_answer(f"\\boxed{{{boxed}}}", gold, GraderSettings()).correct is right
+        assert judge_boxed_answer(f"\\boxed{{{boxed}}}", gold, GraderSettings()).correct is right
 
 
 def test_gpqa_options_are_shuffled_by_problem(tmp_path: Path) -> None:
-    source = SOURCES.of("gpqa_diamond")
-    values = made(GPQA, source, source.problems)
-    places = mirror(tmp_path, source, values)
-    table = load_benchmark("gpqa_diamond", places, pinned("gpqa_diamond"))
-    backwards = tidy(rows(values[::-1]), "gpqa_diamond", source)
+    source = SOURCES.get_source("gpqa_diamond")
+    values = make_problem_rows(GPQA, source, source.problems)
+    places = write_mirror(tmp_path, source, values)
+    table = load_benchmark("gpqa_diamond", places, pin_benchmark("gpqa_diamond"))
+    backwards = tabulate_benchmark(make_source_rows(values[::-1]), "gpqa_diamond", source)
     assert set(zip(table["problem_id"], table["gold"], strict=True)) == set(
         zip(backwards["problem_id"], backwards["gold"], strict=True)
     )
@@ -130,26 +139,35 @@ def test_gpqa_options_are_shuffled_by_problem(tmp_path: Path) -> None:
 
 
 def test_olympiad_rows_of_another_language_or_with_images_are_left_out() -> None:
-    source = SOURCES.of("olympiad_bench")
-    values = made(OLYMPIAD, source, source.problems)
+    source = SOURCES.get_source("olympiad_bench")
+    values = make_problem_rows(OLYMPIAD, source, source.problems)
     values += [
         {**OLYMPIAD, "id": "zh", "language": "Chinese"},
         {**OLYMPIAD, "id": "image", "modality": "Multimodal"},
         {**OLYMPIAD, "id": "physics", "subject": "Physics"},
     ]
-    assert len(tidy(rows(values), "olympiad_bench", source)) == 675
+    assert len(tabulate_benchmark(make_source_rows(values), "olympiad_bench", source)) == 675
     values[0]["context"] = "Let $x$ be real."
-    assert tidy(rows(values), "olympiad_bench", source)["prompt"][0] == (
+    assert tabulate_benchmark(make_source_rows(values), "olympiad_bench", source)["prompt"][0] == (
         "Let $x$ be real.\n\nFind $n$. (0)"
     )
 
 
 @pytest.mark.parametrize("count", [673, 676])
 def test_a_surprising_number_of_problems(count: int) -> None:
-    source = SOURCES.of("olympiad_bench")
+    source = SOURCES.get_source("olympiad_bench")
     with pytest.raises(InputError, match=rf"has {count} problems with .*of 675; pin"):
-        tidy(rows(made(OLYMPIAD, source, count)), "olympiad_bench", source)
-    assert len(tidy(rows(made(OLYMPIAD, source, 674)), "olympiad_bench", source)) == 674
+        tabulate_benchmark(
+            make_source_rows(make_problem_rows(OLYMPIAD, source, count)), "olympiad_bench", source
+        )
+    assert (
+        len(
+            tabulate_benchmark(
+                make_source_rows(make_problem_rows(OLYMPIAD, source, 674)), "olympiad_bench", source
+            )
+        )
+        == 674
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,56 +188,56 @@ def test_a_surprising_number_of_problems(count: int) -> None:
     ],
 )
 def test_a_surprising_row_is_shown(name: str, change: dict[str, Any], message: str) -> None:
-    source = SOURCES.of(name)
-    values = made(ROWS[name][0], source, 5)
+    source = SOURCES.get_source(name)
+    values = make_problem_rows(ROWS[name][0], source, 5)
     values[3] |= change
     with pytest.raises(InputError, match=rf"^made: row 3: .*{message}.*; .*the row is {{"):
-        tidy(rows(values), name, source)
+        tabulate_benchmark(make_source_rows(values), name, source)
 
 
 def test_a_missing_column_is_told_with_those_there_are() -> None:
     values = [{"problem": "Sum?", "answer": "#### 1"}]
     with pytest.raises(InputError, match="has no column question; name the right one, there are"):
-        tidy(rows(values), "gsm8k", SOURCES.of("gsm8k"))
+        tabulate_benchmark(make_source_rows(values), "gsm8k", SOURCES.get_source("gsm8k"))
 
 
 def test_unknown_benchmarks_are_suggested() -> None:
     with pytest.raises(InputError, match=r"benchmark gsm8: unknown; did you mean gsm8k\?"):
-        SOURCES.of("gsm8")
+        SOURCES.get_source("gsm8")
 
 
 def test_the_script_takes_benchmarks_of_both_kinds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "benchmarks.parquet"
-    job = mixed_job(tmp_path)
+    job = make_mixed_job(tmp_path)
     command = ["load_benchmarks", "--spec", job.model_dump_json(), "--out", str(out)]
     monkeypatch.setattr("sys.argv", command)
     monkeypatch.setenv("RETU_MIRROR", str(tmp_path / "mirror"))
     load_benchmarks_main()
     assert "aime25: 30 problems\nmath: 2 problems\n" in capsys.readouterr().out
-    table = read_frame(out, COLUMNS)
+    table = read_frame(out, BENCHMARK_COLUMNS)
     assert list(table["benchmark"]) == ["aime25"] * 30 + ["math"] * 2
-    assert json.loads(manifest_path(out).read_text())["counts"] == {"aime25": 30, "math": 2}
+    assert json.loads(get_manifest_path(out).read_text())["counts"] == {"aime25": 30, "math": 2}
     locked = yaml.safe_load((tmp_path / "lock.yaml").read_text())["datasets"]
-    assert locked["math-ai/aime25"]["commit"] == SOURCES.of("aime25").repository.revision
+    assert locked["math-ai/aime25"]["commit"] == SOURCES.get_source("aime25").repository.revision
 
 
-def mixed_job(folder: Path) -> BenchmarksJob:
+def make_mixed_job(folder: Path) -> BenchmarksJob:
     """AIME 2025 as it is, and two problems of MATH from the cleaned set, in a mirror."""
-    aime, math = SOURCES.of("aime25"), SOURCES.of("math")
-    mirror(folder, aime, made(ROWS["aime25"][0], aime, 30))
+    aime, math = SOURCES.get_source("aime25"), SOURCES.get_source("math")
+    write_mirror(folder, aime, make_problem_rows(ROWS["aime25"][0], aime, 30))
     repository = SOURCES.cleaned.repository.model_copy(update={"revision": COMMIT})
     values = [
         {
             "prompt": [{"role": "user", "content": f"{name} {number}"}],
             "reward_model": {"ground_truth": "7"},
-            "data_source": SOURCES.of(name).aliases[0],
+            "data_source": SOURCES.get_source(name).aliases[0],
         }
         for name in ("math", "aime25")
         for number in range(2)
     ]
-    write(folder / "mirror" / repository.name / "benchmark.parquet", values)
+    write_hub_rows(folder / "mirror" / repository.name / "benchmark.parquet", values)
     original = {
         name: source.model_copy(update={"cleaned": 2}).model_dump()
         for name, source in {"aime25": aime, "math": math}.items()
@@ -237,10 +255,10 @@ def mixed_job(folder: Path) -> BenchmarksJob:
 def test_another_number_of_problems_than_in_the_study(
     tmp_path: Path, cleaned: list[str], found: int
 ) -> None:
-    job = mixed_job(tmp_path)
-    source = SOURCES.of("math")
-    mirror(tmp_path, source, made(ROWS["math"][0], source, 500))
-    places = HubPlaces(tmp_path / "lock.yaml", mirror=tmp_path / "mirror")
+    job = make_mixed_job(tmp_path)
+    source = SOURCES.get_source("math")
+    write_mirror(tmp_path, source, make_problem_rows(ROWS["math"][0], source, 500))
+    places = HubLocation(tmp_path / "lock.yaml", mirror=tmp_path / "mirror")
     sources = BenchmarkSources.model_validate(job.sources)
     with pytest.raises(InputError, match=rf"math\.problems: is 3 in the study, but {found} are"):
         load_benchmarks({"math": 3}, cleaned, places, sources)

@@ -8,16 +8,16 @@ import pytest
 from retu.core.errors import InputError
 from retu.data.chat import (
     check_same_prompt,
+    encode_example,
     encode_prompt,
-    library_prompt,
-    prompt_ids,
-    prompt_of,
-    prompt_text,
-    response_ids,
-    rl_prompt,
-    stop_ids,
-    training_example,
-    user_turn,
+    encode_response,
+    encode_rl_prompt,
+    get_prompt_ids,
+    list_stop_ids,
+    make_rl_prompt,
+    make_user_turn,
+    render_prompt,
+    tokenize_chat_prompt,
 )
 from retu.data.tokenizer import load_tokenizer, make_tokenizer
 
@@ -30,7 +30,7 @@ TEMPLATE = (
 )
 
 
-def made_tokenizer(bos: bool = False) -> "PreTrainedTokenizerBase":
+def make_chat_tokenizer(bos: bool = False) -> "PreTrainedTokenizerBase":
     """A byte-level tokenizer in which two newlines are one token, with a chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -55,130 +55,132 @@ def made_tokenizer(bos: bool = False) -> "PreTrainedTokenizerBase":
     return made
 
 
-TOKENIZER = made_tokenizer()
-WITH_BOS = made_tokenizer(bos=True)
+TOKENIZER = make_chat_tokenizer()
+WITH_BOS = make_chat_tokenizer(bos=True)
 QUESTION = "What is 2 + 3?\nAnswer."
 
 
 def test_the_prompt_is_the_template_of_a_single_user_turn() -> None:
     text = f"<|start|>user\n{QUESTION}<|end|>\n<|start|>assistant\n"
-    assert prompt_text(TOKENIZER, QUESTION) == text
-    assert TOKENIZER.decode(prompt_ids(TOKENIZER, QUESTION)) == text
-    assert prompt_ids(WITH_BOS, QUESTION).count(WITH_BOS.bos_token_id) == 1
-    assert prompt_text(TOKENIZER, "q", "{{ messages[0]['content'] }}:") == "q:"
+    assert render_prompt(TOKENIZER, QUESTION) == text
+    assert TOKENIZER.decode(tokenize_chat_prompt(TOKENIZER, QUESTION)) == text
+    assert tokenize_chat_prompt(WITH_BOS, QUESTION).count(WITH_BOS.bos_token_id) == 1
+    assert render_prompt(TOKENIZER, "q", "{{ messages[0]['content'] }}:") == "q:"
 
 
 @pytest.mark.parametrize("tokenizer", [TOKENIZER, WITH_BOS])
 def test_sft_rl_and_evaluation_show_the_same_tokens(tokenizer: "PreTrainedTokenizerBase") -> None:
     response = "\n<think>five</think>\\boxed{5}"
 
-    def sft(question: str) -> list[int]:
-        return prompt_of(training_example(tokenizer, question, response))
+    def encode_sft(question: str) -> list[int]:
+        return get_prompt_ids(encode_example(tokenizer, question, response))
 
-    def rendered_by_the_library(question: str) -> list[int]:
+    def render_by_library(question: str) -> list[int]:
         turns = [{"role": "user", "content": question}]
         options = {"add_generation_prompt": True, "tokenize": True, "return_dict": False}
         return list(tokenizer.apply_chat_template(turns, **options))
 
-    stages = {"SFT": sft, "RL": rendered_by_the_library}
+    stages = {"SFT": encode_sft, "RL": render_by_library}
     check_same_prompt(tokenizer, [QUESTION, "$x^2$", "中文"], stages)
 
 
 def test_a_stage_that_adds_special_tokens_again_is_found() -> None:
-    def naive(question: str) -> list[int]:
-        return list(WITH_BOS(prompt_text(WITH_BOS, question))["input_ids"])
+    def encode_naively(question: str) -> list[int]:
+        return list(WITH_BOS(render_prompt(WITH_BOS, question))["input_ids"])
 
     with pytest.raises(InputError, match=r"evaluation: shows .* token 1 begins '<\|bos\|><\|start"):
-        check_same_prompt(WITH_BOS, [QUESTION], {"evaluation": naive})
+        check_same_prompt(WITH_BOS, [QUESTION], {"evaluation": encode_naively})
 
 
 def test_a_stage_that_tokenises_prompt_and_response_together_is_found() -> None:
-    def joint(question: str) -> list[int]:
-        prompt = prompt_ids(TOKENIZER, question)
-        text = prompt_text(TOKENIZER, question) + "\nfive"
+    def encode_jointly(question: str) -> list[int]:
+        prompt = tokenize_chat_prompt(TOKENIZER, question)
+        text = render_prompt(TOKENIZER, question) + "\nfive"
         return list(TOKENIZER(text, add_special_tokens=False)["input_ids"])[: len(prompt)]
 
     with pytest.raises(InputError, match=r"SFT: shows the model another prompt"):
-        check_same_prompt(TOKENIZER, [QUESTION], {"SFT": joint})
+        check_same_prompt(TOKENIZER, [QUESTION], {"SFT": encode_jointly})
 
 
 def test_a_stage_that_cuts_the_prompt_is_found() -> None:
     with pytest.raises(InputError, match=r"RL: .* begins '' instead of"):
-        check_same_prompt(TOKENIZER, ["q"], {"RL": lambda q: prompt_ids(TOKENIZER, q)[:-2]})
+        check_same_prompt(
+            TOKENIZER, ["q"], {"RL": lambda q: tokenize_chat_prompt(TOKENIZER, q)[:-2]}
+        )
 
 
 def test_a_training_example_learns_the_response_and_its_end() -> None:
-    example = training_example(TOKENIZER, QUESTION, "five")
+    example = encode_example(TOKENIZER, QUESTION, "five")
     learnt = [
         token
         for token, mask in zip(example["input_ids"], example["completion_mask"], strict=True)
         if mask
     ]
     assert TOKENIZER.decode(learnt) == "five<|end|>"
-    assert prompt_of(example) == prompt_ids(TOKENIZER, QUESTION)
-    assert response_ids(TOKENIZER, "five<|end|>") == response_ids(TOKENIZER, "five")
-    cut = training_example(TOKENIZER, QUESTION, "five", max_length=len(prompt_of(example)) + 2)
+    assert get_prompt_ids(example) == tokenize_chat_prompt(TOKENIZER, QUESTION)
+    assert encode_response(TOKENIZER, "five<|end|>") == encode_response(TOKENIZER, "five")
+    cut = encode_example(TOKENIZER, QUESTION, "five", max_length=len(get_prompt_ids(example)) + 2)
     assert TOKENIZER.decode(cut["input_ids"]).endswith("assistant\nfi")
     assert len(cut["input_ids"]) == len(cut["completion_mask"])
 
 
 def test_tokenizers_that_cannot_be_used() -> None:
-    bare = made_tokenizer()
+    bare = make_chat_tokenizer()
     bare.chat_template = None
     with pytest.raises(InputError, match=r"has no chat template; name one in the study"):
-        prompt_ids(bare, QUESTION)
+        tokenize_chat_prompt(bare, QUESTION)
     with pytest.raises(InputError, match=r"does not show the problem 'What is 2"):
-        prompt_ids(bare, QUESTION, "{{ messages[0]['content'] | upper }}")
+        tokenize_chat_prompt(bare, QUESTION, "{{ messages[0]['content'] | upper }}")
     bare.eos_token = None
     with pytest.raises(InputError, match="has no end-of-sequence token; set one"):
-        response_ids(bare, "five")
+        encode_response(bare, "five")
 
 
-def plain_tokenizer(bos: bool = False) -> "PreTrainedTokenizerBase":
+def make_plain_tokenizer(bos: bool = False) -> "PreTrainedTokenizerBase":
     """A tokenizer without a chat template."""
-    made = made_tokenizer(bos)
+    made = make_chat_tokenizer(bos)
     made.chat_template = None
     return made
 
 
 @pytest.mark.parametrize("bos", [False, True])
 def test_without_a_template_all_stages_read_plain_text(bos: bool) -> None:
-    tokenizer = plain_tokenizer(bos)
+    tokenizer = make_plain_tokenizer(bos)
     expected = [tokenizer.bos_token_id] * bos + tokenizer(QUESTION, add_special_tokens=False)[
         "input_ids"
     ]
     assert encode_prompt(tokenizer, QUESTION) == expected
-    assert library_prompt(tokenizer, QUESTION) == expected
-    assert prompt_of(training_example(tokenizer, QUESTION, "five")) == expected
-    assert rl_prompt(tokenizer, QUESTION) == QUESTION
-    check_same_prompt(tokenizer, [QUESTION], {"RL": lambda q: library_prompt(tokenizer, q)})
+    assert encode_rl_prompt(tokenizer, QUESTION) == expected
+    assert get_prompt_ids(encode_example(tokenizer, QUESTION, "five")) == expected
+    assert make_rl_prompt(tokenizer, QUESTION) == QUESTION
+    check_same_prompt(tokenizer, [QUESTION], {"RL": lambda q: encode_rl_prompt(tokenizer, q)})
     with pytest.raises(InputError, match="makes no tokens of a prompt"):
-        encode_prompt(plain_tokenizer(), "")
+        encode_prompt(make_plain_tokenizer(), "")
 
 
 @pytest.mark.parametrize("tokenizer", [TOKENIZER, WITH_BOS])
 def test_with_a_template_all_stages_read_a_turn(tokenizer: "PreTrainedTokenizerBase") -> None:
-    assert encode_prompt(tokenizer, QUESTION) == prompt_ids(tokenizer, QUESTION)
-    assert library_prompt(tokenizer, QUESTION) == prompt_ids(tokenizer, QUESTION)
-    assert rl_prompt(tokenizer, QUESTION) == user_turn(QUESTION)
+    assert encode_prompt(tokenizer, QUESTION) == tokenize_chat_prompt(tokenizer, QUESTION)
+    assert encode_rl_prompt(tokenizer, QUESTION) == tokenize_chat_prompt(tokenizer, QUESTION)
+    assert make_rl_prompt(tokenizer, QUESTION) == make_user_turn(QUESTION)
 
 
 def test_an_answer_is_over_at_the_end_of_a_turn_and_of_a_text() -> None:
     end = TOKENIZER.convert_tokens_to_ids("<|end|>")
-    assert stop_ids(TOKENIZER) == [end]
-    other = made_tokenizer()
+    assert list_stop_ids(TOKENIZER) == [end]
+    other = make_chat_tokenizer()
     other.eos_token = "<|bos|>"
-    assert stop_ids(other) == [other.bos_token_id, end]
+    assert list_stop_ids(other) == [other.bos_token_id, end]
     # A template that ends turns by a word, or hides answers, adds nothing.
     other.chat_template = "{% for m in messages %}{{ m['content'] }} over {% endfor %}"
-    assert stop_ids(other) == [other.bos_token_id]
+    assert list_stop_ids(other) == [other.bos_token_id]
     other.chat_template = "{{ messages[0]['content'] }}<|end|>"
-    assert stop_ids(other) == [other.bos_token_id]
-    assert stop_ids(make_tokenizer(8)) == [make_tokenizer(8).eos_token_id]
+    assert list_stop_ids(other) == [other.bos_token_id]
+    assert list_stop_ids(make_tokenizer(8)) == [make_tokenizer(8).eos_token_id]
 
 
 def test_a_tokenizer_without_padding_takes_a_token_it_has(tmp_path: Path) -> None:
-    made = made_tokenizer(bos=True)
+    made = make_chat_tokenizer(bos=True)
     made.pad_token = None
     made.padding_side = "right"
     made.save_pretrained(tmp_path)
@@ -199,7 +201,7 @@ def test_trl_takes_the_examples_as_they_are(tmp_path: Path) -> None:
     shape: dict[str, int] = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
     heads = {"num_attention_heads": 1, "num_key_value_heads": 1}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(TOKENIZER), **shape, **heads))
-    examples = [training_example(TOKENIZER, QUESTION, text) for text in ("\nfive", "six")]
+    examples = [encode_example(TOKENIZER, QUESTION, text) for text in ("\nfive", "six")]
     arguments = SFTConfig(
         output_dir=str(tmp_path),
         use_cpu=True,

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from claims_fixtures import CLAIMS, changed_claims
+from claims_fixtures import CLAIMS, change_claims
 
-from retu.audit.claims.consistency import CONTRADICTION, REMARK, Finding, check_consistency
+from retu.audit.claims.consistency import CONTRADICTION, REMARK, PaperFinding, check_consistency
 from retu.audit.claims.ledger import read_ledger
 
 SHIFTED = {
@@ -31,18 +31,18 @@ MENDED = {
 }
 
 
-def findings(folder: Path) -> list[Finding]:
+def find_contradictions(folder: Path) -> list[PaperFinding]:
     """What the ledger in a folder says against itself."""
     return check_consistency(read_ledger(folder))
 
 
-def contradicted(folder: Path) -> set[str]:
+def list_contradicted_claims(folder: Path) -> set[str]:
     """The claims that cannot be right."""
-    found = [finding for finding in findings(folder) if finding.kind == CONTRADICTION]
+    found = [finding for finding in find_contradictions(folder) if finding.kind == CONTRADICTION]
     return {name for finding in found for name in finding.claims}
 
 
-def replaced(text: str, pairs: list[tuple[str, str]]) -> str:
+def replace_pairs(text: str, pairs: list[tuple[str, str]]) -> str:
     """`text` with several replacements."""
     for old, new in pairs:
         text = text.replace(old, new)
@@ -50,16 +50,16 @@ def replaced(text: str, pairs: list[tuple[str, str]]) -> str:
 
 
 def test_exactly_the_known_contradictions_are_found() -> None:
-    assert contradicted(CLAIMS) == SHIFTED | {LAST_SHIFTED} | TWICE | OTHERS
+    assert list_contradicted_claims(CLAIMS) == SHIFTED | {LAST_SHIFTED} | TWICE | OTHERS
 
 
 def test_a_peak_below_a_printed_point_is_a_remark_for_it_may_be_another_run() -> None:
-    (peak,) = [finding for finding in findings(CLAIMS) if finding.check == "peak"]
+    (peak,) = [finding for finding in find_contradictions(CLAIMS) if finding.check == "peak"]
     assert (peak.kind, peak.claims) == (REMARK, ("figure_2.base.sft_peak",))
 
 
 def test_the_shift_is_one_finding_with_its_rows() -> None:
-    (shift,) = [finding for finding in findings(CLAIMS) if finding.check == "row shift"]
+    (shift,) = [finding for finding in find_contradictions(CLAIMS) if finding.check == "row shift"]
     assert set(shift.claims) == SHIFTED
     assert "the row 1 below" in shift.text
 
@@ -67,9 +67,9 @@ def test_the_shift_is_one_finding_with_its_rows() -> None:
 @pytest.mark.parametrize("name", MENDED)
 def test_a_mended_number_is_no_longer_found(name: str, tmp_path: Path) -> None:
     file, printed, instead = MENDED[name]
-    folder = changed_claims(tmp_path, file, lambda text: text.replace(printed, instead))
+    folder = change_claims(tmp_path, file, lambda text: text.replace(printed, instead))
     cleared = TWICE if name in TWICE else {name}
-    assert contradicted(folder) == (SHIFTED | {LAST_SHIFTED} | TWICE | OTHERS) - cleared
+    assert list_contradicted_claims(folder) == (SHIFTED | {LAST_SHIFTED} | TWICE | OTHERS) - cleared
 
 
 def test_the_shift_vanishes_with_the_values_of_figure_3(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_the_shift_vanishes_with_the_values_of_figure_3(tmp_path: Path) -> None:
         ("72.9,76.5,76.9", "72.9,76.9,76.9"),
         ("74.1,76.4,76.5", "74.1,76.5,76.5"),
     ]
-    folder = changed_claims(tmp_path, "table_4.csv", lambda text: replaced(text, rows))
-    assert contradicted(folder) == {LAST_SHIFTED} | TWICE | OTHERS
+    folder = change_claims(tmp_path, "table_4.csv", lambda text: replace_pairs(text, rows))
+    assert list_contradicted_claims(folder) == {LAST_SHIFTED} | TWICE | OTHERS
 
 
 def test_a_shift_upwards_is_found_too(tmp_path: Path) -> None:
@@ -92,21 +92,21 @@ def test_a_shift_upwards_is_found_too(tmp_path: Path) -> None:
         ("73.3,80.3,80.3", "73.3,80.1,80.3"),
         ("74.1,81.0,81.0", "74.1,80.3,81.0"),
     ]
-    folder = changed_claims(tmp_path, "table_4.csv", lambda text: replaced(text, rows))
-    shifts = [f for f in findings(folder) if f.check == "row shift"]
+    folder = change_claims(tmp_path, "table_4.csv", lambda text: replace_pairs(text, rows))
+    shifts = [f for f in find_contradictions(folder) if f.check == "row shift"]
     (upwards,) = [finding for finding in shifts if "the row 1 above" in finding.text]
     assert upwards.claims[0] == "table_4.SFT889K.720.a_post_table_4"
 
 
 def test_the_plasticity_gap_is_rounding_and_not_a_contradiction(tmp_path: Path) -> None:
     name = "section_6_2.plasticity_gap"
-    (found,) = [finding for finding in findings(CLAIMS) if name in finding.claims]
+    (found,) = [finding for finding in find_contradictions(CLAIMS) if name in finding.claims]
     assert found.kind == "rounding"
     assert "3.60 follows" in found.text
-    folder = changed_claims(
+    folder = change_claims(
         tmp_path, "numbers.csv", lambda text: text.replace(",3.7,points", ",3.8,points")
     )
-    assert name in contradicted(folder)
+    assert name in list_contradicted_claims(folder)
 
 
 @pytest.mark.parametrize(
@@ -123,15 +123,17 @@ def test_the_plasticity_gap_is_rounding_and_not_a_contradiction(tmp_path: Path) 
 def test_new_contradictions_are_found(
     file: str, printed: str, instead: str, claim: str, tmp_path: Path
 ) -> None:
-    assert claim not in contradicted(CLAIMS)
-    folder = changed_claims(tmp_path, file, lambda text: text.replace(printed, instead))
-    assert claim in contradicted(folder)
+    assert claim not in list_contradicted_claims(CLAIMS)
+    folder = change_claims(tmp_path, file, lambda text: text.replace(printed, instead))
+    assert claim in list_contradicted_claims(folder)
 
 
 def test_remarks_tell_what_is_easily_confused() -> None:
     remarks = {
-        finding.check: finding.text for finding in findings(CLAIMS) if finding.kind == REMARK
+        finding.check: finding.text
+        for finding in find_contradictions(CLAIMS)
+        if finding.kind == REMARK
     }
     assert set(remarks) == {"minimum loss", "implied step", "two runs", "peak"}
-    steps = [f.text for f in findings(CLAIMS) if f.check == "implied step"]
+    steps = [f.text for f in find_contradictions(CLAIMS) if f.check == "implied step"]
     assert any("532.5 EFLOPs of Llama3.2-3B on SFT889K are SFT step 108" in text for text in steps)

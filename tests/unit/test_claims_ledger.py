@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from claims_fixtures import CLAIMS, changed_claims
+from claims_fixtures import CLAIMS, change_claims
 
 from retu.audit.claims.ledger import read_ledger
 from retu.core.errors import InputError
@@ -69,7 +69,7 @@ def test_every_cell_is_a_claim_with_a_place() -> None:
 def test_a_wrong_file_is_named_with_its_line(
     file: str, old: str, new: str, message: str, tmp_path: Path
 ) -> None:
-    folder = changed_claims(tmp_path, file, lambda text: text.replace(old, new))
+    folder = change_claims(tmp_path, file, lambda text: text.replace(old, new))
     with pytest.raises(InputError, match=message) as error:
         read_ledger(folder)
     assert "\n" not in str(error.value)
@@ -77,19 +77,19 @@ def test_a_wrong_file_is_named_with_its_line(
 
 @pytest.mark.parametrize("file", ["table_4.csv", "numbers.csv", "statements.yaml", "ledger.yaml"])
 def test_a_missing_file_is_named(file: str, tmp_path: Path) -> None:
-    folder = changed_claims(tmp_path, file, lambda text: text + "\n")
+    folder = change_claims(tmp_path, file, lambda text: text + "\n")
     (folder / file).unlink()
     with pytest.raises(InputError, match=file.replace(".", r"\.")):
         read_ledger(folder)
 
 
 def test_statements_must_be_a_list(tmp_path: Path) -> None:
-    folder = changed_claims(tmp_path, "statements.yaml", lambda text: "")
+    folder = change_claims(tmp_path, "statements.yaml", lambda text: "")
     with pytest.raises(InputError, match=r"statements\.yaml: no list of statements"):
         read_ledger(folder)
 
 
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
-    folder = changed_claims(tmp_path, "table_5.csv", lambda text: text.partition("S1K")[0])
+    folder = change_claims(tmp_path, "table_5.csv", lambda text: text.partition("S1K")[0])
     with pytest.raises(InputError, match=r"table_5\.csv: has no rows"):
         read_ledger(folder)

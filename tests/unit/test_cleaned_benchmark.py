@@ -5,52 +5,52 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_rows import rows, write
+from hub_rows import make_source_rows, write_hub_rows
 
 from retu.core.errors import InputError
-from retu.data.benchmark_sets import load_cleaned, tidy_cleaned
+from retu.data.benchmark_sets import load_cleaned, tabulate_cleaned_benchmarks
 from retu.data.benchmark_sources import read_sources
-from retu.data.hub.hub_files import HubPlaces
-from retu.data.source_rows import read_rows
+from retu.data.hub.hub_files import HubLocation
+from retu.data.source_rows import read_source_rows
 
 COMMIT = "5" * 40
 SOURCES = read_sources()
 
 
-def cleaned_values(json_texts: bool, repeated: bool) -> list[dict[str, Any]]:
+def make_cleaned_values(json_texts: bool, repeated: bool) -> list[dict[str, Any]]:
     """The authors' file: 2,157 problems, or 2,907 rows when AIME is repeated."""
     values: list[dict[str, Any]] = []
-    for name, count in SOURCES.cleaned_counts().items():
-        copies = SOURCES.of(name).samples if repeated else 1
+    for name, count in SOURCES.count_cleaned_problems().items():
+        copies = SOURCES.get_source(name).samples if repeated else 1
         for _ in range(copies):
             for number in range(count):
-                values.append(cleaned_row(name, number, json_texts))
+                values.append(make_cleaned_row(name, number, json_texts))
     return values
 
 
-def cleaned_row(name: str, number: int, json_texts: bool) -> dict[str, Any]:
+def make_cleaned_row(name: str, number: int, json_texts: bool) -> dict[str, Any]:
     """A problem in the form of the authors' file."""
     prompt = [{"role": "user", "content": f"{name} problem {number}"}]
     reward, extra = {"ground_truth": str(number), "style": "rule"}, {"index": number}
     cells = {"prompt": prompt, "reward_model": reward, "extra_info": extra}
     texts = {key: json.dumps(cell) for key, cell in cells.items()}
-    return {"data_source": SOURCES.of(name).aliases[-1], **(texts if json_texts else cells)}
+    return {"data_source": SOURCES.get_source(name).aliases[-1], **(texts if json_texts else cells)}
 
 
 @pytest.mark.parametrize("json_texts", [False, True])
 @pytest.mark.parametrize(("repeated", "lines"), [(False, 2157), (True, 2907)])
 def test_the_cleaned_set(tmp_path: Path, json_texts: bool, repeated: bool, lines: int) -> None:
-    values = cleaned_values(json_texts, repeated)
+    values = make_cleaned_values(json_texts, repeated)
     assert len(values) == lines
     repository = SOURCES.cleaned.repository.model_copy(update={"revision": COMMIT})
     cleaned = SOURCES.cleaned.model_copy(update={"repository": repository})
-    write(tmp_path / "mirror" / repository.name / "benchmark.parquet", values)
-    places = HubPlaces(tmp_path / "lock.yaml", mirror=tmp_path / "mirror")
+    write_hub_rows(tmp_path / "mirror" / repository.name / "benchmark.parquet", values)
+    places = HubLocation(tmp_path / "lock.yaml", mirror=tmp_path / "mirror")
     loaded = load_cleaned(places, SOURCES.model_copy(update={"cleaned": cleaned}))
     assert len(loaded.problems) == 2157
-    assert dict(loaded.problems["benchmark"].value_counts()) == SOURCES.cleaned_counts()
+    assert dict(loaded.problems["benchmark"].value_counts()) == SOURCES.count_cleaned_problems()
     assert loaded.samples == {
-        **dict.fromkeys(SOURCES.cleaned_counts(), 1),
+        **dict.fromkeys(SOURCES.count_cleaned_problems(), 1),
         "aime": 16,
         "aime25": 16,
     }
@@ -72,27 +72,32 @@ def test_the_cleaned_set(tmp_path: Path, json_texts: bool, repeated: bool, lines
     ],
 )
 def test_a_surprising_row_of_the_cleaned_set(change: dict[str, Any], message: str) -> None:
-    values = cleaned_values(False, False)
+    values = make_cleaned_values(False, False)
     values[5] |= change
     with pytest.raises(InputError, match=message):
-        tidy_cleaned(rows(values), SOURCES)
+        tabulate_cleaned_benchmarks(make_source_rows(values), SOURCES)
 
 
 def test_repetitions_that_do_not_fit() -> None:
-    values = cleaned_values(False, True)
+    values = make_cleaned_values(False, True)
     with pytest.raises(InputError, match=r"aime25: the problem is there 15 times, not 16; each"):
-        tidy_cleaned(rows(values[:-1]), SOURCES)
+        tabulate_cleaned_benchmarks(make_source_rows(values[:-1]), SOURCES)
     values[-1]["reward_model"] = {"ground_truth": "another"}
     with pytest.raises(InputError, match=r"row 2906: repeats made: row \d+ with another answer"):
-        tidy_cleaned(rows(values), SOURCES)
+        tabulate_cleaned_benchmarks(make_source_rows(values), SOURCES)
     with pytest.raises(InputError, match=r"gsm8k: the problem is there 2 times, not 1"):
-        tidy_cleaned(rows([*cleaned_values(False, False), cleaned_row("gsm8k", 0, False)]), SOURCES)
+        tabulate_cleaned_benchmarks(
+            make_source_rows(
+                [*make_cleaned_values(False, False), make_cleaned_row("gsm8k", 0, False)]
+            ),
+            SOURCES,
+        )
 
 
 def test_a_cleaned_set_of_another_size() -> None:
-    values = cleaned_values(False, False)[1:]
+    values = make_cleaned_values(False, False)[1:]
     with pytest.raises(InputError, match=r"has gsm8k 1316, .* instead of gsm8k 1317, .*check file"):
-        tidy_cleaned(rows(values), SOURCES)
+        tabulate_cleaned_benchmarks(make_source_rows(values), SOURCES)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +116,4 @@ def test_a_cleaned_set_of_another_size() -> None:
 def test_damaged_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        list(read_rows(tmp_path / name))
+        list(read_source_rows(tmp_path / name))

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cluster_fixtures import Cluster, job, make_cluster, without_slurm, write_controller
+from cluster_fixtures import Cluster, make_cluster, make_queue_line, remove_slurm, write_controller
 
 from retu.cli import cluster_command, command_line
 from retu.cluster import actions, queue
-from retu.cluster.controller import process_start
+from retu.cluster.controller import read_process_start
 from retu.core.errors import InputError
 
 STUCK = {"state": "PENDING", "reason": "PartitionTimeLimit"}
@@ -31,12 +31,12 @@ def cluster(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Clus
     return make_cluster(tmp_path / "bin", monkeypatch)
 
 
-def live(root: Path) -> None:
+def add_living_controller(root: Path) -> None:
     """Let the jobs of the folder have a living Snakemake."""
-    write_controller(root, pid=os.getppid(), start=str(process_start(os.getppid())))
+    write_controller(root, pid=os.getppid(), start=str(read_process_start(os.getppid())))
 
 
-def sleeps(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]) -> list[float]:
+def record_sleeps(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]) -> list[float]:
     """Do a step in place of each sleep; the times that would have been slept."""
     slept: list[float] = []
 
@@ -51,8 +51,10 @@ def sleeps(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]) -> lis
 def test_status_of_jobs_in_good_hands(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    live(root)
-    cluster.queue(job("11", root), job("12", root, state="PENDING", reason="Priority"))
+    add_living_controller(root)
+    cluster.set_queue(
+        make_queue_line("11", root), make_queue_line("12", root, state="PENDING", reason="Priority")
+    )
     assert command_line.main(["cluster", "status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{root}: 2 jobs in the queue, 1 pending"
@@ -67,7 +69,7 @@ def test_status_of_jobs_in_good_hands(
 def test_status_tells_orphans_and_what_never_starts(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cluster.queue(job("11", root), job("12", root, **STUCK))
+    cluster.set_queue(make_queue_line("11", root), make_queue_line("12", root, **STUCK))
     assert command_line.main(["cluster", "status"]) == 1
     told = capsys.readouterr().out
     assert told.count("[looked after by nobody]") == 2
@@ -79,8 +81,8 @@ def test_status_tells_orphans_and_what_never_starts(
 def test_a_stuck_job_is_a_finding_even_of_a_living_snakemake(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    live(root)
-    cluster.queue(job("12", root, **STUCK))
+    add_living_controller(root)
+    cluster.set_queue(make_queue_line("12", root, **STUCK))
     assert command_line.main(["cluster", "status"]) == 1
     assert "looked after" not in capsys.readouterr().out
 
@@ -88,8 +90,8 @@ def test_a_stuck_job_is_a_finding_even_of_a_living_snakemake(
 def test_an_unknown_reason_names_where_to_look(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    live(root)
-    cluster.queue(job("12", root, state="PENDING", reason="SomethingNew"))
+    add_living_controller(root)
+    cluster.set_queue(make_queue_line("12", root, state="PENDING", reason="SomethingNew"))
     assert command_line.main(["cluster", "status"]) == 0
     told = capsys.readouterr().out
     assert "SomethingNew: see `man squeue` and `scontrol show job 12`" in told
@@ -99,7 +101,7 @@ def test_an_unknown_reason_names_where_to_look(
 def test_without_slurm_every_command_is_one_line(
     action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without_slurm(tmp_path / "bare", monkeypatch)
+    remove_slurm(tmp_path / "bare", monkeypatch)
     assert command_line.main(["cluster", action]) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: no SLURM: squeue, ")
@@ -112,12 +114,12 @@ def test_wait_ends_when_the_last_orphan_has_left(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    cluster.queue(job("11", root), job("12", root))
-    slept = sleeps(
+    cluster.set_queue(make_queue_line("11", root), make_queue_line("12", root))
+    slept = record_sleeps(
         monkeypatch,
         lambda: None,
-        lambda: cluster.queue(job("12", root)),
-        lambda: cluster.queue(),
+        lambda: cluster.set_queue(make_queue_line("12", root)),
+        lambda: cluster.set_queue(),
     )
     assert command_line.main(["cluster", "wait", "--every", "5"]) == 0
     assert slept == [5.0, 5.0, 5.0]
@@ -128,8 +130,8 @@ def test_wait_ends_when_the_last_orphan_has_left(
 
 
 def test_wait_has_nothing_to_wait_for_while_snakemake_lives(cluster: Cluster, root: Path) -> None:
-    live(root)
-    cluster.queue(job("11", root))
+    add_living_controller(root)
+    cluster.set_queue(make_queue_line("11", root))
     assert command_line.main(["cluster", "wait"]) == 0
 
 
@@ -139,8 +141,10 @@ def test_wait_gives_up_on_what_never_starts(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    cluster.queue(job("11", root), job("12", root, **STUCK))
-    slept = sleeps(monkeypatch, lambda: cluster.queue(job("12", root, **STUCK)))
+    cluster.set_queue(make_queue_line("11", root), make_queue_line("12", root, **STUCK))
+    slept = record_sleeps(
+        monkeypatch, lambda: cluster.set_queue(make_queue_line("12", root, **STUCK))
+    )
     assert command_line.main(["cluster", "wait"]) == 1
     assert len(slept) == 1
     assert "none of them will ever start" in capsys.readouterr().out
@@ -152,18 +156,20 @@ def test_wait_outlasts_a_restart_of_slurm(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def back() -> None:
+    def restart_slurm() -> None:
         (cluster.folder / "squeue.failed").unlink()
-        cluster.queue()
+        cluster.set_queue()
 
-    cluster.queue(job("11", root))
-    sleeps(monkeypatch, lambda: cluster.fails("squeue", "Unable to contact\n"), back)
+    cluster.set_queue(make_queue_line("11", root))
+    record_sleeps(
+        monkeypatch, lambda: cluster.make_fail("squeue", "Unable to contact\n"), restart_slurm
+    )
     assert command_line.main(["cluster", "wait"]) == 0
     assert "squeue: Unable to contact; `scontrol ping`" in capsys.readouterr().out
 
 
 def test_wait_does_not_start_without_an_answer(cluster: Cluster) -> None:
-    cluster.fails("squeue", "Unable to contact\n")
+    cluster.make_fail("squeue", "Unable to contact\n")
     assert command_line.main(["cluster", "wait"]) == 2
 
 
@@ -180,15 +186,17 @@ def test_cancel_ends_orphans_only(
     state = root / ".state" / "results" / "run" / "state.json"
     state.parent.mkdir(parents=True)
     state.write_text("{}")
-    live(root)
-    cluster.queue(job("11", root), job("12", root, run="an earlier run"))
+    add_living_controller(root)
+    cluster.set_queue(
+        make_queue_line("11", root), make_queue_line("12", root, run="an earlier run")
+    )
     (cluster.folder / "scancel").write_text(
         f'#!/bin/sh\necho "$@" >> "{cluster.folder}/scancel.asked"\n'
         f'grep -v ^12 "{cluster.folder}/squeue.txt" > "{cluster.folder}/next"\n'
         f'mv "{cluster.folder}/next" "{cluster.folder}/squeue.txt"\n'
     )
     assert command_line.main(["cluster", "cancel"]) == 0
-    assert cluster.asked("scancel") == ["--quiet 12"]
+    assert cluster.list_calls("scancel") == ["--quiet 12"]
     assert "cancelling 1 job; state of training is kept:" in capsys.readouterr().out
     assert state.is_file()
 
@@ -196,34 +204,34 @@ def test_cancel_ends_orphans_only(
 def test_cancel_without_orphans_cancels_nothing(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    live(root)
-    cluster.queue(job("11", root))
+    add_living_controller(root)
+    cluster.set_queue(make_queue_line("11", root))
     assert command_line.main(["cluster", "cancel"]) == 0
     assert capsys.readouterr().out == "no orphan to cancel\n"
-    assert cluster.asked("scancel") == []
+    assert cluster.list_calls("scancel") == []
 
 
 def test_cancel_keeps_what_another_host_may_look_after(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_controller(root, pid=7, start="x", host="login2")
-    cluster.queue(job("11", root))
+    cluster.set_queue(make_queue_line("11", root))
     assert command_line.main(["cluster", "cancel"]) == 1
-    assert cluster.asked("scancel") == []
+    assert cluster.list_calls("scancel") == []
     assert "kept 1 job of process 7 on login2, " in capsys.readouterr().out
     assert command_line.main(["cluster", "cancel", "--other-hosts"]) == 0
-    assert cluster.asked("scancel") == ["--quiet 11"]
+    assert cluster.list_calls("scancel") == ["--quiet 11"]
 
 
 def test_cancel_keeps_what_a_living_snakemake_without_a_log_may_look_after(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    live(root)
+    add_living_controller(root)
     (log,) = root.glob("*.log")
     log.unlink()
-    cluster.queue(job("11", root))
+    cluster.set_queue(make_queue_line("11", root))
     assert command_line.main(["cluster", "cancel", "--other-hosts"]) == 1
-    assert cluster.asked("scancel") == []
+    assert cluster.list_calls("scancel") == []
     assert f"kept 1 job of process {os.getppid()} on " in capsys.readouterr().out
 
 
@@ -234,13 +242,13 @@ def test_cancel_says_what_does_not_go(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (cluster.folder / "stubborn").touch()
-    cluster.queue(job("11", root))
-    monkeypatch.setattr(actions, "GONE_WITHIN", 0.0)
+    cluster.set_queue(make_queue_line("11", root))
+    monkeypatch.setattr(actions, "CANCEL_TIMEOUT_SECONDS", 0.0)
     assert command_line.main(["cluster", "cancel"]) == 2
     assert "still in the queue: 11; see `retu cluster status`" in capsys.readouterr().err
 
 
-def unlocks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def record_unlocks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders in which Snakemake is asked to unlock."""
     asked: list[Path] = []
 
@@ -248,20 +256,20 @@ def unlocks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         asked.append(folder)
         return 0
 
-    monkeypatch.setattr(queue, "snakemake_unlock", unlock)
+    monkeypatch.setattr(queue, "unlock_folder", unlock)
     return asked
 
 
 def test_unlock_waits_for_the_last_job(
     cluster: Cluster, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = unlocks(monkeypatch)
-    cluster.queue(job("11", root))
+    asked = record_unlocks(monkeypatch)
+    cluster.set_queue(make_queue_line("11", root))
     options = argparse.Namespace(root=root, other_hosts=False)
     with pytest.raises(InputError, match=r"^not unlocked: 1 job of this folder in .* \(11\)"):
         actions.run_unlock(options)
     assert asked == []
-    cluster.queue()
+    cluster.set_queue()
     assert actions.run_unlock(options) == 0
     assert asked == [root]
 
@@ -269,8 +277,8 @@ def test_unlock_waits_for_the_last_job(
 def test_unlock_refuses_while_a_snakemake_lives(
     cluster: Cluster, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = unlocks(monkeypatch)
-    live(root)
+    asked = record_unlocks(monkeypatch)
+    add_living_controller(root)
     for other_hosts in (False, True):
         options = argparse.Namespace(root=root, other_hosts=other_hosts)
         with pytest.raises(InputError, match=r"^not unlocked: there is a Snakemake, process"):
@@ -281,7 +289,7 @@ def test_unlock_refuses_while_a_snakemake_lives(
 def test_unlock_asks_to_look_at_the_other_host_first(
     cluster: Cluster, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = unlocks(monkeypatch)
+    asked = record_unlocks(monkeypatch)
     write_controller(root, pid=7, start="x", host="login2")
     with pytest.raises(InputError, match="on another host: unknown"):
         actions.run_unlock(argparse.Namespace(root=root, other_hosts=False))
@@ -295,5 +303,5 @@ def test_snakemake_itself_removes_the_lock(root: Path) -> None:
     locks = root / ".snakemake" / "locks"
     locks.mkdir(parents=True)
     (locks / "0.output.lock").write_text("a\n")
-    assert queue.snakemake_unlock(root) == 0
+    assert queue.unlock_folder(root) == 0
     assert not list(locks.glob("*")) or not locks.exists()

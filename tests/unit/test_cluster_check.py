@@ -34,7 +34,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return make_cluster(tmp_path / "bin", monkeypatch)
 
 
-def check(folder: Path, *more: str, gpus: int = 8, study: str = "smoke") -> int:
+def run_cluster_check(folder: Path, *more: str, gpus: int = 8, study: str = "smoke") -> int:
     """Run the command on a profile."""
     profile = folder / "slurm"
     (profile / "config.yaml").write_text(PROFILE.format(gpus=gpus, study=study))
@@ -44,7 +44,7 @@ def check(folder: Path, *more: str, gpus: int = 8, study: str = "smoke") -> int:
 def test_a_launch_that_can_succeed(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert check(tmp_path) == 0
+    assert run_cluster_check(tmp_path) == 0
     told = capsys.readouterr().out
     assert told.startswith(f"study smoke, profile {tmp_path / 'slurm' / 'config.yaml'}\n")
     assert "train_sft: partition gpu, 1 node, 8 GPUs, 12 CPUs, 4000 MB, 1 d: 2 nodes" in told
@@ -55,7 +55,7 @@ def test_a_launch_that_can_succeed(
 def test_a_launch_that_would_fail(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert check(tmp_path, gpus=16) == 1
+    assert run_cluster_check(tmp_path, gpus=16) == 1
     told = capsys.readouterr().out
     assert "\nWRONG  train_sft: " in told
     assert told.endswith(
@@ -66,8 +66,8 @@ def test_a_launch_that_would_fail(
 def test_nodes_that_are_down_are_noticed(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cluster.nodes(*((*node[:-1], "down*") for node in NODES))
-    assert check(tmp_path) == 1
+    cluster.set_nodes(*((*node[:-1], "down*") for node in NODES))
+    assert run_cluster_check(tmp_path) == 1
     assert capsys.readouterr().out.count("down or drained (see `sinfo -R`)") == 2
 
 
@@ -86,7 +86,7 @@ def test_a_study_that_does_not_exist_is_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert check(tmp_path, *more, study=study) == 2
+    assert run_cluster_check(tmp_path, *more, study=study) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"error: {said}")
     assert told.count("\n") == 1
@@ -104,7 +104,7 @@ def test_an_environment_that_is_not_there_is_one_line(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "config.yaml").write_text("environments: {gpu: .venv-nowhere}\n")
-    assert check(tmp_path) == 2
+    assert run_cluster_check(tmp_path) == 2
     said = "error: config.yaml: environments: gpu: .venv-nowhere holds no environment; build it"
     assert capsys.readouterr().err.startswith(said)
 
@@ -112,16 +112,16 @@ def test_an_environment_that_is_not_there_is_one_line(
 def test_gpus_without_an_environment_of_their_own_are_told(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check(tmp_path, "--study", "lab_gpu")
+    run_cluster_check(tmp_path, "--study", "lab_gpu")
     assert "jobs with GPUs take " in capsys.readouterr().out
-    assert check(tmp_path) == 0
+    assert run_cluster_check(tmp_path) == 0
     assert "jobs with GPUs" not in capsys.readouterr().out
 
 
 def test_a_study_that_trains_nothing_needs_no_processes(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert check(tmp_path, "--study", "released", gpus=16) == 0
+    assert run_cluster_check(tmp_path, "--study", "released", gpus=16) == 0
     told = capsys.readouterr().out
     assert "study released trains nothing" in told
     assert "train_sft" not in told

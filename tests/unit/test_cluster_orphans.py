@@ -5,14 +5,21 @@ import platform
 from pathlib import Path
 
 import pytest
-from cluster_fixtures import RUN, Cluster, job, make_cluster, without_slurm, write_controller
+from cluster_fixtures import (
+    RUN,
+    Cluster,
+    make_cluster,
+    make_queue_line,
+    remove_slurm,
+    write_controller,
+)
 
-from retu.cluster.controller import Life, controllers, own_file, process_start
+from retu.cluster.controller import Liveness, get_own_file, read_controllers, read_process_start
 from retu.cluster.orphans import (
-    Care,
+    JobCare,
     give_up_control,
     refuse_orphans,
-    survey,
+    survey_jobs,
     take_control,
 )
 from retu.core.errors import InputError
@@ -34,55 +41,55 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def living(root: Path, **changes: str | None) -> Path:
+def write_living_controller(root: Path, **changes: str | None) -> Path:
     """A controller that lives (the process that runs the tests has a parent)."""
     parent = os.getppid()
-    return write_controller(root, pid=parent, start=str(process_start(parent)), **changes)
+    return write_controller(root, pid=parent, start=str(read_process_start(parent)), **changes)
 
 
-def cares(root: Path) -> list[Care]:
+def list_cares(root: Path) -> list[JobCare]:
     """Who looks after the jobs of a folder."""
-    return [claim.care for claim in survey(root)]
+    return [claim.care for claim in survey_jobs(root)]
 
 
 def test_jobs_belong_to_the_controller_whose_run_they_are_named_after(
     cluster: Cluster, root: Path
 ) -> None:
-    cluster.queue(job("11", root), job("12", root, run="another run"))
-    assert cares(root) == [Care.ORPHAN, Care.ORPHAN]
-    path = living(root)
-    assert cares(root) == [Care.CONTROLLED, Care.ORPHAN]
-    assert survey(root)[0].controller == controllers(root)[path]
+    cluster.set_queue(make_queue_line("11", root), make_queue_line("12", root, run="another run"))
+    assert list_cares(root) == [JobCare.ORPHAN, JobCare.ORPHAN]
+    path = write_living_controller(root)
+    assert list_cares(root) == [JobCare.CONTROLLED, JobCare.ORPHAN]
+    assert survey_jobs(root)[0].controller == read_controllers(root)[path]
     path.unlink()
     write_controller(root, pid=os.getppid(), start=GONE)
-    assert cares(root) == [Care.ORPHAN, Care.ORPHAN]
+    assert list_cares(root) == [JobCare.ORPHAN, JobCare.ORPHAN]
 
 
 def test_a_controller_on_another_host_may_be_alive(cluster: Cluster, root: Path) -> None:
-    cluster.queue(job("11", root))
+    cluster.set_queue(make_queue_line("11", root))
     write_controller(root, pid=7, start="x", host="login2")
-    assert cares(root) == [Care.UNKNOWN]
+    assert list_cares(root) == [JobCare.UNKNOWN]
     with pytest.raises(InputError, match=r"submitted by process 7 on login2, .*: is it alive\?"):
         refuse_orphans(root)
 
 
 def test_a_living_controller_without_a_log_may_own_any_job(cluster: Cluster, root: Path) -> None:
-    cluster.queue(job("11", root))
-    path = living(root)
-    Path(controllers(root)[path].logs[0]).unlink()
-    assert cares(root) == [Care.UNKNOWN]
+    cluster.set_queue(make_queue_line("11", root))
+    path = write_living_controller(root)
+    Path(read_controllers(root)[path].logs[0]).unlink()
+    assert list_cares(root) == [JobCare.UNKNOWN]
 
 
 def test_a_living_controller_that_has_not_named_its_run_owns_nothing_yet(
     cluster: Cluster, root: Path
 ) -> None:
-    cluster.queue(job("11", root))
-    living(root, run=None)
-    assert cares(root) == [Care.ORPHAN]
+    cluster.set_queue(make_queue_line("11", root))
+    write_living_controller(root, run=None)
+    assert list_cares(root) == [JobCare.ORPHAN]
 
 
 def test_orphans_are_refused_by_name_with_what_to_do(cluster: Cluster, root: Path) -> None:
-    cluster.queue(*(job(str(number), root) for number in range(101, 111)))
+    cluster.set_queue(*(make_queue_line(str(number), root) for number in range(101, 111)))
     with pytest.raises(InputError) as raised:
         refuse_orphans(root)
     told = str(raised.value)
@@ -93,21 +100,21 @@ def test_orphans_are_refused_by_name_with_what_to_do(cluster: Cluster, root: Pat
 
 
 def test_an_empty_queue_is_not_refused(cluster: Cluster, root: Path) -> None:
-    cluster.queue(job("11", root.parent / "another folder"))
+    cluster.set_queue(make_queue_line("11", root.parent / "another folder"))
     refuse_orphans(root)
-    assert len(cluster.asked("squeue")) == 1
+    assert len(cluster.list_calls("squeue")) == 1
 
 
 def test_without_slurm_or_an_answer_nothing_is_submitted(
     cluster: Cluster, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    cluster.fails("squeue", "slurm_load_jobs error: Socket timed out\n")
+    cluster.make_fail("squeue", "slurm_load_jobs error: Socket timed out\n")
     with pytest.raises(InputError, match="Socket timed out"):
         take_control(root, [], slurm=True)
-    without_slurm(tmp_path / "bare", monkeypatch)
+    remove_slurm(tmp_path / "bare", monkeypatch)
     with pytest.raises(InputError, match=r"^no SLURM: "):
         take_control(root, [], slurm=True)
-    assert not controllers(root)
+    assert not read_controllers(root)
 
 
 def test_control_is_taken_and_given_up(
@@ -116,20 +123,20 @@ def test_control_is_taken_and_given_up(
     log = root / "run.log"
     log.write_text(f"SLURM run ID: {RUN}\n")
     take_control(root, [log], slurm=True)
-    cluster.queue(job("11", root))
-    assert controllers(root)[own_file(root)].life is Life.ALIVE
-    assert cares(root) == [Care.CONTROLLED]
+    cluster.set_queue(make_queue_line("11", root))
+    assert read_controllers(root)[get_own_file(root)].liveness is Liveness.ALIVE
+    assert list_cares(root) == [JobCare.CONTROLLED]
     assert capsys.readouterr().err == ""
     give_up_control(root)
-    assert cares(root) == [Care.ORPHAN]
+    assert list_cares(root) == [JobCare.ORPHAN]
 
 
 def test_orphans_keep_control_from_being_taken(cluster: Cluster, root: Path) -> None:
-    cluster.queue(job("11", root))
+    cluster.set_queue(make_queue_line("11", root))
     dead = write_controller(root, pid=7, start=GONE)
     with pytest.raises(InputError, match="would be submitted a second time"):
         take_control(root, [], slurm=True)
-    assert list(controllers(root)) == [dead]
+    assert list(read_controllers(root)) == [dead]
 
 
 def test_a_dead_controller_without_jobs_is_forgotten(
@@ -137,16 +144,19 @@ def test_a_dead_controller_without_jobs_is_forgotten(
 ) -> None:
     write_controller(root, pid=7, start=GONE)
     take_control(root, [], slurm=True)
-    assert list(controllers(root)) == [own_file(root)]
+    assert list(read_controllers(root)) == [get_own_file(root)]
     assert capsys.readouterr().err == ""
 
 
 def test_a_second_living_controller_is_warned_of(
     cluster: Cluster, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here, there = living(root), write_controller(root, pid=7, start="x", host="login2")
+    here, there = (
+        write_living_controller(root),
+        write_controller(root, pid=7, start="x", host="login2"),
+    )
     take_control(root, [], slurm=True)
-    assert set(controllers(root)) == {here, there, own_file(root)}
+    assert set(read_controllers(root)) == {here, there, get_own_file(root)}
     warnings = sorted(capsys.readouterr().err.splitlines())
     assert len(warnings) == 2
     assert warnings[0].startswith("warning: another Snakemake may work in this folder: process 7")
@@ -158,9 +168,9 @@ def test_a_second_living_controller_is_warned_of(
 def test_a_local_run_asks_slurm_only_where_jobs_were_submitted(
     cluster: Cluster, root: Path
 ) -> None:
-    cluster.queue(job("11", root))
+    cluster.set_queue(make_queue_line("11", root))
     take_control(root, [], slurm=False)
-    assert cluster.asked("squeue") == []
+    assert cluster.list_calls("squeue") == []
     write_controller(root, pid=7, start=GONE)
     with pytest.raises(InputError, match="would be submitted a second time"):
         take_control(root, [], slurm=False)
@@ -169,7 +179,7 @@ def test_a_local_run_asks_slurm_only_where_jobs_were_submitted(
 def test_a_local_run_where_there_is_no_slurm_any_more_goes_on(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without_slurm(tmp_path / "bare", monkeypatch)
+    remove_slurm(tmp_path / "bare", monkeypatch)
     write_controller(root, pid=7, start=GONE)
     take_control(root, [], slurm=False)
-    assert controllers(root) == {}
+    assert read_controllers(root) == {}

@@ -10,9 +10,9 @@ import pytest
 from cluster_fixtures import SFT
 
 from retu.cluster import preflight
-from retu.cluster.partitions import Node, Partition, Settings
-from retu.cluster.preflight import Line
-from retu.runtime.slurm_profile import Profile, Request
+from retu.cluster.partitions import Node, Partition, SiteSettings
+from retu.cluster.preflight import CheckLine
+from retu.runtime.slurm_profile import Profile, ResourceRequest
 
 BIG = Node("node1", 96, 1000000, {"h100": 8}, "idle")
 SMALL = Node("node3", 128, 2000000, {"a100": 4}, "idle")
@@ -29,19 +29,19 @@ GPU = Partition(
 )
 
 
-def profile(*requests: Request) -> Profile:
+def make_preflight_profile(*requests: ResourceRequest) -> Profile:
     """A profile that asks for this."""
     return Profile(Path("slurm/config.yaml"), "slurm", "squeue", "mine", requests)
 
 
-def told(request: Request, partition: Partition) -> Line:
+def check_request(request: ResourceRequest, partition: Partition) -> CheckLine:
     """What is said of one request."""
-    (line,) = preflight.check_requests(profile(request), {partition.name: partition})
+    (line,) = preflight.check_requests(make_preflight_profile(request), {partition.name: partition})
     return line
 
 
 def test_a_request_that_fits_says_how_many_nodes_do() -> None:
-    assert told(SFT, GPU) == Line(
+    assert check_request(SFT, GPU) == CheckLine(
         "ok",
         "train_sft: partition gpu, 2 nodes, 8 GPUs h100, 96 CPUs, 900000 MB, 1 d:"
         " 2 nodes can run it",
@@ -92,7 +92,7 @@ def test_a_request_that_fits_says_how_many_nodes_do() -> None:
 def test_what_would_never_start_is_told(
     asked: dict[str, object], site: dict[str, object], said: str
 ) -> None:
-    line = told(replace(SFT, **asked), replace(GPU, **site))  # type: ignore[arg-type]
+    line = check_request(replace(SFT, **asked), replace(GPU, **site))  # type: ignore[arg-type]
     assert line.kind == "WRONG"
     assert line.text.partition(": ")[0] == "train_sft"
     assert line.text.endswith(f": {said}")
@@ -101,30 +101,30 @@ def test_what_would_never_start_is_told(
 def test_exactly_what_there_is_fits() -> None:
     exact = replace(SFT, memory_mb=1000000, minutes=1440, nodes=2, cpus=96)
     limits = replace(GPU, most_nodes=2, cpus_per_node=96, memory_per_node=1000000)
-    assert told(exact, limits).kind == "ok"
+    assert check_request(exact, limits).kind == "ok"
 
 
 def test_without_a_partition_any_node_will_do() -> None:
-    assert told(replace(SFT, partition=None, nodes=1), GPU).kind == "ok"
-    assert told(replace(SFT, partition=None, gpus=9), GPU).kind == "WRONG"
+    assert check_request(replace(SFT, partition=None, nodes=1), GPU).kind == "ok"
+    assert check_request(replace(SFT, partition=None, gpus=9), GPU).kind == "WRONG"
 
 
 def test_rules_that_ask_for_the_same_share_a_line() -> None:
-    both = profile(SFT, replace(SFT, rule="train_rl"))
+    both = make_preflight_profile(SFT, replace(SFT, rule="train_rl"))
     (line,) = preflight.check_requests(both, {"gpu": GPU})
     assert line.text.startswith("train_sft, train_rl: partition gpu, ")
 
 
 def test_of_a_later_attempt_only_its_own_mistakes_are_told() -> None:
     late = replace(SFT, minutes=2000)
-    attempts = profile(late, replace(late, attempt=3, memory_mb=1000001))
+    attempts = make_preflight_profile(late, replace(late, attempt=3, memory_mb=1000001))
     first, third = preflight.check_requests(attempts, {"gpu": GPU})
     assert (first.kind, third.kind) == ("WRONG", "WRONG")
     assert first.text.endswith(": the partition's longest time is 1 d")
     assert third.text.startswith("train_sft (attempt 3): ")
     assert third.text.endswith("MB, 1 d 9 h 20 min: its nodes with 8 GPUs and 96 CPUs have at most"
                                " 1000000 MB")  # fmt: skip
-    good = profile(SFT, replace(SFT, attempt=3))
+    good = make_preflight_profile(SFT, replace(SFT, attempt=3))
     assert len(list(preflight.check_requests(good, {"gpu": GPU}))) == 1
 
 
@@ -132,40 +132,40 @@ def test_of_a_later_attempt_only_its_own_mistakes_are_told() -> None:
     ("known", "kind"), [(None, "note"), ({"lab", "other"}, "ok"), ({"other"}, "WRONG")]
 )
 def test_the_account(known: set[str] | None, kind: str) -> None:
-    (line,) = preflight.check_account(profile(SFT), known)
+    (line,) = preflight.check_account(make_preflight_profile(SFT), known)
     assert line.kind == kind
     assert "lab" in line.text
 
 
 def test_without_an_account_the_default_is_named() -> None:
-    (line,) = preflight.check_account(profile(replace(SFT, account=None)), {"other"})
-    assert line == Line("note", "no account named: SLURM takes your default of other")
+    (line,) = preflight.check_account(make_preflight_profile(replace(SFT, account=None)), {"other"})
+    assert line == CheckLine("note", "no account named: SLURM takes your default of other")
 
 
-def kinds(lines: Sequence[Line]) -> list[str]:
+def list_kinds(lines: Sequence[CheckLine]) -> list[str]:
     """What the lines say, in a word each."""
     return [line.kind for line in lines]
 
 
-SITE = Settings(requeues=True, accounting=True, job_age=300)
+SITE = SiteSettings(requeues=True, accounting=True, job_age=300)
 
 
-def tools(site: Settings = SITE, **changes: str | None) -> list[Line]:
+def check_site_tools(site: SiteSettings = SITE, **changes: str | None) -> list[CheckLine]:
     """What is said of Snakemake and the site."""
-    return list(preflight.check_tools(replace(profile(), **changes), site))  # type: ignore[arg-type]
+    return list(preflight.check_tools(replace(make_preflight_profile(), **changes), site))  # type: ignore[arg-type]
 
 
 def test_snakemakes_executor_must_be_slurm_and_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kinds(tools()) == ["ok"]
-    assert kinds(tools(executor=None)) == ["WRONG"]
+    assert list_kinds(check_site_tools()) == ["ok"]
+    assert list_kinds(check_site_tools(executor=None)) == ["WRONG"]
     monkeypatch.setattr(preflight, "PLUGIN", "snakemake_executor_plugin_of_dreams")
-    (line,) = tools()
+    (line,) = check_site_tools()
     assert line.text.startswith("snakemake_executor_plugin_of_dreams is not installed")
     assert line.kind == "WRONG"
 
 
 def test_a_site_that_requeues_nothing_is_told() -> None:
-    assert kinds(tools(replace(SITE, requeues=False))) == ["ok", "WRONG"]
+    assert list_kinds(check_site_tools(replace(SITE, requeues=False))) == ["ok", "WRONG"]
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_a_site_that_requeues_nothing_is_told() -> None:
 def test_without_accounting_snakemake_must_follow_its_jobs_by_squeue(
     status: str | None, accounting: bool, kinds_: list[str]
 ) -> None:
-    lines = tools(replace(SITE, accounting=accounting), status=status)
-    assert kinds(lines) == kinds_
+    lines = check_site_tools(replace(SITE, accounting=accounting), status=status)
+    assert list_kinds(lines) == kinds_
     assert all("set slurm-status-command to squeue" in line.text for line in lines[1:])
 
 
@@ -198,7 +198,7 @@ def test_without_accounting_snakemake_must_follow_its_jobs_by_squeue(
 def test_a_queue_that_forgets_too_soon_is_noted(
     age: int | None, status: str, kinds_: list[str]
 ) -> None:
-    assert kinds(tools(replace(SITE, job_age=age), status=status)) == kinds_
+    assert list_kinds(check_site_tools(replace(SITE, job_age=age), status=status)) == kinds_
 
 
 @pytest.mark.parametrize(
@@ -215,15 +215,17 @@ def test_a_queue_that_snakemake_would_not_ask_is_wrong(
 ) -> None:
     site = replace(SITE, job_age=age, accounting=accounting)
     *_, line = preflight.check_tools(
-        replace(profile(), status="squeue", first_look=first_look), site
+        replace(make_preflight_profile(), status="squeue", first_look=first_look), site
     )
     assert (line.kind, message in line.text) == ("WRONG", True), line
 
 
 def test_an_earlier_first_look_mends_it() -> None:
     site = replace(SITE, job_age=60, accounting=False)
-    lines = preflight.check_tools(replace(profile(), status="squeue", first_look=20), site)
-    assert kinds(list(lines)) == ["ok", "note"]
+    lines = preflight.check_tools(
+        replace(make_preflight_profile(), status="squeue", first_look=20), site
+    )
+    assert list_kinds(list(lines)) == ["ok", "note"]
 
 
 def test_a_local_file_system_is_told_from_one_that_is_shared(
@@ -237,23 +239,23 @@ def test_a_local_file_system_is_told_from_one_that_is_shared(
         f"/dev/sda / ext4 rw 0 0\nnone {where} tmpfs rw 0 0\nnas:/x {where} nfs4 rw\n"
     )
     monkeypatch.setattr(preflight, "MOUNTS", mounts)
-    assert preflight.file_system(shared / "deep" / "down") == "nfs4"
-    assert preflight.file_system(tmp_path) == "ext4"
-    local, _ = preflight.check_places(tmp_path)
+    assert preflight.find_file_system(shared / "deep" / "down") == "nfs4"
+    assert preflight.find_file_system(tmp_path) == "ext4"
+    local, _ = preflight.check_shared_folders(tmp_path)
     assert local.text == (
         f"work folder {tmp_path} is on ext4, which other machines seldom see: it must be on a file"
         " system that all nodes share"
     )
-    folder, _ = preflight.check_places(shared)
+    folder, _ = preflight.check_shared_folders(shared)
     assert folder.text.endswith("(nfs4): that all nodes see it cannot be checked")
     monkeypatch.setattr(preflight, "MOUNTS", tmp_path / "none")
-    assert preflight.file_system(tmp_path) == "unknown"
+    assert preflight.find_file_system(tmp_path) == "unknown"
 
 
 def test_disk_is_held_against_the_need(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
-    assert kinds(list(preflight.check_disk(tmp_path, None))) == ["note"]
-    assert kinds(list(preflight.check_disk(tmp_path, free // 2))) == ["ok"]
+    assert list_kinds(list(preflight.check_disk(tmp_path, None))) == ["note"]
+    assert list_kinds(list(preflight.check_disk(tmp_path, free // 2))) == ["ok"]
     (line,) = preflight.check_disk(tmp_path, 2**60)
     assert line.kind == "WRONG"
     assert line.text.startswith("disk: the study needs 1073741824.0 GiB more, and ")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from retu.core.errors import InputError
-from retu.runtime.slurm_profile import OTHERS, Request, read_profile
+from retu.runtime.slurm_profile import OTHER_RULES, ResourceRequest, read_profile
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILE = """
@@ -37,27 +37,27 @@ set-resources:
 """
 
 
-def write(folder: Path, text: str) -> Path:
+def write_profile(folder: Path, text: str) -> Path:
     """A profile's folder."""
     (folder / "config.yaml").write_text(text)
     return folder
 
 
-def requests(folder: Path, resources: str) -> dict[int, Request]:
+def read_requests(folder: Path, resources: str) -> dict[int, ResourceRequest]:
     """What a rule `a` asks for at each attempt, given the lines of its resources."""
     lines = "".join(f"    {line}\n" for line in resources.splitlines())
     text = f"executor: slurm\nretries: 1\nset-resources:\n  a:\n{lines}"
-    found = read_profile(write(folder, text)).requests
+    found = read_profile(write_profile(folder, text)).requests
     return {request.attempt: request for request in found if request.rule == "a"}
 
 
 def test_definitions_defaults_and_attempts(tmp_path: Path) -> None:
-    profile = read_profile(write(tmp_path, PROFILE))
+    profile = read_profile(write_profile(tmp_path, PROFILE))
     assert (profile.executor, profile.study, profile.status) == ("slurm", "mine", "squeue")
     assert profile.first_look == 40
     found = {(r.rule, r.attempt): r for r in profile.requests}
-    assert list(found) == [(OTHERS, 1), (OTHERS, 3), ("train_sft", 1), ("train_sft", 3)]
-    assert found["train_sft", 3] == Request(
+    assert list(found) == [(OTHER_RULES, 1), (OTHER_RULES, 3), ("train_sft", 1), ("train_sft", 3)]
+    assert found["train_sft", 3] == ResourceRequest(
         rule="train_sft",
         attempt=3,
         partition="gpu",
@@ -71,7 +71,7 @@ def test_definitions_defaults_and_attempts(tmp_path: Path) -> None:
         minutes=2880,
     )
     assert found["train_sft", 1].memory_mb == 4000
-    assert (found[OTHERS, 1].partition, found[OTHERS, 1].memory_mb) == ("cpu", 500)
+    assert (found[OTHER_RULES, 1].partition, found[OTHER_RULES, 1].memory_mb) == ("cpu", 500)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_definitions_defaults_and_attempts(tmp_path: Path) -> None:
     ],
 )
 def test_memory_of_a_node(resources: str, memory: int | None, tmp_path: Path) -> None:
-    assert requests(tmp_path, resources)[1].memory_mb == memory
+    assert read_requests(tmp_path, resources)[1].memory_mb == memory
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_memory_of_a_node(resources: str, memory: int | None, tmp_path: Path) ->
     ],
 )
 def test_gpus_of_a_node(resources: str, gpus: int, kind: str | None, tmp_path: Path) -> None:
-    found = requests(tmp_path, resources)[1]
+    found = read_requests(tmp_path, resources)[1]
     assert (found.gpus, found.gpu_type) == (gpus, kind)
 
 
@@ -116,7 +116,7 @@ def test_gpus_of_a_node(resources: str, gpus: int, kind: str | None, tmp_path: P
     ],
 )
 def test_time(resources: str, minutes: tuple[int, int], tmp_path: Path) -> None:
-    found = requests(tmp_path, resources)
+    found = read_requests(tmp_path, resources)
     assert (found[1].minutes, found[2].minutes) == minutes
 
 
@@ -131,7 +131,7 @@ def test_time(resources: str, minutes: tuple[int, int], tmp_path: Path) -> None:
     ],
 )
 def test_cpus_of_a_node(resources: str, cpus: int, tmp_path: Path) -> None:
-    assert requests(tmp_path, resources)[1].cpus == cpus
+    assert read_requests(tmp_path, resources)[1].cpus == cpus
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_cpus_of_a_node(resources: str, cpus: int, tmp_path: Path) -> None:
 )
 def test_a_profile_that_cannot_be_read_is_one_line(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
-        read_profile(write(tmp_path, text))
+        read_profile(write_profile(tmp_path, text))
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -168,7 +168,7 @@ def test_the_projects_own_profile_is_read() -> None:
     assert profile.executor == "slurm"
     found = {r.rule: r for r in profile.requests if r.attempt == 1}
     assert found["train_sft"].gpus > 0
-    assert found["train_sft"].partition != found[OTHERS].partition
+    assert found["train_sft"].partition != found[OTHER_RULES].partition
     assert all(r.minutes and r.memory_mb for r in profile.requests)
     assert {r.attempt for r in profile.requests} != {1}
 

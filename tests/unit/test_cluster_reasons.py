@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from retu.cluster.pending_reasons import explain, known_reasons, never_starts
+from retu.cluster.pending_reasons import explain_pending, is_stuck, read_reasons
 from retu.cluster.queue import QueuedJob
 
 
-def pending(reason: str, state: str = "PENDING") -> QueuedJob:
+def make_pending_job(reason: str, state: str = "PENDING") -> QueuedJob:
     """A job with a reason."""
     return QueuedJob("1", "run", "rule_a", state, reason, "gpu", "1:00", "/work")
 
@@ -53,26 +53,26 @@ def pending(reason: str, state: str = "PENDING") -> QueuedJob:
     ],
 )
 def test_a_reason_is_known_by_how_it_ends(reason: str, ends: str) -> None:
-    found = explain(pending(reason))
+    found = explain_pending(make_pending_job(reason))
     assert found is not None
     assert found.ends == ends
-    assert never_starts(pending(reason)) == (ends == "never")
+    assert is_stuck(make_pending_job(reason)) == (ends == "never")
 
 
 def test_an_unknown_reason_is_not_guessed() -> None:
-    assert explain(pending("SomethingNew")) is None
-    assert not never_starts(pending("SomethingNew"))
+    assert explain_pending(make_pending_job("SomethingNew")) is None
+    assert not is_stuck(make_pending_job("SomethingNew"))
 
 
 def test_a_running_job_has_no_reason() -> None:
-    assert explain(pending("PartitionTimeLimit", state="RUNNING")) is None
+    assert explain_pending(make_pending_job("PartitionTimeLimit", state="RUNNING")) is None
 
 
 def test_every_reason_says_what_to_do_in_a_line() -> None:
-    for known in known_reasons():
+    for known in read_reasons():
         assert known.means
         assert known.remedy
         assert "\n" not in known.means + known.remedy
         re.compile(known.reason)
-    patterns = [known.reason for known in known_reasons()]
+    patterns = [known.reason for known in read_reasons()]
     assert len(set(patterns)) == len(patterns)

@@ -18,7 +18,7 @@ from retu.cli import command_line, lineage_command
 from retu.config.study import Config
 from retu.core.errors import advise_making
 from retu.planning.stages import ROOT
-from retu.workflow.targets import RULE
+from retu.workflow.targets import RULE_HEADER
 
 ABOUT_A_STUDY = ("verify", "record", "list", "why", "export")
 GIT = {
@@ -31,7 +31,7 @@ GIT = {
 def rules() -> set[str]:
     """The names of all rules."""
     files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
-    return {name for file in files for name in RULE.findall(file.read_text())}
+    return {name for file in files for name in RULE_HEADER.findall(file.read_text())}
 
 
 def type_in(words: list[str]) -> None:
@@ -39,7 +39,7 @@ def type_in(words: list[str]) -> None:
     program, *rest = words
     if rest[-1] == "--help" and program == "retu":
         assert rest[0] == "lineage", words
-        assert rest[1] in lineage_command.COMMANDS, words
+        assert rest[1] in lineage_command.LINEAGE_COMMANDS, words
         return
     if program == "retu":
         options = command_line.build_parser(rest[0]).parse_args(rest)

@@ -11,23 +11,23 @@ from retu.core.errors import InputError
 from retu.cost import estimate
 from retu.cost.assumptions import Assumptions, read_assumptions
 from retu.cost.estimate import (
-    EVERYTHING,
-    Jobs,
-    behind,
-    disk,
-    disk_needed,
-    gpus_of_rules,
-    longest_chain,
-    priced,
-    targets,
-    total,
+    WHOLE_STUDY,
+    StagesByKey,
+    collect_stages,
+    compute_longest_chain,
+    estimate_disk,
+    estimate_missing_disk,
+    list_artefact_stages,
+    price_jobs,
+    read_gpus_per_rule,
+    sum_costs,
 )
-from retu.cost.job_cost import Work
+from retu.cost.job_cost import JobCost
 from retu.planning.hub_plan import HubPlan
 from retu.planning.lab_plan import LabPlan
 from retu.planning.stages import Stage
 
-TRAINED = ("table_4", "figure_2", "figure_3", "figure_8", EVERYTHING)
+TRAINED = ("table_4", "figure_2", "figure_3", "figure_8", WHOLE_STUDY)
 
 
 @pytest.fixture(scope="module")
@@ -37,40 +37,40 @@ def plan() -> HubPlan:
 
 
 @pytest.fixture(scope="module")
-def jobs(plan: HubPlan) -> dict[str, Jobs]:
+def jobs(plan: HubPlan) -> dict[str, StagesByKey]:
     """What stands behind each artefact."""
-    return {name: behind(stages) for name, stages in targets(plan).items()}
+    return {name: collect_stages(stages) for name, stages in list_artefact_stages(plan).items()}
 
 
 @pytest.fixture(scope="module")
-def works(plan: HubPlan) -> dict[str, Work]:
+def works(plan: HubPlan) -> dict[str, JobCost]:
     """Prices by the project's own profile."""
-    return priced(plan, read_assumptions(), gpus_of_rules())
+    return price_jobs(plan, read_assumptions(), read_gpus_per_rule())
 
 
-def made(name: str, *after: Stage) -> Stage:
+def make_stage(name: str, *after: Stage) -> Stage:
     """A made-up stage."""
     return Stage("train_sft", name, "lab", after)
 
 
 def test_table_3_trains_nothing_and_everything_else_trains_all(
-    jobs: dict[str, Jobs], works: dict[str, Work]
+    jobs: dict[str, StagesByKey], works: dict[str, JobCost]
 ) -> None:
-    statistics = total(jobs["table_3"], works)
+    statistics = sum_costs(jobs["table_3"], works)
     assert (statistics.eflops, statistics.gpu_hours) == (0, 0)
     assert statistics.stays > 5e9
-    compute = {total(jobs[name], works).eflops for name in TRAINED}
+    compute = {sum_costs(jobs[name], works).eflops for name in TRAINED}
     assert len(compute) == 1
-    assert set(jobs["table_4"]) < set(jobs[EVERYTHING])
+    assert set(jobs["table_4"]) < set(jobs[WHOLE_STUDY])
 
 
-def test_kinds_add_up(jobs: dict[str, Jobs], works: dict[str, Work]) -> None:
-    everything = jobs[EVERYTHING]
+def test_kinds_add_up(jobs: dict[str, StagesByKey], works: dict[str, JobCost]) -> None:
+    everything = jobs[WHOLE_STUDY]
     kinds = [
-        total(everything, works, kind)
+        sum_costs(everything, works, kind)
         for kind in ("download", "data", "SFT", "RL", "generation", "analysis")
     ]
-    whole = total(everything, works)
+    whole = sum_costs(everything, works)
     assert sum(kind.jobs for kind in kinds) == whole.jobs == len(everything)
     assert sum(kind.eflops for kind in kinds) == pytest.approx(whole.eflops)
     assert sum(kind.gpu_hours for kind in kinds) == pytest.approx(whole.gpu_hours)
@@ -79,40 +79,40 @@ def test_kinds_add_up(jobs: dict[str, Jobs], works: dict[str, Work]) -> None:
     assert whole.eflops == pytest.approx(sum(work.eflops for work in works.values()))
 
 
-def test_two_seeds_cost_twice_as_much_training(plan: HubPlan, works: dict[str, Work]) -> None:
+def test_two_seeds_cost_twice_as_much_training(plan: HubPlan, works: dict[str, JobCost]) -> None:
     study = plan.study.model_copy(update={"seeds": [0, 1]})
     twice = HubPlan(study, Config())
-    pair = priced(twice, read_assumptions(), gpus_of_rules())
-    both = total(behind(targets(twice)[EVERYTHING]), pair)
+    pair = price_jobs(twice, read_assumptions(), read_gpus_per_rule())
+    both = sum_costs(collect_stages(list_artefact_stages(twice)[WHOLE_STUDY]), pair)
     once = sum(work.eflops for work in works.values())
     assert both.eflops == pytest.approx(2 * once)
 
 
 def test_a_job_behind_two_others_counts_once() -> None:
-    shared = made("shared")
-    left, right = made("left", shared), made("right", shared)
-    found = behind([left, right])
+    shared = make_stage("shared")
+    left, right = make_stage("left", shared), make_stage("right", shared)
+    found = collect_stages([left, right])
     assert set(found) == {shared.key, left.key, right.key}
     works = {
-        stage.key: Work(stage, stage.spec, gpus=2, gpu_hours=hours)
+        stage.key: JobCost(stage, stage.spec, gpus=2, gpu_hours=hours)
         for stage, hours in ((shared, 10.0), (left, 4.0), (right, 8.0))
     }
-    assert total(found, works).gpu_hours == 22
-    assert total(found, works).hours == 5
+    assert sum_costs(found, works).gpu_hours == 22
+    assert sum_costs(found, works).hours == 5
     # Left and right run side by side: 5 + 4 hours.
-    assert longest_chain(found, works) == 9
+    assert compute_longest_chain(found, works) == 9
 
 
 @pytest.mark.parametrize(
     ("gpus", "expected"), [(1, 100), (8, 100), (15, 107), (16, 170), (24, 177), (1000, 177)]
 )
 def test_only_the_states_of_jobs_that_fit_on_the_gpus_count(gpus: float, expected: float) -> None:
-    stages = [made(name) for name in "abc"]
+    stages = [make_stage(name) for name in "abc"]
     works = {
-        stage.key: Work(stage, stage.spec, gpus=held, stays=1, state=state)
+        stage.key: JobCost(stage, stage.spec, gpus=held, stays=1, state=state)
         for stage, held, state in zip(stages, (8, 8, 7), (100, 70, 7), strict=True)
     }
-    need = disk(behind(stages), works, gpus)
+    need = estimate_disk(collect_stages(stages), works, gpus)
     assert (need.state, need.stays) == (expected, 3)
     assert need.total == expected + 3
 
@@ -123,22 +123,22 @@ def test_gpus_are_those_that_the_profile_asks_for(tmp_path: Path) -> None:
         "  train_sft:\n    gres: gpu:h100:4\n    nodes: 3\n    processes: 4\n"
         "  generate_sft:\n    gres: gpu:2\n"
     )
-    asked = gpus_of_rules(tmp_path)
+    asked = read_gpus_per_rule(tmp_path)
     assert (asked["train_sft"], asked["generate_sft"], asked["train_rl"]) == (12, 2, 1)
-    ours = gpus_of_rules()
+    ours = read_gpus_per_rule()
     assert ours["train_sft"] == 2 * ours["train_rl"] == 16
 
 
 def test_disk_of_a_whole_study(plan: HubPlan, tmp_path: Path) -> None:
-    needed = disk_needed(plan, tmp_path)
+    needed = estimate_missing_disk(plan, tmp_path)
     assert needed is not None
     weights = (6 + 12 + 5 + 6 + 5 + 5 + 3 + 3) * 7.62e9 * 2
     assert weights < needed < 10e12
     made = tmp_path / "results" / "paper" / "base" / "model.safetensors"
     made.parent.mkdir(parents=True)
     made.write_bytes(b"0" * 1000)
-    assert disk_needed(plan, tmp_path) == needed - 1000
-    assert disk_needed(LabPlan(load_training_study("smoke"), Config())) is None
+    assert estimate_missing_disk(plan, tmp_path) == needed - 1000
+    assert estimate_missing_disk(LabPlan(load_training_study("smoke"), Config())) is None
 
 
 def test_every_assumption_says_where_it_is_from_and_may_be_given() -> None:
@@ -213,10 +213,10 @@ def test_the_document_shows_what_the_command_prints(capsys: pytest.CaptureFixtur
     ],
 )
 def test_the_document_shows_what_other_assumptions_give(
-    plan: HubPlan, jobs: dict[str, Jobs], given: dict[str, float], row: str
+    plan: HubPlan, jobs: dict[str, StagesByKey], given: dict[str, float], row: str
 ) -> None:
     assumed = read_assumptions(given)
-    spent = total(jobs[EVERYTHING], priced(plan, assumed, gpus_of_rules())).gpu_hours
+    spent = sum_costs(jobs[WHOLE_STUDY], price_jobs(plan, assumed, read_gpus_per_rule())).gpu_hours
     document = (Path(estimate.__file__).parents[2] / "docs" / "cluster.md").read_text()
     assert row in document
     assert row.endswith(f"| {spent:,.0f} | {spent / assumed.gpus.value / 24:.0f} |")

@@ -3,13 +3,18 @@
 import pytest
 
 from retu.compute.flops import forward_flops_per_token
-from retu.config.hub_study import HubModel, Tokens
+from retu.config.hub_study import HubModel, MeanLengths
 from retu.config.load import load_training_study
 from retu.config.study import Config, Study
 from retu.core.run_paths import Run
 from retu.cost.assumptions import read_assumptions
-from retu.cost.job_cost import Pricing, Work, rl_rows
-from retu.cost.sequence_lengths import answered_rows, model_shape, rows, trajectory_tokens
+from retu.cost.job_cost import JobCost, JobPricer, count_rl_rows
+from retu.cost.sequence_lengths import (
+    count_generations,
+    count_sft_rows,
+    get_trajectory_lengths,
+    make_model_shape,
+)
 from retu.planning.hub_plan import HubPlan
 
 GPUS = {"train_sft": 16, "train_rl": 8, "generate_base": 1, "generate_sft": 1}
@@ -17,17 +22,17 @@ QWEN, LLAMA, LARGE = "Qwen2.5-7B", "Llama-3.2-3B", "Qwen2.5-14B"
 
 
 @pytest.fixture(scope="module")
-def paper() -> Study:
+def paper_study() -> Study:
     """The paper's study."""
     return load_training_study("paper")
 
 
-def pricing(study: Study, **given: float) -> Pricing:
+def make_pricing(study: Study, **given: float) -> JobPricer:
     """Prices of a study."""
-    return Pricing(HubPlan(study, Config()), read_assumptions(given), GPUS)
+    return JobPricer(HubPlan(study, Config()), read_assumptions(given), GPUS)
 
 
-def to_step(study: Study, model: str, dataset: str, step: int) -> Work:
+def price_sft_run(study: Study, model: str, dataset: str, step: int) -> JobCost:
     """An SFT run that ends at a step."""
     runs = [
         run.model_copy(update={"checkpoints": [step]})
@@ -35,7 +40,7 @@ def to_step(study: Study, model: str, dataset: str, step: int) -> Work:
         if (run.model, run.dataset) == (model, dataset)
     ]
     ended = study.model_copy(update={"sft_runs": runs, "rl_runs": []})
-    return pricing(ended).tuned(Run("sft", model, dataset))
+    return make_pricing(ended).price_sft(Run("sft", model, dataset))
 
 
 @pytest.mark.parametrize(
@@ -56,29 +61,37 @@ def to_step(study: Study, model: str, dataset: str, step: int) -> Work:
     ],
 )
 def test_sft_costs_what_the_paper_says(
-    paper: Study, model: str, dataset: str, step: int, published: float, tolerance: float
+    paper_study: Study, model: str, dataset: str, step: int, published: float, tolerance: float
 ) -> None:
-    assert to_step(paper, model, dataset, step).eflops == pytest.approx(published, rel=tolerance)
+    assert price_sft_run(paper_study, model, dataset, step).eflops == pytest.approx(
+        published, rel=tolerance
+    )
 
 
-def test_the_easy_set_was_priced_with_another_length_than_its_table_has(paper: Study) -> None:
+def test_the_easy_set_was_priced_with_another_length_than_its_table_has(paper_study: Study) -> None:
     """Table 3 says 2253 tokens a response; the published compute is that of 2153."""
-    easy = paper.datasets["Easy102K"]
-    shorter = easy.model_copy(update={"tokens": Tokens(prompt=64, response=2153)})
-    as_published = paper.model_copy(update={"datasets": {**paper.datasets, "Easy102K": shorter}})
-    assert to_step(as_published, QWEN, "Easy102K", 6120).eflops == pytest.approx(335.9, rel=0.001)
-    assert to_step(paper, QWEN, "Easy102K", 6120).eflops > 345
+    easy = paper_study.datasets["Easy102K"]
+    shorter = easy.model_copy(update={"tokens": MeanLengths(prompt=64, response=2153)})
+    as_published = paper_study.model_copy(
+        update={"datasets": {**paper_study.datasets, "Easy102K": shorter}}
+    )
+    assert price_sft_run(as_published, QWEN, "Easy102K", 6120).eflops == pytest.approx(
+        335.9, rel=0.001
+    )
+    assert price_sft_run(paper_study, QWEN, "Easy102K", 6120).eflops > 345
 
 
-def test_drawn_sets_have_the_lengths_of_their_pool_and_their_own_rows(paper: Study) -> None:
-    assert trajectory_tokens(paper, "Uniform220K") == trajectory_tokens(paper, "SFT889K")
-    assert rows(paper, "Uniform220K") == 220_000
-    assert answered_rows(paper) == 2_907
+def test_drawn_sets_have_the_lengths_of_their_pool_and_their_own_rows(paper_study: Study) -> None:
+    assert get_trajectory_lengths(paper_study, "Uniform220K") == get_trajectory_lengths(
+        paper_study, "SFT889K"
+    )
+    assert count_sft_rows(paper_study, "Uniform220K") == 220_000
+    assert count_generations(paper_study) == 2_907
 
 
 def test_a_pool_of_unknown_sets_has_the_mean_of_those_that_are_known() -> None:
     rehearsal = load_training_study("rehearsal")
-    tokens = trajectory_tokens(rehearsal, "Hard")
+    tokens = get_trajectory_lengths(rehearsal, "Hard")
     # 288 rows of 12 and 35 tokens, 24 rows of 14 and 250.
     assert (tokens.prompt, tokens.response) == pytest.approx((12.1538, 51.538), rel=1e-4)
 
@@ -97,56 +110,58 @@ def test_a_pool_of_unknown_sets_has_the_mean_of_those_that_are_known() -> None:
     ],
 )
 def test_rows_of_an_rl_step(
-    paper: Study, recipe: str, rounds: float, sampled: float, trained: int, expert: int
+    paper_study: Study, recipe: str, rounds: float, sampled: float, trained: int, expert: int
 ) -> None:
-    assert rl_rows(paper.recipes.rl[recipe], rounds) == (sampled, trained, expert)
+    assert count_rl_rows(paper_study.recipes.rl[recipe], rounds) == (sampled, trained, expert)
 
 
-def rl_step(study: Study, recipe: str) -> float:
+def count_rl_step_tokens(study: Study, recipe: str) -> float:
     """FLOPs of an RL step over those of a token's forward pass, in tokens."""
     model = study.models[QWEN]
     assert isinstance(model, HubModel)
     tokens = {"dapo_dc": 100 + 4000, "grpo": 90 + 3500, "luffy": 90 + 3500}[recipe]
-    work = pricing(study).reinforced(Run("rl", QWEN, "none", 0, recipe))
-    forward = forward_flops_per_token(model_shape(model), tokens)
+    work = make_pricing(study).price_rl(Run("rl", QWEN, "none", 0, recipe))
+    forward = forward_flops_per_token(make_model_shape(model), tokens)
     return work.eflops * 1e18 / study.recipes.rl[recipe].steps / forward / tokens
 
 
-def test_an_rl_step_costs_what_appendix_e_says(paper: Study) -> None:
-    study = paper.model_copy(update={"rl_runs": []})
+def test_an_rl_step_costs_what_appendix_e_says(paper_study: Study) -> None:
+    study = paper_study.model_copy(update={"rl_runs": []})
     # (K B_gen + 3 B_train) G sequences; GRPO and LUFFY four passes of B G.
-    assert rl_step(study, "dapo_dc") == pytest.approx((2 * 128 + 3 * 64) * 8)
-    assert rl_step(study, "grpo") == pytest.approx(4 * 64 * 8)
-    assert rl_step(study, "luffy") == pytest.approx(4 * 64 * 8)
+    assert count_rl_step_tokens(study, "dapo_dc") == pytest.approx((2 * 128 + 3 * 64) * 8)
+    assert count_rl_step_tokens(study, "grpo") == pytest.approx(4 * 64 * 8)
+    assert count_rl_step_tokens(study, "luffy") == pytest.approx(4 * 64 * 8)
 
 
-def test_time_follows_what_is_assumed(paper: Study) -> None:
+def test_time_follows_what_is_assumed(paper_study: Study) -> None:
     tuned, branch = Run("sft", QWEN, "S1K"), Run("rl", QWEN, "S1K", 62, "dapo_dc_800")
-    usual, faster = pricing(paper), pricing(paper, mfu=0.8)
-    work = usual.tuned(tuned)
+    usual, faster = make_pricing(paper_study), make_pricing(paper_study, mfu=0.8)
+    work = usual.price_sft(tuned)
     seconds = work.eflops * 1e18 / (989e12 * 0.4)
     assert work.gpu_hours == pytest.approx(seconds / 3600)
     assert work.hours == pytest.approx(seconds / 3600 / 16)
-    assert faster.tuned(tuned).gpu_hours == pytest.approx(work.gpu_hours / 2)
+    assert faster.price_sft(tuned).gpu_hours == pytest.approx(work.gpu_hours / 2)
     # Most of RL's time is generation.
-    slow, quick = (pricing(paper, generation_rate=rate).reinforced(branch) for rate in (3e3, 6e3))
+    slow, quick = (
+        make_pricing(paper_study, generation_rate=rate).price_rl(branch) for rate in (3e3, 6e3)
+    )
     assert 0.5 < quick.gpu_hours / slow.gpu_hours < 0.7
     assert quick.eflops == slow.eflops
 
 
-def test_disk_of_a_run(paper: Study) -> None:
-    prices = pricing(paper)
-    work = prices.tuned(Run("sft", QWEN, "SFT889K"))
+def test_disk_of_a_run(paper_study: Study) -> None:
+    prices = make_pricing(paper_study)
+    work = prices.price_sft(Run("sft", QWEN, "SFT889K"))
     assert work.stays == pytest.approx(12 * 7.62e9 * 2)
     assert work.state == pytest.approx(2 * 7.62e9 * 16 + 889_000 * 3771 * 12)
-    branch = prices.reinforced(Run("rl", QWEN, "SFT889K", 360, "dapo_dc"))
+    branch = prices.price_rl(Run("rl", QWEN, "SFT889K", 360, "dapo_dc"))
     answers = 32 * 2907 * 3000 * 2
     assert branch.stays == pytest.approx(7.62e9 * 2 + answers)
-    assert prices.fetched(QWEN).cached == pytest.approx(7.62e9 * 2)
+    assert prices.price_download(QWEN).cached == pytest.approx(7.62e9 * 2)
 
 
-def test_every_job_that_holds_gpus_is_priced_once(paper: Study) -> None:
-    works = list(pricing(paper).works())
+def test_every_job_that_holds_gpus_is_priced_once(paper_study: Study) -> None:
+    works = list(make_pricing(paper_study).price_jobs())
     names = [work.name for work in works if work.gpus]
     assert len(names) == len(set(names))
     modules = [work.stage.module for work in works if work.gpus]

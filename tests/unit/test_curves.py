@@ -7,7 +7,7 @@ import pytest
 
 from retu.core.errors import InputError
 from retu.core.run_paths import Run, parse_run
-from retu.evaluation.curve_table import CURVE_COLUMNS, curve_table
+from retu.evaluation.curve_table import CURVE_COLUMNS, tabulate_curves
 from workflow_scripts import curves as script
 
 SFT = Run("sft", "tiny", "easy", seed=1)
@@ -48,7 +48,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_points_compute_and_scores(results: Path) -> None:
-    table = curve_table("lab", results, RUNS, {})
+    table = tabulate_curves("lab", results, RUNS, {})
     assert tuple(table.columns) == CURVE_COLUMNS
     assert table.groupby("benchmark").size().to_dict() == {"chains": 9, "overall": 9}
     overall = table[table["benchmark"] == "overall"]
@@ -73,7 +73,7 @@ def test_cut_shares_follow_the_grades(results: Path) -> None:
     path = results / SFT.path / "grades.parquet"
     grades = pd.read_parquet(path)
     grades.assign(finished=[False, True, True, True]).to_parquet(path)
-    table = curve_table("lab", results, [BRANCH, SFT], {})
+    table = tabulate_curves("lab", results, [BRANCH, SFT], {})
     overall = table[table["benchmark"] == "overall"].set_index(["paradigm", "sft_step", "rl_step"])
     known = overall["cut_share"].dropna().to_dict()
     assert known == {
@@ -84,8 +84,8 @@ def test_cut_shares_follow_the_grades(results: Path) -> None:
 
 
 def test_order_of_runs_does_not_matter(results: Path) -> None:
-    table = curve_table("lab", results, RUNS, {})
-    pd.testing.assert_frame_equal(table, curve_table("lab", results, RUNS[::-1], {}))
+    table = tabulate_curves("lab", results, RUNS, {})
+    pd.testing.assert_frame_equal(table, tabulate_curves("lab", results, RUNS[::-1], {}))
 
 
 def test_command_line_writes_the_same_bytes_twice(
@@ -104,31 +104,31 @@ def test_command_line_writes_the_same_bytes_twice(
 
 
 def test_titles_of_recipes_name_the_paradigms(results: Path) -> None:
-    table = curve_table("lab", results, RUNS, {BRANCH.recipe: "LUFFY"})
+    table = tabulate_curves("lab", results, RUNS, {BRANCH.recipe: "LUFFY"})
     assert set(table["paradigm"]) == {"Pure SFT", "LUFFY", "SFT-then-LUFFY"}
 
 
 def test_the_same_run_twice_is_refused(results: Path) -> None:
     with pytest.raises(InputError, match="listed twice"):
-        curve_table("lab", results, [*RUNS, SFT], {})
+        tabulate_curves("lab", results, [*RUNS, SFT], {})
 
 
 def test_missing_compute_parent_step_and_other_benchmarks(results: Path) -> None:
     compute = results / BRANCH.path / "compute.csv"
     write_compute(compute, "x_rl_eflops", {5: 1e-6})
     with pytest.raises(InputError, match="no x_rl_eflops for step 10"):
-        curve_table("lab", results, [BRANCH], {})
+        tabulate_curves("lab", results, [BRANCH], {})
     write_compute(compute, "x_rl_eflops", {5: 1e-6, 10: 2e-6})
     write_grades(results, SFT, {8: [1, 1]})
     with pytest.raises(InputError, match=r"step 4, where .* starts, is not evaluated"):
-        curve_table("lab", results, [BRANCH], {})
+        tabulate_curves("lab", results, [BRANCH], {})
     write_grades(results, SFT, {4: [1, 0], 8: [1, 1]})
     write_grades(results, BRANCH, {0: [1, 1], 5: [0, 1]})
     with pytest.raises(InputError, match="has step 0"):
-        curve_table("lab", results, [BRANCH], {})
+        tabulate_curves("lab", results, [BRANCH], {})
     write_grades(results, BRANCH, {5: [0, 1, 1]})
     with pytest.raises(InputError, match="other benchmarks"):
-        curve_table("lab", results, [BRANCH], {})
+        tabulate_curves("lab", results, [BRANCH], {})
 
 
 @pytest.mark.parametrize("run", [Run("base", "tiny"), SFT, BRANCH, PURE_RL])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from retu.config.lab_study import Problems
+from retu.config.lab_study import ProblemCounts
 from retu.config.load import load_training_study
 from retu.config.study import Config
 from retu.core.errors import InputError
@@ -18,40 +18,40 @@ from retu.data.arithmetic import (
     LABELS,
     OPERATORS,
     VOCABULARY,
-    Problem,
-    document,
-    draw,
-    draw_distinct,
-    possible_problems,
-    quotas,
-    trajectory,
+    ChainProblem,
+    allocate_problems,
+    count_possible_problems,
+    draw_chain_problem,
+    draw_distinct_problems,
+    write_document,
+    write_trajectory,
 )
-from retu.data.lab_splits import draw_outside, make_splits
+from retu.data.lab_splits import draw_unseen_problem, make_splits
 from retu.data.split_checks import check_disjoint, check_lengths
-from retu.data.stored_sets import manifest_path, read_dataset, read_frame, write_dataset
+from retu.data.stored_sets import get_manifest_path, read_dataset, read_frame, write_dataset
 from retu.planning.jobs import DataJob
 from retu.planning.lab_plan import LabPlan
 
 STEP = re.compile(r"([a-i]) ([+*-]) (\d) = (\d)")
 
 
-def drawn() -> DataJob:
+def make_data_job() -> DataJob:
     """What the smoke study draws."""
     plan = LabPlan(load_training_study("smoke"), Config())
     return DataJob.model_validate_json(plan.make_data().spec)
 
 
-def splits(seed: int = 2512) -> dict[str, pd.DataFrame]:
+def make_smoke_splits(seed: int = 2512) -> dict[str, pd.DataFrame]:
     """The splits of the smoke study with another seed."""
-    job = drawn()
+    job = make_data_job()
     return make_splits(job.data.model_copy(update={"seed": seed}), job.benchmarks)
 
 
-SPLITS = splits()
+SPLITS = make_smoke_splits()
 EXPERT = {name: frame for name, frame in SPLITS.items() if "trajectory" in frame}
 
 
-def recomputed(prompt: str) -> list[int]:
+def recompute_results(prompt: str) -> list[int]:
     """The value after each step of a prompt, by Python's own arithmetic from left to right."""
     words = prompt.removeprefix("<bos> ").removesuffix(" ?").split()
     values = [int(words[0])]
@@ -63,7 +63,7 @@ def recomputed(prompt: str) -> list[int]:
 @pytest.mark.parametrize("name", ["validation", "pool", "reference"])
 def test_every_trajectory_is_right(name: str) -> None:
     for row in SPLITS[name].itertuples():
-        values = recomputed(str(row.prompt))
+        values = recompute_results(str(row.prompt))
         steps = STEP.findall(str(row.trajectory))
         assert [int(result) for *_, result in steps] == values[1:]
         assert [label for label, *_ in steps] == list(LABELS[: len(steps)])
@@ -76,7 +76,9 @@ def test_every_trajectory_is_right(name: str) -> None:
 def test_gold_answers_of_what_has_no_trajectory() -> None:
     for name in ("benchmarks", "rl_prompts"):
         frame = SPLITS[name]
-        assert [str(recomputed(prompt)[-1]) for prompt in frame["prompt"]] == list(frame["gold"])
+        assert [str(recompute_results(prompt)[-1]) for prompt in frame["prompt"]] == list(
+            frame["gold"]
+        )
         assert "trajectory" not in frame
 
 
@@ -94,7 +96,7 @@ def test_connectives_are_drawn_evenly_enough() -> None:
 
 def test_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("first", "second"):
-        for name, frame in splits().items():
+        for name, frame in make_smoke_splits().items():
             write_dataset(frame, tmp_path / folder / f"{name}.parquet", seed=2512)
     first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     second = {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
@@ -103,7 +105,7 @@ def test_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_another_seed_gives_other_data() -> None:
-    other = splits(seed=1)
+    other = make_smoke_splits(seed=1)
     assert all(not frame.equals(other[name]) for name, frame in SPLITS.items())
 
 
@@ -116,26 +118,26 @@ def test_no_problem_is_in_two_splits() -> None:
 
 def test_mixed_prompts_are_rows_of_the_pool_with_their_trajectories() -> None:
     mixed, pool = SPLITS["mixed"], SPLITS["pool"].set_index("prompt")
-    assert len(mixed) == drawn().data.mixed
+    assert len(mixed) == make_data_job().data.mixed
     assert mixed["prompt"].is_unique
     assert list(mixed["expert"]) == list(pool.loc[mixed["prompt"], "trajectory"])
     assert list(mixed["gold"]) == list(pool.loc[mixed["prompt"], "gold"])
-    assert not splits(seed=1)["mixed"].equals(mixed)
+    assert not make_smoke_splits(seed=1)["mixed"].equals(mixed)
 
 
 def test_more_mixed_prompts_than_the_pool_has_are_refused() -> None:
-    job = drawn()
+    job = make_data_job()
     data = job.data.model_copy(update={"mixed": 257})
     with pytest.raises(InputError, match=r"data\.mixed: is 257, but the pool has 256"):
         make_splits(data, job.benchmarks)
 
 
 def test_sizes_and_lengths_are_as_asked() -> None:
-    job = drawn()
+    job = make_data_job()
     for name in ("validation", "rl_prompts", "pool", "reference"):
-        section: Problems = getattr(job.data, name)
+        section: ProblemCounts = getattr(job.data, name)
         counts = SPLITS[name]["steps"].value_counts().to_dict()
-        assert counts == quotas(section.problems, section.steps)
+        assert counts == allocate_problems(section.problems, section.steps)
     sizes = SPLITS["benchmarks"]["benchmark"].value_counts().to_dict()
     assert sizes == {name: b.problems for name, b in job.benchmarks.items()}
     assert len(SPLITS["documents"]) == job.data.documents.problems
@@ -151,63 +153,64 @@ def test_sizes_and_lengths_are_as_asked() -> None:
     ],
 )
 def test_quotas(problems: int, shares: dict[int, float], expected: dict[int, int]) -> None:
-    assert quotas(problems, shares) == expected
+    assert allocate_problems(problems, shares) == expected
     assert sum(expected.values()) == problems
 
 
 def test_more_problems_than_exist() -> None:
-    assert possible_problems(1) == 300
+    assert count_possible_problems(1) == 300
     taken: set[str] = set()
-    assert len(draw_distinct(random.Random(0), 240, {1: 1}, taken, "data.pool")) == 240
+    assert len(draw_distinct_problems(random.Random(0), 240, {1: 1}, taken, "data.pool")) == 240
     with pytest.raises(InputError, match=r"data\.pool: asks for 1 problems of 1 steps, .*300"):
-        draw_distinct(random.Random(0), 1, {1: 1}, taken, "data.pool")
+        draw_distinct_problems(random.Random(0), 1, {1: 1}, taken, "data.pool")
 
 
 def test_chains_longer_than_there_are_labels() -> None:
     with pytest.raises(InputError, match=r"data\.pool\.steps: 9 is above the longest chain, 8"):
-        draw_distinct(random.Random(0), 1, {9: 1}, set(), "data.pool")
+        draw_distinct_problems(random.Random(0), 1, {9: 1}, set(), "data.pool")
 
 
 def test_problems_taken_by_another_split_are_not_drawn() -> None:
     taken = {
-        problem.identity for problem in draw_distinct(random.Random(0), 100, {1: 1}, set(), "")
+        problem.identity
+        for problem in draw_distinct_problems(random.Random(0), 100, {1: 1}, set(), "")
     }
     before = set(taken)
-    drawn = draw_distinct(random.Random(0), 100, {1: 1}, taken, "")
+    drawn = draw_distinct_problems(random.Random(0), 100, {1: 1}, taken, "")
     assert before.isdisjoint(problem.identity for problem in drawn)
     assert len(taken) == 200
 
 
 def test_documents_avoid_what_is_held_out_or_say_that_they_cannot() -> None:
     everything = {
-        Problem(start, ((operator, digit),)).identity
+        ChainProblem(start, ((operator, digit),)).identity
         for start in range(10)
         for operator in OPERATORS
         for digit in range(10)
     }
     one_left = everything - {"3*7"}
-    assert draw_outside(random.Random(0), 1, one_left).identity == "3*7"
+    assert draw_unseen_problem(random.Random(0), 1, one_left).identity == "3*7"
     with pytest.raises(InputError, match=r"data\.documents\.steps: no problem of 1 steps is left"):
-        draw_outside(random.Random(0), 1, everything)
+        draw_unseen_problem(random.Random(0), 1, everything)
 
 
 def test_a_worked_problem() -> None:
-    problem = Problem(9, (("+", 9), ("*", 4), ("-", 5)))
+    problem = ChainProblem(9, (("+", 9), ("*", 4), ("-", 5)))
     assert problem.identity == "9+9*4-5"
     assert problem.prompt == "<bos> 9 b + 9 c * 4 d - 5 ?"
     assert problem.results == [8, 2, 7]
-    text = re.sub("|".join(CONNECTIVES), "so", trajectory(random.Random(0), problem))
+    text = re.sub("|".join(CONNECTIVES), "so", write_trajectory(random.Random(0), problem))
     assert text == "9 b + 9 = 8 so c * 4 = 2 so d - 5 = 7 so \\boxed{ 7 }"
 
 
-def wrong_share(operator: str, rates: dict[str, float]) -> float:
+def measure_wrong_share(operator: str, rates: dict[str, float]) -> float:
     """Share of wrong results of an operator in 4000 documents of one step."""
     rng = random.Random(0)
     wrong: list[bool] = []
     for _ in range(4000):
-        problem = draw(rng, 1)
+        problem = draw_chain_problem(rng, 1)
         if problem.chain[0][0] == operator:
-            written = STEP.findall(document(rng, problem, rates, 0.5))[0][3]
+            written = STEP.findall(write_document(rng, problem, rates, 0.5))[0][3]
             wrong.append(written != problem.answer)
     return sum(wrong) / len(wrong)
 
@@ -215,20 +218,20 @@ def wrong_share(operator: str, rates: dict[str, float]) -> float:
 def test_documents_are_wrong_at_the_rate_of_the_operator() -> None:
     rates = {"+": 0.0, "-": 0.5, "*": 1.0}
     # A wrong result is drawn from ten digits, so one in ten is right by luck.
-    assert wrong_share("+", rates) == 0.0
-    assert wrong_share("-", rates) == pytest.approx(0.45, abs=0.04)
-    assert wrong_share("*", rates) == pytest.approx(0.9, abs=0.04)
+    assert measure_wrong_share("+", rates) == 0.0
+    assert measure_wrong_share("-", rates) == pytest.approx(0.45, abs=0.04)
+    assert measure_wrong_share("*", rates) == pytest.approx(0.9, abs=0.04)
 
 
 def test_documents_box_their_answer_at_the_given_rate() -> None:
     rng = random.Random(0)
-    texts = [document(rng, draw(rng, 2), {}, 0.3) for _ in range(2000)]
+    texts = [write_document(rng, draw_chain_problem(rng, 2), {}, 0.3) for _ in range(2000)]
     boxed = [text for text in texts if "\\boxed{" in text]
     assert len(boxed) / len(texts) == pytest.approx(0.3, abs=0.04)
     assert all(re.search(r" # \d$", text) for text in texts if text not in boxed)
 
 
-def frames(*prompts: list[str]) -> dict[str, pd.DataFrame]:
+def make_prompt_frames(*prompts: list[str]) -> dict[str, pd.DataFrame]:
     """Splits a, b, c... of the given prompts."""
     return {
         name: pd.DataFrame({"prompt": rows}) for name, rows in zip("abc", prompts, strict=False)
@@ -236,11 +239,11 @@ def frames(*prompts: list[str]) -> dict[str, pd.DataFrame]:
 
 
 def test_overlaps_are_named() -> None:
-    check_disjoint(frames(["p", "q"], ["r"]))
+    check_disjoint(make_prompt_frames(["p", "q"], ["r"]))
     with pytest.raises(InputError, match=r"^b: shares the prompt 'q' with a; "):
-        check_disjoint(frames(["p", "q"], ["r", "q"]))
+        check_disjoint(make_prompt_frames(["p", "q"], ["r", "q"]))
     with pytest.raises(InputError, match=r"^a: holds the prompt 'p' twice"):
-        check_disjoint(frames(["p", "p"]))
+        check_disjoint(make_prompt_frames(["p", "p"]))
 
 
 def test_rows_that_are_too_long() -> None:
@@ -267,11 +270,11 @@ def test_empty_cells_are_refused(tmp_path: Path) -> None:
     frame = SPLITS["pool"].head(3).copy()
     frame.loc[1, "trajectory"] = None
     frame.to_parquet(path)
-    write_manifest(manifest_path(path), path)
+    write_manifest(get_manifest_path(path), path)
     with pytest.raises(InputError, match=r"pool\.parquet: has empty cells; every row needs prompt"):
         read_dataset(path, ("prompt", "trajectory"))
 
 
 def test_quotas_prefer_short_chains_when_shares_are_equal() -> None:
-    counts = quotas(5, {1: 1, 2: 1, 3: 1})
+    counts = allocate_problems(5, {1: 1, 2: 1, 3: 1})
     assert all(short >= long for short, long in pairwise(counts.values()))

@@ -10,8 +10,8 @@ import pytest
 
 from retu.config.execution import Execution
 from retu.core.errors import InputError
-from retu.data.prompt_embedding import last_token_embedder
-from retu.data.set_rules import unit_rows
+from retu.data.prompt_embedding import make_embedder
+from retu.data.set_rules import scale_to_unit_length
 from retu.data.stored_sets import read_frame, write_dataset
 from retu.data.tokenizer import make_tokenizer
 from retu.planning.jobs import DecontaminateJob
@@ -39,24 +39,24 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_embedding_does_not_depend_on_what_is_beside_it(embedder: Path) -> None:
-    embed = last_token_embedder(embedder, Execution())
+    embed = make_embedder(embedder, Execution())
     texts = [NEW, SEEN, "9 ?", NEW, *(f"{n} a - {n} b * 3 ?" for n in range(10))] * 4
     together = embed(texts)
     assert together.shape == (56, 32)
     alone = np.concatenate([embed([text]) for text in texts[:5]])
     np.testing.assert_allclose(together[:5], alone, atol=1e-5)
     np.testing.assert_array_equal(together[0], together[3])
-    cosine = unit_rows(together[:3]) @ unit_rows(together[:3]).T
+    cosine = scale_to_unit_length(together[:3]) @ scale_to_unit_length(together[:3]).T
     assert cosine[np.triu_indices(3, 1)].max() < 0.99
 
 
 def test_longer_texts_are_cut_to_what_the_model_reads(embedder: Path) -> None:
-    embed = last_token_embedder(embedder, Execution())
+    embed = make_embedder(embedder, Execution())
     long = "9 b " * 40
     np.testing.assert_allclose(embed([long]), embed([long + "+ 1 a ?"]), atol=1e-5)
 
 
-def decontaminated(
+def run_decontaminate(
     folder: Path, monkeypatch: pytest.MonkeyPatch, problems: list[tuple[str, str]], model: Path
 ) -> None:
     """Run the script against two sets; row 1 of the second is `SEEN`."""
@@ -88,7 +88,7 @@ def test_a_problem_of_the_training_data_is_left_out_and_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     problems = [("short", NEW), ("short", SEEN), ("other", "8 c * 8 b - 1 ?")]
-    decontaminated(tmp_path, monkeypatch, problems, embedder)
+    run_decontaminate(tmp_path, monkeypatch, problems, embedder)
     kept = read_frame(tmp_path / "benchmarks.parquet")
     assert list(kept.columns) == ["benchmark", "problem_id", "prompt", "gold", "options"]
     assert list(kept["problem_id"]) == ["0000", "0002"]
@@ -109,11 +109,11 @@ def test_a_benchmark_of_which_nothing_is_left(
 ) -> None:
     problems = [("short", NEW), ("other", SEEN)]
     with pytest.raises(InputError, match="benchmark other: every problem is too similar to a trai"):
-        decontaminated(tmp_path, monkeypatch, problems, embedder)
+        run_decontaminate(tmp_path, monkeypatch, problems, embedder)
     assert not (tmp_path / "benchmarks.parquet").exists()
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     make_tokenizer(64).save_pretrained(tmp_path)
     with pytest.raises(InputError, match=r"not a readable model \(.*\); fetch it anew"):
-        last_token_embedder(tmp_path, Execution())
+        make_embedder(tmp_path, Execution())

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from retu.config.execution import Execution, Generation, Vllm
+from retu.config.execution import Execution, GenerationExecution, VllmSettings
 from retu.config.study import Sampling
 from retu.core.errors import InputError
 from retu.data.arithmetic import VOCABULARY
 from retu.data.tokenizer import make_tokenizer
 from retu.evaluation.engines import VllmEngine, load_engine
-from retu.evaluation.generations import Answer
+from retu.evaluation.generations import SampledGeneration
 
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=12)
 EOS, SEVEN, SO = (VOCABULARY.index(word) for word in ("<eos>", "7", "so"))
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Path:
+def weightless_checkpoint(tmp_path: Path) -> Path:
     """A checkpoint of which vLLM alone would read the weights."""
     make_tokenizer(64).save_pretrained(tmp_path)
     (tmp_path / "generation_config.json").write_text(f'{{"eos_token_id": [{SO}]}}')
@@ -47,11 +47,11 @@ class FakeLlm:
         assert not use_tqdm
         self.asked += parameters
         return [
-            SimpleNamespace(outputs=[self.output(prompt["prompt_token_ids"][-1], p)])
+            SimpleNamespace(outputs=[self.make_output(prompt["prompt_token_ids"][-1], p)])
             for prompt, p in zip(prompts, parameters, strict=True)
         ]
 
-    def output(self, last: int, parameters: Any) -> SimpleNamespace:
+    def make_output(self, last: int, parameters: Any) -> SimpleNamespace:
         ids = [last, *([EOS] if parameters.seed % 2 else [])]
         return SimpleNamespace(
             token_ids=ids,
@@ -75,8 +75,8 @@ def test_vllm_gets_token_ids_and_a_seed_for_every_prompt() -> None:
     engine = VllmEngine(llm, make_tokenizer(64), declared_ends=[SO])
     answers = engine.sample([[SEVEN], [SO, SEVEN]], SAMPLING, seed=10)
     assert answers == [
-        Answer("7", (SEVEN,), (-0.5,), "length"),
-        Answer("7", (SEVEN, EOS), (-0.5, -0.5), "stop"),
+        SampledGeneration("7", (SEVEN,), (-0.5,), "length"),
+        SampledGeneration("7", (SEVEN, EOS), (-0.5, -0.5), "stop"),
     ]
     first = llm.asked[0]
     assert (first.seed, first.temperature, first.max_tokens) == (10000030, 1.0, 12)
@@ -100,21 +100,21 @@ def test_a_vllm_that_ends_answers_otherwise_is_noticed() -> None:
         engine.sample([[SEVEN] * 60], SAMPLING, seed=10)
 
 
-def asking(**changes: Any) -> Execution:
+def make_vllm_execution(**changes: Any) -> Execution:
     """An execution that generates with vLLM."""
-    return Execution(generation=Generation(vllm=Vllm(**changes)))
+    return Execution(generation=GenerationExecution(vllm=VllmSettings(**changes)))
 
 
 def test_vllm_that_is_not_there_is_said_and_not_replaced(
-    saved: Path, monkeypatch: pytest.MonkeyPatch
+    weightless_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(InputError, match=r"generation\.vllm: vLLM cannot be imported"):
-        load_engine(saved, asking())
+        load_engine(weightless_checkpoint, make_vllm_execution())
 
 
 def test_vllm_is_started_as_the_study_says(
-    saved: Path, vllm_module: ModuleType, monkeypatch: pytest.MonkeyPatch
+    weightless_checkpoint: Path, vllm_module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platforms = ModuleType("vllm.platforms")
     platforms.current_platform = SimpleNamespace(device_type="cpu")  # type: ignore[attr-defined]
@@ -128,16 +128,22 @@ def test_vllm_is_started_as_the_study_says(
         return FakeLlm()
 
     vllm_module.LLM = start  # type: ignore[attr-defined]
-    engine = load_engine(saved, asking(tensor_parallel=4, memory=0.5, max_length=64))
+    engine = load_engine(
+        weightless_checkpoint, make_vllm_execution(tensor_parallel=4, memory=0.5, max_length=64)
+    )
     assert isinstance(engine, VllmEngine)
     assert engine.ends == [EOS, SO]
     engine.close()
     assert not hasattr(engine, "llm")
-    expected = {"model": str(saved), "tensor_parallel_size": 4, "gpu_memory_utilization": 0.5}
+    expected = {
+        "model": str(weightless_checkpoint),
+        "tensor_parallel_size": 4,
+        "gpu_memory_utilization": 0.5,
+    }
     expected |= {"max_model_len": 64, "dtype": "float32", "logprobs_mode": "processed_logprobs"}
     assert expected.items() <= started[0].items()
     with pytest.raises(InputError, match=r"does not start \(max_model_len is too small\)"):
-        load_engine(saved, asking(max_length=1))
-    on_gpu = asking().model_copy(update={"device": "cuda"})
+        load_engine(weightless_checkpoint, make_vllm_execution(max_length=1))
+    on_gpu = make_vllm_execution().model_copy(update={"device": "cuda"})
     with pytest.raises(InputError, match="device: is cuda, but this vLLM runs on cpu"):
-        load_engine(saved, on_gpu)
+        load_engine(weightless_checkpoint, on_gpu)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("analysis", "lab", "dev", "gpu")
 
 
-def load_lock() -> ModuleType:
+def load_lock_script() -> ModuleType:
     """envs/lock.py, which is a script and not in the package."""
     spec = importlib.util.spec_from_file_location("lock", ROOT / "envs" / "lock.py")
     assert spec is not None
@@ -28,7 +28,7 @@ def load_lock() -> ModuleType:
     return module
 
 
-lock = load_lock()
+lock = load_lock_script()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,7 +13,7 @@ from retu.models import extension_locks
 from retu.models.extension_locks import QUIET_SECONDS, check_extension_locks
 
 
-def build(folder: Path, quiet: float) -> Path:
+def make_build_lock(folder: Path, quiet: float) -> Path:
     """The lock of a build in which nothing has happened for so many seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "build.ninja").touch()
@@ -28,12 +28,12 @@ def build(folder: Path, quiet: float) -> Path:
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where extensions are built."""
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    monkeypatch.setattr(extension_locks, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(extension_locks, "LOCK_POLL_SECONDS", 0.05)
     return tmp_path
 
 
 def test_a_lock_without_a_build_is_named(root: Path) -> None:
-    lock = build(root / "cpu_adam", QUIET_SECONDS + 5)
+    lock = make_build_lock(root / "cpu_adam", QUIET_SECONDS + 5)
     with pytest.raises(InputError) as raised:
         check_extension_locks()
     assert str(raised.value).startswith(f"{lock}: is left over from a build that was killed")
@@ -45,16 +45,18 @@ def test_the_usual_folder_is_searched_for_this_python_only(
 ) -> None:
     monkeypatch.delenv("TORCH_EXTENSIONS_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    build(tmp_path / "torch_extensions" / "py27_cpu" / "cpu_adam", QUIET_SECONDS + 5)
+    make_build_lock(tmp_path / "torch_extensions" / "py27_cpu" / "cpu_adam", QUIET_SECONDS + 5)
     check_extension_locks()
     version = f"py{sys.version_info.major}{sys.version_info.minor}"
-    build(tmp_path / "torch_extensions" / f"{version}_cu130" / "cpu_adam", QUIET_SECONDS + 5)
+    make_build_lock(
+        tmp_path / "torch_extensions" / f"{version}_cu130" / "cpu_adam", QUIET_SECONDS + 5
+    )
     with pytest.raises(InputError, match=rf"{version}_cu130/cpu_adam/lock: is left over"):
         check_extension_locks()
 
 
 def test_a_lock_that_a_process_here_holds_is_alive(root: Path) -> None:
-    lock = build(root / "cpu_adam", QUIET_SECONDS + 5)
+    lock = make_build_lock(root / "cpu_adam", QUIET_SECONDS + 5)
     with lock.open():
         check_extension_locks()
     with pytest.raises(InputError):
@@ -64,7 +66,7 @@ def test_a_lock_that_a_process_here_holds_is_alive(root: Path) -> None:
 def test_a_build_that_may_live_elsewhere_is_waited_for(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lock = build(root / "cpu_adam", quiet=3)
+    lock = make_build_lock(root / "cpu_adam", quiet=3)
     waiting = threading.Thread(target=check_extension_locks)
     waiting.start()
     waiting.join(0.3)

@@ -5,38 +5,38 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from reporting_fixtures import ALL, CHECKPOINT, ORDER, Made, read_frames
+from reporting_fixtures import ALL, CHECKPOINT, ORDER, MadeParameters, read_frames
 
 from retu.core.errors import InputError
 from retu.reporting import style
-from retu.reporting.figure_paradigms import draw
+from retu.reporting.figure_paradigms import draw_paradigm_figure
 from retu.reporting.paradigm_styles import (
     METHODS,
-    choices,
-    kind_of,
-    method_looks,
-    method_of,
+    assign_looks,
+    choose_panels,
+    get_paradigm_kind,
+    strip_sft_stage,
 )
 
 
-def drawn(made: Made, highlight: str | None = None) -> Figure:
+def draw_figure(made: MadeParameters, highlight: str | None = None) -> Figure:
     """The figure of a made-up study."""
-    with style.context():
-        return draw(*read_frames(made), ORDER, highlight)
+    with style.use_style():
+        return draw_paradigm_figure(*read_frames(made), ORDER, highlight)
 
 
-def legend_of(figure: Figure) -> list[str]:
+def list_legend_texts(figure: Figure) -> list[str]:
     """Texts of the figure's legend."""
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def colours_of(axes: Axes) -> set[str]:
+def list_line_colours(axes: Axes) -> set[str]:
     """Colours of the lines drawn in full."""
     lines = [line for line in axes.lines if line.get_linewidth() == 1.4]
     return {matplotlib.colors.to_hex(line.get_color()) for line in lines}
 
 
-def crosses_of(axes: Axes) -> list[tuple[float, float]]:
+def list_crosses(axes: Axes) -> list[tuple[float, float]]:
     """Where crosses stand."""
     marks = [line.get_xydata() for line in axes.lines if line.get_marker() == "x"]
     return [(float(x), float(y)) for mark in marks for x, y in np.asarray(mark)]
@@ -51,29 +51,29 @@ def test_kinds_follow_the_paper() -> None:
         "SFT-then-synchronised": ("SFT-then-SRFT", "SFT-then-Prefix-RFT"),
         "other": ("Dr. Who", "SFT-then-Dr. Who"),
     }
-    assert {name: kind_of(name) for names in kinds.values() for name in names} == {
+    assert {name: get_paradigm_kind(name) for names in kinds.values() for name in names} == {
         name: kind for kind, names in kinds.items() for name in names
     }
 
 
 def test_looks_are_distinct_and_shared_by_a_method_after_sft() -> None:
-    looks = method_looks([*METHODS, "SFT-then-GRPO", "Mine", "SFT-then-Mine", "Yours"])
+    looks = assign_looks([*METHODS, "SFT-then-GRPO", "Mine", "SFT-then-Mine", "Yours"])
     assert list(looks) == [*METHODS, "Mine", "Yours"]
     assert len({look.colour for look in looks.values()}) == len(looks)
     assert len({look.marker for name, look in looks.items() if name != "Pure SFT"}) >= 8
-    assert method_of("SFT-then-GRPO") == "GRPO"
-    assert method_of("SFT-then-RL") == "SFT-then-RL"
+    assert strip_sft_stage("SFT-then-GRPO") == "GRPO"
+    assert strip_sft_stage("SFT-then-RL") == "SFT-then-RL"
 
 
 def test_two_panels_with_their_paradigms() -> None:
-    figure = drawn(ALL)
+    figure = draw_figure(ALL)
     base, checkpoint = figure.axes
     assert base.get_title(loc="left") == "From the base model"
     assert checkpoint.get_title(loc="left") == f"From SFT checkpoint Huge, step {CHECKPOINT}"
     colours = {name: method.look.colour.lower() for name, method in METHODS.items()}
-    assert colours_of(base) == set(colours.values())
-    assert colours_of(checkpoint) == set(colours.values()) - {colours["Pure RL"]}
-    labels = legend_of(figure)
+    assert list_line_colours(base) == set(colours.values())
+    assert list_line_colours(checkpoint) == set(colours.values()) - {colours["Pure RL"]}
+    labels = list_legend_texts(figure)
     assert "(SFT-then-)GRPO" in labels
     assert {"Pure RL", "SFT-then-RL, Huge", "Pure SFT, Huge", "collapse"} <= set(labels)
 
@@ -81,43 +81,45 @@ def test_two_panels_with_their_paradigms() -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        Made(),
-        Made(methods=("DAPO_d", "LUFFY")),
-        Made(datasets=("Huge",), pure_rl=False),
-        Made(datasets=("Huge",), methods=("SRFT",), without_branches="Huge"),
+        MadeParameters(),
+        MadeParameters(methods=("DAPO_d", "LUFFY")),
+        MadeParameters(datasets=("Huge",), pure_rl=False),
+        MadeParameters(datasets=("Huge",), methods=("SRFT",), without_branches="Huge"),
     ],
 )
-def test_one_panel_without_a_common_checkpoint(made: Made) -> None:
-    figure = drawn(made)
+def test_one_panel_without_a_common_checkpoint(made: MadeParameters) -> None:
+    figure = draw_figure(made)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["From the base model"]
-    labels = legend_of(figure)
+    labels = list_legend_texts(figure)
     assert all(name in labels for name in made.methods)
     assert ("pale: other SFT data sets" in labels) == (len(made.datasets) > 1)
     assert ("collapse" in labels) == ("SRFT" in made.methods)
 
 
 def test_a_paradigm_may_exist_after_sft_only() -> None:
-    labels = legend_of(drawn(Made(after_sft=("GRPO",))))
+    labels = list_legend_texts(draw_figure(MadeParameters(after_sft=("GRPO",))))
     assert "SFT-then-GRPO" in labels
     assert "collapse" not in labels
 
 
 def test_every_model_has_its_row_and_only_its_panels() -> None:
-    curves, fits = read_frames(Made(models=("a", "b"), methods=("GRPO",), after_sft=("GRPO",)))
+    curves, fits = read_frames(
+        MadeParameters(models=("a", "b"), methods=("GRPO",), after_sft=("GRPO",))
+    )
     after = "paradigm != 'SFT-then-GRPO' or model == 'a'"
-    with style.context():
-        figure = draw(curves.query(after), fits.query(after), ORDER)
+    with style.use_style():
+        figure = draw_paradigm_figure(curves.query(after), fits.query(after), ORDER)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
     assert titles[0::2] == ["a: From the base model", "b: From the base model"]
     assert titles[1] == f"a: From SFT checkpoint Huge, step {CHECKPOINT}"
 
 
 def test_a_collapse_is_crossed_where_the_law_ends() -> None:
-    figure = drawn(ALL)
+    figure = draw_figure(ALL)
     fits = read_frames()[1].query("collapsed")
     assert set(fits["paradigm"]) == {"SRFT", "SFT-then-SRFT"}
     for axes, (_, fit) in zip(figure.axes, fits.iterrows(), strict=True):
-        ((x, y),) = crosses_of(axes)
+        ((x, y),) = list_crosses(axes)
         assert x == pytest.approx((fit["x_sft_eflops"] + fit["x_end_eflops"]) * 1e9, rel=1e-4)
         assert y == pytest.approx(fit["end_score"], abs=0.05)
         colour = METHODS["SRFT"].look.colour.lower()
@@ -130,7 +132,7 @@ def test_a_collapse_is_crossed_where_the_law_ends() -> None:
 
 
 def test_a_deep_collapse_leaves_the_score_axis_to_the_others() -> None:
-    base, checkpoint = drawn(ALL).axes
+    base, checkpoint = draw_figure(ALL).axes
     curves, _ = read_frames()
     scores = curves[curves["paradigm"] == "SFT-then-SRFT"]["score"]
     low = checkpoint.get_ylim()[0]
@@ -144,8 +146,8 @@ def test_the_panel_of_a_late_checkpoint_looks_at_its_branches() -> None:
     curves, fits = read_frames()
     curves = curves.assign(x_sft_eflops=20 * curves["x_sft_eflops"])
     fits = fits.assign(x_sft_eflops=20 * fits["x_sft_eflops"])
-    with style.context():
-        base, checkpoint = draw(curves, fits, ORDER).axes
+    with style.use_style():
+        base, checkpoint = draw_paradigm_figure(curves, fits, ORDER).axes
     start, end = checkpoint.get_xlim()
     own = curves.query("paradigm == 'SFT-then-DAPO_d'")
     assert "TFLOPs" in base.figure.get_supxlabel()
@@ -156,14 +158,14 @@ def test_the_panel_of_a_late_checkpoint_looks_at_its_branches() -> None:
 
 def test_the_named_data_set() -> None:
     curves, _ = read_frames()
-    assert choices(curves, ORDER)["tiny"].checkpoint == ("Huge", CHECKPOINT)
-    assert choices(curves, ORDER)["tiny"].dataset == "Huge"
-    chosen = choices(curves, ORDER, "Small")["tiny"]
+    assert choose_panels(curves, ORDER)["tiny"].checkpoint == ("Huge", CHECKPOINT)
+    assert choose_panels(curves, ORDER)["tiny"].dataset == "Huge"
+    chosen = choose_panels(curves, ORDER, "Small")["tiny"]
     assert (chosen.dataset, chosen.checkpoint) == ("Small", ("Huge", CHECKPOINT))
-    assert "SFT-then-RL, Small" in legend_of(drawn(Made(), "Small"))
+    assert "SFT-then-RL, Small" in list_legend_texts(draw_figure(MadeParameters(), "Small"))
 
 
 @pytest.mark.parametrize("name", ["Nowhere", "none"])
 def test_an_unknown_highlight_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"--highlight {name}: .* use one of Small, Medium"):
-        drawn(ALL, name)
+        draw_figure(ALL, name)

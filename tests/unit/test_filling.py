@@ -15,7 +15,7 @@ from retu.training.batch_filling import (
     check_updates,
     fill_batches,
 )
-from retu.training.tokenized_sets import IGNORED
+from retu.training.tokenized_sets import IGNORED_LABEL
 
 
 def test_a_pass_has_every_row_once_and_then_the_empty_one() -> None:
@@ -38,10 +38,10 @@ def test_a_pass_has_every_row_once_and_then_the_empty_one() -> None:
 
 
 def test_an_empty_row_teaches_nothing() -> None:
-    rows = Dataset.from_dict({"input_ids": [[5, 6, 7]] * 3, "labels": [[IGNORED, 6, 7]] * 3})
+    rows = Dataset.from_dict({"input_ids": [[5, 6, 7]] * 3, "labels": [[IGNORED_LABEL, 6, 7]] * 3})
     longer = add_empty_rows(rows, 2)
     assert longer[:3] == rows[:3]
-    assert longer[3:]["labels"] == [[IGNORED] * 2] * 2
+    assert longer[3:]["labels"] == [[IGNORED_LABEL] * 2] * 2
     assert longer[3:]["input_ids"] == [[5, 6]] * 2
     packed = rows.add_column("seq_lengths", [[3]] * 3)
     assert add_empty_rows(packed, 1)[3]["seq_lengths"] == [2]

@@ -43,7 +43,7 @@ MODELS = [
 ]
 
 
-def counted(config: Any, model_class: Any, train: bool) -> int:
+def count_torch_flops(config: Any, model_class: Any, train: bool) -> int:
     """FLOPs that torch counts for one forward (and backward) of a random batch."""
     model = model_class(config)
     tokens = torch.randint(0, config.vocab_size, (BATCH, LENGTH))
@@ -65,7 +65,7 @@ def test_exact_count_equals_torch(
     # torch also sees the rotary angles as a matrix product of positions and frequencies: at most
     # one multiply-add per token and head channel, without gradient. Nothing else may differ.
     rotary = 2 * BATCH * LENGTH * shape.head_dim
-    assert 0 <= counted(config, model_class, train) - exact <= rotary
+    assert 0 <= count_torch_flops(config, model_class, train) - exact <= rotary
 
 
 @pytest.mark.parametrize(

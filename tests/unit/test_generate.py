@@ -11,11 +11,11 @@ import pytest
 
 from retu.config.execution import Execution
 from retu.config.study import Sampling
-from retu.core.errors import Interrupted
+from retu.core.errors import JobInterrupted
 from retu.core.manifest import write_manifest
 from retu.data.stored_sets import write_dataset
 from retu.data.tokenizer import make_tokenizer
-from retu.evaluation.generations import Answer
+from retu.evaluation.generations import SampledGeneration
 from retu.planning.jobs import GenerateJob
 from workflow_scripts import generate
 
@@ -29,7 +29,7 @@ TEXTS = [f"{n} b + {n}" for n in range(5)]
 OUT = Path("out/generations.parquet")
 
 
-class Counting:
+class CountingEngine:
     """An engine whose answers tell the seed and the place of their prompt.
 
     It stops, as on SIGTERM, when it is asked for the part that begins at `stop_at`.
@@ -42,7 +42,7 @@ class Counting:
     stop_at: ClassVar[tuple[int, int] | None] = None
 
     def __init__(self, folder: Path, execution: Execution) -> None:
-        Counting.loaded.append(folder.name)
+        CountingEngine.loaded.append(folder.name)
 
     def sample(
         self,
@@ -51,21 +51,21 @@ class Counting:
         seed: int,
         first: int = 0,
         every: int = 1,
-    ) -> list[Answer]:
-        Counting.asked.append((seed, first))
-        if Counting.stop_at == (seed, first):
-            raise Interrupted("asked to stop")
+    ) -> list[SampledGeneration]:
+        CountingEngine.asked.append((seed, first))
+        if CountingEngine.stop_at == (seed, first):
+            raise JobInterrupted("asked to stop")
         return [
-            Answer(f"{seed} {first + place}", (1,), (-1.0,), "stop")
+            SampledGeneration(f"{seed} {first + place}", (1,), (-1.0,), "stop")
             for place in range(len(prompts))
         ]
 
     def close(self) -> None:
-        Counting.closed += 1
+        CountingEngine.closed += 1
 
 
 @pytest.fixture
-def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def run_generate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Runs the script on two checkpoints and five problems, in parts of four rows."""
     monkeypatch.chdir(tmp_path)
     for name in ("RETU_STATE", "RETU_PROGRESS_FD"):
@@ -77,27 +77,27 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     names = [f"p{n}" for n in range(len(TEXTS))]
     frame = pd.DataFrame({"problem_id": names, "prompt": TEXTS, "gold": "1"})
     write_dataset(frame, Path("problems.parquet"))
-    monkeypatch.setattr(generate, "load_engine", Counting)
+    monkeypatch.setattr(generate, "load_engine", CountingEngine)
     monkeypatch.setattr(generate, "PART_TOKENS", 4 * LIMIT)
-    monkeypatch.setattr(Counting, "loaded", [])
-    monkeypatch.setattr(Counting, "asked", [])
-    monkeypatch.setattr(Counting, "closed", 0)
-    monkeypatch.setattr(Counting, "stop_at", None)
+    monkeypatch.setattr(CountingEngine, "loaded", [])
+    monkeypatch.setattr(CountingEngine, "asked", [])
+    monkeypatch.setattr(CountingEngine, "closed", 0)
+    monkeypatch.setattr(CountingEngine, "stop_at", None)
 
-    def start(job: GenerateJob = JOB) -> None:
+    def start_job(job: GenerateJob = JOB) -> None:
         options = ["--spec", job.model_dump_json(), "--title", "tiny", "--out", str(OUT)]
         files = ["--checkpoints", "run/checkpoints", "--problems", "problems.parquet"]
         monkeypatch.setattr(sys, "argv", ["generate", *options, *files])
         generate.main()
 
-    return start
+    return start_job
 
 
-def test_every_checkpoint_answers_in_parts(job: Callable[..., None]) -> None:
-    job()
-    assert Counting.loaded == ["step-000003", "step-000007"]
-    assert Counting.closed == 2
-    assert Counting.asked == [(seed, first) for seed in (3, 7) for first in (0, 4, 8)]
+def test_every_checkpoint_answers_in_parts(run_generate: Callable[..., None]) -> None:
+    run_generate()
+    assert CountingEngine.loaded == ["step-000003", "step-000007"]
+    assert CountingEngine.closed == 2
+    assert CountingEngine.asked == [(seed, first) for seed in (3, 7) for first in (0, 4, 8)]
     table = pd.read_parquet(OUT)
     assert table["step"].tolist() == [3] * 10 + [7] * 10
     assert table["generation"].tolist() == [f"{s} {n}" for s in (3, 7) for n in range(10)]
@@ -105,36 +105,36 @@ def test_every_checkpoint_answers_in_parts(job: Callable[..., None]) -> None:
 
 
 def test_a_job_that_is_stopped_goes_on_where_it_was(
-    job: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_generate: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Counting, "stop_at", (7, 4))
-    with pytest.raises(Interrupted, match="4 more parts of the answers are stored") as stopped:
-        job()
+    monkeypatch.setattr(CountingEngine, "stop_at", (7, 4))
+    with pytest.raises(JobInterrupted, match="4 more parts of the answers are stored") as stopped:
+        run_generate()
     assert stopped.value.progressed
-    assert Counting.closed == 2
-    with pytest.raises(Interrupted, match="0 more parts") as stopped:
-        job()
+    assert CountingEngine.closed == 2
+    with pytest.raises(JobInterrupted, match="0 more parts") as stopped:
+        run_generate()
     assert not stopped.value.progressed
     assert not OUT.exists()
-    monkeypatch.setattr(Counting, "stop_at", None)
-    Counting.asked.clear()
-    Counting.loaded.clear()
-    job()
-    assert Counting.loaded == ["step-000007"]
-    assert Counting.asked == [(7, 4), (7, 8)]
+    monkeypatch.setattr(CountingEngine, "stop_at", None)
+    CountingEngine.asked.clear()
+    CountingEngine.loaded.clear()
+    run_generate()
+    assert CountingEngine.loaded == ["step-000007"]
+    assert CountingEngine.asked == [(7, 4), (7, 8)]
     table = pd.read_parquet(OUT)
     assert table["generation"].tolist() == [f"{s} {n}" for s in (3, 7) for n in range(10)]
 
 
 def test_parts_of_another_request_are_thrown_away(
-    job: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run_generate: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Counting, "stop_at", (7, 4))
-    with pytest.raises(Interrupted):
-        job()
-    Counting.asked.clear()
+    monkeypatch.setattr(CountingEngine, "stop_at", (7, 4))
+    with pytest.raises(JobInterrupted):
+        run_generate()
+    CountingEngine.asked.clear()
     hotter = JOB.sampling.model_copy(update={"temperature": 2.0})
-    with pytest.raises(Interrupted):
-        job(JOB.model_copy(update={"sampling": hotter}))
-    assert Counting.asked == [(3, 0), (3, 4), (3, 8), (7, 0), (7, 4)]
+    with pytest.raises(JobInterrupted):
+        run_generate(JOB.model_copy(update={"sampling": hotter}))
+    assert CountingEngine.asked == [(3, 0), (3, 4), (3, 8), (7, 0), (7, 4)]
     assert list(Path(os.curdir).glob(".state/**/step-000003-*"))

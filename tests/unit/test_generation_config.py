@@ -5,9 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_fixtures import command, launched, prepare
-from mixed_fixtures import SHAPE, dataset, preset, steps, tokenizer, trainer
-from training_files import rl_options, sft_options, write_files
+from job_fixtures import make_subphases_command, prepare_work_folder, run_launcher
+from mixed_fixtures import (
+    SHAPE,
+    list_steps,
+    make_expert_dataset,
+    make_lab_tokenizer,
+    make_mixed_trainer,
+    make_preset,
+)
+from training_files import make_rl_options, make_sft_options, write_training_files
 from transformers import GenerationConfig
 
 from retu.config.execution import Execution
@@ -23,12 +30,14 @@ from retu.models.generation_config import (
     report_ignored_settings,
 )
 from retu.models.loading import build_model
-from retu.runtime.usage import IGNORED
+from retu.runtime.usage import IGNORED_SETTINGS
 from workflow_scripts import train_rl, train_sft
 
 EOS, SEVEN = VOCABULARY.index("<eos>"), VOCABULARY.index("7")
 OTHERS = [token for token in range(len(VOCABULARY)) if token not in (EOS, SEVEN)]
-PROMPTS: list[list[int]] = [tokenizer()(text)["input_ids"] for text in dataset()["prompt"]]
+PROMPTS: list[list[int]] = [
+    make_lab_tokenizer()(text)["input_ids"] for text in make_expert_dataset()["prompt"]
+]
 SETTINGS: dict[str, dict[str, Any]] = {
     "min_p": {"do_sample": True, "min_p": 0.9},
     "typical_p": {"do_sample": True, "typical_p": 0.05},
@@ -73,17 +82,17 @@ POISON = {
 
 
 @pytest.fixture(autouse=True)
-def nothing_noted() -> Any:
+def fresh_job() -> Any:
     """Every test starts as a job does."""
-    IGNORED.clear()
+    IGNORED_SETTINGS.clear()
     yield
-    IGNORED.clear()
+    IGNORED_SETTINGS.clear()
 
 
-def saved(folder: Path, settings: dict[str, Any] | None) -> Path:
+def save_model_with_settings(folder: Path, settings: dict[str, Any] | None) -> Path:
     """A model on disk whose generation config is this, besides its special tokens."""
     build_model(SHAPE, seed=3).save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
+    make_lab_tokenizer().save_pretrained(folder)
     add_settings(folder, settings or {})
     return folder
 
@@ -95,43 +104,43 @@ def add_settings(checkpoint: Path, settings: dict[str, Any]) -> None:
     path.write_text(json.dumps(content | settings))
 
 
-def sampled(folder: Path, temperature: float) -> list[Any]:
+def sample_from_folder(folder: Path, temperature: float) -> list[Any]:
     """Answers of the model in a folder, with their log-probabilities."""
     settings = Sampling(temperature=temperature, max_new_tokens=12, batch_size=4)
     return load_engine(folder, Execution()).sample(PROMPTS, settings, seed=1)
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[float, list[Any]]:
+def plain_generations(tmp_path_factory: pytest.TempPathFactory) -> dict[float, list[Any]]:
     """What a checkpoint without settings answers, by temperature."""
-    folder = saved(tmp_path_factory.mktemp("plain"), None)
-    return {heat: sampled(folder, heat) for heat in (0.0, 1.0)}
+    folder = save_model_with_settings(tmp_path_factory.mktemp("plain"), None)
+    return {heat: sample_from_folder(folder, heat) for heat in (0.0, 1.0)}
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_no_setting_of_a_checkpoint_acts_on_answers(
-    tmp_path: Path, plain: dict[float, list[Any]], name: str
+    tmp_path: Path, plain_generations: dict[float, list[Any]], name: str
 ) -> None:
-    folder = saved(tmp_path, SETTINGS[name])
-    for heat, expected in plain.items():
-        assert sampled(folder, heat) == expected
+    folder = save_model_with_settings(tmp_path, SETTINGS[name])
+    for heat, expected in plain_generations.items():
+        assert sample_from_folder(folder, heat) == expected
 
 
 def test_neither_do_those_of_an_old_config_or_of_a_model_in_memory(
-    tmp_path: Path, plain: dict[float, list[Any]]
+    tmp_path: Path, plain_generations: dict[float, list[Any]]
 ) -> None:
     # Before there was a file for them, they stood among the model's own settings.
-    folder = saved(tmp_path, None)
+    folder = save_model_with_settings(tmp_path, None)
     (folder / "generation_config.json").unlink()
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"no_repeat_ngram_size": 1}))
     assert read_special_tokens(folder)["eos_token_id"] == EOS
-    assert sampled(folder, 1.0) == plain[1.0]
+    assert sample_from_folder(folder, 1.0) == plain_generations[1.0]
     model = build_model(SHAPE, seed=3)
     model.generation_config.min_new_tokens = 12
-    engine = TransformersEngine(model, tokenizer())
+    engine = TransformersEngine(model, make_lab_tokenizer())
     settings = Sampling(temperature=1.0, max_new_tokens=12, batch_size=4)
-    assert engine.sample(PROMPTS, settings, seed=1) == plain[1.0]
+    assert engine.sample(PROMPTS, settings, seed=1) == plain_generations[1.0]
     assert model.generation_config.min_new_tokens == 12, "the caller's own is put back"
 
 
@@ -142,24 +151,24 @@ def test_rollouts_do_not_follow_the_model_either(tmp_path: Path, name: str) -> N
         model = build_model(SHAPE, seed=3)
         for key, value in settings.items():
             setattr(model.generation_config, key, value)
-        run = trainer(tmp_path / f"{len(runs)}", preset(name), {"model": model})
+        run = make_mixed_trainer(tmp_path / f"{len(runs)}", make_preset(name), {"model": model})
         run.train()
         run.save_model(str(tmp_path / "saved"))
         runs.append(run)
-    clean, poisoned = (steps(run) for run in runs)
+    clean, poisoned = (list_steps(run) for run in runs)
     assert poisoned == clean
     assert poisoned[0]["completions/min_length"] < 8
     assert poisoned[0]["paradigm/rows_generated"] > 0
 
 
 def test_the_labs_presets_are_plain_where_this_is_tried() -> None:
-    plain_one: ParadigmSettings = preset("grpo")
-    assert plain_one.plain
-    assert not preset("luffy").plain
+    plain_one: ParadigmSettings = make_preset("grpo")
+    assert plain_one.is_plain
+    assert not make_preset("luffy").is_plain
 
 
 def test_the_end_of_an_answer_stays_the_checkpoints(tmp_path: Path) -> None:
-    folder = saved(tmp_path, {"eos_token_id": [EOS, SEVEN], "min_p": 0.9})
+    folder = save_model_with_settings(tmp_path, {"eos_token_id": [EOS, SEVEN], "min_p": 0.9})
     engine = load_engine(folder, Execution())
     assert isinstance(engine, TransformersEngine)
     assert engine.ends == [EOS, SEVEN]
@@ -181,7 +190,7 @@ def test_the_end_of_an_answer_stays_the_checkpoints(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_says_nothing_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    folder = saved(tmp_path, None)
+    folder = save_model_with_settings(tmp_path, None)
     (folder / "generation_config.json").write_text(text)
     with pytest.raises(InputError, match=message):
         load_engine(folder, Execution())
@@ -190,7 +199,9 @@ def test_a_file_that_says_nothing_is_refused(tmp_path: Path, text: str, message:
 def test_what_is_ignored_is_told_once_and_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = saved(tmp_path / "model", {"min_p": 0.9, "top_p": 1.0, "do_sample": True})
+    folder = save_model_with_settings(
+        tmp_path / "model", {"min_p": 0.9, "top_p": 1.0, "do_sample": True}
+    )
     report_ignored_settings(folder)
     report_ignored_settings(folder)
     said = capsys.readouterr().out
@@ -200,8 +211,8 @@ def test_what_is_ignored_is_told_once_and_recorded(
     )
     work = tmp_path / "work"
     work.mkdir()
-    prepare(work, monkeypatch)
-    record = launched(monkeypatch, command())
+    prepare_work_folder(work, monkeypatch)
+    record = run_launcher(monkeypatch, make_subphases_command())
     assert record.ignored == {"do_sample": True, "min_p": 0.9}
     assert find_ignored_settings(GenerationConfig().to_dict()) == {}
     assert find_ignored_settings(build_model(SHAPE, 3).generation_config.to_dict()) == {}
@@ -210,7 +221,7 @@ def test_what_is_ignored_is_told_once_and_recorded(
 def test_training_saves_in_spite_of_a_contradiction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_files(tmp_path)
+    write_training_files(tmp_path)
     base = tmp_path / "base" / "checkpoints"
     add_settings(base / "step-000000", POISON)
     write_manifest(tmp_path / "base" / "manifest.json", base, seed=0, steps=[0])
@@ -218,13 +229,13 @@ def test_training_saves_in_spite_of_a_contradiction(
         GenerationConfig(temperature=0.6, do_sample=False).save_pretrained(tmp_path)
     monkeypatch.setenv("RETU_STATE", str(tmp_path / "state"))
     for script, options in (
-        (train_sft, sft_options(tmp_path, tmp_path / "sft", {})),
-        (train_rl, rl_options(tmp_path, tmp_path / "rl", {})),
+        (train_sft, make_sft_options(tmp_path, tmp_path / "sft", {})),
+        (train_rl, make_rl_options(tmp_path, tmp_path / "rl", {})),
     ):
-        IGNORED.clear()
+        IGNORED_SETTINGS.clear()
         monkeypatch.setattr("sys.argv", [script.__name__, *options])
         script.main()
         assert capsys.readouterr().out.count("sampling follows the study and ignores") == 1
-        assert IGNORED["temperature"] == 0.6
+        assert IGNORED_SETTINGS["temperature"] == 0.6
     (stored,) = (tmp_path / "rl" / "checkpoints").glob("step-*/generation_config.json")
     assert find_ignored_settings(json.loads(stored.read_text())) == {}

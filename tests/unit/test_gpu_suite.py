@@ -15,7 +15,7 @@ DRIVER = Path("/dev/nvidiactl").exists()
 no_driver = pytest.mark.skipif(DRIVER, reason="this machine has an NVIDIA GPU")
 
 
-def script() -> ModuleType:
+def load_script() -> ModuleType:
     """tests/gpu/run.py as a module."""
     found = importlib.util.spec_from_file_location("gpu_run", FOLDER / "run.py")
     assert found is not None
@@ -25,7 +25,9 @@ def script() -> ModuleType:
     return module
 
 
-def make(tools: Path, *arguments: str, **changes: str) -> "subprocess.CompletedProcess[str]":
+def run_gpu_suite(
+    tools: Path, *arguments: str, **changes: str
+) -> "subprocess.CompletedProcess[str]":
     """Run tests/gpu/run.sh with `tools` and the system's own programs on the path."""
     return subprocess.run(
         [str(FOLDER / "run.sh"), *arguments],
@@ -46,14 +48,14 @@ def tools(tmp_path: Path) -> Path:
 
 @no_driver
 def test_without_a_driver_nothing_is_asked(tmp_path: Path) -> None:
-    done = make(tmp_path, "no-such-environment", "none-either")
+    done = run_gpu_suite(tmp_path, "no-such-environment", "none-either")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("skipped: no NVIDIA GPU here (neither")
     assert done.stdout.count("\n") == 1
 
 
 def test_a_missing_environment_is_said_in_one_line(tools: Path) -> None:
-    done = make(tools, "no-such-environment", "none-either")
+    done = run_gpu_suite(tools, "no-such-environment", "none-either")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: none-either has no Python; make one from envs/gpu.txt")
     assert done.stderr.count("\n") == 1
@@ -61,7 +63,7 @@ def test_a_missing_environment_is_said_in_one_line(tools: Path) -> None:
 
 @no_driver
 def test_an_environment_that_sees_no_gpu_is_said_in_one_line(tools: Path) -> None:
-    done = make(tools, "no-such-environment", sys.prefix, RETU_TEST_DEVICE="cuda")
+    done = run_gpu_suite(tools, "no-such-environment", sys.prefix, RETU_TEST_DEVICE="cuda")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("skipped: no NVIDIA GPU here: torch ")
     assert done.stdout.count("\n") == 1
@@ -72,7 +74,7 @@ def test_the_environment_for_gpus_comes_first(tools: Path) -> None:
     (first / "bin").mkdir(parents=True)
     (first / "bin" / "python").write_text('#!/bin/sh\necho "$0 $*"\n')
     (first / "bin" / "python").chmod(0o755)
-    done = make(tools, str(first), sys.prefix, "-k", "sdpa")
+    done = run_gpu_suite(tools, str(first), sys.prefix, "-k", "sdpa")
     assert done.stdout == f"{first}/bin/python tests/gpu/run.py -k sdpa\n"
 
 
@@ -81,7 +83,7 @@ def test_the_environment_for_gpus_comes_first(tools: Path) -> None:
     [(None, "0"), ("0,1,2", "0"), ("3", "3"), ("", ""), ("GPU-a,GPU-b", "GPU-a")],
 )
 def test_one_gpu_is_enough(visible: str | None, expected: str) -> None:
-    assert script().first_gpu(visible) == expected
+    assert load_script().first_gpu(visible) == expected
 
 
 @pytest.mark.slow

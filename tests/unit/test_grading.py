@@ -10,10 +10,15 @@ import pytest
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
 from retu.grading.extraction import find_boxes, find_last_boxes, pair_braces
-from retu.grading.grade_tables import grade_table, read_settings
-from retu.grading.grader import check_golds, find, grade
+from retu.grading.grade_tables import grade_table, parse_grader_settings
+from retu.grading.grader import check_golds, find_answer, grade
 from retu.grading.reward import make_reward
-from retu.grading.symbolic.parsing_guard import expanded_terms, log2_size, nesting, text_problem
+from retu.grading.symbolic.parsing_guard import (
+    estimate_expanded_terms,
+    estimate_log2,
+    explain_unsafe_text,
+    measure_nesting,
+)
 
 LAB = r"9 b + 9 = 8 thus c * 4 = 2 so \boxed{ 2 }"
 
@@ -83,11 +88,11 @@ def test_what_no_engine_should_see_is_refused(answer: str, reason: str) -> None:
         ("MAX_LOG2", 8.0, "2^{9}", "too large"),
         ("MAX_LOG2", 8.0, "6!", "too large"),
         ("MAX_LOG2", 8.0, "(2^{3})^{3}", "too large"),
-        ("MAX_TERMS", 3, "(x+1)^{5}", "terms"),
-        ("MAX_TERMS", 3, "(a+b)^2 (a+c)^2", "terms"),
+        ("MAX_EXPANDED_TERMS", 3, "(x+1)^{5}", "terms"),
+        ("MAX_EXPANDED_TERMS", 3, "(a+b)^2 (a+c)^2", "terms"),
         ("MAX_NODES", 4, "a+b+c+x", "operations"),
-        ("MAX_DEPTH", 2, "(((2+x)))", "nested"),
-        ("MAX_DEPTH", 2, r"\frac{1}{\frac{1}{\frac{1}{2}}}", "nested"),
+        ("MAX_BRACKET_DEPTH", 2, "(((2+x)))", "nested"),
+        ("MAX_BRACKET_DEPTH", 2, r"\frac{1}{\frac{1}{\frac{1}{2}}}", "nested"),
     ],
 )
 def test_each_bound_of_the_guard_refuses(
@@ -198,7 +203,7 @@ def test_reward_takes_texts_and_chats() -> None:
 )
 def test_bad_settings(spec: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read_settings(spec)
+        parse_grader_settings(spec)
 
 
 def test_grade_table_keeps_order_and_counts_empty_as_wrong() -> None:
@@ -230,8 +235,8 @@ def test_boxes_and_braces() -> None:
     assert find_last_boxes("none") == []
     assert pair_braces(r"{a{b}c}d") == {0: 6, 2: 4}
     assert pair_braces(r"{a{b} \} }}") == {0: 9, 2: 4}
-    assert nesting("(1)[{2}]") == 2
-    assert text_problem(r"\boxed{2}", 300) is None
+    assert measure_nesting("(1)[{2}]") == 2
+    assert explain_unsafe_text(r"\boxed{2}", 300) is None
 
 
 @pytest.mark.parametrize("name", ["math_verify", "multiple_choice"])
@@ -248,7 +253,7 @@ def test_a_generation_is_searched_for_boxes_once(
 
     for user in (module, "extract"):
         monkeypatch.setattr(f"retu.grading.{user}.find_boxes", count)
-    find(text, GraderSettings(name))
+    find_answer(text, GraderSettings(name))
     assert searched == [text]
 
 
@@ -262,11 +267,11 @@ def test_estimates_are_upper_bounds() -> None:
     sympy = pytest.importorskip("sympy")
     x, y = sympy.symbols("x y")
     number = sympy.Pow(3, 200, evaluate=False)
-    assert log2_size(number) >= (3**200).bit_length() - 1
-    assert log2_size(sympy.factorial(50, evaluate=False)) >= sympy.factorial(50).p.bit_length()
+    assert estimate_log2(number) >= (3**200).bit_length() - 1
+    assert estimate_log2(sympy.factorial(50, evaluate=False)) >= sympy.factorial(50).p.bit_length()
     for power in (1, 2, 7):
         expression = (x + y + 1) ** power
-        assert expanded_terms(expression) >= len(expression.expand().args)
+        assert estimate_expanded_terms(expression) >= len(expression.expand().args)
 
 
 def test_command_line(

@@ -16,7 +16,7 @@ from lasting_services import LastingService, shared_services
 from retu.cli import grade_command
 from retu.core.errors import InputError
 from retu.grading import user_rows
-from retu.grading.user_rows import Source
+from retu.grading.user_rows import GenerationFile
 
 GOOD: list[dict[str, object]] = [
     {"id": 1, "gold": "5", "generation": [r"so \boxed{5}", r"\boxed{6}"]},
@@ -33,13 +33,13 @@ def services() -> Iterator[dict[str, LastingService]]:
         yield shared
 
 
-def write(path: Path, rows: list[Any]) -> Path:
+def write_json_lines(path: Path, rows: list[Any]) -> Path:
     """A file of JSON lines."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
-def call(*arguments: str | Path) -> None:
+def run_retu_grade(*arguments: str | Path) -> None:
     """The command with these arguments."""
     parser = argparse.ArgumentParser()
     grade_command.add_arguments(parser)
@@ -47,7 +47,7 @@ def call(*arguments: str | Path) -> None:
 
 
 def test_json_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call(write(tmp_path / "g.jsonl", GOOD), "--json", "--k", "1", "2")
+    run_retu_grade(write_json_lines(tmp_path / "g.jsonl", GOOD), "--json", "--k", "1", "2")
     *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert [(row["id"], row["sample"], row["correct"]) for row in rows] == [
         *[("1", 0, 1), ("1", 1, 0), ("a", 0, 0), ("a", 1, 1)],
@@ -73,18 +73,18 @@ def test_cut_answers_stand_beside_the_score(
         {"id": "1", "gold": "3", "generation": [r"\boxed{3}", "so"], "finished": [True, False]},
         {"id": "2", "gold": "4", "generation": [r"\boxed{4}", r"\boxed{5}"], "finished": True},
     ]
-    call(write(tmp_path / "g.jsonl", rows))
+    run_retu_grade(write_json_lines(tmp_path / "g.jsonl", rows))
     out = capsys.readouterr().out
     assert "; 25.0% of the answers cut" in out
     assert "warning: more than 5% of the answers were cut at the token limit (all)" in out
-    call(write(tmp_path / "g.jsonl", rows), "--json")
+    run_retu_grade(write_json_lines(tmp_path / "g.jsonl", rows), "--json")
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])["summary"]
     assert summary["scores"][0]["cut_share"] == 0.25
-    call(write(tmp_path / "g.jsonl", [rows[1]]))
+    run_retu_grade(write_json_lines(tmp_path / "g.jsonl", [rows[1]]))
     out = capsys.readouterr().out
     assert "; 0.0% of the answers cut" in out
     assert "warning" not in out
-    call(write(tmp_path / "g.jsonl", GOOD), "--json")
+    run_retu_grade(write_json_lines(tmp_path / "g.jsonl", GOOD), "--json")
     assert "cut_share" not in capsys.readouterr().out
     for wrong, line in (
         ({"finished": [True]}, r"g\.jsonl:1: finished must be true or false, or a list"),
@@ -92,13 +92,13 @@ def test_cut_answers_stand_beside_the_score(
         ({"finished": None}, "id '1' lacks finished, which other lines have"),
     ):
         with pytest.raises(InputError, match=line):
-            call(write(tmp_path / "g.jsonl", [rows[0] | wrong, rows[1]]))
+            run_retu_grade(write_json_lines(tmp_path / "g.jsonl", [rows[0] | wrong, rows[1]]))
 
 
 def test_text_output_and_another_grader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{**row, "benchmark": name} for row in GOOD for name in ("x", "y")]
-    path = write(tmp_path / "g.jsonl", rows)
-    call(path, "--grader", "paper_lenient", "--set", "near_miss=0.9", "--workers", "1")
+    path = write_json_lines(tmp_path / "g.jsonl", rows)
+    run_retu_grade(path, "--grader", "paper_lenient", "--set", "near_miss=0.9", "--workers", "1")
     output = capsys.readouterr()
     assert "pays for near misses" in output.err
     table, summary = output.out.split("\n\n")
@@ -112,7 +112,7 @@ def test_text_output_and_another_grader(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_file_whose_golds_are_all_unusable_has_no_score(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call(write(tmp_path / "g.jsonl", GOOD[-1:]))
+    run_retu_grade(write_json_lines(tmp_path / "g.jsonl", GOOD[-1:]))
     assert "no score: every gold answer was left out" in capsys.readouterr().out
 
 
@@ -150,7 +150,7 @@ def test_bad_files_are_refused(tmp_path: Path, content: bytes, message: str) -> 
     path = tmp_path / "g.jsonl"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        Source(path).check()
+        GenerationFile(path).check_rows()
 
 
 @pytest.mark.parametrize(
@@ -166,32 +166,32 @@ def test_bad_files_are_refused(tmp_path: Path, content: bytes, message: str) -> 
 )
 def test_bad_options_are_refused(tmp_path: Path, options: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        call(write(tmp_path / "g.jsonl", GOOD[:3]), *options)
+        run_retu_grade(write_json_lines(tmp_path / "g.jsonl", GOOD[:3]), *options)
     with pytest.raises(InputError, match=r"none\.jsonl: cannot be read"):
-        call(tmp_path / "none.jsonl")
+        run_retu_grade(tmp_path / "none.jsonl")
 
 
 def test_a_byte_order_mark_and_odd_line_ends_are_read(tmp_path: Path) -> None:
     row = '{"id": 1, "gold": "5", "generation": "a\u2028b"}\r\n'
     path = tmp_path / "g.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + row.encode())
-    assert texts(path) == ["a\u2028b"]
+    assert read_answers(path) == ["a\u2028b"]
 
 
-def texts(path: Path) -> list[str]:
+def read_answers(path: Path) -> list[str]:
     """The answers in a file."""
-    return [text for batch in Source(path).batches() for text in batch["generation"]]
+    return [text for batch in GenerationFile(path).read_batches() for text in batch["generation"]]
 
 
 def test_a_table_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "g.csv"
     path.write_text('\ufeffid,gold,generation\n1,5,"so, \n\\boxed{5}"\n1,5,\n', encoding="utf-8")
-    assert texts(path) == ["so, \n\\boxed{5}", ""]
-    call(path)
+    assert read_answers(path) == ["so, \n\\boxed{5}", ""]
+    run_retu_grade(path)
     assert "1 of 2 samples correct" in capsys.readouterr().out
     tabs = tmp_path / "g.tsv"
     tabs.write_text("gold\tid\tgeneration\tbenchmark\n5\t1\t5\tx\n")
-    assert next(Source(tabs).batches())["benchmark"].tolist() == ["x"]
+    assert next(GenerationFile(tabs).read_batches())["benchmark"].tolist() == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -212,15 +212,15 @@ def test_bad_tables_are_refused(tmp_path: Path, name: str, content: bytes, messa
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        Source(path).check()
+        GenerationFile(path).check_rows()
 
 
 def test_a_bad_last_line_is_found_before_a_verdict_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(tmp_path / "g.jsonl", [*GOOD, {"id": 1}])
+    path = write_json_lines(tmp_path / "g.jsonl", [*GOOD, {"id": 1}])
     with pytest.raises(InputError, match=r"g\.jsonl:5: lacks gold"):
-        call(path)
+        run_retu_grade(path)
     assert capsys.readouterr().out == ""
 
 
@@ -228,21 +228,23 @@ def test_a_line_that_is_too_long_is_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_rows, "LONGEST_LINE", 100)
-    path = write(tmp_path / "g.jsonl", [GOOD[0], {**GOOD[0], "generation": ["x" * 50] * 3}])
+    path = write_json_lines(
+        tmp_path / "g.jsonl", [GOOD[0], {**GOOD[0], "generation": ["x" * 50] * 3}]
+    )
     with pytest.raises(InputError, match=r"g\.jsonl:2: has more than 0 MiB; write the samples"):
-        Source(path).check()
+        GenerationFile(path).check_rows()
 
 
 def test_verdicts_do_not_depend_on_the_size_of_a_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(tmp_path / "g.jsonl", GOOD)
+    path = write_json_lines(tmp_path / "g.jsonl", GOOD)
     for style in ([], ["--json"], ["--k", "1", "2"], ["--compare", "paper_strict"]):
-        call(path, *style)
+        run_retu_grade(path, *style)
         whole = capsys.readouterr().out
         with monkeypatch.context() as small:
             small.setattr(user_rows, "BATCH_SAMPLES", 1)
-            call(path, *style)
+            run_retu_grade(path, *style)
         assert capsys.readouterr().out == whole
 
 
@@ -253,11 +255,11 @@ def test_what_comes_through_a_pipe_is_graded(tmp_path: Path) -> None:
     assert "2 of 4 samples correct" in done.stdout, done.stderr
 
 
-def traced_peak(path: Path) -> int:
+def measure_traced_peak(path: Path) -> int:
     """Bytes that grading a file takes at its worst moment, without what stays."""
     tracemalloc.start()
     try:
-        call(path, "--workers", "1", "--json")
+        run_retu_grade(path, "--workers", "1", "--json")
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -274,14 +276,14 @@ def test_memory_does_not_grow_with_the_answers(
     sizes = {}
     for count in (20, 40, 320):
         lines = [{"id": n % 20, "gold": "5", "generation": answer} for n in range(count)]
-        sizes[count] = traced_peak(write(tmp_path / f"{count}.jsonl", lines))
+        sizes[count] = measure_traced_peak(write_json_lines(tmp_path / f"{count}.jsonl", lines))
     # The first call also loads what all share; 280 rows more are 5.6 MB of text more.
     assert sizes[320] - sizes[40] < 2**20, sizes
 
 
 def test_as_a_program(tmp_path: Path) -> None:
     half = {"id": "\ud800", "gold": "5", "generation": r"\boxed{5}"}
-    path = write(tmp_path / "g.jsonl", [half])
+    path = write_json_lines(tmp_path / "g.jsonl", [half])
     start = [sys.executable, "-m", "retu.cli.grade_command"]
     done = subprocess.run([*start, str(path)], capture_output=True, text=True, check=True)
     assert "1 of 1 samples correct" in done.stdout

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from retu.config.graders import GraderSettings, known_graders
-from retu.grading.boxed import judge_plain_answer
+from retu.config.graders import GraderSettings, load_graders
+from retu.grading.boxed import judge_integer_answer
 from retu.grading.grade_verdict import Grade
-from retu.grading.grader import find, gold_problem, grade, judge
+from retu.grading.grader import describe_gold_problem, find_answer, grade, judge_answer
 from retu.grading.reading.canonical_latex import clean_latex, show_tokens
-from retu.grading.service import Service
+from retu.grading.service import GradingService
 from retu.grading.symbolic.symbolic_engine import parse_latex
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden" / "grading"
@@ -29,13 +29,13 @@ KIND_FILES = sorted((FOLDER.parent / "grading_kinds").glob("*.jsonl"))
 ALWAYS = {"math_verify", "paper_lenient", "paper_strict"}
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read_golden_file(path: Path) -> list[dict[str, Any]]:
     """The cases of a file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-CASES = [case for path in FILES for case in read(path)]
-KINDS = [case for path in KIND_FILES for case in read(path)]
+CASES = [case for path in FILES for case in read_golden_file(path)]
+KINDS = [case for path in KIND_FILES for case in read_golden_file(path)]
 # Every so many cases, so that asking the library stays a matter of seconds.
 STOCK_STEP = 12
 # The same for asking a worker; this process is asked for all.
@@ -46,7 +46,7 @@ def test_cases_are_complete_and_many() -> None:
     for case in CASES:
         facts = {"gold", "generation", "reason", "stock"}
         assert set(case) - {"multiple_choice"} == facts | ALWAYS
-        assert {case[name] for name in known_graders() if name in case} <= {0, 1, None}
+        assert {case[name] for name in load_graders() if name in case} <= {0, 1, None}
         assert case["reason"].strip()
     pairs = [(case["gold"], case["generation"]) for case in CASES]
     assert len(set(pairs)) == len(pairs) >= 300
@@ -61,12 +61,14 @@ def test_every_kind_has_right_and_wrong_answers() -> None:
     pairs = [(case["gold"], case["generation"]) for case in KINDS]
     assert len(set(pairs)) == len(pairs) >= 900
     for path in KIND_FILES:
-        verdicts = [case.get("math_verify", case.get("multiple_choice")) for case in read(path)]
+        verdicts = [
+            case.get("math_verify", case.get("multiple_choice")) for case in read_golden_file(path)
+        ]
         assert len(verdicts) >= 4
         assert {0, 1} <= set(verdicts), path.name
 
 
-@pytest.mark.parametrize("name", sorted(known_graders()))
+@pytest.mark.parametrize("name", sorted(load_graders()))
 def test_every_verdict_is_as_expected(name: str) -> None:
     """In this process, where the graders share what the engine has read."""
     cases = [case for case in CASES + KINDS if name in case]
@@ -82,17 +84,17 @@ def test_every_verdict_is_as_expected(name: str) -> None:
 
 def verdict_here(case: dict[str, Any], settings: GraderSettings) -> int | None:
     """The verdict on a case in this process, None where the gold answer cannot be used."""
-    if gold_problem(case["gold"], settings):
+    if describe_gold_problem(case["gold"], settings):
         return None
     return int(grade(case["generation"], case["gold"], settings).correct)
 
 
-@pytest.mark.parametrize("name", sorted(known_graders()))
+@pytest.mark.parametrize("name", sorted(load_graders()))
 def test_a_worker_gives_the_same_verdicts_in_time(name: str) -> None:
     """Each in a second of processor time, as rewards are computed."""
     cases = [case for case in CASES + KINDS if name in case][::SERVICE_STEP]
     golds = [case["gold"] for case in cases]
-    with Service(GraderSettings(name, seconds=1), workers=1) as service:
+    with GradingService(GraderSettings(name, seconds=1), workers=1) as service:
         facts = service.read_golds(golds)
         verdicts = service.grade([case["generation"] for case in cases], golds)
     found = [
@@ -100,11 +102,11 @@ def test_a_worker_gives_the_same_verdicts_in_time(name: str) -> None:
         for gold, verdict in zip(golds, verdicts, strict=True)
     ]
     assert found == [case[name] for case in cases]
-    problems = {gold: gold_problem(gold, GraderSettings(name)) for gold in golds}
+    problems = {gold: describe_gold_problem(gold, GraderSettings(name)) for gold in golds}
     assert {gold: None if f.usable else f.reason for gold, f in facts.items()} == problems
 
 
-def stock_verdict(gold: str, generation: str) -> int:
+def get_stock_verdict(gold: str, generation: str) -> int:
     """What math-verify says with its defaults, in this thread, where its own clock works."""
     import math_verify
 
@@ -120,7 +122,7 @@ def test_the_librarys_own_verdicts_are_as_noted() -> None:
     wrong = [
         (case["gold"], case["generation"], case["stock"])
         for case in cases
-        if stock_verdict(case["gold"], case["generation"]) != case["stock"]
+        if get_stock_verdict(case["gold"], case["generation"]) != case["stock"]
     ]
     assert wrong == []
 
@@ -143,7 +145,7 @@ def test_the_documents_examples_are_golden_cases() -> None:
     assert [known[row[0], row[1]] for row in rows] == [[int(v) for v in row[2:]] for row in rows]
 
 
-def integers(count: int) -> list[tuple[str, str]]:
+def draw_boxed_integers(count: int) -> list[tuple[str, str]]:
     """Random boxed integers and golds, written in several ways, often equal."""
     rng = random.Random(5)
     pairs = []
@@ -158,17 +160,17 @@ def integers(count: int) -> list[tuple[str, str]]:
 def test_a_verdict_without_the_engine_is_the_engines() -> None:
     settings = GraderSettings()
     known: list[tuple[str, str, Grade]] = []
-    golden = [(find(case["generation"], settings), case["gold"]) for case in CASES]
-    for answer, gold in [*golden, *integers(1500)]:
-        quick = judge_plain_answer(answer, gold, settings) if isinstance(answer, str) else None
+    golden = [(find_answer(case["generation"], settings), case["gold"]) for case in CASES]
+    for answer, gold in [*golden, *draw_boxed_integers(1500)]:
+        quick = judge_integer_answer(answer, gold, settings) if isinstance(answer, str) else None
         if quick is not None:
             known.append((str(answer), gold, quick))
     assert len(known) > 300
     assert {verdict.correct for *_, verdict in known} == {True, False}
-    assert [verdict for *_, verdict in known] == [judge(a, g, settings) for a, g, _ in known]
+    assert [verdict for *_, verdict in known] == [judge_answer(a, g, settings) for a, g, _ in known]
 
 
-def readable(case: dict[str, Any]) -> str | None:
+def find_readable_gold(case: dict[str, Any]) -> str | None:
     """The gold answer of a case as canonical LaTeX, where the engine reads it as it stands."""
     text = show_tokens(clean_latex(case["gold"])) if case["math_verify"] is not None else ""
     try:
@@ -182,7 +184,7 @@ def test_the_faster_parser_reads_what_the_librarys_own_reads() -> None:
     from antlr4 import PredictionMode  # type: ignore[import-untyped]
     from latex2sympy2_extended import latex2sympy2
 
-    texts = sorted({text for text in map(readable, CASES) if text})
+    texts = sorted({text for text in map(find_readable_gold, CASES) if text})
     quick = [repr(parse_latex(text)) for text in texts]
     two_stages = latex2sympy2.PSParser
 

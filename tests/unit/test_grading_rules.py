@@ -9,7 +9,7 @@ from retu.grading.extraction import find_last_block
 from retu.grading.grader import check_golds, grade
 from retu.grading.paper_rules import find_option_letter
 from retu.grading.reading.canonical_latex import clean_latex, show_tokens
-from retu.grading.strings import common_length, similarity, tidy
+from retu.grading.strings import compute_similarity, measure_common_subsequence, tidy_string
 
 LENIENT, STRICT = GraderSettings("paper_lenient"), GraderSettings("paper_strict")
 CHOICE = GraderSettings("multiple_choice")
@@ -64,7 +64,7 @@ def test_the_second_stage_repairs_nothing_and_the_first_does() -> None:
 
 
 def test_near_misses_end_at_the_threshold() -> None:
-    assert similarity("north", "south") == pytest.approx(0.6)
+    assert compute_similarity("north", "south") == pytest.approx(0.6)
     assert not grade("south", "north", LENIENT).correct
     assert grade("south", "north", GraderSettings("paper_lenient", near_miss=0.59)).correct
 
@@ -79,17 +79,19 @@ def test_too_long_responses_and_golds_are_refused() -> None:
 
 
 def test_similarity_is_the_levenshtein_ratio() -> None:
-    assert common_length("kitten", "sitting") == 4
-    assert similarity("kitten", "sitting") == pytest.approx(8 / 13)
-    assert similarity("", "") == 1.0
-    assert similarity("", "a") == similarity("ab", "cd") == 0.0
-    assert similarity("7", "7" * 100_000, 0.6) == pytest.approx(2 / 100_001)
-    assert similarity("ab", "abab") == similarity("abab", "ab") == pytest.approx(4 / 6)
+    assert measure_common_subsequence("kitten", "sitting") == 4
+    assert compute_similarity("kitten", "sitting") == pytest.approx(8 / 13)
+    assert compute_similarity("", "") == 1.0
+    assert compute_similarity("", "a") == compute_similarity("ab", "cd") == 0.0
+    assert compute_similarity("7", "7" * 100_000, 0.6) == pytest.approx(2 / 100_001)
+    assert (
+        compute_similarity("ab", "abab") == compute_similarity("abab", "ab") == pytest.approx(4 / 6)
+    )
 
 
 def test_strings_are_tidied_around_operators_only() -> None:
-    assert tidy(" $ x + 1 = 2 , y $ ") == "x+1=2,y"
-    assert tidy("two words") == "two words"
+    assert tidy_string(" $ x + 1 = 2 , y $ ") == "x+1=2,y"
+    assert tidy_string("two words") == "two words"
 
 
 @pytest.mark.parametrize(

@@ -10,29 +10,29 @@ import pytest
 
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
-from retu.grading.grade_verdict import right
+from retu.grading.grade_verdict import make_correct_grade
 from retu.grading.grader import grade
-from retu.grading.reward import make_reward, shared_service
-from retu.grading.service import Service
-from retu.grading.symbolic.symbolic_engine import load_engine
-from retu.grading.worker import answer_pair
+from retu.grading.reward import get_shared_service, make_reward
+from retu.grading.service import GradingService
+from retu.grading.symbolic.symbolic_engine import load_symbolic_engine
+from retu.grading.worker import judge_pair
 
 STUB = "tests.unit.grading_stub_worker"
 STRICT = GraderSettings("paper_strict", seconds=1)
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with Service(workers=2) as shared:
+def service() -> Iterator[GradingService]:
+    with GradingService(workers=2) as shared:
         yield shared
 
 
-def starts(service: Service) -> int:
+def count_starts(service: GradingService) -> int:
     """How often a worker was started."""
     return sum(worker.starts for worker in service.workers)
 
 
-def test_verdicts_are_those_of_one_process_in_order(service: Service) -> None:
+def test_verdicts_are_those_of_one_process_in_order(service: GradingService) -> None:
     texts = [rf"\boxed{{\frac{{{n}}}{{7}}}}" for n in range(60)] + ["", "no", r"\boxed{3}"]
     golds = [rf"\frac{{{n % 9}}}{{7}}" for n in range(60)] + ["1", "1", "3"]
     verdicts = service.grade(texts, golds)
@@ -43,7 +43,7 @@ def test_verdicts_are_those_of_one_process_in_order(service: Service) -> None:
 
 
 def test_no_worker_starts_for_what_needs_no_engine() -> None:
-    with Service(workers=2) as idle:
+    with GradingService(workers=2) as idle:
         texts = [
             r"\boxed{ 2 }",
             r"\boxed{-3}",
@@ -54,13 +54,13 @@ def test_no_worker_starts_for_what_needs_no_engine() -> None:
         ]
         verdicts = idle.grade(texts, ["2"] * len(texts))
         assert [verdict.correct for verdict in verdicts] == [True] + [False] * 5
-        assert idle.read_golds(["2", "-3", "2"])["-3"] == right("", "-3")
-        assert starts(idle) == 0
+        assert idle.read_golds(["2", "-3", "2"])["-3"] == make_correct_grade("", "-3")
+        assert count_starts(idle) == 0
 
 
 @pytest.mark.parametrize("name", ["paper_lenient", "paper_strict", "multiple_choice"])
 def test_no_worker_starts_to_read_gold_answers_that_are_compared_as_text(name: str) -> None:
-    with Service(GraderSettings(name=name), workers=1) as idle:
+    with GradingService(GraderSettings(name=name), workers=1) as idle:
         read = idle.read_golds(["A", "", "(B)"])
         assert {gold: facts.usable for gold, facts in read.items()} == {
             "A": True,
@@ -68,10 +68,10 @@ def test_no_worker_starts_to_read_gold_answers_that_are_compared_as_text(name: s
             "(B)": True,
         }
         assert "gold answer ''" in read[""].reason
-        assert starts(idle) == 0
+        assert count_starts(idle) == 0
 
 
-def test_equal_pairs_are_judged_once(service: Service) -> None:
+def test_equal_pairs_are_judged_once(service: GradingService) -> None:
     service.grade([r"\boxed{\sqrt{5}}"] * 50, [r"\sqrt{5}"] * 50)
     known = len(service.cache)
     service.grade([r"Then \boxed{\sqrt{5}}"] * 50, [r"\sqrt{5}"] * 50)
@@ -91,8 +91,8 @@ def test_equal_pairs_are_judged_once(service: Service) -> None:
 def test_an_engine_that_misbehaves_costs_one_answer_and_no_other(
     monkeypatch: pytest.MonkeyPatch, answer: str, reason: str
 ) -> None:
-    monkeypatch.setattr("retu.grading.worker_process.MODULE", STUB)
-    with Service(STRICT, workers=1) as service:
+    monkeypatch.setattr("retu.grading.worker_process.WORKER_MODULE", STUB)
+    with GradingService(STRICT, workers=1) as service:
         verdicts = service.grade(["so 2", answer, "also 2", "3"], ["2"] * 4)
     assert [verdict.correct for verdict in verdicts] == [True, False, True, False]
     assert verdicts[1].reason.startswith(reason)
@@ -103,7 +103,7 @@ def test_a_worker_that_only_waits_is_ended_by_the_clock_on_the_wall(
 ) -> None:
     monkeypatch.setattr("retu.grading.worker_process.WALL_FACTOR", 0)
     monkeypatch.setattr("retu.grading.worker_process.WALL_EXTRA", 2)
-    with Service(STRICT, workers=1) as service:
+    with GradingService(STRICT, workers=1) as service:
         assert service.grade([r"\boxed{2}"], ["2"])[0].correct
         process = service.workers[0].process
         assert process is not None
@@ -115,19 +115,19 @@ def test_a_worker_that_only_waits_is_ended_by_the_clock_on_the_wall(
 
 
 def test_a_worker_killed_from_outside_is_replaced_and_the_answer_tried_again() -> None:
-    with Service(STRICT, workers=1) as service:
+    with GradingService(STRICT, workers=1) as service:
         assert service.grade([r"\boxed{2}"], ["2"])[0].correct
         process = service.workers[0].process
         assert process is not None
         process.kill()
         process.wait()
         assert service.grade([r"\boxed{6}"], ["6"])[0].correct
-        assert starts(service) == 2
+        assert count_starts(service) == 2
 
 
 def test_memory_is_limited() -> None:
     """A limit below what the engine itself takes: the first answer meets it."""
-    with Service(GraderSettings("paper_strict", megabytes=1), workers=1) as service:
+    with GradingService(GraderSettings("paper_strict", megabytes=1), workers=1) as service:
         text = "x" * 90_000 + r" \boxed{\frac{1}{2}}"
         verdict = service.grade([text], ["0.5"])[0]
     assert not verdict.correct
@@ -138,14 +138,14 @@ def test_what_the_engine_raises_is_a_verdict(monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("retu.grading.worker.judge", fail)
-    assert answer_pair("2", "2", GraderSettings()) == (
+    monkeypatch.setattr("retu.grading.worker.judge_answer", fail)
+    assert judge_pair("2", "2", GraderSettings()) == (
         *(False, ""),
         "engine error: ZeroDivisionError",
     )
 
 
-def test_golds_that_cannot_be_used_are_told_and_never_rewarded(service: Service) -> None:
+def test_golds_that_cannot_be_used_are_told_and_never_rewarded(service: GradingService) -> None:
     read = service.read_golds(["2", "", "{{", r"\frac{1}{2}"])
     assert {gold: facts.usable for gold, facts in read.items()} == {
         **{"2": True, "": False},
@@ -157,7 +157,7 @@ def test_golds_that_cannot_be_used_are_told_and_never_rewarded(service: Service)
     assert (verdict.correct, verdict.usable) == (False, False)
 
 
-def test_threads_share_a_service(service: Service) -> None:
+def test_threads_share_a_service(service: GradingService) -> None:
     results: dict[int, list[bool]] = {}
 
     def work(key: int) -> None:
@@ -173,14 +173,14 @@ def test_threads_share_a_service(service: Service) -> None:
     assert results == {key: [n == n % 5 for n in range(20)] for key in range(4)}
 
 
-def test_a_fork_gets_workers_of_its_own(service: Service) -> None:
+def test_a_fork_gets_workers_of_its_own(service: GradingService) -> None:
     service.grade([r"\boxed{\frac{1}{3}}"], ["1/3"])
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
 
     def child() -> None:
         verdict = service.grade([r"\boxed{\frac{2}{3}}"], ["2/3"])[0]
-        sender.send((verdict.correct, starts(service)))
+        sender.send((verdict.correct, count_starts(service)))
         service.close()
 
     process = context.Process(target=child)
@@ -195,16 +195,16 @@ def test_rewards_use_one_worker_and_refuse_bad_golds() -> None:
     reward = make_reward()
     half = r"\boxed{\frac{1}{2}}"
     assert reward(completions=[half, half, "so 2"], gold=["0.5", "0.6", "2"]) == [1.0, 0.0, 0.0]
-    assert len(shared_service(GraderSettings()).workers) == 1
+    assert len(get_shared_service(GraderSettings()).workers) == 1
     with pytest.raises(InputError, match=r"reward: gold answer '\{\{'.*mend the data set"):
         reward(completions=[half], gold=["{{"])
 
 
 def test_a_worker_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retu.grading.worker_process.MODULE", "workflow_scripts.no_such")
-    with Service(workers=1) as service, pytest.raises(RuntimeError, match="did not start"):
+    monkeypatch.setattr("retu.grading.worker_process.WORKER_MODULE", "workflow_scripts.no_such")
+    with GradingService(workers=1) as service, pytest.raises(RuntimeError, match="did not start"):
         service.grade([r"\boxed{x}"], ["x"])
 
 
 def test_the_engine_loads_once() -> None:
-    assert load_engine() is load_engine()
+    assert load_symbolic_engine() is load_symbolic_engine()

@@ -5,42 +5,45 @@ import json
 import pytest
 
 from retu.config.graders import (
-    KINDS,
-    PACKAGES,
+    ENGINE_PACKAGES,
+    SETTING_KINDS,
     GraderSettings,
-    identity,
-    installed_version,
-    known_graders,
+    get_installed_version,
+    load_graders,
+    make_grader_identity,
 )
 from retu.config.study import Grader
 from retu.core.errors import InputError
-from retu.grading.grader import RULES
+from retu.grading.grader import GRADING_RULES
 
-VERSIONS = dict.fromkeys(PACKAGES, "1.0")
+VERSIONS = dict.fromkeys(ENGINE_PACKAGES, "1.0")
 
 
 def test_every_grader_is_complete() -> None:
-    for name, facts in known_graders().items():
-        assert facts.rule in RULES
+    for name, facts in load_graders().items():
+        assert facts.rule in GRADING_RULES
         assert facts.title
-        assert set(facts.settings) <= set(KINDS)
-        assert GraderSettings(name).own() == dict(facts.settings)
-    assert {facts.rule for facts in known_graders().values()} == set(RULES)
+        assert set(facts.settings) <= set(SETTING_KINDS)
+        assert GraderSettings(name).list_used_settings() == dict(facts.settings)
+    assert {facts.rule for facts in load_graders().values()} == set(GRADING_RULES)
 
 
 def test_identity_is_canonical_and_changes_with_everything_that_counts() -> None:
-    base = identity(GraderSettings(), VERSIONS)
-    assert base == identity(GraderSettings.from_spec({"max_chars": 300}), VERSIONS)
+    base = make_grader_identity(GraderSettings(), VERSIONS)
+    assert base == make_grader_identity(GraderSettings.from_spec({"max_chars": 300}), VERSIONS)
     assert json.loads(base)["versions"] == VERSIONS
     changed = [
-        identity(GraderSettings(float_rounding=5), VERSIONS),
-        identity(GraderSettings("paper_strict"), VERSIONS),
-        identity(GraderSettings("paper_lenient"), VERSIONS),
-        *(identity(GraderSettings(), {**VERSIONS, package: "1.1"}) for package in PACKAGES),
+        make_grader_identity(GraderSettings(float_rounding=5), VERSIONS),
+        make_grader_identity(GraderSettings("paper_strict"), VERSIONS),
+        make_grader_identity(GraderSettings("paper_lenient"), VERSIONS),
+        *(
+            make_grader_identity(GraderSettings(), {**VERSIONS, package: "1.1"})
+            for package in ENGINE_PACKAGES
+        ),
     ]
     assert len({base, *changed}) == 1 + len(changed)
-    assert "missing" not in identity(GraderSettings())
-    assert installed_version("no-such-package") == "missing"
+    assert "missing" not in make_grader_identity(GraderSettings())
+    assert get_installed_version("no-such-package") == "missing"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_bad_settings_are_refused_everywhere(spec: dict[str, object], message: s
         Grader.model_validate(spec)
 
 
-@pytest.mark.parametrize("name", sorted(known_graders()))
+@pytest.mark.parametrize("name", sorted(load_graders()))
 def test_a_study_and_a_script_mean_the_same_grader(name: str) -> None:
     section = Grader(name=name)
     assert GraderSettings(**section.model_dump()) == GraderSettings(name)

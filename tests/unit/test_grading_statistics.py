@@ -9,20 +9,20 @@ import pytest
 from scipy.stats import beta
 
 from retu.core.errors import InputError
-from retu.evaluation.intervals import FloatArray, draw_means, find_interval, wilson
-from retu.evaluation.scores import OVERALL, score_table
+from retu.evaluation.intervals import FloatArray, compute_wilson_interval, draw_means, find_interval
+from retu.evaluation.scores import OVERALL, score_checkpoints
 from retu.evaluation.statistics import (
     STATISTICS_COLUMNS,
     UNWEIGHTED,
-    pass_at_k,
-    problem_table,
-    statistics_table,
+    compute_pass_at_k,
+    compute_statistics,
+    score_problems,
 )
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], FloatArray]
 
 
-def make_grades(correct: dict[str, list[list[int]]]) -> pd.DataFrame:
+def make_sampled_grades(correct: dict[str, list[list[int]]]) -> pd.DataFrame:
     """Grades from benchmark -> problem -> samples."""
     rows = [
         {"benchmark": name, "problem_id": f"{number:04}", "sample": sample, "correct": value}
@@ -37,25 +37,25 @@ def test_pass_at_k_is_the_share_of_draws_with_a_correct_sample() -> None:
     samples = [1, 0, 0, 1, 0]
     for k in range(1, 6):
         draws = list(itertools.combinations(samples, k))
-        assert pass_at_k(2, 5, k) == pytest.approx(sum(map(any, draws)) / len(draws))
-    assert pass_at_k(0, 5, 5) == 0.0
+        assert compute_pass_at_k(2, 5, k) == pytest.approx(sum(map(any, draws)) / len(draws))
+    assert compute_pass_at_k(0, 5, 5) == 0.0
     for k in (0, 6):
         with pytest.raises(InputError, match=f"pass@{k}: a problem has 5 samples"):
-            pass_at_k(2, 5, k)
+            compute_pass_at_k(2, 5, k)
 
 
 def test_wilson_agrees_with_a_worked_example() -> None:
     """8 of 10 at 95%: 0.490 to 0.943 (Wilson 1927)."""
-    assert wilson(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert wilson(0.0, 10)[0] == 0.0
-    assert wilson(1.0, 10)[1] == 1.0
+    assert compute_wilson_interval(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert compute_wilson_interval(0.0, 10)[0] == 0.0
+    assert compute_wilson_interval(1.0, 10)[1] == 1.0
 
 
 def test_scores_are_those_of_the_curves_and_weights_are_told() -> None:
-    grades = make_grades({"easy": [[1], [1], [0]], "aime": [[1, 0, 0, 0]]})
-    table = statistics_table(grades, ks=[1]).set_index("benchmark")
-    assert list(statistics_table(grades).columns) == list(STATISTICS_COLUMNS)
-    curves = score_table(grades.assign(step=0)).set_index("benchmark")["score"]
+    grades = make_sampled_grades({"easy": [[1], [1], [0]], "aime": [[1, 0, 0, 0]]})
+    table = compute_statistics(grades, ks=[1]).set_index("benchmark")
+    assert list(compute_statistics(grades).columns) == list(STATISTICS_COLUMNS)
+    curves = score_checkpoints(grades.assign(step=0)).set_index("benchmark")["score"]
     for name, score in curves.items():
         assert table.loc[str(name), "score"] == pytest.approx(score)
     assert table.loc[UNWEIGHTED, "score"] == pytest.approx((200 / 3 + 25) / 2)
@@ -64,29 +64,29 @@ def test_scores_are_those_of_the_curves_and_weights_are_told() -> None:
     assert table.loc[OVERALL, "samples_a_problem"] == 1
 
 
-def interval_of(correct: dict[str, list[list[int]]], name: str = "a") -> tuple[float, float]:
+def compute_interval(correct: dict[str, list[list[int]]], name: str = "a") -> tuple[float, float]:
     """The interval of a benchmark or a mean, percent."""
-    table = statistics_table(make_grades(correct)).set_index("benchmark")
+    table = compute_statistics(make_sampled_grades(correct)).set_index("benchmark")
     return float(table["low"][name]), float(table["high"][name])
 
 
 def assert_rises(table: dict[str, list[list[int]]], ks: Sequence[int] = ()) -> None:
     """Turn every wrong sample right, one at a time: no end of any interval goes down."""
-    before = statistics_table(make_grades(table), ks)
+    before = compute_statistics(make_sampled_grades(table), ks)
     ends = [name for name in before.columns if name.endswith(("low", "high"))]
     for name, problems in table.items():
         for number, samples in enumerate(problems):
             if 0 in samples:
                 turned = [list(row) for row in problems]
                 turned[number][samples.index(0)] = 1
-                after = statistics_table(make_grades({**table, name: turned}), ks)
+                after = compute_statistics(make_sampled_grades({**table, name: turned}), ks)
                 assert ((after[ends] - before[ends]) >= -1e-9).all(axis=None), (table, number)
 
 
 @pytest.mark.parametrize("correct", [0, 1, 8, 10])
 def test_one_sample_a_problem_gives_the_exact_interval(correct: int) -> None:
     """Clopper and Pearson's, by its formula; drawn, so exact to a hundredth of the half-width."""
-    found = interval_of({"a": [[1]] * correct + [[0]] * (10 - correct)})
+    found = compute_interval({"a": [[1]] * correct + [[0]] * (10 - correct)})
     low = beta.ppf(0.025, correct, 11 - correct) if correct else 0.0
     high = beta.ppf(0.975, correct + 1, 10 - correct) if correct < 10 else 1.0
     assert found == pytest.approx((100 * low, 100 * high), abs=0.3)
@@ -110,7 +110,7 @@ def test_drawn_bounds_agree_with_the_exact_distribution() -> None:
 
     problems = [[1, 0, 0, 0]] * 7 + [[1, 1, 1, 0]] * 9 + [[1] * 4] * 4 + [[0] * 4] * 3
     means = np.array([np.mean(samples) for samples in problems])
-    low, high = interval_of({"a": problems})
+    low, high = compute_interval({"a": problems})
     assert exceeds(np.append(means, 0.0) - low / 100) == pytest.approx(0.975, abs=0.003)
     assert exceeds(np.append(means, 1.0) - high / 100) == pytest.approx(0.025, abs=0.003)
 
@@ -118,25 +118,25 @@ def test_drawn_bounds_agree_with_the_exact_distribution() -> None:
 def test_samples_of_one_problem_do_not_narrow_the_interval() -> None:
     """Sixteen equal samples say no more than one; independent ones say much more."""
     problems = [[1]] * 20 + [[0]] * 5
-    once = interval_of({"a": problems})
-    assert interval_of({"a": [p * 16 for p in problems]}) == pytest.approx(once)
+    once = compute_interval({"a": problems})
+    assert compute_interval({"a": [p * 16 for p in problems]}) == pytest.approx(once)
     rng = np.random.default_rng(0)
-    free = interval_of({"a": [rng.integers(0, 2, 16).tolist() for _ in range(25)]})
+    free = compute_interval({"a": [rng.integers(0, 2, 16).tolist() for _ in range(25)]})
     assert free[1] - free[0] < 0.5 * (once[1] - once[0])
 
 
 def test_samples_say_no_more_than_if_they_were_independent() -> None:
     """Also where problems resemble each other more than chance allows."""
     for problems in ([[1, 0]] * 400, [[1] * 15 + [0]] * 300, [[1]] * 500, [[0, 0]] * 50):
-        low, high = interval_of({"a": problems})
+        low, high = compute_interval({"a": problems})
         n = sum(map(len, problems))
         share = sum(map(sum, problems)) / n
-        least, most = wilson(share, n)
+        least, most = compute_wilson_interval(share, n)
         assert low <= 100 * least + 1e-9
         assert high >= 100 * most - 1e-9
     # Of 30 + 10 samples in two benchmarks that count alike, those of the second weigh more.
-    low, high = interval_of({"a": [[1, 0, 1]] * 10, "b": [[1, 0]] * 5}, UNWEIGHTED)
-    assert high - low >= 100 * np.ptp(wilson(7 / 12, 1 / (0.25 / 30 + 0.25 / 10)))
+    low, high = compute_interval({"a": [[1, 0, 1]] * 10, "b": [[1, 0]] * 5}, UNWEIGHTED)
+    assert high - low >= 100 * np.ptp(compute_wilson_interval(7 / 12, 1 / (0.25 / 30 + 0.25 / 10)))
 
 
 def test_one_sample_moves_an_interval_little() -> None:
@@ -146,7 +146,7 @@ def test_one_sample_moves_an_interval_little() -> None:
         ([[1, 0] * 8] * 25, [[1, 0] * 8] * 24 + [[1, 0] * 7 + [1, 1]]),
         ([[0]] * 25, [[0]] * 24 + [[1]]),
     ):
-        moved = np.subtract(interval_of({"a": before}), interval_of({"a": after}))
+        moved = np.subtract(compute_interval({"a": before}), compute_interval({"a": after}))
         step = 100 / sum(map(len, before))
         assert np.abs(moved).max() <= 2 * step, (before, moved)
 
@@ -191,28 +191,28 @@ def test_intervals_cover_the_mean_of_the_population() -> None:
 
 
 def test_resolution_is_the_step_of_a_score() -> None:
-    grades = make_grades({"a": [[1]] * 4, "b": [[1, 0]] * 5, "c": [[1, 0], [1, 0, 0]]})
-    steps = statistics_table(grades).set_index("benchmark")["resolution"]
+    grades = make_sampled_grades({"a": [[1]] * 4, "b": [[1, 0]] * 5, "c": [[1, 0], [1, 0, 0]]})
+    steps = compute_statistics(grades).set_index("benchmark")["resolution"]
     assert steps.to_dict() == pytest.approx(
         {"a": 25.0, "b": 10.0, "c": 100 / 12, OVERALL: 100 / 66, UNWEIGHTED: 100 / 180}
     )
 
 
 def test_single_problems() -> None:
-    table = problem_table(make_grades({"a": [[1, 0, 0], [0, 0, 0]]}), ks=[2])
+    table = score_problems(make_sampled_grades({"a": [[1, 0, 0], [0, 0, 0]]}), ks=[2])
     assert table["score"].tolist() == pytest.approx([100 / 3, 0])
     assert table["pass@2"].tolist() == pytest.approx([200 / 3, 0])
     assert table["n_correct"].tolist() == [1, 0]
 
 
 def test_missing_double_and_impossible_samples_are_refused() -> None:
-    grades = make_grades({"a": [[1, 0], [1]]})
+    grades = make_sampled_grades({"a": [[1, 0], [1]]})
     with pytest.raises(InputError, match=r"g: 1 of 2 problems .* fewer than 2 .* 0001 \(1\)"):
-        statistics_table(grades, ks=[1, 2], source="g")
+        compute_statistics(grades, ks=[1, 2], source="g")
     with pytest.raises(InputError, match="a, problem 0000, sample 0 is there twice"):
-        statistics_table(pd.concat([grades, grades.iloc[[0]]]))
+        compute_statistics(pd.concat([grades, grades.iloc[[0]]]))
     with pytest.raises(InputError, match="not graded 0 or 1"):
-        statistics_table(grades.assign(correct=2))
+        compute_statistics(grades.assign(correct=2))
     for name in (OVERALL, UNWEIGHTED):
         with pytest.raises(InputError, match="rename it"):
-            statistics_table(grades.assign(benchmark=name))
+            compute_statistics(grades.assign(benchmark=name))

@@ -10,7 +10,7 @@ from dvc_data.hashfile.db import HashFileDB
 from dvc_objects.fs.local import LocalFileSystem
 
 from retu.core import hashing
-from retu.core.hashing import hash_tree, hash_trees, md5
+from retu.core.hashing import compute_md5, hash_tree, hash_trees
 
 # Sorted as text, `a.txt` comes before `a/b`; sorted by parts, after it.
 NAMES = ("a.txt", "a/b", "a/c d/e", "a b", "é", "deep/er/still", "empty", ".hidden")
@@ -24,11 +24,11 @@ def folder(tmp_path: Path) -> Path:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_bytes(b"x" * number)
     (target / "empty").write_bytes(b"")
-    (target / "big").write_bytes(os.urandom(3 * hashing.CHUNK + 7))
+    (target / "big").write_bytes(os.urandom(3 * hashing.READ_BYTES + 7))
     return target
 
 
-def by_dvc(target: Path, cache: Path) -> tuple[str | None, int | None]:
+def hash_by_dvc(target: Path, cache: Path) -> tuple[str | None, int | None]:
     """Hash and size as DVC computes them."""
     system = LocalFileSystem()  # type: ignore[no-untyped-call]
     _, meta, tree = build(HashFileDB(system, str(cache)), str(target), system, "md5", dry_run=True)
@@ -38,7 +38,7 @@ def by_dvc(target: Path, cache: Path) -> tuple[str | None, int | None]:
 def test_files_and_folders_have_the_hashes_of_dvc(folder: Path, tmp_path: Path) -> None:
     for target in (folder, folder / "a", folder / "big", folder / "empty"):
         found = hash_tree(target)
-        assert (found.md5, found.size) == by_dvc(target, tmp_path / "cache")
+        assert (found.md5, found.size) == hash_by_dvc(target, tmp_path / "cache")
         assert found.is_folder == target.is_dir()
 
 
@@ -107,16 +107,16 @@ def test_a_file_is_read_once_until_it_changes(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = folder / "big"
-    first = md5(path)
+    first = compute_md5(path)
     opened: list[Path] = []
     original = Path.open
 
-    def counted(self: Path, *rest: object, **more: object) -> object:
+    def count_reads(self: Path, *rest: object, **more: object) -> object:
         opened.append(self)
         return original(self, *rest, **more)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(Path, "open", counted)
-    assert md5(path) == first
+    monkeypatch.setattr(Path, "open", count_reads)
+    assert compute_md5(path) == first
     assert {file.path: file.md5 for file in hash_tree(folder).files}["big"] == first
     assert path not in opened
     content = bytearray(path.read_bytes())
@@ -126,5 +126,5 @@ def test_a_file_is_read_once_until_it_changes(
     # The size is the same; some file systems count time in steps of milliseconds.
     os.utime(path, ns=(1, 1))
     opened.clear()
-    assert md5(path) == hashlib.md5(content).hexdigest() != first
+    assert compute_md5(path) == hashlib.md5(content).hexdigest() != first
     assert opened == [path]

@@ -12,11 +12,11 @@ import yaml
 from retu.config.hub_study import HubModel
 from retu.core.errors import InputError
 from retu.core.manifest import check_manifest
-from retu.data.chat import encode_prompt, stop_ids
-from retu.data.hub.hub_files import ROOT, HubPlaces, fetch
+from retu.data.chat import encode_prompt, list_stop_ids
+from retu.data.hub.hub_files import ROOT, HubLocation, fetch_repository
 from retu.data.tokenizer import load_tokenizer
 from retu.models import hub_models
-from retu.models.hub_models import FIRST, model_repository, publish_model
+from retu.models.hub_models import FIRST_CHECKPOINT, make_model_repository, publish_model
 from retu.planning.jobs import FetchBaseJob
 from workflow_scripts.fetch_base import main as fetch_base_main
 
@@ -30,7 +30,7 @@ TURNS = "<|im_start|>{{ messages[0]['content'] }}<|im_end|>"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model in two shards, its byte-level tokenizer without a chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -64,12 +64,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mirror(made: Path, tmp_path: Path) -> Path:
+def mirrored_model(made_model: Path, tmp_path: Path) -> Path:
     """A copy of the model in a mirror, to be spoilt."""
-    return shutil.copytree(made, tmp_path / "mirror" / "owner/tiny")
+    return shutil.copytree(made_model, tmp_path / "mirror" / "owner/tiny")
 
 
-def wanted(template: str | None = "chatml", shape: dict[str, int] | None = None) -> HubModel:
+def make_hub_model(
+    template: str | None = "chatml", shape: dict[str, int] | None = None
+) -> HubModel:
     """The model as a study has it."""
     known: dict[str, Any] = {**SHAPE, "billions": 1e-5, **(shape or {})}
     return HubModel.model_validate(
@@ -77,12 +79,12 @@ def wanted(template: str | None = "chatml", shape: dict[str, int] | None = None)
     )
 
 
-def published(mirror: Path, model: HubModel) -> Path:
+def publish_from_mirror(mirror: Path, model: HubModel) -> Path:
     """The checkpoint that is made of a model."""
     out = mirror.parents[2] / "checkpoints"
-    places = HubPlaces(mirror.parents[2] / "lock.yaml", mirror=mirror.parents[1])
-    publish_model(fetch(model_repository(model), places), model, out)
-    return out / FIRST
+    places = HubLocation(mirror.parents[2] / "lock.yaml", mirror=mirror.parents[1])
+    publish_model(fetch_repository(make_model_repository(model), places), model, out)
+    return out / FIRST_CHECKPOINT
 
 
 @pytest.mark.parametrize(
@@ -98,54 +100,56 @@ def published(mirror: Path, model: HubModel) -> Path:
     ],
 )
 def test_a_named_template_becomes_the_tokenizers_own(
-    mirror: Path, template: str, text: str, end: str
+    mirrored_model: Path, template: str, text: str, end: str
 ) -> None:
-    checkpoint = published(mirror, wanted(template))
+    checkpoint = publish_from_mirror(mirrored_model, make_hub_model(template))
     tokenizer = load_tokenizer(checkpoint)
     ids = encode_prompt(tokenizer, "2+3?")
     assert tokenizer.decode(ids) == text
-    assert stop_ids(tokenizer) == tokenizer.convert_tokens_to_ids(["<|end|>", end])
+    assert list_stop_ids(tokenizer) == tokenizer.convert_tokens_to_ids(["<|end|>", end])
     assert set(SPECIAL[template]) <= set(tokenizer.convert_ids_to_tokens(ids))
 
 
-def test_weights_are_linked_and_load(mirror: Path) -> None:
+def test_weights_are_linked_and_load(mirrored_model: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    checkpoint = published(mirror, wanted())
+    checkpoint = publish_from_mirror(mirrored_model, make_hub_model())
     shards = sorted(path.name for path in checkpoint.glob("*.safetensors"))
     assert len(shards) > 1
-    assert all((checkpoint / name).samefile(mirror / name) for name in shards)
-    assert not (checkpoint / "config.json").samefile(mirror / "config.json")
+    assert all((checkpoint / name).samefile(mirrored_model / name) for name in shards)
+    assert not (checkpoint / "config.json").samefile(mirrored_model / "config.json")
     assert not (checkpoint / "original").exists()
     model = AutoModelForCausalLM.from_pretrained(checkpoint, local_files_only=True)
-    again = AutoModelForCausalLM.from_pretrained(mirror, local_files_only=True)
+    again = AutoModelForCausalLM.from_pretrained(mirrored_model, local_files_only=True)
     pairs = zip(model.parameters(), again.parameters(), strict=True)
     assert all(bool((left == right).all()) for left, right in pairs)
 
 
 def test_weights_are_copied_where_no_link_can_be(
-    mirror: Path, monkeypatch: pytest.MonkeyPatch
+    mirrored_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(source: Path, target: Path) -> None:
+    def refuse_link(source: Path, target: Path) -> None:
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setattr("os.link", refused)
-    checkpoint = published(mirror, wanted())
+    monkeypatch.setattr("os.link", refuse_link)
+    checkpoint = publish_from_mirror(mirrored_model, make_hub_model())
     shard = next(checkpoint.glob("*.safetensors")).name
-    assert (checkpoint / shard).read_bytes() == (mirror / shard).read_bytes()
-    full = shutil.disk_usage(mirror)._replace(free=10)
+    assert (checkpoint / shard).read_bytes() == (mirrored_model / shard).read_bytes()
+    full = shutil.disk_usage(mirrored_model)._replace(free=10)
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)
     with pytest.raises(InputError, match=r"needs 0\.0 GB, 0\.0 are free; make room, or put"):
-        published(mirror, wanted())
+        publish_from_mirror(mirrored_model, make_hub_model())
 
 
-def test_the_tokenizers_own_template_serves_unless_the_study_names_one(mirror: Path) -> None:
-    settings = mirror / "tokenizer_config.json"
+def test_the_tokenizers_own_template_serves_unless_the_study_names_one(
+    mirrored_model: Path,
+) -> None:
+    settings = mirrored_model / "tokenizer_config.json"
     content = json.loads(settings.read_text()) | {"chat_template": TURNS}
     settings.write_text(json.dumps(content))
     for template, start in ((None, "<|im_start|>2+3?"), ("chatml", "<|im_start|>user\n2+3?")):
-        (mirror.parents[2] / "lock.yaml").unlink(missing_ok=True)
-        tokenizer = load_tokenizer(published(mirror, wanted(template)))
+        (mirrored_model.parents[2] / "lock.yaml").unlink(missing_ok=True)
+        tokenizer = load_tokenizer(publish_from_mirror(mirrored_model, make_hub_model(template)))
         assert tokenizer.decode(encode_prompt(tokenizer, "2+3?")).startswith(start)
 
 
@@ -156,32 +160,34 @@ def test_the_tokenizers_own_template_serves_unless_the_study_names_one(mirror: P
         ("none", r"none\.jinja: no such chat template; put it there or name another"),
     ],
 )
-def test_a_model_without_a_chat_template(mirror: Path, template: str | None, message: str) -> None:
+def test_a_model_without_a_chat_template(
+    mirrored_model: Path, template: str | None, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        published(mirror, wanted(template))
+        publish_from_mirror(mirrored_model, make_hub_model(template))
 
 
 def test_a_template_of_another_model(
-    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirrored_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub_models, "ROOT", tmp_path)
     (tmp_path / "chat_templates").mkdir()
     text = "<\uff5cUser\uff5c>{{ messages[0]['content'] }}"
     (tmp_path / "chat_templates" / "other.jinja").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="template writes <\uff5cUser\uff5c>, which is no token"):
-        published(mirror, wanted("other"))
+        publish_from_mirror(mirrored_model, make_hub_model("other"))
 
 
 @pytest.mark.parametrize(("name", "value"), [("layers", 3), ("vocab", 271), ("kv_heads", 2)])
-def test_a_model_of_another_shape(mirror: Path, name: str, value: int) -> None:
+def test_a_model_of_another_shape(mirrored_model: Path, name: str, value: int) -> None:
     with pytest.raises(
         InputError, match=f"config.json has {name} {SHAPE[name]}, the study {value}; correct"
     ):
-        published(mirror, wanted(shape={name: value}))
-    assert not (mirror.parents[2] / "checkpoints").exists()
+        publish_from_mirror(mirrored_model, make_hub_model(shape={name: value}))
+    assert not (mirrored_model.parents[2] / "checkpoints").exists()
 
 
-def spoilt(folder: Path, kind: str) -> None:
+def spoil_mirrored_model(folder: Path, kind: str) -> None:
     """Damage a model."""
     shard = sorted(folder.glob("*.safetensors"))[0]
     if kind == "missing":
@@ -210,20 +216,20 @@ def spoilt(folder: Path, kind: str) -> None:
         ("weights", r"owner/tiny: has no model\.safetensors; only weights in safetensors can be"),
     ],
 )
-def test_an_incomplete_model(mirror: Path, kind: str, message: str) -> None:
-    spoilt(mirror, kind)
+def test_an_incomplete_model(mirrored_model: Path, kind: str, message: str) -> None:
+    spoil_mirrored_model(mirrored_model, kind)
     with pytest.raises(InputError, match=message):
-        published(mirror, wanted())
+        publish_from_mirror(mirrored_model, make_hub_model())
 
 
 def test_the_script_leaves_what_a_base_model_needs(
-    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirrored_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = FetchBaseJob(model=wanted(), lock=str(tmp_path / "lock.yaml"))
+    job = FetchBaseJob(model=make_hub_model(), lock=str(tmp_path / "lock.yaml"))
     out = {name: tmp_path / "base" / name for name in ("checkpoints", "losses", "manifest")}
     options = [f"--{name}={path}" for name, path in out.items()]
     monkeypatch.setattr("sys.argv", ["fetch_base", f"--spec={job.model_dump_json()}", *options])
-    monkeypatch.setenv("RETU_MIRROR", str(mirror.parents[1]))
+    monkeypatch.setenv("RETU_MIRROR", str(mirrored_model.parents[1]))
     fetch_base_main()
     assert pd.read_csv(out["losses"]).to_dict("list") == {"step": [0], "x_sft_eflops": [0.0]}
     manifest = check_manifest(out["manifest"], out["checkpoints"])

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_rows import write
+from hub_rows import write_hub_rows
 
-from retu.config.hub_study import Pool
+from retu.config.hub_study import TrajectoryPool
 from retu.core.errors import InputError
-from retu.data.set_rules import prompt_id
-from retu.data.stored_sets import manifest_path, read_frame
+from retu.data.set_rules import hash_prompt
+from retu.data.stored_sets import get_manifest_path, read_frame
 from retu.data.tokenizer import make_tokenizer
 from retu.planning.jobs import PoolJob
 from workflow_scripts.rebuild_pool import main as rebuild_pool_main
@@ -18,7 +18,7 @@ from workflow_scripts.rebuild_pool import main as rebuild_pool_main
 COMMIT = "8" * 40
 
 
-def row(question: str, answer: str, ability: str = "math") -> dict[str, Any]:
+def make_pool_row(question: str, answer: str, ability: str = "math") -> dict[str, Any]:
     """A row of an SFT file."""
     return {
         "data_source": "am",
@@ -29,29 +29,39 @@ def row(question: str, answer: str, ability: str = "math") -> dict[str, Any]:
 
 
 ROWS = {
-    "first": [row("a", "1 + 1"), row("b", "x " * 20), row("c", "2", "code"), row("b", "3")],
-    "second": [row(" a", "4"), row("d", "5"), row("e e e e", "6"), row("f", "7", "art")],
+    "first": [
+        make_pool_row("a", "1 + 1"),
+        make_pool_row("b", "x " * 20),
+        make_pool_row("c", "2", "code"),
+        make_pool_row("b", "3"),
+    ],
+    "second": [
+        make_pool_row(" a", "4"),
+        make_pool_row("d", "5"),
+        make_pool_row("e e e e", "6"),
+        make_pool_row("f", "7", "art"),
+    ],
 }
 
 
-def entry(name: str, **changes: Any) -> dict[str, Any]:
+def make_source_entry(name: str, **changes: Any) -> dict[str, Any]:
     """A source of the pool as the list of sources has it."""
     place = {"name": f"owner/{name}", "revision": COMMIT, "patterns": ["*.parquet"]}
     return {"repository": place, "form": "sft", "rows": [4, 4], **changes}
 
 
 @pytest.fixture
-def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def run_rebuild_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs rebuild_pool on a mirror with both sources, with changes to the job."""
     for name, values in ROWS.items():
-        write(tmp_path / "mirror/owner" / name / "train.parquet", values)
+        write_hub_rows(tmp_path / "mirror/owner" / name / "train.parquet", values)
     make_tokenizer(64).save_pretrained(tmp_path / "model")
     monkeypatch.setenv("RETU_MIRROR", str(tmp_path / "mirror"))
     out = tmp_path / "pool.parquet"
 
-    def run(abilities: tuple[str, ...] = ("math",), **entries: dict[str, Any]) -> Path:
-        sources = {name: entry(name) for name in ROWS} | entries
-        pool = Pool(
+    def rebuild(abilities: tuple[str, ...] = ("math",), **entries: dict[str, Any]) -> Path:
+        sources = {name: make_source_entry(name) for name in ROWS} | entries
+        pool = TrajectoryPool(
             sources=list(sources), abilities=[*abilities], prompt_tokens=3, trajectory_tokens=10
         )
         job = PoolJob(pool=pool, sources=sources, lock=str(tmp_path / "lock.yaml"))
@@ -61,17 +71,17 @@ def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         rebuild_pool_main()
         return out
 
-    return run
+    return rebuild
 
 
-def test_every_prompt_once_and_every_row_accounted_for(pooled: Any) -> None:
-    out = pooled()
+def test_every_prompt_once_and_every_row_accounted_for(run_rebuild_pool: Any) -> None:
+    out = run_rebuild_pool()
     frame = read_frame(out)
     assert list(frame["prompt"]) == ["a", "d"]
     assert list(frame["trajectory"]) == ["1 + 1", "5"]
-    assert list(frame["problem_id"]) == [prompt_id("a"), prompt_id("d")]
+    assert list(frame["problem_id"]) == [hash_prompt("a"), hash_prompt("d")]
     assert list(frame["response_tokens"]) == [3, 1]
-    manifest = json.loads(manifest_path(out).read_text())
+    manifest = json.loads(get_manifest_path(out).read_text())
     assert manifest["read"] == {"first": 4, "second": 4}
     assert manifest["other_abilities"] == {"code": 1, "art": 1}
     assert manifest["repeated_prompts"] == {"am": 2}
@@ -91,8 +101,12 @@ def test_every_prompt_once_and_every_row_accounted_for(pooled: Any) -> None:
     ],
 )
 def test_a_pool_that_cannot_be(
-    pooled: Any, tmp_path: Path, abilities: tuple[str, ...], changes: dict[str, Any], message: str
+    run_rebuild_pool: Any,
+    tmp_path: Path,
+    abilities: tuple[str, ...],
+    changes: dict[str, Any],
+    message: str,
 ) -> None:
     with pytest.raises(InputError, match=message):
-        pooled(abilities, second=entry("second", **changes))
+        run_rebuild_pool(abilities, second=make_source_entry("second", **changes))
     assert not (tmp_path / "pool.parquet").exists()

@@ -9,7 +9,7 @@ from retu.config.load import STUDIES, load_study, read_study
 from retu.config.study import Config, Study
 from retu.config.study_checks import check_training_study
 from retu.core.errors import InputError
-from retu.core.yaml_files import validate
+from retu.core.yaml_files import validate_content
 from retu.planning.hub_plan import HubPlan
 
 Edit = Callable[[dict[str, Any]], object]
@@ -19,45 +19,45 @@ SWITCHED = {"start": "sft", "recipe": "grpo", "models": ["Qwen2.5-7B"], "dataset
 TOKENS = {"prompt": 1, "response": 1}
 
 
-def paper(edit: Edit = lambda study: None) -> Study:
+def load_paper_study(edit: Edit = lambda study: None) -> Study:
     """The paper's study after an edit, checked as a file would be."""
     content = read_study("paper")
     edit(content)
-    study = validate(Study, content, PATH.name)
+    study = validate_content(Study, content, PATH.name)
     check_training_study(study, PATH)
     return study
 
 
-def plan(edit: Edit = lambda study: None) -> HubPlan:
+def make_paper_plan(edit: Edit = lambda study: None) -> HubPlan:
     """Its plan."""
-    return HubPlan(paper(edit), Config(study="paper"))
+    return HubPlan(load_paper_study(edit), Config(study="paper"))
 
 
-def put(*keys: str | int, to: object) -> Edit:
+def set_value(*keys: str | int, to: object) -> Edit:
     """Sets one value deep down."""
 
-    def edit(content: Any) -> None:
+    def edit_content(content: Any) -> None:
         for key in keys[:-1]:
             content = content[key]
         content[keys[-1]] = to
 
-    return edit
+    return edit_content
 
 
-def removed(*keys: str) -> Edit:
+def remove_value(*keys: str) -> Edit:
     """Removes one value deep down."""
 
-    def edit(content: Any) -> None:
+    def edit_content(content: Any) -> None:
         for key in keys[:-1]:
             content = content[key]
         del content[keys[-1]]
 
-    return edit
+    return edit_content
 
 
 MISTAKES: dict[str, tuple[Edit, str]] = {
     "no repository": (
-        removed("models", "Qwen2.5-7B", "repository"),
+        remove_value("models", "Qwen2.5-7B", "repository"),
         r"models\.Qwen2\.5-7B\.architecture: field required",
     ),
     "a model made here": (
@@ -65,46 +65,51 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         r"models\.LabQwen: is not of the kind of data\.kind, which is hub",
     ),
     "a benchmark made here": (
-        put("benchmarks", "Chain1", to={"problems": 4, "steps": {1: 1}}),
+        set_value("benchmarks", "Chain1", to={"problems": 4, "steps": {1: 1}}),
         r"benchmarks\.Chain1: is not of the kind",
     ),
     "unknown benchmark": (
-        put("benchmarks", "gsm9k", to={"source": "cleaned", "problems": 4}),
+        set_value("benchmarks", "gsm9k", to={"source": "cleaned", "problems": 4}),
         r"benchmarks\.gsm9k: unknown benchmark 'gsm9k'; did you mean gsm8k\?",
     ),
     "unknown source": (
-        put("datasets", "S1K", "source", to="s2k"),
+        set_value("datasets", "S1K", "source", to="s2k"),
         r"datasets\.S1K\.source: unknown source 's2k'; did you mean s1k\?",
     ),
-    "unknown validation": (put("data", "validation", to="val"), r"data\.validation: unknown"),
+    "unknown validation": (set_value("data", "validation", to="val"), r"data\.validation: unknown"),
     "unknown template": (
-        put("models", "Llama-3.2-3B", "template", to="lama3"),
+        set_value("models", "Llama-3.2-3B", "template", to="lama3"),
         r"template: unknown template 'lama3'; did you mean llama3\?",
     ),
-    "unknown tokenizer": (put("data", "tokenizer", to="Qwen"), r"data\.tokenizer: unknown model"),
+    "unknown tokenizer": (
+        set_value("data", "tokenizer", to="Qwen"),
+        r"data\.tokenizer: unknown model",
+    ),
     "unknown experts": (
-        put("data", "prompts", "mixed", "experts", to="SFT88K"),
+        set_value("data", "prompts", "mixed", "experts", to="SFT88K"),
         r"data\.prompts\.mixed\.experts: unknown data set 'SFT88K'; did you mean SFT889K\?",
     ),
     "unknown prompts": (
-        put("recipes", "rl", "grpo", "prompts", to="mixd"),
+        set_value("recipes", "rl", "grpo", "prompts", to="mixd"),
         r"recipes\.rl\.grpo\.prompts: unknown prompt set 'mixd'; did you mean mixed\?",
     ),
     "experts that are not there": (
-        put("recipes", "rl", "luffy", "prompts", to="rl_prompts"),
+        set_value("recipes", "rl", "luffy", "prompts", to="rl_prompts"),
         r"recipes\.rl\.luffy\.prompts: .* set it to mixed or sft889k",
     ),
     "taken name": (
-        put("data", "prompts", "validation", to={"source": "val199", "tokens": TOKENS}),
+        set_value("data", "prompts", "validation", to={"source": "val199", "tokens": TOKENS}),
         r"data\.prompts\.validation: the name is taken",
     ),
-    "no pool": (removed("data", "pool"), r"datasets\.Uniform55K: is drawn from data\.pool"),
+    "no pool": (remove_value("data", "pool"), r"datasets\.Uniform55K: is drawn from data\.pool"),
     "no reference": (
-        put("datasets", "Uniform55K", "win_rate", to={"min": 1.0}),
+        set_value("datasets", "Uniform55K", "win_rate", to={"min": 1.0}),
         r"datasets\.Uniform55K\.win_rate: needs a reference model",
     ),
     "half a reference": (
-        put("reference", to={"model": "Qwen2.5-7B", "steps": 3, "sampling": {"max_new_tokens": 9}}),
+        set_value(
+            "reference", to={"model": "Qwen2.5-7B", "steps": 3, "sampling": {"max_new_tokens": 9}}
+        ),
         r"reference: recipe and steps go together",
     ),
     "no such checkpoint": (
@@ -120,23 +125,25 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         r"start is base; leave datasets and sft_steps out",
     ),
     "a schedule that ends too early": (
-        put("sft_runs", 0, "steps", to=14000),
+        set_value("sft_runs", 0, "steps", to=14000),
         r"sft_runs\.0\.steps: is 14000, below the last checkpoint",
     ),
     "prompts as a validation set": (
-        put("data", "validation", to="rl62k"),
+        set_value("data", "validation", to="rl62k"),
         r"data\.validation: rl62k is of the form rl, not sft",
     ),
     "prompts that are matched with themselves": (
-        put("data", "prompts", "mixed", "prompts", to="mixed"),
+        set_value("data", "prompts", "mixed", "prompts", to="mixed"),
         r"data\.prompts\.mixed\.prompts: unknown released set 'mixed'",
     ),
     "a drawn set that benchmarks are cleaned of": (
-        put("data", "decontamination", to={"embedder": "Qwen2.5-7B", "against": ["Uniform55K"]}),
+        set_value(
+            "data", "decontamination", to={"embedder": "Qwen2.5-7B", "against": ["Uniform55K"]}
+        ),
         r"decontamination\.against: unknown released set 'Uniform55K'",
     ),
     "a reference that is trained": (
-        put("reference", to={**REFERENCE, "recipe": "general", "steps": 3}),
+        set_value("reference", to={**REFERENCE, "recipe": "general", "steps": 3}),
         r"reference\.recipe: is the lab's; leave recipe and steps out",
     ),
     "a reference with nothing to try": (
@@ -150,15 +157,15 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         r"reference: has nothing to try; set data\.pool",
     ),
     "micro-batch": (
-        put("execution", "sft", "micro_batch", to=3),
+        set_value("execution", "sft", "micro_batch", to=3),
         r"batch_size: 512 is not a multiple of execution\.sft\.micro_batch, which is 3",
     ),
     "an update that is left out under DeepSpeed": (
-        put("recipes", "rl", "upt", "paradigm", "skip_step_grad_norm", to=80.0),
+        set_value("recipes", "rl", "upt", "paradigm", "skip_step_grad_norm", to=80.0),
         r"recipes\.rl\.upt\.paradigm\.skip_step_grad_norm: DeepSpeed updates",
     ),
     "unknown key of the data": (
-        put("data", "tokeniser", to="x"),
+        set_value("data", "tokeniser", to="x"),
         r"paper\.yaml: data\.tokeniser: extra inputs are not permitted; remove it",
     ),
 }
@@ -167,13 +174,15 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
 @pytest.mark.parametrize(("edit", "message"), MISTAKES.values(), ids=MISTAKES.keys())
 def test_a_mistake_is_one_line(edit: Edit, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        paper(edit)
+        load_paper_study(edit)
     assert "\n" not in str(caught.value)
 
 
 def test_the_paper_has_its_branches() -> None:
-    found = plan()
-    branches = found.rl_runs(lambda run: found.sft_run(run.model, run.dataset).checkpoints)
+    found = make_paper_plan()
+    branches = found.list_rl_runs(
+        lambda run: found.find_sft_run(run.model, run.dataset).checkpoints
+    )
     first = [run for run in branches if run.recipe in ("dapo_dc", "dapo_dc_800")]
     released = {
         ("SFT889K", 12),
@@ -190,8 +199,10 @@ def test_the_paper_has_its_branches() -> None:
 
 
 def test_methods_start_from_the_step_of_figure_2_only() -> None:
-    found = plan()
-    branches = found.rl_runs(lambda run: found.sft_run(run.model, run.dataset).checkpoints)
+    found = make_paper_plan()
+    branches = found.list_rl_runs(
+        lambda run: found.find_sft_run(run.model, run.dataset).checkpoints
+    )
     steps = {run.sft_step for run in branches if run.recipe == "luffy"}
     assert steps == {0, 10800}
 
@@ -199,16 +210,16 @@ def test_methods_start_from_the_step_of_figure_2_only() -> None:
 @pytest.mark.parametrize(
     ("edit", "stale"),
     [
-        (put("models", "Llama-3.2-3B", "revision", to="v2"), {"llama"}),
-        (put("models", "Qwen2.5-7B", "revision", to="v2"), {"qwen", "s1k", "rl", "llama"}),
-        (put("execution", "rl", "micro_batch", to=2), {"rl"}),
-        (put("execution", "generation", "vllm", "memory", to=0.5), set()),
-        (put("data", "prompt_tokens", to=512), {"rl"}),
-        (put("recipes", "sft", "s1k", "save_every", to=62), {"s1k"}),
+        (set_value("models", "Llama-3.2-3B", "revision", to="v2"), {"llama"}),
+        (set_value("models", "Qwen2.5-7B", "revision", to="v2"), {"qwen", "s1k", "rl", "llama"}),
+        (set_value("execution", "rl", "micro_batch", to=2), {"rl"}),
+        (set_value("execution", "generation", "vllm", "memory", to=0.5), set()),
+        (set_value("data", "prompt_tokens", to=512), {"rl"}),
+        (set_value("recipes", "sft", "s1k", "save_every", to=62), {"s1k"}),
     ],
 )
 def test_an_edit_makes_stale_what_it_reaches(edit: Edit, stale: set[str]) -> None:
-    def keys(of: HubPlan) -> dict[str, str]:
+    def list_keys(of: HubPlan) -> dict[str, str]:
         return {
             "qwen": of.train_sft("Qwen2.5-7B", "SFT889K", "0").key,
             "s1k": of.train_sft("Qwen2.5-7B", "S1K", "0").key,
@@ -216,12 +227,12 @@ def test_an_edit_makes_stale_what_it_reaches(edit: Edit, stale: set[str]) -> Non
             "llama": of.train_sft("Llama-3.2-3B", "SFT889K", "0").key,
         }
 
-    before, after = keys(plan()), keys(plan(edit))
+    before, after = list_keys(make_paper_plan()), list_keys(make_paper_plan(edit))
     assert {name for name in before if before[name] != after[name]} == stale
 
 
 def test_gpu_jobs_take_the_gpu_environment_and_data_jobs_do_not() -> None:
-    found = plan()
+    found = make_paper_plan()
     assert found.train_sft("Qwen2.5-7B", "S1K", "0").environment == "gpu"
     assert found.generate_base("Qwen2.5-7B").environment == "gpu"
     assert found.load_sft_set("S1K").environment == "lab"
@@ -242,7 +253,7 @@ def test_gpu_jobs_take_the_gpu_environment_and_data_jobs_do_not() -> None:
 )
 def test_a_rule_that_a_study_does_not_have_is_told(rule: str, wildcards: dict[str, str]) -> None:
     with pytest.raises(LookupError):
-        plan().stage(rule, **wildcards)
+        make_paper_plan().get_stage(rule, **wildcards)
 
 
 def test_the_lab_is_as_it_was() -> None:

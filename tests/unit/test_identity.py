@@ -4,24 +4,24 @@ import ast
 from pathlib import Path
 
 import pytest
-from code_fixtures import edited, forget
+from code_fixtures import clear_caches, replace_text
 
 from retu.planning import code_identity
 from retu.planning.code_identity import (
-    calls,
-    code_digest,
-    file_digest,
-    options_digest,
-    rule_files,
-    used_modules,
+    compute_code_digest,
+    compute_file_digest,
+    compute_options_digest,
+    find_job_calls,
+    list_rule_files,
+    list_used_modules,
 )
 
-SOURCES = sorted(code_identity.ROOT.rglob("*.py"))
+SOURCES = sorted(code_identity.PACKAGE_ROOT.rglob("*.py"))
 
 
-def digest(script: str) -> str:
+def digest_script(script: str) -> str:
     """The digest of a script of the package."""
-    return code_digest(f"workflow_scripts.{script}")
+    return compute_code_digest(f"workflow_scripts.{script}")
 
 
 PROSE = {
@@ -34,79 +34,79 @@ PROSE = {
 
 @pytest.mark.parametrize(("old", "new"), PROSE.values(), ids=PROSE.keys())
 def test_prose_and_layout_change_nothing(package: Path, old: str, new: str) -> None:
-    before = digest("pretrain_base")
-    edited(package / "workflow_scripts" / "pretrain_base.py", old, new)
-    assert digest("pretrain_base") == before
+    before = digest_script("pretrain_base")
+    replace_text(package / "workflow_scripts" / "pretrain_base.py", old, new)
+    assert digest_script("pretrain_base") == before
 
 
 def test_code_changes_the_digest_and_only_of_its_users(package: Path) -> None:
-    before = {name: digest(name) for name in ("pretrain_base", "train_sft")}
-    edited(package / "workflow_scripts" / "pretrain_base.py", "SAVES = 4", "SAVES = 5")
-    assert digest("pretrain_base") != before["pretrain_base"]
-    assert digest("train_sft") == before["train_sft"]
+    before = {name: digest_script(name) for name in ("pretrain_base", "train_sft")}
+    replace_text(package / "workflow_scripts" / "pretrain_base.py", "SAVES = 4", "SAVES = 5")
+    assert digest_script("pretrain_base") != before["pretrain_base"]
+    assert digest_script("train_sft") == before["train_sft"]
 
 
 def test_imported_modules_count_however_deep(package: Path) -> None:
-    before = digest("train_rl")
-    edited(package / "retu" / "data" / "arithmetic.py", "MODULUS = 10", "MODULUS = 11")
-    assert digest("train_rl") != before
+    before = digest_script("train_rl")
+    replace_text(package / "retu" / "data" / "arithmetic.py", "MODULUS = 10", "MODULUS = 11")
+    assert digest_script("train_rl") != before
 
 
 def test_imports_inside_functions_count(package: Path) -> None:
     (package / "workflow_scripts" / "late.py").write_text("VALUE = 1\n")
     script = "def main():\n    from workflow_scripts import late\n    return late.VALUE\n"
     (package / "workflow_scripts" / "early.py").write_text(script)
-    assert "workflow_scripts.late" in used_modules("workflow_scripts.early")
-    before = digest("early")
-    edited(package / "workflow_scripts" / "late.py", "1", "2")
-    assert digest("early") != before
+    assert "workflow_scripts.late" in list_used_modules("workflow_scripts.early")
+    before = digest_script("early")
+    replace_text(package / "workflow_scripts" / "late.py", "1", "2")
+    assert digest_script("early") != before
 
 
 def test_packages_around_a_module_count(package: Path) -> None:
-    before = digest("train_sft")
+    before = digest_script("train_sft")
     (package / "retu" / "training" / "__init__.py").write_text("import os\nos.umask(0)\n")
-    forget()
-    assert digest("train_sft") != before
+    clear_caches()
+    assert digest_script("train_sft") != before
 
 
 def test_reporting_and_training_are_apart(package: Path) -> None:
     scripts = ("train_sft", "train_rl", "generate", "grade", "label_subphases", "fit_curves")
-    before = {name: digest(name) for name in scripts}
-    figure = digest("figure_3")
+    before = {name: digest_script(name) for name in scripts}
+    figure = digest_script("figure_3")
     for path in (package / "retu" / "reporting").glob("*.py"):
         path.write_text(path.read_text() + "\nADDED = 1\n")
-    forget()
-    assert {name: digest(name) for name in scripts} == before
-    assert digest("figure_3") != figure
+    clear_caches()
+    assert {name: digest_script(name) for name in scripts} == before
+    assert digest_script("figure_3") != figure
 
 
 @pytest.mark.parametrize(
     "script", ["figure_2", "table_4", "report", "fit_curves", "label_subphases", "curves"]
 )
 def test_analysis_needs_no_training_code(script: str) -> None:
-    used = used_modules(f"workflow_scripts.{script}")
+    used = list_used_modules(f"workflow_scripts.{script}")
     assert not [name for name in used if name.startswith("retu.training")]
 
 
 def test_file_digest_follows_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "lock.txt"
     path.write_text("torch==1\n")
-    before = file_digest(path)
+    before = compute_file_digest(path)
     path.write_text("torch==2\n")
-    assert file_digest(path) != before
+    assert compute_file_digest(path) != before
     assert len(before) == 16
 
 
 def test_types_that_a_specification_carries_are_left_out(package: Path) -> None:
-    before = digest("train_sft")
-    edited(
+    before = digest_script("train_sft")
+    replace_text(
         package / "retu" / "config" / "execution.py",
         "class Execution(",
         "class Unused:\n    x = 1\n\n\nclass Execution(",
     )
-    assert digest("train_sft") == before
+    assert digest_script("train_sft") == before
     for types in ("study", "execution"):
-        assert f"retu.config.{types}" not in used_modules("workflow_scripts.train_sft")
+        assert f"retu.config.{types}" not in list_used_modules("workflow_scripts.train_sft")
 
 
 SCRIPTS = ("train_sft", "table_4", "generate", "curves", "label_subphases")
@@ -119,10 +119,10 @@ OPTIONS = {
 
 @pytest.mark.parametrize(("old", "new"), OPTIONS.values(), ids=OPTIONS.keys())
 def test_options_of_a_rule_change_its_script_alone(rules: Path, old: str, new: str) -> None:
-    before = {name: options_digest(name) for name in SCRIPTS}
+    before = {name: compute_options_digest(name) for name in SCRIPTS}
     assert len(set(before.values())) == len(SCRIPTS)
-    edited(rules / "sft.smk", old, new)
-    changed = [name for name in SCRIPTS if options_digest(name) != before[name]]
+    replace_text(rules / "sft.smk", old, new)
+    changed = [name for name in SCRIPTS if compute_options_digest(name) != before[name]]
     assert changed == ["train_sft"]
 
 
@@ -136,39 +136,39 @@ LAYOUT = {
 
 @pytest.mark.parametrize(("old", "new"), LAYOUT.values(), ids=LAYOUT.keys())
 def test_the_rest_of_a_rule_file_changes_no_options(rules: Path, old: str, new: str) -> None:
-    before = {name: options_digest(name) for name in SCRIPTS}
-    edited(rules / "sft.smk", old, new)
-    assert {name: options_digest(name) for name in SCRIPTS} == before
+    before = {name: compute_options_digest(name) for name in SCRIPTS}
+    replace_text(rules / "sft.smk", old, new)
+    assert {name: compute_options_digest(name) for name in SCRIPTS} == before
 
 
 def test_every_rule_that_runs_a_script_counts(rules: Path) -> None:
-    before = options_digest("train_sft")
-    assert rule_files("train_sft") == ["rules/reference.smk", "rules/sft.smk"]
-    edited(rules / "reference.smk", "--title reference", "--title another")
-    assert options_digest("train_sft") != before
+    before = compute_options_digest("train_sft")
+    assert list_rule_files("train_sft") == ["rules/reference.smk", "rules/sft.smk"]
+    replace_text(rules / "reference.smk", "--title reference", "--title another")
+    assert compute_options_digest("train_sft") != before
     # Where a rule stands makes no difference.
     text = (rules / "sft.smk").read_text()
-    before = options_digest("train_sft")
+    before = compute_options_digest("train_sft")
     (rules / "sft.smk").unlink()
     (rules / "another.smk").write_text(text)
-    forget()
-    assert options_digest("train_sft") == before
+    clear_caches()
+    assert compute_options_digest("train_sft") == before
 
 
 def test_calls_are_cut_out_by_their_parentheses() -> None:
     text = (
         'def job(a):\n    return a\nshell:\n    job(\n        "a", "(((" f")" + str((1))\n    )\n'
     )
-    found = [call.args[0] for call in calls(text + 'shell: job("b")\nrule (\n')]
+    found = [call.args[0] for call in find_job_calls(text + 'shell: job("b")\nrule (\n')]
     assert [ast.literal_eval(name) for name in found] == ["a", "b"]
     with pytest.raises(SyntaxError, match=r"job\( of line 2 never ends"):
-        list(calls('rule a:\n    job("a",\n'))
+        list(find_job_calls('rule a:\n    job("a",\n'))
 
 
 def test_scripts_work_without_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code_identity, "RULES", tmp_path / "none")
-    assert rule_files("train_sft") == []
-    assert options_digest("train_sft") == options_digest("grade")
+    monkeypatch.setattr(code_identity, "RULES_FOLDER", tmp_path / "none")
+    assert list_rule_files("train_sft") == []
+    assert compute_options_digest("train_sft") == compute_options_digest("grade")
 
 
 def test_statements_are_all_found_and_nothing_else_is_looked_at() -> None:
@@ -196,7 +196,7 @@ match a:
 
 
 def test_what_a_module_uses_is_looked_up_once() -> None:
-    forget()
+    clear_caches()
     for _ in range(3):
-        used_modules("workflow_scripts.train_rl")
-    assert code_identity.used_modules.cache_info().misses == 1
+        list_used_modules("workflow_scripts.train_rl")
+    assert code_identity.list_used_modules.cache_info().misses == 1

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from retu.core.errors import Interrupted
+from retu.core.errors import JobInterrupted
 from retu.runtime import interruption
-from retu.runtime.interruption import REQUEST, listening, requeue
-from retu.runtime.script import run
+from retu.runtime.interruption import STOP_REQUEST, listen_for_sigterm, requeue_job
+from retu.runtime.script import run_main
 
-SAVED = Interrupted("at step 3 of 8; saved", progressed=True)
+SAVED = JobInterrupted("at step 3 of 8; saved", progressed=True)
 
 
-def ask() -> None:
+def send_sigterm() -> None:
     """Send SIGTERM to this process."""
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -27,43 +27,43 @@ def test_who_has_nothing_to_save_ends_at_once(capsys: pytest.CaptureFixture[str]
     before = signal.getsignal(signal.SIGTERM)
 
     def main() -> None:
-        with listening():
-            ask()
+        with listen_for_sigterm():
+            send_sigterm()
             pytest.fail("went on")
 
     with pytest.raises(SystemExit, match="75"):
-        run(main)
+        run_main(main)
     said = capsys.readouterr().err
     assert said == "interrupted: before there was anything to save; start it again to go on\n"
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_patient_one_goes_on_however_often_it_is_asked() -> None:
-    with listening() as request:
+    with listen_for_sigterm() as request:
         request.patient = True
         assert not request.asked
-        ask()
-        ask()
+        send_sigterm()
+        send_sigterm()
         assert request.asked
-    with listening() as request:
+    with listen_for_sigterm() as request:
         assert (request.asked, request.patient) == (False, False)
 
 
 def test_an_inner_block_is_part_of_the_outer_one() -> None:
-    with listening() as outer:
-        with listening() as inner:
+    with listen_for_sigterm() as outer:
+        with listen_for_sigterm() as inner:
             inner.patient = True
-            ask()
+            send_sigterm()
         assert outer.asked
-        ask()
-        assert signal.getsignal(signal.SIGTERM) is interruption.hear
+        send_sigterm()
+        assert signal.getsignal(signal.SIGTERM) is interruption.handle_sigterm
 
 
 def test_outside_the_main_thread_nothing_changes() -> None:
     before, seen = signal.getsignal(signal.SIGTERM), []
 
     def listen() -> None:
-        with listening():
+        with listen_for_sigterm():
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=listen)
@@ -74,7 +74,7 @@ def test_outside_the_main_thread_nothing_changes() -> None:
 
 def test_helpers_end_when_they_are_told_to() -> None:
     code = "import time\nprint('up', flush=True)\ntime.sleep(60)"
-    with listening():
+    with listen_for_sigterm():
         here, there = os.pipe()
         child = os.fork()
         if child == 0:
@@ -92,7 +92,7 @@ def test_helpers_end_when_they_are_told_to() -> None:
 
 
 @pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def slurm_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A job with so much time left as the file `left` says; what was requeued is in `requeued`."""
     texts = {
         "squeue": f'[ "$*" = "-h -j 4711 -o %L" ] && cat {tmp_path}/left',
@@ -110,46 +110,48 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_job_whose_time_runs_out_is_requeued_once(
-    slurm: Path, capsys: pytest.CaptureFixture[str]
+    slurm_job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    requeue(SAVED)
-    assert (slurm / "requeued").read_text() == "requeue 4711\n"
+    requeue_job(SAVED)
+    assert (slurm_job / "requeued").read_text() == "requeue 4711\n"
     assert capsys.readouterr().out == "job 4711 is requeued: its time is running out\n"
 
 
 @pytest.mark.parametrize("left", ["5:00:00", "1:00:01", "UNLIMITED", ""])
-def test_a_job_that_was_preempted_is_left_to_slurm(slurm: Path, left: str) -> None:
-    (slurm / "left").write_text(left)
-    requeue(SAVED)
-    assert not (slurm / "requeued").exists()
+def test_a_job_that_was_preempted_is_left_to_slurm(slurm_job: Path, left: str) -> None:
+    (slurm_job / "left").write_text(left)
+    requeue_job(SAVED)
+    assert not (slurm_job / "requeued").exists()
 
 
-def test_a_job_without_progress_is_not_requeued_for_ever(slurm: Path) -> None:
-    requeue(Interrupted("before there was anything to save"))
-    assert not (slurm / "requeued").exists()
+def test_a_job_without_progress_is_not_requeued_for_ever(slurm_job: Path) -> None:
+    requeue_job(JobInterrupted("before there was anything to save"))
+    assert not (slurm_job / "requeued").exists()
 
 
-def test_nothing_is_requeued_outside_slurm(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_requeued_outside_slurm(
+    slurm_job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SLURM_JOB_ID")
-    requeue(SAVED)
-    assert not (slurm / "requeued").exists()
+    requeue_job(SAVED)
+    assert not (slurm_job / "requeued").exists()
 
 
-def test_a_refused_requeue_is_said(slurm: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (slurm / "refusal").write_text("1")
-    requeue(SAVED)
+def test_a_refused_requeue_is_said(slurm_job: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (slurm_job / "refusal").write_text("1")
+    requeue_job(SAVED)
     said = capsys.readouterr().out
     assert said.startswith("job 4711 could not be requeued (scontrol: exit status 1;")
     assert said.endswith("submit it again to go on\n")
 
 
-def test_a_missing_squeue_is_no_error(slurm: Path) -> None:
-    (slurm / "squeue").unlink()
-    requeue(SAVED)
-    assert not (slurm / "requeued").exists()
+def test_a_missing_squeue_is_no_error(slurm_job: Path) -> None:
+    (slurm_job / "squeue").unlink()
+    requeue_job(SAVED)
+    assert not (slurm_job / "requeued").exists()
 
 
 def test_what_was_asked_is_forgotten_by_the_next_job() -> None:
-    REQUEST.asked = True
-    with listening() as request:
+    STOP_REQUEST.asked = True
+    with listen_for_sigterm() as request:
         assert not request.asked

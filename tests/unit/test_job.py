@@ -10,44 +10,53 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_fixtures import OUT, RECORD, TABLES, at_root, command, launched, planned, prepare
-from lineage_fixtures import smoke_plan
+from job_fixtures import (
+    OUT,
+    RECORD,
+    TABLES,
+    make_stage_option,
+    make_subphases_command,
+    move_project_root,
+    prepare_work_folder,
+    run_launcher,
+)
+from lineage_fixtures import make_smoke_plan
 
 from retu.core.errors import InputError
 from retu.lineage.recording import host
-from retu.lineage.recording.host import checkout
-from retu.planning.code_identity import code_digest, options_digest
+from retu.lineage.recording.host import describe_checkout
+from retu.planning.code_identity import compute_code_digest, compute_options_digest
 from retu.planning.stages import ROOT
 from retu.runtime import usage
-from retu.runtime.script import state_folder
-from retu.runtime.usage import FACTS
+from retu.runtime.script import get_state_folder
+from retu.runtime.usage import JOB_FACTS
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work folder with the inputs of the rule `subphases`."""
-    return prepare(tmp_path, monkeypatch)
+    return prepare_work_folder(tmp_path, monkeypatch)
 
 
 def test_a_record_tells_what_ran_and_on_what(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     monkeypatch.setenv("RETU_CONFIG", '{"study": "smoke", "branching": null}')
-    monkeypatch.setitem(FACTS, "eflops", 0.25)
-    record = launched(monkeypatch, command())
+    monkeypatch.setitem(JOB_FACTS, "eflops", 0.25)
+    record = run_launcher(monkeypatch, make_subphases_command())
     assert (folder / OUT).read_text() == "step\n1\n1\n"
-    key = smoke_plan().subphases().key
+    key = make_smoke_plan().subphases().key
     assert (record.path, record.rule, record.key) == (RECORD, "subphases", key)
     assert record.command == ["--tables", *TABLES, "--out", OUT]
     assert (record.spec, record.seeds, record.wildcards) == (None, [], {})
     assert record.config == {"study": "smoke", "branching": None}
     assert record.code.module == "workflow_scripts.concatenate"
-    assert record.code.digest == code_digest("workflow_scripts.concatenate")
+    assert record.code.digest == compute_code_digest("workflow_scripts.concatenate")
     assert "retu.core.tables" in record.code.modules
-    assert record.code.options == options_digest("concatenate")
+    assert record.code.options == compute_options_digest("concatenate")
     assert record.environment.lock == "envs/analysis.txt"
     assert record.environment.versions["python"].startswith("3.11.")
     assert "pandas" in record.environment.versions
-    assert record.git == checkout(ROOT)
+    assert record.git == describe_checkout(ROOT)
     assert (record.slurm_job, record.usage.eflops) == ("4711", 0.25)
     assert record.host["cores"] >= 1
 
@@ -55,7 +64,7 @@ def test_a_record_tells_what_ran_and_on_what(folder: Path, monkeypatch: pytest.M
 def test_a_record_has_the_hashes_of_inputs_and_outputs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = launched(monkeypatch, command())
+    record = run_launcher(monkeypatch, make_subphases_command())
     for path, artefact in zip([*TABLES, OUT], [*record.inputs, *record.outputs], strict=True):
         content = (folder / path).read_bytes()
         assert artefact.path == path
@@ -66,7 +75,7 @@ def test_a_record_has_the_hashes_of_inputs_and_outputs(
 
 
 def test_a_record_tells_what_it_cost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = launched(monkeypatch, command()).usage
+    usage = run_launcher(monkeypatch, make_subphases_command()).usage
     started, ended = (datetime.fromisoformat(time) for time in (usage.started, usage.ended))
     assert started.utcoffset() is not None
     assert started <= ended
@@ -80,8 +89,12 @@ def test_what_a_job_was_told_and_its_seeds(folder: Path, monkeypatch: pytest.Mon
     wildcards = {"model": "LabQwen", "seed": "3"}
     monkeypatch.setattr("workflow_scripts.concatenate.main", lambda: Path(OUT).write_text("x"))
     told = {"recipe": {"seed": 5}, "seeds": [7]}
-    arguments = [*command(wildcards=[json.dumps(wildcards)]), "--spec", json.dumps(told)]
-    record = launched(monkeypatch, arguments)
+    arguments = [
+        *make_subphases_command(wildcards=[json.dumps(wildcards)]),
+        "--spec",
+        json.dumps(told),
+    ]
+    record = run_launcher(monkeypatch, arguments)
     assert (record.spec, record.wildcards) == (told, wildcards)
     assert record.seeds == [3, 5, 7]
     assert "--spec" not in record.command
@@ -96,7 +109,9 @@ def test_folders_are_recorded_with_their_files(
             (folder / "made" / step / "weights").write_text(step)
 
     monkeypatch.setattr("workflow_scripts.concatenate.main", main)
-    record = launched(monkeypatch, command(outputs=["made", RECORD], inputs=["results"]))
+    record = run_launcher(
+        monkeypatch, make_subphases_command(outputs=["made", RECORD], inputs=["results"])
+    )
     (made,) = record.outputs
     assert [file.path for file in made.files] == ["10/weights", "20/weights"]
     assert made.md5.endswith(".dir")
@@ -110,7 +125,7 @@ def test_facts_and_locks_are_those_from_before_the_job(
     fact, lock = folder / "fact.csv", folder / "lock.txt"
     fact.write_text("1\n")
     lock.write_text("a==1\n")
-    at_root(monkeypatch, folder)
+    move_project_root(monkeypatch, folder)
     before = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in (fact, lock)]
 
     def main() -> None:
@@ -119,8 +134,8 @@ def test_facts_and_locks_are_those_from_before_the_job(
         lock.write_text("a==2\n")
 
     monkeypatch.setattr("workflow_scripts.concatenate.main", main)
-    told = planned(facts=["fact.csv"], lock="lock.txt")
-    record = launched(monkeypatch, command(stage=[told]))
+    told = make_stage_option(facts=["fact.csv"], lock="lock.txt")
+    record = run_launcher(monkeypatch, make_subphases_command(stage=[told]))
     assert record.environment.differs["numpy"].startswith("(none) -> ")
     assert [record.facts["fact.csv"], record.environment.digest] == before
 
@@ -128,9 +143,9 @@ def test_facts_and_locks_are_those_from_before_the_job(
 def test_code_that_changed_since_planning_does_not_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = planned(code="0" * 16)
+    told = make_stage_option(code="0" * 16)
     with pytest.raises(InputError, match="its code has changed since the workflow started"):
-        launched(monkeypatch, command(stage=[told]))
+        run_launcher(monkeypatch, make_subphases_command(stage=[told]))
     assert not (folder / OUT).exists()
     assert not (folder / RECORD).exists()
 
@@ -142,9 +157,15 @@ def test_code_that_changed_since_planning_does_not_run(
         ({"outputs": [OUT, "none.csv", RECORD]}, r"none\.csv: cannot be read \(No such file"),
         ({"stage": ["{"]}, "--stage: "),
         ({"stage": ['{"key": "x"}']}, "--stage: code: .*required"),
-        ({"stage": [planned(more=1)]}, "--stage: more: .*not permitted"),
-        ({"stage": [planned(facts=["none.csv"])]}, r"none\.csv: cannot be read .*; restore it"),
-        ({"stage": [planned(lock="none.txt")]}, r"none\.txt: cannot be read .*; restore it"),
+        ({"stage": [make_stage_option(more=1)]}, "--stage: more: .*not permitted"),
+        (
+            {"stage": [make_stage_option(facts=["none.csv"])]},
+            r"none\.csv: cannot be read .*; restore it",
+        ),
+        (
+            {"stage": [make_stage_option(lock="none.txt")]},
+            r"none\.txt: cannot be read .*; restore it",
+        ),
     ],
     ids=[
         *("input", "output", "half a stage", "a key left out", "a key too many"),
@@ -155,14 +176,14 @@ def test_bad_input_is_one_line_and_no_record(
     folder: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        launched(monkeypatch, command(**changes))
+        run_launcher(monkeypatch, make_subphases_command(**changes))
     assert not (folder / RECORD).exists()
 
 
 def test_a_job_that_fails_leaves_no_record_and_says_why(folder: Path) -> None:
     (folder / TABLES[0]).write_text("step\n")
     done = subprocess.run(
-        [sys.executable, "-m", "retu.cli.run_job", *command()],
+        [sys.executable, "-m", "retu.cli.run_job", *make_subphases_command()],
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -195,7 +216,7 @@ def test_what_would_spoil_the_record_is_found_before_the_script_runs(
     """A script deletes the state that it resumes from when it is done."""
     monkeypatch.setenv("RETU_CONFIG", config)
     with pytest.raises(InputError, match=message):
-        launched(monkeypatch, command(**changes))
+        run_launcher(monkeypatch, make_subphases_command(**changes))
     assert not (folder / OUT).exists()
 
 
@@ -204,15 +225,15 @@ def test_a_malformed_specification_is_found_before_the_script_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, spec: list[str]
 ) -> None:
     with pytest.raises(InputError, match="--spec: not JSON"):
-        launched(monkeypatch, [*command(), "--spec", *spec])
+        run_launcher(monkeypatch, [*make_subphases_command(), "--spec", *spec])
     assert not (folder / OUT).exists()
 
 
 def test_a_library_without_metadata_loses_no_job(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(host.LIBRARIES, "json", "no-such-distribution")
-    record = launched(monkeypatch, command())
+    monkeypatch.setitem(host.RECORDED_LIBRARIES, "json", "no-such-distribution")
+    record = run_launcher(monkeypatch, make_subphases_command())
     assert record.environment.versions["no-such-distribution"] == "unknown"
     assert record.environment.differs["no-such-distribution"] == "(none) -> unknown"
 
@@ -223,8 +244,10 @@ def test_versions_that_are_not_those_of_the_lock_are_recorded(
     lock = (ROOT / "envs" / "analysis.txt").read_text()
     assert "\npandas==" in lock
     (folder / "lock.txt").write_text(lock.replace("\npandas==", "\npandas==9."))
-    at_root(monkeypatch, folder)
-    environment = launched(monkeypatch, command(stage=[planned(lock="lock.txt")])).environment
+    move_project_root(monkeypatch, folder)
+    environment = run_launcher(
+        monkeypatch, make_subphases_command(stage=[make_stage_option(lock="lock.txt")])
+    ).environment
     version = environment.versions["pandas"]
     assert environment.differs["pandas"] == f"9.{version} -> {version}"
     assert "numpy" not in environment.differs
@@ -233,9 +256,9 @@ def test_versions_that_are_not_those_of_the_lock_are_recorded(
 def test_a_job_that_goes_on_from_an_earlier_attempt_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert launched(monkeypatch, command()).usage.resumed is False
-    state_folder(Path(OUT)).mkdir(parents=True)
-    assert launched(monkeypatch, command()).usage.resumed is True
+    assert run_launcher(monkeypatch, make_subphases_command()).usage.resumed is False
+    get_state_folder(Path(OUT)).mkdir(parents=True)
+    assert run_launcher(monkeypatch, make_subphases_command()).usage.resumed is True
 
 
 def test_processes_that_a_job_starts_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,9 +268,9 @@ def test_processes_that_a_job_starts_count(folder: Path, monkeypatch: pytest.Mon
         subprocess.run([sys.executable, "-c", work], check=True)
         Path(OUT).write_text("x")
 
-    before = usage.cpu_seconds()
+    before = usage.measure_cpu_seconds()
     own = time.process_time()
     monkeypatch.setattr("workflow_scripts.concatenate.main", main)
-    spent = launched(monkeypatch, command()).usage
+    spent = run_launcher(monkeypatch, make_subphases_command()).usage
     assert spent.peak_memory_mb > 550
     assert spent.cpu_seconds - before > (time.process_time() - own) + 0.05

@@ -7,16 +7,23 @@ import sys
 from pathlib import Path
 
 import pytest
-from job_fixtures import OUT, RECORD, TABLES, command, launched, prepare
+from job_fixtures import (
+    OUT,
+    RECORD,
+    TABLES,
+    make_subphases_command,
+    prepare_work_folder,
+    run_launcher,
+)
 
 from retu.cli import run_job
-from retu.core.errors import InputError, Interrupted
+from retu.core.errors import InputError, JobInterrupted
 from retu.lineage.record import read_record
 from retu.planning.stages import ROOT
 from retu.runtime import launch
-from retu.runtime.script import leave
+from retu.runtime.script import exit_process
 
-ALONE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", launch.FOLDER, launch.PROGRESS)
+ALONE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", launch.LAUNCH_VARIABLE, launch.PROGRESS)
 
 
 @pytest.fixture
@@ -24,12 +31,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work folder with the inputs of the rule `subphases`, outside of any launcher."""
     for name in ALONE:
         monkeypatch.delenv(name, raising=False)
-    return prepare(tmp_path, monkeypatch)
+    return prepare_work_folder(tmp_path, monkeypatch)
 
 
-def with_processes(processes: int, nodes: int = 1) -> list[str]:
+def make_process_command(processes: int, nodes: int = 1) -> list[str]:
     """The command line of a job of several processes."""
-    return command(processes=[str(processes)], nodes=[str(nodes)])
+    return make_subphases_command(processes=[str(processes)], nodes=[str(nodes)])
 
 
 def test_a_job_starts_as_many_processes_as_it_is_told(
@@ -37,24 +44,24 @@ def test_a_job_starts_as_many_processes_as_it_is_told(
 ) -> None:
     seen: list[object] = []
 
-    def started(*arguments: object) -> None:
+    def record_launch(*arguments: object) -> None:
         seen.extend(arguments)
 
-    monkeypatch.setattr(run_job, "launch", started)
-    monkeypatch.setattr(sys, "argv", ["job", *with_processes(4, nodes=2)])
+    monkeypatch.setattr(run_job, "launch_processes", record_launch)
+    monkeypatch.setattr(sys, "argv", ["job", *make_process_command(4, nodes=2)])
     run_job.main()
     talk = Path(".state") / RECORD.replace(".json", ".processes")
-    assert seen == [4, 2, with_processes(4, nodes=2), talk]
+    assert seen == [4, 2, make_process_command(4, nodes=2), talk]
     assert not (folder / OUT).exists()
 
 
 def test_other_processes_work_but_do_not_record(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), (launch.FOLDER, str(folder))):
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), (launch.LAUNCH_VARIABLE, str(folder))):
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(launch, "keep_quiet", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["job", *with_processes(2)])
+    monkeypatch.setattr(launch, "silence_other_processes", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["job", *make_process_command(2)])
     run_job.main()
     assert (folder / OUT).exists()
     assert not (folder / RECORD).exists()
@@ -65,9 +72,9 @@ def test_a_launcher_that_starts_too_few_is_noticed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[int] = []
-    monkeypatch.setenv(launch.FOLDER, str(folder))
-    monkeypatch.setattr(run_job, "leave", left.append)
-    monkeypatch.setattr(sys, "argv", ["job", *with_processes(2)])
+    monkeypatch.setenv(launch.LAUNCH_VARIABLE, str(folder))
+    monkeypatch.setattr(run_job, "exit_process", left.append)
+    monkeypatch.setattr(sys, "argv", ["job", *make_process_command(2)])
     run_job.main()
     assert left == [2]
     said = (folder / "2-0").read_text()
@@ -80,19 +87,19 @@ def test_what_is_no_number_of_processes_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, number: str
 ) -> None:
     with pytest.raises(InputError, match=f"job: {number} is no number of processes or nodes;"):
-        launched(monkeypatch, command(processes=[number]))
+        run_launcher(monkeypatch, make_subphases_command(processes=[number]))
 
 
 def test_a_job_that_is_asked_to_stop_leaves_no_record(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requeued: list[Interrupted] = []
-    monkeypatch.setattr(run_job, "requeue", requeued.append)
+    requeued: list[JobInterrupted] = []
+    monkeypatch.setattr(run_job, "requeue_job", requeued.append)
     monkeypatch.setattr(
         "workflow_scripts.concatenate.main", lambda: os.kill(os.getpid(), signal.SIGTERM)
     )
-    with pytest.raises(Interrupted, match="before there was anything to save") as raised:
-        launched(monkeypatch, command())
+    with pytest.raises(JobInterrupted, match="before there was anything to save") as raised:
+        run_launcher(monkeypatch, make_subphases_command())
     assert requeued == [raised.value]
     assert not (folder / RECORD).exists()
 
@@ -100,7 +107,7 @@ def test_a_job_that_is_asked_to_stop_leaves_no_record(
 @pytest.mark.slow
 def test_a_job_of_two_processes_leaves_one_record(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "retu.cli.run_job", *with_processes(2)],
+        [sys.executable, "-m", "retu.cli.run_job", *make_process_command(2)],
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -116,6 +123,6 @@ def test_a_job_of_two_processes_leaves_one_record(folder: Path) -> None:
 
 
 def test_leaving_ends_a_process_with_its_status() -> None:
-    code = f"from {leave.__module__} import leave; leave(75)"
+    code = f"from {exit_process.__module__} import leave; leave(75)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
     assert done.returncode == 75

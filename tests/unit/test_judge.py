@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judge_server import Chat, served
+from judge_server import ChatEndpoint, serve_chat
 from lasting_services import LastingService, shared_services
 
 from retu.cli import grade_command
 from retu.core.errors import InputError
 from retu.grading.model_judge import (
+    JUDGED_CHARACTERS,
     KEY_VARIABLE,
-    LONGEST_GENERATION,
     Judge,
     Transcript,
-    endpoint,
     read_verdict,
+    resolve_endpoint,
 )
 
 KEY = "sk-very-secret-1"
@@ -38,20 +38,20 @@ def services() -> Iterator[dict[str, LastingService]]:
 
 
 @pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy between the tests and their server, and no key from outside."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
 
 
 @pytest.fixture
-def chat() -> Iterator[Chat]:
+def chat() -> Iterator[ChatEndpoint]:
     """A running endpoint."""
-    with served(Chat()) as running:
+    with serve_chat(ChatEndpoint()) as running:
         yield running
 
 
-def judge_of(chat: Chat, folder: Path, **changes: Any) -> tuple[Judge, list[float]]:
+def make_test_judge(chat: ChatEndpoint, folder: Path, **changes: Any) -> tuple[Judge, list[float]]:
     """A judge at the endpoint, and the pauses that it made without waiting."""
     pauses: list[float] = []
     settings: dict[str, Any] = {"seconds": 5.0, "attempts": 3, "pause": pauses.append} | changes
@@ -59,15 +59,15 @@ def judge_of(chat: Chat, folder: Path, **changes: Any) -> tuple[Judge, list[floa
     return Judge(chat.url, "tiny", transcript, **settings), pauses
 
 
-def entries(folder: Path) -> list[dict[str, Any]]:
+def read_entries(folder: Path) -> list[dict[str, Any]]:
     """The transcript's lines."""
     return [json.loads(line) for line in (folder / "out.judge.jsonl").read_text().splitlines()]
 
 
-def test_a_question_is_asked_once_and_kept(chat: Chat, tmp_path: Path) -> None:
-    judge, pauses = judge_of(chat, tmp_path)
-    assert judge.verdict("1/2", "so 0.5") == "correct"
-    assert judge.verdict("1/2", "so 0.5") == "correct"
+def test_a_question_is_asked_once_and_kept(chat: ChatEndpoint, tmp_path: Path) -> None:
+    judge, pauses = make_test_judge(chat, tmp_path)
+    assert judge.ask_verdict("1/2", "so 0.5") == "correct"
+    assert judge.ask_verdict("1/2", "so 0.5") == "correct"
     assert (judge.asked, len(chat.asked), pauses) == (1, 1, [])
     sent = chat.asked[0]
     assert sent["path"] == "/v1/chat/completions"
@@ -77,32 +77,32 @@ def test_a_question_is_asked_once_and_kept(chat: Chat, tmp_path: Path) -> None:
         "solution": "so 0.5",
     }
     assert "authorization" not in sent["headers"]
-    (entry,) = entries(tmp_path)
+    (entry,) = read_entries(tmp_path)
     assert entry["request"] == sent["body"]
     assert entry["response"]["choices"][0]["message"]["content"] == chat.reply
     assert (entry["verdict"], entry["model"], entry["url"]) == ("correct", "tiny", judge.url)
     assert entry["time"].endswith("+00:00")
 
 
-def test_a_later_run_asks_only_what_is_new(chat: Chat, tmp_path: Path) -> None:
-    judge_of(chat, tmp_path)[0].verdict("1", "a")
-    again, _ = judge_of(chat, tmp_path)
+def test_a_later_run_asks_only_what_is_new(chat: ChatEndpoint, tmp_path: Path) -> None:
+    make_test_judge(chat, tmp_path)[0].ask_verdict("1", "a")
+    again, _ = make_test_judge(chat, tmp_path)
     chat.reply = "wrong"
-    assert [again.verdict("1", "a"), again.verdict("1", "b")] == ["correct", "wrong"]
+    assert [again.ask_verdict("1", "a"), again.ask_verdict("1", "b")] == ["correct", "wrong"]
     other = Judge(chat.url, "large", again.transcript)
-    assert other.verdict("1", "a") == "wrong"
-    assert len(chat.asked) == len(entries(tmp_path)) == 3
+    assert other.ask_verdict("1", "a") == "wrong"
+    assert len(chat.asked) == len(read_entries(tmp_path)) == 3
 
 
-def test_a_transcript_that_was_cut_off_goes_on(chat: Chat, tmp_path: Path) -> None:
-    judge_of(chat, tmp_path)[0].verdict("1", "a")
+def test_a_transcript_that_was_cut_off_goes_on(chat: ChatEndpoint, tmp_path: Path) -> None:
+    make_test_judge(chat, tmp_path)[0].ask_verdict("1", "a")
     path = tmp_path / "out.judge.jsonl"
     path.write_bytes(path.read_bytes() * 2 + b'{"question": "ab')
-    judge, _ = judge_of(chat, tmp_path)
-    judge.verdict("1", "a")
-    judge.verdict("1", "b")
+    judge, _ = make_test_judge(chat, tmp_path)
+    judge.ask_verdict("1", "a")
+    judge.ask_verdict("1", "b")
     assert len(chat.asked) == 2
-    assert len(entries(tmp_path)) == 3
+    assert len(read_entries(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("content", [b"{}\n", b"[]\n", b"no\n", b"\xff\n"])
@@ -114,33 +114,33 @@ def test_a_file_that_is_no_transcript_is_refused(tmp_path: Path, content: bytes)
     assert path.read_bytes() == content
 
 
-def test_a_busy_endpoint_is_asked_again(chat: Chat, tmp_path: Path) -> None:
+def test_a_busy_endpoint_is_asked_again(chat: ChatEndpoint, tmp_path: Path) -> None:
     chat.statuses = [503, 429]
     chat.headers = {"Retry-After": "7"}
-    judge, pauses = judge_of(chat, tmp_path)
-    assert judge.verdict("1", "a") == "correct"
+    judge, pauses = make_test_judge(chat, tmp_path)
+    assert judge.ask_verdict("1", "a") == "correct"
     assert pauses == [7.0, 7.0]
     chat.statuses, chat.headers = [500] * 3, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}
     with pytest.raises(InputError, match=r"no answer after 3 attempts \(status 500"):
-        judge.verdict("1", "b")
+        judge.ask_verdict("1", "b")
     assert pauses[2:] == [1.0, 2.0]
-    assert len(entries(tmp_path)) == 1
+    assert len(read_entries(tmp_path)) == 1
 
 
-def test_a_silent_endpoint_ends_in_time(chat: Chat, tmp_path: Path) -> None:
+def test_a_silent_endpoint_ends_in_time(chat: ChatEndpoint, tmp_path: Path) -> None:
     chat.delay = 1.0
-    judge, pauses = judge_of(chat, tmp_path, seconds=0.1, attempts=2)
+    judge, pauses = make_test_judge(chat, tmp_path, seconds=0.1, attempts=2)
     with pytest.raises(InputError, match="no answer after 2 attempts"):
-        judge.verdict("1", "a")
+        judge.ask_verdict("1", "a")
     assert pauses == [1.0]
 
 
 def test_an_endpoint_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with served(Chat()) as chat:
+    with serve_chat(ChatEndpoint()) as chat:
         gone = chat
-    judge, _ = judge_of(gone, tmp_path)
+    judge, _ = make_test_judge(gone, tmp_path)
     with pytest.raises(InputError, match=r"127\.0\.0\.1:\d+/v1/chat/completions: no answer"):
-        judge.verdict("1", "a")
+        judge.ask_verdict("1", "a")
     assert not (tmp_path / "out.judge.jsonl").exists()
 
 
@@ -154,50 +154,52 @@ def test_an_endpoint_that_is_not_there_is_named(tmp_path: Path) -> None:
         (b'{"error": "no such model"}', "no chat completion"),
     ],
 )
-def test_other_replies_are_refused(chat: Chat, tmp_path: Path, body: bytes, message: str) -> None:
+def test_other_replies_are_refused(
+    chat: ChatEndpoint, tmp_path: Path, body: bytes, message: str
+) -> None:
     chat.body = body
-    judge, _ = judge_of(chat, tmp_path)
+    judge, _ = make_test_judge(chat, tmp_path)
     with pytest.raises(InputError, match=message):
-        judge.verdict("1", "a")
+        judge.ask_verdict("1", "a")
     assert len(chat.asked) == 1
 
 
 def test_the_key_goes_to_the_endpoint_and_nowhere_else(
-    chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chat: ChatEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(KEY_VARIABLE, f"{KEY}\n")
-    judge, _ = judge_of(chat, tmp_path)
-    judge.verdict("1", "a")
+    judge, _ = make_test_judge(chat, tmp_path)
+    judge.ask_verdict("1", "a")
     assert chat.asked[0]["headers"]["authorization"] == f"Bearer {KEY}"
     assert KEY not in (tmp_path / "out.judge.jsonl").read_text()
     assert KEY not in repr(judge)
     chat.statuses = [401]
     with pytest.raises(InputError) as told:
-        judge.verdict("1", "b")
+        judge.ask_verdict("1", "b")
     assert "status 401 (refused Bearer ***" in str(told.value)
     assert KEY not in str(told.value)
     assert "\x1b" not in str(told.value)
     monkeypatch.setenv(KEY_VARIABLE, f"{KEY}\nX-Other: 1")
     with pytest.raises(InputError, match=KEY_VARIABLE) as told:
-        judge_of(chat, tmp_path)
+        make_test_judge(chat, tmp_path)
     assert KEY not in str(told.value)
 
 
 def test_a_redirect_is_not_followed(
-    chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chat: ChatEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
-    with served(Chat()) as elsewhere:
+    with serve_chat(ChatEndpoint()) as elsewhere:
         chat.statuses, chat.headers = [307], {"Location": elsewhere.url}
         with pytest.raises(InputError, match="status 307"):
-            judge_of(chat, tmp_path)[0].verdict("1", "a")
+            make_test_judge(chat, tmp_path)[0].ask_verdict("1", "a")
         assert elsewhere.asked == []
 
 
-def test_only_the_end_of_a_long_generation_is_sent(chat: Chat, tmp_path: Path) -> None:
-    judge_of(chat, tmp_path)[0].verdict("1", "x" * LONGEST_GENERATION + "\ud83d end")
+def test_only_the_end_of_a_long_generation_is_sent(chat: ChatEndpoint, tmp_path: Path) -> None:
+    make_test_judge(chat, tmp_path)[0].ask_verdict("1", "x" * JUDGED_CHARACTERS + "\ud83d end")
     sent = json.loads(chat.asked[0]["body"]["messages"][1]["content"])["solution"]
-    assert len(sent) == LONGEST_GENERATION
+    assert len(sent) == JUDGED_CHARACTERS
     assert sent.endswith(" end")
 
 
@@ -227,21 +229,23 @@ def test_a_verdict_is_the_last_line_alone(reply: str, verdict: str) -> None:
 )
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="write http://HOST/PATH"):
-        endpoint(url)
+        resolve_endpoint(url)
 
 
 @pytest.mark.parametrize("url", ["http://me:pw@host", "https://host/v1?key=pw", "http://host/#pw"])
 def test_a_url_with_a_secret_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(InputError, match=KEY_VARIABLE) as told:
-        endpoint(url)
+        resolve_endpoint(url)
     assert "pw" not in str(told.value)
 
 
 def test_a_url_may_be_given_whole_or_not() -> None:
-    assert endpoint("http://host/v1/") == endpoint("http://host/v1/chat/completions")
+    assert resolve_endpoint("http://host/v1/") == resolve_endpoint(
+        "http://host/v1/chat/completions"
+    )
 
 
-def grade(*arguments: object) -> None:
+def run_retu_grade(*arguments: object) -> None:
     """`retu grade` with these arguments."""
     parser = argparse.ArgumentParser()
     grade_command.add_arguments(parser)
@@ -257,11 +261,11 @@ def answers(tmp_path: Path) -> Path:
 
 
 def test_disagreements_are_listed_and_judged_once(
-    answers: Path, chat: Chat, capsys: pytest.CaptureFixture[str]
+    answers: Path, chat: ChatEndpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = answers.with_name("out.jsonl")
     compare = ["--grader", "paper_strict", "--compare", "paper_lenient", "--disagreements", out]
-    grade(answers, *compare)
+    run_retu_grade(answers, *compare)
     told = capsys.readouterr().out
     assert f"paper_strict and paper_lenient differ on 3 of 4 samples, listed in {out}" in told
     assert "correct by paper_lenient alone: 3\n" in told
@@ -280,7 +284,7 @@ def test_disagreements_are_listed_and_judged_once(
     chat.reply = "wrong"
     judged = ["--judge-url", chat.url, "--judge-model", "tiny"]
     for _ in range(2):
-        grade(answers, *compare, *judged, "--json")
+        run_retu_grade(answers, *compare, *judged, "--json")
         output = capsys.readouterr()
     assert len(chat.asked) == 2
     assert "asked 0 times" in output.err
@@ -288,15 +292,15 @@ def test_disagreements_are_listed_and_judged_once(
     assert counts["paper_lenient"] == {"correct_alone": 3, "judge": {"wrong": 3}}
     assert counts["paper_strict"] == {"correct_alone": 0}
     assert [json.loads(line)["judge"] for line in out.read_text().splitlines()] == ["wrong"] * 3
-    grade(answers, *compare, *judged)
+    run_retu_grade(answers, *compare, *judged)
     assert "correct by paper_lenient alone: 3; the judge calls 3 wrong" in capsys.readouterr().out
 
 
-def test_agreeing_graders_leave_an_empty_file(answers: Path, chat: Chat) -> None:
+def test_agreeing_graders_leave_an_empty_file(answers: Path, chat: ChatEndpoint) -> None:
     answers.write_text(json.dumps(ROWS[-1]) + "\n", encoding="utf-8")
     out = answers.with_name("out.jsonl")
     judged = ["--judge-url", chat.url, "--judge-model", "tiny"]
-    grade(answers, "--compare", "paper_strict", "--disagreements", out, *judged)
+    run_retu_grade(answers, "--compare", "paper_strict", "--disagreements", out, *judged)
     assert out.read_text() == ""
     assert chat.asked == []
 
@@ -306,7 +310,7 @@ def test_a_gold_that_one_grader_cannot_use_is_no_disagreement(
 ) -> None:
     row = {"id": 1, "gold": "{{", "generation": "{{"}
     answers.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    grade(answers, "--compare", "paper_strict")
+    run_retu_grade(answers, "--compare", "paper_strict")
     assert "differ on 0 of 1 samples\n" in capsys.readouterr().out
 
 
@@ -325,4 +329,4 @@ def test_options_that_lack_another_are_refused(
     answers: Path, options: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        grade(answers, *options)
+        run_retu_grade(answers, *options)

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from retu.core.errors import InputError, Interrupted
+from retu.core.errors import InputError, JobInterrupted
 from retu.planning.stages import ROOT
 from retu.runtime import launch
-from retu.runtime.interruption import REQUEST
-from retu.runtime.launch import by_srun, by_torchrun, join, report
+from retu.runtime.interruption import STOP_REQUEST
+from retu.runtime.launch import (
+    join_processes,
+    make_srun_command,
+    make_torchrun_command,
+    report_error,
+)
 
 HERE = Path(__file__).parent
 LAUNCHER = """
@@ -86,7 +91,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     }
 
 
-def started(
+def start_launcher(
     environment: dict[str, str], action: str, steps: int, nodes: int = 1
 ) -> "subprocess.Popen[str]":
     """The launcher of two processes, in a group of its own."""
@@ -105,31 +110,31 @@ def started(
     )
 
 
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+def wait_for_launcher(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """Wait for a launcher: exit status, output and errors."""
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 
-def descendants(process: int) -> list[int]:
+def list_descendants(process: int) -> list[int]:
     """The processes that a process has started, and those that they have."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [each for child in map(int, children) for each in (child, *descendants(child))]
+    return [each for child in map(int, children) for each in (child, *list_descendants(child))]
 
 
 def wait_for_training(process: "subprocess.Popen[str]") -> None:
     """Wait until the processes have come together."""
     deadline = time.monotonic() + 120
     while not Path("started").exists():
-        assert process.poll() is None, ended(process)
+        assert process.poll() is None, wait_for_launcher(process)
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def ask(process: "subprocess.Popen[str]", everybody: bool) -> None:
+def send_sigterm_once_training(process: "subprocess.Popen[str]", everybody: bool) -> None:
     """Once the processes train, send SIGTERM, to everybody as SLURM does or to the launcher."""
     wait_for_training(process)
-    for each in [process.pid, *(descendants(process.pid) if everybody else [])]:
+    for each in [process.pid, *(list_descendants(process.pid) if everybody else [])]:
         os.kill(each, signal.SIGTERM)
 
 
@@ -138,7 +143,7 @@ def ask(process: "subprocess.Popen[str]", everybody: bool) -> None:
 def test_processes_work_together_and_only_the_main_one_talks(
     environment: dict[str, str], nodes: int
 ) -> None:
-    status, out, err = ended(started(environment, "work", 2, nodes))
+    status, out, err = wait_for_launcher(start_launcher(environment, "work", 2, nodes))
     assert status == 0, err
     assert "process 0 of 2" in out
     assert "process 1" not in out
@@ -151,9 +156,9 @@ def test_processes_work_together_and_only_the_main_one_talks(
 def test_torchrun_lets_processes_save_as_long_as_they_need(
     environment: dict[str, str], everybody: bool
 ) -> None:
-    process = started(environment, "work", 10_000)
-    ask(process, everybody)
-    status, _, err = ended(process)
+    process = start_launcher(environment, "work", 10_000)
+    send_sigterm_once_training(process, everybody)
+    status, _, err = wait_for_launcher(process)
     assert status == 75, err
     assert err.splitlines()[-1].startswith("interrupted: at step ")
     assert "Traceback" not in err
@@ -165,12 +170,12 @@ def test_torchrun_lets_processes_save_as_long_as_they_need(
 def test_no_process_works_on_without_its_launcher(
     environment: dict[str, str], number: signal.Signals
 ) -> None:
-    process = started(environment, "work", 10_000)
+    process = start_launcher(environment, "work", 10_000)
     wait_for_training(process)
-    others = descendants(process.pid)
+    others = list_descendants(process.pid)
     assert len(others) >= 3
     process.send_signal(number)
-    ended(process)
+    wait_for_launcher(process)
     deadline = time.monotonic() + 60
     while left := [each for each in others if Path(f"/proc/{each}/cmdline").exists()]:
         assert time.monotonic() < deadline, left
@@ -180,9 +185,9 @@ def test_no_process_works_on_without_its_launcher(
 
 @pytest.mark.slow
 def test_the_tasks_of_srun_are_told_by_scancel(environment: dict[str, str]) -> None:
-    process = started(environment, "work", 10_000, nodes=2)
-    ask(process, everybody=False)
-    status, _, err = ended(process)
+    process = start_launcher(environment, "work", 10_000, nodes=2)
+    send_sigterm_once_training(process, everybody=False)
+    status, _, err = wait_for_launcher(process)
     assert status == 75, err
     assert Path("scancel.log").read_text() == "--signal=TERM 4711\n"
     assert [Path(f"saved-{place}").read_text() for place in range(2)] == ["0", "0"]
@@ -190,7 +195,7 @@ def test_the_tasks_of_srun_are_told_by_scancel(environment: dict[str, str]) -> N
 
 @pytest.mark.slow
 def test_bad_input_of_one_process_ends_all_with_its_line(environment: dict[str, str]) -> None:
-    status, _, err = ended(started(environment, "bad", 1))
+    status, _, err = wait_for_launcher(start_launcher(environment, "bad", 1))
     assert status == 2
     assert err.splitlines()[-1] == "error: study: key: correct it"
     assert not Path("finished").exists()
@@ -198,16 +203,18 @@ def test_bad_input_of_one_process_ends_all_with_its_line(environment: dict[str, 
 
 @pytest.mark.slow
 def test_a_crash_of_one_process_ends_all_and_shows_why(environment: dict[str, str]) -> None:
-    status, _, err = ended(started(environment, "crash", 1))
+    status, _, err = wait_for_launcher(start_launcher(environment, "crash", 1))
     assert status == 1
     assert "RuntimeError: lost a GPU" in err
     assert not Path("finished").exists()
 
 
 def test_torchrun_is_not_to_handle_sigterm() -> None:
-    (signals,) = (word for word in by_torchrun(2) if word.startswith("--signals-to-handle="))
+    (signals,) = (
+        word for word in make_torchrun_command(2) if word.startswith("--signals-to-handle=")
+    )
     assert "SIGTERM" not in signals
-    assert "--nproc-per-node=2" in by_torchrun(2)
+    assert "--nproc-per-node=2" in make_torchrun_command(2)
 
 
 def test_srun_deals_out_the_cores(
@@ -215,16 +222,16 @@ def test_srun_deals_out_the_cores(
 ) -> None:
     monkeypatch.setenv("PATH", environment["PATH"])
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    command = by_srun(processes=2, nodes=2)
+    command = make_srun_command(processes=2, nodes=2)
     assert command[:3] == ["srun", "--nodes=2", "--ntasks-per-node=2"]
     assert {"--cpus-per-task=2", "--kill-on-bad-exit=1", "--wait=0"} < set(command)
-    assert launch.rendezvous() == {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "24711"}
+    assert launch.choose_rendezvous() == {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "24711"}
 
 
 def test_several_nodes_need_a_slurm_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     with pytest.raises(InputError, match="2 nodes, but this is no SLURM job"):
-        by_srun(processes=4, nodes=2)
+        make_srun_command(processes=4, nodes=2)
 
 
 @pytest.mark.parametrize(("world", "processes"), [(1, 2), (4, 1), (2, 4)])
@@ -233,14 +240,14 @@ def test_another_number_of_processes_than_told_is_noticed(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", str(world))
     with pytest.raises(InputError, match=f"{world} processes were started where .* {processes};"):
-        join(processes)
+        join_processes(processes)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a job of two processes, of which this is the first."""
-    monkeypatch.setenv(launch.FOLDER, str(tmp_path))
-    monkeypatch.setattr(REQUEST, "asked", False)
+    monkeypatch.setenv(launch.LAUNCH_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(STOP_REQUEST, "asked", False)
     return tmp_path
 
 
@@ -250,29 +257,29 @@ def test_all_having_stopped_is_passed_on(
 ) -> None:
     for place in ("0", "1"):
         monkeypatch.setenv("RANK", place)
-        status = report(Interrupted("at step 3 of 4", progressed=progressed))
+        status = report_error(JobInterrupted("at step 3 of 4", progressed=progressed))
         assert status == (0 if progressed else 75)
-    with pytest.raises(Interrupted, match=r"^at step 3 of 4$") as raised:
-        launch.raise_what_was_said(folder, 2)
+    with pytest.raises(JobInterrupted, match=r"^at step 3 of 4$") as raised:
+        launch.raise_reported_error(folder, 2)
     assert raised.value.progressed is progressed
 
 
 def test_who_is_ended_because_another_crashed_was_not_interrupted(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report(Interrupted("before there was anything to save"))
-    launch.raise_what_was_said(folder, 2)
-    monkeypatch.setattr(REQUEST, "asked", True)
-    with pytest.raises(Interrupted, match=r"^before there was anything to save$"):
-        launch.raise_what_was_said(folder, 2)
+    report_error(JobInterrupted("before there was anything to save"))
+    launch.raise_reported_error(folder, 2)
+    monkeypatch.setattr(STOP_REQUEST, "asked", True)
+    with pytest.raises(JobInterrupted, match=r"^before there was anything to save$"):
+        launch.raise_reported_error(folder, 2)
 
 
 def test_bad_input_comes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report(Interrupted("at step 3 of 4", progressed=True))
+    report_error(JobInterrupted("at step 3 of 4", progressed=True))
     monkeypatch.setenv("RANK", "1")
-    assert report(InputError("file: no")) == 2
+    assert report_error(InputError("file: no")) == 2
     with pytest.raises(InputError, match=r"^file: no$"):
-        launch.raise_what_was_said(folder, 2)
+        launch.raise_reported_error(folder, 2)
 
 
 def test_the_main_process_finds_the_launchers_terminal(

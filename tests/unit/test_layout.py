@@ -33,11 +33,11 @@ def test_other_paths_are_refused(path: str) -> None:
 
 
 def test_parents_and_paradigms() -> None:
-    assert [run.paradigm() for run in RUNS.values()] == [
+    assert [run.name_paradigm() for run in RUNS.values()] == [
         *("Pure SFT", "Pure SFT", "Pure SFT"),
         *("Pure RL", "SFT-then-RL"),
     ]
-    assert [run.paradigm("SRFT") for run in RUNS.values()][3:] == ["SRFT", "SFT-then-SRFT"]
+    assert [run.name_paradigm("SRFT") for run in RUNS.values()][3:] == ["SRFT", "SFT-then-SRFT"]
     assert [run.parent.path for run in list(RUNS.values())[1:]] == [
         *("base/Qwen2.5-7B", "base/M", "base/M"),
         "sft/M/S1K/seed12",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from lineage_fixtures import DATA, TABLE
-from pointer_fixtures import Project, make_project
+from pointer_fixtures import PointerProject, make_project
 
 from retu.core.hashing import hash_tree
 from retu.lineage.graph.dvc_lock import PIPELINE
@@ -16,7 +16,7 @@ from retu.lineage.queries.dvc_pointers import Pointers
 from retu.lineage.queries.why import run_why
 
 
-def explained(project: Project, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def explain_table(project: PointerProject, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """What `why --json` tells of a table."""
     options = argparse.Namespace(
         root=project.root, output=TABLE, stale=False, json=True, mermaid=False
@@ -26,7 +26,7 @@ def explained(project: Project, capsys: pytest.CaptureFixture[str]) -> dict[str,
     return told
 
 
-def of_dvc(project: Project) -> tuple[set[str], set[str]]:
+def list_dvc_ancestors(project: PointerProject) -> tuple[set[str], set[str]]:
     """The stages of dvc.yaml that stand behind the table, and what they read that none makes."""
     text = (project.root / "lineage" / "smoke" / PIPELINE).read_text()
     stages = yaml.safe_load(text)["stages"]
@@ -53,15 +53,15 @@ def test_the_ancestors_are_the_same(
     if described:
         out = {"path": DATA, "md5": hash_tree(project.root / DATA).md5}
         (project.root / "data.dvc").write_text(yaml.safe_dump({"outs": [out]}))
-    project.record()
-    told, lineage = explained(project, capsys), project.study.lineage
-    job = lineage.producer(TABLE)
+    project.write_pointers()
+    told, lineage = explain_table(project, capsys), project.study.lineage
+    job = lineage.find_producer(TABLE)
     assert job is not None
-    assert {job["record"] for job in told["jobs"]} == set(lineage.ancestors([job]))
-    names = Pointers(project.root, lineage, lineage.records, {}).names
+    assert {job["record"] for job in told["jobs"]} == set(lineage.list_ancestors([job]))
+    names = Pointers(project.root, lineage, lineage.records, {}).stage_names
     # What data.dvc describes ends there for DVC; `why` knows the job that made it, too.
     ends = {job["record"] for job in told["jobs"] if job["pointers"]}
-    stages, sources = of_dvc(project)
+    stages, sources = list_dvc_ancestors(project)
     assert stages == {names[job["record"]] for job in told["jobs"] if job["record"] not in ends}
     assert ends == ({f"{DATA}.record.json"} if described else set())
     pointers = [(p["path"], p["describes"]) for job in told["jobs"] for p in job["pointers"]]

@@ -6,13 +6,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bundle_fixtures import findings, members
+from bundle_fixtures import list_archive_findings, read_archive_members
 from lineage_fixtures import BASE, DATA, RESULTS, SFT, TABLE, MadeStudy, make_study
 from pointer_fixtures import LOCK_FILE
 
 from retu.core.errors import InputError
 from retu.lineage.queries import bundle, unbundle
-from retu.lineage.queries.bundle import ABOUT, export, run_export
+from retu.lineage.queries.bundle import ABOUT, export_bundle, run_bundle_export
 from retu.lineage.queries.dvc_pointers import write_pointers
 from retu.lineage.queries.unbundle import read_bundle
 from retu.lineage.queries.verify import run_verify
@@ -21,24 +21,28 @@ REPORT = f"{RESULTS}/report.html"
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> MadeStudy:
+def made_study(tmp_path: Path) -> MadeStudy:
     """A made-up finished study."""
     return make_study(tmp_path / "study")
 
 
 @pytest.fixture
-def archive(made: MadeStudy, tmp_path: Path) -> Path:
+def archive(made_study: MadeStudy, tmp_path: Path) -> Path:
     """The exported table."""
     path = tmp_path / "table_4.lineage.tar.gz"
-    export(made.root, made.lineage, TABLE, path)
+    export_bundle(made_study.root, made_study.lineage, TABLE, path)
     return path
 
 
-def test_it_holds_the_table_its_records_and_the_small_files(made: MadeStudy, archive: Path) -> None:
-    files = members(archive)
+def test_it_holds_the_table_its_records_and_the_small_files(
+    made_study: MadeStudy, archive: Path
+) -> None:
+    files = read_archive_members(archive)
     records = {name for name in files if name.endswith(".record.json")}
-    assert records == set(made.lineage.ancestors([f"{RESULTS}/tables/table_4.record.json"]))
-    assert files[TABLE] == (made.root / TABLE).read_bytes()
+    assert records == set(
+        made_study.lineage.list_ancestors([f"{RESULTS}/tables/table_4.record.json"])
+    )
+    assert files[TABLE] == (made_study.root / TABLE).read_bytes()
     assert f"{SFT}/grades.parquet" in files
     assert not [name for name in files if "checkpoints" in name or name == REPORT]
     about = json.loads(files[ABOUT])
@@ -46,7 +50,7 @@ def test_it_holds_the_table_its_records_and_the_small_files(made: MadeStudy, arc
         f"{BASE}/checkpoints",
         f"{SFT}/checkpoints",
     ]
-    assert about["lineage"] == made.lineage.digest(TABLE)
+    assert about["lineage"] == made_study.lineage.digest_lineage(TABLE)
     assert [f"{DATA}.record.json", f"{BASE}/train.record.json"] in about["edges"]
     text = files["README.txt"].decode()
     assert "retu lineage verify" in text
@@ -56,12 +60,12 @@ def test_it_holds_the_table_its_records_and_the_small_files(made: MadeStudy, arc
 
 
 def test_the_same_results_give_the_same_bytes(
-    made: MadeStudy, archive: Path, tmp_path: Path
+    made_study: MadeStudy, archive: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "elsewhere" / "other.tar.gz"
-    for path in made.root.rglob("*"):
+    for path in made_study.root.rglob("*"):
         path.touch()
-    export(made.root, made.lineage, TABLE, other)
+    export_bundle(made_study.root, made_study.lineage, TABLE, other)
     assert other.read_bytes() == archive.read_bytes()
     # No time in the header of gzip.
     assert archive.read_bytes()[4:8] == bytes(4)
@@ -70,24 +74,26 @@ def test_the_same_results_give_the_same_bytes(
 
 
 def test_big_files_and_pointers(
-    made: MadeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made_study: MadeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pointers = made.root / "lineage" / "smoke"
+    pointers = made_study.root / "lineage" / "smoke"
     pointers.mkdir(parents=True)
     (pointers / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
-    monkeypatch.setattr(bundle, "LARGEST_FILE", 6)
+    monkeypatch.setattr(bundle, "MAX_FILE_BYTES", 6)
     path = tmp_path / "small.tar.gz"
-    about = export(made.root, made.lineage, TABLE, path).about
-    files = members(path)
+    about = export_bundle(made_study.root, made_study.lineage, TABLE, path).about
+    files = read_archive_members(path)
     assert "lineage/smoke/dvc.lock" in files
     # However big it is, what the bundle is about is in it.
     assert TABLE in files
     assert f"{SFT}/grades.parquet" in files
     assert f"{SFT}/generations.parquet" in [listed.path for listed in about.left_out]
-    monkeypatch.setattr(bundle, "LARGEST_BUNDLE", 0)
-    export(made.root, made.lineage, TABLE, path)
-    assert [name for name in members(path) if name.endswith((".csv", ".parquet"))] == [TABLE]
-    assert findings(path) == []
+    monkeypatch.setattr(bundle, "MAX_BUNDLE_BYTES", 0)
+    export_bundle(made_study.root, made_study.lineage, TABLE, path)
+    assert [name for name in read_archive_members(path) if name.endswith((".csv", ".parquet"))] == [
+        TABLE
+    ]
+    assert list_archive_findings(path) == []
 
 
 def test_it_is_checked_without_any_results(
@@ -115,85 +121,89 @@ def test_other_code_here_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     changed = {"workflow_scripts.table_4": "0" * 16, "retu.core.errors": None}
-    original = unbundle.present_digest
-    monkeypatch.setattr(unbundle, "present_digest", lambda m: changed.get(m, original(m)))
+    original = unbundle.digest_current_module
+    monkeypatch.setattr(unbundle, "digest_current_module", lambda m: changed.get(m, original(m)))
     given = argparse.Namespace(output=str(archive), study=None, key=None, json=False, root=tmp_path)
     assert run_verify(given) == 0
     assert capsys.readouterr().out.endswith(
         "2 modules are others here (retu.core.errors, table_4)\n"
     )
-    assert unbundle.present_digest("workflow_scripts.no_such") is None
-    assert unbundle.present_digest("os.path") is None
+    assert unbundle.digest_current_module("workflow_scripts.no_such") is None
+    assert unbundle.digest_current_module("os.path") is None
 
 
 def test_pointers_older_than_the_records_stay_out(
-    made: MadeStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_study: MadeStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_pointers(made.root, made.lineage, made.plan)
+    write_pointers(made_study.root, made_study.lineage, made_study.plan)
     path = tmp_path / "table.tar.gz"
-    given = argparse.Namespace(output=TABLE, out=str(path), root=made.root)
-    assert run_export(given) == 0
-    assert LOCK_FILE in members(path)
+    given = argparse.Namespace(output=TABLE, out=str(path), root=made_study.root)
+    assert run_bundle_export(given) == 0
+    assert LOCK_FILE in read_archive_members(path)
     assert len(capsys.readouterr().out.splitlines()) == 1
-    made.rewrite(f"{RESULTS}/curves.record.json", slurm_job="12")
-    assert run_export(given) == 0
+    made_study.rewrite_record(f"{RESULTS}/curves.record.json", slurm_job="12")
+    assert run_bundle_export(given) == 0
     note, _ = capsys.readouterr().out.splitlines()
     assert note.startswith("lineage/smoke: left out, it does not agree with the records (results/")
     assert "retu lineage record" in note
-    assert LOCK_FILE not in members(path)
-    assert findings(path) == []
+    assert LOCK_FILE not in read_archive_members(path)
+    assert list_archive_findings(path) == []
 
 
-def test_what_its_records_cannot_mean_is_not_exported(made: MadeStudy, tmp_path: Path) -> None:
-    made.rewrite(f"{SFT}/train.record.json", seeds=[7])
+def test_what_its_records_cannot_mean_is_not_exported(
+    made_study: MadeStudy, tmp_path: Path
+) -> None:
+    made_study.rewrite_record(f"{SFT}/train.record.json", seeds=[7])
     with pytest.raises(InputError, match=r"tells the seeds \[7\].*what to do: retu lineage verify"):
-        export(made.root, made.lineage, TABLE, tmp_path / "out.tar.gz")
+        export_bundle(made_study.root, made_study.lineage, TABLE, tmp_path / "out.tar.gz")
 
 
-def test_what_is_broken_is_not_exported(made: MadeStudy, tmp_path: Path) -> None:
+def test_what_is_broken_is_not_exported(made_study: MadeStudy, tmp_path: Path) -> None:
     out = tmp_path / "out.tar.gz"
 
-    def refused(message: str, target: str = TABLE) -> None:
+    def assert_refused(message: str, target: str = TABLE) -> None:
         with pytest.raises(InputError, match=message):
-            export(made.root, made.lineage, target, out)
+            export_bundle(made_study.root, made_study.lineage, target, out)
         assert not out.exists()
 
-    refused("x.csv: has no record; what to do", f"{RESULTS}/x.csv")
-    (made.root / f"{SFT}/grades.parquet").write_text("other")
-    refused("grades.parquet: is not what grade wrote .*; what to do: retu lineage verify")
-    (made.root / f"{SFT}/grades.parquet").write_text("grades")
+    assert_refused("x.csv: has no record; what to do", f"{RESULTS}/x.csv")
+    (made_study.root / f"{SFT}/grades.parquet").write_text("other")
+    assert_refused("grades.parquet: is not what grade wrote .*; what to do: retu lineage verify")
+    (made_study.root / f"{SFT}/grades.parquet").write_text("grades")
     # What stays out of the archive is looked at, too.
-    weights = next(path for path in sorted((made.root / SFT).rglob("step-*/*")) if path.is_file())
+    weights = next(
+        path for path in sorted((made_study.root / SFT).rglob("step-*/*")) if path.is_file()
+    )
     before = weights.read_bytes()
     weights.write_bytes(before + b"x")
-    refused("is not what train_sft wrote")
+    assert_refused("is not what train_sft wrote")
     weights.write_bytes(before)
-    record = made.root / f"{RESULTS}/fits/robust.record.json"
+    record = made_study.root / f"{RESULTS}/fits/robust.record.json"
     text = record.read_text()
     record.write_text(text.replace("fit_curves", "fit_carves", 1))
-    refused("robust.record.json: has changed since it was written")
+    assert_refused("robust.record.json: has changed since it was written")
     record.write_text(text)
-    made.rewrite(f"{RESULTS}/fits/robust.record.json", inputs=[])
-    made.rewrite(f"{RESULTS}/tables/table_4.record.json", outputs=[])
-    refused(f"{TABLE}: has no record")
-    (made.root / f"{SFT}/train.record.json").unlink()
-    refused("checkpoints: went into .* and has no whole record", f"{SFT}/grades.parquet")
-    (made.root / f"{SFT}/grades.parquet").unlink()
-    refused("is not there; what to do", f"{SFT}/grades.parquet")
+    made_study.rewrite_record(f"{RESULTS}/fits/robust.record.json", inputs=[])
+    made_study.rewrite_record(f"{RESULTS}/tables/table_4.record.json", outputs=[])
+    assert_refused(f"{TABLE}: has no record")
+    (made_study.root / f"{SFT}/train.record.json").unlink()
+    assert_refused("checkpoints: went into .* and has no whole record", f"{SFT}/grades.parquet")
+    (made_study.root / f"{SFT}/grades.parquet").unlink()
+    assert_refused("is not there; what to do", f"{SFT}/grades.parquet")
 
 
 def test_the_command_names_its_archive_and_says_what_is_in_it(
-    made: MadeStudy,
+    made_study: MadeStudy,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = argparse.Namespace(output=TABLE, out=None, root=made.root)
-    assert run_export(given) == 0
+    given = argparse.Namespace(output=TABLE, out=None, root=made_study.root)
+    assert run_bundle_export(given) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"table_4.lineage.tar.gz: {TABLE} with 21 files, ")
     assert "; 2 others are listed in it; lineage " in text
-    assert findings(tmp_path / "table_4.lineage.tar.gz") == []
+    assert list_archive_findings(tmp_path / "table_4.lineage.tar.gz") == []
     with pytest.raises(InputError, match=r"--out x\.zip: must end in \.tar\.gz"):
-        run_export(argparse.Namespace(output=TABLE, out="x.zip", root=made.root))
+        run_bundle_export(argparse.Namespace(output=TABLE, out="x.zip", root=made_study.root))

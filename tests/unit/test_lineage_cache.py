@@ -6,80 +6,82 @@ from pathlib import Path
 
 import pytest
 from lineage_fixtures import SFT, TABLE, WEIGHTS
-from pointer_fixtures import Project, make_project
+from pointer_fixtures import PointerProject, make_project
 
 from retu.core.errors import InputError
-from retu.core.hashing import hash_tree, md5
-from retu.lineage.storage.dvc_cache import make_real
+from retu.core.hashing import compute_md5, hash_tree
+from retu.lineage.storage.dvc_cache import replace_links
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> PointerProject:
     return make_project(tmp_path / "a project")
 
 
-def test_big_files_of_checkpoints_are_linked_and_all_others_copied(project: Project) -> None:
-    project.record()
+def test_big_files_of_checkpoints_are_linked_and_all_others_copied(project: PointerProject) -> None:
+    project.write_pointers()
     weights, table = project.root / WEIGHTS, project.root / TABLE
-    kept = project.cache.path(md5(weights))
+    kept = project.cache.get_object_path(compute_md5(weights))
     assert kept.samefile(weights)
     assert weights.stat().st_mode & 0o777 == 0o444
-    name = md5(table)
-    assert not project.cache.path(name).samefile(table)
+    name = compute_md5(table)
+    assert not project.cache.get_object_path(name).samefile(table)
     table.write_text("edited in place\n")
-    assert project.cache.intact(name)
+    assert project.cache.is_intact(name)
     assert os.access(table, os.W_OK)
 
 
 @pytest.mark.parametrize("reason", [errno.EXDEV, errno.EPERM, errno.EMLINK])
 def test_where_links_are_impossible_big_files_are_copied(
-    project: Project, monkeypatch: pytest.MonkeyPatch, reason: int
+    project: PointerProject, monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
     def refuse(source: object, target: object) -> None:
         raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr(os, "link", refuse)
-    project.record()
+    project.write_pointers()
     weights = project.root / WEIGHTS
-    assert project.cache.intact(md5(weights))
-    assert not project.cache.path(md5(weights)).samefile(weights)
+    assert project.cache.is_intact(compute_md5(weights))
+    assert not project.cache.get_object_path(compute_md5(weights)).samefile(weights)
 
 
-def test_outputs_that_are_links_into_snakemakes_cache(project: Project, tmp_path: Path) -> None:
+def test_outputs_that_are_links_into_snakemakes_cache(
+    project: PointerProject, tmp_path: Path
+) -> None:
     for number, name in enumerate((TABLE, f"{SFT}/checkpoints")):
         path, elsewhere = project.root / name, tmp_path / f"cached{number}"
         path.rename(elsewhere)
         path.symlink_to(elsewhere)
-    project.record()
-    assert project.cache.intact(md5(project.root / TABLE))
-    assert project.cache.intact(md5(project.root / WEIGHTS))
-    assert "up to date" in project.dvc("status")
+    project.write_pointers()
+    assert project.cache.is_intact(compute_md5(project.root / TABLE))
+    assert project.cache.is_intact(compute_md5(project.root / WEIGHTS))
+    assert "up to date" in project.run_dvc("status")
 
 
 @pytest.mark.parametrize("size", [1, 0], ids=["same size", "cut off"])
-def test_a_damaged_object_is_replaced_by_the_whole_file(project: Project, size: int) -> None:
-    project.record()
+def test_a_damaged_object_is_replaced_by_the_whole_file(project: PointerProject, size: int) -> None:
+    project.write_pointers()
     table = project.root / TABLE
-    kept = project.cache.path(md5(table))
+    kept = project.cache.get_object_path(compute_md5(table))
     kept.unlink()
     kept.write_bytes(b"#" * (table.stat().st_size * size))
-    project.record()
+    project.write_pointers()
     assert kept.read_bytes() == table.read_bytes()
 
 
-def test_a_damaged_object_of_a_big_file_is_replaced_by_a_link(project: Project) -> None:
+def test_a_damaged_object_of_a_big_file_is_replaced_by_a_link(project: PointerProject) -> None:
     weights = project.root / WEIGHTS
-    kept = project.cache.path(md5(weights))
+    kept = project.cache.get_object_path(compute_md5(weights))
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"#" * weights.stat().st_size)
     # Read again because it may have been changed.
     os.utime(weights, (2e9, 2e9))
-    project.record()
+    project.write_pointers()
     assert kept.samefile(weights)
 
 
 def test_a_file_that_cannot_be_linked_is_read_once(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: PointerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trying must not make it look changed."""
 
@@ -88,26 +90,28 @@ def test_a_file_that_cannot_be_linked_is_read_once(
 
     monkeypatch.setattr(os, "link", refuse)
     before = (project.root / WEIGHTS).stat()
-    project.record()
+    project.write_pointers()
     assert (project.root / WEIGHTS).stat().st_ctime_ns == before.st_ctime_ns
 
 
 @pytest.mark.parametrize("name", ["", "ab/../../../elsewhere", "0" * 31, "0" * 32 + ".dirx"])
-def test_what_is_no_hash_names_no_object(project: Project, name: str) -> None:
+def test_what_is_no_hash_names_no_object(project: PointerProject, name: str) -> None:
     with pytest.raises(InputError, match="is no hash; do not trust"):
-        project.cache.drop(name)
+        project.cache.remove_object(name)
 
 
-def test_an_object_is_whole_or_absent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_is_whole_or_absent(
+    project: PointerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(source: Path, target: Path) -> str:
         target.write_bytes(source.read_bytes()[:1])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("retu.lineage.storage.dvc_cache.copy", stop)
+    monkeypatch.setattr("retu.lineage.storage.dvc_cache.copy_and_hash", stop)
     with pytest.raises(KeyboardInterrupt):
-        project.record()
+        project.write_pointers()
     left = [path for path in project.cache.folder.rglob("*") if path.is_file()]
-    assert all(path.parent.name + path.name == md5(path) for path in left)
+    assert all(path.parent.name + path.name == compute_md5(path) for path in left)
 
 
 def test_folders_of_links_are_made_real(tmp_path: Path) -> None:
@@ -122,11 +126,11 @@ def test_folders_of_links_are_made_real(tmp_path: Path) -> None:
     (folder / second).mkdir()
     for path in (store / second).iterdir():
         (folder / second / path.name).symlink_to(path)
-    project.record()
+    project.write_pointers()
     assert not any(path.is_symlink() for path in folder.rglob("*"))
     assert hash_tree(folder) == before
-    assert "up to date" in project.dvc("status")
-    assert project.study.verdict().findings == ()
+    assert "up to date" in project.run_dvc("status")
+    assert project.study.verify().findings == ()
     big = project.root / WEIGHTS
     assert big.samefile(store / big.relative_to(folder))
     small = next(path for path in folder.rglob("*") if path.is_file() and not path.samefile(big))
@@ -140,7 +144,7 @@ def test_a_folder_that_is_a_link_is_made_real(tmp_path: Path) -> None:
     folder.rename(store)
     folder.symlink_to(store)
     before = hash_tree(store)
-    make_real(folder)
+    replace_links(folder)
     assert not folder.is_symlink()
     assert hash_tree(folder) == hash_tree(store) == before
 
@@ -152,13 +156,13 @@ def test_a_link_that_leads_nowhere_ends_recording_in_a_line(tmp_path: Path) -> N
     target.rename(tmp_path / "gone")
     target.symlink_to(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"checkpoints: .*; what to do: retu lineage verify"):
-        project.record()
+        project.write_pointers()
 
 
-def test_a_changed_output_is_told_with_commands_that_can_be_typed(project: Project) -> None:
+def test_a_changed_output_is_told_with_commands_that_can_be_typed(project: PointerProject) -> None:
     (project.root / TABLE).write_text("edited\n")
     with pytest.raises(InputError) as caught:
-        project.record()
+        project.write_pointers()
     assert str(caught.value) == (
         f"{TABLE}: has changed since its record {TABLE[:-3]}record.json was written; put it back"
         f" (retu lineage restore {TABLE}) or make it again"
@@ -166,7 +170,7 @@ def test_a_changed_output_is_told_with_commands_that_can_be_typed(project: Proje
     )
 
 
-def test_a_data_pointer_that_is_none_is_told_with_its_remedy(project: Project) -> None:
+def test_a_data_pointer_that_is_none_is_told_with_its_remedy(project: PointerProject) -> None:
     (project.root / "data.dvc").write_text("<<<<<<< HEAD\n")
     with pytest.raises(InputError, match=r"^data\.dvc: .*\(git checkout HEAD -- data\.dvc\)$"):
-        project.record()
+        project.write_pointers()

@@ -3,16 +3,21 @@
 from pathlib import Path
 
 import pytest
-from code_fixtures import edited, forget, rewritten
+from code_fixtures import clear_caches, replace_text, rewrite_file
 from lineage_fixtures import RESULTS, SFT, MadeStudy, make_study
 
 from retu.config.study import Config
 from retu.core.errors import InputError
 from retu.lineage.graph import stale_causes
-from retu.lineage.graph.config_sources import Origins, shown
-from retu.lineage.graph.stale_causes import differences, is_current, key_of, pins
-from retu.lineage.graph.staleness import stale_report, why_stale
-from retu.lineage.record import Environment, Record
+from retu.lineage.graph.config_sources import ConfigSources, shorten_value
+from retu.lineage.graph.stale_causes import (
+    diff_values,
+    get_stage_key,
+    is_record_current,
+    parse_pins,
+)
+from retu.lineage.graph.staleness import build_stale_report, find_stale_reasons
+from retu.lineage.record import JobRecord, LockedEnvironment
 from retu.planning.stages import Stage
 
 CONFIG = Config(study="smoke", branching=None, mirror=None)
@@ -23,90 +28,97 @@ FITS = f"{RESULTS}/fits/robust.record.json"
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> MadeStudy:
+def made_study(tmp_path: Path) -> MadeStudy:
     """A made-up finished study."""
     return make_study(tmp_path / "study")
 
 
-def why(made: MadeStudy, job: str) -> list[str]:
+def list_reasons(made: MadeStudy, job: str) -> list[str]:
     """The reasons of a job, with its lineage at hand."""
-    return why_stale(made.lineage.records[job], made.plan, made.lineage)
+    return find_stale_reasons(made.lineage.records[job], made.plan, made.lineage)
 
 
-def test_a_lock_names_the_versions_that_moved(made: MadeStudy, project: Path) -> None:
+def test_a_lock_names_the_versions_that_moved(made_study: MadeStudy, project: Path) -> None:
     lock = project / "envs" / "analysis.txt"
     text = lock.read_text()
-    edited(lock, "numpy==2.4.6", "numpy==2.4.7")
-    roots = stale_report(made.lineage, made.plan).roots
+    replace_text(lock, "numpy==2.4.6", "numpy==2.4.7")
+    roots = build_stale_report(made_study.lineage, made_study.plan).roots
     assert [str(root.cause) for root in roots] == [
         "envs/analysis.txt: has changed: numpy 2.4.6 -> 2.4.7"
     ]
     assert FITS in roots[0].jobs
     assert TRAIN not in roots[0].jobs
-    rewritten(lock, "# A remark.\n" + text)
-    assert why(made, TABLE_4)[0] == "envs/analysis.txt: has changed"
-    rewritten(lock, "")
-    assert why(made, TABLE_4)[0] == "envs/analysis.txt: has changed: numpy 2.4.6 -> (none)"
+    rewrite_file(lock, "# A remark.\n" + text)
+    assert list_reasons(made_study, TABLE_4)[0] == "envs/analysis.txt: has changed"
+    rewrite_file(lock, "")
+    assert (
+        list_reasons(made_study, TABLE_4)[0]
+        == "envs/analysis.txt: has changed: numpy 2.4.6 -> (none)"
+    )
     lock.unlink()
-    forget()
-    assert why(made, TABLE_4)[0] == "envs/analysis.txt: is gone"
+    clear_caches()
+    assert list_reasons(made_study, TABLE_4)[0] == "envs/analysis.txt: is gone"
 
 
-def test_another_lock(made: MadeStudy) -> None:
-    record = made.lineage.records[TRAIN]
-    other = Environment(lock="envs/gpu.txt", packages=[], digest="0", versions={"python": "3"})
-    reasons = why_stale(record.model_copy(update={"environment": other}), made.plan)
+def test_another_lock(made_study: MadeStudy) -> None:
+    record = made_study.lineage.records[TRAIN]
+    other = LockedEnvironment(
+        lock="envs/gpu.txt", packages=[], digest="0", versions={"python": "3"}
+    )
+    reasons = find_stale_reasons(record.model_copy(update={"environment": other}), made_study.plan)
     assert reasons == ["envs/lab.txt: is the lock of its environment now; it was envs/gpu.txt"]
 
 
-def test_only_the_packages_that_matter_count(made: MadeStudy, project: Path) -> None:
+def test_only_the_packages_that_matter_count(made_study: MadeStudy, project: Path) -> None:
     lock = project / "envs" / "lab.txt"
     text = lock.read_text()
-    grades, train = (made.lineage.records[job] for job in (GRADES, TRAIN))
+    grades, train = (made_study.lineage.records[job] for job in (GRADES, TRAIN))
     assert grades.environment.packages
     assert train.environment.packages[0].startswith("-")
 
-    def found(record: Record) -> list[str]:
-        now = stale_causes.stage_of(record, made.plan)
-        return [str(cause) for cause in stale_causes.own_causes(record, now, Origins(CONFIG))]
+    def list_causes(record: JobRecord) -> list[str]:
+        now = stale_causes.find_planned_stage(record, made_study.plan)
+        return [
+            str(cause) for cause in stale_causes.find_own_causes(record, now, ConfigSources(CONFIG))
+        ]
 
-    edited(lock, "math-verify==", "math-verify==9.")
-    assert found(grades) == ["envs/lab.txt: has changed: math-verify 0.9.0 -> 9.0.9.0"]
-    assert found(train) == []
-    rewritten(lock, text.replace("torch==", "torch==9."))
-    assert found(grades) == []
-    assert found(train) == ["envs/lab.txt: has changed"]
+    replace_text(lock, "math-verify==", "math-verify==9.")
+    assert list_causes(grades) == ["envs/lab.txt: has changed: math-verify 0.9.0 -> 9.0.9.0"]
+    assert list_causes(train) == []
+    rewrite_file(lock, text.replace("torch==", "torch==9."))
+    assert list_causes(grades) == []
+    assert list_causes(train) == ["envs/lab.txt: has changed"]
 
 
 def test_stages_after_a_fact_that_is_gone_have_no_key() -> None:
     first = Stage("table_4", "", "analysis", facts=("claims/none.csv",))
-    assert stale_causes.key_of(Stage("summary", "", "analysis", after=(first,))) is None
-    assert stale_causes.key_of("no such rule") is None
+    assert stale_causes.get_stage_key(Stage("summary", "", "analysis", after=(first,))) is None
+    assert stale_causes.get_stage_key("no such rule") is None
     whole = Stage("summary", "", "analysis")
-    assert stale_causes.key_of(whole) == whole.key
+    assert stale_causes.get_stage_key(whole) == whole.key
 
 
-def test_other_options_name_the_file_of_the_rule(made: MadeStudy, rules: Path) -> None:
-    edited(rules / "sft.smk", "--train {input.train}", "--train {input.validation}")
-    (root,) = stale_report(made.lineage, made.plan).roots
+def test_other_options_name_the_file_of_the_rule(made_study: MadeStudy, rules: Path) -> None:
+    replace_text(rules / "sft.smk", "--train {input.train}", "--train {input.validation}")
+    (root,) = build_stale_report(made_study.lineage, made_study.plan).roots
     assert str(root.cause) == "rules/sft.smk: the options of train_sft have changed"
     assert root.jobs == (TRAIN,)
     assert GRADES in root.downstream
-    assert not is_current(made.lineage.records[TRAIN], made.plan)
+    assert not is_record_current(made_study.lineage.records[TRAIN], made_study.plan)
 
 
-def test_a_remark_in_a_rule_makes_nothing_stale(made: MadeStudy, rules: Path) -> None:
-    edited(rules / "sft.smk", "rule train_sft:", "# Why.\nrule train_sft:")
-    assert stale_report(made.lineage, made.plan).roots == ()
+def test_a_remark_in_a_rule_makes_nothing_stale(made_study: MadeStudy, rules: Path) -> None:
+    replace_text(rules / "sft.smk", "rule train_sft:", "# Why.\nrule train_sft:")
+    assert build_stale_report(made_study.lineage, made_study.plan).roots == ()
 
 
-def test_a_record_from_before_options_counted(made: MadeStudy) -> None:
-    record = made.lineage.records[TABLE_4]
+def test_a_record_from_before_options_counted(made_study: MadeStudy) -> None:
+    record = made_study.lineage.records[TABLE_4]
     early = record.model_copy(update={"code": record.code.model_copy(update={"options": None})})
-    assert why_stale(early, made.plan) == []
+    assert find_stale_reasons(early, made_study.plan) == []
     what = "the options of table_4 count now; the record is from before they did"
     early = early.model_copy(update={"key": "0" * 16})
-    assert why_stale(early, made.plan) == [f"rules/tables.smk: {what}"]
+    assert find_stale_reasons(early, made_study.plan) == [f"rules/tables.smk: {what}"]
 
 
 @pytest.mark.parametrize(
@@ -120,49 +132,51 @@ def test_a_record_from_before_options_counted(made: MadeStudy) -> None:
     ],
 )
 def test_the_file_of_a_rule(rule: str, module: str, file: str) -> None:
-    assert stale_causes.rule_file(rule, module) == file
+    assert stale_causes.find_rule_file(rule, module) == file
 
 
-def test_without_its_lock_no_job_is_current(made: MadeStudy, project: Path) -> None:
-    record = made.lineage.records[TABLE_4]
-    assert is_current(record, made.plan)
+def test_without_its_lock_no_job_is_current(made_study: MadeStudy, project: Path) -> None:
+    record = made_study.lineage.records[TABLE_4]
+    assert is_record_current(record, made_study.plan)
     (project / "envs" / "analysis.txt").unlink()
-    forget()
-    assert not is_current(record, made.plan)
+    clear_caches()
+    assert not is_record_current(record, made_study.plan)
 
 
 @pytest.mark.parametrize("text", ["def (:\n", None], ids=["no Python", "gone"])
 def test_with_broken_code_no_job_is_current(
-    made: MadeStudy, package: Path, text: str | None
+    made_study: MadeStudy, package: Path, text: str | None
 ) -> None:
     copy = package
-    plan, record = made.plan, made.lineage.records[TABLE_4]
-    assert is_current(record, plan)
+    plan, record = made_study.plan, made_study.lineage.records[TABLE_4]
+    assert is_record_current(record, plan)
     if text is None:
         (copy / "workflow_scripts" / "table_4.py").unlink()
     else:
         (copy / "workflow_scripts" / "table_4.py").write_text(text)
-    forget()
-    assert not is_current(record, plan)
+    clear_caches()
+    assert not is_record_current(record, plan)
     if text is None:
-        assert why_stale(record, plan) == ["workflow_scripts/table_4.py: is gone"]
-    forget()
+        assert find_stale_reasons(record, plan) == ["workflow_scripts/table_4.py: is gone"]
+    clear_caches()
 
 
-def test_broken_rules_are_one_line_and_leave_no_key(made: MadeStudy, rules: Path) -> None:
+def test_broken_rules_are_one_line_and_leave_no_key(made_study: MadeStudy, rules: Path) -> None:
     whole = Stage("table_4", "", "analysis")
-    assert key_of(whole) is not None
+    assert get_stage_key(whole) is not None
     (rules / "tables.smk").write_text('rule x:\n    shell:\n        job("table_4",\n')
-    forget()
-    assert key_of(Stage("table_4", "", "analysis")) is None
+    clear_caches()
+    assert get_stage_key(Stage("table_4", "", "analysis")) is None
     with pytest.raises(InputError, match=r"rules/: .*job\( of line 3 never ends .*; correct it"):
-        why_stale(made.lineage.records[TABLE_4], made.plan)
+        find_stale_reasons(made_study.lineage.records[TABLE_4], made_study.plan)
 
 
 def test_differences_are_told_by_their_keys() -> None:
     then = {"a": {"b": 1, "c": [1, 2]}, "gone": 1, "runs": [{"n": 1}, {"n": 2}]}
     now = {"a": {"b": 2, "c": [1]}, "new": 2, "runs": [{"n": 1}, {"n": 3}]}
-    found = [(key, shown(old), shown(new)) for key, old, new in differences(then, now)]
+    found = [
+        (key, shorten_value(old), shorten_value(new)) for key, old, new in diff_values(then, now)
+    ]
     assert found == [
         ("a.b", "1", "2"),
         ("a.c", "[1, 2]", "[1]"),
@@ -170,24 +184,24 @@ def test_differences_are_told_by_their_keys() -> None:
         ("runs[1].n", "2", "3"),
         ("new", "(none)", "2"),
     ]
-    assert list(differences([{"n": 1}, {"n": 2}], [{"n": 2}], "r")) == [("r", [{"n": 1}], [])]
-    assert list(differences(then, then)) == []
-    assert list(differences(1, 2)) == [("(all of it)", 1, 2)]
-    assert shown("x" * 100) == '"' + "x" * 56 + "..."
+    assert list(diff_values([{"n": 1}, {"n": 2}], [{"n": 2}], "r")) == [("r", [{"n": 1}], [])]
+    assert list(diff_values(then, then)) == []
+    assert list(diff_values(1, 2)) == [("(all of it)", 1, 2)]
+    assert shorten_value("x" * 100) == '"' + "x" * 56 + "..."
 
 
 def test_pins_of_a_lock() -> None:
     lock = "# torch==1\ntorch==2.13.0 \\\n    --hash=sha256:ab\nLatex_2==1 ; sys_platform == 'x'\n"
-    assert pins(lock) == {"torch": "2.13.0", "latex-2": "1"}
+    assert parse_pins(lock) == {"torch": "2.13.0", "latex-2": "1"}
 
 
 def test_origins_of_ambiguous_and_unknown_keys() -> None:
-    origins = Origins(CONFIG)
+    origins = ConfigSources(CONFIG)
     assert origins.study == "studies/smoke.yaml"
     # The job's key where the file has the name and value in several places.
-    assert origins.find("recipe.evaluate_every", 1) == (
+    assert origins.locate_value("recipe.evaluate_every", 1) == (
         "studies/smoke.yaml",
         "recipe.evaluate_every",
     )
-    assert origins.find("nothing.like.it", 1) == ("studies/smoke.yaml", "nothing.like.it")
-    assert origins.find("resolved.data.seed", 2512) == ("studies/lab.yaml", "data.seed")
+    assert origins.locate_value("nothing.like.it", 1) == ("studies/smoke.yaml", "nothing.like.it")
+    assert origins.locate_value("resolved.data.seed", 2512) == ("studies/lab.yaml", "data.seed")

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from lineage_toy import BASE, DATA, RESULTS, TABLE, Toy
+from lineage_toy import BASE, DATA, RESULTS, TABLE, ToyStudy
 
 from retu.core.errors import InputError
-from retu.lineage.graph.cell_lineage import behind, is_of_all_rows
+from retu.lineage.graph.cell_lineage import needs_all_rows, trace_cell
 from retu.lineage.graph.record_graph import read_lineage
-from retu.lineage.graph.subgraph import View, ranges
-from retu.lineage.graph.table_cells import Cell, cell_lines, find_cell, split_cell
+from retu.lineage.graph.subgraph import Subgraph, format_row_ranges
+from retu.lineage.graph.table_cells import Cell, find_cell, format_cell, split_cell
 
 A_DAPO = f"{RESULTS}/rl/M/A/step10/dapo/seed0"
 A_LUFFY = f"{RESULTS}/rl/M/A/step10/luffy/seed0"
@@ -19,12 +19,12 @@ SFT_A = f"{RESULTS}/sft/M/A/seed0"
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made-up study; tests read it only."""
-    return Toy(tmp_path_factory.mktemp("toy")).write()
+    return ToyStudy(tmp_path_factory.mktemp("toy")).write_study()
 
 
-def view_of(root: Path, row: str, column: str = "a_post", path: str = TABLE) -> View:
+def view_cell(root: Path, row: str, column: str = "a_post", path: str = TABLE) -> Subgraph:
     """What stands behind a cell."""
-    return behind(root, read_lineage(root, "toy"), find_cell(root, path, row, column))
+    return trace_cell(root, read_lineage(root, "toy"), find_cell(root, path, row, column))
 
 
 def test_an_output_and_a_cell_are_told_apart() -> None:
@@ -99,7 +99,7 @@ def test_what_is_no_table_is_told(
 
 
 def test_a_value_stands_with_its_interval_seeds_and_counts(toy: Path) -> None:
-    lines = list(cell_lines(find_cell(toy, TABLE, "2", "a_post")))
+    lines = list(format_cell(find_cell(toy, TABLE, "2", "a_post")))
     assert lines == [
         f"{TABLE}#2/a_post = 2.5",
         "row          2: model M, dataset A, sft_step 10, paradigm SFT-then-RL, recipe dapo,"
@@ -128,11 +128,11 @@ def test_intervals_are_those_of_the_value(
         **{"verdict_robust": "bound", "verdict_kit": "wide"},
     }
     cell = Cell("t.csv", 1, column, row)
-    assert (cell.interval, cell.besides) == (interval, besides)
+    assert (cell.interval, cell.details) == (interval, besides)
 
 
 def test_a_cell_depends_on_the_runs_of_its_row_only(toy: Path) -> None:
-    view = view_of(toy, "A,dapo")
+    view = view_cell(toy, "A,dapo")
     assert set(view.inputs) == {
         f"{RESULTS}/tables/table_4.record.json",
         f"{RESULTS}/fits/robust.record.json",
@@ -146,7 +146,7 @@ def test_a_cell_depends_on_the_runs_of_its_row_only(toy: Path) -> None:
 
 
 def test_the_rows_that_carry_a_cell_are_found(toy: Path) -> None:
-    view = view_of(toy, "A,dapo")
+    view = view_cell(toy, "A,dapo")
     assert dict(view.rows) == {
         TABLE: [2],
         f"{RESULTS}/fits/robust.csv": [2],
@@ -162,101 +162,101 @@ def test_the_rows_that_carry_a_cell_are_found(toy: Path) -> None:
 
 
 def test_the_checkpoint_that_rl_starts_from_is_named(toy: Path) -> None:
-    (note,) = view_of(toy, "A,dapo").notes.values()
+    (note,) = view_cell(toy, "A,dapo").notes.values()
     assert note.startswith("step-000010/model.safetensors ")
 
 
 def test_pure_rl_needs_no_sft(toy: Path) -> None:
-    view = view_of(toy, "none")
+    view = view_cell(toy, "none")
     assert not [job for job in view.inputs if "/sft" in job]
     assert f"{BASE}/grades.record.json" in view.inputs
 
 
 def test_a_row_of_pure_sft_needs_no_rl(toy: Path) -> None:
-    view = view_of(toy, "2", "score", f"{RESULTS}/curves.csv")
+    view = view_cell(toy, "2", "score", f"{RESULTS}/curves.csv")
     assert not [job for job in view.inputs if "/rl/" in job]
     assert f"{SFT_A}/grades.record.json" in view.inputs
     assert f"{BASE}/grades.record.json" not in view.inputs, "this row's source is the SFT run"
-    first = view_of(toy, "1", "score", f"{RESULTS}/curves.csv")
+    first = view_cell(toy, "1", "score", f"{RESULTS}/curves.csv")
     assert f"{BASE}/grades.record.json" in first.inputs
     assert f"{SFT_A}/grades.record.json" not in first.inputs
 
 
 def test_a_row_of_a_whole_sft_run_has_all_its_points(tmp_path: Path) -> None:
-    toy = Toy(tmp_path)
-    toy.write()
+    toy = ToyStudy(tmp_path)
+    toy.write_study()
     figure = f"{RESULTS}/figures/figure_2.csv"
     rows = {figure: "model,paradigm,dataset,sft_step,recipe,best_score\nM,Pure SFT,A,0,,2\n"}
     read = [f"{RESULTS}/curves.csv"]
-    toy.job(f"{RESULTS}/figures/figure_2.record.json", "make_figure_2", rows, read)
-    view = view_of(tmp_path, "1", "best_score", figure)
+    toy.write_job(f"{RESULTS}/figures/figure_2.record.json", "make_figure_2", rows, read)
+    view = view_cell(tmp_path, "1", "best_score", figure)
     assert view.rows[f"{RESULTS}/curves.csv"] == [1, 2], "step 0 in such a table is no step"
 
 
 def test_the_start_of_a_branch_belongs_whatever_its_path_says(tmp_path: Path) -> None:
     """A branch with a seed of its own starts from the SFT run of another seed."""
-    toy = Toy(tmp_path)
-    toy.write()
+    toy = ToyStudy(tmp_path)
+    toy.write_study()
     folder = f"{RESULTS}/rl/M/A/step10/dapo/seed1"
     wildcards = {"model": "M", "dataset": "A", "sft_step": "10", "recipe": "dapo", "seed": "1"}
     made, read = {f"{folder}/generations.parquet": "answers"}, [f"{SFT_A}/checkpoints"]
-    toy.job(f"{folder}/train.record.json", "train_rl", made, read, wildcards=wildcards)
+    toy.write_job(f"{folder}/train.record.json", "train_rl", made, read, wildcards=wildcards)
     table = f"{RESULTS}/tables/seeds.csv"
     rows = {table: "model,dataset,sft_step,recipe,seed,score\nM,A,10,dapo,1,5\n"}
     read = [f"{folder}/generations.parquet", f"{A_DAPO}/generations.parquet"]
-    toy.job(f"{RESULTS}/tables/seeds.record.json", "make_seeds", rows, read)
-    view = view_of(tmp_path, "1", "score", table)
+    toy.write_job(f"{RESULTS}/tables/seeds.record.json", "make_seeds", rows, read)
+    view = view_cell(tmp_path, "1", "score", table)
     assert f"{SFT_A}/train.record.json" in view.inputs
     assert f"{folder}/train.record.json" in view.inputs
     assert f"{A_DAPO}/train.record.json" not in view.inputs
 
 
 def test_a_column_that_compares_rows_needs_all_of_them(toy: Path) -> None:
-    view = view_of(toy, "A,dapo", "common_score")
+    view = view_cell(toy, "A,dapo", "common_score")
     assert len(view.inputs) == len(read_lineage(toy, "toy").records)
     assert not view.notes
-    assert is_of_all_rows("pearson_a_post")
-    assert not is_of_all_rows("a_post_low")
+    assert needs_all_rows("pearson_a_post")
+    assert not needs_all_rows("a_post_low")
 
 
 def test_another_seed_model_and_protocol_do_not_belong(tmp_path: Path) -> None:
-    toy = Toy(tmp_path)
-    toy.write()
+    toy = ToyStudy(tmp_path)
+    toy.write_study()
     other = f"{RESULTS}/fits/kit.csv"
     header = "model,dataset,sft_step,recipe,seed,a_post_kit\n"
     read = [f"{RESULTS}/curves.csv"]
     record = f"{RESULTS}/fits/kit.record.json"
-    toy.job(record, "fit_curves", {other: header}, read, wildcards={"protocol": "kit"})
+    toy.write_job(record, "fit_curves", {other: header}, read, wildcards={"protocol": "kit"})
     table = f"{RESULTS}/tables/both.csv"
     rows = {table: header + "M,A,10,dapo,1,5\nN,A,10,dapo,0,6\nM,A,10,dapo,0,7\n"}
     read = [f"{RESULTS}/fits/robust.csv", other]
-    toy.job(f"{RESULTS}/tables/both.record.json", "both", rows, read)
+    toy.write_job(f"{RESULTS}/tables/both.record.json", "both", rows, read)
     for row in ("1", "2"):
         assert not [
-            job for job in view_of(tmp_path, row, "a_post_kit", table).inputs if "/rl/" in job
+            job for job in view_cell(tmp_path, row, "a_post_kit", table).inputs if "/rl/" in job
         ]
-    view = view_of(tmp_path, "3", "a_post_kit", table)
+    view = view_cell(tmp_path, "3", "a_post_kit", table)
     assert f"{A_DAPO}/train.record.json" in view.inputs
     assert record in view.inputs
     assert f"{RESULTS}/fits/robust.record.json" not in view.inputs, "the column names the protocol"
 
 
 def test_files_of_a_folder_are_named_by_the_rows_that_come_from_them(tmp_path: Path) -> None:
-    toy = Toy(tmp_path)
+    toy = ToyStudy(tmp_path)
     files = {f"{DATA}/caches/step-{n}/x.pkl": str(n) for n in (1, 2)}
-    toy.job(f"{DATA}/caches.record.json", "fetch_caches", files)
+    toy.write_job(f"{DATA}/caches.record.json", "fetch_caches", files)
     head = "dataset,sft_step,paradigm,source,score\n"
     curves = {f"{RESULTS}/curves.csv": f"{head}A,1,Pure SFT,step-1/x.pkl,5\n"}
-    toy.job(f"{RESULTS}/curves.record.json", "import_curves", curves, [f"{DATA}/caches"])
-    view = view_of(tmp_path, "1", "score", f"{RESULTS}/curves.csv")
+    toy.write_job(f"{RESULTS}/curves.record.json", "import_curves", curves, [f"{DATA}/caches"])
+    view = view_cell(tmp_path, "1", "score", f"{RESULTS}/curves.csv")
     assert view.notes == {f"{DATA}/caches": "x.pkl c4ca4238"}
 
 
 def test_a_table_that_has_changed_says_nothing_of_rows(tmp_path: Path) -> None:
-    root = Toy(tmp_path).write()
+    root = ToyStudy(tmp_path).write_study()
     with (root / f"{RESULTS}/curves.csv").open("a") as handle:
         handle.write("M,A,10,SFT-then-RL,dapo,0,x,9\n")
-    view = view_of(root, "A,dapo")
+    view = view_cell(root, "A,dapo")
     assert f"{RESULTS}/curves.csv" not in view.rows
     assert f"{A_LUFFY}/train.record.json" not in view.inputs, "paths still tell whose they are"
     assert f"{BASE}/grades.record.json" in view.inputs, (
@@ -274,4 +274,4 @@ def test_a_table_that_has_changed_says_nothing_of_rows(tmp_path: Path) -> None:
     ],
 )
 def test_rows_in_words(numbers: list[int], words: str) -> None:
-    assert ranges(numbers) == words
+    assert format_row_ranges(numbers) == words

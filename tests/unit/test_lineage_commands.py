@@ -5,16 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
-from lineage_toy import RESULTS, TABLE, Toy, rewrite
+from lineage_toy import RESULTS, TABLE, ToyStudy, rewrite_record
 
 from retu import lineage
 from retu.cli import command_line, lineage_command
 from retu.config.load import load_config
 from retu.lineage.graph.record_graph import read_lineage
-from retu.lineage.record import Code, Commit, Environment, read_record
-from retu.planning.code_identity import code_digest, parsed, used_modules
+from retu.lineage.record import CodeDigests, GitCommit, LockedEnvironment, read_record
+from retu.planning.code_identity import compute_code_digest, list_used_modules, parse_module
 from retu.planning.load_plan import load_plan
-from retu.planning.stages import lock_identity
+from retu.planning.stages import digest_lock
 
 PROJECT = Path(command_line.__file__).parents[2]
 DATA_RECORD = "data/smoke.record.json"
@@ -25,37 +25,37 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the made-up study, which the commands take for theirs."""
     (tmp_path / "config.yaml").write_text("study: toy\n")
     monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
-    return Toy(tmp_path).write()
+    return ToyStudy(tmp_path).write_study()
 
 
 @pytest.fixture
-def smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def smoke_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The made-up study by the name of a real one: its data are current, all else is stale."""
     (tmp_path / "config.yaml").write_text("study: lab\nbranching: null\n")
     monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
-    root = Toy(tmp_path, "smoke").write()
-    as_made_today(root / DATA_RECORD)
+    root = ToyStudy(tmp_path, "smoke").write_study()
+    make_record_current(root / DATA_RECORD)
     return root
 
 
-def as_made_today(record: Path) -> None:
+def make_record_current(record: Path) -> None:
     """Let a record of `make_data` say what a job of today would."""
-    stage = load_plan(load_config({"study": "smoke"})).stage("make_data")
+    stage = load_plan(load_config({"study": "smoke"})).get_stage("make_data")
     name = f"workflow_scripts.{stage.module}"
-    modules = {used: parsed(used)[0][:16] for used in used_modules(name)}
-    lock = lock_identity(PROJECT / stage.lock, stage.packages)
-    rewrite(
+    modules = {used: parse_module(used)[0][:16] for used in list_used_modules(name)}
+    lock = digest_lock(PROJECT / stage.lock, stage.packages)
+    rewrite_record(
         record,
         key=stage.key,
         spec=json.loads(stage.spec),
-        code=Code(module=name, digest=code_digest(name), modules=modules),
-        environment=Environment(
+        code=CodeDigests(module=name, digest=compute_code_digest(name), modules=modules),
+        environment=LockedEnvironment(
             lock=stage.lock, packages=list(stage.packages), digest=lock, versions={}
         ),
     )
 
 
-def ask(*words: str) -> int:
+def run_retu_lineage(*words: str) -> int:
     """Exit status of `retu lineage`."""
     return command_line.main(["lineage", *words])
 
@@ -63,7 +63,7 @@ def ask(*words: str) -> int:
 def test_the_list_has_every_job_after_what_it_depends_on(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ask("list") == 0
+    assert run_retu_lineage("list") == 0
     lines = capsys.readouterr().out.splitlines()
     head = ["rule", "output", "ended", "(UTC)", "seconds", "key", "state"]
     assert lines[0].split() == head
@@ -75,14 +75,16 @@ def test_the_list_has_every_job_after_what_it_depends_on(
     assert lines[-1].startswith("20 jobs; current or stale cannot be told: study 'toy'")
 
 
-def test_the_list_tells_current_from_stale(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("list", "--study", "smoke", "--json") == 0
+def test_the_list_tells_current_from_stale(
+    smoke_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_retu_lineage("list", "--study", "smoke", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     states = {job["record"]: job["state"] for job in told["jobs"]}
     assert told["jobs"][0]["seconds"] == 5.0
     assert [job for job, state in states.items() if state == "current"] == [DATA_RECORD]
     assert set(states.values()) == {"current", "stale"}
-    ask("list", "--study", "smoke")
+    run_retu_lineage("list", "--study", "smoke")
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == (
         "20 jobs, 19 of them stale; what made them so: retu lineage why --stale --study smoke"
@@ -91,13 +93,13 @@ def test_the_list_tells_current_from_stale(smoke: Path, capsys: pytest.CaptureFi
 
 def test_the_list_names_damaged_records(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (toy / f"{RESULTS}/curves.record.json").write_text("{")
-    assert ask("list") == 0
+    assert run_retu_lineage("list") == 0
     assert "damaged: results/toy/curves.record.json" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_show_tells_everything_in_a_record(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = f"{RESULTS}/sft/M/A/seed0"
-    assert ask("show", f"{folder}/losses.csv") == 0
+    assert run_retu_lineage("show", f"{folder}/losses.csv") == 0
     text = capsys.readouterr().out
     record = read_lineage(toy, "toy").records[f"{folder}/train.record.json"]
     for part in (
@@ -122,29 +124,29 @@ def test_show_tells_everything_in_a_record(toy: Path, capsys: pytest.CaptureFixt
 
 
 def test_show_json_is_the_record_itself(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("show", TABLE, "--json") == 0
+    assert run_retu_lineage("show", TABLE, "--json") == 0
     record = toy / TABLE.replace(".csv", ".record.json")
     assert json.loads(capsys.readouterr().out) == json.loads(record.read_text())
 
 
 def test_why_an_output(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("why", TABLE) == 0
+    assert run_retu_lineage("why", TABLE) == 0
     lines = capsys.readouterr().out.splitlines()
-    digest = read_lineage(toy, "toy").digest(TABLE)[:12]
+    digest = read_lineage(toy, "toy").digest_lineage(TABLE)[:12]
     assert lines[:2] == [TABLE, f"lineage      {digest}"]
     assert lines[4].startswith("tables/table_4.csv ")
     assert lines[-1] == "machines     here"
 
 
-def test_why_a_cell(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_a_cell(smoke_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = "results/smoke/tables/table_4.csv"
-    assert ask("why", f"{table}#A,luffy/a_post") == 0
+    assert run_retu_lineage("why", f"{table}#A,luffy/a_post") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{table}#3/a_post = 3.5"
     assert lines[4].endswith(" (of the table, with 20 jobs)")
     assert lines[5].startswith("jobs         10 jobs stand behind it, 9 of them stale")
     assert any("data/smoke/pool.parquet" in line and "stale" not in line for line in lines)
-    assert ask("why", f"{table}#A,luffy/a_post", "--json") == 0
+    assert run_retu_lineage("why", f"{table}#A,luffy/a_post", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["cell"]["value"] == "3.5"
     assert told["cell"]["interval"] == {"a_post_low": "3.1", "a_post_high": "3.9"}
@@ -155,7 +157,7 @@ def test_why_a_cell(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_why_as_a_graph(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("why", TABLE, "--mermaid") == 0
+    assert run_retu_lineage("why", TABLE, "--mermaid") == 0
     assert capsys.readouterr().out.startswith("flowchart TD\n  j0[")
 
 
@@ -164,7 +166,7 @@ def test_a_table_that_was_edited_is_a_finding(
 ) -> None:
     table = toy / TABLE
     table.write_text(table.read_text().replace("3.5", "9.5"))
-    assert ask("why", f"{TABLE}#3/a_post") == 1
+    assert run_retu_lineage("why", f"{TABLE}#3/a_post") == 1
     assert "\nchanged      since its record was written" in capsys.readouterr().out
 
 
@@ -186,7 +188,7 @@ def test_a_table_that_was_edited_is_a_finding(
 def test_what_cannot_be_answered_is_told_in_one_line(
     words: list[str], told: str, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ask(*words) == 2
+    assert run_retu_lineage(*words) == 2
     done = capsys.readouterr()
     assert done.out == ""
     assert done.err.startswith("error: ")
@@ -222,7 +224,7 @@ def test_every_command_is_about_the_same_project(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
-    assert ask(*words) == 2
+    assert run_retu_lineage(*words) == 2
     assert told in capsys.readouterr().err
 
 
@@ -234,26 +236,28 @@ def test_show_tells_what_the_environment_and_the_rules_were(
     code = found.code.model_copy(update={"options": "0123456789abcdef"})
     usage = found.usage.model_copy(update={"resumed": True})
     lock = found.environment.model_copy(update={"differs": {"python": "3.11.6 -> 3.11.7"}})
-    git = Commit(commit=None, dirty=[], reason="git does not run")
-    rewrite(record, code=code, usage=usage, environment=lock, git=git)
-    assert ask("show", TABLE) == 0
+    git = GitCommit(commit=None, dirty=[], reason="git does not run")
+    rewrite_record(record, code=code, usage=usage, environment=lock, git=git)
+    assert run_retu_lineage("show", TABLE) == 0
     text = capsys.readouterr().out
     assert "rules        options of the script, digest 0123456789abcdef\n" in text
     assert "resumed: times and memory are those of the last attempt\n" in text
     assert "python 3.11.7 (not as locked: 3.11.6 -> 3.11.7)\n" in text
     assert "commit unknown: git does not run\n" in text
-    assert ask("why", TABLE) == 0
+    assert run_retu_lineage("why", TABLE) == 0
     text = capsys.readouterr().out
     assert "python 3.11.7; not as locked: python 3.11.6 -> 3.11.7\n" in text
     assert "code         1 job: commit unknown: git does not run\n" in text
 
 
-def test_why_stale_names_first_causes(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("why", "--stale", "--study", "smoke") == 1
+def test_why_stale_names_first_causes(
+    smoke_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_retu_lineage("why", "--stale", "--study", "smoke") == 1
     text = capsys.readouterr().out
     assert text.startswith("study smoke: 19 of 20 jobs are stale\n")
     assert text.endswith("to make them again: snakemake --config study=smoke\n")
-    assert ask("why", "results/smoke/curves.csv", "--stale", "--json") == 1
+    assert run_retu_lineage("why", "results/smoke/curves.csv", "--stale", "--json") == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["study"], told["stale"]) == ("smoke", 19)
     assert any("luffy" in job for cause in told["causes"] for job in cause["jobs"])
@@ -265,9 +269,9 @@ def test_nothing_stale_is_one_line(
     monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     (tmp_path / "config.yaml").write_text("study: smoke\n")
     outputs = {"data/smoke/pool.parquet": "pool"}
-    Toy(tmp_path, "smoke").job(DATA_RECORD, "make_data", outputs)
-    as_made_today(tmp_path / DATA_RECORD)
-    assert ask("why", "--stale") == 0
+    ToyStudy(tmp_path, "smoke").write_job(DATA_RECORD, "make_data", outputs)
+    make_record_current(tmp_path / DATA_RECORD)
+    assert run_retu_lineage("why", "--stale") == 0
     assert capsys.readouterr().out == (
         "study smoke: 1 job, all current (every byte: retu lineage verify --study smoke)\n"
     )
@@ -278,12 +282,12 @@ def test_the_package_tells_what_each_module_is_for() -> None:
     assert set(re.findall(r"`(\w+)`", lineage.__doc__ or "")) == names
 
 
-@pytest.mark.parametrize("name", lineage_command.COMMANDS)
+@pytest.mark.parametrize("name", lineage_command.LINEAGE_COMMANDS)
 def test_every_command_has_help_and_a_module(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
-        ask(name, "--help")
+        run_retu_lineage(name, "--help")
     assert raised.value.code == 0
     assert f"usage: retu lineage {name}" in capsys.readouterr().out
-    command = lineage_command.COMMANDS[name]
+    command = lineage_command.LINEAGE_COMMANDS[name]
     module = PROJECT / "retu" / "lineage" / f"{command.module.replace('.', '/')}.py"
     assert f"def {command.function}(options: argparse.Namespace) -> int:" in module.read_text()

@@ -13,14 +13,14 @@ from retu.cli import command_line, lineage_command
 from retu.core.hashing import hash_tree
 from retu.lineage.graph import hash_memory
 from retu.lineage.graph.edited_files import find_edits
-from retu.lineage.graph.hash_memory import Memory
-from retu.lineage.record import Source, read_record
+from retu.lineage.graph.hash_memory import HashCache
+from retu.lineage.record import MirrorFile, read_record
 
 DATA_RECORD = "data/smoke.record.json"
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
+def made_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
     """The made-up finished study, which the commands take for theirs; all of it is remembered."""
     (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
     monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
@@ -28,7 +28,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
     return make_study(tmp_path)
 
 
-def ask(*words: str) -> int:
+def run_retu_lineage(*words: str) -> int:
     """Exit status of `retu lineage`."""
     return command_line.main(["lineage", *words])
 
@@ -48,25 +48,25 @@ def edit_in_place(path: Path, content: bytes) -> None:
     [(TABLE, b"a_post\n71.6\n", "make_table_4"), (WEIGHTS, b"weights 21", "train_sft")],
 )
 def test_an_edit_that_keeps_the_times_is_found(
-    made: MadeStudy, path: str, content: bytes, rule: str, capsys: pytest.CaptureFixture[str]
+    made_study: MadeStudy, path: str, content: bytes, rule: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words in (["why", "--stale"], ["show", path], ["why", TABLE], ["list"]):
-        assert ask(*words) == 0
+        assert run_retu_lineage(*words) == 0
     capsys.readouterr()
-    edit_in_place(made.root / path, content)
+    edit_in_place(made_study.root / path, content)
     told = f"{path}: is not what {rule} wrote"
-    assert ask("why", "--stale") == 1
+    assert run_retu_lineage("why", "--stale") == 1
     assert f"\n{told}\n" in capsys.readouterr().out
-    assert ask("why", "--stale", "--json") == 1
+    assert run_retu_lineage("why", "--stale", "--json") == 1
     (found,) = json.loads(capsys.readouterr().out)["edited"]
     assert (found["file"], found["source"]) == (path, False)
-    assert ask("show", path) == 1
+    assert run_retu_lineage("show", path) == 1
     text = capsys.readouterr().out
     assert text.startswith(f"edited       {told}; ")
     assert "\nstate        edited\n" in text
-    assert ask("why", TABLE) == 1
+    assert run_retu_lineage("why", TABLE) == 1
     assert f"\nedited       {told}; " in capsys.readouterr().out
-    assert ask("list") == 0
+    assert run_retu_lineage("list") == 0
     assert f"\nedited       {told}; " in capsys.readouterr().out
 
 
@@ -82,91 +82,91 @@ GONE: dict[str, tuple[Callable[[MadeStudy], object], str]] = {
 
 @pytest.mark.parametrize(("change", "told"), GONE.values(), ids=GONE.keys())
 def test_what_is_gone_or_new_is_found(
-    made: MadeStudy, change: Callable[[MadeStudy], object], told: str
+    made_study: MadeStudy, change: Callable[[MadeStudy], object], told: str
 ) -> None:
-    lineage = made.lineage
-    assert find_edits(made.root, lineage, lineage.order) == []
-    change(made)
-    (edit,) = find_edits(made.root, lineage, lineage.order)
+    lineage = made_study.lineage
+    assert find_edits(made_study.root, lineage, lineage.order) == []
+    change(made_study)
+    (edit,) = find_edits(made_study.root, lineage, lineage.order)
     assert str(edit).startswith(told)
 
 
 def test_what_has_not_changed_is_not_read_again(
-    made: MadeStudy, monkeypatch: pytest.MonkeyPatch
+    made_study: MadeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lineage = made.lineage
-    assert find_edits(made.root, lineage, lineage.order) == []
+    lineage = made_study.lineage
+    assert find_edits(made_study.root, lineage, lineage.order) == []
     read: list[str] = []
-    monkeypatch.setattr(Memory, "read", lambda self, path: read.append(path))
-    assert find_edits(made.root, lineage, lineage.order) == []
+    monkeypatch.setattr(HashCache, "hash_file", lambda self, path: read.append(path))
+    assert find_edits(made_study.root, lineage, lineage.order) == []
     assert read == []
-    (made.root / TABLE).touch()
-    find_edits(made.root, lineage, lineage.order)
+    (made_study.root / TABLE).touch()
+    find_edits(made_study.root, lineage, lineage.order)
     assert read == [TABLE]
 
 
 def test_what_was_written_a_moment_ago_is_not_remembered(
-    made: MadeStudy, monkeypatch: pytest.MonkeyPatch
+    made_study: MadeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hash_memory, "TICK_NS", 2_000_000_000)
-    told = Memory(made.root, "smoke")
-    (made.root / TABLE).touch()
-    assert told.hashes([TABLE])[TABLE] == hash_tree(made.root / TABLE).md5
+    told = HashCache(made_study.root, "smoke")
+    (made_study.root / TABLE).touch()
+    assert told.get_hashes([TABLE])[TABLE] == hash_tree(made_study.root / TABLE).md5
     assert told.known == {}
     later = time.time_ns() + 3_000_000_000
     monkeypatch.setattr(time, "time_ns", lambda: later)
-    told.hashes([TABLE])
+    told.get_hashes([TABLE])
     assert list(told.known) == [TABLE]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": ["b"]}'])
-def test_a_damaged_memory_is_none(made: MadeStudy, content: str) -> None:
-    place = made.root / ".state" / "hashes" / "smoke.json"
+def test_a_damaged_memory_is_none(made_study: MadeStudy, content: str) -> None:
+    place = made_study.root / ".state" / "hashes" / "smoke.json"
     place.parent.mkdir(parents=True)
     place.write_text(content)
-    assert find_edits(made.root, made.lineage, made.lineage.order) == []
+    assert find_edits(made_study.root, made_study.lineage, made_study.lineage.order) == []
 
 
 @pytest.fixture
-def mirror(made: MadeStudy) -> Path:
+def mirror(made_study: MadeStudy) -> Path:
     """A file of a mirror that the data were made from, as their record tells."""
-    path = made.root / "mirror" / "owner" / "name" / "prompts.parquet"
+    path = made_study.root / "mirror" / "owner" / "name" / "prompts.parquet"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"prompts 1")
-    source = Source(
+    source = MirrorFile(
         path="owner/name/prompts.parquet", folder="mirror", md5=hash_tree(path).md5, size=9
     )
-    made.rewrite(DATA_RECORD, sources=[source])
+    made_study.rewrite_record(DATA_RECORD, sources=[source])
     return path
 
 
 def test_an_edited_file_of_a_mirror_is_found(
-    made: MadeStudy, mirror: Path, capsys: pytest.CaptureFixture[str]
+    made_study: MadeStudy, mirror: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ask("why", "--stale") == 0
-    assert made.verdict().findings == ()
+    assert run_retu_lineage("why", "--stale") == 0
+    assert made_study.verify().findings == ()
     capsys.readouterr()
     edit_in_place(mirror, b"prompts 2")
-    name = mirror.relative_to(made.root)
-    assert ask("why", "--stale") == 1
+    name = mirror.relative_to(made_study.root)
+    assert run_retu_lineage("why", "--stale") == 1
     text = capsys.readouterr().out
     assert f"\n{name}: is not what make_data read\n" in text
     assert "snakemake --force data/smoke/pool.parquet --config study=smoke mirror=mirror" in text
-    assert ask("show", "data/smoke/pool.parquet") == 1
-    (finding,) = made.verdict().findings
+    assert run_retu_lineage("show", "data/smoke/pool.parquet") == 1
+    (finding,) = made_study.verify().findings
     assert (finding.kind, finding.path) == ("source", str(name))
     assert TABLE in finding.downstream
 
 
 def test_a_mirror_that_is_not_here_is_left_alone(
-    made: MadeStudy, mirror: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made_study: MadeStudy, mirror: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    elsewhere = mirror.parents[2].rename(made.root / "moved")
-    assert find_edits(made.root, made.lineage, [DATA_RECORD]) == []
-    assert made.verdict().findings == ()
-    assert any("not here" in note for note in made.verdict().notes)
+    elsewhere = mirror.parents[2].rename(made_study.root / "moved")
+    assert find_edits(made_study.root, made_study.lineage, [DATA_RECORD]) == []
+    assert made_study.verify().findings == ()
+    assert any("not here" in note for note in made_study.verify().notes)
     monkeypatch.setenv("RETU_MIRROR", str(elsewhere))
     (elsewhere / "owner/name/prompts.parquet").write_bytes(b"prompts 3")
-    (edit,) = find_edits(made.root, made.lineage, [DATA_RECORD])
+    (edit,) = find_edits(made_study.root, made_study.lineage, [DATA_RECORD])
     assert edit.path == "moved/owner/name/prompts.parquet"
-    assert read_record(made.root / DATA_RECORD).sources[0].folder == "mirror"
+    assert read_record(made_study.root / DATA_RECORD).sources[0].folder == "mirror"

@@ -7,23 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bundle_fixtures import members
+from bundle_fixtures import read_archive_members
 from lineage_fixtures import RESULTS, TABLE, MadeStudy, make_study
 
 from retu.cli import command_line, lineage_command
 from retu.core.errors import InputError
 from retu.core.text import escape_hidden
-from retu.lineage.graph.dvc_lock import lock_hashes
-from retu.lineage.queries.bundle import ABOUT, export, packed
-from retu.lineage.queries.unbundle import opened
-from retu.lineage.record import Commit, content_digest, parse_record, read_record
+from retu.lineage.graph.dvc_lock import parse_dvc_lock
+from retu.lineage.queries.bundle import ABOUT, export_bundle, pack_archive
+from retu.lineage.queries.unbundle import open_bundle
+from retu.lineage.record import GitCommit, digest_content, parse_record, read_record
 
 EVIL = "x\x1b]0;owned\x07\x1b[2J\nall as recorded\u202e"
 CURVES = f"{RESULTS}/curves.record.json"
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
+def made_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
     """The made-up finished study, which the commands take for theirs."""
     (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
     monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
@@ -31,10 +31,10 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
 
 
 @pytest.fixture
-def archive(made: MadeStudy) -> Path:
+def archive(made_study: MadeStudy) -> Path:
     """An archive of the table."""
-    out = made.root / "table.tar.gz"
-    export(made.root, made.lineage, TABLE, out)
+    out = made_study.root / "table.tar.gz"
+    export_bundle(made_study.root, made_study.lineage, TABLE, out)
     return out
 
 
@@ -43,25 +43,25 @@ def assert_shown(text: str) -> None:
     assert all(line.isprintable() for line in text.split("\n"))
 
 
-def rename_in(content: bytes, change: Callable[[dict[str, object]], object]) -> bytes:
+def reseal_json(content: bytes, change: Callable[[dict[str, object]], object]) -> bytes:
     """JSON with other content, sealed again."""
     told = json.loads(content)
     change(told)
     if "digest" in told:
-        told["digest"] = content_digest(told)
+        told["digest"] = digest_content(told)
     return json.dumps(told).encode()
 
 
 FORGED: dict[str, Callable[[dict[str, bytes]], object]] = {
     "the name of a member": lambda files: files.update({EVIL: b"1"}),
     "the rule of a record": lambda files: files.update(
-        {CURVES: rename_in(files[CURVES], lambda told: told.update(rule=EVIL))}
+        {CURVES: reseal_json(files[CURVES], lambda told: told.update(rule=EVIL))}
     ),
     "the path of an output": lambda files: files.update(
-        {CURVES: rename_in(files[CURVES], lambda told: told["outputs"][0].update(path=EVIL))}  # type: ignore[index]
+        {CURVES: reseal_json(files[CURVES], lambda told: told["outputs"][0].update(path=EVIL))}  # type: ignore[index]
     ),
     "the commit of what it says of itself": lambda files: files.update(
-        {ABOUT: rename_in(files[ABOUT], lambda told: told.update(commits=[EVIL]))}
+        {ABOUT: reseal_json(files[ABOUT], lambda told: told.update(commits=[EVIL]))}
     ),
 }
 
@@ -72,9 +72,9 @@ def test_an_archive_prints_nothing_raw(
     forge: Callable[[dict[str, bytes]], object],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    files = members(archive)
+    files = read_archive_members(archive)
     forge(files)
-    archive.write_bytes(packed(files))
+    archive.write_bytes(pack_archive(files))
     assert command_line.main(["lineage", "verify", str(archive)]) in (1, 2)
     done = capsys.readouterr()
     assert_shown(done.out + done.err)
@@ -91,31 +91,31 @@ def test_a_member_with_an_unseen_name_is_refused(archive: Path) -> None:
         archive.write_bytes(stored.getvalue())
         with (
             pytest.raises(InputError, match="is no name of a file; do not") as said,
-            opened(archive),
+            open_bundle(archive),
         ):
             pass
         assert_shown(str(said.value))
 
 
-def test_what_a_study_says_may_have_lines(made: MadeStudy) -> None:
-    made.rewrite(CURVES, spec={"template": "a\nb"}, command=["--x", "a\nb"])
-    assert read_record(made.root / CURVES).spec == {"template": "a\nb"}
-    made.rewrite(CURVES, host={"name": "a\nb"})
+def test_what_a_study_says_may_have_lines(made_study: MadeStudy) -> None:
+    made_study.rewrite_record(CURVES, spec={"template": "a\nb"}, command=["--x", "a\nb"])
+    assert read_record(made_study.root / CURVES).spec == {"template": "a\nb"}
+    made_study.rewrite_record(CURVES, host={"name": "a\nb"})
     with pytest.raises(InputError, match=r"holds characters that cannot be shown"):
-        read_record(made.root / CURVES)
+        read_record(made_study.root / CURVES)
 
 
-def test_a_file_of_the_checkout_with_an_odd_name_is_written_out(made: MadeStudy) -> None:
-    made.rewrite(CURVES, git=Commit(commit="f00d" * 10, dirty=["a\nb"]))
-    assert read_record(made.root / CURVES).git.dirty == ["a\\nb"]
-    text = (made.root / CURVES).read_text()
+def test_a_file_of_the_checkout_with_an_odd_name_is_written_out(made_study: MadeStudy) -> None:
+    made_study.rewrite_record(CURVES, git=GitCommit(commit="f00d" * 10, dirty=["a\nb"]))
+    assert read_record(made_study.root / CURVES).git.dirty == ["a\\nb"]
+    text = (made_study.root / CURVES).read_text()
     assert parse_record(text, "x").git.dirty == ["a\\nb"]
 
 
 def test_a_cell_of_a_table_is_written_out(
-    made: MadeStudy, capsys: pytest.CaptureFixture[str]
+    made_study: MadeStudy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (made.root / TABLE).write_text("a_post\n\x1b[2J71\n")
+    (made_study.root / TABLE).write_text("a_post\n\x1b[2J71\n")
     assert command_line.main(["lineage", "why", f"{TABLE}#1/a_post"]) == 1
     out = capsys.readouterr().out
     assert_shown(out)
@@ -125,7 +125,7 @@ def test_a_cell_of_a_table_is_written_out(
 def test_pointers_with_an_unseen_name_are_refused() -> None:
     text = 'stages: {a: {outs: [{path: "a\\x1bb", md5: "0"}]}}'
     with pytest.raises(InputError, match=r"is no dvc\.lock of a study"):
-        lock_hashes(text, "x")
+        parse_dvc_lock(text, "x")
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lineage_fixtures import RESULTS, SFT, TABLE, MadeStudy, hashed
-from pointer_fixtures import Project, make_project
+from lineage_fixtures import RESULTS, SFT, TABLE, MadeStudy, hash_artefact
+from pointer_fixtures import PointerProject, make_project
 
-from retu.lineage.graph.staleness import stale_report
+from retu.lineage.graph.staleness import build_stale_report
 from retu.lineage.record import read_record
-from retu.lineage.storage.dvc_metrics import as_number, list_plots, name_rows
+from retu.lineage.storage.dvc_metrics import list_plots, name_rows, parse_cell_value
 from retu.lineage.storage.stage_keys import refresh_keys
 
 RECORD = f"{RESULTS}/tables/table_4.record.json"
@@ -18,90 +18,96 @@ REPORT = f"{RESULTS}/report.record.json"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> PointerProject:
     """A recorded and committed study."""
     made = make_project(tmp_path / "a project")
-    made.record()
-    made.commit()
+    made.write_pointers()
+    made.commit_all()
     return made
 
 
-def rewrite_output(project: Project, path: str, content: str) -> None:
+def rewrite_output(project: PointerProject, path: str, content: str) -> None:
     """Let a job have made something else."""
-    record = project.study.lineage.producer(path)
+    record = project.study.lineage.find_producer(path)
     assert record is not None
     (project.root / path).write_text(content)
     outputs = [
-        hashed(project.root, made.path, listed=True) if made.path == path else made
+        hash_artefact(project.root, made.path, listed=True) if made.path == path else made
         for made in read_record(project.root / record).outputs
     ]
-    project.study.rewrite(record, outputs=outputs)
+    project.study.rewrite_record(record, outputs=outputs)
     for job, reader in project.study.lineage.records.items():
         inputs = [
-            hashed(project.root, read.path, listed=False) if read.path in (path, record) else read
+            hash_artefact(project.root, read.path, listed=False)
+            if read.path in (path, record)
+            else read
             for read in reader.inputs
         ]
         if inputs != reader.inputs:
-            project.study.rewrite(job, inputs=inputs)
+            project.study.rewrite_record(job, inputs=inputs)
 
 
-def test_two_revisions_of_a_table_are_compared(project: Project) -> None:
+def test_two_revisions_of_a_table_are_compared(project: PointerProject) -> None:
     rewrite_output(project, TABLE, "dataset,a_post\nA,71.5\nB,60\n")
-    project.record()
-    first = project.commit()
-    shown = json.loads(project.dvc("metrics", "show", "--json"))
+    project.write_pointers()
+    first = project.commit_all()
+    shown = json.loads(project.run_dvc("metrics", "show", "--json"))
     tables = shown[""]["data"]["lineage/smoke/metrics.json"]["data"]
     assert tables == {"table_4": {"A": {"a_post": 71.5}, "B": {"a_post": 60.0}}}
     rewrite_output(project, TABLE, "dataset,a_post\nA,72.5\nB,60\n")
-    project.record()
-    found = json.loads(project.dvc("metrics", "diff", first, "--json"))
+    project.write_pointers()
+    found = json.loads(project.run_dvc("metrics", "diff", first, "--json"))
     changed = found["lineage/smoke/metrics.json"]
     assert list(changed) == ["table_4.A.a_post"]
     assert (changed["table_4.A.a_post"]["old"], changed["table_4.A.a_post"]["new"]) == (71.5, 72.5)
 
 
-def test_losses_and_curves_of_two_revisions_are_drawn(project: Project, tmp_path: Path) -> None:
+def test_losses_and_curves_of_two_revisions_are_drawn(
+    project: PointerProject, tmp_path: Path
+) -> None:
     losses = f"{SFT}/losses.csv"
     rewrite_output(project, losses, "step,val_loss\n10,2.5\n20,1.5\n")
     rewrite_output(project, f"{RESULTS}/curves.csv", "x_rl_eflops,score\n0,1\n1,2\n")
-    project.record()
-    first = project.commit()
+    project.write_pointers()
+    first = project.commit_all()
     rewrite_output(project, losses, "step,val_loss\n10,2.25\n20,1.25\n")
-    project.record()
+    project.write_pointers()
     for words in (("show",), ("diff", first)):
         out = tmp_path / words[0]
-        project.dvc("plots", *words, "--out", str(out))
+        project.run_dvc("plots", *words, "--out", str(out))
         page = (out / "index.html").read_text()
         assert "validation loss" in page
         assert "1.5" in page if words[0] == "diff" else "1.25" in page
         assert "curves" in page
 
 
-def test_repro_runs_what_is_stale_and_nothing_else(project: Project) -> None:
+def test_repro_runs_what_is_stale_and_nothing_else(project: PointerProject) -> None:
     made = project.study
-    assert planned(project) == set()
+    assert list_planned_stages(project) == set()
     recipes = made.plan.study.recipes
     recipe = recipes.sft["standard"].model_copy(update={"learning_rate": 0.125})
     changed = recipes.model_copy(update={"sft": {"standard": recipe}})
     study = made.plan.study.model_copy(update={"recipes": changed})
     other = replace(made, plan=replace(made.plan, study=study))
-    agree(project, other)
-    assert len(planned(project)) > 5
-    agree(project, made)
-    assert planned(project) == set()
+    assert_dvc_agrees(project, other)
+    assert len(list_planned_stages(project)) > 5
+    assert_dvc_agrees(project, made)
+    assert list_planned_stages(project) == set()
 
 
-def agree(project: Project, made: MadeStudy) -> None:
+def assert_dvc_agrees(project: PointerProject, made: MadeStudy) -> None:
     """Ask both: what is stale by the plan is what DVC would run again."""
     refresh_keys(project.root, made.lineage, made.plan)
-    stale = set(stale_report(made.lineage, made.plan).reasons)
+    stale = set(build_stale_report(made.lineage, made.plan).reasons)
     outs = {job.removeprefix(f"{RESULTS}/").removesuffix(".record.json") for job in stale}
-    assert planned(project) == {name.replace("/", "-").replace("data-smoke", "") for name in outs}
+    assert list_planned_stages(project) == {
+        name.replace("/", "-").replace("data-smoke", "") for name in outs
+    }
 
 
-def planned(project: Project) -> set[str]:
+def list_planned_stages(project: PointerProject) -> set[str]:
     """The stages that `dvc repro` would run."""
-    said = project.dvc("repro", "--dry", "--all-pipelines")
+    said = project.run_dvc("repro", "--dry", "--all-pipelines")
     lines = [line for line in said.splitlines() if line.startswith("Running stage '")]
     return {line.split("dvc.yaml:")[1].rstrip("':") for line in lines}
 
@@ -129,10 +135,10 @@ def test_rows_are_named_by_what_they_are_about() -> None:
     ("cell", "value"), [("1", 1.0), ("-2e-3", -0.002), ("inf", "inf"), ("nan", "nan"), ("x", "x")]
 )
 def test_only_numbers_that_json_has_are_numbers(cell: str, value: object) -> None:
-    assert as_number(cell) == value
+    assert parse_cell_value(cell) == value
 
 
-def test_only_runs_are_drawn(project: Project) -> None:
+def test_only_runs_are_drawn(project: PointerProject) -> None:
     records = list(project.study.lineage.records.values())
     plots = list_plots(records, "lineage/smoke", [])
     assert [next(iter(plot)) for plot in plots] == ["validation loss", "curves"]

@@ -10,7 +10,7 @@ import pytest
 from lineage_fixtures import RESULTS, make_study
 
 from retu.lineage.numerics import read_variables
-from retu.lineage.queries.record_diff import compare
+from retu.lineage.queries.record_diff import compare_records
 
 ASKED = (
     "import json, numpy, scipy.linalg; from retu.lineage.numerics import *;"
@@ -18,7 +18,7 @@ ASKED = (
 )
 
 
-def described(**changes: str) -> tuple[dict[str, str], dict[str, str]]:
+def describe_process(**changes: str) -> tuple[dict[str, str], dict[str, str]]:
     """What a process tells of its kernels and variables."""
     done = subprocess.run(
         [sys.executable, "-c", ASKED],
@@ -59,8 +59,10 @@ def test_variables_are_told_and_nothing_else() -> None:
     reason="kernels are told of on Linux and chosen here for x86-64",
 )
 def test_another_kernel_is_told_of() -> None:
-    plain, _ = described()
-    other, variables = described(OPENBLAS_CORETYPE="Prescott", NPY_DISABLE_CPU_FEATURES="X86_V3")
+    plain, _ = describe_process()
+    other, variables = describe_process(
+        OPENBLAS_CORETYPE="Prescott", NPY_DISABLE_CPU_FEATURES="X86_V3"
+    )
     assert "openblas" in plain["blas"]
     assert other["blas"] != plain["blas"]
     assert "X86_V3" not in other.get("cpu_features", "")
@@ -76,8 +78,8 @@ def test_a_difference_by_chance_names_the_kernel(tmp_path: Path) -> None:
     b = a.model_copy(
         update={"outputs": outputs, "environment": used, "host": {**a.host, "blas": "Katmai"}}
     )
-    found = compare(a, b, lambda path: True)
+    found = compare_records(a, b, lambda path: True)
     assert "blas: only in B" in found.parts["chance"]
     assert "OPENBLAS_CORETYPE: only in B" in found.parts["chance"]
-    same = compare(a, b.model_copy(update={"outputs": a.outputs}), lambda path: True)
+    same = compare_records(a, b.model_copy(update={"outputs": a.outputs}), lambda path: True)
     assert same.parts == {}

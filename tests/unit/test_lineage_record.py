@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from retu.core.errors import InputError
 from retu.lineage.record import (
     Artefact,
-    File,
-    Record,
-    UnsealedError,
-    content_digest,
+    ChangedRecordError,
+    FileEntry,
+    JobRecord,
+    digest_content,
+    find_seeds,
     parse_record,
     read_record,
-    seeds_in,
     write_record,
 )
 
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
     return make_study(tmp_path).root / RESULTS / "fits" / "robust.record.json"
 
 
-def changed(path: Path, **changes: Any) -> None:
+def change_record(path: Path, **changes: Any) -> None:
     """Change a record file without sealing it again."""
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -43,7 +43,7 @@ def test_a_record_reads_as_it_was_written(path: Path) -> None:
     record = read_record(path)
     assert record.rule == "fit_curves"
     assert record.wildcards == {"protocol": "robust"}
-    assert record.digest == content_digest(json.loads(path.read_text()))
+    assert record.digest == digest_content(json.loads(path.read_text()))
     before = path.read_bytes()
     write_record(path, record)
     assert path.read_bytes() == before
@@ -61,7 +61,7 @@ def test_the_first_records_are_read_for_ever() -> None:
 
 def test_the_first_records_are_sealed(tmp_path: Path) -> None:
     text = FIRST.read_text()
-    with pytest.raises(UnsealedError):
+    with pytest.raises(ChangedRecordError):
         parse_record(text.replace('"cores": 2', '"cores": 3'), "a.record.json")
     # Written again, it has all that is known now, and another seal.
     write_record(tmp_path / "x.record.json", parse_record(text, "a.record.json"))
@@ -74,7 +74,7 @@ PATHS = ["", ".", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "x\0"]
 
 @pytest.mark.parametrize("path", PATHS)
 def test_paths_that_lead_elsewhere_are_refused(path: str) -> None:
-    for kind in (Artefact, File):
+    for kind in (Artefact, FileEntry):
         assert kind(path="results/a..b/c", md5="", size=0).path == "results/a..b/c"
         with pytest.raises(ValidationError, match="must be a path below a folder"):
             kind(path=path, md5="", size=0)
@@ -83,7 +83,7 @@ def test_paths_that_lead_elsewhere_are_refused(path: str) -> None:
 def test_a_record_that_leads_elsewhere_is_refused(path: Path) -> None:
     content = json.loads(path.read_text())
     content["outputs"][0]["path"] = "../../x"
-    sealed = json.dumps({**content, "digest": content_digest(content)})
+    sealed = json.dumps({**content, "digest": digest_content(content)})
     with pytest.raises(InputError, match=r"not a record \(outputs.0.path: .*below a folder"):
         parse_record(sealed, "a.record.json")
 
@@ -100,8 +100,10 @@ def test_a_record_that_leads_elsewhere_is_refused(path: Path) -> None:
     ids=lambda changes: next(iter(changes)),
 )
 def test_any_change_breaks_the_seal(path: Path, changes: dict[str, Any]) -> None:
-    changed(path, **changes)
-    with pytest.raises(UnsealedError, match="has changed since it was written; restore") as caught:
+    change_record(path, **changes)
+    with pytest.raises(
+        ChangedRecordError, match="has changed since it was written; restore"
+    ) as caught:
         read_record(path)
     assert caught.value.record.rule == "fit_curves"
 
@@ -129,7 +131,7 @@ def test_what_is_no_record_is_refused(text: str, message: str) -> None:
 
 
 def test_unknown_keys_are_refused(path: Path) -> None:
-    changed(path, more=1)
+    change_record(path, more=1)
     with pytest.raises(InputError, match=r"not a record \(more: .*not permitted"):
         read_record(path)
 
@@ -144,9 +146,9 @@ def test_unreadable_files_are_told(tmp_path: Path) -> None:
 
 def test_seeds_are_found_wherever_they_are() -> None:
     spec = {"data": {"seed": 3, "n": 5}, "runs": [{"seed": 1}], "seeds": [7, 8], "seeded": 9}
-    assert seeds_in([spec, {"seed": "0"}]) == {0, 1, 3, 7, 8}
-    assert seeds_in({"seed": None}) == set()
-    assert seeds_in(None) == set()
+    assert find_seeds([spec, {"seed": "0"}]) == {0, 1, 3, 7, 8}
+    assert find_seeds({"seed": None}) == set()
+    assert find_seeds(None) == set()
 
 
 WRITER = """
@@ -181,4 +183,4 @@ def test_the_schema_is_that_of_records(path: Path) -> None:
     schema = json.loads((ROOT / "schemas" / "record.schema.json").read_text())
     assert schema["additionalProperties"] is False
     assert set(schema["required"]) <= json.loads(path.read_text()).keys()
-    assert set(schema["properties"]) == set(Record.model_fields)
+    assert set(schema["properties"]) == set(JobRecord.model_fields)

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from lineage_toy import RESULTS, RUNS, Toy, curves_text, table_text
+from lineage_toy import RESULTS, RUNS, ToyStudy, format_curves, format_table
 
 from retu.core.run_paths import parse_run
-from retu.lineage.graph.cell_lineage import behind, named_by
+from retu.lineage.graph.cell_lineage import parse_path_facts, trace_cell
 from retu.lineage.graph.record_graph import read_lineage
-from retu.lineage.graph.resolve import Standing
-from retu.lineage.graph.subgraph import View, run_of, told
+from retu.lineage.graph.resolve import JobStates
+from retu.lineage.graph.subgraph import Subgraph, describe_settings, find_run
 from retu.lineage.graph.table_cells import find_cell
-from retu.lineage.queries.render import tree_text
+from retu.lineage.queries.render import format_tree
 
 AGAIN = f"{RESULTS}/regraded/boxed"
 CURVES, FITS = f"{AGAIN}/curves.csv", f"{AGAIN}/fits/robust.csv"
@@ -22,35 +22,39 @@ SFT_A = "sft/M/A/seed0"
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made-up study with all answers graded again; tests read it only."""
-    study = Toy(tmp_path_factory.mktemp("toy"))
-    study.write()
+    study = ToyStudy(tmp_path_factory.mktemp("toy"))
+    study.write_study()
     runs = ["base/M", *(f"sft/M/{d}/seed0" for d in "AB"), *(f"rl/M/{r}/seed0" for r in RUNS)]
     for run in runs:
         grades = {f"{AGAIN}/{run}/grades.parquet": f"other grades of {run}"}
         name = "generations.parquet" if run.startswith("rl") else "checkpoints"
         words = {"run": run, "grader": "boxed"}
         record = f"{AGAIN}/{run}/grades.record.json"
-        study.job(record, "regrade_grade", grades, [f"{RESULTS}/{run}/{name}"], wildcards=words)
+        study.write_job(
+            record, "regrade_grade", grades, [f"{RESULTS}/{run}/{name}"], wildcards=words
+        )
     read = [f"{AGAIN}/{run}/grades.parquet" for run in runs]
     read += [f"{RESULTS}/rl/M/{run}/seed0/compute.csv" for run in RUNS]
-    curves = {CURVES: curves_text().replace(f"{RESULTS}/", f"{AGAIN}/")}
+    curves = {CURVES: format_curves().replace(f"{RESULTS}/", f"{AGAIN}/")}
     wildcards = {"grader": "boxed"}
-    study.job(f"{AGAIN}/curves.record.json", "regrade_curves", curves, read, wildcards=wildcards)
-    fits = {FITS: table_text("protocol,a_post", "robust,{}")}
+    study.write_job(
+        f"{AGAIN}/curves.record.json", "regrade_curves", curves, read, wildcards=wildcards
+    )
+    fits = {FITS: format_table("protocol,a_post", "robust,{}")}
     words = {"grader": "boxed", "protocol": "robust"}
     record = f"{AGAIN}/fits/robust.record.json"
-    study.job(record, "regrade_fit_curves", fits, [CURVES], wildcards=words)
+    study.write_job(record, "regrade_fit_curves", fits, [CURVES], wildcards=words)
     return study.root
 
 
-def view_of(root: Path, path: str, row: str, column: str) -> View:
+def view_regraded_cell(root: Path, path: str, row: str, column: str) -> Subgraph:
     """What stands behind a cell."""
-    return behind(root, read_lineage(root, "toy"), find_cell(root, path, row, column))
+    return trace_cell(root, read_lineage(root, "toy"), find_cell(root, path, row, column))
 
 
-def runs_behind(view: View) -> set[str]:
+def list_runs_behind(view: Subgraph) -> set[str]:
     """The RL branches among the jobs of a view."""
-    found = (run_of(job, "toy") for job in view.inputs)
+    found = (find_run(job, "toy") for job in view.inputs)
     return {run.path for run in found if run is not None and run.kind == "rl"}
 
 
@@ -59,8 +63,8 @@ def runs_behind(view: View) -> set[str]:
 def test_a_cell_depends_on_the_runs_of_its_row_only(
     toy: Path, path: str, column: str, row: str
 ) -> None:
-    view = view_of(toy, path, row, column)
-    assert runs_behind(view) == {A_DAPO}
+    view = view_regraded_cell(toy, path, row, column)
+    assert list_runs_behind(view) == {A_DAPO}
     assert f"{AGAIN}/{A_DAPO}/grades.record.json" in view.inputs
     assert f"{RESULTS}/{A_DAPO}/train.record.json" in view.inputs
     assert f"{RESULTS}/{SFT_A}/train.record.json" in view.inputs, "where the branch starts"
@@ -70,23 +74,30 @@ def test_a_cell_depends_on_the_runs_of_its_row_only(
 
 
 def test_the_rows_that_carry_it_are_found(toy: Path) -> None:
-    assert dict(view_of(toy, FITS, "A,dapo", "a_post").rows) == {FITS: [2], CURVES: [7, 8]}
+    assert dict(view_regraded_cell(toy, FITS, "A,dapo", "a_post").rows) == {
+        FITS: [2],
+        CURVES: [7, 8],
+    }
 
 
 def test_paths_name_the_same_facts(toy: Path) -> None:
-    assert named_by(f"{AGAIN}/{A_LUFFY}/grades.parquet", "toy") == named_by(
+    assert parse_path_facts(f"{AGAIN}/{A_LUFFY}/grades.parquet", "toy") == parse_path_facts(
         f"{RESULTS}/{A_LUFFY}/grades.parquet", "toy"
     )
-    assert named_by(FITS, "toy") == {"protocol": "robust"}
-    assert named_by(CURVES, "toy") == named_by(f"{RESULTS}/regraded/boxed", "toy") == {}
-    assert run_of(f"{AGAIN}/{A_LUFFY}/grades.parquet", "toy") == parse_run(A_LUFFY)
+    assert parse_path_facts(FITS, "toy") == {"protocol": "robust"}
+    assert (
+        parse_path_facts(CURVES, "toy")
+        == parse_path_facts(f"{RESULTS}/regraded/boxed", "toy")
+        == {}
+    )
+    assert find_run(f"{AGAIN}/{A_LUFFY}/grades.parquet", "toy") == parse_run(A_LUFFY)
 
 
 def test_the_tree_names_the_grader(toy: Path) -> None:
     records = read_lineage(toy, "toy").records
-    assert told(records[f"{AGAIN}/{A_DAPO}/grades.record.json"]) == (
+    assert describe_settings(records[f"{AGAIN}/{A_DAPO}/grades.record.json"]) == (
         "M A step 10 dapo seed 0 by boxed"
     )
-    assert told(records[f"{AGAIN}/curves.record.json"]) == "by boxed"
-    lines = tree_text(view_of(toy, FITS, "A,dapo", "a_post"), Standing()).splitlines()
+    assert describe_settings(records[f"{AGAIN}/curves.record.json"]) == "by boxed"
+    lines = format_tree(view_regraded_cell(toy, FITS, "A,dapo", "a_post"), JobStates()).splitlines()
     assert any(f"regraded/boxed/{A_DAPO}/grades.parquet" in line for line in lines)

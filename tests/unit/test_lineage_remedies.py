@@ -13,13 +13,13 @@ import pytest
 import yaml
 from conftest import clean_environment, copy_checkout
 from lineage_fixtures import RESULTS, TABLE, make_study
-from pointer_fixtures import Project, make_project
+from pointer_fixtures import PointerProject, make_project
 from test_lineage_verify import TAMPERS
 
 from retu.cli import command_line, lineage_command
 from retu.core.errors import InputError
 from retu.core.hashing import hash_tree
-from retu.lineage.queries.verify import told
+from retu.lineage.queries.verify import format_verify_report
 from retu.lineage.storage import restore
 
 # One of each kind of finding; what is advised differs by kind alone.
@@ -37,7 +37,7 @@ QUESTIONS = (
 
 
 @pytest.fixture(scope="module")
-def advised(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def advised_commands(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Every command that is advised for any tampering, with and without DVC's pointers."""
     found: dict[str, None] = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -45,19 +45,19 @@ def advised(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             tamper = TAMPERS[name][0]
             made = make_study(tmp_path_factory.mktemp(f"made{number}"))
             tamper(made)
-            found |= dict.fromkeys(commands_in("\n".join(told(made.verdict()))))
+            found |= dict.fromkeys(extract_commands("\n".join(format_verify_report(made.verify()))))
             project = make_project(tmp_path_factory.mktemp(f"project{number}") / "a project")
             (project.root / "config.yaml").write_text("study: smoke\n")
             patch.setattr(lineage_command, "ROOT", project.root)
-            project.record()
+            project.write_pointers()
             tamper(project.study)
             # Another project is asked what this one advises.
-            said = "\n".join(answers()).replace(f"{project.root}/", "")
-            found |= dict.fromkeys(commands_in(said))
+            said = "\n".join(list_printed_texts()).replace(f"{project.root}/", "")
+            found |= dict.fromkeys(extract_commands(said))
     return list(found)
 
 
-def answers() -> Iterator[str]:
+def list_printed_texts() -> Iterator[str]:
     """What `retu lineage` prints when it is asked everything, errors included."""
     for words in QUESTIONS:
         said = io.StringIO()
@@ -66,21 +66,21 @@ def answers() -> Iterator[str]:
         yield said.getvalue()
 
 
-def commands_in(text: str) -> list[str]:
+def extract_commands(text: str) -> list[str]:
     """The commands that a text advises."""
     return [found.strip() for found in COMMAND.findall(text)]
 
 
 def test_commands_are_found_in_a_text() -> None:
     text = "x: it (retu lineage restore 'a b') or again (snakemake --force a --config study=s); y"
-    assert commands_in(text) == [
+    assert extract_commands(text) == [
         *("retu lineage restore 'a b'", "snakemake --force a --config study=s"),
     ]
 
 
-def test_every_target_is_one_of_a_rule(advised: list[str], tmp_path: Path) -> None:
+def test_every_target_is_one_of_a_rule(advised_commands: list[str], tmp_path: Path) -> None:
     """All of them at once: Snakemake plans for seconds."""
-    asked = [shlex.split(text) for text in advised if text.startswith("snakemake")]
+    asked = [shlex.split(text) for text in advised_commands if text.startswith("snakemake")]
     assert len(asked) > 5
     targets: dict[str, None] = {}
     for words in asked:
@@ -105,16 +105,16 @@ def test_every_target_is_one_of_a_rule(advised: list[str], tmp_path: Path) -> No
 
 
 def test_every_question_can_be_asked(
-    advised: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    advised_commands: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project: Project = make_project(tmp_path / "a project")
+    project: PointerProject = make_project(tmp_path / "a project")
     (project.root / "config.yaml").write_text("study: smoke\n")
-    project.record()
-    project.commit()
+    project.write_pointers()
+    project.commit_all()
     monkeypatch.setattr(lineage_command, "ROOT", project.root)
     # There is no Snakefile here to adopt anything.
-    monkeypatch.setattr(restore, "adopt", lambda *_: None)
-    asked = [shlex.split(text) for text in advised if text.startswith("retu")]
+    monkeypatch.setattr(restore, "adopt_outputs", lambda *_: None)
+    asked = [shlex.split(text) for text in advised_commands if text.startswith("retu")]
     assert {"verify", "restore", "record", "list"} <= {words[2] for words in asked}
     for words in asked:
         if "x" not in words:
@@ -126,23 +126,23 @@ def test_data_are_put_back_without_a_question(tmp_path: Path) -> None:
     tree = hash_tree(project.root / "data/smoke")
     entry = {"path": "data/smoke", "md5": tree.md5, "size": tree.size, "nfiles": 2, "hash": "md5"}
     (project.root / "data.dvc").write_text(yaml.safe_dump({"outs": [entry]}))
-    project.record()
+    project.write_pointers()
     path = project.root / "data/smoke/pool.parquet"
     before = path.read_text()
     path.write_text("edited")
-    problems = [f for f in project.study.verdict().findings if f.path == "data/smoke"]
-    (checkout, commit) = commands_in(problems[0].remedy)
-    project.run(sys.executable, "-m", *shlex.split(checkout))
+    problems = [f for f in project.study.verify().findings if f.path == "data/smoke"]
+    (checkout, commit) = extract_commands(problems[0].remedy)
+    project.run_command(sys.executable, "-m", *shlex.split(checkout))
     assert path.read_text() == before
     path.write_text("edited")
-    project.run(sys.executable, "-m", *shlex.split(commit))
-    assert [f for f in project.study.verdict().findings if f.path == "data/smoke"] == []
+    project.run_command(sys.executable, "-m", *shlex.split(commit))
+    assert [f for f in project.study.verify().findings if f.path == "data/smoke"] == []
 
 
 def test_a_stray_file_gets_no_target(tmp_path: Path) -> None:
     made = make_study(tmp_path)
     (made.root / RESULTS / "mine.csv").write_text("1")
-    (finding,) = made.verdict().findings
-    assert commands_in(finding.remedy) == ["snakemake --config study=smoke"]
+    (finding,) = made.verify().findings
+    assert extract_commands(finding.remedy) == ["snakemake --config study=smoke"]
     with pytest.raises(InputError, match="no such output"):
-        made.verdict(f"{RESULTS}/nothing.csv")
+        made.verify(f"{RESULTS}/nothing.csv")

@@ -41,7 +41,7 @@ def validator(tmp_path_factory: pytest.TempPathFactory) -> str:
     return python
 
 
-def validate(python: str, crate: Path) -> "subprocess.CompletedProcess[str]":
+def run_validator(python: str, crate: Path) -> "subprocess.CompletedProcess[str]":
     """Run the validator on a crate."""
     command = [python, str(SCRIPT), str(CONTEXT), str(crate)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
@@ -63,7 +63,7 @@ def crate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_crate_is_accepted(validator: str, crate: Path) -> None:
-    done = validate(validator, crate)
+    done = run_validator(validator, crate)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("0 issues by provenance-run-crate\n")
 
@@ -74,6 +74,6 @@ def test_a_crate_without_its_steps_is_not(validator: str, crate: Path) -> None:
     (workflow,) = [e for e in content["@graph"] if e["@id"] == "Snakefile"]
     del workflow["step"]
     metadata.write_text(json.dumps(content))
-    done = validate(validator, crate)
+    done = run_validator(validator, crate)
     assert done.returncode == 1
     assert "HowToStep" in done.stdout

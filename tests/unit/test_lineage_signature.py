@@ -5,16 +5,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bundle_fixtures import members
+from bundle_fixtures import read_archive_members
 from lineage_fixtures import RESULTS, TABLE
-from pointer_fixtures import LOCK_FILE, Project, make_project
+from pointer_fixtures import LOCK_FILE, PointerProject, make_project
 from test_lineage_missing_stages import forge_cell
 
 from retu.cli import command_line, lineage_command
 from retu.core.errors import InputError
-from retu.lineage.queries.bundle import export
-from retu.lineage.queries.signature import check_signature, sign
-from retu.lineage.queries.verify_findings import Checked
+from retu.lineage.queries.bundle import export_bundle
+from retu.lineage.queries.signature import check_signature, sign_lock
+from retu.lineage.queries.verify_findings import CheckedStudy
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ssh-keygen") is None, reason="ssh-keygen (OpenSSH) is not installed here"
@@ -34,135 +34,149 @@ def keys(tmp_path: Path) -> dict[str, Path]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Path]) -> Project:
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Path]
+) -> PointerProject:
     """A recorded study whose lock the author has signed."""
     made = make_project(tmp_path / "a project")
     (made.root / "config.yaml").write_text("study: smoke\n")
     monkeypatch.setattr(lineage_command, "ROOT", made.root)
-    made.record()
+    made.write_pointers()
     assert command_line.main(["lineage", "sign", "--key", str(keys["author"])]) == 0
     return made
 
 
-def faults(project: Project, key: Path) -> list[str]:
+def list_signature_faults(project: PointerProject, key: Path) -> list[str]:
     """What is wrong with the signature, held against a file of keys."""
     return [finding.problem for finding in check_signature(project.root, "smoke", key)]
 
 
-def public(keys: dict[str, Path], name: str) -> Path:
+def get_public_key(keys: dict[str, Path], name: str) -> Path:
     """The public key of somebody."""
     return keys[name].with_suffix(".pub")
 
 
 def test_a_signature_counts_for_its_lock_and_key_alone(
-    project: Project, keys: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    project: PointerProject, keys: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert faults(project, public(keys, "author")) == []
-    (fault,) = faults(project, public(keys, "other"))
+    assert list_signature_faults(project, get_public_key(keys, "author")) == []
+    (fault,) = list_signature_faults(project, get_public_key(keys, "other"))
     assert fault.startswith("is by no key of ")
-    assert command_line.main(["lineage", "verify", "--key", str(public(keys, "author"))]) == 0
-    assert command_line.main(["lineage", "verify", "--key", str(public(keys, "other"))]) == 1
+    assert (
+        command_line.main(["lineage", "verify", "--key", str(get_public_key(keys, "author"))]) == 0
+    )
+    assert (
+        command_line.main(["lineage", "verify", "--key", str(get_public_key(keys, "other"))]) == 1
+    )
     assert f"signature: {SIGNATURE}: is by no key of " in capsys.readouterr().out
     lock = project.root / LOCK_FILE
     lock.write_text(lock.read_text() + "# more\n")
-    (fault,) = faults(project, public(keys, "author"))
+    (fault,) = list_signature_faults(project, get_public_key(keys, "author"))
     assert fault.startswith("is not of this dvc.lock (")
     (project.root / SIGNATURE).unlink()
-    assert faults(project, public(keys, "author")) == ["is not there"]
+    assert list_signature_faults(project, get_public_key(keys, "author")) == ["is not there"]
     lock.unlink()
-    assert faults(project, public(keys, "author")) == ["there is no lock that it could be of"]
+    assert list_signature_faults(project, get_public_key(keys, "author")) == [
+        "there is no lock that it could be of"
+    ]
 
 
 def test_signers_may_be_named_and_limited(
-    project: Project, keys: dict[str, Path], tmp_path: Path
+    project: PointerProject, keys: dict[str, Path], tmp_path: Path
 ) -> None:
-    key = public(keys, "author").read_text()
+    key = get_public_key(keys, "author").read_text()
     signers = tmp_path / "signers"
     signers.write_text(f'# those we know\nauthor@example.org namespaces="retu-lineage" {key}')
-    assert faults(project, signers) == []
+    assert list_signature_faults(project, signers) == []
     signers.write_text(f'author@example.org namespaces="file" {key}')
-    (fault,) = faults(project, signers)
+    (fault,) = list_signature_faults(project, signers)
     assert "key" in fault or "not of this" in fault
-    signers.write_text(public(keys, "other").read_text() + key)
-    assert faults(project, signers) == []
+    signers.write_text(get_public_key(keys, "other").read_text() + key)
+    assert list_signature_faults(project, signers) == []
 
 
 def test_a_signature_for_something_else_does_not_count(
-    project: Project, keys: dict[str, Path]
+    project: PointerProject, keys: dict[str, Path]
 ) -> None:
     lock, signature = project.root / LOCK_FILE, project.root / SIGNATURE
     signature.unlink()
     command = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(keys["author"]), "-n", "file", str(lock)]
     subprocess.run(command, check=True, capture_output=True)
     assert signature.is_file()
-    assert faults(project, public(keys, "author")) != []
+    assert list_signature_faults(project, get_public_key(keys, "author")) != []
 
 
 def test_a_whole_forgery_is_found_by_the_signature_alone(
-    project: Project, keys: dict[str, Path], tmp_path: Path
+    project: PointerProject, keys: dict[str, Path], tmp_path: Path
 ) -> None:
     """The leaf, its record, the record of its reader, the lock and the bundle, all consistent."""
     forge_cell(project)
-    project.record()
-    assert project.study.verdict().findings == ()
+    project.write_pointers()
+    assert project.study.verify().findings == ()
     bundle = tmp_path / "forged.tar.gz"
-    export(project.root, project.study.lineage, TABLE, bundle)
+    export_bundle(project.root, project.study.lineage, TABLE, bundle)
     assert command_line.main(["lineage", "verify", str(bundle)]) == 0
     assert (
-        command_line.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "author"))])
+        command_line.main(
+            ["lineage", "verify", str(bundle), "--key", str(get_public_key(keys, "author"))]
+        )
         == 1
     )
 
 
 def test_a_bundle_brings_the_signature(
-    project: Project,
+    project: PointerProject,
     keys: dict[str, Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     bundle = tmp_path / "table.tar.gz"
-    export(project.root, project.study.lineage, TABLE, bundle)
-    assert SIGNATURE in members(bundle)
+    export_bundle(project.root, project.study.lineage, TABLE, bundle)
+    assert SIGNATURE in read_archive_members(bundle)
     shutil.rmtree(project.root / "results")
     shutil.rmtree(project.root / "lineage")
     capsys.readouterr()
     assert (
-        command_line.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "author"))])
+        command_line.main(
+            ["lineage", "verify", str(bundle), "--key", str(get_public_key(keys, "author"))]
+        )
         == 0
     )
     assert "nobody's key" not in capsys.readouterr().out
     assert command_line.main(["lineage", "verify", str(bundle)]) == 0
     assert "nobody's key" in capsys.readouterr().out
     assert (
-        command_line.main(["lineage", "verify", str(bundle), "--key", str(public(keys, "other"))])
+        command_line.main(
+            ["lineage", "verify", str(bundle), "--key", str(get_public_key(keys, "other"))]
+        )
         == 1
     )
 
 
-def test_recording_says_that_the_signature_is_old(project: Project) -> None:
-    assert project.record().notes == ()
-    project.study.rewrite(f"{RESULTS}/report.record.json", host={"name": "other"})
-    (note,) = project.record().notes
+def test_recording_says_that_the_signature_is_old(project: PointerProject) -> None:
+    assert project.write_pointers().notes == ()
+    project.study.rewrite_record(f"{RESULTS}/report.record.json", host={"name": "other"})
+    (note,) = project.write_pointers().notes
     assert note.startswith(f"{SIGNATURE}: is of the lock as it was; sign again")
 
 
-def test_only_what_agrees_is_signed(project: Project, keys: dict[str, Path]) -> None:
-    checked = Checked(project.root, project.study.lineage)
+def test_only_what_agrees_is_signed(project: PointerProject, keys: dict[str, Path]) -> None:
+    checked = CheckedStudy(project.root, project.study.lineage)
     for key, told in (
         (keys["author"].with_name("none"), "there is no such file"),
         (project.root / "config.yaml", "cannot sign"),
     ):
         with pytest.raises(InputError, match=told):
-            sign(checked, key)
-    project.study.rewrite(f"{RESULTS}/report.record.json", host={"name": "other"})
+            sign_lock(checked, key)
+    project.study.rewrite_record(f"{RESULTS}/report.record.json", host={"name": "other"})
     with pytest.raises(InputError, match=r"is not the record .*; record it first \(retu lineage"):
-        sign(Checked(project.root, project.study.lineage), keys["author"])
+        sign_lock(CheckedStudy(project.root, project.study.lineage), keys["author"])
     (project.root / LOCK_FILE).unlink()
     with pytest.raises(InputError, match="is not here; write it first"):
-        sign(Checked(project.root, project.study.lineage), keys["author"])
+        sign_lock(CheckedStudy(project.root, project.study.lineage), keys["author"])
 
 
 @pytest.mark.parametrize("name", ["author", "none"])
-def test_keys_that_are_none(project: Project, keys: dict[str, Path], name: str) -> None:
+def test_keys_that_are_none(project: PointerProject, keys: dict[str, Path], name: str) -> None:
     with pytest.raises(InputError, match="public key"):
-        faults(project, keys["author"].with_name(name))
+        list_signature_faults(project, keys["author"].with_name(name))

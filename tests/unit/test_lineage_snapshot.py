@@ -6,34 +6,40 @@ import time
 from pathlib import Path
 
 import pytest
-from job_fixtures import OUT, command, launched, planned, prepare
-from lineage_fixtures import smoke_plan
+from job_fixtures import (
+    OUT,
+    make_stage_option,
+    make_subphases_command,
+    prepare_work_folder,
+    run_launcher,
+)
+from lineage_fixtures import make_smoke_plan
 
 from retu.core.errors import InputError
 from retu.lineage.recording import run_snapshot
 from retu.planning import code_identity
-from retu.planning.code_identity import code_digest
+from retu.planning.code_identity import compute_code_digest
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work folder with the inputs of the rule `subphases`."""
-    return prepare(tmp_path, monkeypatch)
+    return prepare_work_folder(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def snapshotted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def snapshot_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The snapshot of a running workflow, in which the job of `command` runs."""
-    path = run_snapshot.write_snapshot(folder / run_snapshot.FOLDER, smoke_plan())
-    monkeypatch.setenv(run_snapshot.PLANNED, str(path))
-    monkeypatch.setenv(run_snapshot.STUDY, run_snapshot.study_digest(smoke_plan()))
+    path = run_snapshot.write_snapshot(folder / run_snapshot.SNAPSHOT_FOLDER, make_smoke_plan())
+    monkeypatch.setenv(run_snapshot.SNAPSHOT_VARIABLE, str(path))
+    monkeypatch.setenv(run_snapshot.STUDY_VARIABLE, run_snapshot.digest_study(make_smoke_plan()))
     return path
 
 
 def test_a_job_runs_by_what_its_workflow_was_planned_with(
-    snapshotted: Path, monkeypatch: pytest.MonkeyPatch
+    snapshot_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert launched(monkeypatch, command()).rule == "subphases"
+    assert run_launcher(monkeypatch, make_subphases_command()).rule == "subphases"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +57,7 @@ def test_a_job_runs_by_what_its_workflow_was_planned_with(
     ],
 )
 def test_a_job_that_was_planned_anew_by_other_files_does_not_run(
-    snapshotted: Path,
+    snapshot_folder: Path,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     part: str,
@@ -59,45 +65,47 @@ def test_a_job_that_was_planned_anew_by_other_files_does_not_run(
     message: str,
 ) -> None:
     """On a cluster the command line of a job is made on its node, from the files of then."""
-    content = json.loads(snapshotted.read_text())
+    content = json.loads(snapshot_folder.read_text())
     if key is None:
         content[part] = "0" * 16
     else:
         assert key in content[part], content[part].keys()
         content[part][key] = "0" * 16
-    snapshotted.write_text(json.dumps(content))
-    told = planned(facts=[key]) if part == "facts" else planned()
+    snapshot_folder.write_text(json.dumps(content))
+    told = make_stage_option(facts=[key]) if part == "facts" else make_stage_option()
     with pytest.raises(InputError, match=f"{message} since the workflow started; run the same"):
-        launched(monkeypatch, command(stage=[told]))
+        run_launcher(monkeypatch, make_subphases_command(stage=[told]))
     assert not (folder / OUT).exists()
-    monkeypatch.delenv(run_snapshot.PLANNED)
-    assert launched(monkeypatch, command(stage=[told])).rule == "subphases", "called by hand"
+    monkeypatch.delenv(run_snapshot.SNAPSHOT_VARIABLE)
+    assert run_launcher(monkeypatch, make_subphases_command(stage=[told])).rule == "subphases", (
+        "called by hand"
+    )
 
 
 def test_a_snapshot_that_is_gone_is_told(
-    snapshotted: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    snapshot_folder: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshotted.unlink()
+    snapshot_folder.unlink()
     with pytest.raises(InputError, match="the plan of this workflow cannot be read; run the same"):
-        launched(monkeypatch, command())
+        run_launcher(monkeypatch, make_subphases_command())
     assert not (folder / OUT).exists()
 
 
-def test_snapshots_of_long_ago_are_dropped(snapshotted: Path) -> None:
-    plan = smoke_plan()
-    old, recent = (snapshotted.with_name(f"{name}.json") for name in ("old", "recent"))
+def test_snapshots_of_long_ago_are_dropped(snapshot_folder: Path) -> None:
+    plan = make_smoke_plan()
+    old, recent = (snapshot_folder.with_name(f"{name}.json") for name in ("old", "recent"))
     for path, days in ((old, run_snapshot.OLDEST_DAYS + 1), (recent, run_snapshot.OLDEST_DAYS - 1)):
         path.write_text("{}")
         then = time.time() - days * 24 * 3600
         os.utime(path, (then, then))
-    assert run_snapshot.write_snapshot(snapshotted.parent, plan) == snapshotted
-    assert set(snapshotted.parent.iterdir()) == {snapshotted, recent}
+    assert run_snapshot.write_snapshot(snapshot_folder.parent, plan) == snapshot_folder
+    assert set(snapshot_folder.parent.iterdir()) == {snapshot_folder, recent}
 
 
-def test_the_snapshot_knows_every_script_of_a_study(snapshotted: Path) -> None:
-    content = json.loads(snapshotted.read_text())
+def test_the_snapshot_knows_every_script_of_a_study(snapshot_folder: Path) -> None:
+    content = json.loads(snapshot_folder.read_text())
     assert content["code"] == {
-        name: code_digest(f"{code_identity.SCRIPTS}.{name}") for name in content["code"]
+        name: compute_code_digest(f"{code_identity.SCRIPTS}.{name}") for name in content["code"]
     }
     assert {"make_data", "train_rl", "grade", "report", "summary"} <= content["code"].keys()
     assert content["options"].keys() == content["code"].keys()

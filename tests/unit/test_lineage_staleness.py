@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from code_fixtures import edited, forget
+from code_fixtures import clear_caches, replace_text
 from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, MadeStudy, make_study
 
 from retu.config import load
 from retu.config.study import Config, Study
 from retu.core.errors import InputError
-from retu.lineage.graph.staleness import stale_report, why_stale
+from retu.lineage.graph.staleness import build_stale_report, find_stale_reasons
 from retu.lineage.record import read_record
 from retu.planning.stages import PAGE_TEMPLATES
 
@@ -27,7 +27,7 @@ FITS = f"{RESULTS}/fits/robust.record.json"
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> MadeStudy:
+def made_study(tmp_path: Path) -> MadeStudy:
     """A made-up finished study."""
     return make_study(tmp_path / "study")
 
@@ -40,63 +40,68 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def why(made: MadeStudy, job: str) -> list[str]:
+def list_reasons(made: MadeStudy, job: str) -> list[str]:
     """The reasons of a job, with its lineage at hand."""
-    return why_stale(made.lineage.records[job], made.plan, made.lineage)
+    return find_stale_reasons(made.lineage.records[job], made.plan, made.lineage)
 
 
-def again(made: MadeStudy) -> MadeStudy:
+def replan_study(made: MadeStudy) -> MadeStudy:
     """The made study with the plan that its files now give."""
     plan = replace(made.plan, study=load.load_training_study("smoke"))
     return replace(made, plan=plan)
 
 
-def changed_study(made: MadeStudy, change: Callable[[dict[str, Any]], object]) -> MadeStudy:
+def change_study(made: MadeStudy, change: Callable[[dict[str, Any]], object]) -> MadeStudy:
     """The made study with a plan of another study."""
     content = made.plan.study.model_dump()
     change(content)
     return replace(made, plan=replace(made.plan, study=Study.model_validate(content)))
 
 
-def test_a_study_that_nothing_happened_to_is_current(made: MadeStudy) -> None:
-    report = stale_report(made.lineage, made.plan)
+def test_a_study_that_nothing_happened_to_is_current(made_study: MadeStudy) -> None:
+    report = build_stale_report(made_study.lineage, made_study.plan)
     assert report.roots == ()
     assert report.reasons == {}
-    assert [why_stale(record, made.plan) for record in made.lineage.records.values()] == [[]] * 11
+    assert [
+        find_stale_reasons(record, made_study.plan)
+        for record in made_study.lineage.records.values()
+    ] == [[]] * 11
 
 
-def test_a_line_of_code_names_its_file_and_who_used_it(made: MadeStudy, package: Path) -> None:
-    edited(package / "retu" / "training" / "loss_curve.py", "\n\n\n", "\n\nADDED = 1\n\n\n")
-    (root,) = stale_report(made.lineage, made.plan).roots
+def test_a_line_of_code_names_its_file_and_who_used_it(
+    made_study: MadeStudy, package: Path
+) -> None:
+    replace_text(package / "retu" / "training" / "loss_curve.py", "\n\n\n", "\n\nADDED = 1\n\n\n")
+    (root,) = build_stale_report(made_study.lineage, made_study.plan).roots
     assert str(root.cause) == "retu/training/loss_curve.py: its code has changed"
     assert root.jobs == (TRAIN,)
     assert set(root.downstream) == {
         job.record for job in JOBS if not job.record.startswith((DATA, BASE, TRAIN))
     }
-    assert why(made, GRADES) == [f"{SFT}/generations.record.json: is stale itself"]
+    assert list_reasons(made_study, GRADES) == [f"{SFT}/generations.record.json: is stale itself"]
     # Without a lineage one cannot tell which of the jobs before it is.
-    alone = why_stale(made.lineage.records[GRADES], made.plan)
+    alone = find_stale_reasons(made_study.lineage.records[GRADES], made_study.plan)
     assert alone == [f"{GRADES}: something that it was made from is stale"]
 
 
-def test_prose_makes_nothing_stale(made: MadeStudy, package: Path) -> None:
-    edited(package / "retu" / "training" / "loss_curve.py", "\n\n\n", "\n\n# A remark.\n\n\n")
-    assert stale_report(made.lineage, made.plan).roots == ()
+def test_prose_makes_nothing_stale(made_study: MadeStudy, package: Path) -> None:
+    replace_text(package / "retu" / "training" / "loss_curve.py", "\n\n\n", "\n\n# A remark.\n\n\n")
+    assert build_stale_report(made_study.lineage, made_study.plan).roots == ()
 
 
-def test_modules_that_come_and_go(made: MadeStudy, package: Path) -> None:
-    edited(
+def test_modules_that_come_and_go(made_study: MadeStudy, package: Path) -> None:
+    replace_text(
         package / "workflow_scripts" / "table_4.py",
         "from retu.runtime.script import",
         "from workflow_scripts import late\nfrom retu.runtime.script import",
     )
     (package / "workflow_scripts" / "late.py").write_text("VALUE = 1\n")
-    forget()
-    assert why(made, TABLE_4) == [
+    clear_caches()
+    assert list_reasons(made_study, TABLE_4) == [
         "workflow_scripts/table_4.py: its code has changed",
         "workflow_scripts/late.py: is used now and was not",
     ]
-    record = made.lineage.records[TABLE_4]
+    record = made_study.lineage.records[TABLE_4]
     modules = {
         **record.code.modules,
         "workflow_scripts.gone": "0" * 16,
@@ -104,75 +109,79 @@ def test_modules_that_come_and_go(made: MadeStudy, package: Path) -> None:
         "retu.training.loss_curve": "0",
     }
     code = record.code.model_copy(update={"modules": modules})
-    reasons = why_stale(record.model_copy(update={"code": code}), made.plan)
+    reasons = find_stale_reasons(record.model_copy(update={"code": code}), made_study.plan)
     assert "workflow_scripts/gone.py: is gone" in reasons
     assert "retu/training/loss_curve.py: is used no longer" in reasons
 
 
-def test_code_that_does_not_parse_is_one_line(made: MadeStudy, package: Path) -> None:
-    plan, lineage = made.plan, made.lineage
+def test_code_that_does_not_parse_is_one_line(made_study: MadeStudy, package: Path) -> None:
+    plan, lineage = made_study.plan, made_study.lineage
     (package / "workflow_scripts" / "table_4.py").write_text("def (:\n")
-    forget()
+    clear_caches()
     with pytest.raises(InputError, match=r"table_4\.py: .*not valid Python \(line 1"):
-        stale_report(lineage, plan)
+        build_stale_report(lineage, plan)
 
 
-def test_another_script_for_the_rule(made: MadeStudy) -> None:
-    record = made.lineage.records[TABLE_4]
+def test_another_script_for_the_rule(made_study: MadeStudy) -> None:
+    record = made_study.lineage.records[TABLE_4]
     code = record.code.model_copy(update={"module": "workflow_scripts.audit_table_4"})
-    reasons = why_stale(record.model_copy(update={"code": code}), made.plan)
+    reasons = find_stale_reasons(record.model_copy(update={"code": code}), made_study.plan)
     ran = "is what the rule runs now; it ran workflow_scripts/audit_table_4.py"
     assert reasons == [f"workflow_scripts/table_4.py: {ran}"]
 
 
-def test_facts_that_change_come_and_go(made: MadeStudy, project: Path) -> None:
+def test_facts_that_change_come_and_go(made_study: MadeStudy, project: Path) -> None:
     template = next((project / PAGE_TEMPLATES).iterdir())
     template.write_text(template.read_text() + " ")
-    assert why(made, REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: has changed"]
-    record = made.lineage.records[REPORT]
+    assert list_reasons(made_study, REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: has changed"]
+    record = made_study.lineage.records[REPORT]
     facts = {
         name: h for name, h in record.facts.items() if name != f"{PAGE_TEMPLATES}/{template.name}"
     }
-    reasons = why_stale(record.model_copy(update={"facts": {**facts, "x.csv": "0"}}), made.plan)
+    reasons = find_stale_reasons(
+        record.model_copy(update={"facts": {**facts, "x.csv": "0"}}), made_study.plan
+    )
     assert reasons == [
         f"{PAGE_TEMPLATES}/{template.name}: is read now and was not",
         "x.csv: is read no longer",
     ]
     template.unlink()
-    assert why(made, REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: is gone"]
-    report = stale_report(made.lineage, made.plan)
+    assert list_reasons(made_study, REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: is gone"]
+    report = build_stale_report(made_study.lineage, made_study.plan)
     assert [root.jobs for root in report.roots] == [(REPORT,)]
 
 
-def test_a_setting_names_the_file_and_key_that_give_it(made: MadeStudy, studies: Path) -> None:
+def test_a_setting_names_the_file_and_key_that_give_it(
+    made_study: MadeStudy, studies: Path
+) -> None:
     lab = studies / "lab.yaml"
-    edited(lab, "learning_rate: 5.0e-3", "learning_rate: 7.5e-3")
-    (root,) = stale_report(made.lineage, again(made).plan).roots
+    replace_text(lab, "learning_rate: 5.0e-3", "learning_rate: 7.5e-3")
+    (root,) = build_stale_report(made_study.lineage, replan_study(made_study).plan).roots
     key = "models.LabQwen.pretraining.learning_rate"
     assert str(root.cause) == f"{lab}: {key}: 0.005 -> 0.0075"
     assert root.jobs == (f"{BASE}/train.record.json",)
     assert len(root.downstream) == len(JOBS) - 2
 
 
-def test_a_setting_of_the_study_itself(made: MadeStudy, studies: Path) -> None:
+def test_a_setting_of_the_study_itself(made_study: MadeStudy, studies: Path) -> None:
     smoke = studies / "smoke.yaml"
-    edited(smoke, "steps: 80", "steps: 90")
-    (root,) = stale_report(made.lineage, again(made).plan).roots
+    replace_text(smoke, "steps: 80", "steps: 90")
+    (root,) = build_stale_report(made_study.lineage, replan_study(made_study).plan).roots
     assert str(root.cause) == f"{smoke}: models.LabQwen.pretraining.steps: 80 -> 90"
 
 
-def test_a_seed_of_the_data(made: MadeStudy, studies: Path) -> None:
-    edited(studies / "lab.yaml", "seed: 2512", "seed: 2513")
-    (root,) = stale_report(made.lineage, again(made).plan).roots
+def test_a_seed_of_the_data(made_study: MadeStudy, studies: Path) -> None:
+    replace_text(studies / "lab.yaml", "seed: 2512", "seed: 2513")
+    (root,) = build_stale_report(made_study.lineage, replan_study(made_study).plan).roots
     assert str(root.cause) == f"{studies / 'lab.yaml'}: data.seed: 2512 -> 2513"
     assert root.jobs == (f"{DATA}.record.json",)
     assert len(root.downstream) == len(JOBS) - 1
 
 
-def test_a_choice_of_config_yaml(made: MadeStudy) -> None:
-    config = made.plan.config.model_copy(update={"branching": "guided"})
-    plan = replace(made.plan, config=config)
-    report = stale_report(made.lineage, plan)
+def test_a_choice_of_config_yaml(made_study: MadeStudy) -> None:
+    config = made_study.plan.config.model_copy(update={"branching": "guided"})
+    plan = replace(made_study.plan, config=config)
+    report = build_stale_report(made_study.lineage, plan)
     (root,) = report.roots
     assert str(root.cause) == 'config.yaml: branching: "exhaustive" -> "guided"'
     assert root.jobs == (f"{SFT}/subphases.record.json",)
@@ -182,11 +191,11 @@ def test_a_choice_of_config_yaml(made: MadeStudy) -> None:
     assert f"{labels}: is stale itself" in [str(cause) for cause in report.reasons[CURVES]]
 
 
-def test_a_default_is_a_matter_of_the_study(made: MadeStudy) -> None:
+def test_a_default_is_a_matter_of_the_study(made_study: MadeStudy) -> None:
     def change(study: dict[str, Any]) -> None:
         study["execution"]["threads"] = 3
 
-    (root,) = stale_report(made.lineage, changed_study(made, change).plan).roots
+    (root,) = build_stale_report(made_study.lineage, change_study(made_study, change).plan).roots
     what = "execution.threads: 1 -> 3"
     assert str(root.cause) == f"studies/smoke.yaml: {what}"
     assert root.jobs == (
@@ -205,54 +214,54 @@ def test_a_default_is_a_matter_of_the_study(made: MadeStudy) -> None:
     ids=["seed", "run"],
 )
 def test_jobs_that_the_study_has_no_longer(
-    made: MadeStudy, change: Callable[[dict[str, Any]], object], reason: str
+    made_study: MadeStudy, change: Callable[[dict[str, Any]], object], reason: str
 ) -> None:
-    report = stale_report(made.lineage, changed_study(made, change).plan)
+    report = build_stale_report(made_study.lineage, change_study(made_study, change).plan)
     (root,) = report.roots
     assert str(root.cause) == f"studies/smoke.yaml: asks for this job no longer ({reason})"
     assert TRAIN in root.jobs
     assert CURVES in root.downstream
 
 
-def test_rules_and_wildcards_that_are_no_more(made: MadeStudy) -> None:
-    record = made.lineage.records[TRAIN]
+def test_rules_and_wildcards_that_are_no_more(made_study: MadeStudy) -> None:
+    record = made_study.lineage.records[TRAIN]
     gone = "studies/smoke.yaml: asks for this job no longer"
     for changes, reason in (
         ({"rule": "distil"}, "(no rule distil)"),
         ({"wildcards": {"model": "LabQwen"}}, "(no train_sft for {'model': 'LabQwen'})"),
         ({"rule": "grade", "wildcards": {"run": "x"}}, "(no grade for {'run': 'x'})"),
     ):
-        reasons = why_stale(record.model_copy(update=changes), made.plan)
+        reasons = find_stale_reasons(record.model_copy(update=changes), made_study.plan)
         assert reasons == [f"{gone} {reason}"]
 
 
-def test_a_run_that_is_added(made: MadeStudy) -> None:
+def test_a_run_that_is_added(made_study: MadeStudy) -> None:
     """The records of all other runs are as they were, so that only the gathering is stale."""
 
     def change(study: dict[str, Any]) -> None:
         study["models"]["Other"] = study["models"]["LabQwen"] | {"layers": 1}
         study["rl_runs"].append({"start": "base", "recipe": "dapo_dc", "models": ["Other"]})
 
-    made.rewrite(CURVES, inputs=[])
-    (root,) = stale_report(made.lineage, changed_study(made, change).plan).roots
+    made_study.rewrite_record(CURVES, inputs=[])
+    (root,) = build_stale_report(made_study.lineage, change_study(made_study, change).plan).roots
     assert root.jobs == (CURVES,)
     what = "gives curves other inputs now, and they are not made ("
     assert root.cause.what.startswith(what)
     assert "1 pretrain_base" in root.cause.what
 
 
-def test_a_run_that_is_left_out(made: MadeStudy) -> None:
-    more = read_record(made.root / CURVES).inputs
-    report = read_record(made.root / REPORT)
-    made.rewrite(CURVES, key="0" * 16, inputs=[*more, report.outputs[0]])
-    made.rewrite(REPORT, inputs=[])
-    (root,) = stale_report(made.lineage, made.plan).roots
+def test_a_run_that_is_left_out(made_study: MadeStudy) -> None:
+    more = read_record(made_study.root / CURVES).inputs
+    report = read_record(made_study.root / REPORT)
+    made_study.rewrite_record(CURVES, key="0" * 16, inputs=[*more, report.outputs[0]])
+    made_study.rewrite_record(REPORT, inputs=[])
+    (root,) = build_stale_report(made_study.lineage, made_study.plan).roots
     assert str(root.cause) == (
         f"studies/smoke.yaml: gives curves other inputs now, without {REPORT}"
     )
 
 
-def test_what_a_script_is_told_by_options(made: MadeStudy) -> None:
-    made.rewrite(TABLE_4, key="0" * 16, command=["--order", "LabSmall,LabFull"])
+def test_what_a_script_is_told_by_options(made_study: MadeStudy) -> None:
+    made_study.rewrite_record(TABLE_4, key="0" * 16, command=["--order", "LabSmall,LabFull"])
     told = 'something else now: ["LabFull", "LabSmall"]; it was --order LabSmall,LabFull'
-    assert why(made, TABLE_4) == [f"studies/smoke.yaml: tells make_table_4 {told}"]
+    assert list_reasons(made_study, TABLE_4) == [f"studies/smoke.yaml: tells make_table_4 {told}"]

@@ -5,18 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lineage_toy import BASE, DATA, RESULTS, TABLE, Toy
+from lineage_toy import BASE, DATA, RESULTS, TABLE, ToyStudy
 
 from retu.core.errors import InputError
-from retu.lineage.graph.cell_lineage import behind
-from retu.lineage.graph.provenance import provenance, provenance_text
+from retu.lineage.graph.cell_lineage import trace_cell
+from retu.lineage.graph.provenance import describe_provenance, format_provenance
 from retu.lineage.graph.record_graph import Lineage, read_lineage
-from retu.lineage.graph.resolve import Standing
-from retu.lineage.graph.subgraph import whole
+from retu.lineage.graph.resolve import JobStates
+from retu.lineage.graph.subgraph import trace_output
 from retu.lineage.graph.table_cells import find_cell
-from retu.lineage.queries.render import mermaid, tree_json, tree_text
+from retu.lineage.queries.render import format_mermaid, format_tree, serialise_tree
 
-CURRENT = Standing()
+CURRENT = JobStates()
 SET_A = f"{RESULTS}/sft_sets/A.record.json"
 SFT_A = f"{RESULTS}/sft/M/A/seed0/train.record.json"
 GOLDEN = """\
@@ -64,31 +64,31 @@ flowchart TD
 @pytest.fixture
 def lineage(tmp_path: Path) -> Lineage:
     """The made-up study, in which an SFT set also reads data without a record, and a fact."""
-    toy = Toy(tmp_path)
-    toy.write()
+    toy = ToyStudy(tmp_path)
+    toy.write_study()
     outside = f"{DATA}/outside.parquet"
     (tmp_path / outside).write_text("from elsewhere")
     made = {f"{RESULTS}/sft_sets/A.parquet": "set A"}
     facts = {"studies/toy/difficulty.yaml": "face" * 4}
     read = [f"{DATA}/pool.parquet", outside]
-    toy.job(SET_A, "select_sft_set", made, read, wildcards={"dataset": "A"}, facts=facts)
+    toy.write_job(SET_A, "select_sft_set", made, read, wildcards={"dataset": "A"}, facts=facts)
     return read_lineage(tmp_path, "toy")
 
 
 def test_the_tree_goes_down_to_data_and_facts(lineage: Lineage) -> None:
-    view = whole(lineage, f"{RESULTS}/sft/M/A/seed0/checkpoints")
-    assert tree_text(view, Standing(frozenset({SET_A}))) == GOLDEN
+    view = trace_output(lineage, f"{RESULTS}/sft/M/A/seed0/checkpoints")
+    assert format_tree(view, JobStates(frozenset({SET_A}))) == GOLDEN
 
 
 def test_the_tree_of_a_cell(tmp_path: Path) -> None:
-    root = Toy(tmp_path).write()
+    root = ToyStudy(tmp_path).write_study()
     found = read_lineage(root, "toy")
-    view = behind(root, found, find_cell(root, TABLE, "A,dapo", "a_post"))
-    assert tree_text(view, CURRENT) == GOLDEN_CELL
+    view = trace_cell(root, found, find_cell(root, TABLE, "A,dapo", "a_post"))
+    assert format_tree(view, CURRENT) == GOLDEN_CELL
 
 
 def test_a_sub_tree_is_printed_once(lineage: Lineage) -> None:
-    text = tree_text(whole(lineage, TABLE), CURRENT)
+    text = format_tree(trace_output(lineage, TABLE), CURRENT)
     lines = text.splitlines()
     assert len([line for line in lines if "sft_sets/A.parquet" in line]) == 1
     for number in range(1, 9):
@@ -100,22 +100,22 @@ def test_a_sub_tree_is_printed_once(lineage: Lineage) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 def test_no_line_is_wider_than_the_terminal(lineage: Lineage, width: int) -> None:
-    view = whole(lineage, TABLE)
-    lines = tree_text(view, CURRENT, width).splitlines()
-    assert len(lines) == len(tree_text(view, CURRENT).splitlines())
+    view = trace_output(lineage, TABLE)
+    lines = format_tree(view, CURRENT, width).splitlines()
+    assert len(lines) == len(format_tree(view, CURRENT).splitlines())
     assert max(map(len, lines)) <= width
     assert all("grade" in line for line in lines if "grades.parquet" in line)
 
 
 def test_the_graph(lineage: Lineage) -> None:
-    view = whole(lineage, f"{RESULTS}/sft/M/A/seed0/checkpoints")
-    assert mermaid(view, Standing(frozenset({SET_A}))) == GRAPH
+    view = trace_output(lineage, f"{RESULTS}/sft/M/A/seed0/checkpoints")
+    assert format_mermaid(view, JobStates(frozenset({SET_A}))) == GRAPH
 
 
 def test_json_has_every_job_with_its_state(lineage: Lineage) -> None:
-    view = whole(lineage, f"{RESULTS}/sft/M/A/seed0/losses.csv")
-    told = json.loads(json.dumps(tree_json(view, Standing(frozenset({SET_A})))))
-    assert told["lineage"] == lineage.digest(f"{RESULTS}/sft/M/A/seed0/losses.csv")
+    view = trace_output(lineage, f"{RESULTS}/sft/M/A/seed0/losses.csv")
+    told = json.loads(json.dumps(serialise_tree(view, JobStates(frozenset({SET_A})))))
+    assert told["lineage"] == lineage.digest_lineage(f"{RESULTS}/sft/M/A/seed0/losses.csv")
     assert told["jobs"][0]["record"] == SFT_A
     assert {job["record"] for job in told["jobs"]} == set(view.inputs)
     states = {job["record"]: job["state"] for job in told["jobs"]}
@@ -130,9 +130,9 @@ def test_code_environments_seeds_and_machines_come_last(tmp_path: Path) -> None:
         SFT_A: {"dirty": [f"{n}.py" for n in range(6)], "versions": {"torch": "2.13.0"}},
         SET_A: {"host": {"name": "there"}, "lock": "1" * 16},
     }
-    root = Toy(tmp_path, changes=changes).write()
-    view = whole(read_lineage(root, "toy"), f"{RESULTS}/sft/M/A/seed0/checkpoints")
-    assert provenance_text(view).splitlines() == [
+    root = ToyStudy(tmp_path, changes=changes).write_study()
+    view = trace_output(read_lineage(root, "toy"), f"{RESULTS}/sft/M/A/seed0/checkpoints")
+    assert format_provenance(view).splitlines() == [
         "code         4 jobs: commit f00df00df00d, not committed: 0.py, 1.py, 2.py, 3.py and 2 more"
         " (1 job)",
         "environment  3 jobs: envs/lab.txt (10c410c4): python 3.11.7, torch 2.13.0",
@@ -140,52 +140,54 @@ def test_code_environments_seeds_and_machines_come_last(tmp_path: Path) -> None:
         "seeds        0, 7",
         "machines     here, there",
     ]
-    assert provenance(view)["seeds"] == [0, 7]
+    assert describe_provenance(view)["seeds"] == [0, 7]
 
 
 def test_many_facts_of_a_folder_are_one_line(tmp_path: Path) -> None:
     facts = {f"claims/{name}.csv": name * 16 for name in "abcd"}
-    toy = Toy(tmp_path)
-    toy.job(f"{RESULTS}/x.record.json", "judge", {f"{RESULTS}/x.csv": "x"}, facts=facts)
-    view = whole(read_lineage(tmp_path, "toy"), f"{RESULTS}/x.csv")
-    assert tree_text(view, CURRENT).splitlines()[1:] == ["└─ claims/  fact             4 files"]
-    assert tree_json(view, CURRENT)["jobs"][0]["facts"] == facts
-    assert '  s0[("claims<br>fact")]' in mermaid(view, CURRENT)
+    toy = ToyStudy(tmp_path)
+    toy.write_job(f"{RESULTS}/x.record.json", "judge", {f"{RESULTS}/x.csv": "x"}, facts=facts)
+    view = trace_output(read_lineage(tmp_path, "toy"), f"{RESULTS}/x.csv")
+    assert format_tree(view, CURRENT).splitlines()[1:] == ["└─ claims/  fact             4 files"]
+    assert serialise_tree(view, CURRENT)["jobs"][0]["facts"] == facts
+    assert '  s0[("claims<br>fact")]' in format_mermaid(view, CURRENT)
 
 
 def test_data_dvc_is_a_leaf_of_what_it_describes(lineage: Lineage) -> None:
     described = {DATA: "1234567890.dir", "data/other": "0" * 32}
-    view = replace(whole(lineage, f"{BASE}/checkpoints"), described=described)
-    lines = tree_text(view, CURRENT).splitlines()
+    view = replace(trace_output(lineage, f"{BASE}/checkpoints"), described=described)
+    lines = format_tree(view, CURRENT).splitlines()
     assert lines[1].startswith("└─ data/toy/pool.parquet  make_data ")
     assert lines[2:] == ["   └─ data.dvc            pointer        12345678  data/toy"]
-    assert '  s0[("data.dvc (data/toy)<br>pointer 12345678")]\n  s0 --> j0' in mermaid(
+    assert '  s0[("data.dvc (data/toy)<br>pointer 12345678")]\n  s0 --> j0' in format_mermaid(
         view, CURRENT
     )
-    told = {job["rule"]: job["pointers"] for job in tree_json(view, CURRENT)["jobs"]}
+    told = {job["rule"]: job["pointers"] for job in serialise_tree(view, CURRENT)["jobs"]}
     pointer = {"path": "data.dvc", "describes": DATA, "md5": "1234567890.dir"}
     assert told == {"make_data": [pointer], "pretrain_base": []}
 
 
 def test_data_dvc_is_a_leaf_beside_data_without_a_record(lineage: Lineage) -> None:
-    view = replace(whole(lineage, f"{RESULTS}/sft_sets/A.parquet"), described={DATA: "1" * 32})
-    assert view.pointers(SET_A) == {DATA: "1" * 32}
+    view = replace(
+        trace_output(lineage, f"{RESULTS}/sft_sets/A.parquet"), described={DATA: "1" * 32}
+    )
+    assert view.find_pointers(SET_A) == {DATA: "1" * 32}
 
 
 def test_what_has_no_record_is_told(lineage: Lineage) -> None:
     with pytest.raises(InputError, match=r"x\.csv: no record knows it.*--study toy\)$"):
-        whole(lineage, f"{RESULTS}/tables/x.csv")
+        trace_output(lineage, f"{RESULTS}/tables/x.csv")
     # What a job has read is an output of a rule, whose record is lost.
     lost = Lineage("toy", {k: v for k, v in lineage.records.items() if k != SET_A})
     with pytest.raises(
         InputError, match=r"make it again \(snakemake --force \S+/A\.parquet --config"
     ):
-        whole(lost, f"{RESULTS}/sft_sets/A.parquet")
+        trace_output(lost, f"{RESULTS}/sft_sets/A.parquet")
 
 
 def test_a_damaged_record_is_named_for_its_outputs(tmp_path: Path) -> None:
-    root = Toy(tmp_path).write()
+    root = ToyStudy(tmp_path).write_study()
     record = root / f"{RESULTS}/tables/table_4.record.json"
     record.write_text(record.read_text()[:100])
     with pytest.raises(InputError, match=r"table_4\.record\.json: not a whole record"):
-        whole(read_lineage(root, "toy"), TABLE)
+        trace_output(read_lineage(root, "toy"), TABLE)

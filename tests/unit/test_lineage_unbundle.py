@@ -10,34 +10,34 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bundle_fixtures import findings, repacked, replaced
+from bundle_fixtures import list_archive_findings, repack_archive, replace_member
 from lineage_fixtures import BASE, RESULTS, SFT, TABLE, MadeStudy, make_study
 
 from retu.core.errors import InputError
 from retu.lineage.queries import unbundle
-from retu.lineage.queries.bundle import ABOUT, GRAPH, export
-from retu.lineage.queries.unbundle import check_bundle, opened, read_bundle
+from retu.lineage.queries.bundle import ABOUT, GRAPH, export_bundle
+from retu.lineage.queries.unbundle import check_bundle, open_bundle, read_bundle
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> MadeStudy:
+def made_study(tmp_path: Path) -> MadeStudy:
     """A made-up finished study."""
     return make_study(tmp_path / "study")
 
 
 @pytest.fixture
-def archive(made: MadeStudy, tmp_path: Path) -> Path:
+def archive(made_study: MadeStudy, tmp_path: Path) -> Path:
     """The exported table."""
     path = tmp_path / "table_4.lineage.tar.gz"
-    export(made.root, made.lineage, TABLE, path)
+    export_bundle(made_study.root, made_study.lineage, TABLE, path)
     return path
 
 
 TAMPERS: dict[str, tuple[Callable[[dict[str, bytes]], object], tuple[str, str]]] = {
-    "one cell": (lambda f: replaced(f, TABLE, b"71.5", b"72.5"), ("broken", TABLE)),
+    "one cell": (lambda f: replace_member(f, TABLE, b"71.5", b"72.5"), ("broken", TABLE)),
     "one cell, and its hash in the list": (lambda f: forge_cell(f), ("broken", TABLE)),
     "one record": (
-        lambda f: replaced(f, f"{SFT}/train.record.json", b'"cores": 2', b'"cores": 3'),
+        lambda f: replace_member(f, f"{SFT}/train.record.json", b'"cores": 2', b'"cores": 3'),
         ("damaged", f"{SFT}/train.record.json"),
     ),
     "a record left out": (
@@ -54,15 +54,18 @@ TAMPERS: dict[str, tuple[Callable[[dict[str, bytes]], object], tuple[str, str]]]
         ("broken", f"{SFT}/grades.parquet"),
     ),
     "another lineage": (
-        lambda f: replaced(f, ABOUT, b'"lineage": "', b'"lineage": "0'),
+        lambda f: replace_member(f, ABOUT, b'"lineage": "', b'"lineage": "0'),
         ("false", TABLE),
     ),
     "another target": (
-        lambda f: replaced(f, ABOUT, b'"target": "', b'"target": "x/'),
+        lambda f: replace_member(f, ABOUT, b'"target": "', b'"target": "x/'),
         ("unrecorded", f"x/{TABLE}"),
     ),
-    "another commit": (lambda f: replaced(f, ABOUT, b"f00df00d", b"beefbeef"), ("false", ABOUT)),
-    "an edge less": (lambda f: f.update({ABOUT: without_edge(f[ABOUT])}), ("false", ABOUT)),
+    "another commit": (
+        lambda f: replace_member(f, ABOUT, b"f00df00d", b"beefbeef"),
+        ("false", ABOUT),
+    ),
+    "an edge less": (lambda f: f.update({ABOUT: drop_edge(f[ABOUT])}), ("false", ABOUT)),
     "another graph": (
         lambda f: f.update({GRAPH: b"flowchart TD\n  j0[all is well]\n"}),
         ("false", GRAPH),
@@ -73,7 +76,7 @@ TAMPERS: dict[str, tuple[Callable[[dict[str, bytes]], object], tuple[str, str]]]
         ("broken", "x/README.txt"),
     ),
     "another hash of what is left out": (
-        lambda f: f.update({ABOUT: other_hash(f[ABOUT])}),
+        lambda f: f.update({ABOUT: replace_hash(f[ABOUT])}),
         ("false", f"{BASE}/checkpoints"),
     ),
 }
@@ -81,21 +84,21 @@ TAMPERS: dict[str, tuple[Callable[[dict[str, bytes]], object], tuple[str, str]]]
 
 def forge_cell(files: dict[str, bytes]) -> None:
     """Change the table and what the archive says of it; only the record knows better."""
-    replaced(files, TABLE, b"71.5", b"72.5")
+    replace_member(files, TABLE, b"71.5", b"72.5")
     about = json.loads(files[ABOUT])
     (listed,) = (listed for listed in about["files"] if listed["path"] == TABLE)
     listed["md5"] = hashlib.md5(files[TABLE]).hexdigest()
     files[ABOUT] = json.dumps(about).encode()
 
 
-def without_edge(about: bytes) -> bytes:
+def drop_edge(about: bytes) -> bytes:
     """The list of an archive without the first edge of its graph."""
     content = json.loads(about)
     del content["edges"][0]
     return json.dumps(content).encode()
 
 
-def other_hash(about: bytes) -> bytes:
+def replace_hash(about: bytes) -> bytes:
     """The list of an archive with another hash of the first output that is not in it."""
     content = json.loads(about)
     content["left_out"][0]["md5"] = "0" * 32
@@ -106,11 +109,11 @@ def other_hash(about: bytes) -> bytes:
 def test_tampering_is_found(
     archive: Path, tamper: Callable[[dict[str, bytes]], object], found: tuple[str, str]
 ) -> None:
-    assert findings(archive) == []
-    assert found in findings(repacked(archive, tamper))
+    assert list_archive_findings(archive) == []
+    assert found in list_archive_findings(repack_archive(archive, tamper))
 
 
-def hostile(name: str, **facts: object) -> bytes:
+def make_hostile_archive(name: str, **facts: object) -> bytes:
     """An archive with one member of a chosen name and kind."""
     stored = io.BytesIO()
     with tarfile.open(fileobj=stored, mode="w:gz") as content:
@@ -124,20 +127,26 @@ def hostile(name: str, **facts: object) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (hostile("../evil"), r"\.\./evil leads out of the archive; do not trust"),
-        (hostile("results/../../evil"), "leads out of the archive"),
-        (hostile("/tmp/evil"), "/tmp/evil leads out"),
-        (hostile("a\\..\\..\\evil"), "leads out"),
-        (hostile("C:evil"), "leads out"),
-        (hostile("."), "leads out|no plain file"),
-        (hostile("link", type=tarfile.SYMTYPE, linkname="/etc"), "link is no plain file"),
-        (hostile("hard", type=tarfile.LNKTYPE, linkname="x"), "hard is no plain file"),
-        (hostile("pipe", type=tarfile.FIFOTYPE), "pipe is no plain file"),
-        (hostile("folder", type=tarfile.DIRTYPE), "folder is no plain file"),
+        (make_hostile_archive("../evil"), r"\.\./evil leads out of the archive; do not trust"),
+        (make_hostile_archive("results/../../evil"), "leads out of the archive"),
+        (make_hostile_archive("/tmp/evil"), "/tmp/evil leads out"),
+        (make_hostile_archive("a\\..\\..\\evil"), "leads out"),
+        (make_hostile_archive("C:evil"), "leads out"),
+        (make_hostile_archive("."), "leads out|no plain file"),
+        (
+            make_hostile_archive("link", type=tarfile.SYMTYPE, linkname="/etc"),
+            "link is no plain file",
+        ),
+        (make_hostile_archive("hard", type=tarfile.LNKTYPE, linkname="x"), "hard is no plain file"),
+        (make_hostile_archive("pipe", type=tarfile.FIFOTYPE), "pipe is no plain file"),
+        (make_hostile_archive("folder", type=tarfile.DIRTYPE), "folder is no plain file"),
         (b"no archive", "is not a whole archive"),
         (gzip.compress(b"no tar" * 1000), "is not a whole archive"),
         (b"", f"has no {ABOUT}|is not a whole archive"),
-        (hostile("x"), rf"has no {ABOUT} that reads; make it \(retu lineage export --help\)"),
+        (
+            make_hostile_archive("x"),
+            rf"has no {ABOUT} that reads; make it \(retu lineage export --help\)",
+        ),
     ],
     # Archives hold the time, and the processes that share the tests must know them by one name.
     ids=itertools.count(),
@@ -171,7 +180,7 @@ def test_bombs_and_cut_off_archives_are_refused(
     with pytest.raises(InputError, match="not a whole archive"):
         read_bundle(archive)
     archive.write_bytes(whole)
-    monkeypatch.setattr(unbundle, "LARGEST", 1 << 14)
+    monkeypatch.setattr(unbundle, "MAX_UNPACKED_BYTES", 1 << 14)
     with pytest.raises(InputError, match="MB unpacked; do not trust"):
         read_bundle(archive)
 
@@ -182,32 +191,36 @@ def test_an_archive_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_newer_bundle(archive: Path) -> None:
-    repacked(archive, lambda f: replaced(f, ABOUT, b'"version": 1', b'"version": 2'))
+    repack_archive(archive, lambda f: replace_member(f, ABOUT, b'"version": 1', b'"version": 2'))
     with pytest.raises(InputError, match="an archive of version 2; update the project"):
         read_bundle(archive)
-    repacked(archive, lambda f: replaced(f, ABOUT, b'"version": 2', b'"version": 1, "x": 1'))
+    repack_archive(
+        archive, lambda f: replace_member(f, ABOUT, b'"version": 2', b'"version": 1, "x": 1')
+    )
     with pytest.raises(InputError, match=rf"{ABOUT}: x: .*not permitted"):
         read_bundle(archive)
 
 
 def test_a_study_that_leads_out_is_refused(archive: Path) -> None:
-    repacked(archive, lambda f: replaced(f, ABOUT, b'"study": "', b'"study": "../../'))
+    repack_archive(archive, lambda f: replace_member(f, ABOUT, b'"study": "', b'"study": "../../'))
     with pytest.raises(InputError, match=rf"{ABOUT}: study: .*pattern"):
         read_bundle(archive)
 
 
 def test_commits_and_uncommitted_files_are_those_of_the_records(
-    made: MadeStudy, tmp_path: Path
+    made_study: MadeStudy, tmp_path: Path
 ) -> None:
     job = f"{SFT}/train.record.json"
-    git = made.lineage.records[job].git
-    made.rewrite(job, git=git.model_copy(update={"dirty": ["workflow_scripts/sft.py"]}))
+    git = made_study.lineage.records[job].git
+    made_study.rewrite_record(
+        job, git=git.model_copy(update={"dirty": ["workflow_scripts/sft.py"]})
+    )
     path = tmp_path / "table.tar.gz"
-    export(made.root, made.lineage, TABLE, path)
-    repacked(path, lambda f: replaced(f, ABOUT, b"f00df00d", b"beefbeef"))
-    with opened(path) as content:
+    export_bundle(made_study.root, made_study.lineage, TABLE, path)
+    repack_archive(path, lambda f: replace_member(f, ABOUT, b"f00df00d", b"beefbeef"))
+    with open_bundle(path) as content:
         verdict = check_bundle(content)
-    lines = unbundle.told(path, verdict)
+    lines = unbundle.format_bundle_report(path, verdict)
     assert f"commit {'f00d' * 10} with uncommitted files (workflow_scripts/sft.py); " in lines[-1]
-    assert verdict.json()["commits"] == ["f00d" * 10]
-    assert verdict.json()["uncommitted"] == ["workflow_scripts/sft.py"]
+    assert verdict.serialise()["commits"] == ["f00d" * 10]
+    assert verdict.serialise()["uncommitted"] == ["workflow_scripts/sft.py"]

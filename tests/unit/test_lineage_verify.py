@@ -20,8 +20,8 @@ from lineage_fixtures import (
 )
 
 from retu.core.errors import InputError
-from retu.lineage.queries.verify import told
-from retu.lineage.queries.verify_findings import Finding
+from retu.lineage.queries.verify import format_verify_report
+from retu.lineage.queries.verify_findings import IntegrityFinding
 from retu.lineage.record import read_record
 
 TRAIN = f"{SFT}/train.record.json"
@@ -35,33 +35,33 @@ EVERYTHING = tuple(
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> MadeStudy:
+def made_study(tmp_path: Path) -> MadeStudy:
     """A made-up finished study."""
     return make_study(tmp_path)
 
 
-def only(made: MadeStudy, target: str | None = None) -> Finding:
+def get_only_finding(made: MadeStudy, target: str | None = None) -> IntegrityFinding:
     """The one finding that there is."""
-    findings = made.verdict(target).findings
+    findings = made.verify(target).findings
     assert len(findings) == 1, [str(finding) for finding in findings]
     return findings[0]
 
 
-def test_nothing_is_found_in_a_study_that_nobody_touched(made: MadeStudy) -> None:
-    verdict = made.verdict()
+def test_nothing_is_found_in_a_study_that_nobody_touched(made_study: MadeStudy) -> None:
+    verdict = made_study.verify()
     assert verdict.findings == ()
     assert (verdict.jobs, verdict.files) == (len(JOBS), 15)
-    made_files = [p for p in made.root.rglob("*") if p.is_file() and ".record." not in p.name]
+    made_files = [p for p in made_study.root.rglob("*") if p.is_file() and ".record." not in p.name]
     assert verdict.size == sum(path.stat().st_size for path in made_files)
-    assert told(verdict)[0] == "11 jobs, 15 files, 0.000146 MB: all as recorded"
+    assert format_verify_report(verdict)[0] == "11 jobs, 15 files, 0.000146 MB: all as recorded"
 
 
-def test_what_a_killed_process_was_writing_is_no_finding(made: MadeStudy) -> None:
+def test_what_a_killed_process_was_writing_is_no_finding(made_study: MadeStudy) -> None:
     for name in (f"{RESULTS}/.report.html.12.tmp", f"{SFT}/checkpoints/.step.12-3.tmp/weights"):
-        path = made.root / name
+        path = made_study.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")
-    verdict = made.verdict()
+    verdict = made_study.verify()
     assert (verdict.findings, verdict.files) == ((), 15)
 
 
@@ -104,7 +104,7 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
         tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
     ),
     "one value of a record": (
-        lambda made: edit(made.root / TRAIN, '"seeds": [\n  0', '"seeds": [\n  1'),
+        lambda made: replace_text(made.root / TRAIN, '"seeds": [\n  0', '"seeds": [\n  1'),
         *("damaged", TRAIN, "has changed since it was written; make it again (snakemake --force"),
         (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
     ),
@@ -119,7 +119,7 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
         tuple(path for path in EVERYTHING if not path.startswith(DATA)),
     ),
     "a record of a newer version": (
-        lambda made: edit(made.root / TRAIN, '"version": 1', '"version": 2'),
+        lambda made: replace_text(made.root / TRAIN, '"version": 1', '"version": 2'),
         *("damaged", TRAIN, "reads up to 1; update the project"),
         (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
     ),
@@ -157,12 +157,14 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
         ),
     ),
     "another record than its reader read": (
-        lambda made: made.rewrite(f"{RESULTS}/tables/table_4.record.json", host={"name": "other"}),
+        lambda made: made.rewrite_record(
+            f"{RESULTS}/tables/table_4.record.json", host={"name": "other"}
+        ),
         *("link", f"{RESULTS}/report.record.json", "make_report read another"),
         AFTER_TABLE,
     ),
     "seeds that the specification lacks": (
-        lambda made: made.rewrite(f"{SFT}/grades.record.json", seeds=[5]),
+        lambda made: made.rewrite_record(f"{SFT}/grades.record.json", seeds=[5]),
         *("false", f"{SFT}/grades.record.json", "tells the seeds [5], and its specification []"),
         (
             *(f"{SFT}/grades.parquet", f"{RESULTS}/curves.csv", f"{RESULTS}/fits/robust.csv"),
@@ -179,7 +181,7 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
 }
 
 
-def edit(path: Path, old: str, new: str) -> None:
+def replace_text(path: Path, old: str, new: str) -> None:
     """Replace one piece of text in a file; it must be there."""
     text = path.read_text()
     assert old in text
@@ -210,7 +212,7 @@ def add_input(made: MadeStudy, path: str) -> None:
     name = f"{RESULTS}/report.record.json"
     record = read_record(made.root / name)
     given = record.inputs[0].model_copy(update={"path": path})
-    made.rewrite(name, inputs=[*record.inputs, given])
+    made.rewrite_record(name, inputs=[*record.inputs, given])
 
 
 def read_another(made: MadeStudy, job: str, path: str) -> None:
@@ -221,17 +223,22 @@ def read_another(made: MadeStudy, job: str, path: str) -> None:
         for given in inputs
     ]
     assert changed != inputs
-    made.rewrite(job, inputs=changed)
+    made.rewrite_record(job, inputs=changed)
 
 
 @pytest.mark.parametrize(
     ("tamper", "kind", "path", "problem", "downstream"), TAMPERS.values(), ids=TAMPERS.keys()
 )
 def test_tampering_is_found_where_it_is(
-    made: MadeStudy, tamper: Tamper, kind: str, path: str, problem: str, downstream: tuple[str, ...]
+    made_study: MadeStudy,
+    tamper: Tamper,
+    kind: str,
+    path: str,
+    problem: str,
+    downstream: tuple[str, ...],
 ) -> None:
-    tamper(made)
-    finding = made.verdict().findings[0]
+    tamper(made_study)
+    finding = made_study.verify().findings[0]
     assert (finding.kind, finding.path) == (kind, path)
     assert problem in str(finding)
     assert finding.remedy
@@ -240,67 +247,73 @@ def test_tampering_is_found_where_it_is(
     assert sorted(set(named) - set(lost)) == sorted(downstream)
 
 
-def test_a_damaged_record_is_one_finding(made: MadeStudy) -> None:
-    (made.root / TRAIN).write_text("")
-    assert only(made).path == TRAIN
-    (made.root / f"{RESULTS}/curves.record.json").write_text("[]")
-    assert [finding.path for finding in made.verdict().findings] == [
+def test_a_damaged_record_is_one_finding(made_study: MadeStudy) -> None:
+    (made_study.root / TRAIN).write_text("")
+    assert get_only_finding(made_study).path == TRAIN
+    (made_study.root / f"{RESULTS}/curves.record.json").write_text("[]")
+    assert [finding.path for finding in made_study.verify().findings] == [
         TRAIN,
         f"{RESULTS}/curves.record.json",
     ]
 
 
-def test_findings_come_from_upstream_to_downstream(made: MadeStudy) -> None:
+def test_findings_come_from_upstream_to_downstream(made_study: MadeStudy) -> None:
     for path in (f"{RESULTS}/report.html", TABLE, WEIGHTS, f"{DATA}/pool.parquet"):
-        (made.root / path).write_text("other")
-    (made.root / f"{RESULTS}/mine.csv").write_text("1")
-    verdict = made.verdict()
+        (made_study.root / path).write_text("other")
+    (made_study.root / f"{RESULTS}/mine.csv").write_text("1")
+    verdict = made_study.verify()
     paths = [finding.path for finding in verdict.findings]
     assert paths == [
         *(f"{DATA}/pool.parquet", WEIGHTS, TABLE, f"{RESULTS}/report.html", f"{RESULTS}/mine.csv")
     ]
-    assert told(verdict)[0].endswith(f"first of 5 broken links: {DATA}/pool.parquet")
+    assert format_verify_report(verdict)[0].endswith(
+        f"first of 5 broken links: {DATA}/pool.parquet"
+    )
 
 
-def test_an_output_is_checked_with_what_is_behind_it_only(made: MadeStudy) -> None:
-    (made.root / TABLE).write_text("a_post\n9\n")
-    (made.root / f"{RESULTS}/mine.csv").write_text("1")
-    verdict = made.verdict(f"{RESULTS}/curves.csv")
+def test_an_output_is_checked_with_what_is_behind_it_only(made_study: MadeStudy) -> None:
+    (made_study.root / TABLE).write_text("a_post\n9\n")
+    (made_study.root / f"{RESULTS}/mine.csv").write_text("1")
+    verdict = made_study.verify(f"{RESULTS}/curves.csv")
     assert (verdict.findings, verdict.jobs) == ((), 6)
-    assert only(made, f"{RESULTS}/tables/table_4.md").path == TABLE
-    (made.root / WEIGHTS).write_text("other")
-    assert only(made, f"{RESULTS}/curves.csv").path == WEIGHTS
-    assert only(made, WEIGHTS).path == WEIGHTS
+    assert get_only_finding(made_study, f"{RESULTS}/tables/table_4.md").path == TABLE
+    (made_study.root / WEIGHTS).write_text("other")
+    assert get_only_finding(made_study, f"{RESULTS}/curves.csv").path == WEIGHTS
+    assert get_only_finding(made_study, WEIGHTS).path == WEIGHTS
 
 
-def test_a_target_without_a_record(made: MadeStudy) -> None:
-    (made.root / f"{RESULTS}/tables/mine.csv").write_text("1")
-    assert only(made, f"{RESULTS}/tables/mine.csv").kind == "unrecorded"
+def test_a_target_without_a_record(made_study: MadeStudy) -> None:
+    (made_study.root / f"{RESULTS}/tables/mine.csv").write_text("1")
+    assert get_only_finding(made_study, f"{RESULTS}/tables/mine.csv").kind == "unrecorded"
     with pytest.raises(InputError, match="there is no such output; choose one"):
-        made.verdict(f"{RESULTS}/tables/nothing.csv")
-    (made.root / TRAIN).write_text("")
-    assert only(made, WEIGHTS).path == TRAIN
-    assert only(made, TABLE).path == TRAIN
+        made_study.verify(f"{RESULTS}/tables/nothing.csv")
+    (made_study.root / TRAIN).write_text("")
+    assert get_only_finding(made_study, WEIGHTS).path == TRAIN
+    assert get_only_finding(made_study, TABLE).path == TRAIN
 
 
-def test_a_record_that_lies_where_its_wildcards_do_not_lead(made: MadeStudy) -> None:
-    made.rewrite(TRAIN, wildcards={"model": "LabQwen", "dataset": "LabFull", "seed": "7"})
-    problems = [finding.problem for finding in made.verdict().findings if finding.kind == "false"]
+def test_a_record_that_lies_where_its_wildcards_do_not_lead(made_study: MadeStudy) -> None:
+    made_study.rewrite_record(
+        TRAIN, wildcards={"model": "LabQwen", "dataset": "LabFull", "seed": "7"}
+    )
+    problems = [
+        finding.problem for finding in made_study.verify().findings if finding.kind == "false"
+    ]
     assert problems[0] == "tells the seeds [0], and its specification [0, 7]"
     assert "tells seed=7, which the path of the record does not hold" in problems
     assert "tells seed=7, and its specification 0" in problems
 
 
-def test_what_other_settings_made_is_told_once_with_all_that_follows(made: MadeStudy) -> None:
-    recipes = made.plan.study.recipes
+def test_what_other_settings_made_is_told_once_with_all_that_follows(made_study: MadeStudy) -> None:
+    recipes = made_study.plan.study.recipes
     recipe = recipes.sft["standard"].model_copy(update={"learning_rate": 0.125})
     changed = recipes.model_copy(update={"sft": {"standard": recipe}})
-    study = made.plan.study.model_copy(update={"recipes": changed})
-    other = replace(made, plan=replace(made.plan, study=study))
-    finding = only(other)
+    study = made_study.plan.study.model_copy(update={"recipes": changed})
+    other = replace(made_study, plan=replace(made_study.plan, study=study))
+    finding = get_only_finding(other)
     assert (finding.kind, finding.path) == ("stale", "studies/smoke.yaml")
     told_of = "recipe.learning_rate: 0.0002 -> 0.125; 1 job ran before that (train_sft)"
     assert finding.problem == told_of
     assert {*finding.downstream} == {*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"}
-    assert other.verdict(f"{BASE}/checkpoints").findings == ()
-    assert only(other, f"{SFT}/losses.csv") == finding
+    assert other.verify(f"{BASE}/checkpoints").findings == ()
+    assert get_only_finding(other, f"{SFT}/losses.csv") == finding

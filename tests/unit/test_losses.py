@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from retu.training.loss_curve import count_epochs, loss_table
+from retu.training.loss_curve import count_epochs, tabulate_losses
 
 HISTORY: list[dict[str, Any]] = [
     {"step": 0, "eval_loss": 2.5, "eval_runtime": 0.1},
@@ -27,12 +27,12 @@ def test_one_row_per_evaluation() -> None:
             "train_loss": [float("nan"), 1.5, 1.25],
         }
     )
-    pd.testing.assert_frame_equal(loss_table(HISTORY, rows=32, batch_size=8), expected)
+    pd.testing.assert_frame_equal(tabulate_losses(HISTORY, rows=32, batch_size=8), expected)
 
 
 def test_a_step_that_was_evaluated_again_counts_once_and_rows_are_sorted() -> None:
     history = [{"step": 9, "eval_loss": 1.0}, {"step": 3, "eval_loss": 2.0}]
-    table = loss_table([*history, {"step": 9, "eval_loss": 1.0}], 8, 8)
+    table = tabulate_losses([*history, {"step": 9, "eval_loss": 1.0}], 8, 8)
     assert table["step"].tolist() == [3, 9]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retu.core.errors import InputError
-from retu.core.manifest import check_manifest, describe, read_manifest, write_manifest
+from retu.core.manifest import check_manifest, describe_files, read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ TAMPERING: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("tamper", "message"), TAMPERING.values(), ids=TAMPERING.keys())
 def test_tampering_is_found(folder: Path, tamper: Callable[[Path], object], message: str) -> None:
-    before = describe(folder)["digest"]
+    before = describe_files(folder)["digest"]
     tamper(folder)
-    assert describe(folder)["digest"] != before
+    assert describe_files(folder)["digest"] != before
     with pytest.raises(InputError, match=f"{message}.*delete both and run again"):
         check_manifest(folder.with_name("manifest.json"), folder)
 
@@ -70,9 +70,9 @@ def test_the_digest_follows_content_and_names_only(folder: Path, tmp_path: Path)
     moved.parent.mkdir()
     folder.rename(moved)
     (moved / ".snakemake_timestamp").touch()
-    assert describe(moved)["digest"] == read_manifest(tmp_path / "manifest.json")["digest"]
+    assert describe_files(moved)["digest"] == read_manifest(tmp_path / "manifest.json")["digest"]
     (moved / "notes").rename(moved / "renamed")
-    assert describe(moved)["digest"] != read_manifest(tmp_path / "manifest.json")["digest"]
+    assert describe_files(moved)["digest"] != read_manifest(tmp_path / "manifest.json")["digest"]
 
 
 def test_links_read_like_what_they_point_to(folder: Path, tmp_path: Path) -> None:
@@ -94,4 +94,4 @@ def test_manifests_are_written_the_same_twice(folder: Path) -> None:
     first = path.read_bytes()
     write_manifest(path, folder, seed=7)
     assert path.read_bytes() == first
-    assert json.loads(first)["digest"] == describe(folder)["digest"]
+    assert json.loads(first)["digest"] == describe_files(folder)["digest"]

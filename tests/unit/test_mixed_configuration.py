@@ -6,49 +6,57 @@ from typing import Any
 
 import pytest
 import yaml
-from mixed_fixtures import EXPERT, PRESETS, PROMPTS, configuration, dataset, preset, trainer
+from mixed_fixtures import (
+    EXPERT,
+    PRESETS,
+    PROMPTS,
+    make_expert_dataset,
+    make_mixed_trainer,
+    make_preset,
+    make_tiny_grpo_config,
+)
 
 from retu.config.paradigm import (
     ParadigmSettings,
-    check_arguments,
     check_paradigm,
-    trl_arguments,
+    check_trl_arguments,
+    make_trl_arguments,
 )
 from retu.core.errors import InputError
-from retu.core.yaml_files import validate
+from retu.core.yaml_files import validate_content
 from retu.training.paradigms import trl_version
-from retu.training.paradigms.expert_tokens import with_expert_tokens
+from retu.training.paradigms.expert_tokens import add_expert_tokens
 from retu.training.paradigms.resume_state import load_buffer, load_state
 from retu.training.paradigms.trainer_checks import check_model
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_survive_yaml(name: str) -> None:
-    settings = preset(name)
+    settings = make_preset(name)
     text = yaml.safe_dump(settings.model_dump(mode="json"))
-    assert validate(ParadigmSettings, yaml.safe_load(text), name) == settings
+    assert validate_content(ParadigmSettings, yaml.safe_load(text), name) == settings
     check_paradigm(settings, 4, name)
 
 
 def test_only_what_trl_computes_itself_is_plain() -> None:
-    plain = {name for name in PRESETS if preset(name).plain}
+    plain = {name for name in PRESETS if make_preset(name).is_plain}
     assert plain == {"grpo"}
     grpo = PRESETS["grpo"]["objective"]
     for objective in ({"reduction": "const"}, {"clip": None}):
-        assert not preset("grpo", objective=grpo | objective).plain
-    assert preset("grpo", advantage={"divide_by_std": True}).plain
-    assert not preset("grpo", advantage={"divide_by_std": True, "eps": 1e-6}).plain
+        assert not make_preset("grpo", objective=grpo | objective).is_plain
+    assert make_preset("grpo", advantage={"divide_by_std": True}).is_plain
+    assert not make_preset("grpo", advantage={"divide_by_std": True, "eps": 1e-6}).is_plain
 
 
 def test_arguments_follow_from_the_paradigm() -> None:
-    arguments = trl_arguments(preset("dapo_dc"))
+    arguments = make_trl_arguments(make_preset("dapo_dc"))
     expected = {
         **{"loss_type": "dapo", "epsilon": 0.2, "epsilon_high": 0.28, "delta": 10.0},
         **{"scale_rewards": "group", "beta": 0.0, "entropy_coef": 0.0, "top_p": 1.0},
         **{"vllm_importance_sampling_correction": False, "use_liger_kernel": False},
     }
     assert {name: arguments[name] for name in expected} == expected
-    assert trl_arguments(preset("dapo_d"))["scale_rewards"] == "none"
+    assert make_trl_arguments(make_preset("dapo_d"))["scale_rewards"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -61,12 +69,12 @@ def test_arguments_follow_from_the_paradigm() -> None:
 def test_unknown_keys_of_presets_are_named(content: dict[str, Any], message: str) -> None:
     objective = {**PRESETS["luffy"]["objective"], **content}
     with pytest.raises(InputError, match=message):
-        validate(ParadigmSettings, {"objective": objective}, "preset")
+        validate_content(ParadigmSettings, {"objective": objective}, "preset")
 
 
 def test_unknown_parts_of_presets_are_named() -> None:
     with pytest.raises(InputError, match=r"preset: planer: .*remove it or correct its spelling"):
-        validate(ParadigmSettings, {**PRESETS["luffy"], "planer": {}}, "preset")
+        validate_content(ParadigmSettings, {**PRESETS["luffy"], "planer": {}}, "preset")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_parts_that_do_not_fit_are_refused(
     name: str, changes: dict[str, Any], rollouts: int, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        check_paradigm(preset(name, **changes), rollouts, "recipe")
+        check_paradigm(make_preset(name, **changes), rollouts, "recipe")
 
 
 @pytest.mark.parametrize(
@@ -122,16 +130,16 @@ def test_parts_that_do_not_fit_are_refused(
 def test_arguments_that_contradict_the_paradigm_are_refused(
     tmp_path: Path, name: str, arguments: dict[str, Any], message: str | None
 ) -> None:
-    paradigm = preset(name)
+    paradigm = make_preset(name)
     if message is None:
-        args = configuration(tmp_path, paradigm)
+        args = make_tiny_grpo_config(tmp_path, paradigm)
         for key, value in {**arguments, "steps_per_generation": 3}.items():
             setattr(args, key, value)
         message = "generates 6 rows at a time, no multiple of num_generations, 4"
     else:
-        args = configuration(tmp_path, paradigm, **arguments)
+        args = make_tiny_grpo_config(tmp_path, paradigm, **arguments)
     with pytest.raises(InputError, match=message):
-        check_arguments(paradigm, args)
+        check_trl_arguments(paradigm, args)
 
 
 @pytest.mark.parametrize(
@@ -148,17 +156,25 @@ def test_unusable_experts_are_refused(
     tmp_path: Path, experts: list[str | None], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        trainer(tmp_path, preset("luffy"), {"train_dataset": dataset(experts)})
+        make_mixed_trainer(
+            tmp_path, make_preset("luffy"), {"train_dataset": make_expert_dataset(experts)}
+        )
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train_dataset": dataset().remove_columns("expert")}, "has no column expert"),
-        ({"train_dataset": dataset().select(range(1))}, "has 1 prompts, and a generation batch"),
-        ({"train_dataset": dataset().to_iterable_dataset()}, "whose rows have no numbers"),
+        ({"train_dataset": make_expert_dataset().remove_columns("expert")}, "has no column expert"),
         (
-            {"train_dataset": dataset().rename_column("expert", "images")},
+            {"train_dataset": make_expert_dataset().select(range(1))},
+            "has 1 prompts, and a generation batch",
+        ),
+        (
+            {"train_dataset": make_expert_dataset().to_iterable_dataset()},
+            "whose rows have no numbers",
+        ),
+        (
+            {"train_dataset": make_expert_dataset().rename_column("expert", "images")},
             "the column images is not supported",
         ),
         ({"tools": [len]}, "tools: the trainer of the paradigms plans completions itself"),
@@ -166,7 +182,7 @@ def test_unusable_experts_are_refused(
 )
 def test_unusable_parts_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        trainer(tmp_path, preset("luffy"), changes)
+        make_mixed_trainer(tmp_path, make_preset("luffy"), changes)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +202,7 @@ def test_unusable_models_are_refused(
     name: str, changes: dict[str, Any], facts: dict[str, bool], message: str
 ) -> None:
     class Made:
-        paradigm = preset(name, **changes)
+        paradigm = make_preset(name, **changes)
         aux_loss_enabled = is_deepspeed_enabled = False
         ref_model = None
 
@@ -198,27 +214,29 @@ def test_unusable_models_are_refused(
 
 @pytest.mark.parametrize(("name", "reward"), [("dapo_d", 0.5), ("upt", 2.0)])
 def test_wins_need_rewards_of_0_and_1(tmp_path: Path, name: str, reward: float) -> None:
-    def partial(completions: list[str], **_: Any) -> list[float]:
+    def reward_partially(completions: list[str], **_: Any) -> list[float]:
         return [reward] * len(completions)
 
     with pytest.raises(InputError, match=f"a reward is {reward}, and win counts need 0 or 1"):
-        trainer(tmp_path, preset(name), {"reward_funcs": partial}).train()
+        make_mixed_trainer(tmp_path, make_preset(name), {"reward_funcs": reward_partially}).train()
 
 
 def test_rows_without_a_reward_are_refused(tmp_path: Path) -> None:
-    def absent(completions: list[str], **_: Any) -> list[None]:
+    def reward_none(completions: list[str], **_: Any) -> list[None]:
         return [None] * len(completions)
 
     with pytest.raises(InputError, match="function 0 gave row 0 none"):
-        trainer(tmp_path, preset("luffy"), {"reward_funcs": absent}).train()
+        make_mixed_trainer(tmp_path, make_preset("luffy"), {"reward_funcs": reward_none}).train()
 
 
 def test_groups_that_teach_nothing_end_the_run(tmp_path: Path) -> None:
-    def never(completions: list[str], **_: Any) -> list[float]:
+    def reward_never(completions: list[str], **_: Any) -> list[float]:
         return [0.0] * len(completions)
 
     planner = {"dynamic_sampling": {"max_num_gen_batches": 3}}
-    run = trainer(tmp_path, preset("dapo_d", planner=planner), {"reward_funcs": never})
+    run = make_mixed_trainer(
+        tmp_path, make_preset("dapo_d", planner=planner), {"reward_funcs": reward_never}
+    )
     message = (
         r"3 generation rounds gave 0 of 2 groups .*groups by wins: 0: 12, 1: 0, 2: 0, 3: 0, 4: 0"
         r".*when_exhausted: train_on_what_there_is"
@@ -229,15 +247,15 @@ def test_groups_that_teach_nothing_end_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("installed", ["1.10.0", "1.17.0", None])
 def test_another_trl_is_refused(monkeypatch: pytest.MonkeyPatch, installed: str | None) -> None:
-    def found(package: str) -> str:
+    def get_version(package: str) -> str:
         if installed is None:
             raise importlib.metadata.PackageNotFoundError(package)
         return installed
 
-    monkeypatch.setattr(importlib.metadata, "version", found)
+    monkeypatch.setattr(importlib.metadata, "version", get_version)
     message = f"version {installed or 'none'} is installed.* run: pip install trl==1.16.0"
     with pytest.raises(InputError, match=message):
-        trl_version.grpo_trainer()
+        trl_version.import_grpo_trainer()
 
 
 def test_the_project_installs_the_supported_trl() -> None:
@@ -255,7 +273,7 @@ def test_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
         load_buffer(tmp_path, process=1, device="cpu")
 
 
-class Opening:
+class ThinkingTokenizer:
     """Stands for a tokenizer of a chat model whose template opens a thought."""
 
     eos_token_id = 1
@@ -272,10 +290,10 @@ class Opening:
 def test_a_thought_is_opened_once(thinking: bool) -> None:
     chats = [[{"role": "user", "content": prompt}] for prompt in PROMPTS]
     texts = [f"<think>\n{EXPERT.format(n=n)}</think>" for n in range(len(PROMPTS))]
-    rows = dataset(texts).remove_columns("prompt").add_column("prompt", chats)
+    rows = make_expert_dataset(texts).remove_columns("prompt").add_column("prompt", chats)
     options = {"enable_thinking": thinking}
-    settings = preset("luffy").planner.experts
-    tokenizer: Any = Opening()
-    made, _ = with_expert_tokens(rows, tokenizer, [1], 99, settings, options, "data")
+    settings = make_preset("luffy").planner.experts
+    tokenizer: Any = ThinkingTokenizer()
+    made, _ = add_expert_tokens(rows, tokenizer, [1], 99, settings, options, "data")
     text = "".join(map(chr, made[3]["expert_tokens"][:-1]))
     assert text == (texts[3].removeprefix("<think>") if thinking else texts[3])

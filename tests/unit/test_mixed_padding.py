@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from mixed_fixtures import preset, steps, trainer
+from mixed_fixtures import list_steps, make_mixed_trainer, make_preset
 from torch import Tensor
 
 from retu.training.paradigms import padding
-from retu.training.paradigms.padding import needed, without_padding
+from retu.training.paradigms.padding import find_used_columns, run_without_padding
 
 # Prompts of 2, 1 and 3 tokens and completions of 1, 2 and 0, in 3 + 4 columns.
 MASK = torch.tensor([[0, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0, 0]])
@@ -19,7 +19,7 @@ MASK = torch.tensor([[0, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 0, 0], [1, 1, 1, 0, 
     ("rows", "expected"), [([0], (1, 1)), ([1], (2, 2)), ([2], (0, 1)), ([0, 1], (1, 2))]
 )
 def test_columns_that_a_row_needs(rows: list[int], expected: tuple[int, int]) -> None:
-    assert needed(MASK[rows], 4) == expected
+    assert find_used_columns(MASK[rows], 4) == expected
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -31,7 +31,7 @@ def test_every_micro_batch_is_as_short_as_it_can_be(size: int) -> None:
         return (ids * mask)[:, -width:], None
 
     ids = torch.arange(1, 22).view(3, 7)
-    made, nothing = without_padding(forward, ids, MASK, 4, size)
+    made, nothing = run_without_padding(forward, ids, MASK, 4, size)
     assert torch.equal(made, (ids * MASK)[:, 3:])
     assert nothing is None
     widths = {1: [(1, 3), (1, 3), (1, 4)], 2: [(2, 4), (1, 4)], 3: [(3, 5)]}
@@ -47,17 +47,17 @@ def test_training_without_padding_is_the_same(
         "per_device_train_batch_size": 2,
         "optim": "sgd",
     }
-    padded = trainer(tmp_path / "padded", preset(name), **shape)
+    padded = make_mixed_trainer(tmp_path / "padded", make_preset(name), **shape)
     padded.train()
     monkeypatch.setattr(padding, "DEVICES", {"cpu"})
-    cut = trainer(tmp_path / "cut", preset(name), **shape)
+    cut = make_mixed_trainer(tmp_path / "cut", make_preset(name), **shape)
     widths: list[int] = []
     cut.model.register_forward_pre_hook(
         lambda _, __, given: widths.append(given["input_ids"].shape[1]), with_kwargs=True
     )
     cut.train()
     assert len(set(widths)) > 1
-    for mine, theirs in zip(steps(cut), steps(padded), strict=True):
+    for mine, theirs in zip(list_steps(cut), list_steps(padded), strict=True):
         assert mine["loss"] == pytest.approx(theirs["loss"], abs=1e-6)
     for left, right in zip(cut.model.parameters(), padded.model.parameters(), strict=True):
         torch.testing.assert_close(left, right, atol=1e-6, rtol=1e-5)

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 import torch
 import torch.multiprocessing
-from mixed_fixtures import LIMIT, PRESETS, preset, steps, tokenizer, trainer
+from mixed_fixtures import (
+    LIMIT,
+    PRESETS,
+    list_steps,
+    make_lab_tokenizer,
+    make_mixed_trainer,
+    make_preset,
+)
 from safetensors.torch import load_file, save_file
 from trl import GRPOTrainer
 
@@ -21,7 +28,9 @@ SHAPES = {1: {"per_device_train_batch_size": 4}, 2: {"per_device_train_batch_siz
 KEYS = ("loss", "grad_norm", "reward", "num_tokens")
 
 
-def rehearsed(run: Any, prompts: list[list[int]], *_: Any) -> tuple[list[list[int]], None]:
+def write_fixed_completions(
+    run: Any, prompts: list[list[int]], *_: Any
+) -> tuple[list[list[int]], None]:
     """Completions that depend on the prompt, the step and how often it was asked, nothing else.
 
     They start with what the expert gave, as real ones do.
@@ -35,23 +44,27 @@ def rehearsed(run: Any, prompts: list[list[int]], *_: Any) -> tuple[list[list[in
         draw = random.Random(f"{run.state.global_step} {key} {asked[key]}")
         length = draw.randint(len(start) + 1, LIMIT)
         ids = [*start, *(draw.randint(4, 30) for _ in range(length - len(start)))]
-        completions.append([*ids[:-1], tokenizer().eos_token_id] if length < LIMIT else ids)
+        completions.append(
+            [*ids[:-1], make_lab_tokenizer().eos_token_id] if length < LIMIT else ids
+        )
     return completions, None
 
 
-def train(folder: Path, name: str, processes: int, rank: int = 0) -> None:
+def train_and_store_preset(folder: Path, name: str, processes: int, rank: int = 0) -> None:
     """Train a preset and store its history and weights."""
     arguments: dict[str, Any] = {**SHAPES[processes], "gradient_accumulation_steps": 2}
     # Adam would turn a rounding error of a gradient near 0 into a whole step.
-    run = trainer(folder / name, preset(name), optim="sgd", learning_rate=0.5, **arguments)
+    run = make_mixed_trainer(
+        folder / name, make_preset(name), optim="sgd", learning_rate=0.5, **arguments
+    )
     assert run.accelerator.num_processes == processes
     run.train()
     if rank == 0:
         save_file(dict(run.model.named_parameters()), folder / f"{name}.safetensors")
-        (folder / f"{name}.json").write_text(json.dumps(steps(run)))
+        (folder / f"{name}.json").write_text(json.dumps(list_steps(run)))
 
 
-def train_all(rank: int, processes: int, port: int, folder: Path) -> None:
+def run_training_process(rank: int, processes: int, port: int, folder: Path) -> None:
     """One process: every preset after the other."""
     torch.set_num_threads(1)
     names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
@@ -60,9 +73,9 @@ def train_all(rank: int, processes: int, port: int, folder: Path) -> None:
     if processes == 1:
         for name in names:
             del os.environ[name]
-    GRPOTrainer._generate_single_turn = rehearsed
+    GRPOTrainer._generate_single_turn = write_fixed_completions
     for name in PRESETS:
-        train(folder, name, processes, rank)
+        train_and_store_preset(folder, name, processes, rank)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +86,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        torch.multiprocessing.spawn(train_all, (count, port, folder), nprocs=count)
+        torch.multiprocessing.spawn(run_training_process, (count, port, folder), nprocs=count)
     return folders
 
 

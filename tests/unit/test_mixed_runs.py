@@ -6,14 +6,22 @@ from typing import Any
 
 import pytest
 import torch
-from mixed_fixtures import LIMIT, PRESETS, SHAPE, follows_form, preset, steps, trainer
+from mixed_fixtures import (
+    LIMIT,
+    PRESETS,
+    SHAPE,
+    list_steps,
+    make_mixed_trainer,
+    make_preset,
+    reward_form,
+)
 from transformers import TrainerCallback
 
 from retu.core.errors import InputError
 from retu.models.loading import build_model
-from retu.training.checkpoints import SaveAtSteps, StopOnNan, train_resumably
+from retu.training.checkpoints import NanGuard, SaveCallback, train_resumably
 from retu.training.paradigms.resume_state import STATE_FILE
-from retu.training.training_state import latest_complete
+from retu.training.training_state import find_latest_complete
 
 EVERYWHERE = {
     *("rows_generated", "tokens_generated", "rows_trained", "tokens_trained", "truncated"),
@@ -36,18 +44,20 @@ FIGURES = {
 }
 
 
-def run_of(folder: Path, name: str, **arguments: Any) -> Any:
+def train_preset(folder: Path, name: str, **arguments: Any) -> Any:
     """A trained run of a preset; the model is stopped at the first number that is none."""
-    changes = {"callbacks": [StopOnNan()], **arguments.pop("changes", {})}
-    run = trainer(folder, arguments.pop("paradigm", preset(name)), changes, **arguments)
+    changes = {"callbacks": [NanGuard()], **arguments.pop("changes", {})}
+    run = make_mixed_trainer(
+        folder, arguments.pop("paradigm", make_preset(name)), changes, **arguments
+    )
     run.train()
     return run
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_short_run_of_every_paradigm(tmp_path: Path, name: str) -> None:
-    run = run_of(tmp_path, name, max_steps=4, gradient_accumulation_steps=2)
-    history = steps(run)
+    run = train_preset(tmp_path, name, max_steps=4, gradient_accumulation_steps=2)
+    history = list_steps(run)
     assert [entry["step"] for entry in history] == [1, 2, 3, 4]
     for entry in history:
         assert all(math.isfinite(value) for value in entry.values())
@@ -61,10 +71,10 @@ def test_a_short_run_of_every_paradigm(tmp_path: Path, name: str) -> None:
 
 
 def test_costs_are_counted_for_every_update(tmp_path: Path) -> None:
-    luffy = steps(run_of(tmp_path / "luffy", "luffy", gradient_accumulation_steps=2))
+    luffy = list_steps(train_preset(tmp_path / "luffy", "luffy", gradient_accumulation_steps=2))
     assert [entry["paradigm/rows_generated"] for entry in luffy] == [12.0, 12.0]
     assert [entry["paradigm/rows_trained"] for entry in luffy] == [16.0, 16.0]
-    dapo = steps(run_of(tmp_path / "dapo", "dapo_dc"))
+    dapo = list_steps(train_preset(tmp_path / "dapo", "dapo_dc"))
     for entry in dapo:
         assert entry["paradigm/rows_generated"] == entry["paradigm/sampling/samples_generated"] > 8
         assert entry["paradigm/rows_trained"] == 8.0
@@ -75,16 +85,16 @@ def test_costs_are_counted_for_every_update(tmp_path: Path) -> None:
 
 
 def test_success_is_told_by_author(tmp_path: Path) -> None:
-    paradigm = preset("luffy")
-    run = run_of(tmp_path, "luffy", paradigm=paradigm, changes={"reward_funcs": follows_form})
-    for entry in steps(run):
+    paradigm = make_preset("luffy")
+    run = train_preset(tmp_path, "luffy", paradigm=paradigm, changes={"reward_funcs": reward_form})
+    for entry in list_steps(run):
         assert entry["paradigm/success_on_policy"] == 0.0
         assert entry["paradigm/success_expert"] == 1.0
         assert entry["reward"] == 0.25
 
 
 def test_luffys_loss_is_its_formula(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "luffy", max_steps=1)
+    run = train_preset(tmp_path, "luffy", max_steps=1)
     (rows,) = run._buffered_inputs
     model = build_model(SHAPE, seed=3)
     ids = torch.cat([rows["prompt_ids"], rows["completion_ids"]], dim=1)
@@ -105,13 +115,13 @@ def test_luffys_loss_is_its_formula(tmp_path: Path) -> None:
         ratio = shaped if bool(rows["expert_row"][row]) else torch.ones_like(probability)
         total += float((-advantage * ratio).sum()) / LIMIT
     total -= 0.001 * float(entropy[mask].mean())
-    assert steps(run)[0]["loss"] == pytest.approx(total, abs=1e-6)
+    assert list_steps(run)[0]["loss"] == pytest.approx(total, abs=1e-6)
     assert abs(total) > 0.01
 
 
 def test_micro_batches_do_not_change_an_update(tmp_path: Path) -> None:
     runs = [
-        run_of(
+        train_preset(
             tmp_path / f"{size}",
             "srft",
             max_steps=1,
@@ -121,7 +131,7 @@ def test_micro_batches_do_not_change_an_update(tmp_path: Path) -> None:
         )
         for size in (16, 4)
     ]
-    whole, split = (steps(run)[0] for run in runs)
+    whole, split = (list_steps(run)[0] for run in runs)
     for key in ("loss", "grad_norm", "paradigm/loss/sft_demo", "paradigm/entropy_expert"):
         assert split[key] == pytest.approx(whole[key], rel=1e-4), key
     for name, weight in runs[0].model.state_dict().items():
@@ -130,15 +140,15 @@ def test_micro_batches_do_not_change_an_update(tmp_path: Path) -> None:
 
 def test_updates_with_too_large_a_gradient_are_left_out(tmp_path: Path) -> None:
     arguments = {"max_steps": 3, "weight_decay": 0.1}
-    strict = preset("upt", skip_step_grad_norm=1e-6)
-    run = run_of(tmp_path / "strict", "upt", paradigm=strict, **arguments)
-    assert [entry["paradigm/steps_skipped"] for entry in steps(run)] == [1, 2, 3]
+    strict = make_preset("upt", skip_step_grad_norm=1e-6)
+    run = train_preset(tmp_path / "strict", "upt", paradigm=strict, **arguments)
+    assert [entry["paradigm/steps_skipped"] for entry in list_steps(run)] == [1, 2, 3]
     assert not run.optimizer.state, "moments moved"
-    start = trainer(tmp_path / "start", strict).model.state_dict()
+    start = make_mixed_trainer(tmp_path / "start", strict).model.state_dict()
     assert all(torch.equal(weight, start[name]) for name, weight in run.model.state_dict().items())
-    free = run_of(tmp_path / "free", "upt", **arguments)
-    assert [entry["paradigm/steps_skipped"] for entry in steps(free)] == [0, 0, 0]
-    assert steps(free)[0]["grad_norm"] == steps(run)[0]["grad_norm"]
+    free = train_preset(tmp_path / "free", "upt", **arguments)
+    assert [entry["paradigm/steps_skipped"] for entry in list_steps(free)] == [0, 0, 0]
+    assert list_steps(free)[0]["grad_norm"] == list_steps(run)[0]["grad_norm"]
     assert not all(torch.equal(w, start[name]) for name, w in free.model.state_dict().items())
 
 
@@ -153,7 +163,7 @@ CASES = {
 }
 
 
-def killer(step: int) -> TrainerCallback:
+def make_killer(step: int) -> TrainerCallback:
     """A callback that ends a run in the middle of things, at the end of a step."""
 
     def kill(args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -169,20 +179,22 @@ def killer(step: int) -> TrainerCallback:
 def test_a_resumed_run_is_the_same_run(tmp_path: Path, name: str) -> None:
     arguments: dict[str, Any] = {"max_steps": 6, **CASES[name]}
 
-    def saving(folder: Path, *others: Any) -> Any:
-        callbacks = [SaveAtSteps([3, 5], evaluate=False), *others]
-        return trainer(folder, preset(name), {"callbacks": callbacks}, **arguments)
+    def make_saving_trainer(folder: Path, *others: Any) -> Any:
+        callbacks = [SaveCallback([3, 5], evaluate=False), *others]
+        return make_mixed_trainer(folder, make_preset(name), {"callbacks": callbacks}, **arguments)
 
-    left_alone = saving(tmp_path / "alone")
+    left_alone = make_saving_trainer(tmp_path / "alone")
     train_resumably(left_alone, tmp_path / "alone")
     with pytest.raises(KeyboardInterrupt):
-        train_resumably(saving(tmp_path / "killed", killer(step=4)), tmp_path / "killed")
-    found = latest_complete(tmp_path / "killed")
+        train_resumably(
+            make_saving_trainer(tmp_path / "killed", make_killer(step=4)), tmp_path / "killed"
+        )
+    found = find_latest_complete(tmp_path / "killed")
     assert found is not None
     assert found.name == "checkpoint-3"
-    again = saving(tmp_path / "killed")
+    again = make_saving_trainer(tmp_path / "killed")
     train_resumably(again, tmp_path / "killed")
-    assert steps(again) == steps(left_alone)
+    assert list_steps(again) == list_steps(left_alone)
     weights, expected = again.model.state_dict(), left_alone.model.state_dict()
     assert all(torch.equal(weights[key], expected[key]) for key in expected)
     between = list((tmp_path / "alone" / "checkpoint-5").glob("paradigm_rows_0.safetensors"))
@@ -190,9 +202,9 @@ def test_a_resumed_run_is_the_same_run(tmp_path: Path, name: str) -> None:
 
 
 def test_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
-    save = SaveAtSteps([2], evaluate=False)
-    trainer(tmp_path, preset("dapo_dc"), {"callbacks": [save]}).train()
+    save = SaveCallback([2], evaluate=False)
+    make_mixed_trainer(tmp_path, make_preset("dapo_dc"), {"callbacks": [save]}).train()
     larger: dict[str, Any] = {"num_generations": 8, "per_device_train_batch_size": 16}
-    other = trainer(tmp_path, preset("dapo_d"), max_steps=3, **larger)
+    other = make_mixed_trainer(tmp_path, make_preset("dapo_d"), max_steps=3, **larger)
     with pytest.raises(InputError, match=rf"{STATE_FILE}: the state of dynamic sampling is not"):
         other.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))

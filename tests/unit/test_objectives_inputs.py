@@ -9,95 +9,112 @@ import torch
 from objectives_fixtures import (
     SETTINGS,
     SHARED,
-    counts_of,
-    evaluated,
-    flags,
-    golden_batch,
-    random_window,
-    real,
+    count_window,
+    evaluate_objective,
+    make_bool_tensor,
+    make_float_tensor,
+    make_golden_batch,
+    make_random_window,
 )
 
 from retu.config.objectives import Clip, ObjectiveSettings
 from retu.core.errors import InputError
 from retu.training.paradigms.advantages import (
-    group_advantage,
-    overlong_penalty,
-    separate_prefix_advantage,
+    compute_group_advantages,
+    compute_overlong_penalty,
+    compute_separate_prefix_advantages,
 )
-from retu.training.paradigms.gate_rows import gate_rows, win_counts
-from retu.training.paradigms.imitation import low_entropy_tokens
-from retu.training.paradigms.objective import objective
-from retu.training.paradigms.reduction import reduce
+from retu.training.paradigms.gate_rows import count_correct_rows, gate_rows
+from retu.training.paradigms.imitation import find_low_entropy_tokens
+from retu.training.paradigms.objective import compute_objective
+from retu.training.paradigms.reduction import reduce_loss
 
 GROUP = torch.tensor([4, 4, 4])
-EXPERT = flags([0, 0, 1])
+EXPERT = make_bool_tensor([0, 0, 1])
 
 
-def settings(**changes: Any) -> ObjectiveSettings:
+def make_luffy_settings(**changes: Any) -> ObjectiveSettings:
     """LUFFY's with something wrong."""
     return ObjectiveSettings(**{"method": "luffy", "reduction": "const", "clip": None} | changes)
 
 
 BAD: dict[str, tuple[str, Callable[[], object]]] = {
-    "method": ("method: 'ppo' is unknown; use one of grpo, ", lambda: settings(method="ppo")),
-    "reduction": ("reduction: 'mean' is unknown", lambda: settings(reduction="mean")),
-    "self term": ("srft_self_term: 'p' is unknown", lambda: settings(srft_self_term="p")),
-    "scope": ("entropy_scope: 'all' is unknown", lambda: settings(entropy_scope="all")),
-    "negative bonus": ("entropy_coef: is -0.1", lambda: settings(entropy_coef=-0.1)),
-    "weight that is no number": ("sft_weight: is nan", lambda: settings(sft_weight=float("nan"))),
-    "gamma": ("gamma: is 0", lambda: settings(gamma=0)),
-    "keep": ("entropy_keep: is 20", lambda: settings(entropy_keep=20)),
+    "method": (
+        "method: 'ppo' is unknown; use one of grpo, ",
+        lambda: make_luffy_settings(method="ppo"),
+    ),
+    "reduction": ("reduction: 'mean' is unknown", lambda: make_luffy_settings(reduction="mean")),
+    "self term": (
+        "srft_self_term: 'p' is unknown",
+        lambda: make_luffy_settings(srft_self_term="p"),
+    ),
+    "scope": ("entropy_scope: 'all' is unknown", lambda: make_luffy_settings(entropy_scope="all")),
+    "negative bonus": ("entropy_coef: is -0.1", lambda: make_luffy_settings(entropy_coef=-0.1)),
+    "weight that is no number": (
+        "sft_weight: is nan",
+        lambda: make_luffy_settings(sft_weight=float("nan")),
+    ),
+    "gamma": ("gamma: is 0", lambda: make_luffy_settings(gamma=0)),
+    "keep": ("entropy_keep: is 20", lambda: make_luffy_settings(entropy_keep=20)),
     "clip": ("epsilon_low, epsilon_high: are 0, 0.2", lambda: Clip(low=0)),
     "dual clip": ("dual_clip: is 1.2; choose more than 1", lambda: Clip(dual=1.2)),
     "lone row": (
         "rollouts: prompt 7 has fewer than 2 rollouts to compare; set rollouts to 2 or more",
-        lambda: group_advantage(real([1, 0, 1]), torch.tensor([3, 3, 7]), divide_by_std=False),
+        lambda: compute_group_advantages(
+            make_float_tensor([1, 0, 1]), torch.tensor([3, 3, 7]), divide_by_std=False
+        ),
     ),
     "lone rollout beside an expert": (
         "rollouts: prompt 4 has fewer than 2",
-        lambda: group_advantage(
-            real([1, 0]),
+        lambda: compute_group_advantages(
+            make_float_tensor([1, 0]),
             GROUP[:2],
             divide_by_std=True,
             baseline="on_policy",
-            expert_row=flags([0, 1]),
+            expert_row=make_bool_tensor([0, 1]),
         ),
     ),
     "lone plain row": (
         "rollouts: prompt 4 has fewer than 2 rollouts without a prefix",
-        lambda: separate_prefix_advantage(real([1, 0]), GROUP[:2], flags([[0, 0], [1, 0]])),
+        lambda: compute_separate_prefix_advantages(
+            make_float_tensor([1, 0]), GROUP[:2], make_bool_tensor([[0, 0], [1, 0]])
+        ),
     ),
     "overlong buffer": (
         "overlong_buffer: is 9; choose a number of tokens from 1 to the completion limit, 8",
-        lambda: overlong_penalty(torch.tensor([3]), length_limit=8, buffer=9),
+        lambda: compute_overlong_penalty(torch.tensor([3]), length_limit=8, buffer=9),
     ),
     "fractional wins": (
         "reward: is 0.5 in a rollout",
-        lambda: win_counts(real([0.5, 1, 0]), GROUP, ~EXPERT),
+        lambda: count_correct_rows(make_float_tensor([0.5, 1, 0]), GROUP, ~EXPERT),
     ),
     "no expert": (
         "experts: prompt 4 wins at most 0 times and has no expert trajectory",
-        lambda: gate_rows(real([0, 0, 0]), GROUP, flags([0, 0, 0]), switch_gate=0),
+        lambda: gate_rows(
+            make_float_tensor([0, 0, 0]), GROUP, make_bool_tensor([0, 0, 0]), switch_gate=0
+        ),
     ),
     "entropy keep": (
         "entropy_keep: is 1.5",
-        lambda: low_entropy_tokens(real([[1.0]]), flags([[1]]), 1.5),
+        lambda: find_low_entropy_tokens(make_float_tensor([[1.0]]), make_bool_tensor([[1]]), 1.5),
     ),
     "srft without rewards": (
         "srft: the batch has no rewards",
-        lambda: evaluated(golden_batch(SHARED.reward), SETTINGS["srft"]),
+        lambda: evaluate_objective(make_golden_batch(SHARED.reward), SETTINGS["srft"]),
     ),
     "kl without a reference": (
         "kl_coef: is positive, but",
-        lambda: evaluated(golden_batch(SHARED.reward), settings(kl_coef=0.1)),
+        lambda: evaluate_objective(
+            make_golden_batch(SHARED.reward), make_luffy_settings(kl_coef=0.1)
+        ),
     ),
     "reduce": (
         "reduction: 'sum' is unknown; use one of token_mean, seq_mean, const, dr_grpo",
-        lambda: reduce(
+        lambda: reduce_loss(
             SHARED.entropy,
             SHARED.mask,
             "sum",  # type: ignore[arg-type]
-            counts_of(golden_batch(SHARED.reward)),
+            count_window(make_golden_batch(SHARED.reward)),
         ),
     ),
 }
@@ -124,18 +141,20 @@ def test_bad_input_is_told_in_one_line(name: str) -> None:
 )
 def test_shapes_must_agree(name: str, value: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=f"^{name}: has shape"):
-        replace(golden_batch(SHARED.reward), **{name: value})
+        replace(make_golden_batch(SHARED.reward), **{name: value})
 
 
 def test_rewards_of_experts_are_not_counted_as_wins_nor_refused() -> None:
-    wins = win_counts(real([1.0, 0.0, 0.25]), GROUP, ~EXPERT)
+    wins = count_correct_rows(make_float_tensor([1.0, 0.0, 0.25]), GROUP, ~EXPERT)
     assert wins.tolist() == [1, 1, 1]
 
 
 def test_between_two_gates_experts_are_active_but_not_imitated() -> None:
     group = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
-    expert_row = flags([0, 0, 1] * 3)
-    gated = gate_rows(real([0, 0, 1, 1, 0, 1, 1, 1, 1]), group, expert_row, 0, switch_gate_off=1)
+    expert_row = make_bool_tensor([0, 0, 1] * 3)
+    gated = gate_rows(
+        make_float_tensor([0, 0, 1, 1, 0, 1, 1, 1, 1]), group, expert_row, 0, switch_gate_off=1
+    )
     assert gated.active.tolist() == [False, False, True] * 2 + [True, True, False]
     assert gated.imitated.tolist() == [False, False, True] + [False] * 6
 
@@ -143,9 +162,9 @@ def test_between_two_gates_experts_are_active_but_not_imitated() -> None:
 def test_upt_trains_experts_between_two_gates_by_luffys_expert_loss() -> None:
     # Imitated: the first expert. The second one's loss must be LUFFY's, among reinforced rows.
     expert_row, imitated = SHARED.expert_row, torch.arange(8) == 3
-    batch = golden_batch(SHARED.mixed_reward - 0.4, expert_row=expert_row, imitated=imitated)
-    upt, _ = evaluated(batch, ObjectiveSettings("upt", "token_mean", None))
-    luffy, _ = evaluated(
+    batch = make_golden_batch(SHARED.mixed_reward - 0.4, expert_row=expert_row, imitated=imitated)
+    upt, _ = evaluate_objective(batch, ObjectiveSettings("upt", "token_mean", None))
+    luffy, _ = evaluate_objective(
         replace(batch, active=~imitated, imitated=None),
         ObjectiveSettings("luffy", "token_mean", None),
     )
@@ -158,32 +177,32 @@ def test_upt_trains_experts_between_two_gates_by_luffys_expert_loss() -> None:
 def test_the_share_of_prefix_tokens_that_is_kept(keep: float, kept: int) -> None:
     entropy = torch.arange(12).double().flip(0)[None]
     prefix = torch.arange(12)[None] < 10
-    dropped = low_entropy_tokens(entropy, prefix, keep)
+    dropped = find_low_entropy_tokens(entropy, prefix, keep)
     assert (prefix & ~dropped)[0].tolist() == [column < kept for column in range(12)]
     assert not bool((dropped & ~prefix).any())
 
 
 def test_of_equal_entropies_the_earlier_tokens_are_dropped() -> None:
-    prefix = flags([[1, 1, 1, 1], [1, 1, 0, 0]])
+    prefix = make_bool_tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
     equal = torch.ones(2, 4).double()
-    by_row = low_entropy_tokens(equal, prefix, 0.5)
-    assert by_row.tolist() == flags([[1, 1, 0, 0], [1, 0, 0, 0]]).tolist()
-    by_batch = low_entropy_tokens(equal, prefix, 0.5, scope="batch")
-    assert by_batch.tolist() == flags([[1, 1, 1, 0], [0, 0, 0, 0]]).tolist()
+    by_row = find_low_entropy_tokens(equal, prefix, 0.5)
+    assert by_row.tolist() == make_bool_tensor([[1, 1, 0, 0], [1, 0, 0, 0]]).tolist()
+    by_batch = find_low_entropy_tokens(equal, prefix, 0.5, scope="batch")
+    assert by_batch.tolist() == make_bool_tensor([[1, 1, 1, 0], [0, 0, 0, 0]]).tolist()
 
 
 def test_prefix_metrics_say_how_much_is_frozen() -> None:
-    prefix = flags([[0] * 4] * 3 + [[1] * 4] + [[0] * 4] * 4)
-    batch = golden_batch(SHARED.reward, prefix=prefix)
+    prefix = make_bool_tensor([[0] * 4] * 3 + [[1] * 4] + [[0] * 4] * 4)
+    batch = make_golden_batch(SHARED.reward, prefix=prefix)
     chosen = replace(SETTINGS["prefix_rft"], entropy_keep=0.25)
-    metrics = evaluated(batch, chosen)[0].metrics
+    metrics = evaluate_objective(batch, chosen)[0].metrics
     assert metrics["prefix_share"].item() == pytest.approx(4 / 26)
     assert metrics["prefix_frozen_share"].item() == pytest.approx(3 / 26)
 
 
 def test_expert_metrics_are_means_over_expert_tokens() -> None:
-    batch = golden_batch(SHARED.reward, expert_row=SHARED.expert_row)
-    metrics = evaluated(batch, settings())[0].metrics
+    batch = make_golden_batch(SHARED.reward, expert_row=SHARED.expert_row)
+    metrics = evaluate_objective(batch, make_luffy_settings())[0].metrics
     rows = SHARED.log_prob[[3, 7]].exp()
     assert metrics["expert_prob"].item() == pytest.approx(rows.mean().item())
     shaped = (rows / (rows + 0.1)).mean().item()
@@ -198,11 +217,11 @@ def test_expert_metrics_are_means_over_expert_tokens() -> None:
 
 @pytest.mark.parametrize(("method", "term"), [("upt", "sft"), ("srft", "sft_demo")])
 def test_the_sft_weight_scales_the_sft_term_alone(method: Any, term: str) -> None:
-    batch = golden_batch(
+    batch = make_golden_batch(
         SHARED.reward - 0.5, reward=SHARED.mixed_reward, expert_row=SHARED.expert_row
     )
-    one, _ = evaluated(batch, settings(method=method))
-    half, _ = evaluated(batch, settings(method=method, sft_weight=0.5))
+    one, _ = evaluate_objective(batch, make_luffy_settings(method=method))
+    half, _ = evaluate_objective(batch, make_luffy_settings(method=method, sft_weight=0.5))
     assert abs(one.terms[term].item()) > 0.1
     for name, value in one.terms.items():
         factor = 0.5 if name == term else 1.0
@@ -210,24 +229,24 @@ def test_the_sft_weight_scales_the_sft_term_alone(method: Any, term: str) -> Non
 
 
 def test_the_dual_clip_is_counted() -> None:
-    batch = golden_batch(SHARED.reward - 0.5)
+    batch = make_golden_batch(SHARED.reward - 0.5)
     chosen = ObjectiveSettings("dapo", "token_mean", Clip(0.2, 0.28, 10.0))
-    assert evaluated(batch, chosen)[0].metrics["clip_dual"].item() == pytest.approx(1 / 26)
+    assert evaluate_objective(batch, chosen)[0].metrics["clip_dual"].item() == pytest.approx(1 / 26)
 
 
 def test_single_precision_stays_single_and_agrees() -> None:
-    window = random_window()
+    window = make_random_window()
     single: dict[str, Any] = {
         name: getattr(window, name).detach().float()
         for name in ("log_prob", "old_log_prob", "entropy", "advantage", "reward")
     }
     for name, chosen in SETTINGS.items():
-        counts = counts_of(window)
-        exact = objective(window, chosen, counts).loss.item()
+        counts = count_window(window)
+        exact = compute_objective(window, chosen, counts).loss.item()
         reference = window.reference_log_prob
         assert reference is not None
         batch = replace(window, **single, reference_log_prob=reference.float())
-        result = objective(batch, chosen, counts)
+        result = compute_objective(batch, chosen, counts)
         assert {value.dtype for value in result.metrics.values()} == {torch.float32}, name
         assert result.loss.dtype == torch.float32
         assert result.loss.item() == pytest.approx(exact, abs=1e-4)

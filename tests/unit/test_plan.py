@@ -14,7 +14,7 @@ from retu.planning import code_identity
 from retu.planning import stages as stage
 from retu.planning.lab_plan import LabPlan
 from retu.planning.load_plan import load_plan
-from retu.planning.stages import Stage, lock_identity
+from retu.planning.stages import Stage, digest_lock
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -35,14 +35,14 @@ SELECTED = EVERYTHING - DATA - BASE - {"base_answers", "base_grades", "pure_rl",
 SMALL = {"small_sft", "small_labels", "subphases", "small_answers", "small_grades"}
 
 
-def smoke(edit: Edit = lambda study: study) -> Study:
+def edit_smoke_study(edit: Edit = lambda study: study) -> Study:
     """The smoke study after an edit."""
     content = read_study("smoke")
     edit(content)
     return Study.model_validate(content)
 
 
-def stages(study: Study, config: Config | None = None) -> dict[str, Stage]:
+def list_sample_stages(study: Study, config: Config | None = None) -> dict[str, Stage]:
     """One stage of every kind."""
     plan = LabPlan(study, config or Config())
     base, full, small = (
@@ -61,9 +61,9 @@ def stages(study: Study, config: Config | None = None) -> dict[str, Stage]:
         "small_sft": small,
         "full_labels": plan.label_subphases("LabQwen", "LabFull", "0"),
         "small_labels": plan.label_subphases("LabQwen", "LabSmall", "0"),
-        "base_answers": plan.generations(base),
-        "full_answers": plan.generations(full),
-        "small_answers": plan.generations(small),
+        "base_answers": plan.plan_generation(base),
+        "full_answers": plan.plan_generation(full),
+        "small_answers": plan.plan_generation(small),
         "base_grades": plan.grade("base/LabQwen"),
         "full_grades": plan.grade("sft/LabQwen/LabFull/seed0"),
         "small_grades": plan.grade("sft/LabQwen/LabSmall/seed0"),
@@ -75,54 +75,62 @@ def stages(study: Study, config: Config | None = None) -> dict[str, Stage]:
         "curves": plan.curves(),
         "fits": plan.fit_curves("robust"),
         "dataset_stats": plan.dataset_stats(),
-        **{name: plan.artefact(name) for name in ("table_3", "table_4", "figure_3", "summary")},
+        **{
+            name: plan.plan_artefact(name) for name in ("table_3", "table_4", "figure_3", "summary")
+        },
         "report": plan.make_report(),
     }
 
 
-def stale(edit: Edit, config: Config | None = None) -> set[str]:
+def list_stale_stages(edit: Edit, config: Config | None = None) -> set[str]:
     """Names of the stages whose key an edit of the smoke study changes."""
-    before = {name: stage.key for name, stage in stages(smoke()).items()}
-    after = {name: stage.key for name, stage in stages(smoke(edit), config).items()}
+    before = {name: stage.key for name, stage in list_sample_stages(edit_smoke_study()).items()}
+    after = {
+        name: stage.key
+        for name, stage in list_sample_stages(edit_smoke_study(edit), config).items()
+    }
     return {name for name in before if before[name] != after[name]}
 
 
-def update(*path: str | int, **values: object) -> Edit:
+def make_section_edit(*path: str | int, **values: object) -> Edit:
     """An edit that sets keys of the section at `path`."""
 
-    def edit(content: dict[str, Any]) -> None:
+    def edit_content(content: dict[str, Any]) -> None:
         section: Any = content
         for part in path:
             section = section[part]
         section.update(values)
 
-    return edit
+    return edit_content
 
 
 CHANGES: dict[str, tuple[Edit, set[str]]] = {
     "nothing": (lambda study: study, set()),
-    "data seed": (update("data", seed=1), EVERYTHING),
-    "size of a benchmark": (update("benchmarks", "Chain1", problems=13), EVERYTHING),
+    "data seed": (make_section_edit("data", seed=1), EVERYTHING),
+    "size of a benchmark": (make_section_edit("benchmarks", "Chain1", problems=13), EVERYTHING),
     "samples of a benchmark": (
-        update("benchmarks", "Chain1", samples=2),
+        make_section_edit("benchmarks", "Chain1", samples=2),
         ANSWERS | GRADES | RL | CURVES,
     ),
     "pre-training steps": (
-        update("models", "LabQwen", "pretraining", steps=81),
+        make_section_edit("models", "LabQwen", "pretraining", steps=81),
         EVERYTHING - DATA,
     ),
-    "attempts of the reference": (update("reference", attempts=5), SELECTED - {"reference"}),
-    "SFT recipe": (update("recipes", "sft", "standard", learning_rate=2e-3), SELECTED),
+    "attempts of the reference": (
+        make_section_edit("reference", attempts=5),
+        SELECTED - {"reference"},
+    ),
+    "SFT recipe": (make_section_edit("recipes", "sft", "standard", learning_rate=2e-3), SELECTED),
     "rows of a data set": (
-        update("datasets", "LabSmall", rows=33),
+        make_section_edit("datasets", "LabSmall", rows=33),
         {"small_set"} | STATISTICS | SMALL | CURVES,
     ),
     "checkpoints of a run": (
-        update("sft_runs", 1, checkpoints=[10, 30]),
+        make_section_edit("sft_runs", 1, checkpoints=[10, 30]),
         SMALL | CURVES,
     ),
     "where RL branches": (
-        update("sft_runs", 1, branching="exhaustive"),
+        make_section_edit("sft_runs", 1, branching="exhaustive"),
         {"small_labels", "subphases"} | CURVES,
     ),
     "sub-phase threshold": (
@@ -130,39 +138,42 @@ CHANGES: dict[str, tuple[Edit, set[str]]] = {
         {"full_labels", "small_labels", "subphases"} | CURVES,
     ),
     "RL recipe": (
-        update("recipes", "rl", "dapo_dc", learning_rate=1e-4),
+        make_section_edit("recipes", "rl", "dapo_dc", learning_rate=1e-4),
         RL | RL_GRADES | CURVES,
     ),
-    "temperature": (update("evaluation", temperature=0.9), ANSWERS | GRADES | RL | CURVES),
+    "temperature": (
+        make_section_edit("evaluation", temperature=0.9),
+        ANSWERS | GRADES | RL | CURVES,
+    ),
     "temperature of the reference": (
-        update("reference", "sampling", temperature=0.9),
+        make_section_edit("reference", "sampling", temperature=0.9),
         SELECTED - {"reference"},
     ),
-    "grader": (update("evaluation", grader={"float_rounding": 5}), GRADES | CURVES),
+    "grader": (make_section_edit("evaluation", grader={"float_rounding": 5}), GRADES | CURVES),
     "reward": (
-        update("recipes", "rl", "dapo_dc", reward={"float_rounding": 5}),
+        make_section_edit("recipes", "rl", "dapo_dc", reward={"float_rounding": 5}),
         RL | RL_GRADES | CURVES,
     ),
     "grader of the reference": (
-        update("reference", grader={"float_rounding": 5}),
+        make_section_edit("reference", grader={"float_rounding": 5}),
         SELECTED - {"reference", "reference_generations"},
     ),
-    "fit": (update("fit", n_bootstrap=21), FITS),
+    "fit": (make_section_edit("fit", n_bootstrap=21), FITS),
     "title": (lambda study: study.update(title="Another"), {"report"}),
 }
 
 
 @pytest.mark.parametrize(("edit", "expected"), CHANGES.values(), ids=CHANGES.keys())
 def test_a_fact_makes_stale_what_depends_on_it(edit: Edit, expected: set[str]) -> None:
-    assert stale(edit) == expected
+    assert list_stale_stages(edit) == expected
 
 
 def test_a_new_seed_leaves_the_runs_of_the_old_ones() -> None:
-    assert stale(update(seeds=[0, 1])) == {"subphases"} | CURVES
+    assert list_stale_stages(make_section_edit(seeds=[0, 1])) == {"subphases"} | CURVES
 
 
 def test_the_configuration_overrides_branching() -> None:
-    guided = stale(lambda study: study, Config(branching="guided"))
+    guided = list_stale_stages(lambda study: study, Config(branching="guided"))
     assert guided == {"full_labels", "subphases"} | CURVES
 
 
@@ -178,31 +189,31 @@ def test_the_configuration_overrides_branching() -> None:
 def test_environments(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lock: str, package: str, expected: set[str]
 ) -> None:
-    before = {name: stage.key for name, stage in stages(smoke()).items()}
+    before = {name: stage.key for name, stage in list_sample_stages(edit_smoke_study()).items()}
 
-    def upgraded(path: Path, packages: tuple[str, ...] = ()) -> str:
+    def upgrade_lock(path: Path, packages: tuple[str, ...] = ()) -> str:
         text = path.read_text()
         copy = tmp_path / path.name
         copy.write_text(
             text.replace(f"\n{package}==", f"\n{package}==9") if path.stem == lock else text
         )
-        return lock_identity(copy, packages)
+        return digest_lock(copy, packages)
 
-    monkeypatch.setattr(stage, "lock_identity", upgraded)
-    after = {name: stage.key for name, stage in stages(smoke()).items()}
+    monkeypatch.setattr(stage, "digest_lock", upgrade_lock)
+    after = {name: stage.key for name, stage in list_sample_stages(edit_smoke_study()).items()}
     assert {name for name in before if before[name] != after[name]} == expected
 
 
 def test_runs_of_the_plan() -> None:
-    def two_runs(content: dict[str, Any]) -> None:
+    def keep_two_runs(content: dict[str, Any]) -> None:
         content.update(seeds=[0, 4], rl_runs=content["rl_runs"][:2])
 
-    plan = LabPlan(smoke(two_runs), Config())
-    assert [run.path for run in plan.sft_runs()] == [
+    plan = LabPlan(edit_smoke_study(keep_two_runs), Config())
+    assert [run.path for run in plan.list_sft_runs()] == [
         *("sft/LabQwen/LabFull/seed0", "sft/LabQwen/LabFull/seed4"),
         *("sft/LabQwen/LabSmall/seed0", "sft/LabQwen/LabSmall/seed4"),
     ]
-    branches = plan.rl_runs(lambda run: [10] if run.dataset == "LabSmall" else [])
+    branches = plan.list_rl_runs(lambda run: [10] if run.dataset == "LabSmall" else [])
     assert [run.path for run in branches] == [
         *("rl/LabQwen/none/step0/dapo_dc/seed0", "rl/LabQwen/none/step0/dapo_dc/seed4"),
         *("rl/LabQwen/LabSmall/step10/dapo_dc/seed0", "rl/LabQwen/LabSmall/step10/dapo_dc/seed4"),
@@ -210,12 +221,14 @@ def test_runs_of_the_plan() -> None:
 
 
 def test_rl_may_be_limited_to_some_data_sets() -> None:
-    plan = LabPlan(smoke(update("rl_runs", 1, datasets=["LabSmall"])), Config())
-    assert {run.dataset for run in plan.rl_runs(lambda run: [10])} == {"none", "LabSmall"}
+    plan = LabPlan(
+        edit_smoke_study(make_section_edit("rl_runs", 1, datasets=["LabSmall"])), Config()
+    )
+    assert {run.dataset for run in plan.list_rl_runs(lambda run: [10])} == {"none", "LabSmall"}
 
 
 def test_jobs_are_told_what_they_need_and_no_more() -> None:
-    spec = json.loads(stages(smoke())["full_answers"].spec)
+    spec = json.loads(list_sample_stages(edit_smoke_study())["full_answers"].spec)
     assert spec.keys() == {"samples", "sampling", "execution"}
     assert spec["samples"] == {"Chain1": 1, "Chain2": 1, "Chain3": 1, "Chain6": 4}
 
@@ -247,13 +260,13 @@ def test_options_in_a_rule_make_stale_what_it_runs_and_what_follows(
     new: str,
     expected: set[str],
 ) -> None:
-    before = {name: stage.key for name, stage in stages(smoke()).items()}
-    copy = shutil.copytree(code_identity.RULES, tmp_path / "rules")
+    before = {name: stage.key for name, stage in list_sample_stages(edit_smoke_study()).items()}
+    copy = shutil.copytree(code_identity.RULES_FOLDER, tmp_path / "rules")
     text = (copy / file).read_text()
     assert text.count(old) == 1
     (copy / file).write_text(text.replace(old, new))
-    monkeypatch.setattr(code_identity, "RULES", copy)
-    after = {name: stage.key for name, stage in stages(smoke()).items()}
+    monkeypatch.setattr(code_identity, "RULES_FOLDER", copy)
+    after = {name: stage.key for name, stage in list_sample_stages(edit_smoke_study()).items()}
     assert {name for name in before if before[name] != after[name]} == expected
 
 
@@ -271,5 +284,7 @@ def test_how_a_study_is_called_makes_nothing_stale(
 
 
 def test_the_choice_of_branches_is_a_fact_of_the_study() -> None:
-    described = LabPlan(smoke(), Config(branching="guided", mirror="x")).described()["resolved"]
+    described = LabPlan(edit_smoke_study(), Config(branching="guided", mirror="x")).describe()[
+        "resolved"
+    ]
     assert described["config"] == {"branching": "guided"}

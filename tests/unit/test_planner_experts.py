@@ -7,8 +7,8 @@ from retu.core.errors import InputError
 from retu.training.paradigms.expert_choice import (
     ExpertChoice,
     choose_prompts,
+    compute_success_rate,
     match_experts,
-    success_rate,
 )
 
 STRICT = ExpertSettings()
@@ -71,9 +71,9 @@ def test_nothing_left() -> None:
 
 
 def test_success_rate_is_the_share_of_right_experts() -> None:
-    assert success_rate([1, 0, 1.0, 1], STRICT, "experts") == 0.75
+    assert compute_success_rate([1, 0, 1.0, 1], STRICT, "experts") == 0.75
     asked = ExpertSettings(min_success_rate=0.75)
-    assert success_rate([1, 0, 1, 1], asked, "experts") == 0.75
+    assert compute_success_rate([1, 0, 1, 1], asked, "experts") == 0.75
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_experts_that_the_reward_does_not_bear_out(
 ) -> None:
     settings = ExpertSettings(min_success_rate=least)
     with pytest.raises(InputError, match=f"^experts: .*{words}"):
-        success_rate(rewards, settings, "experts")
+        compute_success_rate(rewards, settings, "experts")

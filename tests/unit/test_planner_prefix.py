@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from retu.config.planner import Constant, Controller, PrefixSettings, Ramp
+from retu.config.planner import Constant, PrefixController, PrefixSettings, Ramp
 from retu.core.errors import InputError
-from retu.core.yaml_files import validate
+from retu.core.yaml_files import validate_content
 from retu.training.paradigms.prefix_schedule import (
     PrefixSchedule,
-    controller_value,
-    mix,
-    prefix_length,
-    prefix_schedule,
+    compute_controller_value,
+    compute_prefix_length,
+    interpolate,
+    make_prefix_schedule,
 )
 
 VECTORS = Path(__file__).parents[1] / "golden" / "algorithm_vectors.json"
@@ -25,17 +25,19 @@ FULL: dict[str, Any] = {"low": Constant(value=0.0), "high": Constant(value=1.0)}
 COSINE = Ramp(kind="cosine", start=0.95, end=0.05, steps=500)
 
 
-def schedule_of(seed: int = 0, run_steps: int = 500, **settings: Any) -> PrefixSchedule:
+def make_schedule(seed: int = 0, run_steps: int = 500, **settings: Any) -> PrefixSchedule:
     """A schedule with the given settings."""
-    return prefix_schedule(PrefixSettings(**settings), run_steps, seed, "recipe")
+    return make_prefix_schedule(PrefixSettings(**settings), run_steps, seed, "recipe")
 
 
 @pytest.mark.parametrize("index", range(len(GOLDEN["step"])))
 def test_golden_controller_lengths_and_mixtures(index: int) -> None:
-    low = controller_value(COSINE, GOLDEN["step"][index], 500)
+    low = compute_controller_value(COSINE, GOLDEN["step"][index], 500)
     assert low == pytest.approx(GOLDEN["ratio"][index], abs=1e-6)
-    assert prefix_length(low, 997, 1) == GOLDEN["prefix_len_for_expert_len_997_min_1"][index]
-    drawn = [mix(low, 0.95, u) for u in GOLDEN["sampled_ratio"]["u"]]
+    assert (
+        compute_prefix_length(low, 997, 1) == GOLDEN["prefix_len_for_expert_len_997_min_1"][index]
+    )
+    drawn = [interpolate(low, 0.95, u) for u in GOLDEN["sampled_ratio"]["u"]]
     assert drawn == pytest.approx(GOLDEN["sampled_ratio"]["ratio"][index], abs=1e-6)
 
 
@@ -51,15 +53,17 @@ def test_golden_controller_lengths_and_mixtures(index: int) -> None:
         (Ramp(kind="cosine", start=1.0, end=0.0, delay=40), [1.0] * 5),
     ],
 )
-def test_controllers_at_quarters_of_a_run(controller: Controller, values: list[float]) -> None:
-    found = [controller_value(controller, step, 40) for step in (0, 10, 20, 30, 40)]
+def test_controllers_at_quarters_of_a_run(
+    controller: PrefixController, values: list[float]
+) -> None:
+    found = [compute_controller_value(controller, step, 40) for step in (0, 10, 20, 30, 40)]
     assert found == pytest.approx(values, abs=1e-12)
 
 
 def test_both_ends_of_a_ramp_are_exact() -> None:
-    assert controller_value(COSINE, 0, 500) == 0.95
-    assert controller_value(COSINE, 500, 500) == 0.05
-    assert prefix_length(controller_value(COSINE, 500, 500), 1000, 1) == 50
+    assert compute_controller_value(COSINE, 0, 500) == 0.95
+    assert compute_controller_value(COSINE, 500, 500) == 0.05
+    assert compute_prefix_length(compute_controller_value(COSINE, 500, 500), 1000, 1) == 50
 
 
 @pytest.mark.parametrize(
@@ -70,31 +74,33 @@ def test_both_ends_of_a_ramp_are_exact() -> None:
     ],
 )
 def test_lengths_are_clamped(ratio: float, tokens: int, min_prefix: int, length: int) -> None:
-    assert prefix_length(ratio, tokens, min_prefix) == length
+    assert compute_prefix_length(ratio, tokens, min_prefix) == length
 
 
 def test_an_empty_trajectory_has_no_prefix() -> None:
     with pytest.raises(ValueError, match="0 tokens has no prefix"):
-        prefix_length(0.5, 0, 1)
+        compute_prefix_length(0.5, 0, 1)
 
 
 def test_draws_stay_within_the_bounds_of_their_step() -> None:
-    schedule = schedule_of(alpha=0.5, beta=0.5)
+    schedule = make_schedule(alpha=0.5, beta=0.5)
     for step in range(0, 600, 30):
-        low, high = schedule.bounds(step)
-        ratios = [schedule.ratio(step, prompt) for prompt in range(64)]
+        low, high = schedule.compute_bounds(step)
+        ratios = [schedule.draw_ratio(step, prompt) for prompt in range(64)]
         assert low <= min(ratios) <= max(ratios) <= high
-        lengths = [schedule.length(100, step, prompt) for prompt in range(64)]
+        lengths = [schedule.draw_length(100, step, prompt) for prompt in range(64)]
         assert lengths == [int(100 * ratio) for ratio in ratios]
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (2.0, 5.0), (0.5, 0.5)])
 def test_draws_follow_the_beta_distribution(alpha: float, beta: float) -> None:
-    schedule = schedule_of(
+    schedule = make_schedule(
         alpha=alpha, beta=beta, low=Constant(value=0.2), high=Constant(value=0.7)
     )
     draws = [
-        (schedule.ratio(step, prompt) - 0.2) / 0.5 for step in range(40) for prompt in range(50)
+        (schedule.draw_ratio(step, prompt) - 0.2) / 0.5
+        for step in range(40)
+        for prompt in range(50)
     ]
     assert statistics.fmean(draws) == pytest.approx(alpha / (alpha + beta), abs=0.03)
     assert stats.kstest(draws, stats.beta(alpha, beta).cdf).pvalue > 0.01
@@ -102,24 +108,24 @@ def test_draws_follow_the_beta_distribution(alpha: float, beta: float) -> None:
 
 def test_a_draw_depends_on_seed_step_prompt_and_row_alone() -> None:
     keys = [(step, prompt, row) for step in range(5) for prompt in range(5) for row in range(2)]
-    first = {key: schedule_of(**FULL).ratio(*key) for key in keys}
-    backwards = {key: schedule_of(**FULL).ratio(*key) for key in reversed(keys)}
+    first = {key: make_schedule(**FULL).draw_ratio(*key) for key in keys}
+    backwards = {key: make_schedule(**FULL).draw_ratio(*key) for key in reversed(keys)}
     assert backwards == first
     assert len(set(first.values())) == len(keys)
-    other = {key: schedule_of(seed=1, **FULL).ratio(*key) for key in keys}
+    other = {key: make_schedule(seed=1, **FULL).draw_ratio(*key) for key in keys}
     assert set(other.values()).isdisjoint(first.values())
 
 
 def test_draws_are_the_same_on_every_machine() -> None:
-    schedule = schedule_of(**FULL)
-    found = [schedule.ratio(step, prompt) for step, prompt in ((0, 0), (0, 1), (7, 3))]
+    schedule = make_schedule(**FULL)
+    found = [schedule.draw_ratio(step, prompt) for step, prompt in ((0, 0), (0, 1), (7, 3))]
     assert found == pytest.approx([0.098975, 0.316439, 0.737369], abs=1e-6)
 
 
 def test_low_above_high_names_the_step() -> None:
     high = Ramp(kind="linear", start=1.0, end=0.0)
     with pytest.raises(InputError, match=r"^recipe: prefix.low is 0.5 and above .* at step 6; "):
-        schedule_of(run_steps=10, low=Constant(value=0.5), high=high)
+        make_schedule(run_steps=10, low=Constant(value=0.5), high=high)
 
 
 @pytest.mark.parametrize(
@@ -138,4 +144,4 @@ def test_low_above_high_names_the_step() -> None:
 )
 def test_bad_settings(content: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=f"recipe: {words}"):
-        validate(PrefixSettings, content, "recipe")
+        validate_content(PrefixSettings, content, "recipe")

@@ -14,9 +14,9 @@ from retu.config.planner import (
     check_planner,
 )
 from retu.core.errors import InputError
-from retu.core.yaml_files import validate
-from retu.training.paradigms.row_roles import Role, gated_plan, group_plan
-from retu.training.paradigms.upt_gate import Route, decide, gate_figures, route_of
+from retu.core.yaml_files import validate_content
+from retu.training.paradigms.row_roles import Role, plan_gated_group, plan_group_roles
+from retu.training.paradigms.upt_gate import Route, choose_route, compute_gate_metrics, decide_route
 
 VECTORS = Path(__file__).parents[1] / "golden" / "algorithm_vectors.json"
 GOLDEN = json.loads(VECTORS.read_text(encoding="utf-8"))["upt_hpt"]
@@ -28,7 +28,7 @@ PREFIX = PrefixSettings()
 
 @pytest.mark.parametrize(("gate", "table"), [(0, "qwen_gate_0"), (2, "llama_gate_2")])
 def test_golden_gate_tables(gate: int, table: str) -> None:
-    routes = [route_of(wins, SwitchGate(switch_gate=gate)) for wins in range(9)]
+    routes = [choose_route(wins, SwitchGate(switch_gate=gate)) for wins in range(9)]
     assert [WEIGHTS[route] for route in routes] == GOLDEN["gate_table_n8"][table]
 
 
@@ -36,35 +36,40 @@ def test_golden_gate_tables(gate: int, table: str) -> None:
 def test_golden_gates_on_rewards(case: dict[str, Any]) -> None:
     gate = SwitchGate(switch_gate=case["switch_gate"])
     groups = [GOLDEN["rewards"][:4], GOLDEN["rewards"][4:]]
-    routes = [decide(rewards, gate, "prompt") for rewards in groups]
+    routes = [decide_route(rewards, gate, "prompt") for rewards in groups]
     assert [int(route == "sft") for route in routes] == case["prompt_uses_sft"]
-    plans = [row for route in routes for row in gated_plan(route, 4)]
-    kept = [int(row.source == "on_policy" and row.active) for row in plans]
+    plans = [row for route in routes for row in plan_gated_group(route, 4)]
+    kept = [int(row.source == "on_policy" and row.is_active) for row in plans]
     assert kept == case["row_kept_for_rl"]
 
 
 def test_the_middle_zone_is_off_policy() -> None:
     gate = SwitchGate(switch_gate=0, switch_gate_off=2)
-    assert [route_of(wins, gate) for wins in range(4)] == ["sft", "off_policy", "off_policy", "rl"]
+    assert [choose_route(wins, gate) for wins in range(4)] == [
+        "sft",
+        "off_policy",
+        "off_policy",
+        "rl",
+    ]
 
 
 @pytest.mark.parametrize(("gate", "route"), [(-1, "rl"), (8, "sft"), (20, "sft")])
 def test_limits_of_the_gate(gate: int, route: Route) -> None:
-    assert {route_of(wins, SwitchGate(switch_gate=gate)) for wins in range(9)} == {route}
+    assert {choose_route(wins, SwitchGate(switch_gate=gate)) for wins in range(9)} == {route}
 
 
 @pytest.mark.parametrize("reward", [0.5, 2, float("nan")])
 def test_the_gate_refuses_other_rewards(reward: float) -> None:
     with pytest.raises(InputError, match=r"^prompt 7: a reward is .*without dynamic_sampling"):
-        decide([0, 1, reward], SwitchGate(), "prompt 7")
+        decide_route([0, 1, reward], SwitchGate(), "prompt 7")
 
 
 def test_gate_figures_are_shares_of_all_routes() -> None:
     routes: list[Route] = ["rl", "sft", "rl", "rl"]
     expected = {"gate/rl": 0.75, "gate/sft": 0.25, "gate/off_policy": 0.0}
-    assert gate_figures(routes) == expected
+    assert compute_gate_metrics(routes) == expected
     with pytest.raises(ValueError, match="no prompt"):
-        gate_figures([])
+        compute_gate_metrics([])
 
 
 @pytest.mark.parametrize(
@@ -88,26 +93,26 @@ def test_rows_of_each_paradigm(
 ) -> None:
     planner = PlannerSettings(**settings)
     check_planner(planner, 8, "recipe")
-    assert group_plan(planner, 8, prefixes) == tuple(rows)
-    assert all(row.loss == "rl" and row.active for row in rows)
+    assert plan_group_roles(planner, 8, prefixes) == tuple(rows)
+    assert all(row.loss == "rl" and row.is_active for row in rows)
     assert planner.needs_experts == ("gate" in settings or len({*rows}) > 1)
 
 
 def test_a_hybrid_row_needs_its_prefix() -> None:
     with pytest.raises(ValueError, match="0 prefixes for 1 hybrid rows"):
-        group_plan(PlannerSettings(n_prefix=1, prefix=PREFIX), 8)
+        plan_group_roles(PlannerSettings(n_prefix=1, prefix=PREFIX), 8)
 
 
 @pytest.mark.parametrize(("route", "loss"), [("sft", "sft"), ("off_policy", "rl")])
 def test_gated_groups_keep_their_size_and_one_loss(route: Route, loss: str) -> None:
-    *dropped, expert = gated_plan(route, 8)
+    *dropped, expert = plan_gated_group(route, 8)
     assert len(dropped) == 7
-    assert all(row.source == "on_policy" and not row.active for row in dropped)
-    assert (expert.source, expert.loss, expert.active) == ("expert", loss, True)
+    assert all(row.source == "on_policy" and not row.is_active for row in dropped)
+    assert (expert.source, expert.loss, expert.is_active) == ("expert", loss, True)
 
 
 def test_a_group_above_the_gate_is_that_of_grpo() -> None:
-    assert gated_plan("rl", 8) == group_plan(PlannerSettings(), 8)
+    assert plan_gated_group("rl", 8) == plan_group_roles(PlannerSettings(), 8)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +137,7 @@ def test_a_group_above_the_gate_is_that_of_grpo() -> None:
 def test_settings_that_cannot_hold_together(
     settings: dict[str, Any], rollouts: int, words: str
 ) -> None:
-    planner = validate(PlannerSettings, settings, "study")
+    planner = validate_content(PlannerSettings, settings, "study")
     with pytest.raises(InputError, match=f"^study: recipes.rl.r: .*{words}"):
         check_planner(planner, rollouts, "study: recipes.rl.r")
 
@@ -154,7 +159,7 @@ def test_settings_that_cannot_hold_together(
 )
 def test_settings_of_a_wrong_kind(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=f"study: {words}"):
-        validate(PlannerSettings, settings, "study")
+        validate_content(PlannerSettings, settings, "study")
 
 
 def test_settings_survive_json() -> None:

@@ -11,29 +11,29 @@ import pytest
 from retu.config.planner import DynamicSampling
 from retu.core.errors import InputError
 from retu.training.paradigms.dynamic_sampling import (
-    Counts,
+    SamplingCounts,
     SamplingRule,
     SamplingState,
     TrainBatch,
-    offer,
-    resume,
-    sampling_figures,
-    start,
-    stored,
-    take,
-    wants_more,
+    compute_sampling_metrics,
+    dump_state,
+    needs_more_rounds,
+    restore_state,
+    score_round,
+    start_sampling,
+    take_update_groups,
 )
 
 VECTORS = Path(__file__).parents[1] / "golden" / "algorithm_vectors.json"
 GOLDEN = json.loads(VECTORS.read_text(encoding="utf-8"))["dapo_dynamic_sampling"]
 
 
-def rule_of(rollouts: int = 4, train_prompts: int = 3, **settings: Any) -> SamplingRule:
+def make_rule(rollouts: int = 4, train_prompts: int = 3, **settings: Any) -> SamplingRule:
     """A rule with the given settings."""
     return SamplingRule(DynamicSampling(**settings), rollouts, train_prompts)
 
 
-def rewards_of(wins: list[int], rollouts: int = 4) -> list[list[int]]:
+def make_rewards(wins: list[int], rollouts: int = 4) -> list[list[int]]:
     """Groups of rewards with so many wins each."""
     return [[int(row < count) for row in range(rollouts)] for count in wins]
 
@@ -41,22 +41,22 @@ def rewards_of(wins: list[int], rollouts: int = 4) -> list[list[int]]:
 @pytest.mark.parametrize("case", GOLDEN["cases"])
 def test_golden_cases(case: dict[str, Any]) -> None:
     expected = case["expected"]
-    rule = rule_of(
+    rule = make_rule(
         train_prompts=case["target_prompts"],
         win_num_range=case["win_num_range"],
         max_num_gen_batches=case["max_num_gen_batches"],
     )
-    state = start(rule)
+    state = start_sampling(rule)
     stream = iter(GOLDEN["wins_per_generation_batch"])
     if expected["error"]:
-        state = offer(state, rule, rewards_of(next(stream)))
+        state = score_round(state, rule, make_rewards(next(stream)))
         with pytest.raises(InputError, match=r"1 generation rounds gave 1 of 3 groups"):
-            wants_more(state, rule)
+            needs_more_rounds(state, rule)
         assert [group.position for group in state.kept] == expected["discarded_qualified"]
         return
-    while wants_more(state, rule):
-        state = offer(state, rule, rewards_of(next(stream)))
-    batch, _ = take(state, rule)
+    while needs_more_rounds(state, rule):
+        state = score_round(state, rule, make_rewards(next(stream)))
+    batch, _ = take_update_groups(state, rule)
     assert [group.position for group in batch.groups] == expected["used_prompts"]
     assert batch.counts.rounds == expected["num_generation_batches"]
     kept = [group.position for group in state.kept]
@@ -64,7 +64,9 @@ def test_golden_cases(case: dict[str, Any]) -> None:
     assert batch.counts.surplus == len(expected["discarded_qualified"])
 
 
-def told_plainly(rule: SamplingRule, rounds: list[list[int]], allowed: set[int]) -> list[list[int]]:
+def replay_plainly(
+    rule: SamplingRule, rounds: list[list[int]], allowed: set[int]
+) -> list[list[int]]:
     """Positions of the groups of each update, without any state: the stream read from its start."""
     updates: list[list[int]] = []
     kept: list[int] = []
@@ -80,12 +82,12 @@ def told_plainly(rule: SamplingRule, rounds: list[list[int]], allowed: set[int])
     return updates
 
 
-def random_case(seed: int) -> tuple[SamplingRule, list[list[int]], set[int]]:
+def draw_case(seed: int) -> tuple[SamplingRule, list[list[int]], set[int]]:
     """A rule, the wins of a stream of generation rounds, and the win counts that it allows."""
     draw = random.Random(seed)
     rollouts = draw.randint(2, 8)
     counts = draw.sample(range(rollouts + 1), draw.randint(1, rollouts))
-    rule = rule_of(
+    rule = make_rule(
         rollouts,
         draw.randint(1, 6),
         win_num_range=draw.choice([None, counts]),
@@ -98,41 +100,41 @@ def random_case(seed: int) -> tuple[SamplingRule, list[list[int]], set[int]]:
     return rule, stream, set(range(1, rollouts) if own is None else own)
 
 
-def run(
+def feed_stream(
     rule: SamplingRule, stream: list[list[int]], killed_at: int | None = None
 ) -> Iterator[tuple[TrainBatch, SamplingState]]:
     """Feed the stream; before transition `killed_at` everything but the stored text is lost."""
-    state = start(rule)
+    state = start_sampling(rule)
     for number in range(2 * len(stream)):
         if number == killed_at:
-            text = json.dumps(stored(state))
-            state = resume(json.loads(text), rule, "state.json")
-        if not wants_more(state, rule):
-            batch, state = take(state, rule)
+            text = json.dumps(dump_state(state))
+            state = restore_state(json.loads(text), rule, "state.json")
+        if not needs_more_rounds(state, rule):
+            batch, state = take_update_groups(state, rule)
             yield batch, state
         elif state.offered < len(stream) * rule.gen_prompts:
             # A restarted caller knows where the stream goes on from the state alone.
             wins = stream[state.offered // rule.gen_prompts]
-            state = offer(state, rule, rewards_of(wins, rule.rollouts))
+            state = score_round(state, rule, make_rewards(wins, rule.rollouts))
         else:
             return
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_streams_against_the_plain_telling(seed: int) -> None:
-    rule, stream, allowed = random_case(seed)
-    results = list(run(rule, stream))
+    rule, stream, allowed = draw_case(seed)
+    results = list(feed_stream(rule, stream))
     groups = [[group.position for group in batch.groups] for batch, _ in results]
-    assert groups == told_plainly(rule, stream, allowed)
+    assert groups == replay_plainly(rule, stream, allowed)
     flat = [count for wins in stream for count in wins]
-    total = Counts()
+    total = SamplingCounts()
     for batch, after in results:
         counts = batch.counts
         assert [group.wins for group in batch.groups] == [flat[g.position] for g in batch.groups]
-        assert counts.generated == counts.trained + counts.discarded == sum(batch.histogram)
+        assert counts.generated == counts.trained + counts.n_discarded == sum(batch.histogram)
         assert counts.generated == counts.rounds * rule.gen_prompts
         assert len(batch.groups) + batch.missing == rule.train_prompts
-        total = total.plus(counts)
+        total = total.add(counts)
         assert after.total == total
         assert after.offered == total.generated
         assert (after.rounds, after.kept, sum(after.histogram)) == (0, (), 0)
@@ -140,91 +142,95 @@ def test_random_streams_against_the_plain_telling(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_run_resumed_before_any_transition_has_the_same_groups(seed: int) -> None:
-    rule, stream, _ = random_case(seed)
-    uninterrupted = list(run(rule, stream))
+    rule, stream, _ = draw_case(seed)
+    uninterrupted = list(feed_stream(rule, stream))
     assert uninterrupted
     for killed_at in range(2 * len(stream)):
-        assert list(run(rule, stream, killed_at)) == uninterrupted
+        assert list(feed_stream(rule, stream, killed_at)) == uninterrupted
 
 
 def test_without_a_range_groups_of_equal_rewards_are_left_out() -> None:
-    rule = rule_of(rollouts=8)
-    kept = [len(set(rewards)) > 1 for rewards in rewards_of(list(range(9)), 8)]
-    assert [rule.allows(wins) for wins in range(9)] == kept
+    rule = make_rule(rollouts=8)
+    kept = [len(set(rewards)) > 1 for rewards in make_rewards(list(range(9)), 8)]
+    assert [rule.is_allowed_count(wins) for wins in range(9)] == kept
 
 
 def test_transitions_leave_their_argument_as_it_was() -> None:
-    rule = rule_of()
-    first = start(rule)
-    second = offer(first, rule, rewards_of([1, 2, 3, 0]))
-    assert first == start(rule)
+    rule = make_rule()
+    first = start_sampling(rule)
+    second = score_round(first, rule, make_rewards([1, 2, 3, 0]))
+    assert first == start_sampling(rule)
     before = second.model_copy()
-    take(second, rule)
+    take_update_groups(second, rule)
     assert second == before
 
 
 def test_the_last_round_without_enough_groups_names_histogram_and_option() -> None:
-    rule = rule_of(rollouts=2, train_prompts=5, max_num_gen_batches=2)
-    state = offer(start(rule), rule, rewards_of([0, 1, 2, 0], 2))
-    assert wants_more(state, rule)
-    state = offer(state, rule, rewards_of([0, 0, 2, 1], 2))
+    rule = make_rule(rollouts=2, train_prompts=5, max_num_gen_batches=2)
+    state = score_round(start_sampling(rule), rule, make_rewards([0, 1, 2, 0], 2))
+    assert needs_more_rounds(state, rule)
+    state = score_round(state, rule, make_rewards([0, 0, 2, 1], 2))
     expected = (
         r"^dynamic sampling: 2 generation rounds gave 2 of 5 groups with an allowed win count"
         r" \(groups by wins: 0: 4, 1: 2, 2: 2\); .*when_exhausted: train_on_what_there_is$"
     )
     with pytest.raises(InputError, match=expected):
-        wants_more(state, rule)
+        needs_more_rounds(state, rule)
     with pytest.raises(InputError, match=expected):
-        take(state, rule)
+        take_update_groups(state, rule)
 
 
 @pytest.mark.parametrize(("wins", "positions"), [([0, 1, 4, 2], [1, 3]), ([0, 4, 4, 0], [])])
 def test_training_on_what_there_is(wins: list[int], positions: list[int]) -> None:
-    rule = rule_of(max_num_gen_batches=1, when_exhausted="train_on_what_there_is")
-    state = offer(start(rule), rule, rewards_of(wins))
-    batch, state = take(state, rule)
+    rule = make_rule(max_num_gen_batches=1, when_exhausted="train_on_what_there_is")
+    state = score_round(start_sampling(rule), rule, make_rewards(wins))
+    batch, state = take_update_groups(state, rule)
     assert [group.position for group in batch.groups] == positions
     assert batch.missing == 3 - len(positions)
     assert state.offered == 4
-    assert wants_more(state, rule)
+    assert needs_more_rounds(state, rule)
 
 
 def test_no_limit_never_exhausts() -> None:
-    rule = rule_of(max_num_gen_batches=0)
-    state = start(rule)
+    rule = make_rule(max_num_gen_batches=0)
+    state = start_sampling(rule)
     for _ in range(200):
-        state = offer(state, rule, rewards_of([0, 4]))
-        assert wants_more(state, rule)
+        state = score_round(state, rule, make_rewards([0, 4]))
+        assert needs_more_rounds(state, rule)
 
 
 @pytest.mark.parametrize("reward", [0.5, 2, -1, 1.0000001, float("nan"), None])
 def test_rewards_that_are_neither_0_nor_1(reward: float) -> None:
-    rule = rule_of()
-    state = offer(start(rule), rule, rewards_of([1, 1]))
+    rule = make_rule()
+    state = score_round(start_sampling(rule), rule, make_rewards([1, 1]))
     with pytest.raises(InputError, match=r"group 3 of the prompt stream: a reward is .* 0 or 1"):
-        offer(state, rule, [[0, 1, 1, 1], [0, 1, reward, 1]])
+        score_round(state, rule, [[0, 1, 1, 1], [0, 1, reward, 1]])
 
 
 def test_rewards_may_be_floats_or_truth_values() -> None:
-    rule = rule_of()
-    state = offer(start(rule), rule, [[1.0, 0.0, 0.0, 1.0], [True, False, False, False]])
+    rule = make_rule()
+    state = score_round(
+        start_sampling(rule), rule, [[1.0, 0.0, 0.0, 1.0], [True, False, False, False]]
+    )
     assert [group.wins for group in state.kept] == [2, 1]
 
 
 @pytest.mark.parametrize("rewards", [[], [[0, 1, 1]], [[0, 1, 1, 0], [1] * 5]])
 def test_rounds_of_another_shape(rewards: list[list[float]]) -> None:
-    rule = rule_of()
+    rule = make_rule()
     with pytest.raises(ValueError, match="groups of 4 rewards"):
-        offer(start(rule), rule, rewards)
+        score_round(start_sampling(rule), rule, rewards)
 
 
 def test_a_batch_cannot_be_taken_early() -> None:
-    rule = rule_of()
+    rule = make_rule()
     with pytest.raises(ValueError, match="before there were enough groups"):
-        take(start(rule), rule)
+        take_update_groups(start_sampling(rule), rule)
 
 
-MIDDLE = stored(offer(start(rule_of()), rule_of(), rewards_of([0, 2, 4, 1])))
+MIDDLE = dump_state(
+    score_round(start_sampling(make_rule()), make_rule(), make_rewards([0, 2, 4, 1]))
+)
 
 
 @pytest.mark.parametrize(
@@ -243,20 +249,20 @@ MIDDLE = stored(offer(start(rule_of()), rule_of(), rewards_of([0, 2, 4, 1])))
         {
             "offered": 8,
             "kept": [{"position": 5, "wins": 2}, {"position": 7, "wins": 1}],
-            "total": Counts(rounds=1, generated=4, trained=3).model_dump(),
+            "total": SamplingCounts(rounds=1, generated=4, trained=3).model_dump(),
         },
     ],
 )
 def test_a_state_that_the_rule_cannot_reach_is_refused(change: dict[str, Any]) -> None:
-    assert stored(resume(MIDDLE, rule_of(), "state.json")) == MIDDLE
+    assert dump_state(restore_state(MIDDLE, make_rule(), "state.json")) == MIDDLE
     with pytest.raises(InputError, match=r"^state.json: the state of dynamic sampling is not one"):
-        resume({**MIDDLE, **change}, rule_of(), "state.json")
+        restore_state({**MIDDLE, **change}, make_rule(), "state.json")
 
 
-@pytest.mark.parametrize("rule", [rule_of(rollouts=8), rule_of(win_num_range=[1, 2, 3, 4])])
+@pytest.mark.parametrize("rule", [make_rule(rollouts=8), make_rule(win_num_range=[1, 2, 3, 4])])
 def test_a_state_of_another_rule_is_refused(rule: SamplingRule) -> None:
     with pytest.raises(InputError, match="not one of this recipe; delete it"):
-        resume(MIDDLE, rule, "state.json")
+        restore_state(MIDDLE, rule, "state.json")
 
 
 @pytest.mark.parametrize(
@@ -265,16 +271,16 @@ def test_a_state_of_another_rule_is_refused(rule: SamplingRule) -> None:
 )
 def test_what_is_no_state_at_all(content: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=f"state.json: {words}"):
-        resume(content, rule_of(), "state.json")
+        restore_state(content, make_rule(), "state.json")
 
 
 def test_figures_count_rows_for_compute() -> None:
-    rule = rule_of(rollouts=8, train_prompts=2)
-    state = offer(start(rule), rule, rewards_of([0, 8, 3, 0], 8))
-    state = offer(state, rule, rewards_of([5, 5, 1, 0], 8))
-    batch, _ = take(state, rule)
+    rule = make_rule(rollouts=8, train_prompts=2)
+    state = score_round(start_sampling(rule), rule, make_rewards([0, 8, 3, 0], 8))
+    state = score_round(state, rule, make_rewards([5, 5, 1, 0], 8))
+    batch, _ = take_update_groups(state, rule)
     assert rule.gen_prompts == 4
-    assert sampling_figures(batch.counts, rule) == {
+    assert compute_sampling_metrics(batch.counts, rule) == {
         "sampling/rounds": 2,
         "sampling/groups_generated": 8,
         "sampling/groups_trained": 2,

@@ -13,21 +13,21 @@ TRAINING = ("train_sft", "train_rl", "train_reference", "pretrain_base")
 GENERATION = ("generate_base", "generate_sft", "generate_reference")
 
 
-def rule_names() -> set[str]:
+def list_rule_names() -> set[str]:
     """Names of all rules and checkpoints of the workflow."""
     pattern = re.compile(r"^\s*(?:rule|checkpoint|use rule \w+ as) (\w+)", re.MULTILINE)
     texts = [path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))]
     return {name for text in texts for name in pattern.findall(text)}
 
 
-def facts(text: str) -> dict[str, str]:
+def read_site_lines(text: str) -> dict[str, str]:
     """The site's lines: name and value."""
     block = re.search(r"# -+ Your site:.*?\n(.*?)  # -{40,}", text, re.DOTALL)
     assert block is not None
     return dict(re.findall(r"^  - (\w+) = (\S+)", block.group(1), re.MULTILINE))
 
 
-def profile(**site: object) -> dict[str, Any]:
+def read_slurm_profile(**site: object) -> dict[str, Any]:
     """The profile as Snakemake reads it, at a site with other facts."""
     text = TEXT
     for name, value in site.items():
@@ -36,18 +36,18 @@ def profile(**site: object) -> dict[str, Any]:
     return dict(yte.process_yaml(text, require_use_yte=True))
 
 
-def asked(attempt: int, expression: object) -> int:
+def evaluate_resource(attempt: int, expression: object) -> int:
     """What a resource's expression comes to at an attempt."""
     return int(eval(str(expression), {"attempt": attempt, "min": min}))
 
 
 def test_resources_are_for_rules_that_exist() -> None:
-    named = set(profile()["set-resources"])
-    assert {*TRAINING, *GENERATION} <= named <= rule_names()
+    named = set(read_slurm_profile()["set-resources"])
+    assert {*TRAINING, *GENERATION} <= named <= list_rule_names()
 
 
 def test_site_facts_stand_in_one_place() -> None:
-    assert list(facts(TEXT))[:3] == ["account", "cpu_partition", "gpu_partition"]
+    assert list(read_site_lines(TEXT))[:3] == ["account", "cpu_partition", "gpu_partition"]
     rest = TEXT[TEXT.index("\nconfig:") :]
     for line in rest.splitlines():
         if re.search(r"(slurm_account|slurm_partition|gres|processes|nodes|tasks_per_node):", line):
@@ -57,42 +57,50 @@ def test_site_facts_stand_in_one_place() -> None:
 @pytest.mark.parametrize(("name", "value"), [("account", "abc123"), ("cpu_partition", "normal")])
 def test_every_rule_follows_the_site(name: str, value: str) -> None:
     key = {"account": "slurm_account", "cpu_partition": "slurm_partition"}[name]
-    assert profile(**{name: value})["default-resources"][key] == value
+    assert read_slurm_profile(**{name: value})["default-resources"][key] == value
 
 
 def test_gpus_are_asked_for_by_type_and_count() -> None:
-    rules = profile(gpu_partition="hopper", gpu_type="h100", gpus_per_node=4)["set-resources"]
+    rules = read_slurm_profile(gpu_partition="hopper", gpu_type="h100", gpus_per_node=4)[
+        "set-resources"
+    ]
     gpus = {name: rules[name]["gres"] for name in (*TRAINING, *GENERATION)}
     assert {name for name in gpus if gpus[name] == "gpu:h100:4"} == {"train_sft", "train_rl"}
     assert {gres for name, gres in gpus.items() if name in GENERATION} == {"gpu:h100:1"}
     assert {rules[name]["slurm_partition"] for name in gpus} == {"hopper"}
-    assert profile(gpu_type="")["set-resources"]["train_sft"]["gres"] == "gpu:8"
+    assert read_slurm_profile(gpu_type="")["set-resources"]["train_sft"]["gres"] == "gpu:8"
 
 
 @pytest.mark.parametrize(("rule", "fact"), [("train_sft", "sft_nodes"), ("train_rl", "rl_nodes")])
 def test_several_nodes_are_launched_by_srun(rule: str, fact: str) -> None:
-    one = profile(**{fact: 1, "gpus_per_node": 4, "cpus_per_node": 64})["set-resources"][rule]
+    one = read_slurm_profile(**{fact: 1, "gpus_per_node": 4, "cpus_per_node": 64})["set-resources"][
+        rule
+    ]
     assert (one["nodes"], one["processes"], one["cpus_per_task"]) == (1, 4, 64)
     # The executor looks for the key alone: an empty one would make it a job of srun's, too.
     assert not {"mpi", "tasks_per_node"} & one.keys()
-    two = profile(**{fact: 2, "gpus_per_node": 4, "cpus_per_node": 64})["set-resources"][rule]
+    two = read_slurm_profile(**{fact: 2, "gpus_per_node": 4, "cpus_per_node": 64})["set-resources"][
+        rule
+    ]
     assert (two["nodes"], two["processes"], two["cpus_per_task"]) == (2, 4, 16)
     assert (two["mpi"], two["tasks_per_node"]) == ("srun", 4)
 
 
 def test_memory_grows_up_to_the_node() -> None:
-    made = profile(memory_per_node_mb=800_000, gpus_per_node=8)
+    made = read_slurm_profile(memory_per_node_mb=800_000, gpus_per_node=8)
     rules = made["set-resources"]
     wanted = {"train_sft": [400_000, 800_000, 800_000], "generate_sft": [50_000, 100_000, 150_000]}
     for rule, megabytes in wanted.items():
-        assert [asked(attempt, rules[rule]["mem_mb"]) for attempt in (1, 2, 3)] == megabytes
-    assert asked(20, rules["generate_sft"]["mem_mb"]) == 800_000
+        assert [
+            evaluate_resource(attempt, rules[rule]["mem_mb"]) for attempt in (1, 2, 3)
+        ] == megabytes
+    assert evaluate_resource(20, rules["generate_sft"]["mem_mb"]) == 800_000
     default = made["default-resources"]["mem_mb"]
-    assert asked(2, default) == 2 * asked(1, default)
+    assert evaluate_resource(2, default) == 2 * evaluate_resource(1, default)
 
 
 def test_training_is_warned_and_goes_on() -> None:
-    made = profile(warning_seconds=240)
+    made = read_slurm_profile(warning_seconds=240)
     assert made["slurm-requeue"] is True
     assert made["retries"] >= 1
     for rule in TRAINING:
@@ -100,5 +108,5 @@ def test_training_is_warned_and_goes_on() -> None:
 
 
 def test_status_is_asked_as_the_site_allows() -> None:
-    assert profile(accounting=False)["slurm-status-command"] == "squeue"
-    assert profile(accounting=True)["slurm-status-command"] == "sacct"
+    assert read_slurm_profile(accounting=False)["slurm-status-command"] == "squeue"
+    assert read_slurm_profile(accounting=True)["slurm-status-command"] == "sacct"

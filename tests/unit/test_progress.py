@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from retu.runtime.launch import PROGRESS
-from retu.runtime.progress import EVERY_SECONDS, Progress, tell
+from retu.runtime.progress import EVERY_SECONDS, ProgressCallback, print_progress
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_told_to_log_and_terminal(terminal: int, capsys: pytest.CaptureFixture[str]) -> None:
-    tell("half way")
+    print_progress("half way")
     assert capsys.readouterr().out == "half way\n"
     assert os.read(terminal, 100) == b"    half way\n"
 
@@ -27,7 +27,7 @@ def test_without_a_terminal_the_log_is_enough(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(PROGRESS, raising=False)
-    tell("half way")
+    print_progress("half way")
     assert capsys.readouterr().out == "half way\n"
 
 
@@ -35,7 +35,7 @@ def test_a_closed_terminal_does_not_end_a_job(
     terminal: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.close(terminal)
-    tell("half way")
+    print_progress("half way")
     assert capsys.readouterr().out == "half way\n"
 
 
@@ -45,7 +45,7 @@ def test_lines_are_rare_and_say_what_is_left(
     clock = [100.0]
     monkeypatch.setattr("retu.runtime.progress.time.monotonic", lambda: clock[0])
     monkeypatch.delenv(PROGRESS, raising=False)
-    progress, state = Progress("SFT X"), SimpleNamespace(global_step=20, max_steps=60)
+    progress, state = ProgressCallback("SFT X"), SimpleNamespace(global_step=20, max_steps=60)
     progress.on_train_begin(None, state, None)
     # Resumed at step 20: ten steps in eleven seconds leave thirty steps in thirty-three.
     for seconds, step in ((1.0, 21), (EVERY_SECONDS + 1, 30), (EVERY_SECONDS + 2, 31)):

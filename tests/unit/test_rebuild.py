@@ -6,30 +6,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hub_rows import rows
+from hub_rows import make_source_rows
 
 from retu.core.errors import InputError
 from retu.data.set_rules import (
     Floats,
-    decontaminated,
-    deduplicated,
-    matched,
-    nearest,
-    normalised,
-    only,
-    prompt_id,
+    deduplicate_records,
+    filter_rows,
+    find_nearest_prompts,
+    hash_prompt,
+    join_expert_trajectories,
+    normalise_prompt,
+    split_by_similarity,
 )
-from retu.data.text_records import Row
+from retu.data.text_records import StoredRow
 
 
-def problems(*prompts: str) -> pd.DataFrame:
+def make_problems(*prompts: str) -> pd.DataFrame:
     """Problems with the given prompts."""
     return pd.DataFrame({"problem_id": [f"p{i}" for i in range(len(prompts))], "prompt": prompts})
 
 
-def expert(prompt: str, trajectory: str, tokens: int = 1) -> Row:
+def make_expert_row(prompt: str, trajectory: str, tokens: int = 1) -> StoredRow:
     """A row of a stored SFT set."""
-    texts: Row = {"prompt": prompt, "gold": "of the expert", "trajectory": trajectory}
+    texts: StoredRow = {"prompt": prompt, "gold": "of the expert", "trajectory": trajectory}
     return {**texts, "prompt_tokens": 3, "response_tokens": tokens}
 
 
@@ -37,25 +37,25 @@ def test_prompts_are_compared_without_their_blanks_only() -> None:
     texts = ["Find  $x$.\n", "Find $x$.", "find $x$.", "Find $x²$.", "Find $x2$."]
     left_out: Counter[str] = Counter()
     records = [{"prompt": text, "source": "s"} for text in texts]
-    kept = list(deduplicated(records, left_out))
+    kept = list(deduplicate_records(records, left_out))
     assert [record["prompt"] for record in kept] == [texts[0], *texts[2:]]
-    assert [record["problem_id"] for record in kept] == [prompt_id(r["prompt"]) for r in kept]
+    assert [record["problem_id"] for record in kept] == [hash_prompt(r["prompt"]) for r in kept]
     assert left_out == {"s": 1}
-    assert normalised("cafe\u0301") == normalised("caf\u00e9")
-    assert prompt_id("Find  $x$.\n") == prompt_id("Find $x$.")
+    assert normalise_prompt("cafe\u0301") == normalise_prompt("caf\u00e9")
+    assert hash_prompt("Find  $x$.\n") == hash_prompt("Find $x$.")
 
 
 def test_only_mathematics() -> None:
     values = [{"ability": kind} for kind in ("math", "code", "math", "art", "code")]
     left_out: Counter[str] = Counter()
-    kept = list(only(rows(values), "ability", {"math"}, left_out))
+    kept = list(filter_rows(make_source_rows(values), "ability", {"math"}, left_out))
     assert [row.where for row in kept] == ["made: row 0", "made: row 2"]
     assert left_out == {"code": 2, "art": 1}
     with pytest.raises(InputError, match="row 0: has no column kind; name the right one, there"):
-        list(only(rows(values), "kind", {"math"}, left_out))
+        list(filter_rows(make_source_rows(values), "kind", {"math"}, left_out))
 
 
-def angles(texts: Any) -> Floats:
+def embed_angles(texts: Any) -> Floats:
     """Texts of degrees as vectors of any length: their cosine is that of the angle between."""
     radians = np.deg2rad([float(text) for text in texts])
     vectors = np.stack([np.cos(radians), np.sin(radians)], axis=1) * (1 + np.abs(radians[:, None]))
@@ -65,18 +65,18 @@ def angles(texts: Any) -> Floats:
 
 @pytest.mark.parametrize("block", [1, 2, 3, 100])
 def test_decontamination_by_cosine_similarity(block: int) -> None:
-    frame = problems("0", "90", "180")
+    frame = make_problems("0", "90", "180")
     training = ["36.8", "53.3", "100", "270", "5"]
-    found = nearest(list(frame["prompt"]), iter(training), angles, block)
+    found = find_nearest_prompts(list(frame["prompt"]), iter(training), embed_angles, block)
     assert list(found["training_row"]) == [4, 2, 2]
     expected = np.cos(np.deg2rad([5, 10, 80]))
     np.testing.assert_allclose(found["similarity"], expected, atol=1e-6)
-    kept, seen = decontaminated(frame, list(found["similarity"]))
+    kept, seen = split_by_similarity(frame, list(found["similarity"]))
     assert (list(kept["problem_id"]), list(seen["problem_id"])) == (["p2"], ["p0", "p1"])
 
 
 def test_the_border_of_similarity_is_kept() -> None:
-    kept, seen = decontaminated(problems("a", "b"), [0.8, 0.8000001])
+    kept, seen = split_by_similarity(make_problems("a", "b"), [0.8, 0.8000001])
     assert (list(kept["problem_id"]), list(seen["problem_id"])) == (["p0"], ["p1"])
 
 
@@ -89,7 +89,7 @@ def test_blocks_give_what_one_product_gives() -> None:
         return chosen
 
     wanted = [str(i) for i in range(40)]
-    found = nearest(wanted, (str(i) for i in range(40, 1000)), embed, block=64)
+    found = find_nearest_prompts(wanted, (str(i) for i in range(40, 1000)), embed, block=64)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     whole = unit[:40] @ unit[40:].T
     np.testing.assert_allclose(found["similarity"], whole.max(axis=1), atol=1e-6)
@@ -98,24 +98,31 @@ def test_blocks_give_what_one_product_gives() -> None:
 
 def test_embeddings_that_cannot_be_compared() -> None:
     with pytest.raises(InputError, match="has no training prompts"):
-        nearest(["0"], [], angles)
+        find_nearest_prompts(["0"], [], embed_angles)
     with pytest.raises(InputError, match="text 1 has no embedding"):
-        nearest(["1"], ["1", "0"], lambda texts: np.array([[t] for t in texts], dtype=np.float32))
+        find_nearest_prompts(
+            ["1"], ["1", "0"], lambda texts: np.array([[t] for t in texts], dtype=np.float32)
+        )
 
 
 def test_rl_prompts_with_a_trajectory() -> None:
     wanted = ["Find $x$.", "Find $y$.", "Find $z$."]
-    prompts: dict[str, Row] = {
-        prompt_id(text): {"problem_id": f"p{i}", "prompt": text, "gold": str(i), "prompt_tokens": 9}
+    prompts: dict[str, StoredRow] = {
+        hash_prompt(text): {
+            "problem_id": f"p{i}",
+            "prompt": text,
+            "gold": str(i),
+            "prompt_tokens": 9,
+        }
         for i, text in enumerate(wanted)
     }
     experts = [
-        expert("Find  $z$.", "z", 5),
-        expert("Find $x$. ", "first", 6),
-        expert("Find $x$.", "second"),
-        expert("Find $w$.", "w"),
+        make_expert_row("Find  $z$.", "z", 5),
+        make_expert_row("Find $x$. ", "first", 6),
+        make_expert_row("Find $x$.", "second"),
+        make_expert_row("Find $w$.", "w"),
     ]
-    assert list(matched(experts, prompts)) == [
+    assert list(join_expert_trajectories(experts, prompts)) == [
         {
             **{"problem_id": name, "prompt": prompt, "gold": name[1:], "expert": text},
             **{"prompt_tokens": 9, "response_tokens": tokens},
@@ -126,14 +133,18 @@ def test_rl_prompts_with_a_trajectory() -> None:
         )
     ]
     with pytest.raises(InputError, match=r"none of 3 RL prompts has a trajectory; check that both"):
-        list(matched(experts[3:], prompts))
+        list(join_expert_trajectories(experts[3:], prompts))
 
 
 def test_an_sft_set_as_prompts_of_its_own() -> None:
-    experts = [expert("Find $x$.", "first", 6), expert("Find  $x$.", "2nd"), expert("b", "third")]
-    own = list(matched(experts, None))
+    experts = [
+        make_expert_row("Find $x$.", "first", 6),
+        make_expert_row("Find  $x$.", "2nd"),
+        make_expert_row("b", "third"),
+    ]
+    own = list(join_expert_trajectories(experts, None))
     assert [row["expert"] for row in own] == ["first", "third"]
     assert own[0] == {
-        **{"problem_id": prompt_id("Find $x$."), "prompt": "Find $x$.", "gold": "of the expert"},
+        **{"problem_id": hash_prompt("Find $x$."), "prompt": "Find $x$.", "gold": "of the expert"},
         **{"expert": "first", "prompt_tokens": 3, "response_tokens": 6},
     }

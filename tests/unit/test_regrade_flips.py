@@ -9,9 +9,9 @@ from retu.config.study import Grader
 from retu.core.errors import InputError
 from retu.lineage.graph.table_cells import find_cell
 from retu.planning.jobs import CompareJob
-from retu.reporting.grader_comparison import page
-from retu.reporting.grader_effects import EFFECT_COLUMNS, biggest, effects
-from retu.reporting.grader_flips import FLIP_COLUMNS, SAMPLE, counts, examples, flipped
+from retu.reporting.grader_comparison import render_comparison_page
+from retu.reporting.grader_effects import EFFECT_COLUMNS, find_effects, select_largest_effects
+from retu.reporting.grader_flips import FLIP_COLUMNS, SAMPLE, count_flips, find_flips, pick_examples
 
 HOSTILE = "\x1b[2J\u202eend | of\nit"
 RUN = "base/tiny"
@@ -30,7 +30,7 @@ VALUES = {
 }
 
 
-def answers() -> pd.DataFrame:
+def make_generations() -> pd.DataFrame:
     """Four answers at a step, in no order."""
     rows = [
         *[("b", "p2", 1, "7", "so 7"), ("b", "p2", 0, "7", "so 7"), ("a", "p1", 0, "5", HOSTILE)],
@@ -40,15 +40,20 @@ def answers() -> pd.DataFrame:
     return table.assign(step=0, n_tokens=3)
 
 
-def grades(correct: list[int], order: slice = slice(None)) -> pd.DataFrame:
+def make_grades_in_order(correct: list[int], order: slice = slice(None)) -> pd.DataFrame:
     """Grades of the answers, in another order if wanted."""
-    table = answers()[SAMPLE].assign(correct=correct, parsed="x", reason=[f"r{c}" for c in correct])
+    table = make_generations()[SAMPLE].assign(
+        correct=correct, parsed="x", reason=[f"r{c}" for c in correct]
+    )
     return table[order]
 
 
 def test_flips_are_told_with_both_readings() -> None:
-    table = flipped(
-        answers(), grades([0, 0, 1, 1]), grades([1, 1, 0, 1], slice(None, None, -1)), RUN
+    table = find_flips(
+        make_generations(),
+        make_grades_in_order([0, 0, 1, 1]),
+        make_grades_in_order([1, 1, 0, 1], slice(None, None, -1)),
+        RUN,
     )
     assert tuple(table.columns) == FLIP_COLUMNS
     assert table["direction"].tolist() == ["wrong to correct"] * 2 + ["correct to wrong"]
@@ -57,36 +62,49 @@ def test_flips_are_told_with_both_readings() -> None:
         *[["r0", "r1"], ["r0", "r1"], ["r1", "r0"]]
     ]
     assert set(table["run"]) == {RUN}
-    assert len(examples(table, 5)) == 2
-    assert examples(table, 0).empty
+    assert len(pick_examples(table, 5)) == 2
+    assert pick_examples(table, 0).empty
 
 
 def test_equal_verdicts_are_no_flips_whatever_was_read() -> None:
-    other = grades([0, 1, 1, 1]).assign(parsed="y", reason="another")
-    assert flipped(answers(), grades([0, 1, 1, 1]), other, RUN).empty
+    other = make_grades_in_order([0, 1, 1, 1]).assign(parsed="y", reason="another")
+    assert find_flips(make_generations(), make_grades_in_order([0, 1, 1, 1]), other, RUN).empty
 
 
 @pytest.mark.parametrize(
     ("before", "message"),
     [
-        (grades([0] * 4, slice(3)), "are not those of its generations; grade again"),
-        (pd.concat([grades([0] * 4), grades([0] * 4, slice(1))]), "is there twice"),
-        (grades([0] * 4).assign(step=1), "are not those of its generations"),
-        (pd.concat([grades([0] * 4), grades([0] * 4).assign(step=1)]), "are not those"),
+        (make_grades_in_order([0] * 4, slice(3)), "are not those of its generations; grade again"),
+        (
+            pd.concat([make_grades_in_order([0] * 4), make_grades_in_order([0] * 4, slice(1))]),
+            "is there twice",
+        ),
+        (make_grades_in_order([0] * 4).assign(step=1), "are not those of its generations"),
+        (
+            pd.concat(
+                [make_grades_in_order([0] * 4), make_grades_in_order([0] * 4).assign(step=1)]
+            ),
+            "are not those",
+        ),
     ],
 )
 def test_grades_of_other_answers_are_refused(before: pd.DataFrame, message: str) -> None:
     with pytest.raises(InputError, match=f"{RUN}: .*{message}"):
-        flipped(answers(), before, grades([0] * 4), RUN)
+        find_flips(make_generations(), before, make_grades_in_order([0] * 4), RUN)
     with pytest.raises(InputError, match=message):
-        flipped(answers(), grades([0] * 4), before, RUN)
+        find_flips(make_generations(), make_grades_in_order([0] * 4), before, RUN)
 
 
 def test_counts_by_benchmark_and_direction() -> None:
-    flips = flipped(answers(), grades([0, 0, 1, 1]), grades([1, 1, 0, 1]), RUN)
-    counted = counts(answers()["benchmark"].value_counts().sort_index(), flips)
+    flips = find_flips(
+        make_generations(),
+        make_grades_in_order([0, 0, 1, 1]),
+        make_grades_in_order([1, 1, 0, 1]),
+        RUN,
+    )
+    counted = count_flips(make_generations()["benchmark"].value_counts().sort_index(), flips)
     assert counted.to_numpy().tolist() == [["a", 1, 0, 1], ["b", 3, 2, 0], ["all", 4, 2, 1]]
-    none = counts(pd.Series({"a": 2}), flips.iloc[:0])
+    none = count_flips(pd.Series({"a": 2}), flips.iloc[:0])
     assert none.to_numpy().tolist() == [["a", 2, 0, 0], ["all", 2, 0, 0]]
 
 
@@ -110,7 +128,7 @@ def test_effects_name_cells_as_lineage_does(tmp_path: Path) -> None:
         table_4=["0,50.0,63.25,1e-9,bound"],
         figure_8=["40,,needs more"],
     )
-    found = effects(before, after)
+    found = find_effects(before, after)
     assert tuple(found.columns) == EFFECT_COLUMNS
     told = found.drop(columns="row").fillna("").to_numpy().tolist()
     assert told == [
@@ -125,9 +143,9 @@ def test_effects_name_cells_as_lineage_does(tmp_path: Path) -> None:
     assert found["row"].iloc[2] == CELL
     for table, row, column, value in found[["table", "row", "column", "after"]].to_numpy():
         assert find_cell(after, table, row, column).value == value
-    largest = biggest(found, 5)
+    largest = select_largest_effects(found, 5)
     assert largest["change"].tolist() == [0.5, 3.25]
-    assert effects(before, before).empty
+    assert find_effects(before, before).empty
 
 
 def test_a_row_on_one_side_only_is_told(tmp_path: Path) -> None:
@@ -135,7 +153,7 @@ def test_a_row_on_one_side_only_is_told(tmp_path: Path) -> None:
         write_tables(tmp_path / "a"),
         write_tables(tmp_path / "b", table_4=["1,5,5,5,x"]),
     )
-    found = effects(before, after)
+    found = find_effects(before, after)
     assert found[["column", "before", "after"]].to_numpy().tolist() == [
         ["(row)", "there", ""],
         ["(row)", "", "there"],
@@ -148,7 +166,7 @@ def test_a_name_with_a_comma_is_found_again(tmp_path: Path) -> None:
         path.write_text(
             path.read_text().replace("SFT-then-RL", '"A, B"').replace("60.0", str(score))
         )
-    (row,) = effects(tmp_path / "a", tmp_path / "b")["row"]
+    (row,) = find_effects(tmp_path / "a", tmp_path / "b")["row"]
     assert find_cell(tmp_path / "b", "figures/figure_2.csv", row, "best_score").value == "2"
 
 
@@ -165,24 +183,29 @@ def test_tables_that_are_none_are_refused(tmp_path: Path, content: str, message:
     path = write_tables(tmp_path / "bad") / "figures" / "figure_8.csv"
     path.write_text(content)
     with pytest.raises(InputError, match=rf"figure_8\.csv: {message}"):
-        effects(good, tmp_path / "bad")
+        find_effects(good, tmp_path / "bad")
     path.unlink()
     with pytest.raises(InputError, match="cannot be read"):
-        effects(tmp_path / "bad", good)
+        find_effects(tmp_path / "bad", good)
 
 
-def page_of(flips: pd.DataFrame, changed: pd.DataFrame) -> str:
+def make_page(flips: pd.DataFrame, changed: pd.DataFrame) -> str:
     """The page about math_verify and paper_lenient."""
     job = CompareJob(study="tiny", before=Grader(), after=Grader(name="paper_lenient"))
-    counted = counts(pd.Series({"a": 1, "b": 3}), flips)
-    return page(job, counted, flips, changed, 1)
+    counted = count_flips(pd.Series({"a": 1, "b": 3}), flips)
+    return render_comparison_page(job, counted, flips, changed, 1)
 
 
 def test_the_page_shows_counts_effects_and_answers(tmp_path: Path) -> None:
-    flips = flipped(answers(), grades([0, 0, 1, 1]), grades([1, 1, 0, 1]), RUN)
+    flips = find_flips(
+        make_generations(),
+        make_grades_in_order([0, 0, 1, 1]),
+        make_grades_in_order([1, 1, 0, 1]),
+        RUN,
+    )
     before = write_tables(tmp_path / "a")
     after = write_tables(tmp_path / "b", table_4=["0,50.0,63.25,1e-9,bound"])
-    text = page_of(flips, effects(before, after))
+    text = make_page(flips, find_effects(before, after))
     assert "4 answers of 1 run; 3 verdicts changed: 2 from wrong to correct, 1 from" in text
     assert "near_miss 0.6" in text
     assert "| b | 3 | 2 | 0 |" in text
@@ -196,16 +219,23 @@ def test_the_page_shows_counts_effects_and_answers(tmp_path: Path) -> None:
 
 
 def test_effects_without_scores_have_no_empty_table(tmp_path: Path) -> None:
-    flips = flipped(answers(), grades([0, 1, 1, 1]), grades([1, 1, 1, 1]), RUN)
-    text = page_of(flips, effects(write_tables(tmp_path / "a"), tmp_path / "a"))
+    flips = find_flips(
+        make_generations(),
+        make_grades_in_order([0, 1, 1, 1]),
+        make_grades_in_order([1, 1, 1, 1]),
+        RUN,
+    )
+    text = make_page(flips, find_effects(write_tables(tmp_path / "a"), tmp_path / "a"))
     assert "0 cells of 0 tables changed; in table 4, 0 verdicts" in text
     assert "| change |" not in text
 
 
 def test_the_page_says_that_nothing_changed(tmp_path: Path) -> None:
-    flips = flipped(answers(), grades([0] * 4), grades([0] * 4), RUN)
+    flips = find_flips(
+        make_generations(), make_grades_in_order([0] * 4), make_grades_in_order([0] * 4), RUN
+    )
     folder = write_tables(tmp_path)
-    text = page_of(flips, effects(folder, folder))
+    text = make_page(flips, find_effects(folder, folder))
     assert "4 answers of 1 run; 0 verdicts changed" in text
     assert text.endswith("No verdict changed, so no table and no figure did.\n")
     assert "## " not in text

@@ -9,21 +9,21 @@ import pytest
 from retu.config.hub_study import HubData
 from retu.config.load import load_training_study
 from retu.core.errors import InputError
-from retu.core.yaml_files import read_yaml, validate
+from retu.core.yaml_files import read_yaml, validate_content
 from retu.data.benchmark_sets import load_benchmark, load_cleaned
 from retu.data.benchmark_sources import read_sources
-from retu.data.chat import encode_prompt, prompt_ids, stop_ids
+from retu.data.chat import encode_prompt, list_stop_ids, tokenize_chat_prompt
 from retu.data.expert_sets import ExpertSource
-from retu.data.hub.hub_files import HubPlaces, fetch
-from retu.data.hub.hub_lock import Repository, read_lock
-from retu.data.source_rows import read_rows
+from retu.data.hub.hub_files import HubLocation, fetch_repository
+from retu.data.hub.hub_lock import Repository, read_hub_lock
+from retu.data.source_rows import read_source_rows
 from retu.data.tokenizer import load_tokenizer
 from retu.planning.stages import ROOT
 from retu.rehearsal import tiny_models
-from retu.rehearsal.make_mirror import is_current, main, stamp_of
+from retu.rehearsal.make_mirror import is_mirror_current, main, make_stamp
 from retu.rehearsal.mirror import LOCK, STAMP, make_mirror
-from retu.rehearsal.tiny_models import FAMILIES, Pretraining
-from retu.rehearsal.tiny_tokenizers import FORMS
+from retu.rehearsal.tiny_models import MODEL_FAMILIES, PretrainingRecipe
+from retu.rehearsal.tiny_tokenizers import TOKENIZER_FORMS
 
 STUDY = load_training_study("rehearsal")
 QWEN, LLAMA = "rehearsal/Qwen2-tiny", "rehearsal/Llama-tiny"
@@ -35,34 +35,34 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mirror whose models were trained for three steps."""
     folder = tmp_path_factory.mktemp("mirror") / "rehearsal"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_models, "Pretraining", lambda: Pretraining(steps=3, batch=2))
+        patch.setattr(tiny_models, "PretrainingRecipe", lambda: PretrainingRecipe(steps=3, batch=2))
         losses = make_mirror(STUDY, ROOT, folder, "made for a test")
     assert {name: len(values) for name, values in losses.items()} == {QWEN: 3, LLAMA: 3}
     return folder
 
 
 @pytest.fixture
-def places(mirror: Path) -> HubPlaces:
+def places(mirror: Path) -> HubLocation:
     """The mirror and the lock that came with it."""
-    return HubPlaces(lock=mirror / LOCK, mirror=mirror)
+    return HubLocation(lock=mirror / LOCK, mirror=mirror)
 
 
-def data() -> HubData:
+def load_data_section() -> HubData:
     """The data section of the study."""
     assert isinstance(STUDY.data, HubData)
     return STUDY.data
 
 
-def expert_sources() -> dict[str, ExpertSource]:
+def load_expert_sources() -> dict[str, ExpertSource]:
     """The list of data sets."""
-    listed = read_yaml(ROOT / data().sources)
-    return {name: validate(ExpertSource, entry, name) for name, entry in listed.items()}
+    listed = read_yaml(ROOT / load_data_section().sources)
+    return {name: validate_content(ExpertSource, entry, name) for name, entry in listed.items()}
 
 
 def test_the_lock_pins_every_repository_of_the_study(mirror: Path) -> None:
-    lock = read_lock(mirror / LOCK)
-    listed = expert_sources().values()
-    sources = read_sources(ROOT / data().benchmarks)
+    lock = read_hub_lock(mirror / LOCK)
+    listed = load_expert_sources().values()
+    sources = read_sources(ROOT / load_data_section().benchmarks)
     benchmarks = [sources.cleaned.repository, *(s.repository for s in sources.original.values())]
     wanted = {source.repository.name for source in listed} | {r.name for r in benchmarks}
     assert set(lock.datasets) == wanted
@@ -70,15 +70,15 @@ def test_the_lock_pins_every_repository_of_the_study(mirror: Path) -> None:
     assert len({entry.commit for entry in lock.datasets.values()}) == len(lock.datasets)
 
 
-def test_sets_have_the_rows_that_their_list_says(places: HubPlaces) -> None:
-    for source in expert_sources().values():
-        files = fetch(source.repository, places).files
-        count = sum(1 for path in files.values() for _ in read_rows(path))
+def test_sets_have_the_rows_that_their_list_says(places: HubLocation) -> None:
+    for source in load_expert_sources().values():
+        files = fetch_repository(source.repository, places).files
+        count = sum(1 for path in files.values() for _ in read_source_rows(path))
         assert source.rows[0] <= count <= source.rows[1]
 
 
-def test_benchmarks_are_read_in_both_forms(places: HubPlaces) -> None:
-    sources = read_sources(ROOT / data().benchmarks)
+def test_benchmarks_are_read_in_both_forms(places: HubLocation) -> None:
+    sources = read_sources(ROOT / load_data_section().benchmarks)
     cleaned = load_cleaned(places, sources)
     assert cleaned.samples == {name: b.samples for name, b in STUDY.benchmarks.items()}
     for name, benchmark in STUDY.benchmarks.items():
@@ -90,14 +90,14 @@ def test_benchmarks_are_read_in_both_forms(places: HubPlaces) -> None:
 
 
 def test_a_changed_byte_is_refused(mirror: Path, tmp_path: Path) -> None:
-    source = expert_sources()["val"]
+    source = load_expert_sources()["val"]
     (tmp_path / "rehearsal" / "Val" / "data").mkdir(parents=True)
     for path in (mirror / "rehearsal" / "Val" / "data").iterdir():
         copied = tmp_path / "rehearsal" / "Val" / "data" / path.name
         copied.write_bytes(path.read_bytes() + b" ")
     (tmp_path / LOCK).write_bytes((mirror / LOCK).read_bytes())
     with pytest.raises(InputError, match="instead of"):
-        fetch(source.repository, HubPlaces(lock=tmp_path / LOCK, mirror=tmp_path))
+        fetch_repository(source.repository, HubLocation(lock=tmp_path / LOCK, mirror=tmp_path))
 
 
 @pytest.mark.parametrize("name", [QWEN, LLAMA])
@@ -130,7 +130,10 @@ def test_qwen_has_a_template_and_ends_a_turn_by_another_token_than_a_text(mirror
     ids = encode_prompt(tokenizer, SEEN)
     assert tokenizer.decode(ids).startswith("<|im_start|>system\n")
     assert tokenizer.decode(ids).endswith(f"user\n{SEEN}<|im_end|>\n<|im_start|>assistant\n")
-    assert tokenizer.convert_ids_to_tokens(stop_ids(tokenizer)) == ["<|endoftext|>", "<|im_end|>"]
+    assert tokenizer.convert_ids_to_tokens(list_stop_ids(tokenizer)) == [
+        "<|endoftext|>",
+        "<|im_end|>",
+    ]
 
 
 def test_llama_begins_every_text_by_a_token_that_a_rendered_chat_has_already(mirror: Path) -> None:
@@ -143,7 +146,7 @@ def test_llama_begins_every_text_by_a_token_that_a_rendered_chat_has_already(mir
         [{"role": "user", "content": SEEN}], chat_template=template, tokenize=False
     )
     assert tokenizer(rendered)["input_ids"][:2] == [first, first]
-    assert prompt_ids(tokenizer, SEEN, template).count(first) == 1
+    assert tokenize_chat_prompt(tokenizer, SEEN, template).count(first) == 1
 
 
 def test_one_token_stands_for_a_word_of_the_texts_and_any_text_survives(mirror: Path) -> None:
@@ -154,16 +157,16 @@ def test_one_token_stands_for_a_word_of_the_texts_and_any_text_survives(mirror: 
 
 
 def test_every_family_has_a_tokenizer_form() -> None:
-    assert set(FAMILIES) == set(FORMS)
+    assert set(MODEL_FAMILIES) == set(TOKENIZER_FORMS)
 
 
 def test_a_mirror_is_current_until_what_it_was_made_by_changes(mirror: Path) -> None:
-    assert is_current(mirror, "made for a test")
-    assert not is_current(mirror, stamp_of(STUDY))
-    assert not is_current(mirror.parent, stamp_of(STUDY))
+    assert is_mirror_current(mirror, "made for a test")
+    assert not is_mirror_current(mirror, make_stamp(STUDY))
+    assert not is_mirror_current(mirror.parent, make_stamp(STUDY))
 
 
-def run_main(monkeypatch: pytest.MonkeyPatch, study: str) -> None:
+def run_make_mirror(monkeypatch: pytest.MonkeyPatch, study: str) -> None:
     """Run the script as its command line does, in the folder of the moment."""
     command = ["make_mirror", "--study", study, "--out", "mirror/rehearsal"]
     monkeypatch.setattr(sys, "argv", command)
@@ -174,23 +177,25 @@ def test_the_script_makes_a_mirror_once_and_again_when_something_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tiny_models, "Pretraining", lambda: Pretraining(steps=1, batch=1))
+    monkeypatch.setattr(
+        tiny_models, "PretrainingRecipe", lambda: PretrainingRecipe(steps=1, batch=1)
+    )
     mirror = tmp_path / "mirror" / "rehearsal"
-    run_main(monkeypatch, "rehearsal")
+    run_make_mirror(monkeypatch, "rehearsal")
     assert capsys.readouterr().out.count("rehearsal/") == 2
-    made = (tmp_path / data().lock).read_bytes()
-    run_main(monkeypatch, "rehearsal")
+    made = (tmp_path / load_data_section().lock).read_bytes()
+    run_make_mirror(monkeypatch, "rehearsal")
     assert capsys.readouterr().out == "mirror/rehearsal: is current\n"
     (mirror / STAMP).write_text('{"by": "another version"}')
     (tmp_path / "results" / "rehearsal").mkdir(parents=True)
     with pytest.raises(InputError, match=r"^mirror/rehearsal: is of other .*results/rehearsal"):
-        run_main(monkeypatch, "rehearsal")
+        run_make_mirror(monkeypatch, "rehearsal")
     assert "another version" in (mirror / STAMP).read_text()
     (tmp_path / "results" / "rehearsal").rmdir()
-    run_main(monkeypatch, "rehearsal")
+    run_make_mirror(monkeypatch, "rehearsal")
     assert capsys.readouterr().out.count("rehearsal/") == 2
     assert "another version" not in (mirror / STAMP).read_text()
-    assert (tmp_path / data().lock).read_bytes() == made
+    assert (tmp_path / load_data_section().lock).read_bytes() == made
 
 
 def test_the_script_refuses_a_study_with_a_lock_of_its_own(
@@ -198,9 +203,9 @@ def test_the_script_refuses_a_study_with_a_lock_of_its_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"set data\.lock to mirror/rehearsal/hub\.lock\.yaml"):
-        run_main(monkeypatch, "paper")
+        run_make_mirror(monkeypatch, "paper")
     with pytest.raises(InputError, match=r"set data\.lock"):
-        run_main(monkeypatch, "lab")
+        run_make_mirror(monkeypatch, "lab")
 
 
 def test_a_study_of_other_models_is_refused(tmp_path: Path) -> None:
@@ -210,7 +215,7 @@ def test_a_study_of_other_models_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "mirror").exists()
 
 
-def test_a_repository_that_is_not_there_is_named(places: HubPlaces) -> None:
+def test_a_repository_that_is_not_there_is_named(places: HubLocation) -> None:
     missing = Repository(name="rehearsal/none", patterns=("*.parquet",), revision=None)
     with pytest.raises(InputError, match="rehearsal/none"):
-        fetch(missing, places)
+        fetch_repository(missing, places)

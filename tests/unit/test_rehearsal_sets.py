@@ -3,53 +3,53 @@
 import re
 
 import pytest
-from hub_rows import rows
+from hub_rows import make_source_rows
 
-from retu.data.expert_sets import rl_record, sft_record
-from retu.rehearsal.made_up_problems import Problem, Source
+from retu.data.expert_sets import read_rl_record, read_sft_record
+from retu.rehearsal.made_up_problems import ProblemSource, WordProblem
 from retu.rehearsal.made_up_sets import (
     REPEATS,
-    Problems,
-    benchmark_problems,
-    cleaned_table,
+    ProblemSets,
     draw_problems,
-    original_tables,
-    rl_table,
-    sft_tables,
+    group_benchmark_problems,
+    make_cleaned_table,
+    make_original_tables,
+    make_rl_table,
+    make_sft_tables,
 )
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Problems:
+def drawn_problems() -> ProblemSets:
     """The problems of one seed."""
     return draw_problems(2512)
 
 
 def test_products_come_first() -> None:
-    problem = Problem((3, 4, 2), ("+", "*"), "What is {}?")
+    problem = WordProblem((3, 4, 2), ("+", "*"), "What is {}?")
     assert problem.question == "What is 3 + 4 * 2?"
     assert problem.steps == ["4 * 2 = 8", "3 + 8 = 11"]
-    assert problem.trajectory() == (
+    assert problem.write_trajectory() == (
         "<think>4 * 2 = 8, 3 + 8 = 11</think> <answer>\\boxed{11}</answer>"
     )
 
 
 def test_every_answer_is_what_python_makes_of_the_expression() -> None:
-    for problem in Source(seed=1).take(60, 2):
+    for problem in ProblemSource(seed=1).take_problems(60, 2):
         expression = re.search(r"\d [-+*] \d [-+*] \d", problem.question)
         assert expression is not None
         assert problem.gold == str(eval(expression[0]))
 
 
 def test_a_checked_trajectory_is_longer_and_ends_the_same() -> None:
-    problem = Source(seed=2).take(1, 2)[0]
-    short, long = problem.trajectory(), problem.trajectory(checks=6)
+    problem = ProblemSource(seed=2).take_problems(1, 2)[0]
+    short, long = problem.write_trajectory(), problem.write_trajectory(checks=6)
     assert len(long) > 6 * len(", ".join(problem.steps))
     assert long.partition("</think>")[2] == short.partition("</think>")[2]
 
 
-def test_no_question_is_drawn_twice(drawn: Problems) -> None:
-    questions = [problem.question for part in vars(drawn).values() for problem in part]
+def test_no_question_is_drawn_twice(drawn_problems: ProblemSets) -> None:
+    questions = [problem.question for part in vars(drawn_problems).values() for problem in part]
     assert len(set(questions)) == len(questions) > 450
 
 
@@ -57,17 +57,19 @@ def test_another_seed_draws_other_problems() -> None:
     assert draw_problems(1) == draw_problems(1) != draw_problems(2)
 
 
-def test_sft_sets_are_read_by_the_real_reader(drawn: Problems) -> None:
-    for table in sft_tables(drawn).values():
-        records = [sft_record(row) for row in rows(table)]
+def test_sft_sets_are_read_by_the_real_reader(drawn_problems: ProblemSets) -> None:
+    for table in make_sft_tables(drawn_problems).values():
+        records = [read_sft_record(row) for row in make_source_rows(table)]
         assert len(records) == len(table)
         assert all(record["trajectory"].count("\\boxed{") == 1 for record in records)
 
 
-def test_the_pool_has_other_abilities_and_prompts_that_both_sources_have(drawn: Problems) -> None:
-    tables = sft_tables(drawn)
+def test_the_pool_has_other_abilities_and_prompts_that_both_sources_have(
+    drawn_problems: ProblemSets,
+) -> None:
+    tables = make_sft_tables(drawn_problems)
     first, second = (
-        {sft_record(row)["prompt"] for row in rows(tables[name])}
+        {read_sft_record(row)["prompt"] for row in make_source_rows(tables[name])}
         for name in ("Distilled-A", "Distilled-B")
     )
     assert {row["ability"] for row in tables["Distilled-A"]} == {"math", "code"}
@@ -76,25 +78,33 @@ def test_the_pool_has_other_abilities_and_prompts_that_both_sources_have(drawn: 
     assert isinstance(tables["Distilled-B"][0]["extra_info"], str)
 
 
-def test_some_rl_prompts_have_an_expert_and_some_are_benchmark_problems(drawn: Problems) -> None:
-    prompts = {rl_record(row)["prompt"] for row in rows(rl_table(drawn))}
-    experts = {problem.question for problem in [*drawn.full, *drawn.long]}
-    asked = {p.question for problems in benchmark_problems(drawn).values() for p in problems}
-    assert 0 < len(experts & prompts) < len(prompts) == len(rl_table(drawn))
-    planted = [drawn.sums[0], *drawn.full[:2], drawn.full[-1]]
+def test_some_rl_prompts_have_an_expert_and_some_are_benchmark_problems(
+    drawn_problems: ProblemSets,
+) -> None:
+    prompts = {
+        read_rl_record(row)["prompt"] for row in make_source_rows(make_rl_table(drawn_problems))
+    }
+    experts = {problem.question for problem in [*drawn_problems.full, *drawn_problems.long]}
+    asked = {
+        p.question
+        for problems in group_benchmark_problems(drawn_problems).values()
+        for p in problems
+    }
+    assert 0 < len(experts & prompts) < len(prompts) == len(make_rl_table(drawn_problems))
+    planted = [drawn_problems.sums[0], *drawn_problems.full[:2], drawn_problems.full[-1]]
     assert prompts & asked == {problem.question for problem in planted}
 
 
-def test_the_contest_is_repeated_in_the_cleaned_file(drawn: Problems) -> None:
-    table = cleaned_table(drawn)
+def test_the_contest_is_repeated_in_the_cleaned_file(drawn_problems: ProblemSets) -> None:
+    table = make_cleaned_table(drawn_problems)
     contest = [row for row in table if row["data_source"] == "rehearsal/contest"]
-    assert len(contest) == REPEATS * len(drawn.contest)
-    assert len(table) == len(contest) + len(drawn.sums) + len(drawn.chains) + 3
+    assert len(contest) == REPEATS * len(drawn_problems.contest)
+    assert len(table) == len(contest) + len(drawn_problems.sums) + len(drawn_problems.chains) + 3
 
 
-def test_originals_have_the_same_problems_as_the_cleaned_file(drawn: Problems) -> None:
-    originals = original_tables(drawn)
-    cleaned = {row["prompt"][0]["content"] for row in cleaned_table(drawn)}
+def test_originals_have_the_same_problems_as_the_cleaned_file(drawn_problems: ProblemSets) -> None:
+    originals = make_original_tables(drawn_problems)
+    cleaned = {row["prompt"][0]["content"] for row in make_cleaned_table(drawn_problems)}
     asked = {row.get("question") or row["problem"] for t in originals.values() for row in t}
     assert asked == cleaned
-    assert originals["sums"][0]["answer"].endswith(f"#### {drawn.sums[0].gold}")
+    assert originals["sums"][0]["answer"].endswith(f"#### {drawn_problems.sums[0].gold}")

@@ -4,7 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from released_fixtures import CACHES, KIT_SETTINGS, release, rl_file, sft_file, small_release
+from released_fixtures import (
+    CACHES,
+    KIT_SETTINGS,
+    make_rl_file,
+    make_sft_file,
+    write_release,
+    write_small_release,
+)
 
 from retu.audit.released.released_files import read_cache, read_caches
 from retu.core.errors import InputError
@@ -96,7 +103,7 @@ def test_a_tampered_file_is_noticed_before_it_is_read(
     tmp_path: Path, damage: str, message: str
 ) -> None:
     folder = tmp_path / "caches"
-    file = read_caches(small_release(folder))[0]
+    file = read_caches(write_small_release(folder))[0]
     place = folder / file.path
     data = place.read_bytes()
     place.unlink()
@@ -110,9 +117,9 @@ def test_a_tampered_file_is_noticed_before_it_is_read(
 
 
 def test_copies_may_be_listed_when_they_are_not_used(tmp_path: Path) -> None:
-    listed = release(
+    listed = write_release(
         tmp_path / "caches",
-        [("sft", "Easy", None, sft_file([100])), ("rl", "none", 0, rl_file(0))],
+        [("sft", "Easy", None, make_sft_file([100])), ("rl", "none", 0, make_rl_file(0))],
         distinct=False,
     )
     assert [file.distinct for file in read_caches(listed)] == [False, False]

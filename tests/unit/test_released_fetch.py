@@ -10,25 +10,33 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from released_fixtures import CACHES, COMMIT, REPOSITORY, TREE, mirror, release, small_release
+from released_fixtures import (
+    CACHES,
+    COMMIT,
+    REPOSITORY,
+    TREE,
+    find_release_mirror,
+    write_release,
+    write_small_release,
+)
 
-from retu.audit.released.download import Patience, download
-from retu.audit.released.fetch_files import fetch, from_mirror, tree_of
+from retu.audit.released.download import RetryPolicy, download_file
+from retu.audit.released.fetch_files import fetch_files, get_tree_path, read_mirror_file
 from retu.audit.released.released_files import CacheFile, read_caches
 from retu.core.errors import InputError
 from retu.core.manifest import check_manifest
 from workflow_scripts import fetch_caches as script
 
-QUICK = Patience(timeout_s=2.0, attempts=4, pause_s=0.0)
+QUICK = RetryPolicy(timeout_s=2.0, attempts=4, pause_s=0.0)
 
 
-class Server(ThreadingHTTPServer):
+class FaultyServer(ThreadingHTTPServer):
     """Serves one folder; `plan` says how the next requests are answered (then: as asked)."""
 
     daemon_threads = True
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), FaultyHandler)
         self.folder = folder
         self.plan: list[str] = []
         self.ranges: list[str | None] = []
@@ -39,10 +47,10 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class Handler(BaseHTTPRequestHandler):
+class FaultyHandler(BaseHTTPRequestHandler):
     """Answers as the plan of the server says."""
 
-    server: Server
+    server: FaultyServer
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:
@@ -71,9 +79,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[FaultyServer]:
     """A server on this machine; its folder is `tmp_path/served`."""
-    running = Server(tmp_path / "served")
+    running = FaultyServer(tmp_path / "served")
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield running
@@ -85,13 +93,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def file(tmp_path: Path) -> CacheFile:
     """One listed file of 1,000 bytes that the server has."""
-    listed = release(tmp_path / "served", [("sft", "Easy", None, bytes(range(250)) * 4)])
+    listed = write_release(tmp_path / "served", [("sft", "Easy", None, bytes(range(250)) * 4)])
     return read_caches(listed)[0]
 
 
-def get(server: Server, file: CacheFile, part: Path) -> bytes:
+def download_listed(server: FaultyServer, file: CacheFile, part: Path) -> bytes:
     """Download a file from the server's root."""
-    return download(f"{server.url}/{file.path}", file, part, QUICK)
+    return download_file(f"{server.url}/{file.path}", file, part, QUICK)
 
 
 @pytest.mark.parametrize(
@@ -109,38 +117,38 @@ def get(server: Server, file: CacheFile, part: Path) -> bytes:
     ],
 )
 def test_a_failing_server_is_asked_again(
-    server: Server, file: CacheFile, tmp_path: Path, plan: list[str], ranges: list[str | None]
+    server: FaultyServer, file: CacheFile, tmp_path: Path, plan: list[str], ranges: list[str | None]
 ) -> None:
     server.plan = [*plan]
-    assert get(server, file, tmp_path / "part") == bytes(range(250)) * 4
+    assert download_listed(server, file, tmp_path / "part") == bytes(range(250)) * 4
     assert server.ranges == ranges
 
 
 def test_a_part_of_an_earlier_run_is_gone_on_with(
-    server: Server, file: CacheFile, tmp_path: Path
+    server: FaultyServer, file: CacheFile, tmp_path: Path
 ) -> None:
     part = tmp_path / "part"
     part.write_bytes((bytes(range(250)) * 4)[:300])
-    assert file.fault(get(server, file, part)) is None
+    assert file.find_fault(download_listed(server, file, part)) is None
     assert server.ranges == ["bytes=300-"]
 
 
 def test_a_finished_part_is_not_asked_for_again(
-    server: Server, file: CacheFile, tmp_path: Path
+    server: FaultyServer, file: CacheFile, tmp_path: Path
 ) -> None:
     part = tmp_path / "part"
     part.write_bytes(bytes(range(250)) * 4)
-    get(server, file, part)
+    download_listed(server, file, part)
     assert server.ranges == []
 
 
 @pytest.mark.parametrize("size", [300, 1000, 1200])
 def test_a_part_of_another_file_is_thrown_away(
-    server: Server, file: CacheFile, tmp_path: Path, size: int
+    server: FaultyServer, file: CacheFile, tmp_path: Path, size: int
 ) -> None:
     part = tmp_path / "part"
     part.write_bytes(b"x" * size)
-    assert file.fault(get(server, file, part)) is None
+    assert file.find_fault(download_listed(server, file, part)) is None
     assert server.ranges[-1] is None
 
 
@@ -153,39 +161,39 @@ def test_a_part_of_another_file_is_thrown_away(
     ],
 )
 def test_another_file_is_refused_and_not_kept(
-    server: Server, file: CacheFile, tmp_path: Path, served: bytes, fault: str
+    server: FaultyServer, file: CacheFile, tmp_path: Path, served: bytes, fault: str
 ) -> None:
     (tmp_path / "served" / file.path).write_bytes(served)
     with pytest.raises(InputError, match=f"{re.escape(file.path)}: {fault}.*check the commit"):
-        get(server, file, tmp_path / "part")
+        download_listed(server, file, tmp_path / "part")
     assert not (tmp_path / "part").exists()
 
 
 @pytest.mark.parametrize("code", ["404", "403"])
 def test_a_missing_file_is_said_at_once(
-    server: Server, file: CacheFile, tmp_path: Path, code: str
+    server: FaultyServer, file: CacheFile, tmp_path: Path, code: str
 ) -> None:
     server.plan = [code]
     with pytest.raises(InputError, match=f"answers {code}.*check the repository and the commit"):
-        get(server, file, tmp_path / "part")
+        download_listed(server, file, tmp_path / "part")
     assert len(server.ranges) == 1
 
 
-def test_patience_ends(server: Server, file: CacheFile, tmp_path: Path) -> None:
+def test_patience_ends(server: FaultyServer, file: CacheFile, tmp_path: Path) -> None:
     server.plan = ["500"] * 9
     with pytest.raises(InputError, match=r"4 attempts \(the server answers 500 .*RETU_MIRROR"):
-        get(server, file, tmp_path / "part")
+        download_listed(server, file, tmp_path / "part")
     assert len(server.ranges) == QUICK.attempts
 
 
 def test_no_network_names_both_remedies(file: CacheFile, tmp_path: Path) -> None:
     url = "http://127.0.0.1:1/file"
     with pytest.raises(InputError, match=r"mirror=FOLDER or RETU_MIRROR=FOLDER") as error:
-        download(url, file, tmp_path / "part", Patience(attempts=1))
+        download_file(url, file, tmp_path / "part", RetryPolicy(attempts=1))
     assert "check the network" in str(error.value)
 
 
-def command(tmp_path: Path, listed: Path, *more: str) -> list[str]:
+def make_fetch_command(tmp_path: Path, listed: Path, *more: str) -> list[str]:
     """The command line of the script."""
     options = {
         **{"--caches": listed, "--repository": REPOSITORY, "--commit": COMMIT},
@@ -194,7 +202,7 @@ def command(tmp_path: Path, listed: Path, *more: str) -> list[str]:
     return ["fetch_caches", *(str(part) for item in options.items() for part in item), *more]
 
 
-def run_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]) -> None:
+def run_fetch_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]) -> None:
     """Run the script with its state inside the folder of the test."""
     monkeypatch.setenv("RETU_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(sys, "argv", arguments)
@@ -202,40 +210,42 @@ def run_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[
 
 
 def test_the_script_fetches_all_files_from_the_pinned_tree(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = small_release(tmp_path / "served" / TREE)
+    listed = write_small_release(tmp_path / "served" / TREE)
     listed = listed.rename(tmp_path / "caches.csv")
-    arguments = command(tmp_path, listed, "--base-url", server.url)
-    run_script(monkeypatch, tmp_path, arguments)
+    arguments = make_fetch_command(tmp_path, listed, "--base-url", server.url)
+    run_fetch_caches(monkeypatch, tmp_path, arguments)
     files = read_caches(listed)
     assert len(server.ranges) == len(files) == 4
-    assert all(file.fault((tmp_path / "out" / file.path).read_bytes()) is None for file in files)
+    assert all(
+        file.find_fault((tmp_path / "out" / file.path).read_bytes()) is None for file in files
+    )
     manifest = check_manifest(tmp_path / "out.manifest.json", tmp_path / "out")
     assert (manifest["repository"], manifest["commit"]) == (REPOSITORY, COMMIT)
-    run_script(monkeypatch, tmp_path, arguments)
+    run_fetch_caches(monkeypatch, tmp_path, arguments)
     assert len(server.ranges) == 4
     assert not (tmp_path / "state").exists() or not [*(tmp_path / "state").rglob("*.part")]
 
 
 def test_an_interrupted_fetch_leaves_nothing_half_done_and_goes_on(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = small_release(tmp_path / "served" / TREE).rename(tmp_path / "caches.csv")
-    arguments = command(tmp_path, listed, "--base-url", server.url)
+    listed = write_small_release(tmp_path / "served" / TREE).rename(tmp_path / "caches.csv")
+    arguments = make_fetch_command(tmp_path, listed, "--base-url", server.url)
     server.plan = ["full", "full", "404"]
     with pytest.raises(InputError, match="404"):
-        run_script(monkeypatch, tmp_path, arguments)
+        run_fetch_caches(monkeypatch, tmp_path, arguments)
     assert not (tmp_path / "out").exists()
-    run_script(monkeypatch, tmp_path, arguments)
+    run_fetch_caches(monkeypatch, tmp_path, arguments)
     assert len(server.ranges) == 5
     assert len([*(tmp_path / "out").rglob("*.pkl")]) == 4
 
 
 def test_a_mirror_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = small_release(tmp_path / "mirror" / TREE).rename(tmp_path / "caches.csv")
-    arguments = command(tmp_path, listed, "--mirror", str(tmp_path / "mirror"))
-    run_script(monkeypatch, tmp_path, [*arguments, "--base-url", "http://127.0.0.1:1"])
+    listed = write_small_release(tmp_path / "mirror" / TREE).rename(tmp_path / "caches.csv")
+    arguments = make_fetch_command(tmp_path, listed, "--mirror", str(tmp_path / "mirror"))
+    run_fetch_caches(monkeypatch, tmp_path, [*arguments, "--base-url", "http://127.0.0.1:1"])
     assert len([*(tmp_path / "out").rglob("*.pkl")]) == 4
     assert len(json.loads((tmp_path / "out.manifest.json").read_text())["files"]) == 4
 
@@ -250,30 +260,30 @@ def test_a_mirror_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_a_damaged_mirror_is_refused_by_name(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
     tree = tmp_path / "mirror"
-    files = read_caches(small_release(tree))
+    files = read_caches(write_small_release(tree))
     damage(tree / files[2].path)
     with pytest.raises(InputError, match=f"{re.escape(files[2].path)}: {message}"):
-        fetch(files, tmp_path / "out", lambda file: from_mirror(tree, file))
+        fetch_files(files, tmp_path / "out", lambda file: read_mirror_file(tree, file))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_changed_file_is_fetched_again_and_strange_ones_go(tmp_path: Path) -> None:
     tree, out = tmp_path / "mirror", tmp_path / "out"
-    files = read_caches(small_release(tree))
-    assert fetch(files, out, lambda file: from_mirror(tree, file)) == 4
+    files = read_caches(write_small_release(tree))
+    assert fetch_files(files, out, lambda file: read_mirror_file(tree, file)) == 4
     (out / files[1].path).write_bytes(b"tampered")
     (out / "strange.pkl").write_bytes(b"strange")
-    assert fetch(files, out, lambda file: from_mirror(tree, file)) == 1
+    assert fetch_files(files, out, lambda file: read_mirror_file(tree, file)) == 1
     assert (out / files[1].path).read_bytes() == (tree / files[1].path).read_bytes()
     assert not (out / "strange.pkl").exists()
 
 
 def test_a_linked_folder_is_replaced_without_touching_what_it_points_to(tmp_path: Path) -> None:
     tree, out, stored = tmp_path / "mirror", tmp_path / "out", tmp_path / "stored"
-    files = read_caches(small_release(tree))
+    files = read_caches(write_small_release(tree))
     shutil.copytree(tree, stored)
     out.symlink_to(stored)
-    assert fetch(files, out, lambda file: from_mirror(tree, file)) == 0
+    assert fetch_files(files, out, lambda file: read_mirror_file(tree, file)) == 0
     assert not out.is_symlink()
     assert len([*stored.rglob("*.pkl")]) == 4
 
@@ -289,21 +299,23 @@ def test_a_linked_folder_is_replaced_without_touching_what_it_points_to(tmp_path
 )
 def test_the_tree_must_be_pinned(repository: str, commit: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        tree_of(repository, commit)
+        get_tree_path(repository, commit)
 
 
 @pytest.mark.parametrize("suffix", ["", ".git", "/"])
 def test_a_repository_may_be_written_as_git_does(suffix: str) -> None:
-    assert tree_of(REPOSITORY + suffix, COMMIT) == TREE
+    assert get_tree_path(REPOSITORY + suffix, COMMIT) == TREE
 
 
 def test_only_web_addresses_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = small_release(tmp_path / "served")
+    listed = write_small_release(tmp_path / "served")
     with pytest.raises(InputError, match="--base-url file:"):
-        run_script(monkeypatch, tmp_path, command(tmp_path, listed, "--base-url", "file:///"))
+        run_fetch_caches(
+            monkeypatch, tmp_path, make_fetch_command(tmp_path, listed, "--base-url", "file:///")
+        )
 
 
 def test_the_released_files_are_the_listed_ones(tmp_path: Path) -> None:
-    tree = mirror() / TREE
+    tree = find_release_mirror() / TREE
     files = read_caches(CACHES)
-    assert fetch(files, tmp_path / "out", lambda file: from_mirror(tree, file)) == 43
+    assert fetch_files(files, tmp_path / "out", lambda file: read_mirror_file(tree, file)) == 43

@@ -15,22 +15,27 @@ from released_fixtures import (
     KIT_SETTINGS,
     ROOT,
     TREE,
-    mirror,
-    release,
-    rl_file,
-    scores,
-    sft_file,
+    find_release_mirror,
+    make_rl_file,
+    make_scores,
+    make_sft_file,
+    write_release,
 )
 
-from retu.audit.released.curve_quality import KINDS, drop_errors, duplicate_points, wide
-from retu.audit.released.quality_page import find, page
-from retu.audit.released.released_curves import curve_table
+from retu.audit.released.curve_quality import (
+    FINDING_KINDS,
+    find_duplicate_points,
+    measure_drops,
+    pivot_curves,
+)
+from retu.audit.released.quality_page import list_findings, render_quality_page
+from retu.audit.released.released_curves import build_released_curves
 from retu.audit.released.released_files import read_caches
 from retu.core.errors import InputError
 from retu.core.tables import read_facts, write_csv
-from retu.scaling.measured_branches import measured_branches
+from retu.scaling.measured_branches import extract_branches
 from workflow_scripts import data_quality as script
-from workflow_scripts.data_quality import SETTING_COLUMNS, TABLE_4_COLUMNS
+from workflow_scripts.data_quality import SCRIPT_SETTING_COLUMNS, TRIMMING_COLUMNS
 
 DESCRIPTIONS = {"granularity", "sft_density", "benchmark_split"}
 """Kinds that describe every release, faults or not."""
@@ -38,7 +43,7 @@ DESCRIPTIONS = {"granularity", "sft_density", "benchmark_split"}
 Change = Callable[[dict[float, Any]], object]
 
 
-def settings(*steps: int) -> pd.DataFrame:
+def make_script_settings(*steps: int) -> pd.DataFrame:
     """Settings of scripts for branches of the data set Easy, and of Pure RL."""
     rows = [("none", 0), *(("Easy", step) for step in steps)]
     facts = {
@@ -48,7 +53,7 @@ def settings(*steps: int) -> pd.DataFrame:
     return pd.DataFrame([{"dataset": name, "sft_step": step, **facts} for name, step in rows])
 
 
-def findings(
+def find_in_release(
     tmp_path: Path,
     change: Change = lambda table: None,
     scripts: pd.DataFrame | None = None,
@@ -56,45 +61,45 @@ def findings(
 ) -> pd.DataFrame:
     """Findings of a small release whose branch of step 100 was changed."""
     folder = tmp_path / "caches"
-    branch = rl_file(100, rows=20)
+    branch = make_rl_file(100, rows=20)
     change(branch[100])
-    listed = release(
+    listed = write_release(
         folder,
         [
-            ("sft", "Easy", None, sft_file([100, 200, 300])),
-            ("rl", "none", 0, rl_file(0, rows=20, first=0.452)),
+            ("sft", "Easy", None, make_sft_file([100, 200, 300])),
+            ("rl", "none", 0, make_rl_file(0, rows=20, first=0.452)),
             ("rl", "Easy", 100, branch),
-            ("rl", "Easy", 300, rl_file(300, rows=20, first=0.713)),
+            ("rl", "Easy", 300, make_rl_file(300, rows=20, first=0.713)),
         ],
     )
     files = read_caches(listed)
-    curves = wide(curve_table(folder, files, JOB))
-    known = settings(100, 300) if scripts is None else scripts
-    return find(curves, folder, files, known, known if table_4 is None else table_4)
+    curves = pivot_curves(build_released_curves(folder, files, JOB))
+    known = make_script_settings(100, 300) if scripts is None else scripts
+    return list_findings(curves, folder, files, known, known if table_4 is None else table_4)
 
 
-def faults(table: pd.DataFrame) -> pd.DataFrame:
+def select_faults(table: pd.DataFrame) -> pd.DataFrame:
     """Findings that are faults."""
     return table[~table["kind"].isin(DESCRIPTIONS)]
 
 
 def test_a_clean_release_has_no_faults(tmp_path: Path) -> None:
-    table = findings(tmp_path)
-    assert faults(table).empty
+    table = find_in_release(tmp_path)
+    assert select_faults(table).empty
     assert set(table["kind"]) == DESCRIPTIONS
 
 
-def drop(table: dict[float, Any], benchmark: str, *places: int) -> None:
+def drop_score(table: dict[float, Any], benchmark: str, *places: int) -> None:
     """Take nine tenths of a benchmark's score away at some rows."""
     for place in places:
         row = table[[*table][place]]
         row[benchmark] = np.float64(round(round(row[benchmark] * 0.1 * 13.17) / 13.17, 2))
 
 
-def collapse(table: dict[float, Any]) -> None:
+def collapse_run(table: dict[float, Any]) -> None:
     """Let the run fall at row 13 and stay down."""
     for x in [*table][12:]:
-        table[x] = scores(0.4 + x / 1000)
+        table[x] = make_scores(0.4 + x / 1000)
 
 
 @pytest.mark.parametrize(
@@ -112,9 +117,9 @@ def collapse(table: dict[float, Any]) -> None:
             "row 9, 24.00 to 30.00 EFLOPs",
             "2.00 times",
         ),
-        (collapse, "collapse", "row 13, 39.00 EFLOPs", "8 rows"),
+        (collapse_run, "collapse", "row 13, 39.00 EFLOPs", "8 rows"),
         (
-            lambda table: drop(table, "gsm8k", 9),
+            lambda table: drop_score(table, "gsm8k", 9),
             "benchmark_drop",
             "row 10, 30.00 EFLOPs",
             "gsm8k 6.",
@@ -124,7 +129,7 @@ def collapse(table: dict[float, Any]) -> None:
 def test_a_planted_fault_is_found(
     tmp_path: Path, change: Change, kind: str, where: str, what: str
 ) -> None:
-    table = faults(findings(tmp_path, change))
+    table = select_faults(find_in_release(tmp_path, change))
     assert [*table["kind"]] == [kind]
     row = table.iloc[0]
     assert (row["dataset"], row["sft_step"], row["where"]) == ("Easy", 100, where)
@@ -133,50 +138,51 @@ def test_a_planted_fault_is_found(
 
 def test_a_collapse_is_where_the_fits_see_it(tmp_path: Path) -> None:
     folder = tmp_path / "caches"
-    branch = rl_file(100, rows=20)
-    collapse(branch[100])
-    listed = release(
-        folder, [("sft", "Easy", None, sft_file([100, 200])), ("rl", "Easy", 100, branch)]
+    branch = make_rl_file(100, rows=20)
+    collapse_run(branch[100])
+    listed = write_release(
+        folder, [("sft", "Easy", None, make_sft_file([100, 200])), ("rl", "Easy", 100, branch)]
     )
-    table = curve_table(folder, read_caches(listed), JOB)
-    (fitted,) = [found.branch for found in measured_branches(table)]
-    curves = wide(table)
-    (points,) = [points for _, _, points in curves.branches()]
-    assert curves.collapse_row(points) == fitted.end == 13
+    table = build_released_curves(folder, read_caches(listed), JOB)
+    (fitted,) = [found.branch for found in extract_branches(table)]
+    curves = pivot_curves(table)
+    (points,) = [points for _, _, points in curves.iterate_branches()]
+    assert curves.find_collapse_row(points) == fitted.end == 13
     # Fewer answers mean larger errors: the same fall is then no collapse, here as in the fits.
     few = replace(
         curves, answers={name: count // 400 + 1 for name, count in curves.answers.items()}
     )
-    assert few.collapse_row(points) == len(points)
+    assert few.find_collapse_row(points) == len(points)
 
 
 def test_steps_after_a_missing_evaluation_are_told(tmp_path: Path) -> None:
-    table = faults(findings(tmp_path, lambda rows: rows.pop(27.0)))
+    table = select_faults(find_in_release(tmp_path, lambda rows: rows.pop(27.0)))
     assert "10 higher" in table["consequence"].iloc[0]
 
 
 @pytest.mark.parametrize("places", [(9,), (9, 10)])
 def test_one_benchmark_down_is_no_collapse(tmp_path: Path, places: tuple[int, ...]) -> None:
-    table = faults(findings(tmp_path, lambda rows: drop(rows, "math", *places)))
+    table = select_faults(find_in_release(tmp_path, lambda rows: drop_score(rows, "math", *places)))
     assert [*table["kind"]] == ["benchmark_drop"] * len(places)
     assert table["consequence"].str.startswith("one benchmark alone").all()
 
 
 def test_a_fall_without_return_is_no_drop() -> None:
     score = pd.Series([70.0, 71.0, 72.0, 73.0, 40.0, 41.0, 40.0, 39.0])
-    assert drop_errors(score, 237).max() < 6
-    assert drop_errors(pd.Series([70.0, 71.0, 72.0, 40.0, 73.0, 72.0, 74.0]), 237).argmax() == 3
+    assert measure_drops(score, 237).max() < 6
+    assert measure_drops(pd.Series([70.0, 71.0, 72.0, 40.0, 73.0, 72.0, 74.0]), 237).argmax() == 3
 
 
 def test_points_at_the_same_compute_are_found(tmp_path: Path) -> None:
     folder = tmp_path / "caches"
-    listed = release(
-        folder, [("sft", "Easy", None, sft_file([100])), ("rl", "Easy", 100, rl_file(100))]
+    listed = write_release(
+        folder,
+        [("sft", "Easy", None, make_sft_file([100])), ("rl", "Easy", 100, make_rl_file(100))],
     )
-    curves = curve_table(folder, read_caches(listed), JOB)
+    curves = build_released_curves(folder, read_caches(listed), JOB)
     twice = pd.concat([curves, curves[curves["rl_step"] == 30]], ignore_index=True)
-    assert not [*duplicate_points(wide(curves))]
-    found = [*duplicate_points(wide(twice))]
+    assert not [*find_duplicate_points(pivot_curves(curves))]
+    found = [*find_duplicate_points(pivot_curves(twice))]
     assert [(item.dataset, item.sft_step, item.where) for item in found] == [
         ("Easy", 100, "10.00 + 9.00 EFLOPs")
     ]
@@ -184,12 +190,14 @@ def test_points_at_the_same_compute_are_found(tmp_path: Path) -> None:
 
 def test_copies_of_a_file_are_one_measurement(tmp_path: Path) -> None:
     folder = tmp_path / "caches"
-    branches = [("rl", "Easy", 100, rl_file(100)), ("rl", "Hard", 100, rl_file(100))]
-    sft = [("sft", name, None, sft_file([100, 200])) for name in ("Easy", "Hard")]
-    listed = release(folder, [*branches, *sft])
+    branches = [("rl", "Easy", 100, make_rl_file(100)), ("rl", "Hard", 100, make_rl_file(100))]
+    sft = [("sft", name, None, make_sft_file([100, 200])) for name in ("Easy", "Hard")]
+    listed = write_release(folder, [*branches, *sft])
     files = read_caches(listed)
-    curves = wide(curve_table(folder, files, JOB))
-    table = find(curves, folder, files, settings(100), settings(100))
+    curves = pivot_curves(build_released_curves(folder, files, JOB))
+    table = list_findings(
+        curves, folder, files, make_script_settings(100), make_script_settings(100)
+    )
     copies = table[table["kind"] == "identical_files"]
     assert [*copies["what"].str[:7]] == ["2 files"] * 2
     scores_twice = table[table["kind"] == "identical_scores"]
@@ -198,56 +206,56 @@ def test_copies_of_a_file_are_one_measurement(tmp_path: Path) -> None:
 
 
 def test_a_curve_without_a_script_is_found(tmp_path: Path) -> None:
-    table = faults(findings(tmp_path, scripts=settings(300)))
+    table = select_faults(find_in_release(tmp_path, scripts=make_script_settings(300)))
     assert [*table["kind"]] == ["no_script"]
     assert (table["dataset"].iloc[0], table["sft_step"].iloc[0]) == ("Easy", 100)
 
 
 def test_a_window_beyond_the_data_is_found(tmp_path: Path) -> None:
-    scripts = settings(100, 300)
+    scripts = make_script_settings(100, 300)
     scripts.loc[1, ["flag_start", "flag_end"]] = [12, 30]
-    table = faults(findings(tmp_path, scripts=scripts))
+    table = select_faults(find_in_release(tmp_path, scripts=scripts))
     assert [*table["kind"]] == ["window_beyond_data"]
     assert table["what"].iloc[0] == "asks for rows 12 to 29 of a run of 21"
 
 
 def test_flags_that_differ_from_table_4_are_found(tmp_path: Path) -> None:
-    published = settings(100, 300)
+    published = make_script_settings(100, 300)
     published.loc[1, ["tau", "lts_share"]] = [3.0, 0.75]
     published.loc[2, ["tau", "lts_share"]] = np.nan
-    table = faults(findings(tmp_path, table_4=published))
+    table = select_faults(find_in_release(tmp_path, table_4=published))
     assert [*table["kind"]] == ["flags_differ"]
     what = "tau 2.5, in Table 4 3; retained share (0: off) 0, in Table 4 0.75"
     assert table["what"].iloc[0] == what
 
 
 def test_scores_that_no_count_of_answers_gives_are_found(tmp_path: Path) -> None:
-    table = findings(tmp_path, lambda rows: rows[9.0].update(aime=12.6))
+    table = find_in_release(tmp_path, lambda rows: rows[9.0].update(aime=12.6))
     lattice = table[table["kind"] == "granularity"].set_index("where")["consequence"]
     wrong = lattice[lattice.str.startswith("1 scores cannot")]
     assert [name.split(",")[0] for name in wrong.index] == ["aime"]
 
 
 def test_the_page_counts_every_kind(tmp_path: Path) -> None:
-    text = page(findings(tmp_path))
-    assert all(f"| {kind} |" in text for kind in KINDS)
-    assert f"| collapse | {KINDS['collapse']} | 0 |" in text
+    text = render_quality_page(find_in_release(tmp_path))
+    assert all(f"| {kind} |" in text for kind in FINDING_KINDS)
+    assert f"| collapse | {FINDING_KINDS['collapse']} | 0 |" in text
 
 
 @pytest.fixture(scope="module")
-def real() -> pd.DataFrame:
+def real_findings() -> pd.DataFrame:
     """The findings of the real release."""
-    folder, files = mirror() / TREE, read_caches(CACHES)
-    return find(
-        wide(curve_table(folder, files, JOB)),
+    folder, files = find_release_mirror() / TREE, read_caches(CACHES)
+    return list_findings(
+        pivot_curves(build_released_curves(folder, files, JOB)),
         folder,
         files,
-        read_facts(KIT_SETTINGS, SETTING_COLUMNS),
-        read_facts(ROOT / "claims" / "table_4.csv", TABLE_4_COLUMNS),
+        read_facts(KIT_SETTINGS, SCRIPT_SETTING_COLUMNS),
+        read_facts(ROOT / "claims" / "table_4.csv", TRIMMING_COLUMNS),
     )
 
 
-def found(real: pd.DataFrame, kind: str) -> list[tuple[str, Any]]:
+def select_findings(real: pd.DataFrame, kind: str) -> list[tuple[str, Any]]:
     """Data set and step of the findings of a kind."""
     rows = real[real["kind"] == kind].astype({"sft_step": object})
     steps = [None if pd.isna(step) else step for step in rows["sft_step"]]
@@ -273,23 +281,23 @@ def found(real: pd.DataFrame, kind: str) -> list[tuple[str, Any]]:
         ),
     ],
 )
-def test_findings_in_the_release(real: pd.DataFrame, kind: str, places: list[Any]) -> None:
-    assert found(real, kind) == places
+def test_findings_in_the_release(real_findings: pd.DataFrame, kind: str, places: list[Any]) -> None:
+    assert select_findings(real_findings, kind) == places
 
 
-def test_the_release_collapses_where_it_is_known_to(real: pd.DataFrame) -> None:
-    rows = real[real["kind"] == "collapse"]
+def test_the_release_collapses_where_it_is_known_to(real_findings: pd.DataFrame) -> None:
+    rows = real_findings[real_findings["kind"] == "collapse"]
     assert [*rows["where"].str.split(",").str[0]] == ["row 69", "row 18", "row 57"]
 
 
-def test_every_released_score_is_a_whole_number_of_answers(real: pd.DataFrame) -> None:
-    lattice = real[real["kind"] == "granularity"]
+def test_every_released_score_is_a_whole_number_of_answers(real_findings: pd.DataFrame) -> None:
+    lattice = real_findings[real_findings["kind"] == "granularity"]
     assert len(lattice) == 6
     assert lattice["consequence"].str.startswith("the counts hold").all()
 
 
-def test_minerva_and_math_split_the_branches_alike(real: pd.DataFrame) -> None:
-    rows = real[real["kind"] == "benchmark_split"].set_index("dataset")
+def test_minerva_and_math_split_the_branches_alike(real_findings: pd.DataFrame) -> None:
+    rows = real_findings[real_findings["kind"] == "benchmark_split"].set_index("dataset")
     assert rows["consequence"].str.contains("math at most .*; minerva at most ").all()
     upper = rows["what"].str.extract(r"upper minerva group: steps ([^;]*)")[0].dropna()
     assert upper.str.count(r"\(").to_dict() == {
@@ -299,12 +307,13 @@ def test_minerva_and_math_split_the_branches_alike(real: pd.DataFrame) -> None:
 
 def test_the_script_writes_table_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "caches"
-    listed = release(
-        folder, [("sft", "Easy", None, sft_file([100])), ("rl", "Easy", 100, rl_file(100))]
+    listed = write_release(
+        folder,
+        [("sft", "Easy", None, make_sft_file([100])), ("rl", "Easy", 100, make_rl_file(100))],
     )
     curves = tmp_path / "curves.csv"
-    write_csv(curve_table(folder, read_caches(listed), JOB), curves)
-    settings(100).to_csv(tmp_path / "settings.csv", index=False)
+    write_csv(build_released_curves(folder, read_caches(listed), JOB), curves)
+    make_script_settings(100).to_csv(tmp_path / "settings.csv", index=False)
     options = {
         **{"curves": curves, "caches-dir": folder, "caches": listed},
         **{"settings": tmp_path / "settings.csv", "table-4": tmp_path / "settings.csv"},

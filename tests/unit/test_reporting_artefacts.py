@@ -12,22 +12,22 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
-from reporting_fixtures import METHODS, Made, make_frames, write_study
+from reporting_fixtures import METHODS, MadeParameters, make_frames, write_study
 
 from retu.reporting import style
-from retu.reporting.drawing import mean_law, score_limits
-from retu.reporting.figure_branches import draw as draw_branches
-from retu.reporting.figure_selection import draw as draw_selection
-from retu.reporting.tidy_files import with_text
-from retu.runtime.script import run
+from retu.reporting.drawing import average_laws, compute_score_limits
+from retu.reporting.figure_branches import draw_branch_figure as draw_branches
+from retu.reporting.figure_selection import draw_selection_figure as draw_selection
+from retu.reporting.tidy_files import fill_text_cells
+from retu.runtime.script import run_main
 from workflow_scripts import figure_2, figure_3, figure_8, report, summary, table_3, table_4
 
 STUDIES = {
-    "plain": Made(),
-    "seeds": Made(seeds=(0, 1), without_branches="Medium", without_subphases="Large"),
-    "one": Made(datasets=("Only",), pure_rl=False),
-    "paradigms": Made(methods=tuple(METHODS), after_sft=tuple(METHODS)),
-    "models": Made(datasets=("A", "B", "C"), models=("tiny", "small")),
+    "plain": MadeParameters(),
+    "seeds": MadeParameters(seeds=(0, 1), without_branches="Medium", without_subphases="Large"),
+    "one": MadeParameters(datasets=("Only",), pure_rl=False),
+    "paradigms": MadeParameters(methods=tuple(METHODS), after_sft=tuple(METHODS)),
+    "models": MadeParameters(datasets=("A", "B", "C"), models=("tiny", "small")),
 }
 TABLES = ("table_3", "table_4", "figure_2")
 ROOT = Path(report.__file__).parents[1]
@@ -35,7 +35,7 @@ ORDER = "Small,Medium,Large,Huge"
 FIGURES = ("figure_2", "figure_3", "figure_8")
 
 
-def commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
+def list_report_commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
     """The seven scripts with the options the workflow gives them, in its order."""
     out = folder / "artefacts"
     curves, fits = f"--curves={folder}/curves.csv", f"--fits={folder}/fits.csv"
@@ -55,21 +55,23 @@ def commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
     ]
 
 
-def build(folder: Path, made: Made, patch: pytest.MonkeyPatch, title: str = "A study") -> Path:
+def build_artefacts(
+    folder: Path, made: MadeParameters, patch: pytest.MonkeyPatch, title: str = "A study"
+) -> Path:
     """Write a made-up study and run all scripts on it; return the folder of the artefacts."""
     order = ",".join(write_study(folder, made, title))
-    for script, options in commands(folder, order):
+    for script, options in list_report_commands(folder, order):
         patch.setattr(sys, "argv", [script.__name__, *options])
         script.main()
     return folder / "artefacts"
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain_artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a complete made-up study; tests read it and copy it, none changes it."""
     folder = tmp_path_factory.mktemp("plain")
     with pytest.MonkeyPatch.context() as patch:
-        build(folder, STUDIES["plain"], patch)
+        build_artefacts(folder, STUDIES["plain"], patch)
     return folder
 
 
@@ -77,7 +79,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_kind_of_study_gets_every_artefact(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = build(tmp_path, STUDIES[name], monkeypatch)
+    out = build_artefacts(tmp_path, STUDIES[name], monkeypatch)
     sizes = {path.name: path.stat().st_size for path in out.iterdir()}
     assert len(sizes) == 15, "three tables and three figures twice, figure 8's data, page, summary"
     assert all(size > 10_000 for file, size in sizes.items() if file.endswith((".svg", ".png")))
@@ -85,11 +87,13 @@ def test_every_kind_of_study_gets_every_artefact(
 
 @pytest.mark.parametrize("script", [figure_2, figure_3, figure_8, report])
 def test_another_process_gives_the_same_bytes(
-    script: ModuleType, plain: Path, tmp_path: Path
+    script: ModuleType, plain_artefacts: Path, tmp_path: Path
 ) -> None:
     """Another hash seed, so that the order of sets cannot leak into the files."""
-    again = shutil.copytree(plain, tmp_path / "again")
-    options = next(options for found, options in commands(again, ORDER) if found is script)
+    again = shutil.copytree(plain_artefacts, tmp_path / "again")
+    options = next(
+        options for found, options in list_report_commands(again, ORDER) if found is script
+    )
     before = {path.name: path.read_bytes() for path in (again / "artefacts").iterdir()}
     command = [sys.executable, "-m", script.__name__, *options]
     environment = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}
@@ -99,8 +103,8 @@ def test_another_process_gives_the_same_bytes(
     assert changed == []
 
 
-def test_the_page_is_self_contained_and_carries_the_figures(plain: Path) -> None:
-    out = plain / "artefacts"
+def test_the_page_is_self_contained_and_carries_the_figures(plain_artefacts: Path) -> None:
+    out = plain_artefacts / "artefacts"
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "http:" not in page
     assert "https:" not in page
@@ -115,11 +119,11 @@ def test_the_page_is_self_contained_and_carries_the_figures(plain: Path) -> None
         assert f"snakemake {target} --config study=made" in page
 
 
-def test_the_page_shows_the_numbers_of_the_tables(plain: Path) -> None:
-    page = (plain / "artefacts" / "report.html").read_text(encoding="utf-8")
-    for a_post in pd.read_csv(plain / "artefacts" / "table_4.csv")["a_post"]:
+def test_the_page_shows_the_numbers_of_the_tables(plain_artefacts: Path) -> None:
+    page = (plain_artefacts / "artefacts" / "report.html").read_text(encoding="utf-8")
+    for a_post in pd.read_csv(plain_artefacts / "artefacts" / "table_4.csv")["a_post"]:
         assert f'<td class="n">{a_post:.1f}</td>' in page
-    table = pd.read_csv(plain / "artefacts" / "figure_2.csv")
+    table = pd.read_csv(plain_artefacts / "artefacts" / "figure_2.csv")
     for best in table.loc[table["in_figure"], "best_score"]:
         assert f'<td class="n">{best:.1f}</td>' in page
     assert "<b>221</b> evaluated points" in page, "1 base + 12 Pure RL + 4 * (4 SFT + 4 * 12 RL)"
@@ -131,7 +135,9 @@ def test_the_page_shows_the_numbers_of_the_tables(plain: Path) -> None:
 
 def test_names_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hostile = "<img src=x onerror=1>&"
-    out = build(tmp_path, Made(datasets=(hostile, "B", "C")), monkeypatch, title=hostile)
+    out = build_artefacts(
+        tmp_path, MadeParameters(datasets=(hostile, "B", "C")), monkeypatch, title=hostile
+    )
     page = (out / "report.html").read_text(encoding="utf-8")
     assert hostile not in page
     assert "&lt;img src=x onerror=1&gt;&amp;" in page
@@ -140,27 +146,27 @@ def test_names_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_figure_8_says_when_it_cannot_correlate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = build(tmp_path, STUDIES["one"], monkeypatch)
+    out = build_artefacts(tmp_path, STUDIES["one"], monkeypatch)
     table = pd.read_csv(out / "figure_8.csv")
     assert table["note"].tolist() == ["needs at least 3 data sets"]
     assert table["pearson_a_post"].isna().all()
-    frames = {name: with_text(frame) for name, frame in make_frames(STUDIES["one"]).items()}
-    with style.context():
+    frames = {name: fill_text_cells(frame) for name, frame in make_frames(STUDIES["one"]).items()}
+    with style.use_style():
         figure = draw_selection(frames["fits"], frames["subphases"], ["Only"])
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert any("needs at least 3 data sets" in text for text in texts)
 
 
-def overall(made: Made) -> dict[str, pd.DataFrame]:
+def read_overall_frames(made: MadeParameters) -> dict[str, pd.DataFrame]:
     """The frames as the readers give them."""
-    frames = {name: with_text(frame) for name, frame in make_frames(made).items()}
+    frames = {name: fill_text_cells(frame) for name, frame in make_frames(made).items()}
     frames["curves"] = frames["curves"][frames["curves"]["benchmark"] == "overall"]
     return frames
 
 
 def test_figure_3_labels_every_ceiling_and_says_when_there_is_none() -> None:
-    frames = overall(Made(without_branches="Medium"))
-    with style.context():
+    frames = read_overall_frames(MadeParameters(without_branches="Medium"))
+    with style.use_style():
         figure = draw_branches(frames["curves"], frames["fits"], frames["subphases"], ["Small"])
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     ceilings = frames["fits"].query("paradigm == 'SFT-then-RL'")["a_post"]
@@ -169,9 +175,9 @@ def test_figure_3_labels_every_ceiling_and_says_when_there_is_none() -> None:
 
 
 def test_figure_3_brackets_a_ceiling_that_is_not_identified() -> None:
-    frames = overall(Made(datasets=("A",)))
+    frames = read_overall_frames(MadeParameters(datasets=("A",)))
     frames["fits"]["verdict"] = "not identified"
-    with style.context():
+    with style.use_style():
         figure = draw_branches(frames["curves"], frames["fits"], frames["subphases"], ["A"])
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     top = frames["fits"].query("dataset == 'A'")["a_post"].max()
@@ -179,27 +185,35 @@ def test_figure_3_brackets_a_ceiling_that_is_not_identified() -> None:
 
 
 def test_mean_law_averages_seeds_and_skips_failed_fits() -> None:
-    fits = overall(Made(datasets=("A",), seeds=(0, 1, 2)))["fits"].query("sft_step == 40").copy()
+    fits = (
+        read_overall_frames(MadeParameters(datasets=("A",), seeds=(0, 1, 2)))["fits"]
+        .query("sft_step == 40")
+        .copy()
+    )
     far = np.array([1e9])
-    law = mean_law(fits, far)
+    law = average_laws(fits, far)
     assert law is not None
     assert law[0] == pytest.approx(fits["a_post"].mean(), abs=1e-6)
     fits["c_mid"] = np.nan
-    assert mean_law(fits, far) is None
+    assert average_laws(fits, far) is None
 
 
 def test_mean_law_starts_at_p_sft_plus_epsilon_of_either_sign() -> None:
-    fits = overall(Made(datasets=("A",)))["fits"].query("sft_step == 40").assign(epsilon=-0.75)
-    law = mean_law(fits, np.array([0.0, 1e9]))
+    fits = (
+        read_overall_frames(MadeParameters(datasets=("A",)))["fits"]
+        .query("sft_step == 40")
+        .assign(epsilon=-0.75)
+    )
+    law = average_laws(fits, np.array([0.0, 1e9]))
     assert law is not None
     assert law == pytest.approx([fits["p_sft"].iloc[0] - 0.75, fits["a_post"].iloc[0]], abs=1e-6)
 
 
 def test_a_law_is_drawn_up_to_a_collapse_only() -> None:
-    frames = overall(Made(datasets=("A",)))
+    frames = read_overall_frames(MadeParameters(datasets=("A",)))
     end = 0.3 * float(frames["fits"]["x_max_eflops"].iloc[0])
     frames["fits"] = frames["fits"].assign(x_end_eflops=end)
-    with style.context():
+    with style.use_style():
         figure = draw_branches(frames["curves"], frames["fits"], frames["subphases"], ["A"])
     laws = [line for line in figure.axes[0].lines if line.get_linewidth() == 1.4]
     spans = [float(np.ptp(np.asarray(line.get_xdata(), dtype=float))) for line in laws]
@@ -208,25 +222,29 @@ def test_a_law_is_drawn_up_to_a_collapse_only() -> None:
 
 
 def test_mean_law_counts_a_seed_without_gain_as_flat() -> None:
-    fits = overall(Made(datasets=("A",), seeds=(0, 1)))["fits"].query("sft_step == 40").copy()
+    fits = (
+        read_overall_frames(MadeParameters(datasets=("A",), seeds=(0, 1)))["fits"]
+        .query("sft_step == 40")
+        .copy()
+    )
     second = fits["seed"] == 1
     fits.loc[second, ["c_mid", "b", "a_post_low", "a_post_high"]] = np.nan
     fits.loc[second, "pl_rl"] = 0.0
     fits.loc[second, "a_post"] = fits.loc[second, "p_sft"]
-    law = mean_law(fits, np.array([0.0, 1e9]))
+    law = average_laws(fits, np.array([0.0, 1e9]))
     assert law is not None
     assert law == pytest.approx([fits["p_sft"].mean(), fits["a_post"].mean()], abs=1e-6)
-    flat = mean_law(fits[second], np.array([0.0, 1e9]))
+    flat = average_laws(fits[second], np.array([0.0, 1e9]))
     assert flat is not None
     assert flat == pytest.approx(fits.loc[second, "p_sft"].iloc[0])
 
 
 def test_score_limits_survive_a_collapse_and_keep_ordinary_data() -> None:
     scores = np.append(np.linspace(68, 80, 200), [25.0, 24.0])
-    low, high = score_limits(scores, np.array([82.0, np.nan]))
+    low, high = compute_score_limits(scores, np.array([82.0, np.nan]))
     assert 50 < low < 68
     assert high > 82
-    low, _ = score_limits(np.linspace(10, 60, 50), np.array([65.0]))
+    low, _ = compute_score_limits(np.linspace(10, 60, 50), np.array([65.0]))
     assert low < 10
 
 
@@ -239,7 +257,7 @@ def test_score_limits_survive_a_collapse_and_keep_ordinary_data() -> None:
     ],
 )
 def test_axis_scale_follows_the_data(starts: list[float], ends: list[float], log: bool) -> None:
-    assert style.prefers_log(starts, ends) is log
+    assert style.is_log_better(starts, ends) is log
 
 
 @pytest.mark.parametrize(
@@ -257,18 +275,20 @@ def test_bad_input_is_told_in_one_line(
     file: str,
     content: str | None,
     message: str,
-    plain: Path,
+    plain_artefacts: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    broken = shutil.copytree(plain, tmp_path / "broken")
+    broken = shutil.copytree(plain_artefacts, tmp_path / "broken")
     (broken / file).unlink()
     if content is not None:
         (broken / file).write_text(content, encoding="utf-8")
-    options = next(options for script, options in commands(broken, ORDER) if script is report)
+    options = next(
+        options for script, options in list_report_commands(broken, ORDER) if script is report
+    )
     monkeypatch.setattr(sys, "argv", ["report", *options])
     with pytest.raises(SystemExit) as stop:
-        run(report.main)
+        run_main(report.main)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err

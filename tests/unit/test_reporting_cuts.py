@@ -6,19 +6,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from markupsafe import escape
-from reporting_fixtures import ORDER, Made, make_frames, read_frames, write_study
+from reporting_fixtures import ORDER, MadeParameters, make_frames, read_frames, write_study
 
-from retu.reporting.page import answers, page_template
-from retu.reporting.paradigm_table import paradigm_table, paradigm_table_text
-from retu.reporting.result_tables import subphase_table_text, table_4, table_4_text
-from retu.reporting.terminal import WIDTH, summary
-from retu.reporting.tidy_files import read_curves, with_text
-from retu.reporting.token_cuts import HEADER, add_cuts, describe_cuts
+from retu.reporting.page import answer_models, load_page_template
+from retu.reporting.paradigm_table import build_paradigm_table, tabulate_paradigms
+from retu.reporting.result_tables import build_table_4, format_subphase_table, format_table_4
+from retu.reporting.terminal import TERMINAL_WIDTH, format_run_summary
+from retu.reporting.tidy_files import fill_text_cells, read_curves
+from retu.reporting.token_cuts import CUT_HEADER, add_cuts, describe_cut_answers
 from workflow_scripts import summary as summary_script
 from workflow_scripts import table_4 as table_4_script
 
 
-def cut_curves(curves: pd.DataFrame, share: float = 0.12) -> pd.DataFrame:
+def make_cut_curves(curves: pd.DataFrame, share: float = 0.12) -> pd.DataFrame:
     """1% of the answers are cut everywhere, `share` at step 50 of the branches from Large, 80."""
     place = (curves["dataset"] == "Large") & (curves["sft_step"] == 80) & (curves["rl_step"] == 50)
     return curves.assign(cut_share=0.01).assign(
@@ -28,28 +28,28 @@ def cut_curves(curves: pd.DataFrame, share: float = 0.12) -> pd.DataFrame:
 
 def test_a_branch_has_the_highest_share_of_its_points() -> None:
     curves, fits = read_frames()
-    table = add_cuts(table_4(fits, ORDER), cut_curves(curves))
+    table = add_cuts(build_table_4(fits, ORDER), make_cut_curves(curves))
     assert len(table) == len(fits)
     high = (table["dataset"] == "Large") & (table["sft_step"] == 80)
     assert high.sum() == 1
     assert table["cut_share"].where(~high, 0.12).eq(0.12).sum() == 1
     assert table.loc[~high, "cut_share"].eq(0.01).all()
-    text = table_4_text(table)
-    cells = [row[text.headers.index(HEADER)] for row in text.rows]
+    text = format_table_4(table)
+    cells = [row[text.headers.index(CUT_HEADER)] for row in text.rows]
     assert sorted(set(cells)) == ["1.0", "12.0"]
 
 
 def test_tables_of_checkpoints_and_paradigms_have_the_column() -> None:
     curves, fits = read_frames()
-    subphases = with_text(make_frames(Made())["subphases"])
-    with_share = cut_curves(curves)
+    subphases = fill_text_cells(make_frames(MadeParameters())["subphases"])
+    with_share = make_cut_curves(curves)
     for text in (
-        subphase_table_text(subphases, with_share, ORDER),
-        paradigm_table_text(paradigm_table(with_share, fits, ORDER)),
+        format_subphase_table(subphases, with_share, ORDER),
+        tabulate_paradigms(build_paradigm_table(with_share, fits, ORDER)),
     ):
-        column = text.headers.index(HEADER)
+        column = text.headers.index(CUT_HEADER)
         assert {row[column] for row in text.rows} <= {"1.0", "12.0"}
-    table = paradigm_table(with_share, fits, ORDER)
+    table = build_paradigm_table(with_share, fits, ORDER)
     assert table.loc[table["cut_share"] > 0.05, ["dataset", "sft_step"]].to_numpy().tolist() == [
         ["Large", 80]
     ]
@@ -59,27 +59,33 @@ def test_nothing_is_said_where_nothing_is_known() -> None:
     """The released study and older tables have no such fact."""
     curves, fits = read_frames()
     for unknown in (curves, curves.assign(cut_share=float("nan"))):
-        assert describe_cuts(unknown) == []
-        assert HEADER not in table_4_text(add_cuts(table_4(fits, ORDER), unknown)).headers
-        assert HEADER not in paradigm_table_text(paradigm_table(unknown, fits, ORDER)).headers
-        assert summary(fits, "r.html", unknown) == summary(fits, "r.html")
+        assert describe_cut_answers(unknown) == []
+        assert (
+            CUT_HEADER not in format_table_4(add_cuts(build_table_4(fits, ORDER), unknown)).headers
+        )
+        assert (
+            CUT_HEADER not in tabulate_paradigms(build_paradigm_table(unknown, fits, ORDER)).headers
+        )
+        assert format_run_summary(fits, "r.html", unknown) == format_run_summary(fits, "r.html")
 
 
 @pytest.mark.parametrize(("share", "warned"), [(0.05, False), (0.051, True)])
 def test_a_warning_from_five_percent_on(share: float, warned: bool) -> None:
     curves, fits = read_frames()
-    (line,) = describe_cuts(cut_curves(curves, share))
+    (line,) = describe_cut_answers(make_cut_curves(curves, share))
     assert line.startswith("Warning: more than 5%") == warned
     assert ("5.1% at Large, SFT step 80, SFT-then-RL step 50" in line) == warned
     assert ("at most 5.0%" in line) != warned
-    text = summary(fits, "r.html", cut_curves(curves, share))
+    text = format_run_summary(fits, "r.html", make_cut_curves(curves, share))
     assert " ".join(line.split()) in " ".join(text.split())
-    assert max(map(len, text.splitlines())) <= WIDTH
+    assert max(map(len, text.splitlines())) <= TERMINAL_WIDTH
 
 
 def test_scripts_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    order = ",".join(write_study(tmp_path, Made()))
-    cut_curves(pd.read_csv(tmp_path / "curves.csv")).to_csv(tmp_path / "curves.csv", index=False)
+    order = ",".join(write_study(tmp_path, MadeParameters()))
+    make_cut_curves(pd.read_csv(tmp_path / "curves.csv")).to_csv(
+        tmp_path / "curves.csv", index=False
+    )
     inputs = [f"--fits={tmp_path}/fits.csv", f"--curves={tmp_path}/curves.csv"]
     outputs = [f"--out-csv={tmp_path}/t.csv", f"--out-md={tmp_path}/t.md"]
     monkeypatch.setattr(sys, "argv", ["table_4", *inputs, f"--order={order}", *outputs])
@@ -94,13 +100,13 @@ def test_scripts_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_page_has_the_line() -> None:
     curves, fits = read_frames()
-    lines = describe_cuts(cut_curves(curves))
-    subphases = with_text(make_frames(Made())["subphases"])
+    lines = describe_cut_answers(make_cut_curves(curves))
+    subphases = fill_text_cells(make_frames(MadeParameters())["subphases"])
     study = {"name": "made", "title": "T", "description": "D", "seeds": [0], "order": ORDER}
-    table = table_4_text(table_4(fits, ORDER))
-    page = page_template("page.html.j2").render(
+    table = format_table_4(build_table_4(fits, ORDER))
+    page = load_page_template("page.html.j2").render(
         study=study | {"benchmarks": []},
-        answers=answers(curves, fits, subphases, ORDER),
+        answers=answer_models(curves, fits, subphases, ORDER),
         **dict.fromkeys(("table_3", "table_4", "paradigms", "subphases"), table),
         figures=dict.fromkeys(("figure_2", "figure_3", "figure_8"), ""),
         counts={},
@@ -112,5 +118,5 @@ def test_the_page_has_the_line() -> None:
 
 
 def test_curves_without_the_column_are_read(tmp_path: Path) -> None:
-    write_study(tmp_path, Made())
+    write_study(tmp_path, MadeParameters())
     assert "cut_share" not in read_curves(tmp_path / "curves.csv")

@@ -6,47 +6,53 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from reporting_fixtures import Made, make_frames, make_stats
+from reporting_fixtures import MadeParameters, make_dataset_stats, make_frames
 
-from retu.core.markdown import MISSING, interval, make_table, number, significant
+from retu.core.markdown import (
+    MISSING,
+    format_interval,
+    format_number,
+    format_significant,
+    make_table,
+)
 from retu.reporting.aggregate import (
-    branch_means,
-    dataset_ceilings,
+    average_branches,
+    build_dataset_ceilings,
+    find_usual_subphase,
     pooled_interval,
     t_interval,
-    usual_subphase,
 )
 from retu.reporting.compute_units import choose_unit
-from retu.reporting.page import n_evaluations
+from retu.reporting.page import count_evaluations
 from retu.reporting.result_tables import (
-    TABLE_4_COLUMNS,
-    subphase_table_text,
-    table_3,
-    table_3_text,
-    table_4,
-    table_4_text,
+    STUDY_TABLE_4_COLUMNS,
+    build_table_3,
+    build_table_4,
+    format_subphase_table,
+    format_table_3,
+    format_table_4,
 )
-from retu.reporting.study_answer import Finding, findings, switch_finding
-from retu.reporting.terminal import WIDTH, shorten_name, summary
-from retu.reporting.tidy_files import read_curves, read_fits, with_text
-from retu.scaling.correlation import correlate
+from retu.reporting.study_answer import AnswerPart, answer_switch, build_answer
+from retu.reporting.terminal import TERMINAL_WIDTH, format_run_summary, shorten_name
+from retu.reporting.tidy_files import fill_text_cells, read_curves, read_fits
+from retu.scaling.correlation import correlate_pairs
 
 MINUS = "\N{MINUS SIGN}"
 CUT = "\N{HORIZONTAL ELLIPSIS}"
 ORDER = ["Small", "Medium", "Large", "Huge"]
 
 
-def frames(made: Made | None = None) -> dict[str, pd.DataFrame]:
+def make_reporting_frames(made: MadeParameters | None = None) -> dict[str, pd.DataFrame]:
     """The made-up study as the scripts see it: overall rows, empty text filled in."""
-    made_frames = make_frames(made or Made())
+    made_frames = make_frames(made or MadeParameters())
     curves = made_frames["curves"]
     made_frames["curves"] = curves[curves["benchmark"] == "overall"]
-    return {name: with_text(frame) for name, frame in made_frames.items()}
+    return {name: fill_text_cells(frame) for name, frame in made_frames.items()}
 
 
-def answer(made: dict[str, pd.DataFrame]) -> dict[str, Finding]:
+def answer_questions(made: dict[str, pd.DataFrame]) -> dict[str, AnswerPart]:
     """The findings by question."""
-    found = findings(made["curves"], made["fits"], made["subphases"], ORDER)
+    found = build_answer(made["curves"], made["fits"], made["subphases"], ORDER)
     return {part.question: part for part in found}
 
 
@@ -61,37 +67,37 @@ def test_unit_follows_the_largest_value(largest: float, name: str) -> None:
 
 
 def test_number_formats() -> None:
-    assert number(-0.04) == "0.0"
-    assert number(-1.25, 2) == f"{MINUS}1.25"
-    assert number(math.nan) == MISSING
-    assert significant(123456.0) == "123456"
-    assert significant(0.012345) == "0.0123"
-    assert significant(1.5e-9) == f"1.50e{MINUS}09"
-    assert interval(1.0, math.nan) == MISSING
-    assert interval(-1.0, 2.0) == f"[{MINUS}1.0, 2.0]"
+    assert format_number(-0.04) == "0.0"
+    assert format_number(-1.25, 2) == f"{MINUS}1.25"
+    assert format_number(math.nan) == MISSING
+    assert format_significant(123456.0) == "123456"
+    assert format_significant(0.012345) == "0.0123"
+    assert format_significant(1.5e-9) == f"1.50e{MINUS}09"
+    assert format_interval(1.0, math.nan) == MISSING
+    assert format_interval(-1.0, 2.0) == f"[{MINUS}1.0, 2.0]"
 
 
 def test_markdown_cells_cannot_break_out() -> None:
     table = make_table([("a", False, ["x | y\nz"]), ("b", True, ["1"])])
-    assert table.markdown() == "| a | b |\n| --- | ---: |\n| x \\| y z | 1 |\n"
+    assert table.format_markdown() == "| a | b |\n| --- | ---: |\n| x \\| y z | 1 |\n"
 
 
 def test_table_3_keeps_values_and_orders_roles() -> None:
-    stats = make_stats(Made())
-    table = table_3(stats)
+    stats = make_dataset_stats(MadeParameters())
+    table = build_table_3(stats)
     assert list(table["dataset"]) == [*ORDER, "val", "test"]
     merged = table.merge(stats, on="dataset", suffixes=("", "_in"))
     assert (merged["rows"] == merged["rows_in"]).all()
-    text = table_3_text(table)
+    text = format_table_3(table)
     assert text.rows[0][:4] == ("Small", "SFT", "128", "14.5")
     assert text.rows[-1][6:] == (MISSING, MISSING, MISSING), "unknown win rate, attempts, selection"
 
 
 def test_table_4_keeps_every_digit_and_puts_pure_rl_first() -> None:
-    fits = frames()["fits"].sample(frac=1, random_state=0)
+    fits = make_reporting_frames()["fits"].sample(frac=1, random_state=0)
     order = ["Huge", "Small", "Large", "Medium"]
-    table = table_4(fits, order)
-    assert tuple(table.columns) == TABLE_4_COLUMNS
+    table = build_table_4(fits, order)
+    assert tuple(table.columns) == STUDY_TABLE_4_COLUMNS
     assert list(table["dataset"].drop_duplicates()) == ["none", *order]
     assert table["sft_step"].tolist() == [0, *[40, 80, 160, 320] * 4]
     keys = ["dataset", "sft_step"]
@@ -102,32 +108,34 @@ def test_table_4_keeps_every_digit_and_puts_pure_rl_first() -> None:
 
 
 def test_table_4_text_has_units_and_only_needed_columns() -> None:
-    one = table_4_text(table_4(frames()["fits"], ORDER))
+    one = format_table_4(build_table_4(make_reporting_frames()["fits"], ORDER))
     assert one.headers[:3] == ("Data set", "SFT step", "x_sft (GFLOPs)")
     assert one.rows[0][0] == "Pure RL"
     assert one.rows[4][2] == "100", "1e-7 EFLOPs are 100 GFLOPs"
-    several = table_4_text(table_4(frames(Made(seeds=(0, 1)))["fits"], ORDER))
+    several = format_table_4(
+        build_table_4(make_reporting_frames(MadeParameters(seeds=(0, 1)))["fits"], ORDER)
+    )
     assert "Seed" in several.headers
     assert "Model" not in several.headers
 
 
 def test_table_4_shows_a_fit_that_failed_as_dashes() -> None:
-    fits = frames()["fits"]
+    fits = make_reporting_frames()["fits"]
     fits.loc[1, ["a_post", "a_post_low", "a_post_high", "c_mid", "b"]] = np.nan
-    text = table_4_text(table_4(fits, ORDER))
+    text = format_table_4(build_table_4(fits, ORDER))
     row = dict(zip(text.headers, text.rows[1], strict=True))
     assert (row["A_post"], row["90% interval"], row["B"]) == (MISSING, MISSING, MISSING)
     low, high = fits["end_low"].iloc[1], fits["end_high"].iloc[1]
-    assert row["90% at the end"] == interval(low, high), "what is identified stays"
+    assert row["90% at the end"] == format_interval(low, high), "what is identified stays"
 
 
 def test_subphase_table_joins_the_scores() -> None:
-    made = frames()
-    text = subphase_table_text(made["subphases"], made["curves"], ORDER)
+    made = make_reporting_frames()
+    text = format_subphase_table(made["subphases"], made["curves"], ORDER)
     assert len(text.rows) == 20
     row = dict(zip(text.headers, text.rows[2], strict=True))
     score = made["curves"].query("dataset == 'Small' and sft_step == 80 and paradigm == 'Pure SFT'")
-    assert row["P_sft"] == number(float(score["score"].iloc[0]))
+    assert row["P_sft"] == format_number(float(score["score"].iloc[0]))
     assert (row["Sub-phase"], row["RL branch"]) == ("Stable", "yes")
 
 
@@ -135,16 +143,18 @@ def test_correlation_of_the_published_pairs() -> None:
     """Paper, figure 8a: r = -0.92, Spearman -1; the Fisher interval of n = 5 is wide."""
     losses = [0.51, 0.44, 0.42, 0.40, 0.37]
     ceilings = [77.3, 78.8, 79.7, 82.8, 84.0]
-    found = correlate(losses, ceilings)
+    found = correlate_pairs(losses, ceilings)
     assert found.pearson == pytest.approx(-0.923, abs=5e-4)
     assert found.spearman == pytest.approx(-1.0)
     assert (found.low, found.high) == pytest.approx((-0.995, -0.217), abs=5e-3)
 
 
 def test_correlation_states_what_it_cannot_say() -> None:
-    assert correlate([1.0, 2.0, math.nan], [1.0, 2.0, 3.0]).note == "needs at least 3 data sets"
-    assert "constant" in correlate([1.0, 2.0, 3.0], [5.0, 5.0, 5.0]).note
-    three = correlate([1.0, 2.0, 3.0], [1.0, 2.0, 2.5])
+    assert (
+        correlate_pairs([1.0, 2.0, math.nan], [1.0, 2.0, 3.0]).note == "needs at least 3 data sets"
+    )
+    assert "constant" in correlate_pairs([1.0, 2.0, 3.0], [5.0, 5.0, 5.0]).note
+    three = correlate_pairs([1.0, 2.0, 3.0], [1.0, 2.0, 2.5])
     assert (three.low, three.high) == (-1.0, 1.0)
 
 
@@ -175,23 +185,23 @@ def test_pooled_interval_is_missing_when_a_seed_has_no_gain() -> None:
 
 
 def test_usual_subphase_prefers_the_earlier_of_a_tie() -> None:
-    assert usual_subphase(pd.Series(["Severe Overfitting", "Stable"])) == "Stable"
-    assert usual_subphase(pd.Series(["Stable", "", ""])) == ""
+    assert find_usual_subphase(pd.Series(["Severe Overfitting", "Stable"])) == "Stable"
+    assert find_usual_subphase(pd.Series(["Stable", "", ""])) == ""
 
 
 def test_dataset_ceilings_take_the_highest_branch() -> None:
-    made = frames(Made(seeds=(0, 1, 2)))
-    table = dataset_ceilings(made["fits"], made["subphases"], ORDER, "tiny")
+    made = make_reporting_frames(MadeParameters(seeds=(0, 1, 2)))
+    table = build_dataset_ceilings(made["fits"], made["subphases"], ORDER, "tiny")
     assert list(table["dataset"]) == ORDER
-    means = branch_means(made["fits"].query("dataset == 'Huge'"))
+    means = average_branches(made["fits"].query("dataset == 'Huge'"))
     assert table["a_post"].iloc[3] == pytest.approx(means["a_post"].max())
     losses = made["subphases"].query("dataset == 'Huge'").groupby("seed")["val_loss"].min()
     assert table["min_val_loss"].iloc[3] == pytest.approx(losses.mean())
 
 
 def test_answer_follows_the_sign_of_the_data() -> None:
-    made = frames()
-    found = answer(made)
+    made = make_reporting_frames()
+    found = answer_questions(made)
     assert "SFT-then-RL reached the highest" in found["Which paradigm"].text
     assert not found["Which paradigm"].weak
     assert "goes with a higher ceiling" in found["Which data"].text
@@ -201,21 +211,21 @@ def test_answer_follows_the_sign_of_the_data() -> None:
     mirrored = {name: frame.copy() for name, frame in made.items()}
     mirrored["fits"]["a_post"] = 100 - mirrored["fits"]["a_post"]
     mirrored["fits"]["best_score"] = 100 - mirrored["fits"]["best_score"]
-    opposite = answer(mirrored)
+    opposite = answer_questions(mirrored)
     assert "goes with a lower ceiling" in opposite["Which data"].text
     assert "points lower than from overfitted" in opposite["When to switch"].text
 
 
 def test_a_paradigm_does_not_take_credit_for_the_checkpoint_it_starts_from() -> None:
-    made = frames()
+    made = make_reporting_frames()
     curves = made["curves"]
     after_rl = (curves["paradigm"] == "SFT-then-RL") & (curves["rl_step"] > 0)
     curves.loc[after_rl, "score"] = 12.0
     best = curves.loc[curves["paradigm"] == "Pure SFT", "score"].max()
-    found = answer(made)["Which paradigm"]
-    assert found.text.startswith(f"Pure SFT reached the highest score, {number(best)}%")
+    found = answer_questions(made)["Which paradigm"]
+    assert found.text.startswith(f"Pure SFT reached the highest score, {format_number(best)}%")
     assert "SFT-then-RL 12.0%" in found.text
-    assert f"{number(best - 12)} points below the best pure paradigm, Pure SFT" in found.text
+    assert f"{format_number(best - 12)} points below the best pure paradigm, Pure SFT" in found.text
     assert not found.weak
 
 
@@ -238,7 +248,7 @@ def test_one_unsupported_comparison_makes_the_switch_weak(
             for dataset, ceiling in zip("ABC", values, strict=True)
         ]
     )
-    found = switch_finding(branches)
+    found = answer_switch(branches)
     assert found is not None
     assert found.weak is weak
     assert ("weak evidence" in found.text) is weak
@@ -247,64 +257,66 @@ def test_one_unsupported_comparison_makes_the_switch_weak(
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_borrowed_points_are_one_evaluation(seeds: tuple[int, ...]) -> None:
     """Per seed: Pure RL, and four data sets with four checkpoints and four branches each."""
-    curves = frames(Made(seeds=seeds))["curves"]
-    assert n_evaluations(curves) == 1 + len(seeds) * (12 + 4 * (4 + 4 * 12))
+    curves = make_reporting_frames(MadeParameters(seeds=seeds))["curves"]
+    assert count_evaluations(curves) == 1 + len(seeds) * (12 + 4 * (4 + 4 * 12))
 
 
 def test_answer_admits_weak_evidence() -> None:
-    two = answer(frames(Made(datasets=("Small", "Medium"))))
+    two = answer_questions(make_reporting_frames(MadeParameters(datasets=("Small", "Medium"))))
     assert two["When to switch"].weak
     assert "too few for an interval" in two["When to switch"].text
     assert two["Which data"].weak
     assert "needs at least 3 data sets" in two["Which data"].text
-    noisy = frames()
+    noisy = make_reporting_frames()
     noisy["curves"] = noisy["curves"].assign(n_problems=2)
-    assert answer(noisy)["Which paradigm"].weak
+    assert answer_questions(noisy)["Which paradigm"].weak
 
 
 def test_answer_does_not_quote_a_ceiling_that_is_not_identified() -> None:
-    made = frames()
+    made = make_reporting_frames()
     made["fits"]["verdict"] = "bound"
-    found = answer(made)["What ceiling"]
+    found = answer_questions(made)["What ceiling"]
     best = made["fits"].query("paradigm == 'SFT-then-RL'")["best_score"].max()
     assert found.weak
     assert "No ceiling is identified" in found.text
-    assert f"{number(float(best))}%" in found.text
+    assert f"{format_number(float(best))}%" in found.text
 
 
 def test_answer_uses_a_second_measure_against_a_lone_ceiling() -> None:
-    made = frames()
+    made = make_reporting_frames()
     branch = made["fits"]["paradigm"] == "SFT-then-RL"
     made["fits"].loc[branch, "best_score"] = 100 - made["fits"].loc[branch, "best_score"]
-    found = answer(made)
+    found = answer_questions(made)
     assert found["Which data"].weak
     assert "best observed scores do not agree" in found["Which data"].text
 
 
 def test_summary_is_plain_and_narrow() -> None:
-    fits = frames(
-        Made(datasets=("A data set with a name that no terminal likes", "B"), seeds=(0, 1))
+    fits = make_reporting_frames(
+        MadeParameters(
+            datasets=("A data set with a name that no terminal likes", "B"), seeds=(0, 1)
+        )
     )
-    text = summary(fits["fits"], "results/made/report.html")
+    text = format_run_summary(fits["fits"], "results/made/report.html")
     lines = text.splitlines()
-    assert max(map(len, lines)) <= WIDTH
+    assert max(map(len, lines)) <= TERMINAL_WIDTH
     assert lines[-1] == "Report: results/made/report.html"
     assert sum("identified" in line for line in lines) == len(fits["fits"])
     first = fits["fits"].query("dataset == 'B' and seed == 1 and sft_step == 40").iloc[0]
     row = next(line for line in lines if line.startswith("B") and line.split()[1:3] == ["1", "40"])
-    assert number(first["a_post"]) in row.split()
+    assert format_number(first["a_post"]) in row.split()
 
 
 def test_summary_shortens_names_before_it_cuts_a_verdict() -> None:
-    made = Made(
+    made = MadeParameters(
         datasets=("LabFull", "LabSmall"), methods=("LUFFY", "UPT"), after_sft=("LUFFY", "UPT")
     )
-    fits = frames(made)["fits"]
+    fits = make_reporting_frames(made)["fits"]
     fits["recipe"] = "recipe_" + fits["recipe"]
     fits["verdict"] = "not identified"
-    lines = summary(fits, "report.html").splitlines()
+    lines = format_run_summary(fits, "report.html").splitlines()
     table = lines[2 : lines.index("", 2)]
-    assert max(map(len, table)) == WIDTH, "names give way as far as needed, and no further"
+    assert max(map(len, table)) == TERMINAL_WIDTH, "names give way as far as needed, and no further"
     assert all(line.endswith("  not identified") for line in table[2:])
     assert len(table[2:]) == len(fits)
     shortened = [line for line in table if CUT in line]
@@ -320,7 +332,7 @@ def test_a_name_that_fits_stays_whole_and_a_longer_one_keeps_both_ends() -> None
 
 
 def test_readers_keep_the_data_set_none_and_empty_labels(tmp_path: Path) -> None:
-    for name, frame in make_frames(Made()).items():
+    for name, frame in make_frames(MadeParameters()).items():
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
     fits = read_fits(tmp_path / "fits.csv")
     pure = fits[fits["paradigm"] == "Pure RL"].iloc[0]

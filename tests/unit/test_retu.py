@@ -18,7 +18,7 @@ PROJECT = Path(command_line.__file__).parents[2]
 HEAVY = ("pandas", "numpy", "torch", "pydantic", "yaml", "snakemake", "dvc")
 
 
-def process(*words: str, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
+def run_retu(*words: str, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
     """`retu` as a process."""
     return subprocess.run(
         [sys.executable, "-m", "retu", *words],
@@ -30,7 +30,7 @@ def process(*words: str, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[st
     )
 
 
-def with_command(monkeypatch: pytest.MonkeyPatch, main: object) -> None:
+def replace_lineage_command(monkeypatch: pytest.MonkeyPatch, main: object) -> None:
     """Let `retu lineage` be another command."""
     stand_in = SimpleNamespace(__doc__="Made up.", add_arguments=lambda parser: None, main=main)
     monkeypatch.setattr(command_line, "import_module", lambda name: stand_in)
@@ -41,7 +41,7 @@ def test_help_names_every_command_with_examples(capsys: pytest.CaptureFixture[st
         command_line.main(["--help"])
     assert raised.value.code == 0
     text = capsys.readouterr().out
-    assert all(f"    {name} " in text for name in command_line.COMMANDS)
+    assert all(f"    {name} " in text for name in command_line.SUBCOMMANDS)
     assert "retu lineage why results/lab/tables/table_4.csv" in text
 
 
@@ -55,20 +55,20 @@ def test_help_imports_nothing_heavy_and_comes_at_once() -> None:
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "heavy: []"
-    fastest = min(timed("--help") for _ in range(3))
+    fastest = min(time_retu("--help") for _ in range(3))
     assert fastest < 0.5
 
 
-def timed(*words: str) -> float:
+def time_retu(*words: str) -> float:
     """Seconds of a process."""
     before = time.monotonic()
-    assert process(*words).returncode == 0
+    assert run_retu(*words).returncode == 0
     return time.monotonic() - before
 
 
 def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
     version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
-    assert process("--version", cwd=tmp_path).stdout == f"retu {version}\n"
+    assert run_retu("--version", cwd=tmp_path).stdout == f"retu {version}\n"
 
 
 def test_without_a_checkout_the_version_is_that_of_the_package(
@@ -76,7 +76,7 @@ def test_without_a_checkout_the_version_is_that_of_the_package(
 ) -> None:
     monkeypatch.setattr(command_line, "PROJECT", tmp_path / "pyproject.toml")
     monkeypatch.setattr("importlib.metadata.version", lambda name: f"9.9 of {name}")
-    assert command_line.project_version() == "9.9 of retu"
+    assert command_line.read_project_version() == "9.9 of retu"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_wrong_command_gets_those_that_there_are(
 def test_the_exit_status_is_the_commands(
     returned: int | None, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_command(monkeypatch, lambda options: returned)
+    replace_lineage_command(monkeypatch, lambda options: returned)
     assert command_line.main(["lineage"]) == status
 
 
@@ -113,7 +113,7 @@ def test_bad_input_is_one_line(
     def refuse(options: object) -> int:
         raise InputError("x.csv: is wrong; correct it")
 
-    with_command(monkeypatch, refuse)
+    replace_lineage_command(monkeypatch, refuse)
     assert command_line.main(["lineage"]) == 2
     assert capsys.readouterr().err == "error: x.csv: is wrong; correct it\n"
 
@@ -145,11 +145,11 @@ def test_only_the_command_that_is_asked_for_is_imported(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(command_line, "import_module", note)
     assert command_line.main(["grade"]) == 0
-    assert set(asked) == {command_line.COMMANDS["grade"].module}
+    assert set(asked) == {command_line.SUBCOMMANDS["grade"].module}
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Path:
+def other_checkout(tmp_path: Path) -> Path:
     """Another checkout, in which a study has a damaged record."""
     checkout = tmp_path / "another one"
     ignored = shutil.ignore_patterns("__pycache__")
@@ -164,11 +164,11 @@ def elsewhere(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("folder", [".", "results/mine"])
 def test_another_checkout_is_refused_with_the_command_for_it(
     folder: str,
-    elsewhere: Path,
+    other_checkout: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(elsewhere / folder)
+    monkeypatch.chdir(other_checkout / folder)
     assert command_line.main(["lineage", "show", "results/mine/my table.csv"]) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"error: this retu belongs to {PROJECT}, and the current folder to ")
@@ -188,13 +188,13 @@ def test_another_checkout_is_refused_with_the_command_for_it(
 
 
 def test_elsewhere_help_and_own_folders_are_as_ever(
-    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    other_checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_command(monkeypatch, lambda options: 1)
+    replace_lineage_command(monkeypatch, lambda options: 1)
     for folder in (tmp_path, PROJECT, PROJECT / "docs"):
         monkeypatch.chdir(folder)
         assert command_line.main(["lineage"]) == 1
-    monkeypatch.chdir(elsewhere)
+    monkeypatch.chdir(other_checkout)
     assert command_line.main(["lineage"]) == 2
     with pytest.raises(SystemExit) as raised:
         command_line.main(["--help"])

@@ -16,8 +16,8 @@ from retu.core.atomic_files import replace_atomically, replace_folder, write_tex
 from retu.core.errors import InputError
 from retu.planning.load_plan import load_plan
 from retu.runtime import disk
-from retu.runtime.disk import describe_full, explain_disk_error, find_full_folder
-from retu.runtime.script import run
+from retu.runtime.disk import describe_full_disk, explain_disk_error, find_full_folder
+from retu.runtime.script import run_main
 from retu.workflow import job_failures
 from retu.workflow.job_failures import describe_disk, describe_failures
 
@@ -40,7 +40,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def raised_from(error: Exception) -> Exception:
+def chain_error(error: Exception) -> Exception:
     """An error of a library that was raised while handling another."""
     try:
         try:
@@ -56,7 +56,7 @@ def raised_from(error: Exception) -> Exception:
     [
         FULL,
         OSError(errno.EDQUOT, "Disk quota exceeded"),
-        raised_from(FULL),
+        chain_error(FULL),
         # What safetensors and torch say.
         Exception("Error while serializing: I/O error: No space left on device (os error 28)"),
         RuntimeError("PytorchStreamWriter failed writing file: No space left on device"),
@@ -70,14 +70,14 @@ def test_a_full_disk_is_named_whoever_says_so(
         raise error
 
     with pytest.raises(SystemExit, match="2"):
-        run(main)
+        run_main(main)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: no room on the disk of /")
     assert "iB free, unless a quota leaves less); make room there and run the same command" in line
 
 
 def test_the_file_and_what_is_needed_are_named(tmp_path: Path) -> None:
-    line = describe_full(tmp_path / "not" / "there.csv", needed=3 * 2**30)
+    line = describe_full_disk(tmp_path / "not" / "there.csv", needed=3 * 2**30)
     assert line.startswith(
         f"{tmp_path}/not/there.csv: no room on the disk of {disk.find_mount_point(tmp_path)} ("
     )
@@ -88,12 +88,12 @@ def test_other_errors_stay_what_they_are() -> None:
     assert explain_disk_error(ValueError("bad")) is None
     assert explain_disk_error(OSError(errno.EIO, "Input/output error", "x")) is None
     with pytest.raises(ValueError, match="bad"):
-        run(lambda: (_ for _ in ()).throw(ValueError("bad")))
+        run_main(lambda: (_ for _ in ()).throw(ValueError("bad")))
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
 def test_a_file_that_may_not_be_written_is_one_line(number: int) -> None:
-    error = raised_from(OSError(number, os.strerror(number), "results/x.csv"))
+    error = chain_error(OSError(number, os.strerror(number), "results/x.csv"))
     line = explain_disk_error(error)
     assert line is not None
     assert line.startswith(
@@ -146,7 +146,7 @@ def test_the_run_itself_sees_which_disk_is_full(
     assert find_full_folder(root) is None
     (small_disk / "filler").write_bytes(b"x" * (2**20 - 8192))
     assert find_full_folder(root) == root / "results"
-    assert f"no room on the disk of {small_disk} (0 MiB of 1 MiB free" in describe_full(
+    assert f"no room on the disk of {small_disk} (0 MiB of 1 MiB free" in describe_full_disk(
         root / "results"
     )
 
@@ -187,13 +187,13 @@ def lose_folder(folder: Path) -> None:
         (temporary / "mine").touch()
         kept = shutil.rmtree
 
-        def beaten(path: Path, ignore_errors: bool = False) -> None:
+        def remove_beaten(path: Path, ignore_errors: bool = False) -> None:
             kept(path, ignore_errors=ignore_errors)
             if path == folder:
                 folder.mkdir()
                 (folder / "theirs").touch()
 
-        shutil.rmtree = beaten  # type: ignore[assignment]
+        shutil.rmtree = remove_beaten  # type: ignore[assignment]
 
     kept = shutil.rmtree
     try:
@@ -206,12 +206,12 @@ def lose_file(path: Path) -> None:
     """Have another process sweep our temporary file away before it is moved in."""
     real = os.replace
 
-    def late(source: Path, target: Path) -> None:
+    def move_late(source: Path, target: Path) -> None:
         Path(source).unlink()
         real(source, target)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "replace", late)
+        patch.setattr(os, "replace", move_late)
         replace_atomically(path, lambda temporary: temporary.write_text("mine"))
 
 

@@ -70,7 +70,7 @@ def test_a_sub_folder_names_the_project(tmp_path: Path) -> None:
     check_words(["-n"], tmp_path.parent)
 
 
-def rule(name: str, *outputs: str) -> Any:
+def make_rule_stub(name: str, *outputs: str) -> Any:
     """A rule as far as targets go."""
     return SimpleNamespace(
         name=name, output=list(outputs), is_producer=lambda target: target in outputs
@@ -78,10 +78,10 @@ def rule(name: str, *outputs: str) -> Any:
 
 
 RULES = [
-    rule("table_4"),
-    rule("report"),
-    rule("make_table_4", "results/smoke/tables/table_4.csv"),
-    rule("train_sft", "results/smoke/sft/{model}/manifest.json"),
+    make_rule_stub("table_4"),
+    make_rule_stub("report"),
+    make_rule_stub("make_table_4", "results/smoke/tables/table_4.csv"),
+    make_rule_stub("train_sft", "results/smoke/sft/{model}/manifest.json"),
 ]
 
 
@@ -156,7 +156,7 @@ def test_null_is_no_name_of_a_study() -> None:
     assert load_config({"study": "null"}).study == "null"
 
 
-def make(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+def run_make(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """What `make -n` says, as if no other make had started the tests."""
     outer = [word for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS") for word in ("-u", name)]
     return subprocess.run(
@@ -177,7 +177,7 @@ def make(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("given", ["study=smoke", "cores=2", "Study=smoke", "STUDYY=smoke"])
 def test_make_refuses_variables_that_it_does_not_know(given: str) -> None:
-    done = make("reproduce", given)
+    done = run_make("reproduce", given)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert f"*** {given}: make knows no such variable; there are PYTHON VENV" in line
@@ -185,7 +185,7 @@ def test_make_refuses_variables_that_it_does_not_know(given: str) -> None:
 
 
 def test_make_takes_those_that_there_are() -> None:
-    done = make("smoke", "CORES=1", "SNAKEMAKE_ARGS=--config x=y -n", study="mine")
+    done = run_make("smoke", "CORES=1", "SNAKEMAKE_ARGS=--config x=y -n", study="mine")
     assert done.returncode == 0, done.stderr
     assert "--cores 1 --config x=y -n --config study=smoke" in done.stdout
 

@@ -10,21 +10,28 @@ import pandas as pd
 import pytest
 import torch
 from datasets import Dataset
-from test_chat import made_tokenizer
-from training_files import SFT_RECIPE, SHAPE, rl_options, sft_options, sums, write_files
+from test_chat import make_chat_tokenizer
+from training_files import (
+    SFT_RECIPE,
+    SHAPE,
+    make_rl_options,
+    make_sft_options,
+    make_sums,
+    write_training_files,
+)
 
 from retu.config.execution import Execution
 from retu.config.study import SftRecipe
 from retu.core.manifest import write_manifest
-from retu.data.chat import encode_prompt, stop_ids
+from retu.data.chat import encode_prompt, list_stop_ids
 from retu.data.stored_sets import write_dataset
 from retu.data.tokenizer import load_tokenizer, make_tokenizer
 from retu.models.loading import build_model, load_trainable
-from retu.runtime.script import run
+from retu.runtime.script import run_main
 from retu.training.batch_filling import fill_batches
-from retu.training.reinforcement import asked
-from retu.training.supervised import Supervised, sft_config, supervised_trainer
-from retu.training.tokenized_sets import tokenised
+from retu.training.reinforcement import format_prompts
+from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
+from retu.training.tokenized_sets import load_tokenised_set
 from workflow_scripts import train_rl, train_sft
 
 pytestmark = pytest.mark.slow
@@ -33,20 +40,20 @@ TEMPLATE_END = "<|end|>"
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def start_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Runs a script in this process."""
 
-    def started(script: Any, options: list[str]) -> None:
+    def run_with_options(script: Any, options: list[str]) -> None:
         monkeypatch.setattr(sys, "argv", [script.__name__, *options])
         monkeypatch.setenv("RETU_STATE", str(tmp_path / "state"))
-        run(script.main)
+        run_main(script.main)
 
-    return started
+    return run_with_options
 
 
-def chat_base(folder: Path) -> None:
+def write_chat_base(folder: Path) -> None:
     """Replace the base model by one with a chat template; its turns have an end of their own."""
-    tokenizer = made_tokenizer()
+    tokenizer = make_chat_tokenizer()
     tokenizer.add_special_tokens({"eos_token": "<|bos|>"})
     size = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
     model = build_model(SHAPE.model_copy(update={"max_positions": 256}), seed=3)
@@ -58,33 +65,34 @@ def chat_base(folder: Path) -> None:
     write_manifest(folder / "base" / "manifest.json", checkpoint.parent, seed=0, steps=[0])
 
 
-def uneven(folder: Path) -> tuple[Dataset, Dataset]:
+def make_uneven_sets(folder: Path) -> tuple[Dataset, Dataset]:
     """A training set, and a validation set of rows of unequal length."""
-    write_dataset(sums(0, 16), folder / "train.parquet")
-    frame = sums(16, 7)
+    write_dataset(make_sums(0, 16), folder / "train.parquet")
+    frame = make_sums(16, 7)
     frame["trajectory"] = [
         " ".join(text.split()[: 3 + i]) for i, text in enumerate(frame["trajectory"])
     ]
     write_dataset(frame, folder / "validation.parquet")
     names = ("train", "validation")
     train, validation = (
-        tokenised(folder / f"{name}.parquet", TOKENIZER, folder / name, 1, 64) for name in names
+        load_tokenised_set(folder / f"{name}.parquet", TOKENIZER, folder / name, 1, 64)
+        for name in names
     )
     return train, validation
 
 
-def trainer_of(folder: Path, micro: int | None, data: tuple[Dataset, Dataset | None]) -> Any:
+def make_tiny_trainer(folder: Path, micro: int | None, data: tuple[Dataset, Dataset | None]) -> Any:
     """A trainer of the tiny model."""
     execution = Execution.model_validate({"sft": {"micro_batch": micro}})
-    plan = Supervised("t", [2], 2, 0, folder / "state", execution)
-    config = sft_config(plan, SftRecipe.model_validate(SFT_RECIPE))
-    return supervised_trainer(plan, config, build_model(SHAPE, 3), TOKENIZER, *data)
+    plan = SupervisedRun("t", [2], 2, 0, folder / "state", execution)
+    config = make_sft_config(plan, SftRecipe.model_validate(SFT_RECIPE))
+    return make_supervised_trainer(plan, config, build_model(SHAPE, 3), TOKENIZER, *data)
 
 
 def test_the_validation_loss_does_not_depend_on_batches(tmp_path: Path) -> None:
-    train, validation = uneven(tmp_path)
+    train, validation = make_uneven_sets(tmp_path)
     losses = [
-        trainer_of(tmp_path, micro, (train, rows)).evaluate()["eval_loss"]
+        make_tiny_trainer(tmp_path, micro, (train, rows)).evaluate()["eval_loss"]
         for micro, rows in [(None, validation), (2, validation), (4, validation)]
     ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)
@@ -92,46 +100,52 @@ def test_the_validation_loss_does_not_depend_on_batches(tmp_path: Path) -> None:
     full = fill_batches(validation, 4)
     assert len(full) == 8
     assert fill_batches(full, 4) is full
-    found = trainer_of(tmp_path, 4, (train, full)).evaluate()["eval_loss"]
+    found = make_tiny_trainer(tmp_path, 4, (train, full)).evaluate()["eval_loss"]
     assert found == pytest.approx(losses[0], rel=1e-6)
     # The library's own mean of batches is another number.
     batches = [validation.select(range(i, min(i + 2, 7))) for i in range(0, 7, 2)]
-    means = [trainer_of(tmp_path, None, (train, rows)).evaluate()["eval_loss"] for rows in batches]
+    means = [
+        make_tiny_trainer(tmp_path, None, (train, rows)).evaluate()["eval_loss"] for rows in batches
+    ]
     assert sum(means) / len(means) != pytest.approx(losses[0], rel=1e-3)
 
 
-def test_losses_and_saves_between_checkpoints(start: Any, tmp_path: Path) -> None:
-    write_files(tmp_path)
+def test_losses_and_saves_between_checkpoints(start_script: Any, tmp_path: Path) -> None:
+    write_training_files(tmp_path)
     out = tmp_path / "out"
     changes = {"evaluate_every": 1, "checkpoints": [4], "recipe": {"save_every": 2}}
-    start(train_sft, sft_options(tmp_path, out, {"micro_batch": 4}, **changes))
+    start_script(train_sft, make_sft_options(tmp_path, out, {"micro_batch": 4}, **changes))
     losses = pd.read_csv(out / "losses.csv")
     assert losses["step"].tolist() == [0, 1, 2, 3, 4]
     assert losses["epoch"].tolist() == [0.0, 0.5, 1.0, 1.5, 2.0]
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["step-000004"]
-    length = len(encode_prompt(TOKENIZER, sums(0, 1)["prompt"][0])) + 11
+    length = len(encode_prompt(TOKENIZER, make_sums(0, 1)["prompt"][0])) + 11
     assert losses["tokens"].tolist() == [8 * length * step for step in range(5)]
 
 
-def test_the_last_update_of_a_pass_is_no_whole_batch(start: Any, tmp_path: Path) -> None:
-    write_files(tmp_path, sums(0, 20))
+def test_the_last_update_of_a_pass_is_no_whole_batch(start_script: Any, tmp_path: Path) -> None:
+    write_training_files(tmp_path, make_sums(0, 20))
     changes = {"evaluate_every": 1, "checkpoints": [4]}
-    start(train_sft, sft_options(tmp_path, tmp_path / "out", {"micro_batch": 4}, **changes))
+    start_script(
+        train_sft, make_sft_options(tmp_path, tmp_path / "out", {"micro_batch": 4}, **changes)
+    )
     losses = pd.read_csv(tmp_path / "out" / "losses.csv")
     assert losses["epoch"].tolist() == [0.0, 0.4, 0.8, 1.0, 1.4]
 
 
-def test_a_chat_model_is_trained_and_answers_in_its_template(start: Any, tmp_path: Path) -> None:
-    write_files(tmp_path)
-    chat_base(tmp_path)
+def test_a_chat_model_is_trained_and_answers_in_its_template(
+    start_script: Any, tmp_path: Path
+) -> None:
+    write_training_files(tmp_path)
+    write_chat_base(tmp_path)
     sft = tmp_path / "sft"
     execution = {"sft": {"micro_batch": 4}}
     recipe = {"max_length": 256}
-    start(train_sft, sft_options(tmp_path, sft, execution["sft"], recipe=recipe))
+    start_script(train_sft, make_sft_options(tmp_path, sft, execution["sft"], recipe=recipe))
     checkpoint = sft / "checkpoints" / "step-000004"
     tokenizer = load_tokenizer(checkpoint)
     ends = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(TEMPLATE_END)]
-    assert stop_ids(tokenizer) == ends
+    assert list_stop_ids(tokenizer) == ends
     declared = json.loads((checkpoint / "generation_config.json").read_text())
     assert declared["eos_token_id"] == ends
 
@@ -139,25 +153,25 @@ def test_a_chat_model_is_trained_and_answers_in_its_template(start: Any, tmp_pat
     (tmp_path / "base").rename(tmp_path / "first")
     sft.rename(tmp_path / "base")
     rl = tmp_path / "rl"
-    start(train_rl, rl_options(tmp_path, rl, {}, sft_step=4))
+    start_script(train_rl, make_rl_options(tmp_path, rl, {}, sft_step=4))
     answers = pd.read_parquet(rl / "generations.parquet")
     assert len(answers) == 10
     assert answers["n_tokens"].between(1, 4).all()
     history = pd.read_parquet(rl / "history.parquet")
-    prompt = len(encode_prompt(tokenizer, sums(30, 1)["prompt"][0]))
+    prompt = len(encode_prompt(tokenizer, make_sums(30, 1)["prompt"][0]))
     assert (history["paradigm/tokens_generated"] >= 16 * (prompt + 1)).all()
 
 
 def test_prompts_of_a_chat_model_are_conversations() -> None:
     prompts = Dataset.from_dict({"prompt": ["p", "q"], "gold": ["1", "2"]})
-    assert asked(prompts, TOKENIZER) is prompts
-    chat = asked(prompts, made_tokenizer())
+    assert format_prompts(prompts, TOKENIZER) is prompts
+    chat = format_prompts(prompts, make_chat_tokenizer())
     assert chat["prompt"][1] == [{"role": "user", "content": "q"}]
     assert chat["gold"][:] == ["1", "2"]
 
 
 def test_weights_that_are_trained_are_float32_without_deepspeed(tmp_path: Path) -> None:
-    write_files(tmp_path)
+    write_training_files(tmp_path)
     checkpoint = tmp_path / "base" / "checkpoints" / "step-000000"
     execution = Execution(dtype="bfloat16")
     model = load_trainable(checkpoint, execution, execution.sft, TOKENIZER)

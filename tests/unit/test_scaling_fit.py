@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retu.config.analysis import LEVEL, Fit, Protocol
-from retu.config.protocols import known_protocols
+from retu.config.analysis import LEVEL, FitSettings, Protocol
+from retu.config.protocols import load_protocols
 from retu.core.errors import InputError
 from retu.scaling import bootstrap
-from retu.scaling.best_curve import fit_point
-from retu.scaling.branch import Branch, Listed, make_branch
-from retu.scaling.ceiling_profile import profile_interval
-from retu.scaling.engine import Solution, solve
+from retu.scaling.best_curve import fit_problem
+from retu.scaling.branch import Branch, ListedSettings, make_branch
+from retu.scaling.ceiling_profile import compute_profile_interval
+from retu.scaling.engine import Solution, solve_rows
 from retu.scaling.fit import fit_branch
 from retu.scaling.fit_result import BranchFit
-from retu.scaling.fit_rows import Bounds, Rows
-from retu.scaling.law import FloatArray, gain
+from retu.scaling.fit_rows import Bounds, CurveRows
+from retu.scaling.law import FloatArray, compute_gain
 from retu.scaling.problem import make_problem
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -27,21 +27,25 @@ BRANCHES = pd.read_csv(GOLDEN / "released_branches.csv", comment="#")
 X = np.concatenate([[0.0], np.geomspace(1.0, 60.0, 24)])
 TRUTH = {"epsilon": 0.0, "pl_rl": 8.0, "c_mid": 8.0, "b": 1.6}
 P_SFT = 70.0
-PLAIN, WEIGHTED = known_protocols()["plain"], known_protocols()["weighted"]
-ASKED = Fit(n_bootstrap=200)
+PLAIN, WEIGHTED = load_protocols()["plain"], load_protocols()["weighted"]
+ASKED = FitSettings(n_bootstrap=200)
 
 
-def noisy_branch(sd: float, seed: int, x: FloatArray = X) -> Branch:
+def make_branch_with_noisy_start(sd: float, seed: int, x: FloatArray = X) -> Branch:
     """Scores of the true law with Gaussian noise at every point, the first one included."""
-    score = P_SFT + gain(x, **TRUTH) + np.random.default_rng(seed).normal(0, sd, x.size)
+    score = P_SFT + compute_gain(x, **TRUTH) + np.random.default_rng(seed).normal(0, sd, x.size)
     return make_branch(x, score, np.full(x.size, sd))
 
 
 def fit_noisy(
-    sd: float, seed: int, asked: Fit = ASKED, x: FloatArray = X, protocol: Protocol = WEIGHTED
+    sd: float,
+    seed: int,
+    asked: FitSettings = ASKED,
+    x: FloatArray = X,
+    protocol: Protocol = WEIGHTED,
 ) -> BranchFit:
     """Fit such a branch."""
-    return fit_branch(noisy_branch(sd, seed, x), protocol, asked).fit
+    return fit_branch(make_branch_with_noisy_start(sd, seed, x), protocol, asked).fit
 
 
 @pytest.mark.parametrize("row", PUBLISHED.to_dict("records"), ids=lambda r: str(r["dataset"]))
@@ -49,7 +53,7 @@ def test_released_curves_give_the_published_parameters(row: dict[str, Any]) -> N
     chosen = (BRANCHES["dataset"] == row["dataset"]) & (BRANCHES["sft_step"] == row["sft_step"])
     points = BRANCHES[chosen]
     branch = make_branch(points["x_rl_eflops"], points["score"])
-    fit = fit_branch(branch, known_protocols()["paper"], Fit(n_bootstrap=20)).fit
+    fit = fit_branch(branch, load_protocols()["paper"], FitSettings(n_bootstrap=20)).fit
     # Half a unit of the last printed digit; for PL_rl a whole one, because the table's 25.3 is the
     # difference of two printed scores while the fit is 25.25.
     assert fit.pl_rl == pytest.approx(row["pl_rl"], abs=0.1)
@@ -74,14 +78,16 @@ def test_a_clear_curve_is_identified(protocol: Protocol) -> None:
 
 @pytest.mark.parametrize("protocol", [PLAIN, WEIGHTED], ids=["plain", "weighted"])
 def test_both_intervals_cover_the_truth_about_as_often_as_they_say(protocol: Protocol) -> None:
-    fits = [fit_noisy(0.4, seed, Fit(n_bootstrap=60), protocol=protocol) for seed in range(40)]
+    fits = [
+        fit_noisy(0.4, seed, FitSettings(n_bootstrap=60), protocol=protocol) for seed in range(40)
+    ]
     truth = P_SFT + 8.0
     # 40 trials at 0.90: the binomial standard error is 0.05.
     assert np.mean([fit.a_post_low <= truth <= fit.a_post_high for fit in fits]) >= 0.75
     profile = [fit.a_post_profile_low <= truth <= fit.a_post_profile_high for fit in fits]
     # A curve that has to start at the measured P_sft takes its noise for none: too narrow.
     assert np.mean(profile) >= (0.8 if protocol is WEIGHTED else 0.6)
-    end = P_SFT + float(gain(X[-1:], **TRUTH)[0])
+    end = P_SFT + float(compute_gain(X[-1:], **TRUTH)[0])
     assert np.mean([fit.end_low <= end <= fit.end_high for fit in fits]) >= 0.75
 
 
@@ -91,42 +97,47 @@ def test_a_profile_interval_holds_its_own_fit_at_low_noise(protocol: Protocol, s
     held = []
     for seed in range(20):
         noise = np.random.default_rng(seed).normal(0, sd, X.size) * (X > 0)
-        branch = make_branch(X, P_SFT + gain(X, **TRUTH) + noise, np.full(X.size, sd))
-        problem = make_problem(branch, protocol, Listed())
-        point = fit_point(problem, Listed())
-        low, high = profile_interval(problem, point, LEVEL)
+        branch = make_branch(X, P_SFT + compute_gain(X, **TRUTH) + noise, np.full(X.size, sd))
+        problem = make_problem(branch, protocol, ListedSettings())
+        point = fit_problem(problem, ListedSettings())
+        low, high = compute_profile_interval(problem, point, LEVEL)
         assert low <= point.curve.ceiling[0] <= high
         held.append(low <= P_SFT + 8.0 <= high)
     assert np.mean(held) >= 0.75
 
 
 def test_kit_says_in_one_line_that_compute_is_too_small_for_it() -> None:
-    small = make_branch(X * 1e-10, noisy_branch(0.3, 0).score)
+    small = make_branch(X * 1e-10, make_branch_with_noisy_start(0.3, 0).score)
     with pytest.raises(InputError, match="kit cannot fit this compute") as error:
-        fit_branch(small, known_protocols()["kit"], ASKED, Listed(end=X.size))
+        fit_branch(small, load_protocols()["kit"], ASKED, ListedSettings(end=X.size))
     assert "\n" not in str(error.value)
 
 
 def test_planted_ceilings_are_unbiased() -> None:
     for protocol in (PLAIN, WEIGHTED):
-        fits = [fit_noisy(0.4, seed, Fit(n_bootstrap=5), protocol=protocol) for seed in range(60)]
+        fits = [
+            fit_noisy(0.4, seed, FitSettings(n_bootstrap=5), protocol=protocol)
+            for seed in range(60)
+        ]
         found = np.array([fit.a_post for fit in fits])
         standard_error = found.std() / np.sqrt(found.size)
         assert abs(np.median(found) - (P_SFT + 8.0)) < 3 * standard_error + 0.1
 
 
 def test_outliers_move_the_weighted_fit_less() -> None:
-    branch = noisy_branch(0.3, 5)
+    branch = make_branch_with_noisy_start(0.3, 5)
     score = branch.score.copy()
     score[[8, 15, 22]] -= [6.0, 5.0, 7.0]
     spoiled = make_branch(branch.x, score, branch.error)
-    plain, weighted = (fit_branch(spoiled, p, Fit(n_bootstrap=5)).fit for p in (PLAIN, WEIGHTED))
+    plain, weighted = (
+        fit_branch(spoiled, p, FitSettings(n_bootstrap=5)).fit for p in (PLAIN, WEIGHTED)
+    )
     assert abs(weighted.a_post - 78.0) < 0.5 * abs(plain.a_post - 78.0)
     assert weighted.a_post == pytest.approx(78.0, abs=0.8)
 
 
 def test_a_collapse_is_cut_off_and_named() -> None:
-    branch = noisy_branch(0.3, 6)
+    branch = make_branch_with_noisy_start(0.3, 6)
     score = branch.score.copy()
     score[18:] = 40.0
     fit = fit_branch(make_branch(branch.x, score, branch.error), WEIGHTED, ASKED).fit
@@ -139,7 +150,7 @@ def test_a_collapse_is_cut_off_and_named() -> None:
 
 
 def test_a_free_origin_does_not_believe_one_lucky_checkpoint() -> None:
-    branch = noisy_branch(0.3, 7)
+    branch = make_branch_with_noisy_start(0.3, 7)
     score = branch.score.copy()
     score[0] += 3.0
     lucky = make_branch(branch.x, score, branch.error)
@@ -153,22 +164,22 @@ def test_a_free_origin_does_not_believe_one_lucky_checkpoint() -> None:
 
 def test_draws_move_the_origin_and_restore_the_variance(monkeypatch: pytest.MonkeyPatch) -> None:
     residual = np.where(np.arange(X.size) % 2, 1.0, -1.0)
-    score = P_SFT + gain(X, **TRUTH) + np.where(X > 0, residual, 0.0)
-    problem = make_problem(make_branch(X, score), PLAIN, Listed())
-    point = fit_point(problem, Listed())
+    score = P_SFT + compute_gain(X, **TRUTH) + np.where(X > 0, residual, 0.0)
+    problem = make_problem(make_branch(X, score), PLAIN, ListedSettings())
+    point = fit_problem(problem, ListedSettings())
     exact = point.curve._replace(
         **{name: np.array([value]) for name, value in TRUTH.items()}, base=np.array([P_SFT])
     )
-    seen: list[Rows] = []
+    seen: list[CurveRows] = []
 
-    def spy(rows: Rows, bounds: Bounds) -> Solution:
+    def record_rows(rows: CurveRows, bounds: Bounds) -> Solution:
         seen.append(rows)
-        return solve(rows, bounds)
+        return solve_rows(rows, bounds)
 
-    monkeypatch.setattr(bootstrap, "solve", spy)
+    monkeypatch.setattr(bootstrap, "solve_rows", record_rows)
     rng = np.random.default_rng(0)
-    bootstrap.draw_curves(problem, point._replace(curve=exact), 2000, rng)
-    noise = seen[0].gain - gain(X, **TRUTH)
+    bootstrap.refit_resampled_curves(problem, point._replace(curve=exact), 2000, rng)
+    noise = seen[0].gain - compute_gain(X, **TRUTH)
     assert (noise[:, 0] == 0).all()
     # 24 residuals of size 1 after a fit of 3 parameters: noise of variance 24 / 21 at each point,
     # and the same once more, common to all points of a draw, because P_sft is noisy too.
@@ -177,24 +188,24 @@ def test_draws_move_the_origin_and_restore_the_variance(monkeypatch: pytest.Monk
 
 
 def test_more_noise_and_fewer_points_widen_the_interval() -> None:
-    def width(fit: BranchFit) -> float:
+    def measure_width(fit: BranchFit) -> float:
         return fit.a_post_high - fit.a_post_low
 
     clear, loud = fit_noisy(0.1, 1), fit_noisy(0.6, 1)
     sparse = fit_noisy(0.1, 1, x=X[::4])
-    assert width(clear) < width(sparse)
-    assert width(clear) < width(loud)
+    assert measure_width(clear) < measure_width(sparse)
+    assert measure_width(clear) < measure_width(loud)
 
 
 def test_same_seed_same_fit_and_other_stream_other_interval() -> None:
-    branch = noisy_branch(0.5, 2)
+    branch = make_branch_with_noisy_start(0.5, 2)
     first, again = (fit_branch(branch, WEIGHTED, ASKED) for _ in range(2))
     assert first.fit == again.fit
     assert all((first.draws[name] == again.draws[name]).all() for name in first.draws)
     other = fit_branch(branch, WEIGHTED, ASKED, stream=1).fit
     assert other.a_post == first.fit.a_post
     assert other.a_post_low != first.fit.a_post_low
-    assert fit_branch(branch, WEIGHTED, Fit(seed=1)).fit.a_post_low != first.fit.a_post_low
+    assert fit_branch(branch, WEIGHTED, FitSettings(seed=1)).fit.a_post_low != first.fit.a_post_low
 
 
 @pytest.mark.parametrize("protocol", [PLAIN, WEIGHTED], ids=["plain", "weighted"])
@@ -219,7 +230,7 @@ def test_no_ceiling_is_above_one_hundred() -> None:
 def test_a_wide_interval_is_not_identified() -> None:
     fit = fit_noisy(0.3, 0)
     width = fit.a_post_high - fit.a_post_low
-    strict = fit_noisy(0.3, 0, Fit(n_bootstrap=200, identified_width=0.9 * width))
+    strict = fit_noisy(0.3, 0, FitSettings(n_bootstrap=200, identified_width=0.9 * width))
     assert (strict.verdict, strict.a_post) == ("not identified", fit.a_post)
 
 
@@ -251,18 +262,23 @@ def test_scores_that_never_rise_are_not_identified(scores: list[float]) -> None:
 
 
 def test_epsilon_is_fitted_only_when_listed() -> None:
-    score = np.where(X > 0, 70 + gain(X, epsilon=2.0, pl_rl=7.0, c_mid=20.0, b=3.0), 70.0)
+    score = np.where(X > 0, 70 + compute_gain(X, epsilon=2.0, pl_rl=7.0, c_mid=20.0, b=3.0), 70.0)
     branch = make_branch(X, score)
-    paper = known_protocols()["paper"].model_copy(update={"decimals": None})
-    listed = Listed(start=1, end=X.size, tau=50.0, free_epsilon=True)
+    paper = load_protocols()["paper"].model_copy(update={"decimals": None})
+    listed = ListedSettings(start=1, end=X.size, tau=50.0, free_epsilon=True)
     assert fit_branch(branch, paper, ASKED, listed).fit.epsilon == pytest.approx(2.0, rel=1e-4)
     fixed = fit_branch(branch, paper, ASKED, listed._replace(free_epsilon=False)).fit
     assert fixed.epsilon == 0.0
 
 
 def test_a_window_is_what_is_fitted() -> None:
-    paper = known_protocols()["paper"]
-    fit = fit_branch(noisy_branch(0.2, 3), paper, ASKED, Listed(start=2, end=20, tau=50.0)).fit
+    paper = load_protocols()["paper"]
+    fit = fit_branch(
+        make_branch_with_noisy_start(0.2, 3),
+        paper,
+        ASKED,
+        ListedSettings(start=2, end=20, tau=50.0),
+    ).fit
     assert (fit.n_points, fit.n_fit) == (X.size, 18)
 
 

@@ -7,23 +7,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retu.config.analysis import Fit
-from retu.config.protocols import fit_job
+from retu.config.analysis import FitSettings
+from retu.config.protocols import make_fit_job
 from retu.core.errors import InputError
 from retu.scaling import fit_tables
-from retu.scaling.branch import Listed
-from retu.scaling.law import gain
-from retu.scaling.measured_branches import measured_branches
+from retu.scaling.branch import ListedSettings
+from retu.scaling.law import compute_gain
+from retu.scaling.measured_branches import extract_branches
 from workflow_scripts import fit_curves as script
 
 X = np.concatenate([[0.0], np.geomspace(1.0, 40.0, 10)])
-JOB = fit_job("robust", Fit(n_bootstrap=30))
+JOB = make_fit_job("robust", FitSettings(n_bootstrap=30))
 
 
-def branch(seed: int, sft_step: int, scale: float = 1.0) -> pd.DataFrame:
+def make_branch_rows_with_benchmark(seed: int, sft_step: int, scale: float = 1.0) -> pd.DataFrame:
     """Curve rows of one branch: overall and one benchmark."""
     noise = np.random.default_rng(seed).normal(0, 0.3, X.size)
-    score = 60 + gain(X, epsilon=0.0, pl_rl=9.0, c_mid=6.0, b=1.5) + noise
+    score = 60 + compute_gain(X, epsilon=0.0, pl_rl=9.0, c_mid=6.0, b=1.5) + noise
     facts = {
         "study": "lab",
         "model": "tiny",
@@ -41,32 +41,35 @@ def branch(seed: int, sft_step: int, scale: float = 1.0) -> pd.DataFrame:
     return pd.concat([counted.assign(benchmark="overall"), counted.assign(benchmark="k3")])
 
 
-def fit_table(curves: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+def fit_curve_table(curves: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Fit all branches of a table."""
-    branches = measured_branches(curves)
-    fitted = fit_tables.fit_all(branches, JOB, None)
-    return fit_tables.fit_table(branches, fitted, labels, JOB)
+    branches = extract_branches(curves)
+    fitted = fit_tables.fit_branches(branches, JOB, None)
+    return fit_tables.tabulate_fits(branches, fitted, labels, JOB)
 
 
-def curves() -> pd.DataFrame:
+def make_script_curves() -> pd.DataFrame:
     """Two branches, and a Pure SFT row that is none."""
-    sft = branch(0, 20).head(1).assign(paradigm="Pure SFT")
-    return pd.concat([branch(0, 20), sft, branch(0, 0)], ignore_index=True)
+    sft = make_branch_rows_with_benchmark(0, 20).head(1).assign(paradigm="Pure SFT")
+    return pd.concat(
+        [make_branch_rows_with_benchmark(0, 20), sft, make_branch_rows_with_benchmark(0, 0)],
+        ignore_index=True,
+    )
 
 
-def subphases(seed: int = 0) -> pd.DataFrame:
+def make_script_labels(seed: int = 0) -> pd.DataFrame:
     """Labels of the only SFT run."""
     facts = {"study": "lab", "model": "tiny", "dataset": "easy", "seed": seed}
     return pd.DataFrame([{**facts, "sft_step": 20, "subphase": "Stable"}])
 
 
 def test_one_row_per_branch_with_its_label() -> None:
-    table = fit_table(curves(), subphases())
+    table = fit_curve_table(make_script_curves(), make_script_labels())
     assert list(table["paradigm"]) == ["SFT-then-RL", "Pure RL"]
     assert list(table["subphase"]) == ["Stable", ""]
     assert list(table["x_sft_eflops"]) == [10.0, 0.0]
     assert list(table["n_points"]) == [X.size, X.size]
-    overall = branch(0, 20).query("benchmark == 'overall'")["score"]
+    overall = make_branch_rows_with_benchmark(0, 20).query("benchmark == 'overall'")["score"]
     assert table.loc[0, "p_sft"] == pytest.approx(overall.iloc[0], rel=1e-5)
     assert table.loc[0, "best_score"] == pytest.approx(overall.max(), rel=1e-5)
     assert table.loc[0, "x_max_eflops"] == X.max()
@@ -74,10 +77,10 @@ def test_one_row_per_branch_with_its_label() -> None:
 
 
 def test_best_score_is_one_that_rl_reached() -> None:
-    hurt = branch(0, 20).reset_index(drop=True)
+    hurt = make_branch_rows_with_benchmark(0, 20).reset_index(drop=True)
     start = hurt.query("benchmark == 'overall' and rl_step == 0")["score"].iloc[0]
     hurt.loc[hurt["rl_step"] > 0, "score"] = start - 5 - hurt["rl_step"]
-    table = fit_table(hurt, subphases())
+    table = fit_curve_table(hurt, make_script_labels())
     assert table.loc[0, "p_sft"] == pytest.approx(start, rel=1e-5)
     assert float(str(table.loc[0, "pl_rl"])) < 0
     assert (table.loc[0, "verdict"], table.loc[0, "reason"]) == (
@@ -88,20 +91,24 @@ def test_best_score_is_one_that_rl_reached() -> None:
 
 
 def test_other_branches_do_not_change_a_row() -> None:
-    alone = fit_table(branch(0, 20), subphases())
-    together = fit_table(curves(), subphases())
+    alone = fit_curve_table(make_branch_rows_with_benchmark(0, 20), make_script_labels())
+    together = fit_curve_table(make_script_curves(), make_script_labels())
     pd.testing.assert_frame_equal(alone, together.head(1), check_exact=True)
 
 
 def test_order_of_the_rows_does_not_matter() -> None:
-    shuffled = curves().sample(frac=1.0, random_state=1)
-    expected = fit_table(curves(), subphases())
-    pd.testing.assert_frame_equal(fit_table(shuffled, subphases()), expected, check_exact=True)
+    shuffled = make_script_curves().sample(frac=1.0, random_state=1)
+    expected = fit_curve_table(make_script_curves(), make_script_labels())
+    pd.testing.assert_frame_equal(
+        fit_curve_table(shuffled, make_script_labels()), expected, check_exact=True
+    )
 
 
 def test_compute_of_tiny_models_keeps_its_digits() -> None:
-    small = fit_table(branch(0, 20, scale=1e-9), subphases())
-    large = fit_table(branch(0, 20), subphases())
+    small = fit_curve_table(
+        make_branch_rows_with_benchmark(0, 20, scale=1e-9), make_script_labels()
+    )
+    large = fit_curve_table(make_branch_rows_with_benchmark(0, 20), make_script_labels())
     assert small["c_mid"].to_numpy() == pytest.approx(large["c_mid"].to_numpy() * 1e-9, rel=1e-4)
     assert list(small["x_max_eflops"]) == [X.max() * 1e-9]
 
@@ -119,52 +126,52 @@ def test_compute_of_tiny_models_keeps_its_digits() -> None:
 )
 def test_broken_curves_are_refused(change: object, word: str) -> None:
     assert callable(change)
-    overall = branch(0, 20).query("benchmark == 'overall'")
+    overall = make_branch_rows_with_benchmark(0, 20).query("benchmark == 'overall'")
     with pytest.raises(InputError, match=word):
-        fit_table(change(overall), subphases())
+        fit_curve_table(change(overall), make_script_labels())
 
 
-def with_answers(curves: pd.DataFrame) -> pd.DataFrame:
+def round_to_answers(curves: pd.DataFrame) -> pd.DataFrame:
     """The curves with scores that are whole counts of 400 answers."""
     return curves.assign(score=(curves["score"] * 4).round() / 4)
 
 
 def test_fractions_are_refused_and_tiny_percentages_are_not() -> None:
-    fractions = with_answers(curves()).assign(score=lambda c: c["score"] / 100)
+    fractions = round_to_answers(make_script_curves()).assign(score=lambda c: c["score"] / 100)
     with pytest.raises(InputError, match=r"between 0 and 1.*multiply the column score by 100"):
-        measured_branches(fractions)
-    answers = np.resize([0.0, 0.25, 0.5, 0.75], len(branch(0, 20)) // 2)
-    hopeless = branch(0, 20).assign(score=[*answers, *answers])
-    assert measured_branches(hopeless)[0].branch.score.max() == 0.75
+        extract_branches(fractions)
+    answers = np.resize([0.0, 0.25, 0.5, 0.75], len(make_branch_rows_with_benchmark(0, 20)) // 2)
+    hopeless = make_branch_rows_with_benchmark(0, 20).assign(score=[*answers, *answers])
+    assert extract_branches(hopeless)[0].branch.score.max() == 0.75
 
 
 def test_text_for_a_number_is_one_line() -> None:
-    wrong = curves().astype({"score": object})
+    wrong = make_script_curves().astype({"score": object})
     wrong.loc[3, "score"] = "n/a?"
     with pytest.raises(InputError, match=r"row 4, column score: 'n/a\?' is not a number") as error:
-        measured_branches(wrong)
+        extract_branches(wrong)
     assert "\n" not in str(error.value)
 
 
 def test_an_overall_score_that_its_benchmarks_contradict_is_refused() -> None:
-    wrong = branch(0, 20).reset_index(drop=True)
+    wrong = make_branch_rows_with_benchmark(0, 20).reset_index(drop=True)
     later = (wrong["benchmark"] == "overall") & (wrong["rl_step"] == 4)
     wrong.loc[later, "score"] += 3.0
     with pytest.raises(InputError, match=r"RL step 4: the overall score is .* the benchmarks give"):
-        measured_branches(wrong)
+        extract_branches(wrong)
 
 
 def test_a_branch_without_a_label_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"seed 0.*no sub-phase"):
-        fit_table(curves(), subphases(seed=1))
+        fit_curve_table(make_script_curves(), make_script_labels(seed=1))
 
 
-def command(folder: Path, spec: str, table: pd.DataFrame) -> dict[str, Path]:
+def write_script_inputs(folder: Path, spec: str, table: pd.DataFrame) -> dict[str, Path]:
     """Write the inputs of the script and set its command line; the paths by name."""
     names = {"curves": "csv", "subphases": "csv", "out": "csv", "out-draws": "parquet"}
     paths = {name: folder / f"{name}.{kind}" for name, kind in names.items()}
     table.to_csv(paths["curves"], index=False)
-    subphases().to_csv(paths["subphases"], index=False)
+    make_script_labels().to_csv(paths["subphases"], index=False)
     options = [f"--{name}={path}" for name, path in paths.items()]
     sys.argv = ["fit_curves", *options, "--listed", "none", "--spec", spec]
     return paths
@@ -174,7 +181,7 @@ def test_script_writes_the_same_bytes_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
-    paths = command(tmp_path, JOB.model_dump_json(), curves())
+    paths = write_script_inputs(tmp_path, JOB.model_dump_json(), make_script_curves())
     outputs = [paths["out"], paths["out-draws"]]
     script.main()
     first = [path.read_bytes() for path in outputs]
@@ -189,18 +196,20 @@ def test_script_writes_the_same_bytes_twice(
 
 
 def test_branches_draw_independently() -> None:
-    branches = measured_branches(pd.concat([branch(0, 20), branch(0, 0)]))
-    first, second = (fitted.draws for fitted in fit_tables.fit_all(branches, JOB, None))
+    branches = extract_branches(
+        pd.concat([make_branch_rows_with_benchmark(0, 20), make_branch_rows_with_benchmark(0, 0)])
+    )
+    first, second = (fitted.draws for fitted in fit_tables.fit_branches(branches, JOB, None))
     noise = [draws["p_sft"] - draws["p_sft"].mean() for draws in (first, second)]
     assert abs(np.corrcoef(noise)[0, 1]) < 0.5
 
 
 def test_a_branch_that_the_table_leaves_out_is_not_fitted() -> None:
-    branches = measured_branches(curves())
-    job = fit_job("kit", Fit(n_bootstrap=5))
-    listed = {("easy", 20): Listed(end=X.size)}
-    table = fit_tables.fit_table(
-        branches, fit_tables.fit_all(branches, job, listed), subphases(), job
+    branches = extract_branches(make_script_curves())
+    job = make_fit_job("kit", FitSettings(n_bootstrap=5))
+    listed = {("easy", 20): ListedSettings(end=X.size)}
+    table = fit_tables.tabulate_fits(
+        branches, fit_tables.fit_branches(branches, job, listed), make_script_labels(), job
     )
     assert list(table["n_fit"]) == [X.size, 1]
     assert table["a_post"].notna().tolist() == [True, False]
@@ -208,15 +217,19 @@ def test_a_branch_that_the_table_leaves_out_is_not_fitted() -> None:
 
 
 def test_the_common_compute_is_what_every_branch_reached() -> None:
-    longer, shorter = branch(0, 20), branch(1, 20)
+    longer, shorter = make_branch_rows_with_benchmark(0, 20), make_branch_rows_with_benchmark(1, 20)
     shorter = shorter[shorter["rl_step"] <= 7]
-    branches = measured_branches(pd.concat([longer, shorter, branch(0, 0, scale=0.01)]))
-    assert fit_tables.common_compute(branches) == X[7]
+    branches = extract_branches(
+        pd.concat([longer, shorter, make_branch_rows_with_benchmark(0, 0, scale=0.01)])
+    )
+    assert fit_tables.find_common_compute(branches) == X[7]
 
 
 def test_script_names_the_curve_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [])
-    paths = command(tmp_path, JOB.model_dump_json(), curves().assign(score=200.0))
+    paths = write_script_inputs(
+        tmp_path, JOB.model_dump_json(), make_script_curves().assign(score=200.0)
+    )
     with pytest.raises(InputError, match=r"curves\.csv: branch .*outside 0 to 100"):
         script.main()
     assert not paths["out"].exists()
@@ -227,6 +240,6 @@ def test_a_wrong_specification_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
-    command(tmp_path, spec, curves())
+    write_script_inputs(tmp_path, spec, make_script_curves())
     with pytest.raises(InputError, match="--spec: "):
         script.main()

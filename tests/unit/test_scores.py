@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 
 from retu.core.errors import InputError
-from retu.evaluation.scores import OVERALL, score_table
+from retu.evaluation.scores import OVERALL, score_checkpoints
 
 
-def make_grades(correct: dict[str, list[list[int]]], step: int = 0) -> pd.DataFrame:
+def make_step_grades(correct: dict[str, list[list[int]]], step: int = 0) -> pd.DataFrame:
     """Grades of one step from benchmark -> problem -> samples."""
     rows = [
         {"step": step, "benchmark": name, "problem_id": f"{name}-{number}", "sample": sample}
@@ -20,8 +20,8 @@ def make_grades(correct: dict[str, list[list[int]]], step: int = 0) -> pd.DataFr
 
 
 def test_overall_weights_problems_not_samples() -> None:
-    grades = make_grades({"easy": [[1], [1], [0]], "aime": [[1, 0, 0, 0]]})
-    table = score_table(grades).set_index("benchmark")
+    grades = make_step_grades({"easy": [[1], [1], [0]], "aime": [[1, 0, 0, 0]]})
+    table = score_checkpoints(grades).set_index("benchmark")
     assert table.loc["easy", "score"] == pytest.approx(200 / 3)
     assert table.loc["aime", "score"] == pytest.approx(25.0)
     assert table.loc[OVERALL, "score"] == pytest.approx(100 * (3 * 2 / 3 + 1 * 0.25) / 4)
@@ -37,7 +37,7 @@ def test_overall_of_the_published_base_model() -> None:
     aime = {"aime": 18, "aime25": 7}  # right answers among 25 problems x 16 samples
     for name, total in aime.items():
         correct[name] = [[int(16 * p + s < total) for s in range(16)] for p in range(25)]
-    table = score_table(make_grades(correct)).set_index("benchmark")["score"].round(2)
+    table = score_checkpoints(make_step_grades(correct)).set_index("benchmark")["score"].round(2)
     assert table.to_dict() == {
         "aime": 4.5,
         "aime25": 1.75,
@@ -50,41 +50,41 @@ def test_overall_of_the_published_base_model() -> None:
 
 
 def test_steps_are_sorted_whatever_the_order_of_rows() -> None:
-    steps = [make_grades({"a": [[1, 0], [1, 1]]}, step) for step in (20, 3, 0)]
+    steps = [make_step_grades({"a": [[1, 0], [1, 1]]}, step) for step in (20, 3, 0)]
     grades = pd.concat(steps, ignore_index=True)
-    table = score_table(grades)
+    table = score_checkpoints(grades)
     assert table["step"].tolist() == [0, 0, 3, 3, 20, 20]
     shuffled = grades.sample(frac=1.0, random_state=1)
-    pd.testing.assert_frame_equal(score_table(shuffled), table)
+    pd.testing.assert_frame_equal(score_checkpoints(shuffled), table)
 
 
 def test_missing_duplicate_and_impossible_grades_are_refused() -> None:
-    grades = make_grades({"a": [[1, 0], [1, 1]], "b": [[1]]})
+    grades = make_step_grades({"a": [[1, 0], [1, 1]], "b": [[1]]})
     with pytest.raises(InputError, match=r"g\.parquet: benchmark a lacks 1 of 4 samples"):
-        score_table(grades.drop(index=1), "g.parquet")
+        score_checkpoints(grades.drop(index=1), "g.parquet")
     with pytest.raises(InputError, match="step 0, a, problem a-0, sample 1 is there twice"):
-        score_table(pd.concat([grades, grades.iloc[[1]]]))
+        score_checkpoints(pd.concat([grades, grades.iloc[[1]]]))
     for value in (2.0, float("nan")):
         with pytest.raises(InputError, match="not graded 0 or 1"):
-            score_table(grades.assign(correct=[value, 0, 1, 1, 1]))
+            score_checkpoints(grades.assign(correct=[value, 0, 1, 1, 1]))
     with pytest.raises(InputError, match="rename it"):
-        score_table(grades.assign(benchmark=OVERALL))
+        score_checkpoints(grades.assign(benchmark=OVERALL))
 
 
 def test_cut_answers_stand_beside_the_score_with_its_weights() -> None:
-    grades = make_grades({"easy": [[1], [1], [0]], "aime": [[1, 0, 0, 0]]})
+    grades = make_step_grades({"easy": [[1], [1], [0]], "aime": [[1, 0, 0, 0]]})
     cut = [0, 0, 1, 1, 1, 0, 0]
-    table = score_table(grades.assign(finished=[not value for value in cut]))
+    table = score_checkpoints(grades.assign(finished=[not value for value in cut]))
     shares = table.set_index("benchmark")["cut_share"]
     assert shares.to_dict() == pytest.approx({"easy": 1 / 3, "aime": 0.5, OVERALL: 1.5 / 4})
-    unknown = [score_table(grades), score_table(grades.assign(finished=None))]
+    unknown = [score_checkpoints(grades), score_checkpoints(grades.assign(finished=None))]
     assert all(table["cut_share"].isna().all() for table in unknown)
     for table in unknown:
-        pd.testing.assert_series_equal(table["score"], score_table(grades)["score"])
+        pd.testing.assert_series_equal(table["score"], score_checkpoints(grades)["score"])
 
 
 def test_a_benchmark_missing_at_one_step_is_refused() -> None:
-    first = make_grades({"a": [[1]], "b": [[1]]}, 0)
-    second = make_grades({"a": [[1]]}, 5)
+    first = make_step_grades({"a": [[1]], "b": [[1]]}, 0)
+    second = make_step_grades({"a": [[1]]}, 5)
     with pytest.raises(InputError, match="benchmark b lacks some steps"):
-        score_table(pd.concat([first, second]))
+        score_checkpoints(pd.concat([first, second]))

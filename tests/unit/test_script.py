@@ -6,14 +6,14 @@ import sys
 import pytest
 
 from retu.core.errors import InputError
-from retu.runtime.script import run
+from retu.runtime.script import run_main
 
 
 def test_a_caller_that_imports_a_script_goes_on_after_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     seen: list[str] = []
-    run(lambda: seen.append("ran"))
+    run_main(lambda: seen.append("ran"))
     assert seen == ["ran"]
     assert "usage: cpu" in capsys.readouterr().out
 
@@ -23,7 +23,7 @@ def test_bad_input_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixture[s
         raise InputError("file: key: what to do")
 
     with pytest.raises(SystemExit, match="2"):
-        run(main)
+        run_main(main)
     assert capsys.readouterr().err == "error: file: key: what to do\n"
 
 

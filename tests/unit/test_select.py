@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from retu.config.lab_study import Dataset, WinRate
+from retu.config.lab_study import DrawnSet, WinRate
 from retu.core.errors import InputError
-from retu.data.set_selection import select, selection_rule, win_rates
+from retu.data.set_selection import compute_win_rates, describe_selection, select_sft_rows
 
 POOL = pd.DataFrame({"problem_id": [f"p{n}" for n in range(50)], "prompt": range(50)})
 # Ten problems each of win rate 0, 0.25, 0.5, 0.75 and 1, in four attempts.
@@ -16,14 +16,18 @@ GRADES = pd.DataFrame(
         for sample in range(4)
     ]
 )
-RATES = win_rates(GRADES)
+RATES = compute_win_rates(GRADES)
 
 
-def drawn(rows: int | str, low: float | None = None, high: float = 1.0, seed: int = 0) -> list[str]:
+def draw_ids(
+    rows: int | str, low: float | None = None, high: float = 1.0, seed: int = 0
+) -> list[str]:
     """Problem ids of a set drawn with win-rate bounds (no `low`: without bounds)."""
     bounds = None if low is None else WinRate(min=low, max=high)
-    dataset = Dataset.model_validate({"title": "T", "rows": rows, "win_rate": bounds, "seed": seed})
-    return select(POOL, RATES, "Set", dataset)["problem_id"].tolist()
+    dataset = DrawnSet.model_validate(
+        {"title": "T", "rows": rows, "win_rate": bounds, "seed": seed}
+    )
+    return select_sft_rows(POOL, RATES, "Set", dataset)["problem_id"].tolist()
 
 
 def test_win_rates_are_means_over_attempts() -> None:
@@ -38,20 +42,20 @@ def test_win_rates_are_means_over_attempts() -> None:
     [(1.0, 1.0, {4}), (0.0, 0.25, {0, 1}), (0.25, 0.75, {1, 2, 3}), (0.0, 1.0, {0, 1, 2, 3, 4})],
 )
 def test_bounds_are_inclusive(low: float, high: float, remainders: set[int]) -> None:
-    assert {int(name[1:]) % 5 for name in drawn("all", low, high)} == remainders
-    assert len(drawn("all", low, high)) == 10 * len(remainders)
+    assert {int(name[1:]) % 5 for name in draw_ids("all", low, high)} == remainders
+    assert len(draw_ids("all", low, high)) == 10 * len(remainders)
 
 
 def test_all_rows_keep_their_order_and_random_ones_follow_the_seed() -> None:
-    assert drawn("all") == POOL["problem_id"].tolist()
-    assert drawn(20) == drawn(20)
-    assert drawn(20) != drawn(20, seed=1)
-    assert len(set(drawn(20))) == 20
+    assert draw_ids("all") == POOL["problem_id"].tolist()
+    assert draw_ids(20) == draw_ids(20)
+    assert draw_ids(20) != draw_ids(20, seed=1)
+    assert len(set(draw_ids(20))) == 20
 
 
 def test_rows_carry_their_win_rate() -> None:
-    dataset = Dataset(title="T", rows=5, seed=3)
-    frame = select(POOL, RATES, "Set", dataset)
+    dataset = DrawnSet(title="T", rows=5, seed=3)
+    frame = select_sft_rows(POOL, RATES, "Set", dataset)
     expected = (frame["problem_id"].str[1:].astype(int) % 5) / 4
     assert frame["win_rate"].tolist() == expected.tolist()
 
@@ -61,24 +65,24 @@ def test_too_few_rows_within_the_bounds(rows: int | str, low: float) -> None:
     found = 10 if rows == 11 else 0
     high = 1.0 if rows == 11 else 0.99995
     with pytest.raises(InputError, match=f"data set Set: asks for {rows} rows, but only {found} "):
-        drawn(rows, low, high)
+        draw_ids(rows, low, high)
 
 
 def test_problems_that_were_never_tried_are_not_in_bounds() -> None:
-    dataset = Dataset(title="T", rows="all", win_rate=WinRate(min=0.0, max=1.0))
-    frame = select(POOL, RATES[RATES["problem_id"] != "p7"], "Set", dataset)
+    dataset = DrawnSet(title="T", rows="all", win_rate=WinRate(min=0.0, max=1.0))
+    frame = select_sft_rows(POOL, RATES[RATES["problem_id"] != "p7"], "Set", dataset)
     assert set(POOL["problem_id"]) - set(frame["problem_id"]) == {"p7"}
 
 
 @pytest.mark.parametrize(
     ("dataset", "words"),
     [
-        (Dataset(title="T", rows="all"), "all"),
-        (Dataset(title="T", rows=5), "random"),
-        (Dataset(title="T", rows=5, win_rate=WinRate(min=1.0)), "win rate = 1"),
-        (Dataset(title="T", rows=5, win_rate=WinRate(max=0.25)), "win rate <= 0.25"),
-        (Dataset(title="T", rows=5, win_rate=WinRate(min=0.5, max=0.75)), "win rate 0.5 to 0.75"),
+        (DrawnSet(title="T", rows="all"), "all"),
+        (DrawnSet(title="T", rows=5), "random"),
+        (DrawnSet(title="T", rows=5, win_rate=WinRate(min=1.0)), "win rate = 1"),
+        (DrawnSet(title="T", rows=5, win_rate=WinRate(max=0.25)), "win rate <= 0.25"),
+        (DrawnSet(title="T", rows=5, win_rate=WinRate(min=0.5, max=0.75)), "win rate 0.5 to 0.75"),
     ],
 )
-def test_rules_in_words(dataset: Dataset, words: str) -> None:
-    assert selection_rule(dataset) == words
+def test_rules_in_words(dataset: DrawnSet, words: str) -> None:
+    assert describe_selection(dataset) == words

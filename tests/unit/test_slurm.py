@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster_fixtures import Cluster, make_cluster, without_slurm
+from cluster_fixtures import Cluster, make_cluster, remove_slurm
 
 from retu.runtime import slurm
-from retu.runtime.slurm import NoAnswerError, ask, seconds
+from retu.runtime.slurm import NoAnswerError, parse_duration, run_slurm_tool
 
 DAY = 86_400
 
@@ -19,40 +19,40 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 def test_a_tool_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    without_slurm(tmp_path / "bin", monkeypatch)
+    remove_slurm(tmp_path / "bin", monkeypatch)
     with pytest.raises(NoAnswerError, match=r"^squeue: No such file or directory; is this"):
-        ask("squeue")
+        run_slurm_tool("squeue")
 
 
 def test_a_controller_that_is_down_is_told_in_slurms_own_words(cluster: Cluster) -> None:
     words = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
-    cluster.fails("squeue", f"squeue: error: something first\n{words}\n")
+    cluster.make_fail("squeue", f"squeue: error: something first\n{words}\n")
     with pytest.raises(NoAnswerError) as raised:
-        ask("squeue")
+        run_slurm_tool("squeue")
     assert str(raised.value) == f"squeue: {words}; `scontrol ping` tells whether SLURM is up"
 
 
 @pytest.mark.parametrize("kind", ["error", "fatal"])
 def test_a_tool_does_not_name_itself_twice(kind: str, cluster: Cluster) -> None:
-    cluster.fails("squeue", f"squeue: {kind}: Could not establish a configuration source\n")
+    cluster.make_fail("squeue", f"squeue: {kind}: Could not establish a configuration source\n")
     with pytest.raises(NoAnswerError, match=r"^squeue: Could not establish a conf"):
-        ask("squeue")
+        run_slurm_tool("squeue")
 
 
 def test_a_tool_that_fails_without_a_word_still_gives_a_line(cluster: Cluster) -> None:
-    cluster.fails("squeue", "")
+    cluster.make_fail("squeue", "")
     with pytest.raises(NoAnswerError, match=r"^squeue: exit status 1; "):
-        ask("squeue")
+        run_slurm_tool("squeue")
 
 
 def test_a_controller_that_does_not_answer_is_given_up(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (cluster.folder / "squeue.slow").touch()
-    monkeypatch.setattr(slurm, "PATIENCE", 0.2)
+    monkeypatch.setattr(slurm, "TOOL_SECONDS", 0.2)
     before = time.monotonic()
     with pytest.raises(NoAnswerError, match=r"^squeue: no answer in 0.2 s; slurmctld is busy"):
-        ask("squeue")
+        run_slurm_tool("squeue")
     assert time.monotonic() - before < 10
 
 
@@ -63,7 +63,7 @@ def test_the_users_own_settings_of_the_tools_do_not_count(
     for name in ("SQUEUE_STATES", "SINFO_FORMAT", "SCANCEL_INTERACTIVE", "SLURM_TIME_FORMAT"):
         monkeypatch.setenv(name, "relative")
     monkeypatch.setenv("SLURM_CONF", "here")
-    assert sorted(ask("squeue").split()) == ["LC_ALL=C", "SLURM_CONF=here"]
+    assert sorted(run_slurm_tool("squeue").split()) == ["LC_ALL=C", "SLURM_CONF=here"]
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_the_users_own_settings_of_the_tools_do_not_count(
     ],
 )
 def test_times(text: str, expected: float | None) -> None:
-    assert seconds(text) == expected
+    assert parse_duration(text) == expected

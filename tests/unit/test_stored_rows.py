@@ -8,27 +8,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retu.config.hub_study import MatchedSet, ReleasedSet, Tokens
-from retu.config.lab_study import Dataset, WinRate
+from retu.config.hub_study import MatchedSet, MeanLengths, ReleasedSet
+from retu.config.lab_study import DrawnSet, WinRate
 from retu.core.errors import InputError
 from retu.core.manifest import write_manifest
-from retu.data.set_rules import prompt_id
-from retu.data.stored_rows import draw_rows, stored_rows
-from retu.data.stored_sets import manifest_path, read_frame, write_dataset
+from retu.data.set_rules import hash_prompt
+from retu.data.stored_rows import read_stored_rows, write_selected_rows
+from retu.data.stored_sets import get_manifest_path, read_frame, write_dataset
 from retu.planning.jobs import MatchJob, SelectJob, StatsJob
 from workflow_scripts.dataset_stats import main as dataset_stats_main
 from workflow_scripts.match_prompts import main as match_prompts_main
 from workflow_scripts.select_sft_set import main as select_main
 
-TOKENS = Tokens(prompt=1, response=1)
+TOKENS = MeanLengths(prompt=1, response=1)
 
 
-def made_pool(path: Path, count: int) -> pd.DataFrame:
+def write_pool(path: Path, count: int) -> pd.DataFrame:
     """A pool of `count` trajectories as `rebuild_pool` writes it."""
     prompts = [f"What is {number} + 0?" for number in range(count)]
     frame = pd.DataFrame(
         {
-            "problem_id": [prompt_id(prompt) for prompt in prompts],
+            "problem_id": [hash_prompt(prompt) for prompt in prompts],
             "prompt": prompts,
             "gold": [str(number) for number in range(count)],
             "source": "made",
@@ -41,7 +41,7 @@ def made_pool(path: Path, count: int) -> pd.DataFrame:
     return frame
 
 
-def ran(monkeypatch: pytest.MonkeyPatch, main: Any, **options: Any) -> None:
+def run_rule_script(monkeypatch: pytest.MonkeyPatch, main: Any, **options: Any) -> None:
     """Run a script."""
     command = ["script"]
     for name, value in options.items():
@@ -53,10 +53,10 @@ def ran(monkeypatch: pytest.MonkeyPatch, main: Any, **options: Any) -> None:
 
 @pytest.mark.parametrize("count", [1, 1024, 3000])
 def test_rows_are_drawn_in_any_order(tmp_path: Path, count: int) -> None:
-    frame = made_pool(tmp_path / "pool.parquet", 3000)
+    frame = write_pool(tmp_path / "pool.parquet", 3000)
     places = np.random.default_rng(0).permutation(3000)[:count]
     added = pd.DataFrame({"win_rate": places / 4})
-    draw_rows(tmp_path / "pool.parquet", places, added, tmp_path / "out.parquet")
+    write_selected_rows(tmp_path / "pool.parquet", places, added, tmp_path / "out.parquet")
     expected = frame.iloc[places].reset_index(drop=True).assign(win_rate=places / 4)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), expected)
     left = {path.name for path in tmp_path.iterdir()}
@@ -64,15 +64,15 @@ def test_rows_are_drawn_in_any_order(tmp_path: Path, count: int) -> None:
 
 
 def test_unwanted_rows_are_skipped(tmp_path: Path) -> None:
-    made_pool(tmp_path / "pool.parquet", 2000)
-    rows = stored_rows(
+    write_pool(tmp_path / "pool.parquet", 2000)
+    rows = read_stored_rows(
         tmp_path / "pool.parquet", ["prompt", "gold"], lambda text: text.endswith("7 + 0?")
     )
     assert [row["gold"] for row in rows] == [str(number) for number in range(7, 2000, 10)]
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> dict[str, Path]:
+def judged_sets(tmp_path: Path) -> dict[str, Path]:
     """A validation set and a benchmark; each shares a problem with the pool."""
     frames = {"validation": ["What is 3 +  0?", "new"], "benchmarks": ["What is 8 + 0?"]}
     for name, prompts in frames.items():
@@ -80,38 +80,38 @@ def judged(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / f"{name}.parquet" for name in frames}
 
 
-def select_job(rows: int | str = "all", **rest: Any) -> str:
+def make_select_job(rows: int | str = "all", **rest: Any) -> str:
     """What select_sft_set is told."""
-    dataset = Dataset.model_validate({"title": "T", "rows": rows, **rest})
+    dataset = DrawnSet.model_validate({"title": "T", "rows": rows, **rest})
     return SelectJob(name="Set", dataset=dataset).model_dump_json()
 
 
 def test_a_set_drawn_without_a_reference(
-    tmp_path: Path, judged: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, judged_sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, out = tmp_path / "pool.parquet", tmp_path / "sets" / "Set.parquet"
-    made_pool(pool, 10)
-    shared = {"pool": pool, "reference_grades": [], **judged, "out": out}
-    ran(monkeypatch, select_main, spec=select_job(), overlap="leave_out", **shared)
+    write_pool(pool, 10)
+    shared = {"pool": pool, "reference_grades": [], **judged_sets, "out": out}
+    run_rule_script(monkeypatch, select_main, spec=make_select_job(), overlap="leave_out", **shared)
     frame = read_frame(out)
     assert list(frame["gold"]) == [str(number) for number in range(10) if number not in (3, 8)]
     assert "win_rate" not in frame
-    manifest = json.loads(manifest_path(out).read_text())
+    manifest = json.loads(get_manifest_path(out).read_text())
     lengths = {"mean_prompt_tokens": 5.0, "mean_trajectory_tokens": 4.2}
     assert lengths.items() <= manifest.items()
     assert (manifest["rows"], manifest["held_out"]) == (8, 2)
     with pytest.raises(InputError, match=r"data set Set: shares the prompt 'What is 8 \+ 0\?'"):
-        ran(monkeypatch, select_main, spec=select_job(), **shared)
-    rated = select_job(win_rate={"max": 0.5})
+        run_rule_script(monkeypatch, select_main, spec=make_select_job(), **shared)
+    rated = make_select_job(win_rate={"max": 0.5})
     with pytest.raises(InputError, match="Set: win_rate: nobody measured it; name a reference"):
-        ran(monkeypatch, select_main, spec=rated, overlap="leave_out", **shared)
+        run_rule_script(monkeypatch, select_main, spec=rated, overlap="leave_out", **shared)
 
 
 def test_a_set_drawn_by_win_rate_keeps_the_order_of_the_draw(
-    tmp_path: Path, judged: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, judged_sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, out = tmp_path / "pool.parquet", tmp_path / "Set.parquet"
-    frame = made_pool(pool, 100)
+    frame = write_pool(pool, 100)
     grades = pd.DataFrame(
         [
             (name, int(i < number % 5))
@@ -121,13 +121,13 @@ def test_a_set_drawn_by_win_rate_keeps_the_order_of_the_draw(
         columns=["problem_id", "correct"],
     )
     grades.to_parquet(tmp_path / "grades.parquet")
-    ran(
+    run_rule_script(
         monkeypatch,
         select_main,
-        spec=select_job(10, win_rate={"max": 0.25}, seed=1),
+        spec=make_select_job(10, win_rate={"max": 0.25}, seed=1),
         pool=pool,
         reference_grades=[tmp_path / "grades.parquet"],
-        **judged,
+        **judged_sets,
         out=out,
         overlap="leave_out",
     )
@@ -143,7 +143,7 @@ def test_a_set_drawn_by_win_rate_keeps_the_order_of_the_draw(
 def test_prompts_are_matched_with_trajectories_that_are_short_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made_pool(tmp_path / "experts.parquet", 2000)
+    write_pool(tmp_path / "experts.parquet", 2000)
     prompts = pd.DataFrame(
         {
             "problem_id": [f"rl{number}" for number in range(6)],
@@ -154,7 +154,7 @@ def test_prompts_are_matched_with_trajectories_that_are_short_enough(
     )
     write_dataset(prompts, tmp_path / "rl.parquet")
     matched = MatchedSet(experts="E", prompts="rl", trajectory_tokens=20, tokens=TOKENS)
-    ran(
+    run_rule_script(
         monkeypatch,
         match_prompts_main,
         spec=MatchJob(name="mixed", matched=matched, prompt_tokens=6).model_dump_json(),
@@ -173,9 +173,9 @@ def test_prompts_are_matched_with_trajectories_that_are_short_enough(
 
 
 def test_an_sft_set_serves_as_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frame = made_pool(tmp_path / "experts.parquet", 5)
+    frame = write_pool(tmp_path / "experts.parquet", 5)
     matched = MatchedSet(experts="E", tokens=TOKENS)
-    ran(
+    run_rule_script(
         monkeypatch,
         match_prompts_main,
         spec=MatchJob(name="own", matched=matched, prompt_tokens=6).model_dump_json(),
@@ -191,19 +191,19 @@ def test_an_sft_set_serves_as_prompts(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_sizes_come_from_manifests_where_texts_may_be_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made_pool(tmp_path / "Released.parquet", 4)
+    write_pool(tmp_path / "Released.parquet", 4)
     lengths = {"mean_prompt_tokens": 74.0, "mean_trajectory_tokens": 3673.5}
     path = tmp_path / "Released.parquet"
-    write_manifest(manifest_path(path), path, rows=4, **lengths)
+    write_manifest(get_manifest_path(path), path, rows=4, **lengths)
     lab = pd.DataFrame({"prompt": ["a b", "a"], "trajectory": ["x y z", "x"], "steps": [1, 2]})
     write_dataset(lab.assign(win_rate=[0.5, 1.0], attempts=4), tmp_path / "Lab.parquet")
     write_dataset(lab[["prompt"]], tmp_path / "mixed.parquet", mean_prompt_tokens=9.0)
     write_dataset(lab[["prompt"]], tmp_path / "benchmarks.parquet", mean_prompt_tokens=None)
-    sets: dict[str, Dataset | ReleasedSet] = {
+    sets: dict[str, DrawnSet | ReleasedSet] = {
         "Released": ReleasedSet(title="R", source="r", rows=4, tokens=TOKENS),
-        "Lab": Dataset(title="L", rows=2, win_rate=WinRate(max=0.5)),
+        "Lab": DrawnSet(title="L", rows=2, win_rate=WinRate(max=0.5)),
     }
-    ran(
+    run_rule_script(
         monkeypatch,
         dataset_stats_main,
         spec=StatsJob(datasets=sets).model_dump_json(),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from retu.cli.dump_schemas import SCHEMAS, schema_texts
+from retu.cli.dump_schemas import SCHEMAS, format_schemas
 from retu.config import load
 from retu.config.analysis import Protocol
 from retu.config.load import (
@@ -16,16 +16,16 @@ from retu.config.load import (
     load_config,
     load_study,
     load_training_study,
-    merge,
+    merge_sections,
     read_study,
 )
-from retu.config.protocols import known_protocols
+from retu.config.protocols import load_protocols
 from retu.core.errors import InputError
 
 Edit = Callable[[dict[str, Any]], object]
 
 
-def saved(folder: Path, edit: Edit) -> Path:
+def write_changed_study(folder: Path, edit: Edit) -> Path:
     """The smoke study, changed and written out in full as `mine.yaml`."""
     content = read_study("smoke") | {"name": "mine"}
     edit(content)
@@ -34,7 +34,7 @@ def saved(folder: Path, edit: Edit) -> Path:
     return path
 
 
-def run(**changes: object) -> dict[str, object]:
+def make_sft_run(**changes: object) -> dict[str, object]:
     """An SFT run of the smoke study with changes."""
     return {"model": "LabQwen", "dataset": "LabFull", "recipe": "standard", "checkpoints": [5]} | (
         changes
@@ -48,7 +48,7 @@ def test_studies_of_the_project_are_valid(path: Path) -> None:
 
 def test_schemas_are_what_the_classes_say() -> None:
     stored = {path.name: path.read_text() for path in SCHEMAS.glob("*.json")}
-    assert stored == schema_texts()
+    assert stored == format_schemas()
     assert json.loads(stored["study.schema.json"])["additionalProperties"] is False
 
 
@@ -115,7 +115,7 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
         r"sft_runs\.0\.checkpoints: must be increasing",
     ),
     "SFT run twice": (
-        lambda s: s.update(sft_runs=[run(), run(checkpoints=[7])]),
+        lambda s: s.update(sft_runs=[make_sft_run(), make_sft_run(checkpoints=[7])]),
         "sft_runs: SFT of LabQwen on LabFull appears twice",
     ),
     "RL run twice": (
@@ -137,7 +137,7 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
 
 @pytest.mark.parametrize(("edit", "message"), MISTAKES.values(), ids=MISTAKES.keys())
 def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, edit: Edit, message: str) -> None:
-    path = saved(tmp_path, edit)
+    path = write_changed_study(tmp_path, edit)
     with pytest.raises(InputError, match=message) as caught:
         load_study(str(path))
     assert str(caught.value).startswith(f"{path}: ")
@@ -145,7 +145,7 @@ def test_a_mistake_is_one_line_with_file_and_key(tmp_path: Path, edit: Edit, mes
 
 
 def test_an_unchanged_copy_is_valid(tmp_path: Path) -> None:
-    mine = load_study(str(saved(tmp_path, lambda s: s)))
+    mine = load_study(str(write_changed_study(tmp_path, lambda s: s)))
     assert mine.model_copy(update={"name": "smoke"}) == load_study("smoke")
 
 
@@ -199,12 +199,12 @@ def test_merge_goes_key_by_key_and_null_removes() -> None:
     base = {"keep": 1, "list": [1, 2], "section": {"a": 1, "b": 2}, "gone": {"x": 1}}
     changes = {"list": [3], "section": {"b": 5, "c": 6}, "gone": None}
     merged = {"keep": 1, "list": [3], "section": {"a": 1, "b": 5, "c": 6}}
-    assert merge(base, changes) == merged
+    assert merge_sections(base, changes) == merged
     assert base["section"] == {"a": 1, "b": 2}
 
 
 def test_merge_replaces_a_table_of_numbers_as_one_value() -> None:
-    assert merge({"steps": {2: 2, 3: 4}}, {"steps": {1: 1}}) == {"steps": {1: 1}}
+    assert merge_sections({"steps": {2: 2, 3: 4}}, {"steps": {1: 1}}) == {"steps": {1: 1}}
 
 
 def test_extending_keeps_what_is_not_named(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_released_study_is_no_training_study() -> None:
         load_training_study("released")
 
 
-def released(folder: Path, edit: Edit) -> str:
+def write_changed_release(folder: Path, edit: Edit) -> str:
     """The released study, changed and written out as `mine.yaml`."""
     content = read_study("released") | {"name": "mine"}
     edit(content)
@@ -291,12 +291,12 @@ def test_mistakes_in_a_released_study_are_one_line(
     tmp_path: Path, edit: Edit, message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        load_study(released(tmp_path, edit))
+        load_study(write_changed_release(tmp_path, edit))
     assert "\n" not in str(caught.value)
 
 
 def test_protocols_of_the_project_are_valid_and_told_apart() -> None:
-    known = known_protocols()
+    known = load_protocols()
     assert {"robust", "paper", "kit", "plain"} <= set(known)
     assert len({p.model_dump_json(exclude={"description"}) for p in known.values()}) == len(known)
     assert known["robust"].model_copy(update={"description": ""}) == Protocol()

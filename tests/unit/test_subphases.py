@@ -25,7 +25,7 @@ GOLDEN = pd.read_csv(
 )
 
 
-def labels_of(losses: list[float]) -> list[str]:
+def label_losses(losses: list[float]) -> list[str]:
     """Sub-phases of a run with a checkpoint every 10 steps."""
     return label_subphases(range(0, 10 * len(losses), 10), losses).subphase
 
@@ -47,7 +47,7 @@ def test_the_figure_and_the_formula_disagree_on_three_checkpoints() -> None:
 
 
 def test_all_sub_phases_in_one_run() -> None:
-    assert labels_of([0.70, 0.55, 0.505, 0.50, 0.52, 0.51, 0.54, 0.56]) == [
+    assert label_losses([0.70, 0.55, 0.505, 0.50, 0.52, 0.51, 0.54, 0.56]) == [
         ADAPTATION,
         ADAPTATION,
         STABLE,
@@ -60,7 +60,7 @@ def test_all_sub_phases_in_one_run() -> None:
 
 
 def test_a_spike_between_stable_points_is_never_overfitting() -> None:
-    assert labels_of([0.50, 0.90, 0.50]) == [STABLE, BETWEEN_STABLE, STABLE]
+    assert label_losses([0.50, 0.90, 0.50]) == [STABLE, BETWEEN_STABLE, STABLE]
 
 
 def test_boundaries_belong_to_stable_and_severe() -> None:
@@ -142,7 +142,9 @@ def test_bad_branch_settings_are_refused() -> None:
         choose_branches([0, 1], [STABLE], "guided")
 
 
-def run_script(monkeypatch: pytest.MonkeyPatch, losses: Path, spec: str, out: Path) -> None:
+def run_label_subphases(
+    monkeypatch: pytest.MonkeyPatch, losses: Path, spec: str, out: Path
+) -> None:
     """Call the script's main with a command line."""
     options = f"--losses {losses} --study lab --model tiny --dataset easy --seed 3 --out {out}"
     monkeypatch.setattr(sys, "argv", ["label_subphases", *options.split(), "--spec", spec])
@@ -163,7 +165,7 @@ def test_script_writes_one_row_per_checkpoint(
     losses = write_losses(tmp_path / "losses.csv", [0.8, 0.5, 0.505, 0.53, 0.7])
     out = tmp_path / "subphases.csv"
     spec = json.dumps({"delta": 0.02, "delta2": 0.1, "branching": "guided", "max_stable": 1})
-    run_script(monkeypatch, losses, spec, out)
+    run_label_subphases(monkeypatch, losses, spec, out)
     table = pd.read_csv(out)
     assert list(table.columns) == [
         "study", "model", "dataset", "seed", "sft_step", "x_sft_eflops", "val_loss",
@@ -174,7 +176,7 @@ def test_script_writes_one_row_per_checkpoint(
     assert list(table["x_sft_eflops"]) == pytest.approx([0, 5e-9, 10e-9, 15e-9, 20e-9])
     assert table.iloc[0, :4].to_list() == ["lab", "tiny", "easy", 3]
     first = out.read_bytes()
-    run_script(monkeypatch, losses, spec, out)
+    run_label_subphases(monkeypatch, losses, spec, out)
     assert out.read_bytes() == first
 
 
@@ -185,7 +187,7 @@ def test_script_branches_off_only_where_the_model_was_kept(
     # Evaluated every 5 steps: 5 is Stable and 15 the first Mild one, but neither was kept.
     losses = write_losses(tmp_path / "losses.csv", [0.6, 0.5, 0.5, 0.53, 0.54])
     spec = json.dumps({"branching": branching, "checkpoints": [10, 20]})
-    run_script(monkeypatch, losses, spec, tmp_path / "out.csv")
+    run_label_subphases(monkeypatch, losses, spec, tmp_path / "out.csv")
     table = pd.read_csv(tmp_path / "out.csv")
     assert table["subphase"].tolist()[1:4] == ["Stable", "Stable", "Mild Overfitting"]
     assert table.loc[table["branch"], "sft_step"].tolist() == chosen
@@ -205,7 +207,7 @@ def test_script_names_the_wrong_key_of_the_spec(
 ) -> None:
     losses = write_losses(tmp_path / "losses.csv", [0.5])
     with pytest.raises(InputError, match=word):
-        run_script(monkeypatch, losses, spec, tmp_path / "out.csv")
+        run_label_subphases(monkeypatch, losses, spec, tmp_path / "out.csv")
 
 
 def test_script_names_the_file_of_a_bad_loss(
@@ -213,5 +215,5 @@ def test_script_names_the_file_of_a_bad_loss(
 ) -> None:
     losses = write_losses(tmp_path / "losses.csv", [0.5, -1.0])
     with pytest.raises(InputError, match=r"losses\.csv.*step 5"):
-        run_script(monkeypatch, losses, '{"branching": "guided"}', tmp_path / "out.csv")
+        run_label_subphases(monkeypatch, losses, '{"branching": "guided"}', tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()

@@ -8,7 +8,13 @@ import pytest
 
 from retu.core.atomic_files import replace_atomically, replace_folder, write_text
 from retu.core.errors import InputError
-from retu.core.tables import read_table, shorten, six_digits, write_csv, write_parquet
+from retu.core.tables import (
+    read_table,
+    round_to_six_digits,
+    shorten_floats,
+    write_csv,
+    write_parquet,
+)
 
 FRAME = pd.DataFrame({"step": [1, 2], "score": [0.1 + 0.2, 1e-17], "name": ["a,b", 'c"']})
 
@@ -29,7 +35,7 @@ def test_equal_tables_are_equal_bytes_with_plain_line_ends(tmp_path: Path) -> No
     assert first.read_text().splitlines()[1].startswith("1,0.30000000000000004,")
 
 
-def truncated(path: Path) -> None:
+def truncate_table(path: Path) -> None:
     """Cut a stored table in half."""
     write_parquet(FRAME, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -58,7 +64,7 @@ def test_unusable_tables(tmp_path: Path, name: str, content: bytes | None, messa
 
 
 def test_a_truncated_parquet_file(tmp_path: Path) -> None:
-    truncated(tmp_path / "half.parquet")
+    truncate_table(tmp_path / "half.parquet")
     with pytest.raises(InputError, match=r"half\.parquet: not readable .*; delete it and run"):
         read_table(tmp_path / "half.parquet")
 
@@ -118,14 +124,14 @@ def test_a_folder_in_place_of_a_link_leaves_what_it_points_to(tmp_path: Path) ->
     ("value", "kept"), [(1 / 3, 0.333333), (123456.7, 123457.0), (2e-9 / 3, 6.66667e-10), (0.0, 0)]
 )
 def test_six_digits_count_from_the_first_one(value: float, kept: float) -> None:
-    assert six_digits(value) == kept
-    assert np.isnan(six_digits(float("nan")))
+    assert round_to_six_digits(value) == kept
+    assert np.isnan(round_to_six_digits(float("nan")))
 
 
 def test_a_table_is_shortened_in_its_floats_or_in_named_columns() -> None:
     table = pd.DataFrame({"step": [1234567], "a": [1 / 3], "b": [2 / 3], "name": ["c"]})
-    assert shorten(table).iloc[0].tolist() == [1234567, 0.333333, 0.666667, "c"]
-    assert shorten(table, ["b"]).iloc[0].tolist() == [1234567, 1 / 3, 0.666667, "c"]
+    assert shorten_floats(table).iloc[0].tolist() == [1234567, 0.333333, 0.666667, "c"]
+    assert shorten_floats(table, ["b"]).iloc[0].tolist() == [1234567, 1 / 3, 0.666667, "c"]
 
 
 def test_missing_values_stay_missing(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from retu.config.execution import Execution
 from retu.core.errors import InputError
 from retu.models import compatibility
 from retu.models.compatibility import (
-    AGREEMENT,
-    check_agreement,
+    MAX_LOGPROB_GAP,
     check_device,
+    check_logprob_gap,
     check_one_gpu,
     check_rl,
     check_sft,
-    windows,
+    list_version_windows,
 )
 
 VERSIONS = {
@@ -33,21 +33,21 @@ NEEDS = {
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def gpu_machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A GPU of today, and all packages in versions that fit; a test may change them."""
     versions = dict(VERSIONS)
 
-    def version(package: str) -> str:
+    def get_version(package: str) -> str:
         if package not in versions:
             raise importlib.metadata.PackageNotFoundError(package)
         return versions[package]
 
-    def found(module: str) -> str | None:
+    def find_module(module: str) -> str | None:
         return versions.get(module.replace("_", "-"))
 
-    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(importlib.metadata, "version", get_version)
     monkeypatch.setattr(importlib.metadata, "requires", lambda package: NEEDS.get(package))
-    monkeypatch.setattr(importlib.util, "find_spec", found)
+    monkeypatch.setattr(importlib.util, "find_spec", find_module)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
@@ -55,7 +55,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return versions
 
 
-def gpu(**changes: Any) -> Execution:
+def make_gpu_execution(**changes: Any) -> Execution:
     """An execution on a GPU."""
     return Execution.model_validate({"device": "cuda", "dtype": "bfloat16", **changes})
 
@@ -66,12 +66,12 @@ FLASH = "flash_attention_2"
 @pytest.mark.parametrize(
     "execution",
     [
-        gpu(),
-        gpu(sft={"zero": 3, "offload": True, "liger": True}, attention="sdpa"),
-        gpu(sft={"zero": 3, "sequence_parallel": 2}),
+        make_gpu_execution(),
+        make_gpu_execution(sft={"zero": 3, "offload": True, "liger": True}, attention="sdpa"),
+        make_gpu_execution(sft={"zero": 3, "sequence_parallel": 2}),
     ],
 )
-def test_what_fits_passes(cluster: dict[str, str], execution: Execution) -> None:
+def test_what_fits_passes(gpu_machine: dict[str, str], execution: Execution) -> None:
     check_sft(execution)
 
 
@@ -79,63 +79,71 @@ def test_what_fits_passes(cluster: dict[str, str], execution: Execution) -> None
     ("execution", "message"),
     [
         (Execution(attention=FLASH), r"execution.attention: flash_attention_2 needs a GPU; use"),
-        (gpu(attention=FLASH), r"needs the package flash-attn, which is not installed"),
-        (gpu(sft={"batching": "packed"}), r"sft.batching: packed joins rows that only flash"),
-        (gpu(sft={"batching": "padding_free"}), r"padding_free joins rows"),
-        (gpu(sft={"offload": True}), r"sft.offload: is ZeRO's; set zero to 2 or 3"),
+        (
+            make_gpu_execution(attention=FLASH),
+            r"needs the package flash-attn, which is not installed",
+        ),
+        (
+            make_gpu_execution(sft={"batching": "packed"}),
+            r"sft.batching: packed joins rows that only flash",
+        ),
+        (make_gpu_execution(sft={"batching": "padding_free"}), r"padding_free joins rows"),
+        (make_gpu_execution(sft={"offload": True}), r"sft.offload: is ZeRO's; set zero to 2 or 3"),
         *[
             (
-                gpu(sft={"sequence_parallel": 2, "zero": zero}),
+                make_gpu_execution(sft={"sequence_parallel": 2, "zero": zero}),
                 r"sequence_parallel: is right with DeepSpeed's stage 3 alone; set zero to 3",
             )
             for zero in (None, 2)
         ],
         (
-            gpu(sft={"sequence_parallel": 2, "zero": 3}, attention="eager"),
+            make_gpu_execution(sft={"sequence_parallel": 2, "zero": 3}, attention="eager"),
             r"sequence_parallel: works with padded batches and the attention sdpa",
         ),
         (Execution.model_validate({"sft": {"liger": True}}), r"sft.liger: its kernels need a GPU"),
     ],
 )
 def test_settings_that_contradict(
-    cluster: dict[str, str], execution: Execution, message: str
+    gpu_machine: dict[str, str], execution: Execution, message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
         check_sft(execution)
     assert "\n" not in str(caught.value)
 
 
-def test_padding_free_batches_pass_with_flash_attention(cluster: dict[str, str]) -> None:
-    cluster["flash-attn"] = "2.8.3"
-    check_sft(gpu(attention=FLASH, sft={"batching": "padding_free"}))
+def test_padding_free_batches_pass_with_flash_attention(gpu_machine: dict[str, str]) -> None:
+    gpu_machine["flash-attn"] = "2.8.3"
+    check_sft(make_gpu_execution(attention=FLASH, sft={"batching": "padding_free"}))
 
 
 @pytest.mark.parametrize(
     ("package", "execution"),
     [
-        ("deepspeed", gpu(sft={"zero": 3})),
-        ("liger-kernel", gpu(sft={"liger": True})),
+        ("deepspeed", make_gpu_execution(sft={"zero": 3})),
+        ("liger-kernel", make_gpu_execution(sft={"liger": True})),
     ],
 )
 def test_packages_that_are_not_there(
-    cluster: dict[str, str], package: str, execution: Execution
+    gpu_machine: dict[str, str], package: str, execution: Execution
 ) -> None:
-    del cluster[package]
+    del gpu_machine[package]
     with pytest.raises(InputError, match=rf"needs the package {package}, which is not installed"):
         check_sft(execution)
 
 
 @pytest.mark.parametrize("zero", [2, 3])
 def test_offloading_needs_a_deepspeed_that_adds_gradients_up(
-    cluster: dict[str, str], zero: int
+    gpu_machine: dict[str, str], zero: int
 ) -> None:
-    offloaded = gpu(sft={"zero": zero, "offload": True}, rl={"zero": zero, "offload": True})
+    offloaded = make_gpu_execution(
+        sft={"zero": zero, "offload": True}, rl={"zero": zero, "offload": True}
+    )
     for version in ("0.19.0", "0.19.8", "0.20.0"):
-        cluster["deepspeed"] = version
+        gpu_machine["deepspeed"] = version
         check_sft(offloaded)
     for version in ("0.18.6", "0.18.9"):
-        cluster["deepspeed"] = version
-        check_sft(gpu(sft={"zero": zero}))
+        gpu_machine["deepspeed"] = version
+        check_sft(make_gpu_execution(sft={"zero": zero}))
         with pytest.raises(InputError, match=rf"sft.offload: DeepSpeed {version} drops micro-b"):
             check_sft(offloaded)
         with pytest.raises(InputError, match=r"rl.offload: .* install 0.19.0 or later, or set"):
@@ -143,29 +151,29 @@ def test_offloading_needs_a_deepspeed_that_adds_gradients_up(
 
 
 def test_no_gpu_and_an_old_gpu(
-    cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    gpu_machine: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    check_device(gpu(dtype="float32"))
+    check_device(make_gpu_execution(dtype="float32"))
     with pytest.raises(InputError, match=r"is bfloat16, which Test T4 does not have; use float32"):
-        check_device(gpu())
+        check_device(make_gpu_execution())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"execution.device: is cuda, but torch .* sees no GPU"):
-        check_device(gpu())
+        check_device(make_gpu_execution())
     driver = tmp_path / "version"
     driver.write_text("NVRM version: NVIDIA 535.54.03\nGCC version: 12\n")
     monkeypatch.setattr(compatibility, "DRIVER", driver)
     with pytest.raises(InputError, match=r"GPU \(driver: NVRM version: NVIDIA 535.54.03\); use"):
-        check_device(gpu())
+        check_device(make_gpu_execution())
 
 
-def test_vllm_and_what_it_must_hold(cluster: dict[str, str]) -> None:
-    execution = gpu(rl={"vllm": {"max_length": 9216}})
+def test_vllm_and_what_it_must_hold(gpu_machine: dict[str, str]) -> None:
+    execution = make_gpu_execution(rl={"vllm": {"max_length": 9216}})
     check_rl(execution, longest=9216)
-    check_rl(gpu(), longest=10**6)
+    check_rl(make_gpu_execution(), longest=10**6)
     with pytest.raises(InputError, match=r"max_length: is 9216, and the longest .* 9217 tokens"):
         check_rl(execution, longest=9217)
-    del cluster["vllm"]
+    del gpu_machine["vllm"]
     with pytest.raises(InputError, match=r"execution.rl.vllm: needs the package vllm"):
         check_rl(execution, longest=1)
 
@@ -179,34 +187,36 @@ def test_vllm_and_what_it_must_hold(cluster: dict[str, str]) -> None:
     ],
 )
 def test_versions_that_do_not_fit(
-    cluster: dict[str, str], package: str, version: str, message: str
+    gpu_machine: dict[str, str], package: str, version: str, message: str
 ) -> None:
-    cluster[package] = version
+    gpu_machine[package] = version
     with pytest.raises(InputError, match=message):
-        check_rl(gpu(rl={"vllm": {}}), longest=1)
+        check_rl(make_gpu_execution(rl={"vllm": {}}), longest=1)
 
 
 def test_the_installed_trl_says_what_it_works_with() -> None:
-    found = {name: str(versions) for name, versions in windows("trl", "vllm")}
+    found = {name: str(versions) for name, versions in list_version_windows("trl", "vllm")}
     assert found["vllm"] != ""
     assert "deepspeed" not in found
-    assert "deepspeed" in {name for name, _ in windows("trl", "deepspeed")}
-    assert windows("no-such-package", "") == []
+    assert "deepspeed" in {name for name, _ in list_version_windows("trl", "deepspeed")}
+    assert list_version_windows("no-such-package", "") == []
 
 
 def test_an_engine_agrees_to_rounding() -> None:
     ours = [-1.0, -0.5, -2.0]
-    assert check_agreement([-1.001, None, -2.001], ours, "float32", 1) == pytest.approx(0.001)
-    assert check_agreement([-1.1, -0.6, -2.1], ours, "bfloat16", 1) == pytest.approx(0.1)
+    assert check_logprob_gap([-1.001, None, -2.001], ours, "float32", 1) == pytest.approx(0.001)
+    assert check_logprob_gap([-1.1, -0.6, -2.1], ours, "bfloat16", 1) == pytest.approx(0.1)
     for engine, dtype in (([-1.1, -0.6, -2.1], "float32"), ([-4.0, -3.0, -1.0], "bfloat16")):
-        with pytest.raises(InputError, match=rf"after step 7 vLLM's .* above {AGREEMENT[dtype]}"):
-            check_agreement(engine, ours, dtype, 7)
+        with pytest.raises(
+            InputError, match=rf"after step 7 vLLM's .* above {MAX_LOGPROB_GAP[dtype]}"
+        ):
+            check_logprob_gap(engine, ours, dtype, 7)
     with pytest.raises(InputError, match="after step 0"):
-        check_agreement([float("nan")], [-1.0], "float32", 0)
+        check_logprob_gap([float("nan")], [-1.0], "float32", 0)
 
 
 def test_one_process_with_several_gpus_is_refused(
-    cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    gpu_machine: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = Execution(device="cuda")
     check_one_gpu(execution)

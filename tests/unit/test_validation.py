@@ -8,32 +8,32 @@ from pydantic import Field, model_validator
 
 from retu.core.errors import InputError
 from retu.core.sections import Section
-from retu.core.yaml_files import validate
-from retu.runtime.script import specification
+from retu.core.yaml_files import validate_content
+from retu.runtime.script import make_spec_reader
 
 
-class Run(Section):
+class RunSection(Section):
     """One section inside another."""
 
     steps: int = Field(gt=0)
     optimiser: Literal["AdamW", "SGD"] = "AdamW"
 
 
-class Job(Section):
+class JobSection(Section):
     """A section with a check of its own."""
 
     name: str
-    run: Run
+    run: RunSection
 
     @model_validator(mode="after")
-    def _named(self) -> "Job":
+    def _check_name(self) -> "JobSection":
         if self.name == "none":
             raise InputError("name: `none` is taken; choose another one")
         return self
 
 
 @dataclass(frozen=True)
-class Settings:
+class SpecSettings:
     """A dataclass serves as a specification, too."""
 
     rates: tuple[float, ...] = field(default=(0.1,))
@@ -70,13 +70,13 @@ class Settings:
 )
 def test_the_first_mistake_is_told(content: dict[str, object], message: str) -> None:
     with pytest.raises(InputError) as error:
-        validate(Job, content, "file")
+        validate_content(JobSection, content, "file")
     assert str(error.value) == message
 
 
 def test_a_specification_is_a_model_or_a_dataclass() -> None:
-    assert specification(Run)('{"steps": 3}') == Run(steps=3)
-    assert specification(Settings)('{"rates": [1, 2]}') == Settings((1.0, 2.0))
+    assert make_spec_reader(RunSection)('{"steps": 3}') == RunSection(steps=3)
+    assert make_spec_reader(SpecSettings)('{"rates": [1, 2]}') == SpecSettings((1.0, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_a_specification_is_a_model_or_a_dataclass() -> None:
 )
 def test_a_wrong_specification_is_told(text: str, message: str) -> None:
     with pytest.raises(InputError) as error:
-        specification(Settings)(text)
+        make_spec_reader(SpecSettings)(text)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)

@@ -21,7 +21,7 @@ OF_ITS_OWN = {"numpy", "setuptools"}
 WHEEL = "setuptools-1.0-py3-none-any.whl"
 
 
-def locked() -> dict[str, str]:
+def read_locked_versions() -> dict[str, str]:
     """Package -> version of the lock; every line must be a pin with a hash."""
     lines = [line for line in LOCK.read_text().splitlines() if not line.startswith("#")]
     found = [LINE.fullmatch(line) for line in lines]
@@ -30,7 +30,7 @@ def locked() -> dict[str, str]:
 
 
 def test_everything_is_pinned_by_hash() -> None:
-    pins = locked()
+    pins = read_locked_versions()
     assert len(pins) > 100
     wanted = (ROOT / "envs" / "vllm_cpu.in").read_text().splitlines()
     for line in (line for line in wanted if not line.startswith("#")):
@@ -44,7 +44,7 @@ def test_the_lab_is_tested_with_its_own_versions() -> None:
         for line in (ROOT / "envs" / "lab.txt").read_text().splitlines()
         if not line.startswith("#")
     )
-    here = {name: version.split("+")[0] for name, version in locked().items()}
+    here = {name: version.split("+")[0] for name, version in read_locked_versions().items()}
     shared = lab.keys() & here.keys()
     assert {"torch", "transformers", "trl", "math-verify"} <= shared
     assert {name for name in shared if lab[name] != here[name]} <= OF_ITS_OWN
@@ -68,7 +68,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def build(
+def build_environment(
     project: Path, lock: str, python: str = sys.executable, **changes: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the script in the folder, with pip confined to the folder's registry."""
@@ -86,7 +86,7 @@ def build(
     )
 
 
-def pin(project: Path, version: str = "1.0") -> str:
+def pin_package(project: Path, version: str = "1.0") -> str:
     """The lock of the one package, with its true hash."""
     digest = hashlib.sha256((project / "registry" / WHEEL).read_bytes()).hexdigest()
     return f"setuptools=={version} --hash=sha256:{digest}\n"
@@ -101,18 +101,18 @@ linux = pytest.mark.skipif(
 @pytest.mark.slow
 @linux
 def test_it_is_built_once(project: Path) -> None:
-    first = build(project, pin(project))
+    first = build_environment(project, pin_package(project))
     assert first.returncode == 0, first.stderr
     assert first.stdout.startswith("Installing envs/vllm_cpu.txt into venv")
-    again = build(project, pin(project))
+    again = build_environment(project, pin_package(project))
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
 @pytest.mark.slow
 @linux
 def test_a_file_with_another_hash_is_a_failure(project: Path) -> None:
-    wrong = re.sub("sha256:.*", "sha256:" + "0" * 64, pin(project))
-    done = build(project, wrong)
+    wrong = re.sub("sha256:.*", "sha256:" + "0" * 64, pin_package(project))
+    done = build_environment(project, wrong)
     assert done.returncode == 1
     assert "DO NOT MATCH THE HASHES" in done.stderr
     assert not (project / "venv" / ".retu-setup").exists()
@@ -121,7 +121,7 @@ def test_a_file_with_another_hash_is_a_failure(project: Path) -> None:
 @pytest.mark.slow
 @linux
 def test_what_no_registry_offers_is_said_in_one_line(project: Path) -> None:
-    done = build(project, pin(project, version="2.0"))
+    done = build_environment(project, pin_package(project, version="2.0"))
     assert done.returncode == 3
     assert done.stderr == ""
     said = done.stdout.splitlines()
@@ -131,7 +131,7 @@ def test_what_no_registry_offers_is_said_in_one_line(project: Path) -> None:
 
 @linux
 def test_another_python_is_said_in_one_line(project: Path) -> None:
-    done = build(project, pin(project), python="no-such-python")
+    done = build_environment(project, pin_package(project), python="no-such-python")
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout == "skipped: no vLLM on a CPU here: 'no-such-python' is not Python 3.11\n"
 
@@ -141,6 +141,6 @@ def test_another_machine_is_said_in_one_line(project: Path) -> None:
     tools.mkdir()
     (tools / "uname").write_text("#!/bin/sh\necho Plan9\n")
     (tools / "uname").chmod(0o755)
-    done = build(project, "", PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
+    done = build_environment(project, "", PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout == "skipped: no vLLM on a CPU here: its build is for Linux on x86-64\n"

@@ -23,7 +23,7 @@ PROFILE = "provenance-run-crate"
 WHERE = "https://w3id.org/ro/crate/1.1/context"
 
 
-class Answer:
+class ContextResponse:
     """What the server of the context would answer."""
 
     status_code, ok, url = 200, True, WHERE
@@ -47,13 +47,13 @@ def main() -> None:
     context = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     context["@context"].update(BIOSCHEMAS)
 
-    def get(self: object, url: str, **_: object) -> Answer:
+    def get_context(self: object, url: str, **_: object) -> ContextResponse:
         if url != WHERE:
             raise RuntimeError(f"{url}: is asked for, and only the context is here")
-        return Answer(context)
+        return ContextResponse(context)
 
-    http.HttpRequester.get = http.HttpRequester.head = get
-    document_loader._fetch_json_ld = lambda url: get(None, url).json()
+    http.HttpRequester.get = http.HttpRequester.head = get_context
+    document_loader._fetch_json_ld = lambda url: get_context(None, url).json()
     result = services.validate(
         services.ValidationSettings(
             rocrate_uri=sys.argv[2],

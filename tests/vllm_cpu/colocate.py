@@ -18,8 +18,8 @@ from unittest.mock import patch
 import torch
 from vllm.model_executor.layers import utils
 
-from retu.grading.reward import completion_text
-from retu.runtime.script import run
+from retu.grading.reward import get_completion_text
+from retu.runtime.script import run_main
 from workflow_scripts import train_rl
 
 
@@ -28,13 +28,13 @@ def keep_weights(layer: Any, remove_weight: bool) -> None:
     layer.cpu_linear = torch.nn.functional.linear
 
 
-def make_verdict(settings: Any) -> Callable[..., list[float]]:
+def make_even_reward(settings: Any) -> Callable[..., list[float]]:
     """A reward of 1 for every text whose bytes add up to an even number."""
 
     def verdict(completions: list[Any], completion_ids: list[list[int]], **_: Any) -> list[float]:
         with Path(os.environ["ROLLOUTS"]).open("a") as rollouts:
             rollouts.writelines(f"{json.dumps(ids)}\n" for ids in completion_ids)
-        texts = map(completion_text, completions)
+        texts = map(get_completion_text, completions)
         return [float(sum(text.encode()) % 2 == 0) for text in texts]
 
     return verdict
@@ -43,6 +43,6 @@ def make_verdict(settings: Any) -> Callable[..., list[float]]:
 if __name__ == "__main__":
     with (
         patch.object(utils, "dispatch_cpu_unquantized_gemm", keep_weights),
-        patch.object(train_rl, "make_reward", make_verdict),
+        patch.object(train_rl, "make_reward", make_even_reward),
     ):
-        run(train_rl.main)
+        run_main(train_rl.main)

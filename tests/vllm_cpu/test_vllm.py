@@ -31,19 +31,19 @@ from tiny_fixtures import (  # noqa: E402
     SAMPLED,
     TEMPLATE,
     VLLM,
-    command,
-    environment,
-    forward,
-    gaps,
+    compute_log_probs,
+    make_script_command,
+    make_script_environment,
+    measure_log_prob_gaps,
     publish_model,
     save_model,
     store_problems,
 )
 
-from retu.config.execution import Execution, Generation, RlTraining  # noqa: E402
+from retu.config.execution import Execution, GenerationExecution, RlExecution  # noqa: E402
 from retu.config.study import RlRecipe, Sampling  # noqa: E402
 from retu.core.errors import InputError  # noqa: E402
-from retu.data.chat import encode_prompt, stop_ids  # noqa: E402
+from retu.data.chat import encode_prompt, list_stop_ids  # noqa: E402
 from retu.data.tokenizer import load_tokenizer, make_tokenizer  # noqa: E402
 from retu.evaluation.engines import VllmEngine, load_engine  # noqa: E402
 from retu.models.loading import load_model  # noqa: E402
@@ -59,27 +59,27 @@ IDS = [encode_prompt(make_tokenizer(64), question) for question in QUESTIONS]
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random model; of the architecture with which vLLM's own choice of tokenizer is wrong."""
     return save_model(tmp_path_factory.mktemp("saved"), "qwen2")
 
 
 @pytest.fixture(scope="module")
-def engine(saved: Path) -> Iterator[VllmEngine]:
+def engine(saved_model: Path) -> Iterator[VllmEngine]:
     """vLLM in this process, as the study's `execution` asks for it."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        loaded = load_engine(saved, EXECUTION)
+        loaded = load_engine(saved_model, EXECUTION)
         assert isinstance(loaded, VllmEngine)
         yield loaded
         loaded.close()
 
 
-def test_greedy_answers_equal_those_of_transformers(engine: VllmEngine, saved: Path) -> None:
+def test_greedy_answers_equal_those_of_transformers(engine: VllmEngine, saved_model: Path) -> None:
     ours = engine.sample(IDS, GREEDY, seed=0)
-    theirs = load_engine(saved, Execution()).sample(IDS, GREEDY, seed=0)
+    theirs = load_engine(saved_model, Execution()).sample(IDS, GREEDY, seed=0)
     assert [a.token_ids for a in ours] == [a.token_ids for a in theirs]
     assert [a.text for a in ours] == [a.text for a in theirs]
     assert [a.finish_reason for a in ours] == [a.finish_reason for a in theirs]
@@ -88,14 +88,16 @@ def test_greedy_answers_equal_those_of_transformers(engine: VllmEngine, saved: P
         assert mine.log_probs == pytest.approx(other.log_probs, abs=CLOSE)
 
 
-def test_sampled_log_probs_are_those_of_the_distribution(engine: VllmEngine, saved: Path) -> None:
+def test_sampled_log_probs_are_those_of_the_distribution(
+    engine: VllmEngine, saved_model: Path
+) -> None:
     answers = engine.sample(IDS, SAMPLED, seed=1)
     assert [a.token_ids for a in answers] != [
         a.token_ids for a in engine.sample(IDS, GREEDY, seed=1)
     ]
-    model = load_model(saved, Execution())
+    model = load_model(saved_model, Execution())
     for ids, answer in zip(IDS, answers, strict=True):
-        expected = forward(model, ids, answer.token_ids, SAMPLED.temperature)
+        expected = compute_log_probs(model, ids, answer.token_ids, SAMPLED.temperature)
         assert answer.log_probs == pytest.approx(expected, abs=CLOSE)
 
 
@@ -118,18 +120,18 @@ def test_answers_end_at_every_declared_end(engine: VllmEngine) -> None:
     assert answers[0].token_ids == plain[0].token_ids[: plain[0].token_ids.index(end) + 1]
     eos = engine.tokenizer.eos_token_id
     for answer in answers:
-        assert (answer.token_ids[-1] in (end, eos)) == answer.finished
+        assert (answer.token_ids[-1] in (end, eos)) == answer.is_finished
         assert not {end, eos} & {*answer.token_ids[:-1]}
-        assert len(answer.token_ids) == LIMIT or answer.finished
+        assert len(answer.token_ids) == LIMIT or answer.is_finished
 
 
-def test_what_vllm_refuses_is_one_line(saved: Path, engine: VllmEngine) -> None:
+def test_what_vllm_refuses_is_one_line(saved_model: Path, engine: VllmEngine) -> None:
     too_long = VLLM.model_copy(update={"max_length": 100_000})
     with pytest.raises(InputError, match="vLLM does not start"):
-        load_engine(saved, Execution(generation=Generation(vllm=too_long)))
+        load_engine(saved_model, Execution(generation=GenerationExecution(vllm=too_long)))
     on_gpu = EXECUTION.model_copy(update={"device": "cuda"})
     with pytest.raises(InputError, match="device: is cuda, but this vLLM runs on cpu"):
-        load_engine(saved, on_gpu)
+        load_engine(saved_model, on_gpu)
     long = SAMPLED.model_copy(update={"max_new_tokens": 250})
     with pytest.raises(InputError, match="max_new_tokens: 250 tokens after a prompt of"):
         engine.sample(IDS, long, seed=0)
@@ -141,21 +143,26 @@ def test_the_rule_generates_with_vllm_in_processes_of_its_own(tmp_path: Path) ->
     job = GenerateJob(samples={"problems": 1}, sampling=SAMPLED, execution=EXECUTION)
     given = {"spec": job.model_dump_json(), "title": "tiny", "checkpoints": checkpoints}
     out = tmp_path / "generations.parquet"
-    called = command("workflow_scripts.generate", **given, problems=problems, out=out)
+    called = make_script_command("workflow_scripts.generate", **given, problems=problems, out=out)
     state = tmp_path / "state"
     done = subprocess.run(
-        called, cwd=ROOT, env=environment(state), capture_output=True, text=True, check=False
+        called,
+        cwd=ROOT,
+        env=make_script_environment(state),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert processes_with(f"RETU_STATE={state}") == []
+    assert list_processes_with(f"RETU_STATE={state}") == []
     table = pd.read_parquet(out)
     assert len(table) == len(QUESTIONS)
-    found = gaps(table, checkpoints / "step-000000", SAMPLED.temperature)
+    found = measure_log_prob_gaps(table, checkpoints / "step-000000", SAMPLED.temperature)
     assert len(found) > len(table) / 2
     assert max(found) < CLOSE
 
 
-def processes_with(variable: str) -> list[str]:
+def list_processes_with(variable: str) -> list[str]:
     """Command lines of the processes that have this in their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -178,13 +185,13 @@ def test_the_server_answers_as_openai_does(tmp_path: Path) -> None:
     with (tmp_path / "server.log").open("w") as log:
         process = subprocess.Popen(
             [*server, *options, *where],
-            env=environment(tmp_path),
+            env=make_script_environment(tmp_path),
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
         try:
-            reply = asked(process, port, {"model": "tiny", "prompt": IDS[0], "temperature": 0})
+            reply = ask_server(process, port, {"model": "tiny", "prompt": IDS[0], "temperature": 0})
         finally:
             # With the processes that it has started; on SIGTERM it would finish its start first.
             os.killpg(process.pid, signal.SIGKILL)
@@ -195,7 +202,7 @@ def test_the_server_answers_as_openai_does(tmp_path: Path) -> None:
     assert reply["choices"][0]["text"].split() == expected.text.split()
 
 
-def asked(process: subprocess.Popen[bytes], port: int, question: dict[str, Any]) -> Any:
+def ask_server(process: subprocess.Popen[bytes], port: int, question: dict[str, Any]) -> Any:
     """What the server answers, once it is up."""
     address = f"http://127.0.0.1:{port}/v1/completions"
     body = json.dumps({**question, "max_tokens": LIMIT}).encode()
@@ -232,12 +239,12 @@ def test_rl_moves_the_weights_of_a_colocated_engine(tmp_path: Path) -> None:
         seed=1,
         evaluation=Sampling(temperature=1.0, max_new_tokens=6),
         samples={"tiny": 6},
-        execution=Execution(rl=RlTraining(vllm=VLLM)),
+        execution=Execution(rl=RlExecution(vllm=VLLM)),
         overlap="report",
     )
     outputs = {name: tmp_path / name for name in ("checkpoints", "manifest")}
     tables = {name: tmp_path / f"{name}.parquet" for name in ("generations", "history")}
-    called = command(
+    called = make_script_command(
         str(Path(__file__).with_name("colocate.py")),
         spec=job.model_dump_json(),
         title="tiny",
@@ -248,12 +255,12 @@ def test_rl_moves_the_weights_of_a_colocated_engine(tmp_path: Path) -> None:
         **outputs,
         **tables,
     )
-    where = {**environment(tmp_path / "state"), "ROLLOUTS": str(tmp_path / "rollouts")}
+    where = {**make_script_environment(tmp_path / "state"), "ROLLOUTS": str(tmp_path / "rollouts")}
     done = subprocess.run(called, cwd=ROOT, env=where, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     # Rollouts end where evaluation does, though the start's own files do not say that a turn ends.
     rollouts = [json.loads(line) for line in (tmp_path / "rollouts").read_text().splitlines()]
-    eos, turn_end = stop_ids(load_tokenizer(start / "step-000000"))
+    eos, turn_end = list_stop_ids(load_tokenizer(start / "step-000000"))
     assert len(rollouts) == 2 * 4 * 4
     assert any(ids[-1] == turn_end for ids in rollouts)
     assert not any({eos, turn_end} & {*ids[:-1]} for ids in rollouts)
@@ -261,8 +268,8 @@ def test_rl_moves_the_weights_of_a_colocated_engine(tmp_path: Path) -> None:
     assert sorted(answers["step"].unique()) == [1, 2]
     # The engine answers with the trainer's weights of now, and these are not those of the start.
     of_last = answers[(answers["step"] == 2) & ~answers["finished"]]
-    same = gaps(of_last, outputs["checkpoints"] / "step-000002", 1.0)
-    moved = gaps(of_last, start / "step-000000", 1.0)
+    same = measure_log_prob_gaps(of_last, outputs["checkpoints"] / "step-000002", 1.0)
+    moved = measure_log_prob_gaps(of_last, start / "step-000000", 1.0)
     assert len(same) > 3
     assert max(same) < HALF_CLOSE
     assert min(moved) > 5 * HALF_CLOSE

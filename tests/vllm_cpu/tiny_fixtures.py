@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from retu.config.execution import Execution, Generation, Vllm
-from retu.config.lab_study import Model, Pretraining
+from retu.config.execution import Execution, GenerationExecution, VllmSettings
+from retu.config.lab_study import LabModel, PretrainingSettings
 from retu.config.study import Sampling
 from retu.core.manifest import write_manifest
 from retu.data.chat import encode_prompt
@@ -29,8 +29,8 @@ ENVIRONMENT = {
 }
 LIMIT = 24
 MAX_POSITIONS = 256
-VLLM = Vllm(memory=0.1, max_length=MAX_POSITIONS)
-EXECUTION = Execution(generation=Generation(vllm=VLLM))
+VLLM = VllmSettings(memory=0.1, max_length=MAX_POSITIONS)
+EXECUTION = Execution(generation=GenerationExecution(vllm=VLLM))
 SAMPLED = Sampling(temperature=0.7, max_new_tokens=LIMIT)
 # Not by validation: a study samples, only this comparison is greedy.
 GREEDY = SAMPLED.model_copy(update={"temperature": 0.0})
@@ -45,7 +45,7 @@ GOLDS = [str(2 * n % 10) if n % 2 else str((n - 1) % 10) for n in range(8)]
 
 def save_model(folder: Path, architecture: Literal["qwen2", "llama"]) -> Path:
     """Save a random model and the lab's tokenizer. vLLM's smallest head on a CPU is 32 wide."""
-    shape = Model(
+    shape = LabModel(
         architecture=architecture,
         hidden_size=128,
         layers=2,
@@ -53,7 +53,7 @@ def save_model(folder: Path, architecture: Literal["qwen2", "llama"]) -> Path:
         kv_heads=2,
         intermediate_size=128,
         max_positions=MAX_POSITIONS,
-        pretraining=Pretraining(steps=1, batch_size=1, learning_rate=1.0),
+        pretraining=PretrainingSettings(steps=1, batch_size=1, learning_rate=1.0),
     )
     build_model(shape, seed=0).save_pretrained(folder)
     make_tokenizer(MAX_POSITIONS).save_pretrained(folder)
@@ -81,7 +81,9 @@ def store_problems(path: Path, **columns: Any) -> Path:
     return path
 
 
-def forward(model: Any, prompt: Sequence[int], answer: Sequence[int], heat: float) -> list[float]:
+def compute_log_probs(
+    model: Any, prompt: Sequence[int], answer: Sequence[int], heat: float
+) -> list[float]:
     """Log-probabilities of an answer's tokens at a temperature, by one pass of transformers."""
     import torch
 
@@ -92,7 +94,7 @@ def forward(model: Any, prompt: Sequence[int], answer: Sequence[int], heat: floa
     return chosen
 
 
-def gaps(stored: pd.DataFrame, folder: Path, heat: float) -> list[float]:
+def measure_log_prob_gaps(stored: pd.DataFrame, folder: Path, heat: float) -> list[float]:
     """How far stored mean log-probabilities are from those of the checkpoint in `folder`.
 
     Answers with tokens that have no text (`<pad>`) are left out.
@@ -103,18 +105,20 @@ def gaps(stored: pd.DataFrame, folder: Path, heat: float) -> list[float]:
         ends = [tokenizer.eos_token_id] * row["finished"]
         tokens = [*tokenizer(row["generation"])["input_ids"], *ends]
         if len(tokens) == row["n_tokens"]:
-            expected = forward(model, encode_prompt(tokenizer, row["prompt"]), tokens, heat)
+            expected = compute_log_probs(
+                model, encode_prompt(tokenizer, row["prompt"]), tokens, heat
+            )
             found.append(abs(row["mean_log_prob"] - sum(expected) / len(expected)))
     return found
 
 
-def command(module: str, **options: object) -> list[str]:
+def make_script_command(module: str, **options: object) -> list[str]:
     """The command line of a script of the package, or of a file with the same options."""
     start = [module] if module.endswith(".py") else ["-m", module]
     given = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items()]
     return [sys.executable, *start, *(word for pair in given for word in pair)]
 
 
-def environment(state: Path) -> dict[str, str]:
+def make_script_environment(state: Path) -> dict[str, str]:
     """The environment of a script's process, whose state is kept in a folder of its own."""
     return {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT), "RETU_STATE": str(state)}

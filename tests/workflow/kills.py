@@ -24,10 +24,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import clean_environment, copy_checkout, snakemake, snakemake_command
+from conftest import clean_environment, copy_checkout, make_snakemake_command, run_snakemake
 
 from retu.core.hashing import hash_tree
-from retu.workflow.work_folder import LOCKS, SWEPT, find_temporaries
+from retu.workflow.work_folder import LOCKS, SWEPT_FOLDERS, find_temporaries
 
 STUDY = "smoke"
 KINDS = ("main", "job", "tree", "term")
@@ -41,7 +41,7 @@ PATIENCE = 900.0
 
 
 @dataclass(frozen=True)
-class Job:
+class FinishedJob:
     """A job of the finished run, from its record."""
 
     record: str
@@ -53,26 +53,26 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Kill:
+class PlannedKill:
     """What is killed, during which job, and what is made again."""
 
     kind: str
-    job: Job
-    removed: tuple[Job, ...]
+    job: FinishedJob
+    removed: tuple[FinishedJob, ...]
     targets: tuple[str, ...]
     anywhere: bool
     moment: float
     """Share of the job's recorded time."""
 
 
-def read_jobs(checkout: Path) -> list[Job]:
+def read_jobs(checkout: Path) -> list[FinishedJob]:
     """All jobs of the finished run."""
     found = []
     folders = (checkout / "results" / STUDY, checkout / "data")
     for path in sorted(path for folder in folders for path in folder.rglob("*.record.json")):
         content = json.loads(path.read_text())
         found.append(
-            Job(
+            FinishedJob(
                 record=path.relative_to(checkout).as_posix(),
                 rule=content["rule"],
                 inputs=tuple(item["path"] for item in content["inputs"]),
@@ -84,7 +84,9 @@ def read_jobs(checkout: Path) -> list[Job]:
     return found
 
 
-def draw_kill(jobs: Sequence[Job], rule: str, kind: str, draw: random.Random) -> Kill:
+def draw_kill(
+    jobs: Sequence[FinishedJob], rule: str, kind: str, draw: random.Random
+) -> PlannedKill:
     """A kill during a job of a rule; what follows is made again as far as the budget goes."""
     job = draw.choice([job for job in jobs if job.rule == rule])
     removed, spent = [job], job.cpu_seconds
@@ -104,10 +106,10 @@ def draw_kill(jobs: Sequence[Job], rule: str, kind: str, draw: random.Random) ->
     whole = any(one.rule == "summary" for one in removed)
     targets = () if whole else tuple(one.record for one in last)
     anywhere = draw.random() < ANYWHERE
-    return Kill(kind, job, tuple(removed), targets, anywhere, draw.random())
+    return PlannedKill(kind, job, tuple(removed), targets, anywhere, draw.random())
 
 
-def take_away(checkout: Path, kill: Kill) -> None:
+def remove_outputs(checkout: Path, kill: PlannedKill) -> None:
     """Remove the outputs of the jobs that are to be made again.
 
     The pointers go as well: a run of everything writes them, one of a single target does not, and
@@ -122,12 +124,14 @@ def take_away(checkout: Path, kill: Kill) -> None:
             path.unlink(missing_ok=True)
 
 
-def processes_of(session: int) -> list[int]:
+def list_session_processes(session: int) -> list[int]:
     """The processes of a session that still run."""
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if session_of(path) == session]
+    return [
+        int(path.name) for path in Path("/proc").glob("[0-9]*") if find_session(path) == session
+    ]
 
 
-def session_of(path: Path) -> int | None:
+def find_session(path: Path) -> int | None:
     """The session of a process; None if it has ended."""
     with contextlib.suppress(OSError):
         fields = (path / "stat").read_text().rpartition(")")[2].split()
@@ -135,10 +139,10 @@ def session_of(path: Path) -> int | None:
     return None
 
 
-def job_processes(session: int, rule: str | None = None) -> list[int]:
+def list_job_processes(session: int, rule: str | None = None) -> list[int]:
     """The processes of a session that run a job (of a rule)."""
     found = []
-    for pid in processes_of(session):
+    for pid in list_session_processes(session):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
             if "retu.cli.run_job" in words and (rule is None or rule in words):
@@ -149,12 +153,12 @@ def job_processes(session: int, rule: str | None = None) -> list[int]:
 def wait_for_job(process: "subprocess.Popen[bytes]", rule: str) -> None:
     """Wait until a job of the rule runs, or all is over."""
     deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and not job_processes(process.pid, rule):
+    while process.poll() is None and not list_job_processes(process.pid, rule):
         assert time.monotonic() < deadline, f"no job of {rule}"
         time.sleep(0.02)
 
 
-def kill_at_moment(process: "subprocess.Popen[bytes]", kill: Kill, log: Path) -> bool:
+def kill_at_moment(process: "subprocess.Popen[bytes]", kill: PlannedKill, log: Path) -> bool:
     """Kill at the moment that was drawn and wait for the end; False if that was too late."""
     start = time.monotonic()
     if kill.anywhere:
@@ -170,36 +174,38 @@ def kill_at_moment(process: "subprocess.Popen[bytes]", kill: Kill, log: Path) ->
         process.terminate()
     elif kill.kind == "tree":
         # Stopped first: nothing may start while the others die.
-        victims = processes_of(process.pid)
-        send(victims, signal.SIGSTOP)
-        send(processes_of(process.pid), signal.SIGKILL)
+        victims = list_session_processes(process.pid)
+        send_signal(victims, signal.SIGSTOP)
+        send_signal(list_session_processes(process.pid), signal.SIGKILL)
     else:
-        running = job_processes(process.pid, kill.job.rule) or job_processes(process.pid)
+        running = list_job_processes(process.pid, kill.job.rule) or list_job_processes(process.pid)
         if not running:
             process.wait(PATIENCE)
             return False
-        send(running[:1], signal.SIGKILL)
+        send_signal(running[:1], signal.SIGKILL)
     process.wait(PATIENCE)
     with log.open("a") as handle:
         handle.write(f"\n[killed {kill.kind} after {time.monotonic() - start:.1f} s]\n")
     return True
 
 
-def send(pids: Iterable[int], number: signal.Signals) -> None:
+def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
     """Send a signal to processes, some of which may have ended."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
-def hash_outputs(checkout: Path, jobs: Sequence[Job]) -> dict[str, str]:
+def hash_outputs(checkout: Path, jobs: Sequence[FinishedJob]) -> dict[str, str]:
     """Output -> its hash."""
     paths = [path for job in jobs for path in job.outputs]
     there = [path for path in paths if (checkout / path).exists()]
     return {path: hash_tree(checkout / path).md5 for path in there}
 
 
-def find_faults(checkout: Path, jobs: Sequence[Job], expected: dict[str, str]) -> Iterator[str]:
+def find_faults(
+    checkout: Path, jobs: Sequence[FinishedJob], expected: dict[str, str]
+) -> Iterator[str]:
     """What is not as in a run that was left alone."""
     now = hash_outputs(checkout, jobs)
     yield from (f"{path}: other bytes" for path in expected if now.get(path) != expected[path])
@@ -210,21 +216,23 @@ def find_faults(checkout: Path, jobs: Sequence[Job], expected: dict[str, str]) -
     if done.returncode != 0:
         yield f"verify: {done.stdout}{done.stderr}"
     yield from (f"lock left: {path.name}" for path in (checkout / LOCKS).glob("*.lock"))
-    for name in (*SWEPT, ".state"):
+    for name in (*SWEPT_FOLDERS, ".state"):
         yield from (f"left behind: {path}" for path in find_temporaries(checkout / name))
 
 
-def run_kill(finished: Path, work: Path, jobs: Sequence[Job], kill: Kill) -> tuple[bool, list[str]]:
+def run_kill(
+    finished: Path, work: Path, jobs: Sequence[FinishedJob], kill: PlannedKill
+) -> tuple[bool, list[str]]:
     """Do one kill in a copy of the finished run; whether it hit, and what is wrong afterwards."""
     shutil.rmtree(work, ignore_errors=True)
     # Folders that came from Snakemake's cache are links: the copy has them for real.
     shutil.copytree(finished, work, ignore=shutil.ignore_patterns("__pycache__"))
     expected = hash_outputs(work, jobs)
-    take_away(work, kill)
+    remove_outputs(work, kill)
     log = work / "killed.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            snakemake_command(*kill.targets),
+            make_snakemake_command(*kill.targets),
             cwd=work,
             env=clean_environment(),
             stdout=output,
@@ -233,9 +241,9 @@ def run_kill(finished: Path, work: Path, jobs: Sequence[Job], kill: Kill) -> tup
         )
         try:
             hit = kill_at_moment(process, kill, log)
-            again = snakemake(work, *kill.targets)
+            again = run_snakemake(work, *kill.targets)
         finally:
-            send(processes_of(process.pid), signal.SIGKILL)
+            send_signal(list_session_processes(process.pid), signal.SIGKILL)
             process.wait()
     if again.returncode != 0:
         return hit, [f"the same command ended with {again.returncode}:\n{again.stdout[-3000:]}"]
@@ -254,7 +262,7 @@ def main() -> int:
         folder = options.work or Path(temporary)
         finished = options.finished or copy_checkout(folder / "finished")
         if options.finished is None:
-            snakemake(finished).check_returncode()
+            run_snakemake(finished).check_returncode()
         return kill_all(finished, folder / "work", options.count, options.seed)
 
 

@@ -14,7 +14,7 @@ from retu.config.load import load_training_study
 from retu.config.study import Config
 from retu.planning.lab_plan import LabPlan
 from retu.planning.stages import Stage
-from retu.runtime.script import run
+from retu.runtime.script import run_main
 
 SFT_RUN = "results/smoke/sft/LabQwen/LabSmall/seed0"
 RL_RUN = "results/smoke/rl/LabQwen/LabFull/step20/dapo_dc/seed0"
@@ -31,7 +31,7 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class Ended:
+class ScriptEnd:
     """How a script ended and what it printed."""
 
     code: int
@@ -39,12 +39,12 @@ class Ended:
     err: str
 
 
-def plan() -> LabPlan:
+def make_smoke_plan() -> LabPlan:
     """The plan of the smoke study."""
     return LabPlan(load_training_study("smoke"), Config())
 
 
-def invoke(folder: Path, module: str, *arguments: str) -> Ended:
+def run_rule_module(folder: Path, module: str, *arguments: str) -> ScriptEnd:
     """Run `python -m workflow_scripts.MODULE` in this process, as if started in `folder`.
 
     Libraries that take ten seconds to import are loaded once for all tests.
@@ -60,18 +60,18 @@ def invoke(folder: Path, module: str, *arguments: str) -> Ended:
         contextlib.redirect_stderr(err),
     ):
         try:
-            run(script.main)
+            run_main(script.main)
         except SystemExit as end:
             code = int(end.code or 0)
-    return Ended(code, out.getvalue(), err.getvalue())
+    return ScriptEnd(code, out.getvalue(), err.getvalue())
 
 
-def options(**values: object) -> list[str]:
+def format_options(**values: object) -> list[str]:
     """`name=value` as `--name value`."""
     return [part for name, value in values.items() for part in (f"--{name}", str(value))]
 
 
-def with_spec(stage: Stage, **changes: Any) -> Stage:
+def change_spec(stage: Stage, **changes: Any) -> Stage:
     """A stage whose specification has other values; `recipe={...}` changes keys of a section."""
     spec = json.loads(stage.spec)
     for key, value in changes.items():
@@ -79,27 +79,29 @@ def with_spec(stage: Stage, **changes: Any) -> Stage:
     return Stage(stage.module, json.dumps(spec), stage.environment)
 
 
-def sft_arguments(out: str, stage: Stage | None = None, **changes: object) -> list[str]:
+def make_sft_arguments(out: str, stage: Stage | None = None, **changes: object) -> list[str]:
     """Arguments of train_sft for the smoke study's LabSmall run, writing below `out`."""
     values: dict[str, object] = {
-        "spec": (stage or plan().train_sft("LabQwen", "LabSmall", "0")).spec,
+        "spec": (stage or make_smoke_plan().train_sft("LabQwen", "LabSmall", "0")).spec,
         "title": "test",
         "base": "results/smoke/base/LabQwen/checkpoints",
         "train": "results/smoke/sft_sets/LabSmall.parquet",
         "validation": "data/smoke/validation.parquet",
         **{name: f"{out}/{FILES[name]}" for name in SFT_OUTPUTS},
     }
-    return options(**values | changes)
+    return format_options(**values | changes)
 
 
-def rl_arguments(out: str, stage: Stage | None = None, **changes: object) -> list[str]:
+def make_rl_arguments(out: str, stage: Stage | None = None, **changes: object) -> list[str]:
     """Arguments of train_rl for the branch from LabFull step 20, writing below `out`."""
     values: dict[str, object] = {
-        "spec": (stage or plan().train_rl("LabQwen", "LabFull", "20", "dapo_dc", "0")).spec,
+        "spec": (
+            stage or make_smoke_plan().train_rl("LabQwen", "LabFull", "20", "dapo_dc", "0")
+        ).spec,
         "title": "test",
         "start": "results/smoke/sft/LabQwen/LabFull/seed0/checkpoints",
         "prompts": "data/smoke/rl_prompts.parquet",
         "benchmarks": "data/smoke/benchmarks.parquet",
         **{name: f"{out}/{FILES[name]}" for name in RL_OUTPUTS},
     }
-    return options(**values | changes)
+    return format_options(**values | changes)

@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 from smoke_scripts import (
     RL_RUN,
-    invoke,
-    options,
-    plan,
-    rl_arguments,
-    sft_arguments,
-    with_spec,
+    change_spec,
+    format_options,
+    make_rl_arguments,
+    make_sft_arguments,
+    make_smoke_plan,
+    run_rule_module,
 )
 
 from retu.core.manifest import write_manifest
-from retu.data.stored_sets import manifest_path, write_dataset
+from retu.data.stored_sets import get_manifest_path, write_dataset
 from retu.planning.stages import Stage
 
 pytestmark = pytest.mark.slow
@@ -32,10 +32,12 @@ TRAIN = "results/smoke/sft_sets/LabSmall.parquet"
 
 
 @pytest.fixture(scope="module")
-def checkout(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(finished_checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished run whose inputs may be spoilt."""
     ignored = shutil.ignore_patterns(".snakemake", ".state", "__pycache__")
-    return shutil.copytree(finished, tmp_path_factory.mktemp("bad") / "checkout", ignore=ignored)
+    return shutil.copytree(
+        finished_checkout, tmp_path_factory.mktemp("bad") / "checkout", ignore=ignored
+    )
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def spoil(checkout: Path, tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
     def take(name: str) -> Path:
         path = checkout / name
-        for item in (path, manifest_path(path)):
+        for item in (path, get_manifest_path(path)):
             if item.is_file():
                 saved[item] = tmp_path / f"{len(saved)}-{item.name}"
                 shutil.copy(item, saved[item])
@@ -57,9 +59,9 @@ def spoil(checkout: Path, tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     shutil.rmtree(checkout / OUT, ignore_errors=True)
 
 
-def refused(checkout: Path, module: str, arguments: list[str]) -> str:
+def read_refusal_line(checkout: Path, module: str, arguments: list[str]) -> str:
     """The line with which a script refuses its input; it must leave nothing behind."""
-    ended = invoke(checkout, module, *arguments)
+    ended = run_rule_module(checkout, module, *arguments)
     assert ended.code == 2, ended.err or ended.out
     lines = [line for line in ended.err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, ended.err
@@ -69,21 +71,23 @@ def refused(checkout: Path, module: str, arguments: list[str]) -> str:
     return lines[0].removeprefix("error: ")
 
 
-def sft_stage(**changes: Any) -> Stage:
+def make_sft_stage(**changes: Any) -> Stage:
     """The SFT stage of the tests with changes."""
-    return with_spec(plan().train_sft("LabQwen", "LabSmall", "0"), **changes)
+    return change_spec(make_smoke_plan().train_sft("LabQwen", "LabSmall", "0"), **changes)
 
 
-def rl_stage(**changes: Any) -> Stage:
+def make_rl_stage(**changes: Any) -> Stage:
     """The RL stage of the tests with changes."""
-    return with_spec(plan().train_rl("LabQwen", "LabFull", "20", "dapo_dc", "0"), **changes)
+    return change_spec(
+        make_smoke_plan().train_rl("LabQwen", "LabFull", "20", "dapo_dc", "0"), **changes
+    )
 
 
-def select_arguments() -> list[str]:
+def make_select_arguments() -> list[str]:
     """Arguments of select_sft_set for LabSmall."""
-    return options(
+    return format_options(
         **{
-            "spec": plan().select_sft_set("LabSmall").spec,
+            "spec": make_smoke_plan().select_sft_set("LabSmall").spec,
             "pool": "data/smoke/pool.parquet",
             "reference-grades": "results/smoke/reference/grades.parquet",
             "benchmarks": BENCHMARKS,
@@ -93,7 +97,7 @@ def select_arguments() -> list[str]:
     )
 
 
-def leak(path: Path, source: Path) -> None:
+def leak_problem(path: Path, source: Path) -> None:
     """Put the first problem of `source` into the data set at `path`, with a correct manifest."""
     frame = pd.read_parquet(path)
     row = pd.read_parquet(source).head(1).reindex(columns=frame.columns)
@@ -105,8 +109,8 @@ def leak(path: Path, source: Path) -> None:
 def test_a_benchmark_that_overlaps_the_training_data(
     checkout: Path, spoil: Callable[[str], Path]
 ) -> None:
-    leak(spoil(BENCHMARKS), checkout / TRAIN)
-    message = refused(checkout, "select_sft_set", select_arguments())
+    leak_problem(spoil(BENCHMARKS), checkout / TRAIN)
+    message = read_refusal_line(checkout, "select_sft_set", make_select_arguments())
     assert message.startswith("data set LabSmall: shares the prompt '<bos> ")
     assert f"with {BENCHMARKS}; evaluation and training data must not overlap" in message
 
@@ -114,23 +118,23 @@ def test_a_benchmark_that_overlaps_the_training_data(
 def test_a_benchmark_that_overlaps_the_rl_prompts(
     checkout: Path, spoil: Callable[[str], Path]
 ) -> None:
-    leak(spoil(BENCHMARKS), checkout / PROMPTS)
-    message = refused(checkout, "train_rl", rl_arguments(OUT))
+    leak_problem(spoil(BENCHMARKS), checkout / PROMPTS)
+    message = read_refusal_line(checkout, "train_rl", make_rl_arguments(OUT))
     assert message.startswith(f"{PROMPTS}: shares the prompt '<bos> ")
     assert f"with {BENCHMARKS}; " in message
 
 
-def truncate(path: Path) -> None:
+def truncate_file(path: Path) -> None:
     """Cut a file in half."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def empty(path: Path) -> None:
+def empty_dataset(path: Path) -> None:
     """Store a data set without rows."""
     write_dataset(pd.read_parquet(path).head(0), path)
 
 
-def change(path: Path) -> None:
+def change_dataset(path: Path) -> None:
     """Change a data set behind its manifest's back."""
     pd.read_parquet(path).head(5).to_parquet(path)
 
@@ -138,9 +142,9 @@ def change(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncate, "not readable .*; delete it and run again"),
-        (empty, "has no rows; delete it and run again"),
-        (change, r"has changed since \S+LabSmall\.manifest\.json was written; delete both"),
+        (truncate_file, "not readable .*; delete it and run again"),
+        (empty_dataset, "has no rows; delete it and run again"),
+        (change_dataset, r"has changed since \S+LabSmall\.manifest\.json was written; delete both"),
     ],
     ids=["truncated", "empty", "changed"],
 )
@@ -151,15 +155,15 @@ def test_a_damaged_training_set(
     message: str,
 ) -> None:
     damage(spoil(TRAIN))
-    line = refused(checkout, "train_sft", sft_arguments(OUT))
+    line = read_refusal_line(checkout, "train_sft", make_sft_arguments(OUT))
     assert line.startswith(f"{TRAIN}: ")
     assert re.search(message, line)
 
 
 def test_a_base_model_that_was_changed(checkout: Path, spoil: Callable[[str], Path]) -> None:
     weights = "results/smoke/base/LabQwen/checkpoints/step-000000/model.safetensors"
-    truncate(spoil(weights))
-    line = refused(checkout, "train_sft", sft_arguments(OUT))
+    truncate_file(spoil(weights))
+    line = read_refusal_line(checkout, "train_sft", make_sft_arguments(OUT))
     assert line.startswith(f"{weights}: has changed since ")
 
 
@@ -168,7 +172,7 @@ def test_a_gold_answer_that_does_not_parse(checkout: Path, spoil: Callable[[str]
     frame = pd.read_parquet(path)
     frame.loc[3, "gold"] = "{{1"
     write_dataset(frame, path)
-    line = refused(checkout, "train_rl", rl_arguments(OUT))
+    line = read_refusal_line(checkout, "train_rl", make_rl_arguments(OUT))
     assert PROMPTS in line
     assert "1 unusable: " in line
     assert "'{{1'" in line
@@ -179,19 +183,19 @@ def test_generations_with_an_unusable_gold(checkout: Path, spoil: Callable[[str]
     name = f"{RL_RUN}/generations.parquet"
     path = spoil(name)
     pd.read_parquet(path).assign(gold="").to_parquet(path)
-    arguments = options(generations=name, spec="{}", out=f"{OUT}/grades.parquet")
-    assert refused(checkout, "grade", arguments).startswith(f"{name}: 1 unusable: ")
+    arguments = format_options(generations=name, spec="{}", out=f"{OUT}/grades.parquet")
+    assert read_refusal_line(checkout, "grade", arguments).startswith(f"{name}: 1 unusable: ")
 
 
 def test_a_trajectory_that_is_too_long(checkout: Path) -> None:
-    arguments = sft_arguments(OUT, sft_stage(recipe={"max_length": 8}))
-    line = refused(checkout, "train_sft", arguments)
+    arguments = make_sft_arguments(OUT, make_sft_stage(recipe={"max_length": 8}))
+    line = read_refusal_line(checkout, "train_sft", arguments)
     assert re.search(rf"^{TRAIN}: row 0 has \d+ tokens, above 8; raise max_length in the SFT", line)
 
 
 def test_a_trajectory_may_be_truncated_if_the_recipe_says_so(checkout: Path) -> None:
-    stage = sft_stage(recipe={"max_length": 12, "too_long": "truncate"}, checkpoints=[1])
-    ended = invoke(checkout, "train_sft", *sft_arguments(OUT, stage))
+    stage = make_sft_stage(recipe={"max_length": 12, "too_long": "truncate"}, checkpoints=[1])
+    ended = run_rule_module(checkout, "train_sft", *make_sft_arguments(OUT, stage))
     assert ended.code == 0, ended.err
     losses = pd.read_csv(checkout / OUT / "losses.csv")
     assert losses["tokens"].tolist() == [0, 32 * 12]
@@ -199,20 +203,20 @@ def test_a_trajectory_may_be_truncated_if_the_recipe_says_so(checkout: Path) -> 
 
 
 def test_answers_longer_than_the_model_has_positions(checkout: Path) -> None:
-    arguments = rl_arguments(OUT, rl_stage(recipe={"max_completion_length": 1000}))
-    line = refused(checkout, "train_rl", arguments)
+    arguments = make_rl_arguments(OUT, make_rl_stage(recipe={"max_completion_length": 1000}))
+    line = read_refusal_line(checkout, "train_rl", arguments)
     assert re.search(rf"^{PROMPTS}: row 0 has 1\d+ tokens, above 256; lower max_completion", line)
 
 
 def test_sft_that_diverges(checkout: Path) -> None:
-    arguments = sft_arguments(OUT, sft_stage(recipe={"learning_rate": 1e30}))
-    line = refused(checkout, "train_sft", arguments)
+    arguments = make_sft_arguments(OUT, make_sft_stage(recipe={"learning_rate": 1e30}))
+    line = read_refusal_line(checkout, "train_sft", arguments)
     assert re.search(r"^training: \w+ is (nan|inf) at step \d+; lower learning_rate in the", line)
 
 
 def test_rl_that_diverges(checkout: Path) -> None:
-    arguments = rl_arguments(OUT, rl_stage(recipe={"learning_rate": 1e30}))
-    line = refused(checkout, "train_rl", arguments)
+    arguments = make_rl_arguments(OUT, make_rl_stage(recipe={"learning_rate": 1e30}))
+    line = read_refusal_line(checkout, "train_rl", arguments)
     assert re.search(r"^training: .* step \d+; lower learning_rate in the recipe", line)
 
 
@@ -227,35 +231,39 @@ def test_a_model_with_poisoned_weights(checkout: Path, tmp_path: Path) -> None:
     save_file(tensors, weights, metadata={"format": "pt"})
     write_manifest(tmp_path / "base" / "manifest.json", poisoned)
     expected = f"{poisoned / 'step-000000'}: has weights that are no finite numbers; delete it"
-    sft = sft_arguments(OUT, base=poisoned)
-    assert refused(checkout, "train_sft", sft).startswith(expected)
-    spec = plan().generations(plan().pretrain_base("LabQwen")).spec
+    sft = make_sft_arguments(OUT, base=poisoned)
+    assert read_refusal_line(checkout, "train_sft", sft).startswith(expected)
+    spec = make_smoke_plan().plan_generation(make_smoke_plan().pretrain_base("LabQwen")).spec
     paths = {"checkpoints": poisoned, "problems": BENCHMARKS, "out": f"{OUT}/generations.parquet"}
-    generate = options(spec=spec, title="test", **paths)
-    assert refused(checkout, "generate", generate).startswith(expected)
+    generate = format_options(spec=spec, title="test", **paths)
+    assert read_refusal_line(checkout, "generate", generate).startswith(expected)
 
 
 def test_a_step_without_a_checkpoint(checkout: Path) -> None:
-    line = refused(checkout, "train_rl", rl_arguments(OUT, rl_stage(sft_step=15)))
+    line = read_refusal_line(
+        checkout, "train_rl", make_rl_arguments(OUT, make_rl_stage(sft_step=15))
+    )
     folder = "results/smoke/sft/LabQwen/LabFull/seed0/checkpoints"
     assert line == f"{folder}: has no checkpoint of step 15, only of 10, 20; name one"
 
 
 def test_a_benchmark_without_problems(checkout: Path) -> None:
-    line = refused(checkout, "train_rl", rl_arguments(OUT, rl_stage(samples={"Chain9": 1})))
+    line = read_refusal_line(
+        checkout, "train_rl", make_rl_arguments(OUT, make_rl_stage(samples={"Chain9": 1}))
+    )
     assert line == "benchmarks: no problems for Chain9; make the data again"
 
 
 def test_a_pool_that_is_too_small(checkout: Path) -> None:
-    spec = with_spec(plan().select_sft_set("LabSmall"), dataset={"rows": 10_000}).spec
-    arguments = select_arguments()
+    spec = change_spec(make_smoke_plan().select_sft_set("LabSmall"), dataset={"rows": 10_000}).spec
+    arguments = make_select_arguments()
     arguments[1] = spec
-    line = refused(checkout, "select_sft_set", arguments)
+    line = read_refusal_line(checkout, "select_sft_set", arguments)
     assert line.startswith("data set LabSmall: asks for 10000 rows, but only 256 of the pool's 256")
 
 
 def test_a_specification_with_an_unknown_key(checkout: Path) -> None:
-    stage = Stage("train_sft", json.dumps(json.loads(sft_stage().spec) | {"stepps": 1}), "")
-    ended = invoke(checkout, "train_sft", *sft_arguments(OUT, stage))
+    stage = Stage("train_sft", json.dumps(json.loads(make_sft_stage().spec) | {"stepps": 1}), "")
+    ended = run_rule_module(checkout, "train_sft", *make_sft_arguments(OUT, stage))
     assert ended.code == 2
     assert "error: --spec: stepps: " in ended.err

@@ -9,15 +9,17 @@ import yaml
 from conftest import ROOT
 
 from retu.config.load import load_config, load_training_study
-from retu.core.hashing import md5
+from retu.core.hashing import compute_md5
 from retu.planning.lab_plan import LabPlan
 from workflow_scripts import make_data
 
 
-def dvc_folder_hash(folder: Path) -> str:
+def hash_dvc_folder(folder: Path) -> str:
     """DVC's hash of a folder: the MD5 of its sorted list of files and their MD5s."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    listed = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
+    listed = [
+        {"md5": compute_md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files
+    ]
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
@@ -32,4 +34,4 @@ def test_drawing_the_lab_data_again_gives_the_committed_hash(
     )
     make_data.main()
     assert pointer["path"] == "data/lab"
-    assert dvc_folder_hash(folder) == pointer["md5"]
+    assert hash_dvc_folder(folder) == pointer["md5"]

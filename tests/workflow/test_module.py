@@ -44,7 +44,7 @@ rule table:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_workflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout of this workflow as a git repository."""
     folder = copy_checkout(tmp_path_factory.mktemp("published") / "retu")
     who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
@@ -57,7 +57,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def snakemake(
+def run_module_snakemake(
     published: Path, folder: Path, place: str, *arguments: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run Snakemake in a folder whose Snakefile uses the module; the host's is the local one."""
@@ -81,21 +81,25 @@ def snakemake(
     )
 
 
-def test_a_module_from_a_folder_runs(published: Path, tmp_path: Path) -> None:
+def test_a_module_from_a_folder_runs(published_workflow: Path, tmp_path: Path) -> None:
     folder = tmp_path / "of somebody else"
-    done = snakemake(published, folder, repr(str(published / "Snakefile")), "mine")
+    done = run_module_snakemake(
+        published_workflow, folder, repr(str(published_workflow / "Snakefile")), "mine"
+    )
     assert done.returncode == 0, done.stdout[-2000:]
     assert int((folder / "mine.txt").read_text()) > 5
     record = read_record(folder / "data/smoke.record.json")
     assert (record.rule, record.config["study"]) == ("make_data", "smoke")
-    assert not (published / "results").exists()
-    again = snakemake(published, folder, repr(str(published / "Snakefile")), "-n", "mine")
+    assert not (published_workflow / "results").exists()
+    again = run_module_snakemake(
+        published_workflow, folder, repr(str(published_workflow / "Snakefile")), "-n", "mine"
+    )
     assert "Nothing to be done" in again.stdout
 
 
-def test_a_module_from_a_repository_is_planned(published: Path, tmp_path: Path) -> None:
+def test_a_module_from_a_repository_is_planned(published_workflow: Path, tmp_path: Path) -> None:
     place = 'github("owner/retu", path="Snakefile", branch="main")'
-    done = snakemake(published, tmp_path / "mine", place, "--dry-run", "table")
+    done = run_module_snakemake(published_workflow, tmp_path / "mine", place, "--dry-run", "table")
     assert done.returncode == 0, done.stdout[-2000:]
     for rule in ("make_data", "train_sft", "fit_curves", "make_table_4", "table"):
         assert f"\n{rule} " in done.stdout

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from conftest import clean_environment, copy_checkout
-from test_plans import planned
+from test_plans import count_planned_jobs
 
 from retu.config.load import load_training_study
 from retu.config.study import Config
-from retu.cost.estimate import EVERYTHING, behind, targets
+from retu.cost.estimate import WHOLE_STUDY, collect_stages, list_artefact_stages
 from retu.planning.hub_plan import HubPlan
-from retu.planning.training_plan import ARTEFACTS
+from retu.planning.training_plan import TRAINING_ARTEFACTS
 
 pytestmark = pytest.mark.slow
 
@@ -45,35 +45,38 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout without results."""
     return copy_checkout(tmp_path_factory.mktemp("paper") / "checkout")
 
 
 @pytest.fixture(scope="module")
-def stages() -> dict[str, int]:
+def stage_counts() -> dict[str, int]:
     """Artefact -> how many stages the plan has for it."""
     plan = HubPlan(load_training_study("paper"), Config())
-    return {name: len(behind(made)) for name, made in targets(plan).items()}
+    return {name: len(collect_stages(made)) for name, made in list_artefact_stages(plan).items()}
 
 
-def test_the_whole_study(fresh: Path, stages: dict[str, int]) -> None:
-    jobs = planned(fresh, config=PAPER)
+def test_the_whole_study(fresh_checkout: Path, stage_counts: dict[str, int]) -> None:
+    jobs = count_planned_jobs(fresh_checkout, config=PAPER)
     assert {rule: jobs[rule] for rule in EXPECTED} == EXPECTED
     rest = {rule: count for rule, count in jobs.items() if rule not in EXPECTED}
     # Each table, figure and fit once.
     assert set(rest.values()) == {1}
     assert {"curves", "fit_curves", "make_report", "summary", *GATHERING} <= set(rest)
-    assert {f"make_{name}" for name in ARTEFACTS} <= set(rest)
+    assert {f"make_{name}" for name in TRAINING_ARTEFACTS} <= set(rest)
     # What is priced is what is run.
-    assert sum(jobs.values()) == stages[EVERYTHING] + sum(GATHERING.values())
+    assert sum(jobs.values()) == stage_counts[WHOLE_STUDY] + sum(GATHERING.values())
 
 
-@pytest.mark.parametrize("target", ARTEFACTS)
-def test_an_artefact_alone(fresh: Path, stages: dict[str, int], target: str) -> None:
-    jobs = planned(fresh, target, config=PAPER)
+@pytest.mark.parametrize("target", TRAINING_ARTEFACTS)
+def test_an_artefact_alone(fresh_checkout: Path, stage_counts: dict[str, int], target: str) -> None:
+    jobs = count_planned_jobs(fresh_checkout, target, config=PAPER)
     assert jobs.pop(target) == jobs[f"make_{target}"] == 1
-    others = {f"make_{name}" for name in ARTEFACTS if name != target} | {"make_report", "lineage"}
+    others = {f"make_{name}" for name in TRAINING_ARTEFACTS if name != target} | {
+        "make_report",
+        "lineage",
+    }
     assert not others & set(jobs)
     if target == "table_3":
         assert (
@@ -83,15 +86,15 @@ def test_an_artefact_alone(fresh: Path, stages: dict[str, int], target: str) -> 
         assert not {"train_sft", "train_rl", "generate_base", "grade"} & set(jobs)
     else:
         assert jobs["train_rl"] == EXPECTED["train_rl"]
-    assert sum(jobs.values()) == stages[target]
+    assert sum(jobs.values()) == stage_counts[target]
 
 
-def test_the_profile_plans_the_paper_on_slurm_without_a_cluster(fresh: Path) -> None:
+def test_the_profile_plans_the_paper_on_slurm_without_a_cluster(fresh_checkout: Path) -> None:
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="needs the executor for SLURM")
     # Its own `config` names the study; one on the command line would replace it.
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n"],
-        cwd=fresh,
+        cwd=fresh_checkout,
         env=clean_environment(),
         capture_output=True,
         text=True,
@@ -101,16 +104,16 @@ def test_the_profile_plans_the_paper_on_slurm_without_a_cluster(fresh: Path) -> 
     assert re.search(r"^train_rl +71$", done.stdout + done.stderr, re.MULTILINE)
 
 
-def test_the_first_gpu_hours_need_no_other_set(fresh: Path) -> None:
-    jobs = planned(fresh, "table_4", config=["study=first"])
+def test_the_first_gpu_hours_need_no_other_set(fresh_checkout: Path) -> None:
+    jobs = count_planned_jobs(fresh_checkout, "table_4", config=["study=first"])
     assert jobs["fetch_base"] == jobs["load_sft_set"] == jobs["train_sft"] == jobs["train_rl"] == 1
     assert "rebuild_pool" not in jobs
     assert sum(jobs.values()) == 18
 
 
-def test_planning_takes_seconds(fresh: Path) -> None:
+def test_planning_takes_seconds(fresh_checkout: Path) -> None:
     before = os.times()
-    assert planned(fresh, config=PAPER)
+    assert count_planned_jobs(fresh_checkout, config=PAPER)
     after = os.times()
     # Seconds of a processor: on an idle one they are those of the clock.
     spent = after.children_user + after.children_system

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conftest import snakemake
+from conftest import run_snakemake
 
 TARGET = "results/smoke/study.json"
 LOG = "results/smoke/logs/describe_study.log"
@@ -13,7 +13,7 @@ ON_A_NODE = (
 )
 
 
-def edited(path: Path, old: str, new: str) -> None:
+def replace_text(path: Path, old: str, new: str) -> None:
     """Replace one piece of text in a file; it must be there."""
     text = path.read_text()
     assert old in text
@@ -22,10 +22,10 @@ def edited(path: Path, old: str, new: str) -> None:
 
 def test_a_job_on_a_node_runs_by_the_files_of_its_plan(checkout: Path) -> None:
     # What another run left in the shell does not count.
-    done = snakemake(checkout, TARGET, RETU_PLANNED="/another/run.json")
+    done = run_snakemake(checkout, TARGET, RETU_PLANNED="/another/run.json")
     assert done.returncode == 0, done.stdout
     (plan,) = (checkout / ".state" / "planned").glob("*.json")
-    done = snakemake(checkout, TARGET, *ON_A_NODE, RETU_PLANNED=str(plan))
+    done = run_snakemake(checkout, TARGET, *ON_A_NODE, RETU_PLANNED=str(plan))
     assert done.returncode == 0, done.stdout
     changes = {
         "rules/describe.smk": ("--out-study", "--x 1 --out-study"),
@@ -33,14 +33,14 @@ def test_a_job_on_a_node_runs_by_the_files_of_its_plan(checkout: Path) -> None:
     }
     refusals = ("the options of describe_study have changed", "the study has changed")
     for (name, (old, new)), refusal in zip(changes.items(), refusals, strict=True):
-        edited(checkout / name, old, new)
-        done = snakemake(checkout, TARGET, *ON_A_NODE, RETU_PLANNED=str(plan))
+        replace_text(checkout / name, old, new)
+        done = run_snakemake(checkout, TARGET, *ON_A_NODE, RETU_PLANNED=str(plan))
         assert done.returncode != 0
         assert f"{refusal} since the workflow started" in (checkout / LOG).read_text()
-        edited(checkout / name, new, old)
+        replace_text(checkout / name, new, old)
 
 
 def test_a_dry_run_leaves_no_plan(checkout: Path) -> None:
-    done = snakemake(checkout, TARGET, "--dry-run")
+    done = run_snakemake(checkout, TARGET, "--dry-run")
     assert done.returncode == 0, done.stdout
     assert not (checkout / ".state" / "planned").exists()

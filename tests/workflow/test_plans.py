@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import SMOKE, copy_checkout, snakemake
+from conftest import SMOKE, copy_checkout, run_snakemake
 
 from retu.config.load import load_training_study
 from retu.config.study import Config, Study
@@ -20,9 +20,11 @@ NOTHING = "Nothing to be done"
 REPORTED = {"make_report": 1, "summary": 1, "lineage": 1}
 
 
-def planned(folder: Path, *targets: str, config: Sequence[str] = SMOKE) -> dict[str, int]:
+def count_planned_jobs(
+    folder: Path, *targets: str, config: Sequence[str] = SMOKE
+) -> dict[str, int]:
     """Rule -> number of jobs that Snakemake would run; nothing to be done gives {}."""
-    done = snakemake(folder, "-n", *targets, config=config)
+    done = run_snakemake(folder, "-n", *targets, config=config)
     assert done.returncode == 0, done.stdout
     table = re.search(r"^Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", done.stdout, re.MULTILINE)
     assert (NOTHING in done.stdout) != bool(table), done.stdout
@@ -31,12 +33,12 @@ def planned(folder: Path, *targets: str, config: Sequence[str] = SMOKE) -> dict[
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout without results."""
     return copy_checkout(tmp_path_factory.mktemp("fresh") / "checkout")
 
 
-class Edit:
+class CheckoutEdit:
     """Replaces text in files of a checkout and puts it back."""
 
     def __init__(self, folder: Path) -> None:
@@ -56,23 +58,23 @@ class Edit:
 
 
 @pytest.fixture
-def edit(remembered: Path) -> Iterator[Edit]:
+def edit(remembered: Path) -> Iterator[CheckoutEdit]:
     """Edits of `remembered` that last for one test."""
-    made = Edit(remembered)
+    made = CheckoutEdit(remembered)
     yield made
     made.undo()
 
 
-def every_branch(study: Study) -> list[Run]:
+def list_all_branches(study: Study) -> list[Run]:
     """All RL runs of a study if every checkpoint is a branch point."""
     plan = LabPlan(study, Config())
-    return plan.rl_runs(lambda run: plan.sft_run(run.model, run.dataset).checkpoints)
+    return plan.list_rl_runs(lambda run: plan.find_sft_run(run.model, run.dataset).checkpoints)
 
 
 @pytest.mark.parametrize("name", ["smoke", "lab", "lab_full"])
-def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
+def test_a_study_plans_its_runs(fresh_checkout: Path, name: str) -> None:
     study = load_training_study(name)
-    jobs = planned(fresh, config=[f"study={name}"])
+    jobs = count_planned_jobs(fresh_checkout, config=[f"study={name}"])
     runs = len(study.sft_runs) * len(study.seeds)
     assert jobs["make_data"] == 1
     assert jobs["pretrain_base"] == len(study.models)
@@ -81,7 +83,7 @@ def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
     assert jobs["train_sft"] == runs
     assert jobs["dataset_stats"] == jobs["fit_curves"] == jobs["make_report"] == 1
     if all(run.branching == "exhaustive" for run in study.sft_runs):
-        assert jobs["train_rl"] == len(every_branch(study))
+        assert jobs["train_rl"] == len(list_all_branches(study))
         assert jobs["grade"] == jobs["train_rl"] + runs + len(study.models) + 1
     else:
         # Which branches there are is known once the labels are.
@@ -89,10 +91,10 @@ def test_a_study_plans_its_runs(fresh: Path, name: str) -> None:
         assert jobs["label_subphases"] == runs
 
 
-def test_branching_can_be_forced_from_the_command_line(fresh: Path) -> None:
+def test_branching_can_be_forced_from_the_command_line(fresh_checkout: Path) -> None:
     study = load_training_study("smoke")
-    jobs = planned(fresh, config=["study=smoke", "branching=exhaustive"])
-    assert jobs["train_rl"] == len(every_branch(study))
+    jobs = count_planned_jobs(fresh_checkout, config=["study=smoke", "branching=exhaustive"])
+    assert jobs["train_rl"] == len(list_all_branches(study))
 
 
 @pytest.mark.parametrize(
@@ -103,56 +105,62 @@ def test_branching_can_be_forced_from_the_command_line(fresh: Path) -> None:
         ("table_3", {"train_sft", "curves", "fit_curves", "make_report", "generate_base"}),
     ],
 )
-def test_an_artefact_alone_plans_what_it_needs(fresh: Path, target: str, without: set[str]) -> None:
-    jobs = planned(fresh, target)
+def test_an_artefact_alone_plans_what_it_needs(
+    fresh_checkout: Path, target: str, without: set[str]
+) -> None:
+    jobs = count_planned_jobs(fresh_checkout, target)
     assert jobs[target] == jobs[f"make_{target}"] == 1
     assert {"make_data", "select_sft_set"} <= set(jobs)
     assert not without & set(jobs)
 
 
 def test_a_finished_run_has_nothing_left(remembered: Path) -> None:
-    assert planned(remembered) == {}
+    assert count_planned_jobs(remembered) == {}
 
 
-def test_results_that_came_without_snakemakes_memory_stand(copied: Path) -> None:
-    assert not (copied / ".snakemake").exists()
-    assert planned(copied) == {}
+def test_results_that_came_without_snakemakes_memory_stand(copied_checkout: Path) -> None:
+    assert not (copied_checkout / ".snakemake").exists()
+    assert count_planned_jobs(copied_checkout) == {}
 
 
-def test_touch_adopts_results_whose_times_were_lost(copied: Path) -> None:
+def test_touch_adopts_results_whose_times_were_lost(copied_checkout: Path) -> None:
     """A clone or a data store brings files in any order; Snakemake alone would run them again."""
-    for age, path in enumerate(sorted(copied.rglob("*"), reverse=True)):
+    for age, path in enumerate(sorted(copied_checkout.rglob("*"), reverse=True)):
         os.utime(path, (1_700_000_000 + age, 1_700_000_000 + age))
-    assert planned(copied)
-    assert snakemake(copied, "--touch").returncode == 0
-    assert planned(copied) == {}
+    assert count_planned_jobs(copied_checkout)
+    assert run_snakemake(copied_checkout, "--touch").returncode == 0
+    assert count_planned_jobs(copied_checkout) == {}
 
 
-def test_a_comment_changes_nothing(remembered: Path, edit: Edit) -> None:
+def test_a_comment_changes_nothing(remembered: Path, edit: CheckoutEdit) -> None:
     edit("retu/data/arithmetic.py", "MODULUS = 10", "# Digits only.\nMODULUS = 10")
     edit("workflow_scripts/train_sft.py", '"""Rule `train_sft`:', '"""The rule `train_sft`:')
     edit("studies/smoke.yaml", "extends: lab", "# The smallest.\nextends: lab")
-    assert planned(remembered) == {}
+    assert count_planned_jobs(remembered) == {}
 
 
-def test_an_edited_figure_is_drawn_again_with_what_shows_it(remembered: Path, edit: Edit) -> None:
+def test_an_edited_figure_is_drawn_again_with_what_shows_it(
+    remembered: Path, edit: CheckoutEdit
+) -> None:
     edit("retu/reporting/figure_branches.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
-    assert planned(remembered) == {"make_figure_3": 1, **REPORTED}
+    assert count_planned_jobs(remembered) == {"make_figure_3": 1, **REPORTED}
 
 
-def test_another_description_makes_the_report_again(remembered: Path, edit: Edit) -> None:
+def test_another_description_makes_the_report_again(remembered: Path, edit: CheckoutEdit) -> None:
     edit("studies/smoke.yaml", "title: Every rule once", "title: Each rule once")
-    assert planned(remembered) == {"describe_study": 1, **REPORTED}
+    assert count_planned_jobs(remembered) == {"describe_study": 1, **REPORTED}
 
 
-def test_an_edited_template_makes_the_report_again(remembered: Path, edit: Edit) -> None:
+def test_an_edited_template_makes_the_report_again(remembered: Path, edit: CheckoutEdit) -> None:
     edit("retu/reporting/page_templates/page.css", "body", "main, body")
-    assert planned(remembered) == REPORTED
+    assert count_planned_jobs(remembered) == REPORTED
 
 
-def test_edited_rl_code_trains_rl_again_and_what_follows(remembered: Path, edit: Edit) -> None:
+def test_edited_rl_code_trains_rl_again_and_what_follows(
+    remembered: Path, edit: CheckoutEdit
+) -> None:
     edit("retu/training/reinforcement.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
-    jobs = planned(remembered)
+    jobs = count_planned_jobs(remembered)
     branches = len(list(remembered.glob("results/smoke/rl/*/*/*/*/*/manifest.json")))
     assert jobs["train_rl"] == jobs["grade"] == branches
     assert {"curves", "fit_curves", "make_table_4", "make_report", "summary"} <= set(jobs)
@@ -161,26 +169,26 @@ def test_edited_rl_code_trains_rl_again_and_what_follows(remembered: Path, edit:
     )
 
 
-def test_edited_sft_code_trains_everything_again(remembered: Path, edit: Edit) -> None:
+def test_edited_sft_code_trains_everything_again(remembered: Path, edit: CheckoutEdit) -> None:
     edit("retu/training/supervised.py", "\n\n\n", "\n\n\nADDED = 1\n\n\n")
-    jobs = planned(remembered)
+    jobs = count_planned_jobs(remembered)
     needed = {"pretrain_base", "train_reference", "train_sft", "label_subphases", "curves"}
     assert {*needed, "fit_curves", "make_report"} <= set(jobs)
     assert "make_data" not in jobs
 
 
-def test_more_samples_generate_again_but_train_no_sft(remembered: Path, edit: Edit) -> None:
+def test_more_samples_generate_again_but_train_no_sft(remembered: Path, edit: CheckoutEdit) -> None:
     old = "Chain1: {problems: 12, steps: {1: 1}, samples: 1}"
     edit("studies/smoke.yaml", old, old.replace("samples: 1", "samples: 2"))
-    jobs = planned(remembered)
+    jobs = count_planned_jobs(remembered)
     assert {"generate_base", "generate_sft", "train_rl", "curves", "make_report"} <= set(jobs)
     before = {"make_data", "pretrain_base", "train_reference", "generate_reference", "train_sft"}
     assert not {*before, "select_sft_set", "dataset_stats", "make_table_3"} & set(jobs)
 
 
-def test_another_grader_generates_nothing(remembered: Path, edit: Edit) -> None:
+def test_another_grader_generates_nothing(remembered: Path, edit: CheckoutEdit) -> None:
     edit("studies/smoke.yaml", "fit: {", "evaluation: {grader: {float_rounding: 5}}\nfit: {")
-    jobs = planned(remembered)
+    jobs = count_planned_jobs(remembered)
     assert {"grade", "curves", "fit_curves"} <= set(jobs)
     assert not {"train_rl", "generate_base", "generate_sft", "train_sft"} & set(jobs)
 
@@ -193,16 +201,18 @@ def test_another_grader_generates_nothing(remembered: Path, edit: Edit) -> None:
         ("studdy=lab", r"^error: config\.yaml: studdy: .*; remove it or correct its spelling$"),
     ],
 )
-def test_a_mistake_in_the_configuration_is_one_line(fresh: Path, config: str, message: str) -> None:
-    done = snakemake(fresh, "-n", config=[config])
+def test_a_mistake_in_the_configuration_is_one_line(
+    fresh_checkout: Path, config: str, message: str
+) -> None:
+    done = run_snakemake(fresh_checkout, "-n", config=[config])
     assert done.returncode != 0
     assert re.search(message, done.stdout, re.MULTILINE), done.stdout
     assert "Traceback" not in done.stdout
 
 
 def test_a_mistake_in_a_study_is_one_line(checkout: Path) -> None:
-    Edit(checkout)("studies/smoke.yaml", "dapo_dc: {steps: 6,", "dapo_dc: {steps: six,")
-    done = snakemake(checkout, "-n")
+    CheckoutEdit(checkout)("studies/smoke.yaml", "dapo_dc: {steps: 6,", "dapo_dc: {steps: six,")
+    done = run_snakemake(checkout, "-n")
     assert done.returncode != 0
     message = r"^error: \S+smoke\.yaml: recipes\.rl\.dapo_dc\.steps: .*, got 'six'$"
     assert re.search(message, done.stdout, re.MULTILINE), done.stdout
@@ -224,8 +234,10 @@ def test_a_mistake_in_a_study_is_one_line(checkout: Path) -> None:
         ),
     ],
 )
-def test_unknown_targets_are_named_in_a_line(fresh: Path, target: str, message: str) -> None:
-    done = snakemake(fresh, "-n", target)
+def test_unknown_targets_are_named_in_a_line(
+    fresh_checkout: Path, target: str, message: str
+) -> None:
+    done = run_snakemake(fresh_checkout, "-n", target)
     assert done.returncode != 0
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
     assert message in line

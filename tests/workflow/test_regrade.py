@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SMOKE, clean_environment, snakemake
-from test_plans import Edit, planned
+from conftest import SMOKE, clean_environment, run_snakemake
+from test_plans import CheckoutEdit, count_planned_jobs
 
 pytestmark = pytest.mark.slow
 
@@ -24,21 +24,21 @@ UPSTREAM = {"make_data", "pretrain_base", "train_reference", "generate_reference
 
 
 @pytest.fixture
-def edit(remembered: Path) -> Iterator[Edit]:
+def edit(remembered: Path) -> Iterator[CheckoutEdit]:
     """Edits of `remembered` that last for one test."""
-    made = Edit(remembered)
+    made = CheckoutEdit(remembered)
     yield made
     made.undo()
 
 
-def runs_of(folder: Path) -> list[str]:
+def list_graded_runs(folder: Path) -> list[str]:
     """The runs of the smoke study whose answers count: all but the reference model."""
     results = folder / "results" / "smoke"
     paths = (path.parent.relative_to(results) for path in results.rglob("generations.parquet"))
     return sorted(path.as_posix() for path in paths if path.as_posix() != "reference")
 
 
-def own_files(folder: Path) -> dict[Path, tuple[int, int]]:
+def list_own_files(folder: Path) -> dict[Path, tuple[int, int]]:
     """Time and size of everything that the study itself made, logs left out."""
     paths = [path for tree in ("data", "results", "lineage") for path in (folder / tree).rglob("*")]
     return {
@@ -49,37 +49,39 @@ def own_files(folder: Path) -> dict[Path, tuple[int, int]]:
 
 
 @pytest.fixture(scope="module")
-def regraded(remembered: Path) -> tuple[Path, str]:
+def regraded_checkout(remembered: Path) -> tuple[Path, str]:
     """What `snakemake regrade --config grader=paper_lenient` leaves, and what it printed."""
-    plan = planned(remembered, "regrade", config=LENIENT)
+    plan = count_planned_jobs(remembered, "regrade", config=LENIENT)
     assert set(plan) == ALL
-    assert plan["regrade_grade"] == len(runs_of(remembered))
-    before = own_files(remembered)
-    done = snakemake(remembered, "regrade", config=LENIENT)
+    assert plan["regrade_grade"] == len(list_graded_runs(remembered))
+    before = list_own_files(remembered)
+    done = run_snakemake(remembered, "regrade", config=LENIENT)
     assert done.returncode == 0, done.stdout
-    assert own_files(remembered) == before
+    assert list_own_files(remembered) == before
     return remembered / "results" / "smoke" / "regraded" / "paper_lenient", done.stdout
 
 
 def test_the_study_stays_current_and_so_does_the_regrade(
-    regraded: tuple[Path, str], remembered: Path
+    regraded_checkout: tuple[Path, str], remembered: Path
 ) -> None:
-    assert planned(remembered) == {}
-    assert planned(remembered, "regrade", config=LENIENT) == {}
+    assert count_planned_jobs(remembered) == {}
+    assert count_planned_jobs(remembered, "regrade", config=LENIENT) == {}
 
 
-def test_the_terminal_shows_the_page_alone(regraded: tuple[Path, str]) -> None:
-    folder, printed = regraded
+def test_the_terminal_shows_the_page_alone(regraded_checkout: tuple[Path, str]) -> None:
+    folder, printed = regraded_checkout
     page = (folder / "regrade.md").read_text()
     assert page in printed
     assert page.startswith("# Study smoke graded by paper_lenient\n")
     assert "Report: results" not in printed
 
 
-def test_flips_are_the_verdicts_that_differ(regraded: tuple[Path, str], remembered: Path) -> None:
-    folder, _ = regraded
+def test_flips_are_the_verdicts_that_differ(
+    regraded_checkout: tuple[Path, str], remembered: Path
+) -> None:
+    folder, _ = regraded_checkout
     expected = []
-    for run in runs_of(remembered):
+    for run in list_graded_runs(remembered):
         study = remembered / "results" / "smoke" / run
         before, after = (
             pd.read_parquet(place / "grades.parquet").set_index(SAMPLE)["correct"]
@@ -98,8 +100,10 @@ def test_flips_are_the_verdicts_that_differ(regraded: tuple[Path, str], remember
     assert flips[["gold", "generation", "reason_before", "reason_after"]].notna().all(axis=None)
 
 
-def test_tables_follow_from_the_new_grades(regraded: tuple[Path, str], remembered: Path) -> None:
-    folder, _ = regraded
+def test_tables_follow_from_the_new_grades(
+    regraded_checkout: tuple[Path, str], remembered: Path
+) -> None:
+    folder, _ = regraded_checkout
     curves = pd.read_csv(folder / "curves.csv", keep_default_na=False)
     for row in curves[curves["benchmark"] == "overall"].itertuples():
         grades = pd.read_parquet(remembered / str(row.source))
@@ -121,11 +125,13 @@ def test_tables_follow_from_the_new_grades(regraded: tuple[Path, str], remembere
         assert (folder / name).stat().st_size > 0
 
 
-def test_every_job_leaves_a_record_that_holds(regraded: tuple[Path, str], remembered: Path) -> None:
-    folder, _ = regraded
+def test_every_job_leaves_a_record_that_holds(
+    regraded_checkout: tuple[Path, str], remembered: Path
+) -> None:
+    folder, _ = regraded_checkout
     records = {path.relative_to(folder).as_posix() for path in folder.rglob("*.record.json")}
     assert {"regrade.record.json", "curves.record.json", "fits/robust.record.json"} <= records
-    assert len(records) == len(runs_of(remembered)) + 6
+    assert len(records) == len(list_graded_runs(remembered)) + 6
     command = [
         sys.executable,
         "-m",
@@ -147,7 +153,7 @@ def test_every_job_leaves_a_record_that_holds(regraded: tuple[Path, str], rememb
 
 
 def test_the_studys_own_grader_changes_nothing(remembered: Path) -> None:
-    done = snakemake(remembered, "regrade", config=SAME)
+    done = run_snakemake(remembered, "regrade", config=SAME)
     assert done.returncode == 0, done.stdout
     assert "No verdict changed, so no table and no figure did." in done.stdout
     results = remembered / "results" / "smoke"
@@ -171,42 +177,42 @@ def test_the_studys_own_grader_changes_nothing(remembered: Path) -> None:
 def test_a_grader_that_is_none_is_one_line(
     checkout: Path, config: tuple[str, ...], message: str
 ) -> None:
-    done = snakemake(checkout, "-n", "regrade", config=config)
+    done = run_snakemake(checkout, "-n", "regrade", config=config)
     assert done.returncode != 0
     assert re.search(message, done.stdout, re.MULTILINE), done.stdout
     assert "Traceback" not in done.stdout
 
 
 def test_gold_answers_that_a_grader_cannot_use_are_one_line(remembered: Path) -> None:
-    done = snakemake(remembered, "regrade", config=(*SMOKE, "grader=multiple_choice"))
+    done = run_snakemake(remembered, "regrade", config=(*SMOKE, "grader=multiple_choice"))
     assert done.returncode != 0
     assert re.search(r"^error: \S+generations\.parquet: \d+ unusable: ", done.stdout, re.MULTILINE)
 
 
 def test_a_setting_of_the_grader_grades_again_and_trains_nothing(
-    remembered: Path, edit: Edit
+    remembered: Path, edit: CheckoutEdit
 ) -> None:
     edit("studies/smoke.yaml", "fit: {", "evaluation: {grader: {float_rounding: 5}}\nfit: {")
-    jobs = planned(remembered)
-    assert jobs["grade"] == len(runs_of(remembered))
+    jobs = count_planned_jobs(remembered)
+    assert jobs["grade"] == len(list_graded_runs(remembered))
     assert {"curves", "fit_curves", "make_table_4", "make_report", "summary"} <= set(jobs)
     assert not [rule for rule in jobs if rule.startswith(("train_", "generate_"))]
     assert not {"select_sft_set", "make_data", "pretrain_base", "dataset_stats"} & set(jobs)
 
 
 def test_another_math_verify_grades_again_and_keeps_what_was_before(
-    remembered: Path, edit: Edit
+    remembered: Path, edit: CheckoutEdit
 ) -> None:
     """The reference is graded again too, so SFT sets may follow; what it answered stays."""
     edit("envs/lab.txt", "\nmath-verify==0.9.0", "\nmath-verify==0.9.1")
-    jobs = planned(remembered)
+    jobs = count_planned_jobs(remembered)
     assert {"grade", "curves", "fit_curves", "make_report"} <= set(jobs)
     assert not UPSTREAM & set(jobs)
 
 
 def test_another_math_verify_regrades_stored_answers_without_a_model(
-    remembered: Path, edit: Edit
+    remembered: Path, edit: CheckoutEdit
 ) -> None:
     edit("envs/lab.txt", "\nsympy==", "\nsympy==9.")
     target = "results/smoke/base/LabQwen/grades.parquet"
-    assert planned(remembered, target) == {"grade": 1}
+    assert count_planned_jobs(remembered, target) == {"grade": 1}

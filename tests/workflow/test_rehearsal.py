@@ -6,13 +6,13 @@ from subprocess import run
 
 import pandas as pd
 import pytest
-from conftest import clean_environment, copy_checkout, snakemake
+from conftest import clean_environment, copy_checkout, run_snakemake
 
 from retu.config.load import load_training_study
 from retu.core.manifest import read_manifest
-from retu.data.chat import encode_prompt, library_prompt, prompt_of, training_example
+from retu.data.chat import encode_example, encode_prompt, encode_rl_prompt, get_prompt_ids
 from retu.data.tokenizer import load_tokenizer
-from retu.rehearsal.made_up_sets import benchmark_problems, draw_problems
+from retu.rehearsal.made_up_sets import draw_problems, group_benchmark_problems
 
 pytestmark = pytest.mark.slow
 
@@ -23,27 +23,27 @@ DRAWN = draw_problems(seed=2512)
 
 
 @pytest.fixture(scope="module")
-def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rehearsal_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout in which mirror and study were made."""
     folder = copy_checkout(tmp_path_factory.mktemp("rehearsal") / "checkout")
     command = [sys.executable, "-m", "retu.rehearsal.make_mirror", "--study", "rehearsal"]
     made = run([*command, "--out", MIRROR], cwd=folder, env=clean_environment(), check=False)
     assert made.returncode == 0
-    done = snakemake(folder, config=CONFIG)
+    done = run_snakemake(folder, config=CONFIG)
     assert done.returncode == 0, done.stdout
     return folder
 
 
 @pytest.fixture(scope="module")
-def results(rehearsed: Path) -> Path:
+def results(rehearsal_checkout: Path) -> Path:
     """The study's results."""
-    return rehearsed / "results" / "rehearsal"
+    return rehearsal_checkout / "results" / "rehearsal"
 
 
 @pytest.fixture(scope="module")
-def data(rehearsed: Path) -> Path:
+def data(rehearsal_checkout: Path) -> Path:
     """The study's data."""
-    return rehearsed / "data" / "rehearsal"
+    return rehearsal_checkout / "data" / "rehearsal"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def curves(results: Path) -> pd.DataFrame:
     return pd.read_csv(results / "curves.csv", keep_default_na=False)
 
 
-def last_checkpoints(results: Path, model: str) -> list[Path]:
+def find_last_checkpoints(results: Path, model: str) -> list[Path]:
     """The newest checkpoint of every run of a model: base, SFT and RL."""
     folders = [*results.rglob(f"{model}/**/checkpoints")]
     return [max(folder.glob("step-*")) for folder in sorted(folders)]
@@ -83,7 +83,7 @@ def test_every_run_of_the_study_is_in_the_curves(curves: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("model", ["TinyQwen", "TinyLlama"])
 def test_all_stages_show_a_model_the_same_tokens(results: Path, data: Path, model: str) -> None:
-    checkpoints = last_checkpoints(results, model)
+    checkpoints = find_last_checkpoints(results, model)
     questions = [
         question
         for name in ("benchmarks", "rl_prompts", "validation")
@@ -93,8 +93,8 @@ def test_all_stages_show_a_model_the_same_tokens(results: Path, data: Path, mode
     for checkpoint in checkpoints:
         tokenizer = load_tokenizer(checkpoint)
         evaluated = [encode_prompt(tokenizer, question) for question in questions]
-        fine_tuned = [prompt_of(training_example(tokenizer, q, "so 7")) for q in questions]
-        reinforced = [library_prompt(tokenizer, question) for question in questions]
+        fine_tuned = [get_prompt_ids(encode_example(tokenizer, q, "so 7")) for q in questions]
+        reinforced = [encode_rl_prompt(tokenizer, question) for question in questions]
         assert fine_tuned == evaluated == reinforced
         firsts = [ids.count(tokenizer.bos_token_id) for ids in evaluated]
         assert firsts == [1 if model == "TinyLlama" else 0] * len(questions)
@@ -114,7 +114,7 @@ def test_training_counts_the_tokens_that_are_left_of_long_rows(
     tokenizer = load_tokenizer(results / "base" / model / "checkpoints" / "step-000000")
     rows = pd.read_parquet(results / "sft_sets" / f"{dataset}.parquet")
     pairs = zip(rows["prompt"], rows["trajectory"], strict=True)
-    whole = [len(training_example(tokenizer, *pair)["input_ids"]) for pair in pairs]
+    whole = [len(encode_example(tokenizer, *pair)["input_ids"]) for pair in pairs]
     assert sum(length > recipe.max_length for length in whole) == cut
     kept = pd.Series(whole).clip(upper=recipe.max_length).mean()
     run = results / "sft" / model / dataset / "seed0"
@@ -139,13 +139,13 @@ def test_problems_that_training_has_seen_are_left_out(data: Path) -> None:
     asked = everything.merge(left_out, on=["benchmark", "problem_id"])["prompt"]
     assert set(asked) == planted
     assert not planted & set(kept["prompt"])
-    assert set(kept["benchmark"]) == set(benchmark_problems(DRAWN))
+    assert set(kept["benchmark"]) == set(group_benchmark_problems(DRAWN))
 
 
 def test_prompts_are_matched_with_experts_that_are_short_enough(data: Path) -> None:
     matched = pd.read_parquet(data / "mixed.parquet")
     prompts = pd.read_parquet(data / "rl_prompts.parquet")
-    experts = {problem.question: problem.trajectory() for problem in DRAWN.full}
+    experts = {problem.question: problem.write_trajectory() for problem in DRAWN.full}
     assert matched["expert"].tolist() == [experts[prompt] for prompt in matched["prompt"]]
     assert set(matched["prompt"]) == set(prompts["prompt"]) & set(experts)
     assert not {problem.question for problem in DRAWN.long} & set(matched["prompt"])
@@ -199,7 +199,7 @@ def test_rl_saw_rewards_of_both_kinds(results: Path) -> None:
     assert min(rewards) < 1
 
 
-def test_running_again_does_nothing(rehearsed: Path) -> None:
-    done = snakemake(rehearsed, config=CONFIG)
+def test_running_again_does_nothing(rehearsal_checkout: Path) -> None:
+    done = run_snakemake(rehearsal_checkout, config=CONFIG)
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout

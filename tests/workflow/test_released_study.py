@@ -7,8 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import copy_checkout, snakemake
-from released_fixtures import COMMIT, PROBLEMS, REPOSITORY, TREE, mirror, small_release
+from conftest import copy_checkout, run_snakemake
+from released_fixtures import (
+    COMMIT,
+    PROBLEMS,
+    REPOSITORY,
+    TREE,
+    find_release_mirror,
+    write_small_release,
+)
 
 from retu.config.load import load_study
 
@@ -19,7 +26,7 @@ RELEASED = ("study=released",)
 FITS = "results/small/fits/robust.csv"
 
 
-def planned(output: str) -> dict[str, int]:
+def count_planned_jobs(output: str) -> dict[str, int]:
     """Rule -> number of jobs of a dry run."""
     table = re.search(r"^Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", output, re.MULTILINE)
     rows = (line.split() for line in table[1].splitlines()) if table else []
@@ -27,16 +34,16 @@ def planned(output: str) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout without results."""
     return copy_checkout(tmp_path_factory.mktemp("fresh") / "checkout")
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Path:
+def small_checkout(tmp_path: Path) -> Path:
     """A checkout with a small study of released curves, whose files lie in `mirror`."""
     folder = copy_checkout(tmp_path / "checkout")
-    listed = small_release(folder / "mirror" / TREE)
+    listed = write_small_release(folder / "mirror" / TREE)
     shutil.copy(listed, folder / "studies" / "released" / "small.csv")
     losses = pd.DataFrame({"sft_step": [0, 100, 200, 300], "val_loss": [0.7, 0.5, 0.45, 0.5]})
     losses["subphase_in_figure"] = ["Adaptation", "Adaptation", "Stable", "Severe Overfitting"]
@@ -65,10 +72,10 @@ def small(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_study_plans_the_audit_and_no_training(fresh: Path) -> None:
-    done = snakemake(fresh, "-n", config=RELEASED)
+def test_the_study_plans_the_audit_and_no_training(fresh_checkout: Path) -> None:
+    done = run_snakemake(fresh_checkout, "-n", config=RELEASED)
     assert done.returncode == 0, done.stdout
-    jobs = planned(done.stdout)
+    jobs = count_planned_jobs(done.stdout)
     once = {"fetch_caches", "import_curves", "label_published", "data_quality", "judge_claims"}
     once |= {"make_table_4", "make_table_5", "make_figure_3", "make_figure_8", "refit_by_recipes"}
     assert {rule: jobs[rule] for rule in once} == dict.fromkeys(once, 1)
@@ -84,58 +91,64 @@ def test_the_study_plans_the_audit_and_no_training(fresh: Path) -> None:
         ("forecasts", {"fit_curves", "judge_claims"}),
     ],
 )
-def test_an_artefact_plans_what_it_needs(fresh: Path, target: str, without: set[str]) -> None:
-    jobs = planned(snakemake(fresh, "-n", target, config=RELEASED).stdout)
+def test_an_artefact_plans_what_it_needs(
+    fresh_checkout: Path, target: str, without: set[str]
+) -> None:
+    jobs = count_planned_jobs(run_snakemake(fresh_checkout, "-n", target, config=RELEASED).stdout)
     assert {"fetch_caches", "import_curves", target} <= set(jobs)
     assert not without & set(jobs)
 
 
-def test_a_small_release_runs_and_a_tampered_file_is_noticed(small: Path) -> None:
+def test_a_small_release_runs_and_a_tampered_file_is_noticed(small_checkout: Path) -> None:
     targets = (FITS, "results/small/fits/paper.csv", "forecasts")
-    config = (*SMALL, f"mirror={small / 'mirror'}")
-    done = snakemake(small, *targets, config=config)
+    config = (*SMALL, f"mirror={small_checkout / 'mirror'}")
+    done = run_snakemake(small_checkout, *targets, config=config)
     assert done.returncode == 0, done.stdout
-    fits = pd.read_csv(small / FITS)
+    fits = pd.read_csv(small_checkout / FITS)
     assert list(fits["dataset"]) == ["Easy", "Easy", "none"]
     assert list(fits["subphase"].fillna("")) == ["Adaptation", "Severe Overfitting", ""]
     assert (fits["a_post"] > fits["p_sft"]).all()
     # The small branches are not among those that the authors fitted.
-    paper = pd.read_csv(small / "results" / "small" / "fits" / "paper.csv")
+    paper = pd.read_csv(small_checkout / "results" / "small" / "fits" / "paper.csv")
     assert paper.loc[paper["dataset"] == "Easy", "a_post"].isna().all()
-    assert "Nothing to be done" in snakemake(small, *targets, "-n", config=config).stdout
+    assert (
+        "Nothing to be done" in run_snakemake(small_checkout, *targets, "-n", config=config).stdout
+    )
 
-    before = (small / FITS).read_bytes()
-    cache = next((small / "data" / "small" / "caches").rglob("Easy_100.pkl"))
+    before = (small_checkout / FITS).read_bytes()
+    cache = next((small_checkout / "data" / "small" / "caches").rglob("Easy_100.pkl"))
     cache.write_bytes(cache.read_bytes()[:-1] + b"x")
-    (small / "results" / "small" / "curves.csv").unlink()
-    again = snakemake(small, "results/small/curves.csv", config=config)
+    (small_checkout / "results" / "small" / "curves.csv").unlink()
+    again = run_snakemake(small_checkout, "results/small/curves.csv", config=config)
     assert again.returncode != 0
     # The reason comes once, after Snakemake's report of the job.
     (repeated,) = (line for line in again.stdout.splitlines() if line.startswith("error: "))
     assert re.match(r"error: .*Easy_100\.pkl: is not what fetch_caches wrote", repeated)
-    log = (small / "results" / "small" / "logs" / "import_curves.log").read_text()
+    log = (small_checkout / "results" / "small" / "logs" / "import_curves.log").read_text()
     assert repeated in log
-    assert not (small / "results" / "small" / "curves.csv").exists()
-    assert (small / FITS).read_bytes() == before
+    assert not (small_checkout / "results" / "small" / "curves.csv").exists()
+    assert (small_checkout / FITS).read_bytes() == before
 
 
-def test_a_missing_file_in_the_mirror_is_one_clear_line(small: Path) -> None:
-    gone = next((small / "mirror").rglob("Easy_300.pkl"))
+def test_a_missing_file_in_the_mirror_is_one_clear_line(small_checkout: Path) -> None:
+    gone = next((small_checkout / "mirror").rglob("Easy_300.pkl"))
     gone.unlink()
-    done = snakemake(small, FITS, config=SMALL, RETU_MIRROR=str(small / "mirror"))
+    done = run_snakemake(
+        small_checkout, FITS, config=SMALL, RETU_MIRROR=str(small_checkout / "mirror")
+    )
     assert done.returncode != 0
-    log = (small / "results" / "small" / "logs" / "fetch_caches.log").read_text()
+    log = (small_checkout / "results" / "small" / "logs" / "fetch_caches.log").read_text()
     errors = [line for line in log.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "Easy_300.pkl" in errors[0]
-    assert not (small / "data" / "small" / "caches").exists()
+    assert not (small_checkout / "data" / "small" / "caches").exists()
 
 
-def test_the_whole_audit_of_the_real_release(fresh: Path) -> None:
-    config = (*RELEASED, f"mirror={mirror()}")
-    done = snakemake(fresh, config=config)
+def test_the_whole_audit_of_the_real_release(fresh_checkout: Path) -> None:
+    config = (*RELEASED, f"mirror={find_release_mirror()}")
+    done = run_snakemake(fresh_checkout, config=config)
     assert done.returncode == 0, done.stdout
-    results = fresh / "results" / "released"
+    results = fresh_checkout / "results" / "released"
     claims = pd.read_csv(results / "claims.csv")
     verdicts = claims["verdict"].value_counts()
     assert len(claims) >= 500
@@ -148,4 +161,4 @@ def test_the_whole_audit_of_the_real_release(fresh: Path) -> None:
     for name in ("table_4.csv", "table_5.csv", "figure_3.svg", "figure_8.svg"):
         assert next(results.glob(f"*/{name}")).stat().st_size > 0
     assert "SFT889K" in (results / "report.html").read_text()
-    assert "Nothing to be done" in snakemake(fresh, "-n", config=config).stdout
+    assert "Nothing to be done" in run_snakemake(fresh_checkout, "-n", config=config).stdout

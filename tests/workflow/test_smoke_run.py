@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT, clean_environment, copy_checkout, snakemake
-from smoke_scripts import invoke, options, plan
+from conftest import ROOT, clean_environment, copy_checkout, run_snakemake
+from smoke_scripts import format_options, make_smoke_plan, run_rule_module
 
 from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
 from retu.config.graders import GraderSettings
 from retu.config.load import load_training_study
 from retu.core.manifest import check_manifest
 from retu.grading.grade_tables import grade_table
-from retu.training.checkpoints import checkpoint_at, model_config
+from retu.training.checkpoints import find_checkpoint, read_model_config
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +31,9 @@ CACHED = (*TRAINED, "generate_base", "generate_sft", "generate_reference", "sele
 
 
 @pytest.fixture(scope="module")
-def results(finished: Path) -> Path:
+def results(finished_checkout: Path) -> Path:
     """The results of the finished run."""
-    return finished / "results" / "smoke"
+    return finished_checkout / "results" / "smoke"
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,13 @@ def curves(results: Path) -> pd.DataFrame:
     return pd.read_csv(results / "curves.csv", keep_default_na=False)
 
 
-def runs(results: Path) -> dict[str, Path]:
+def list_runs(results: Path) -> dict[str, Path]:
     """Path -> folder of every run with generations."""
     found = sorted(path.parent for path in results.rglob("generations.parquet"))
     return {path.relative_to(results).as_posix(): path for path in found}
 
 
-def used(checkout: Path, rules: tuple[str, ...]) -> list[str]:
+def list_usage_logs(checkout: Path, rules: tuple[str, ...]) -> list[str]:
     """Logs of rules whose script ran to its end: each closes with a line on what it used."""
     logs = (checkout / "results" / "smoke" / "logs").rglob("*.log")
     names = {log: log.relative_to(checkout / "results" / "smoke" / "logs") for log in logs}
@@ -64,17 +64,19 @@ def test_everything_is_there(results: Path) -> None:
     assert (results / "figures" / "figure_3.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_the_terminal_showed_progress_and_the_summary(finished: Path, results: Path) -> None:
-    output = (finished / "output.txt").read_text()
+def test_the_terminal_showed_progress_and_the_summary(
+    finished_checkout: Path, results: Path
+) -> None:
+    output = (finished_checkout / "output.txt").read_text()
     assert re.search(r"^    SFT LabSmall seed 0: done, 20 steps in \d+ s, ", output, re.MULTILINE)
     assert re.search(r"^    RL none step 0 seed 0: done, 6 steps in ", output, re.MULTILINE)
     assert (results / "summary.txt").read_text().strip() in output
 
 
-def test_heavy_outputs_match_their_manifests(finished: Path, results: Path) -> None:
+def test_heavy_outputs_match_their_manifests(finished_checkout: Path, results: Path) -> None:
     for path in results.rglob("manifest.json"):
         assert check_manifest(path, path.with_name("checkpoints"))["files"]
-    for path in finished.rglob("*.manifest.json"):
+    for path in finished_checkout.rglob("*.manifest.json"):
         data = path.with_name(path.name.replace(".manifest.json", ".parquet"))
         assert check_manifest(path, data)["rows"] == len(pd.read_parquet(data))
 
@@ -84,7 +86,7 @@ def test_the_runs_are_those_of_the_study_and_its_labels(results: Path) -> None:
     chosen = labels[labels["branch"]]
     branches = [f"{row.dataset}/step{row.sft_step}" for row in chosen.itertuples()]
     assert {"LabFull/step10", "LabFull/step20"} < set(branches)
-    assert set(runs(results)) == {
+    assert set(list_runs(results)) == {
         *("reference", "base/LabQwen"),
         *(f"sft/LabQwen/{name}/seed0" for name in ("LabFull", "LabSmall")),
         *(f"rl/LabQwen/{start}/dapo_dc/seed0" for start in ["none/step0", *branches]),
@@ -94,7 +96,7 @@ def test_the_runs_are_those_of_the_study_and_its_labels(results: Path) -> None:
 
 def test_grades_follow_from_stored_answers(results: Path) -> None:
     settings = GraderSettings(**STUDY.evaluation.grader.model_dump())
-    for folder in runs(results).values():
+    for folder in list_runs(results).values():
         answers = pd.read_parquet(folder / "generations.parquet")
         stored = pd.read_parquet(folder / "grades.parquet")
         pd.testing.assert_frame_equal(grade_table(answers, settings), stored)
@@ -102,7 +104,7 @@ def test_grades_follow_from_stored_answers(results: Path) -> None:
 
 def test_every_answer_that_counts_has_the_gold_in_its_last_box(results: Path) -> None:
     counted = 0
-    for folder in runs(results).values():
+    for folder in list_runs(results).values():
         table = pd.read_parquet(folder / "generations.parquet")
         correct = pd.read_parquet(folder / "grades.parquet")["correct"] == 1
         for row in table[correct].itertuples():
@@ -112,9 +114,11 @@ def test_every_answer_that_counts_has_the_gold_in_its_last_box(results: Path) ->
     assert counted > 50
 
 
-def test_scores_follow_from_grades(finished: Path, curves: pd.DataFrame) -> None:
+def test_scores_follow_from_grades(finished_checkout: Path, curves: pd.DataFrame) -> None:
     """Every score of curves.csv, computed from the file its row names: a mean of means."""
-    grades = {source: pd.read_parquet(finished / source) for source in curves["source"].unique()}
+    grades = {
+        source: pd.read_parquet(finished_checkout / source) for source in curves["source"].unique()
+    }
     for row in curves.itertuples():
         table = grades[str(row.source)]
         # An RL branch starts with its SFT checkpoint: step 0 of RL stands in the parent's file.
@@ -144,7 +148,7 @@ def test_every_run_has_all_its_points(curves: pd.DataFrame, results: Path) -> No
 
 
 def test_sft_compute_follows_from_the_data(results: Path, curves: pd.DataFrame) -> None:
-    config = model_config(checkpoint_at(results / "base" / "LabQwen" / "checkpoints", 0))
+    config = read_model_config(find_checkpoint(results / "base" / "LabQwen" / "checkpoints", 0))
     rows = pd.read_parquet(results / "sft_sets" / "LabSmall.parquet")
     words = (rows["prompt"] + " " + rows["trajectory"] + " <eos>").map(lambda text: text.split())
     batch = STUDY.recipes.sft["standard"].batch_size
@@ -154,7 +158,7 @@ def test_sft_compute_follows_from_the_data(results: Path, curves: pd.DataFrame) 
 
 
 def test_rl_compute_follows_from_the_tokens_of_its_history(results: Path) -> None:
-    config = model_config(checkpoint_at(results / "base" / "LabQwen" / "checkpoints", 0))
+    config = read_model_config(find_checkpoint(results / "base" / "LabQwen" / "checkpoints", 0))
     folder = results / "rl" / "LabQwen" / "none" / "step0" / "dapo_dc" / "seed0"
     history, compute = pd.read_parquet(folder / "history.parquet"), read_compute(folder)
     recipe = STUDY.recipes.rl["dapo_dc"]
@@ -190,20 +194,23 @@ def read_compute(folder: Path) -> pd.DataFrame:
     return table
 
 
-def test_fits_and_table_4_follow_from_the_curves(finished: Path, tmp_path: Path) -> None:
-    results = finished / "results" / "smoke"
-    inputs = options(curves=results / "curves.csv", subphases=results / "subphases.csv")
-    spec = plan().fit_curves("robust").spec
+def test_fits_and_table_4_follow_from_the_curves(finished_checkout: Path, tmp_path: Path) -> None:
+    results = finished_checkout / "results" / "smoke"
+    inputs = format_options(curves=results / "curves.csv", subphases=results / "subphases.csv")
+    spec = make_smoke_plan().fit_curves("robust").spec
     fits, draws = tmp_path / "robust.csv", tmp_path / "robust.draws.parquet"
     outputs = {"listed": "none", "out": fits, "out-draws": draws}
-    assert invoke(tmp_path, "fit_curves", *inputs, *options(spec=spec, **outputs)).code == 0
+    assert (
+        run_rule_module(tmp_path, "fit_curves", *inputs, *format_options(spec=spec, **outputs)).code
+        == 0
+    )
     for made in (fits, draws):
         assert made.read_bytes() == (results / "fits" / made.name).read_bytes()
     table = tmp_path / "table_4.csv"
     outputs = {"out-csv": table, "out-md": tmp_path / "table_4.md"}
     order = ",".join(STUDY.datasets)
     given = {"fits": fits, "curves": results / "curves.csv", "order": order}
-    assert invoke(tmp_path, "table_4", *options(**given, **outputs)).code == 0
+    assert run_rule_module(tmp_path, "table_4", *format_options(**given, **outputs)).code == 0
     assert table.read_bytes() == (results / "tables" / "table_4.csv").read_bytes()
     assert len(pd.read_csv(table)) == len(list(results.glob("rl/*/*/*/*/*/manifest.json")))
 
@@ -219,23 +226,27 @@ def test_the_report_needs_nothing_beside_itself(results: Path) -> None:
 
 def test_running_again_does_nothing(remembered: Path, cache: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in remembered.rglob("results/**/*")}
-    done = snakemake(remembered, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+    done = run_snakemake(remembered, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in remembered.rglob("results/**/*")} == before
 
 
 def test_another_checkout_trains_nothing_that_the_cache_holds(
-    finished: Path, cache: Path, tmp_path: Path
+    finished_checkout: Path, cache: Path, tmp_path: Path
 ) -> None:
     other = copy_checkout(tmp_path / "other")
     keep_by_dvc(other)
-    done = snakemake(other, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+    done = run_snakemake(other, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
     assert done.returncode == 0, done.stdout
-    assert used(other, CACHED) == []
-    assert {log.split("/")[0].removesuffix(".log") for log in used(finished, CACHED)} == {*CACHED}
+    assert list_usage_logs(other, CACHED) == []
+    assert {
+        log.split("/")[0].removesuffix(".log") for log in list_usage_logs(finished_checkout, CACHED)
+    } == {*CACHED}
     for name in ("curves.csv", "fits/robust.csv", "subphases.csv", "dataset_stats.csv"):
-        mine, theirs = (folder / "results" / "smoke" / name for folder in (other, finished))
+        mine, theirs = (
+            folder / "results" / "smoke" / name for folder in (other, finished_checkout)
+        )
         assert mine.read_bytes() == theirs.read_bytes()
     folders = [path for path in (other / "results").rglob("checkpoints") if path.is_dir()]
     assert len(folders) > 10

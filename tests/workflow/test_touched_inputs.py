@@ -27,7 +27,7 @@ rule copy:
 """
 
 
-def plan(folder: Path, *arguments: str) -> str:
+def dry_run(folder: Path, *arguments: str) -> str:
     """What Snakemake says in a folder, by this project's profile."""
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
@@ -47,10 +47,10 @@ def test_a_touched_big_input_plans_nothing(tmp_path: Path) -> None:
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     big = tmp_path / "in.bin"
     big.write_bytes(b"x" * 3_000_000)
-    plan(tmp_path)
+    dry_run(tmp_path)
     time.sleep(1.1)
     big.touch()
-    assert "Nothing to be done" in plan(tmp_path, "--dry-run")
+    assert "Nothing to be done" in dry_run(tmp_path, "--dry-run")
     with big.open("r+b") as handle:
         handle.write(b"y")
-    assert "Nothing to be done" not in plan(tmp_path, "--dry-run")
+    assert "Nothing to be done" not in dry_run(tmp_path, "--dry-run")

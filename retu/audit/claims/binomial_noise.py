@@ -8,7 +8,7 @@ from retu.config.analysis import LEVEL
 Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
-def binomial_error(score: float, n_problems: int) -> float:
+def compute_binomial_error(score: float, n_problems: int) -> float:
     """Standard error of a percentage, points: 100 sqrt(p (1 - p) / n).
 
     Problems, not samples, are the independent units; more samples a problem make the error of a
@@ -18,10 +18,10 @@ def binomial_error(score: float, n_problems: int) -> float:
     return 100.0 * math.sqrt(share * (1.0 - share) / n_problems)
 
 
-def noise_interval(score: float, n_problems: int) -> tuple[float, float]:
+def compute_noise_interval(score: float, n_problems: int) -> tuple[float, float]:
     """Where a second measurement of a score falls with probability `LEVEL`, percent.
 
     Both measurements have the binomial error, hence the factor sqrt(2).
     """
-    width = Z * math.sqrt(2.0) * binomial_error(score, n_problems)
+    width = Z * math.sqrt(2.0) * compute_binomial_error(score, n_problems)
     return score - width, score + width

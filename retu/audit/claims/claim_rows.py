@@ -9,14 +9,14 @@ from retu.core.errors import InputError
 
 
 @dataclass(frozen=True)
-class Row:
+class LedgerRow:
     """One row of a claims table: its cells as text and where it stands."""
 
     cells: dict[str, str]
     where: str
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+def read_ledger_rows(path: Path, columns: Sequence[str]) -> list[LedgerRow]:
     """The rows of a CSV; lines that start with `#` are comments, `columns` must be there.
 
     Raises:
@@ -37,5 +37,5 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
         where = f"{path}, line {number}"
         if len(cells) != len(header):
             raise InputError(f"{where}: {len(cells)} cells under {len(header)} columns; mend it")
-        rows.append(Row({k: v.strip() for k, v in zip(header, cells, strict=True)}, where))
+        rows.append(LedgerRow({k: v.strip() for k, v in zip(header, cells, strict=True)}, where))
     return rows

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from retu.audit.claims.granularity import half_unit, rounds_to
+from retu.audit.claims.granularity import get_half_unit, is_rounded_to
 
 EXACT = "exact"
 ROUNDED = "within rounding"
@@ -13,7 +13,9 @@ INCONSISTENT = "inconsistent with the paper itself"
 IMPOSSIBLE = "impossible"
 UNIDENTIFIED = "not identified by the data"
 UNCHECKABLE = "not checkable here"
-VERDICTS = (*(EXACT, ROUNDED, NOISE, OUTSIDE, INCONSISTENT, IMPOSSIBLE, UNIDENTIFIED, UNCHECKABLE),)
+CLAIM_VERDICTS = (
+    *(EXACT, ROUNDED, NOISE, OUTSIDE, INCONSISTENT, IMPOSSIBLE, UNIDENTIFIED, UNCHECKABLE),
+)
 
 ROUNDING_STEPS = 3
 """Half units of the last place that two roundings allow: half of its own, one of an input's."""
@@ -47,29 +49,31 @@ class Outcome:
     note: str = ""
 
 
-def agreement(ours: float, text: str, decimals: int | None = None) -> str:
+def judge_rounding(ours: float, text: str, decimals: int | None = None) -> str:
     """`exact`, `within rounding`, or empty when two roundings cannot explain the difference."""
-    if rounds_to(ours, text, decimals):
+    if is_rounded_to(ours, text, decimals):
         return EXACT
-    allowed = ROUNDING_STEPS * half_unit(text, decimals) + 1e-9
+    allowed = ROUNDING_STEPS * get_half_unit(text, decimals) + 1e-9
     return ROUNDED if abs(ours - float(text)) <= allowed else ""
 
 
-def measured(ours: float, text: str) -> str:
+def judge_measured(ours: float, text: str) -> str:
     """Verdict where ours is the same measurement: noise excuses nothing."""
-    return agreement(ours, text) or OUTSIDE
+    return judge_rounding(ours, text) or OUTSIDE
 
 
-def remeasured(ours: float, text: str, low: float, high: float, decimals: int | None = None) -> str:
+def judge_remeasured(
+    ours: float, text: str, low: float, high: float, decimals: int | None = None
+) -> str:
     """Verdict where ours has an interval; rounding widens it by half a unit."""
-    half = half_unit(text, decimals)
+    half = get_half_unit(text, decimals)
     inside = low - half <= float(text) <= high + half
     if not inside:
         return OUTSIDE
-    return agreement(ours, text, decimals) or NOISE
+    return judge_rounding(ours, text, decimals) or NOISE
 
 
-def estimated(
+def judge_fitted(
     text: str,
     ours: float,
     paper: float,
@@ -87,15 +91,17 @@ def estimated(
     if not identified:
         return UNIDENTIFIED
     low, high = interval
-    close = {agreement(value, text, decimals) for value in (ours, paper) if math.isfinite(value)}
+    close = {
+        judge_rounding(value, text, decimals) for value in (ours, paper) if math.isfinite(value)
+    }
     best = next((name for name in (EXACT, ROUNDED) if name in close), "")
     if not (math.isfinite(low) and math.isfinite(high)):
         return best or UNCHECKABLE
-    inside = remeasured(ours, text, low, high, decimals) != OUTSIDE
+    inside = judge_remeasured(ours, text, low, high, decimals) != OUTSIDE
     return (best or NOISE) if inside else OUTSIDE
 
 
-def sentence(probability: float, identified: bool) -> str:
+def judge_sentence(probability: float, identified: bool) -> str:
     """Verdict on a sentence about ceilings from its probability by that measure."""
     if not identified:
         return UNIDENTIFIED

@@ -7,32 +7,32 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from retu.audit.claims.claim_rows import read_rows
+from retu.audit.claims.claim_rows import read_ledger_rows
 from retu.config.protocols import ROBUST
 from retu.core.errors import InputError
 from retu.core.tables import read_table
-from retu.reporting.tidy_files import IDENTIFIED, OVERALL, PURE_SFT, with_text
+from retu.reporting.tidy_files import IDENTIFIED, OVERALL, PURE_SFT, fill_text_cells
 from retu.scaling.law import FloatArray
 
-Branch = tuple[str, int]
+BranchKey = tuple[str, int]
 """Data set and SFT step; ("none", 0) is Pure RL."""
 
-CURVE_COLUMNS = (
+EVIDENCE_CURVE_COLUMNS = (
     *("model", "dataset", "sft_step", "paradigm", "benchmark", "x_sft_eflops", "x_rl_eflops"),
     "score",
 )
-SUBPHASE_COLUMNS = (
+EVIDENCE_LABEL_COLUMNS = (
     *("dataset", "sft_step", "min_val_loss", "ratio", "subphase", "margin_stable"),
     "margin_severe",
 )
-FIT_COLUMNS = (
+EVIDENCE_FIT_COLUMNS = (
     *("protocol", "dataset", "sft_step", "p_sft", "epsilon", "pl_rl", "a_post", "a_post_low"),
     *("a_post_high", "c_mid", "b", "r2", "rmse", "x_common_eflops", "at_bound"),
     "verdict",
 )
-MEASURES = ("a_post", "common_score", "best_smoothed")
-DRAW_COLUMNS = ("dataset", "sft_step", "draw", "p_sft", *MEASURES)
-SETTING_COLUMNS = (
+DRAW_MEASURES = ("a_post", "common_score", "best_smoothed")
+EVIDENCE_DRAW_COLUMNS = ("dataset", "sft_step", "draw", "p_sft", *DRAW_MEASURES)
+SCRIPT_FLAG_COLUMNS = (
     *("dataset", "sft_step", "points", "train_end", "tau", "lts_share", "free_epsilon"),
 )
 OPTIONAL_DRAWS = ("pl_rl", "c_mid", "b", "epsilon")
@@ -55,35 +55,35 @@ class Evidence:
 
     model: str
     sft: pd.DataFrame
-    starts: dict[Branch, tuple[float, float]]
-    points: dict[Branch, tuple[FloatArray, FloatArray]]
-    subphases: dict[Branch, dict[str, object]]
-    fits: dict[str, dict[Branch, dict[str, object]]]
-    branches: list[Branch]
+    starts: dict[BranchKey, tuple[float, float]]
+    points: dict[BranchKey, tuple[FloatArray, FloatArray]]
+    subphases: dict[BranchKey, dict[str, object]]
+    fits: dict[str, dict[BranchKey, dict[str, object]]]
+    branches: list[BranchKey]
     draws: dict[str, FloatArray]
-    settings: dict[Branch, dict[str, str]]
+    settings: dict[BranchKey, dict[str, str]]
 
-    def fit(self, protocol: str, branch: Branch, column: str) -> float:
+    def get_fit(self, protocol: str, branch: BranchKey, column: str) -> float:
         """A fitted number; NaN when the protocol has no such branch."""
         row = self.fits.get(protocol, {}).get(branch)
-        return float("nan") if row is None else as_number(row[column])
+        return float("nan") if row is None else parse_float(row[column])
 
-    def identified(self, branch: Branch) -> bool:
+    def is_identified(self, branch: BranchKey) -> bool:
         """Whether the robust protocol knows the ceiling of a branch."""
         return self.fits[ROBUST][branch]["verdict"] == IDENTIFIED
 
-    def doubt(self, branch: Branch) -> str:
+    def explain_doubt(self, branch: BranchKey) -> str:
         """Why the ceiling of a branch is not known; empty when it is."""
-        if self.identified(branch):
+        if self.is_identified(branch):
             return ""
         row = self.fits[ROBUST][branch]
         return f"ceiling: {row['verdict']} ({row['reason']})"
 
-    def rows(self, branches: Sequence[Branch]) -> list[int]:
+    def find_rows(self, branches: Sequence[BranchKey]) -> list[int]:
         """Rows of the draws of some branches."""
         return [self.branches.index(branch) for branch in branches]
 
-    def of_dataset(self, dataset: str) -> list[Branch]:
+    def list_branches(self, dataset: str) -> list[BranchKey]:
         """The branches of a data set, by SFT step."""
         return sorted(branch for branch in self.branches if branch[0] == dataset)
 
@@ -102,8 +102,8 @@ def read_evidence(
             whose draws are missing or of another number than those of the others.
     """
     points = read_points(curves)
-    by_protocol = read_protocols(fits)
-    drawn = with_text(read_table(draws, DRAW_COLUMNS))
+    by_protocol = index_fits(fits)
+    drawn = fill_text_cells(read_table(draws, EVIDENCE_DRAW_COLUMNS))
     branches, arrays = pivot_draws(drawn, str(draws))
     missing = set(branches) ^ set(by_protocol[ROBUST])
     if missing:
@@ -114,33 +114,33 @@ def read_evidence(
         model=str(points["model"].iloc[0]),
         sft=sft,
         starts=read_starts(points),
-        points=read_curves(points[points["paradigm"] != PURE_SFT]),
-        subphases=by_branch(with_text(read_table(subphases, SUBPHASE_COLUMNS))),
+        points=split_rl_curves(points[points["paradigm"] != PURE_SFT]),
+        subphases=index_by_branch(fill_text_cells(read_table(subphases, EVIDENCE_LABEL_COLUMNS))),
         fits=by_protocol,
         branches=branches,
         draws=arrays,
-        settings=read_settings(settings) if settings else {},
+        settings=read_script_flags(settings) if settings else {},
     )
 
 
 def read_points(curves: Path) -> pd.DataFrame:
     """The overall rows of curves.csv, of one model."""
-    points = with_text(read_table(curves, CURVE_COLUMNS))
+    points = fill_text_cells(read_table(curves, EVIDENCE_CURVE_COLUMNS))
     points = points[points["benchmark"] == OVERALL]
     if points["model"].nunique() != 1:
         raise InputError(f"{curves}: {points['model'].nunique()} models; the ledger judges one")
     return points
 
 
-def read_starts(points: pd.DataFrame) -> dict[Branch, tuple[float, float]]:
+def read_starts(points: pd.DataFrame) -> dict[BranchKey, tuple[float, float]]:
     """Score and x_sft of every checkpoint, from the rows before any RL."""
     return {
-        branch: (as_number(row["score"]), as_number(row["x_sft_eflops"]))
-        for branch, row in by_branch(points[points["x_rl_eflops"] == 0]).items()
+        branch: (parse_float(row["score"]), parse_float(row["x_sft_eflops"]))
+        for branch, row in index_by_branch(points[points["x_rl_eflops"] == 0]).items()
     }
 
 
-def read_curves(points: pd.DataFrame) -> dict[Branch, tuple[FloatArray, FloatArray]]:
+def split_rl_curves(points: pd.DataFrame) -> dict[BranchKey, tuple[FloatArray, FloatArray]]:
     """RL compute and score of every branch."""
     ordered = points.sort_values("x_rl_eflops", kind="stable")
     return {
@@ -152,17 +152,17 @@ def read_curves(points: pd.DataFrame) -> dict[Branch, tuple[FloatArray, FloatArr
     }
 
 
-def read_protocols(fits: Sequence[Path]) -> dict[str, dict[Branch, dict[str, object]]]:
+def index_fits(fits: Sequence[Path]) -> dict[str, dict[BranchKey, dict[str, object]]]:
     """The rows of the fit tables by protocol and branch; `robust` must be among them."""
-    tables = pd.concat([read_table(path, FIT_COLUMNS) for path in fits], ignore_index=True)
-    grouped = with_text(tables).groupby("protocol")
-    found = {str(name): by_branch(rows) for name, rows in grouped}
+    tables = pd.concat([read_table(path, EVIDENCE_FIT_COLUMNS) for path in fits], ignore_index=True)
+    grouped = fill_text_cells(tables).groupby("protocol")
+    found = {str(name): index_by_branch(rows) for name, rows in grouped}
     if ROBUST not in found:
         raise InputError(f"--fits: no {ROBUST} protocol among {', '.join(found)}; add it")
     return found
 
 
-def by_branch(frame: pd.DataFrame) -> dict[Branch, dict[str, object]]:
+def index_by_branch(frame: pd.DataFrame) -> dict[BranchKey, dict[str, object]]:
     """The rows of a table by (dataset, sft_step); the last one counts."""
     return {
         (str(row["dataset"]), int(row["sft_step"])): {str(k): v for k, v in row.items()}
@@ -170,27 +170,27 @@ def by_branch(frame: pd.DataFrame) -> dict[Branch, dict[str, object]]:
     }
 
 
-def as_number(value: object) -> float:
+def parse_float(value: object) -> float:
     """A cell of a numeric or true/false column as a float."""
     if isinstance(value, int | float | np.number | np.bool_):
         return float(value)
     raise InputError(f"{value!r} where a number is needed; make the table again")
 
 
-def read_settings(path: Path) -> dict[Branch, dict[str, str]]:
+def read_script_flags(path: Path) -> dict[BranchKey, dict[str, str]]:
     """Flags of the released scripts, as text, by (dataset, sft_step)."""
-    rows = read_rows(path, SETTING_COLUMNS)
+    rows = read_ledger_rows(path, SCRIPT_FLAG_COLUMNS)
     return {(row.cells["dataset"], int(row.cells["sft_step"])): row.cells for row in rows}
 
 
-def pivot_draws(drawn: pd.DataFrame, source: str) -> tuple[list[Branch], dict[str, FloatArray]]:
+def pivot_draws(drawn: pd.DataFrame, source: str) -> tuple[list[BranchKey], dict[str, FloatArray]]:
     """Draws as arrays (branches, draws), NaN-free, draws in their order."""
     ordered = drawn.sort_values(["dataset", "sft_step", "draw"], kind="stable")
     sizes = ordered.groupby(["dataset", "sft_step"]).size()
     if sizes.nunique() != 1:
         raise InputError(f"{source}: {sizes.min()} to {sizes.max()} draws a branch; fit again")
     branches = [(str(name), int(step)) for name, step in sizes.index]
-    columns = ["p_sft", *MEASURES, *(c for c in OPTIONAL_DRAWS if c in ordered.columns)]
+    columns = ["p_sft", *DRAW_MEASURES, *(c for c in OPTIONAL_DRAWS if c in ordered.columns)]
     arrays = {
         name: ordered[name].to_numpy(np.float64).reshape(len(branches), -1) for name in columns
     }

@@ -9,7 +9,7 @@ SEARCHED_SAMPLES = 64
 """How many samples a problem `fewest_samples` tries; published evaluations use at most 64."""
 
 
-def half_unit(text: str, decimals: int | None = None) -> float:
+def get_half_unit(text: str, decimals: int | None = None) -> float:
     """Half a unit of the last printed place: how far rounding may have moved the number.
 
     Args:
@@ -20,10 +20,10 @@ def half_unit(text: str, decimals: int | None = None) -> float:
     Raises:
         InputError: the text is not a finite decimal number.
     """
-    return 0.5 * 10.0 ** -(printed_decimals(text) if decimals is None else decimals)
+    return 0.5 * 10.0 ** -(count_decimals(text) if decimals is None else decimals)
 
 
-def printed_decimals(text: str) -> int:
+def count_decimals(text: str) -> int:
     """Digits after the decimal point of a printed number."""
     check_number(text)
     return len(text.partition(".")[2])
@@ -36,13 +36,15 @@ def check_number(text: str) -> None:
         raise InputError(f"{text!r} is no number; write it as printed, like 6.0")
 
 
-def rounds_to(value: float, text: str, decimals: int | None = None) -> bool:
+def is_rounded_to(value: float, text: str, decimals: int | None = None) -> bool:
     """Whether `value` may be printed as `text`; both neighbours are allowed at a tie."""
     # The hair covers binary representations of decimal ties (0.25 printed as 0.3 or as 0.2).
-    return math.isfinite(value) and abs(value - float(text)) <= half_unit(text, decimals) + 1e-9
+    return math.isfinite(value) and abs(value - float(text)) <= get_half_unit(text, decimals) + 1e-9
 
 
-def possible(text: str, n_problems: int, samples_per_problem: int, scale: float = 100.0) -> bool:
+def is_possible_score(
+    text: str, n_problems: int, samples_per_problem: int, scale: float = 100.0
+) -> bool:
     """Whether the printed score can come from whole numbers of right samples.
 
     A score is the mean over problems of the share of right samples of a problem, hence a multiple
@@ -66,18 +68,18 @@ def possible(text: str, n_problems: int, samples_per_problem: int, scale: float 
     check_number(text)
     # Fractions: a float tie would decide at random whether 12.5 % may be printed as 12 or 13.
     unit = Fraction(n_problems * samples_per_problem) / Fraction(str(scale))
-    half = Fraction(1, 2 * 10 ** printed_decimals(text))
+    half = Fraction(1, 2 * 10 ** count_decimals(text))
     lowest = math.ceil((Fraction(text) - half) * unit)
     highest = math.floor((Fraction(text) + half) * unit)
     inside = lowest <= highest
     return inside and highest >= 0 and lowest <= n_problems * samples_per_problem
 
 
-def fewest_samples(text: str, n_problems: int) -> int | None:
+def find_fewest_samples(text: str, n_problems: int) -> int | None:
     """The fewest samples a problem that allow the printed percentage; None beyond the search.
 
     Raises:
         InputError: as `possible`.
     """
     tried = range(1, SEARCHED_SAMPLES + 1)
-    return next((count for count in tried if possible(text, n_problems, count)), None)
+    return next((count for count in tried if is_possible_score(text, n_problems, count)), None)

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from retu.audit.claims.claim_rows import Row, read_rows
+from retu.audit.claims.claim_rows import LedgerRow, read_ledger_rows
 from retu.audit.claims.granularity import check_number
 from retu.audit.claims.ledger_files import (
     DATASETS,
-    Column,
-    Counts,
     LedgerFile,
-    Number,
+    LedgerTable,
+    PrintedNumber,
+    SampleCounts,
     Statement,
-    Table,
+    TableColumn,
     Tier,
 )
 from retu.core.errors import InputError
-from retu.core.yaml_files import parse_yaml, read_yaml, validate
+from retu.core.yaml_files import parse_yaml, read_yaml, validate_content
 from retu.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
 
 NUMBER_COLUMNS = (
@@ -32,7 +32,7 @@ NUMBER_COLUMNS = (
 NO_COUNTS = ""
 FIT_QUALITIES = ("r2", "rmse")
 # What the column `of` of a check holds, and how many of it.
-SOURCES = {
+CHECK_SOURCES = {
     "count_epsilon": ("table", 1),
     "difference": ("claim", 2),
     "epochs": ("claim", 3),
@@ -71,7 +71,7 @@ class Claim:
     dataset: str = ""
     sft_step: int | None = None
     decimals: int | None = None
-    counts: Counts | None = None
+    counts: SampleCounts | None = None
     of: str = ""
     note: str = ""
     sentence: str = ""
@@ -90,7 +90,7 @@ class Ledger:
     batches: Mapping[str, int]
     models: Mapping[str, Mapping[str, int]]
 
-    def of(self, *quantities: str) -> list[Claim]:
+    def select_claims(self, *quantities: str) -> list[Claim]:
         """The claims about some quantities, in file order."""
         return [claim for claim in self.claims.values() if claim.quantity in quantities]
 
@@ -103,9 +103,9 @@ def read_ledger(folder: Path) -> Ledger:
             value that is no number, an id given twice; names file and line.
     """
     path = folder / "ledger.yaml"
-    file = validate(LedgerFile, read_yaml(path), str(path))
+    file = validate_content(LedgerFile, read_yaml(path), str(path))
     claims: dict[str, Claim] = {}
-    for claim in all_claims(folder, file):
+    for claim in read_claims(folder, file):
         check_claim(claim)
         if claim.id in claims:
             first = claims[claim.id].where
@@ -116,28 +116,30 @@ def read_ledger(folder: Path) -> Ledger:
     return Ledger(file.version, claims, file.batches, file.models)
 
 
-def all_claims(folder: Path, file: LedgerFile) -> Iterator[Claim]:
+def read_claims(folder: Path, file: LedgerFile) -> Iterator[Claim]:
     """The claims of all files, tables first."""
     for name, table in file.tables.items():
-        rows = read_rows(folder / f"{name}.csv", [*table.keys, *table.columns])
+        rows = read_ledger_rows(folder / f"{name}.csv", [*table.keys, *table.columns])
         for row in rows:
-            yield from table_claims(name, table, row, file)
-    for row in read_rows(folder / "numbers.csv", NUMBER_COLUMNS):
-        yield number_claim(row, file)
+            yield from make_table_claims(name, table, row, file)
+    for row in read_ledger_rows(folder / "numbers.csv", NUMBER_COLUMNS):
+        yield make_number_claim(row, file)
     path = folder / "statements.yaml"
     entries = parse_yaml(path)
     if not isinstance(entries, list):
         raise InputError(f"{path}: no list of statements; start each with `- id:`")
     for position, entry in enumerate(entries, start=1):
         where = f"{path}, entry {position}"
-        item = validate(Statement, entry, where)
+        item = validate_content(Statement, entry, where)
         yield Claim(
             item.id, item.place, "statement", "", item.tier, "statement", where,
             note=item.note, sentence=item.sentence, test=item.test, datasets=tuple(item.datasets),
         )  # fmt: skip
 
 
-def table_claims(name: str, table: Table, row: Row, file: LedgerFile) -> Iterator[Claim]:
+def make_table_claims(
+    name: str, table: LedgerTable, row: LedgerRow, file: LedgerFile
+) -> Iterator[Claim]:
     """One claim for every filled cell of the listed columns."""
     keys = ".".join(row.cells[key] for key in table.keys if row.cells[key] not in ("", "-"))
     for header, column in table.columns.items():
@@ -146,24 +148,26 @@ def table_claims(name: str, table: Table, row: Row, file: LedgerFile) -> Iterato
                 f"{name}.{keys}.{header}", column.place or table.place, column.quantity,
                 row.cells[header], row.cells.get("tier") or column.tier, column.check, row.where,
                 column.unit, table.model,
-                row.cells.get("dataset", ""), step_of(row), column.decimals,
-                counts_of(column, file, row.where), "", column.note,
+                row.cells.get("dataset", ""), parse_sft_step(row), column.decimals,
+                find_counts(column, file, row.where), "", column.note,
                 table=name, cells=row.cells,
             )  # fmt: skip
 
 
-def number_claim(row: Row, file: LedgerFile) -> Claim:
+def make_number_claim(row: LedgerRow, file: LedgerFile) -> Claim:
     """The claim of one row of numbers.csv."""
     own = {k: v for k, v in row.cells.items() if k not in ("dataset", "sft_step")}
-    item = validate(Number, own, row.where)
+    item = validate_content(PrintedNumber, own, row.where)
     return Claim(
         item.id, item.place, item.quantity, item.value, item.tier, item.check, row.where,
-        item.unit, item.model, row.cells["dataset"], step_of(row), None,
-        counts_of(item, file, row.where), item.of, item.note,
+        item.unit, item.model, row.cells["dataset"], parse_sft_step(row), None,
+        find_counts(item, file, row.where), item.of, item.note,
     )  # fmt: skip
 
 
-def counts_of(item: Column | Number, file: LedgerFile, where: str) -> Counts | None:
+def find_counts(
+    item: TableColumn | PrintedNumber, file: LedgerFile, where: str
+) -> SampleCounts | None:
     """The counts that a claim names."""
     name = item.counts or NO_COUNTS
     if name and name not in file.counts:
@@ -173,7 +177,7 @@ def counts_of(item: Column | Number, file: LedgerFile, where: str) -> Counts | N
     return file.counts.get(name)
 
 
-def step_of(row: Row) -> int | None:
+def parse_sft_step(row: LedgerRow) -> int | None:
     """The SFT step of a row; None where it has none."""
     text = row.cells.get("sft_step", "")
     if text and not text.isdigit():
@@ -203,7 +207,7 @@ def check_claim(claim: Claim) -> None:
 
 def check_sources(claim: Claim, claims: Mapping[str, Claim], tables: set[str]) -> None:
     """Refuse a claim whose `of` does not name what its check needs."""
-    kind, count = SOURCES.get(claim.check, ("", 0))
+    kind, count = CHECK_SOURCES.get(claim.check, ("", 0))
     words = claim.of.split()
     known = {"claim": claims, "table": tables, "column": FIT_QUALITIES, "": ()}
     if kind == "EFLOPs":

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Tier = Literal["release", "lab", "GPU", "paper"]
 """What a check needs: the released result files, the lab study, GPUs, or the paper alone."""
 
-Place = Literal[
+PaperPlace = Literal[
     "Abstract", "Section 6", "Section 6.1", "Section 6.2", "Appendix F", "Appendix H.1",
     "Table 1", "Table 3", "Table 4", "Table 5", "Table 6",
     "Figure 2", "Figure 3", "Figure 4", "Figure 7", "Figure 8",
@@ -19,14 +19,14 @@ Quantity = Literal[
     "response_tokens", "rows", "score", "setting", "sft_step", "sft_steps", "share",
     "spearman_rho", "statement", "subphase", "tau", "val_loss", "win_rate", "x_sft",
 ]  # fmt: skip
-Unit = Literal["", "%", "points", "EFLOPs", "tokens", "epochs", "thousand"]
-Check = Literal[
+ClaimUnit = Literal["", "%", "points", "EFLOPs", "tokens", "epochs", "thousand"]
+CheckName = Literal[
     "count_epsilon", "difference", "epochs", "epsilon", "fit_share", "fitted", "label", "last_step",
     "mean_fit", "mean_fitted", "mean_score", "measured_compute", "measured_score", "min_loss",
     "none", "pearson", "set_ceiling", "setting", "sft_by", "sft_peak", "spearman", "statement",
     "validation_rmse",
 ]  # fmt: skip
-Test = Literal[
+TestName = Literal[
     "best_is_stable", "first_lowest", "last_on_top", "loss_anticorrelates", "loss_ranks_exactly",
     "most_gain_last", "none", "rising_order", "sequential_beats_single", "severe_is_lowest",
     "switch_stable_or_first_mild", "switch_stable_or_mild",
@@ -38,13 +38,13 @@ DATASETS = (
 ModelName = Literal["Qwen2.5-7B", "Qwen2.5-Math-7B", "Qwen2.5-14B", "Llama3.2-3B", ""]
 
 
-class Strict(BaseModel):
+class StrictSection(BaseModel):
     """A part of a claims file: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Counts(Strict):
+class SampleCounts(StrictSection):
     """Problems and graded samples behind a measured score; see `granularity.possible`."""
 
     n_problems: Annotated[int, Field(ge=1)]
@@ -52,61 +52,61 @@ class Counts(Strict):
     samples_per_problem: Annotated[int, Field(ge=1)] | None = None
 
 
-class Column(Strict):
+class TableColumn(StrictSection):
     """How the cells of one column become claims."""
 
     quantity: Quantity
     tier: Tier
-    check: Check
-    unit: Unit = ""
-    place: Place | None = None
+    check: CheckName
+    unit: ClaimUnit = ""
+    place: PaperPlace | None = None
     decimals: int | None = None
     counts: str | None = None
     note: str = ""
 
 
-class Table(Strict):
+class LedgerTable(StrictSection):
     """A long table of the paper: FILE.csv, whose keys name its rows."""
 
-    place: Place
+    place: PaperPlace
     keys: Annotated[list[str], Field(min_length=1)]
-    columns: dict[str, Column]
+    columns: dict[str, TableColumn]
     model: ModelName = ""
 
 
-class LedgerFile(Strict):
+class LedgerFile(StrictSection):
     """claims/ledger.yaml."""
 
     version: str
-    counts: dict[str, Counts]
-    tables: dict[str, Table]
+    counts: dict[str, SampleCounts]
+    tables: dict[str, LedgerTable]
     batches: dict[str, Annotated[int, Field(ge=1)]]
     models: dict[str, dict[str, int]]
 
 
-class Number(Strict):
+class PrintedNumber(StrictSection):
     """A row of claims/numbers.csv, checked; `value` is text, as printed."""
 
     id: Annotated[str, Field(pattern=r"^[\w.]+$")]
-    place: Place
+    place: PaperPlace
     quantity: Quantity
     model: ModelName
     value: str
-    unit: Unit
+    unit: ClaimUnit
     counts: str
     tier: Tier
-    check: Check
+    check: CheckName
     of: str
     note: str
 
 
-class Statement(Strict):
+class Statement(StrictSection):
     """An entry of claims/statements.yaml."""
 
     id: Annotated[str, Field(pattern=r"^[\w.]+$")]
-    place: Place
+    place: PaperPlace
     sentence: Annotated[str, Field(min_length=1)]
     tier: Tier
-    test: Test
+    test: TestName
     datasets: list[str] = []
     note: str = ""

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from retu.audit.claims.claim_verdict import (
+    CLAIM_VERDICTS,
     EXACT,
     IMPOSSIBLE,
     INCONSISTENT,
@@ -10,12 +11,11 @@ from retu.audit.claims.claim_verdict import (
     OUTSIDE,
     UNCHECKABLE,
     UNIDENTIFIED,
-    VERDICTS,
 )
-from retu.core.markdown import MISSING, TextTable, interval, make_table, number
+from retu.core.markdown import MISSING, TextTable, format_interval, format_number, make_table
 
 TIERS = ("release", "paper", "lab", "GPU")
-WORDS = {
+VERDICT_WORDS = {
     EXACT: "holds",
     NOISE: "open: evaluation noise decides",
     OUTSIDE: "contradicted",
@@ -25,7 +25,7 @@ WORDS = {
 """How the verdict on a sentence reads."""
 
 
-def summary(table: pd.DataFrame) -> str:
+def format_claims_summary(table: pd.DataFrame) -> str:
     """claims.md."""
     sentences = table[table["quantity"] == "statement"]
     numbers = table[table["quantity"] != "statement"]
@@ -34,7 +34,7 @@ def summary(table: pd.DataFrame) -> str:
         f"{len(table)} claims of {table['version'].iloc[0]}, each with a verdict; the complete list"
         " with intervals and notes is the CSV beside this page.\n",
         "## Verdicts\n",
-        counts(numbers).markdown(),
+        tabulate_verdicts(numbers).format_markdown(),
         "A 90% interval misses a true value in one of ten cases, so a few fitted numbers are"
         " outside by chance.\n",
         f"Of the {int((numbers['reproduced'] != '').sum())} fitted numbers, the paper's own"
@@ -45,7 +45,7 @@ def summary(table: pd.DataFrame) -> str:
         "Probability that the sentence holds under evaluation noise, by the extrapolated ceiling,"
         " at equal RL compute, and by the smoothed best score observed"
         f" ({max(sentences['source'])}). The verdict is about the ceiling, as the sentence is.\n",
-        sentence_table(sentences).markdown(),
+        tabulate_sentences(sentences).format_markdown(),
     ]
     titles = {
         IMPOSSIBLE: "Impossible",
@@ -55,53 +55,61 @@ def summary(table: pd.DataFrame) -> str:
     for verdict, title in titles.items():
         rows = numbers[numbers["verdict"] == verdict]
         parts += [f"## {title} ({len(rows)})\n"]
-        parts += [number_table(rows).markdown()] if len(rows) else ["None.\n"]
+        parts += [tabulate_numbers(rows).format_markdown()] if len(rows) else ["None.\n"]
     return "\n".join(parts)
 
 
-def counts(numbers: pd.DataFrame) -> TextTable:
+def tabulate_verdicts(numbers: pd.DataFrame) -> TextTable:
     """How many numbers got which verdict, by what checking them needs."""
     tiers = [tier for tier in TIERS if (numbers["tier"] == tier).any()]
     cells = {
         tier: [
             str(int(((numbers["tier"] == tier) & (numbers["verdict"] == v)).sum()))
-            for v in VERDICTS
+            for v in CLAIM_VERDICTS
         ]
         for tier in tiers
     }
-    total = [str(int((numbers["verdict"] == verdict).sum())) for verdict in VERDICTS]
+    total = [str(int((numbers["verdict"] == verdict).sum())) for verdict in CLAIM_VERDICTS]
     return make_table(
         [
-            ("Verdict", False, list(VERDICTS)),
+            ("Verdict", False, list(CLAIM_VERDICTS)),
             ("Numbers", True, total),
             *[(f"by {tier}", True, cells[tier]) for tier in tiers],
         ]
     )
 
 
-def sentence_table(rows: pd.DataFrame) -> TextTable:
+def tabulate_sentences(rows: pd.DataFrame) -> TextTable:
     """The headline sentences and their probabilities."""
     return make_table(
         [
             ("Sentence", False, list(rows["sentence"])),
             ("Place", False, list(rows["place"])),
-            ("Ceiling", True, [chance(value) for value in rows["probability_ceiling"]]),
-            ("Equal compute", True, [chance(value) for value in rows["probability_common"]]),
-            ("Best observed", True, [chance(value) for value in rows["probability_best"]]),
-            ("Verdict", False, [WORDS[verdict] for verdict in rows["verdict"]]),
+            ("Ceiling", True, [format_probability(value) for value in rows["probability_ceiling"]]),
+            (
+                "Equal compute",
+                True,
+                [format_probability(value) for value in rows["probability_common"]],
+            ),
+            (
+                "Best observed",
+                True,
+                [format_probability(value) for value in rows["probability_best"]],
+            ),
+            ("Verdict", False, [VERDICT_WORDS[verdict] for verdict in rows["verdict"]]),
             ("Note", False, [note or MISSING for note in rows["note"]]),
         ]
     )
 
 
-def chance(value: float) -> str:
+def format_probability(value: float) -> str:
     """A probability, a dash when nothing was tested."""
-    return MISSING if pd.isna(value) else number(float(value), 2)
+    return MISSING if pd.isna(value) else format_number(float(value), 2)
 
 
-def number_table(rows: pd.DataFrame) -> TextTable:
+def tabulate_numbers(rows: pd.DataFrame) -> TextTable:
     """Numbers with a verdict that needs words."""
-    ours = [v if isinstance(v, str) else number(float(v), 2) for v in rows["ours"]]
+    ours = [v if isinstance(v, str) else format_number(float(v), 2) for v in rows["ours"]]
     ends = zip(rows["low"], rows["high"], strict=True)
     return make_table(
         [
@@ -109,7 +117,7 @@ def number_table(rows: pd.DataFrame) -> TextTable:
             ("Place", False, list(rows["place"])),
             ("Published", True, list(rows["published"])),
             ("Ours", True, ours),
-            ("90% interval", True, [interval(low, high, 2) for low, high in ends]),
+            ("90% interval", True, [format_interval(low, high, 2) for low, high in ends]),
             ("Paper protocol", False, [text or MISSING for text in rows["reproduced"]]),
             ("Note", False, [note or MISSING for note in rows["note"]]),
         ]

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from retu.audit.released.inferred_steps import gap_ratios
+from retu.audit.released.inferred_steps import compute_gap_ratios
 from retu.evaluation.scores import OVERALL
-from retu.scaling.collapse import collapse_start
-from retu.scaling.sampling_noise import score_error
+from retu.scaling.collapse import find_collapse_start
+from retu.scaling.sampling_noise import compute_score_error
 
-KINDS = {
+FINDING_KINDS = {
     "identical_scores": "equal scores on every benchmark at different compute",
     "duplicate_points": "two points of a run at the same compute",
     "missing_evaluation": "a gap in compute that one more evaluation would fill",
@@ -33,11 +33,11 @@ KINDS = {
 N_AROUND = 3
 DROP_ERRORS = 6.0
 ALSO_LOW_ERRORS = 4.0
-POINT = ["paradigm", "dataset", "sft_step", "x_sft_eflops", "x_rl_eflops", "rl_step"]
+QUALITY_POINT_KEY = ["paradigm", "dataset", "sft_step", "x_sft_eflops", "x_rl_eflops", "rl_step"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class QualityFinding:
     """One finding: where it is, the numbers, and what follows from them."""
 
     kind: str
@@ -49,7 +49,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Curves:
+class ReleasedCurves:
     """The joint table of curves, one row per point.
 
     Attributes:
@@ -69,49 +69,49 @@ class Curves:
         return [name for name in self.problems if name != OVERALL]
 
     @property
-    def measured(self) -> pd.DataFrame:
+    def measured_points(self) -> pd.DataFrame:
         """Points that were evaluated on their own: no starts of RL runs, no base models."""
         sft = (self.points["paradigm"] == "Pure SFT") & (self.points["x_sft_eflops"] > 0)
         return self.points[sft | (self.points["rl_step"] > 0)]
 
-    def branches(self) -> Iterator[tuple[str, int, pd.DataFrame]]:
+    def iterate_branches(self) -> Iterator[tuple[str, int, pd.DataFrame]]:
         """Data set, SFT step and points of every RL run, x = 0 first."""
         runs = self.points[self.points["paradigm"] != "Pure SFT"]
         for dataset, of_dataset in runs.groupby("dataset", sort=False):
             for step, points in of_dataset.groupby("sft_step", sort=True):
                 yield str(dataset), int(str(step)), points.reset_index(drop=True)
 
-    def collapse_row(self, points: pd.DataFrame) -> int:
+    def find_collapse_row(self, points: pd.DataFrame) -> int:
         """Row of an RL run at which it collapses, as the fits see it; their number without one."""
         names = self.benchmarks or [OVERALL]
         score = points[names].to_numpy(dtype=np.float64)
         counts = [[found[name] for name in names] for found in (self.problems, self.answers)]
-        error = score_error(score, *np.array(counts, dtype=np.float64))
-        return collapse_start(points[OVERALL].to_numpy(dtype=np.float64), error=error)
+        error = compute_score_error(score, *np.array(counts, dtype=np.float64))
+        return find_collapse_start(points[OVERALL].to_numpy(dtype=np.float64), error=error)
 
 
-def wide(curves: pd.DataFrame) -> Curves:
+def pivot_curves(curves: pd.DataFrame) -> ReleasedCurves:
     """Turn the tidy table into one row per point, benchmarks as columns."""
     counts = curves.drop_duplicates("benchmark").set_index("benchmark")
     # Points at the same compute must stay apart, or the check for them could find none.
-    nth = curves.groupby([*POINT, "benchmark"]).cumcount()
+    nth = curves.groupby([*QUALITY_POINT_KEY, "benchmark"]).cumcount()
     points = (
         curves.assign(nth=nth)
-        .pivot(index=[*POINT, "nth"], columns="benchmark", values="score")
+        .pivot(index=[*QUALITY_POINT_KEY, "nth"], columns="benchmark", values="score")
         .reset_index()
-        .sort_values(POINT, kind="stable", ignore_index=True)
+        .sort_values(QUALITY_POINT_KEY, kind="stable", ignore_index=True)
     )
     points["row"] = points.groupby(["paradigm", "dataset", "sft_step"]).cumcount()
     problems, answers = (
         {str(name): int(count) for name, count in counts[column].items()}
         for column in ("n_problems", "n_samples")
     )
-    return Curves(points, problems, answers)
+    return ReleasedCurves(points, problems, answers)
 
 
-def identical_scores(curves: Curves) -> Iterator[Finding]:
+def find_identical_scores(curves: ReleasedCurves) -> Iterator[QualityFinding]:
     """Points whose scores are equal on every benchmark."""
-    measured = curves.measured
+    measured = curves.measured_points
     copies = measured[measured.duplicated(curves.benchmarks, keep=False)]
     for _, rows in copies.groupby(curves.benchmarks, sort=False):
         first = rows.iloc[0]
@@ -121,7 +121,7 @@ def identical_scores(curves: Curves) -> Iterator[Finding]:
             f"{row.x_sft_eflops:.2f}" if sft else f"row {row.row} at {row.x_rl_eflops:.2f}"
             for row in rows.itertuples()
         ]
-        yield Finding(
+        yield QualityFinding(
             "identical_scores",
             first["dataset"],
             None if sft else int(first["sft_step"]),
@@ -131,11 +131,11 @@ def identical_scores(curves: Curves) -> Iterator[Finding]:
         )
 
 
-def duplicate_points(curves: Curves) -> Iterator[Finding]:
+def find_duplicate_points(curves: ReleasedCurves) -> Iterator[QualityFinding]:
     """Points of one run at the same compute."""
     key = ["paradigm", "dataset", "sft_step", "x_sft_eflops", "x_rl_eflops"]
     for _, row in curves.points[curves.points.duplicated(key)].iterrows():
-        yield Finding(
+        yield QualityFinding(
             "duplicate_points",
             row["dataset"],
             int(row["sft_step"]),
@@ -145,15 +145,15 @@ def duplicate_points(curves: Curves) -> Iterator[Finding]:
         )
 
 
-def missing_evaluations(curves: Curves) -> Iterator[Finding]:
+def find_missing_evaluations(curves: ReleasedCurves) -> Iterator[QualityFinding]:
     """Gaps in compute of an RL run where the inferred steps jump."""
-    for dataset, step, points in curves.branches():
+    for dataset, step, points in curves.iterate_branches():
         compute = points["x_rl_eflops"].to_numpy(dtype=np.float64)
         jumps = np.diff(points["rl_step"].to_numpy())
         usual = int(np.median(jumps))
-        ratios = gap_ratios(compute[1:])
+        ratios = compute_gap_ratios(compute[1:])
         for i in np.flatnonzero(jumps > usual):
-            yield Finding(
+            yield QualityFinding(
                 "missing_evaluation",
                 dataset,
                 step,
@@ -163,13 +163,13 @@ def missing_evaluations(curves: Curves) -> Iterator[Finding]:
             )
 
 
-def collapses(curves: Curves) -> Iterator[Finding]:
+def find_collapses(curves: ReleasedCurves) -> Iterator[QualityFinding]:
     """Runs that collapse."""
-    for dataset, step, points in curves.branches():
+    for dataset, step, points in curves.iterate_branches():
         score = points[OVERALL].to_numpy(dtype=np.float64)
-        start = curves.collapse_row(points)
+        start = curves.find_collapse_row(points)
         if start < len(score):
-            yield Finding(
+            yield QualityFinding(
                 "collapse",
                 dataset,
                 step,
@@ -181,13 +181,13 @@ def collapses(curves: Curves) -> Iterator[Finding]:
             )
 
 
-def benchmark_drops(curves: Curves) -> Iterator[Finding]:
+def find_benchmark_drops(curves: ReleasedCurves) -> Iterator[QualityFinding]:
     """Rows at which a benchmark lies far below its values on both sides."""
-    for dataset, step, points in curves.branches():
+    for dataset, step, points in curves.iterate_branches():
         falls = {
-            name: drop_errors(points[name], curves.answers[name]) for name in curves.benchmarks
+            name: measure_drops(points[name], curves.answers[name]) for name in curves.benchmarks
         }
-        end = curves.collapse_row(points)
+        end = curves.find_collapse_row(points)
         for i in map(int, np.flatnonzero(np.max([*falls.values()], axis=0) >= DROP_ERRORS)):
             low = [name for name in curves.benchmarks if falls[name][i] >= ALSO_LOW_ERRORS]
             nearby = [*range(max(0, i - N_AROUND), i), *range(i + 1, i + 1 + N_AROUND)]
@@ -201,7 +201,7 @@ def benchmark_drops(curves: Curves) -> Iterator[Finding]:
                 if len(low) == 1
                 else f"{len(low)} benchmarks at once, up again after it: model or answer format"
             )
-            yield Finding(
+            yield QualityFinding(
                 "benchmark_drop",
                 dataset,
                 step,
@@ -211,7 +211,7 @@ def benchmark_drops(curves: Curves) -> Iterator[Finding]:
             )
 
 
-def drop_errors(score: pd.Series, n_answers: int) -> np.ndarray:
+def measure_drops(score: pd.Series, n_answers: int) -> np.ndarray:
     """How far each score is below the medians before and after it, in binomial standard errors.
 
     Args:

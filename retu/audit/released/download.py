@@ -10,15 +10,15 @@ from pathlib import Path
 from retu.audit.released.released_files import CacheFile
 from retu.core.errors import InputError
 
-CHUNK = 1 << 14
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+DOWNLOAD_CHUNK = 1 << 14
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may be another one a little later."""
-CUT = (OSError, http.client.HTTPException)
+CONNECTION_ERRORS = (OSError, http.client.HTTPException)
 FOLDER_REMEDY = "take the files from a folder: --config mirror=FOLDER or RETU_MIRROR=FOLDER"
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to try: seconds without an answer, attempts, pause before the second one."""
 
     timeout_s: float = 20.0
@@ -30,7 +30,7 @@ class AttemptError(Exception):
     """An attempt that the next one may continue."""
 
 
-def download(url: str, file: CacheFile, part: Path, patience: Patience) -> bytes:
+def download_file(url: str, file: CacheFile, part: Path, patience: RetryPolicy) -> bytes:
     """Fetch `file` from `url`, going on from what an earlier attempt left in `part`.
 
     Returns:
@@ -48,12 +48,12 @@ def download(url: str, file: CacheFile, part: Path, patience: Patience) -> bytes
         start = part.stat().st_size if part.exists() else 0
         try:
             if start < file.size:
-                receive(url, part, start, file.size, patience.timeout_s)
+                receive_part(url, part, start, file.size, patience.timeout_s)
         except AttemptError as error:
             reason = str(error)
             continue
         data = part.read_bytes()
-        fault = file.fault(data)
+        fault = file.find_fault(data)
         if fault is None:
             return data
         part.unlink()
@@ -70,7 +70,7 @@ def download(url: str, file: CacheFile, part: Path, patience: Patience) -> bytes
     )
 
 
-def receive(url: str, part: Path, start: int, size: int, timeout_s: float) -> None:
+def receive_part(url: str, part: Path, start: int, size: int, timeout_s: float) -> None:
     """One attempt: write to `part` what the server sends, from byte `start` if it can.
 
     Raises:
@@ -81,30 +81,30 @@ def receive(url: str, part: Path, start: int, size: int, timeout_s: float) -> No
     try:
         request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=timeout_s) as response:
-            if response.status == 206 and not is_range_from(response, start):
+            if response.status == 206 and not is_range_start(response, start):
                 part.unlink()
                 raise AttemptError("the server sent another range than the one asked for")
-            store(response, part, start if response.status == 206 else 0, size)
+            append_body(response, part, start if response.status == 206 else 0, size)
     except urllib.error.HTTPError as error:
         if error.code == 416:
             part.unlink()
-        elif error.code not in PASSING:
+        elif error.code not in TRANSIENT_STATUSES:
             raise InputError(
                 f"{url}: the server answers {error.code} {error.reason}; check the repository and "
                 f"the commit, or {FOLDER_REMEDY}"
             ) from error
         raise AttemptError(f"the server answers {error.code} {error.reason}") from error
-    except CUT as error:
+    except CONNECTION_ERRORS as error:
         reason = getattr(error, "reason", None) or error
         raise AttemptError(str(reason) or type(error).__name__) from error
 
 
-def is_range_from(response: http.client.HTTPResponse, start: int) -> bool:
+def is_range_start(response: http.client.HTTPResponse, start: int) -> bool:
     """Whether a partial answer begins at byte `start`."""
     return (response.headers["Content-Range"] or "").startswith(f"bytes {start}-")
 
 
-def store(response: http.client.HTTPResponse, part: Path, start: int, size: int) -> None:
+def append_body(response: http.client.HTTPResponse, part: Path, start: int, size: int) -> None:
     """Append the body to the first `start` bytes of `part`; stop one byte past `size`.
 
     Raises:
@@ -113,7 +113,7 @@ def store(response: http.client.HTTPResponse, part: Path, start: int, size: int)
     announced = response.headers["Content-Length"]
     have = start
     with part.open("ab" if start else "wb") as handle:
-        while have <= size and (block := response.read1(min(CHUNK, size + 1 - have))):
+        while have <= size and (block := response.read1(min(DOWNLOAD_CHUNK, size + 1 - have))):
             handle.write(block)
             handle.flush()
             have += len(block)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from retu.audit.released.download import Patience, download
+from retu.audit.released.download import RetryPolicy, download_file
 from retu.audit.released.released_files import CacheFile
 from retu.core.atomic_files import replace_folder
 from retu.core.errors import InputError
@@ -17,7 +17,7 @@ REPOSITORY = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def tree_of(repository: str, commit: str) -> str:
+def get_tree_path(repository: str, commit: str) -> str:
     """OWNER/NAME/COMMIT, the path of the pinned tree on the raw server and in a mirror."""
     match = REPOSITORY.fullmatch(repository)
     if not match:
@@ -27,7 +27,7 @@ def tree_of(repository: str, commit: str) -> str:
     return f"{match[1]}/{match[2]}/{commit}"
 
 
-def from_mirror(folder: Path, file: CacheFile) -> bytes:
+def read_mirror_file(folder: Path, file: CacheFile) -> bytes:
     """The bytes of a file in a mirror; InputError when it is missing, cut short or another one."""
     place = folder / file.path
     if not place.is_file():
@@ -36,26 +36,28 @@ def from_mirror(folder: Path, file: CacheFile) -> bytes:
             "repository (set mirror or RETU_MIRROR to the folder above OWNER)"
         )
     data = place.read_bytes()
-    if fault := file.fault(data):
+    if fault := file.find_fault(data):
         raise InputError(f"{place}: {fault}; copy it anew into the mirror")
     note_source(folder.parents[2], place)
     return data
 
 
-def from_server(tree_url: str, state: Path, patience: Patience, file: CacheFile) -> bytes:
+def download_cache_file(
+    tree_url: str, state: Path, patience: RetryPolicy, file: CacheFile
+) -> bytes:
     """The bytes of a file of the repository; finished and begun files are kept in `state`."""
     url = f"{tree_url}/{quote(file.path)}"
-    return download(url, file, state / f"{file.path}.part", patience)
+    return download_file(url, file, state / f"{file.path}.part", patience)
 
 
-def kept(folder: Path, file: CacheFile) -> bytes | None:
+def read_kept_file(folder: Path, file: CacheFile) -> bytes | None:
     """The bytes of a file that is in its place already and right."""
     place = folder / file.path
     data = place.read_bytes() if place.is_file() else None
-    return None if data is None or file.fault(data) else data
+    return None if data is None or file.find_fault(data) else data
 
 
-def fetch(files: list[CacheFile], out: Path, source: Callable[[CacheFile], bytes]) -> int:
+def fetch_files(files: list[CacheFile], out: Path, source: Callable[[CacheFile], bytes]) -> int:
     """Put all files into `out`, asking `source` for those not there yet; returns how many.
 
     They are gathered beside `out` and moved in together, so it never holds a part of them.
@@ -65,7 +67,7 @@ def fetch(files: list[CacheFile], out: Path, source: Callable[[CacheFile], bytes
     def fill(folder: Path) -> None:
         nonlocal fetched
         for file in files:
-            data = kept(out, file)
+            data = read_kept_file(out, file)
             if data is None:
                 data = source(file)
                 fetched += 1

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from retu.audit.released.curve_quality import Curves, Finding
+from retu.audit.released.curve_quality import QualityFinding, ReleasedCurves
 from retu.audit.released.released_files import CacheFile, read_cache
 from retu.evaluation.scores import OVERALL
 
 N_BEST = 5
 SPLIT_BENCHMARK = "minerva"
 HALF_A_DIGIT = 0.005
-CURVE = ["dataset", "sft_step"]
+CURVE_KEY = ["dataset", "sft_step"]
 
 
-def identical_files(folder: Path, files: list[CacheFile]) -> Iterator[Finding]:
+def find_identical_files(folder: Path, files: list[CacheFile]) -> Iterator[QualityFinding]:
     """Released files with the same bytes."""
     by_content: dict[str, list[CacheFile]] = {}
     for file in files:
@@ -26,7 +26,7 @@ def identical_files(folder: Path, files: list[CacheFile]) -> Iterator[Finding]:
     for content, same in by_content.items():
         if len(same) > 1:
             used = [file.path for file in same if file.distinct]
-            yield Finding(
+            yield QualityFinding(
                 "identical_files",
                 same[0].dataset,
                 same[0].sft_step,
@@ -36,12 +36,14 @@ def identical_files(folder: Path, files: list[CacheFile]) -> Iterator[Finding]:
             )
 
 
-def no_script(files: list[CacheFile], settings: pd.DataFrame) -> Iterator[Finding]:
+def find_missing_scripts(
+    files: list[CacheFile], settings: pd.DataFrame
+) -> Iterator[QualityFinding]:
     """Released RL curves for which no fitting script was released."""
-    fitted = set(settings[CURVE].itertuples(index=False, name=None))
+    fitted = set(settings[CURVE_KEY].itertuples(index=False, name=None))
     for file in files:
         if file.kind == "rl" and (file.dataset, file.sft_step) not in fitted:
-            yield Finding(
+            yield QualityFinding(
                 "no_script",
                 file.dataset,
                 file.sft_step,
@@ -51,12 +53,12 @@ def no_script(files: list[CacheFile], settings: pd.DataFrame) -> Iterator[Findin
             )
 
 
-def windows_beyond_data(settings: pd.DataFrame) -> Iterator[Finding]:
+def find_wide_windows(settings: pd.DataFrame) -> Iterator[QualityFinding]:
     """Scripts whose training window is not the one that is used."""
     for row in settings.to_dict("records"):
         asked, used = (row["flag_start"], row["flag_end"]), (row["train_start"], row["train_end"])
         if asked != used:
-            yield Finding(
+            yield QualityFinding(
                 "window_beyond_data",
                 row["dataset"],
                 row["sft_step"],
@@ -66,12 +68,12 @@ def windows_beyond_data(settings: pd.DataFrame) -> Iterator[Finding]:
             )
 
 
-def flags_differ(settings: pd.DataFrame, table_4: pd.DataFrame) -> Iterator[Finding]:
+def find_differing_flags(settings: pd.DataFrame, table_4: pd.DataFrame) -> Iterator[QualityFinding]:
     """Curves whose released outlier cut-off or retained share differs from Table 4."""
     names = {"tau": "tau", "lts_share": "retained share (0: off)"}
     # A curve that is only drawn has no settings in the table.
-    published = table_4[[*CURVE, *names]].dropna()
-    both = settings.merge(published, on=CURVE, suffixes=("_flag", "_table"))
+    published = table_4[[*CURVE_KEY, *names]].dropna()
+    both = settings.merge(published, on=CURVE_KEY, suffixes=("_flag", "_table"))
     for row in both.to_dict("records"):
         different = [
             f"{text} {row[f'{name}_flag']:g}, in Table 4 {row[f'{name}_table']:g}"
@@ -79,7 +81,7 @@ def flags_differ(settings: pd.DataFrame, table_4: pd.DataFrame) -> Iterator[Find
             if not np.isclose(row[f"{name}_flag"], row[f"{name}_table"])
         ]
         if different:
-            yield Finding(
+            yield QualityFinding(
                 "flags_differ",
                 row["dataset"],
                 row["sft_step"],
@@ -89,16 +91,19 @@ def flags_differ(settings: pd.DataFrame, table_4: pd.DataFrame) -> Iterator[Find
             )
 
 
-def granularity(curves: Curves) -> Iterator[Finding]:
+def find_granularity(curves: ReleasedCurves) -> Iterator[QualityFinding]:
     """Whether the scores of each benchmark are whole numbers of right answers, two decimals."""
     for name in curves.benchmarks:
-        answers, score = curves.answers[name], curves.measured[name].to_numpy(dtype=np.float64)
+        answers, score = (
+            curves.answers[name],
+            curves.measured_points[name].to_numpy(dtype=np.float64),
+        )
         nearest = np.rint(score * answers / 100) * 100 / answers
         # The bound of rounding, plus what binary fractions lose.
         fits = int((np.abs(score - nearest) <= HALF_A_DIGIT + 1e-9).sum())
         chance = min(1.0, (answers + 1) / 10001)
         problems = curves.problems[name]
-        yield Finding(
+        yield QualityFinding(
             "granularity",
             "",
             None,
@@ -111,15 +116,15 @@ def granularity(curves: Curves) -> Iterator[Finding]:
         )
 
 
-def sft_density(curves: Curves) -> Iterator[Finding]:
+def find_sft_density(curves: ReleasedCurves) -> Iterator[QualityFinding]:
     """How many checkpoints of each SFT run were evaluated, and how far they are apart."""
     points = curves.points
-    runs = {(dataset, step) for dataset, step, _ in curves.branches()}
+    runs = {(dataset, step) for dataset, step, _ in curves.iterate_branches()}
     for dataset, rows in points[points["paradigm"] == "Pure SFT"].groupby("dataset", sort=False):
         steps = rows["sft_step"].to_numpy()
         gaps = np.diff(steps)
         extra = sum((str(dataset), int(step)) not in runs for step in steps if step > 0)
-        yield Finding(
+        yield QualityFinding(
             "sft_density",
             str(dataset),
             None,
@@ -132,11 +137,11 @@ def sft_density(curves: Curves) -> Iterator[Finding]:
         )
 
 
-def benchmark_split(curves: Curves) -> Iterator[Finding]:
+def find_benchmark_split(curves: ReleasedCurves) -> Iterator[QualityFinding]:
     """The two groups of branches on one benchmark, by the mean of each branch's best rows."""
     if SPLIT_BENCHMARK not in curves.problems:
         return
-    best = best_rows(curves)
+    best = average_best_rows(curves)
     if len(best) < 2:
         return
     ranked = best[SPLIT_BENCHMARK].sort_values().to_numpy()
@@ -149,7 +154,7 @@ def benchmark_split(curves: Curves) -> Iterator[Finding]:
         if best.loc[~upper, name].max() < best.loc[upper, name].min()
     ]
     for dataset, rows in best.groupby("dataset", sort=False):
-        yield Finding(
+        yield QualityFinding(
             "benchmark_split",
             str(dataset),
             None,
@@ -168,10 +173,10 @@ def benchmark_split(curves: Curves) -> Iterator[Finding]:
         )
 
 
-def best_rows(curves: Curves) -> pd.DataFrame:
+def average_best_rows(curves: ReleasedCurves) -> pd.DataFrame:
     """Mean of every benchmark over the best rows (by overall score) of each branch."""
     rows = []
-    for dataset, step, points in curves.branches():
+    for dataset, step, points in curves.iterate_branches():
         top = points.nlargest(N_BEST, OVERALL)
         rows.append({"dataset": dataset, "sft_step": step, **top[curves.benchmarks].mean()})
     return pd.DataFrame(rows)

@@ -8,15 +8,15 @@ import pandas as pd
 from retu.core.errors import InputError
 from retu.scaling.law import FloatArray
 
-ROUNDING = 0.01
+ROUNDING_EFLOPS = 0.01
 """How far two figures with two decimals may be apart for rounding alone, EFLOPs."""
-RELATIVE = 1e-3
+RELATIVE_TOLERANCE = 1e-3
 """How far compute may be from proportional to steps; the released files stay within 1e-4."""
 DOUBLE_GAP = 1.6
-NEIGHBOURS = 7
+N_NEIGHBOURS = 7
 
 
-def sft_steps(compute: FloatArray, branch_steps: Sequence[int], source: str) -> list[int]:
+def infer_sft_steps(compute: FloatArray, branch_steps: Sequence[int], source: str) -> list[int]:
     """SFT steps of the points of an SFT run, whose compute is proportional to its steps.
 
     The compute of one step follows from the steps at which RL branches off: it is the rate at
@@ -60,29 +60,29 @@ def sft_steps(compute: FloatArray, branch_steps: Sequence[int], source: str) -> 
 def has_point(wanted: FloatArray, compute: FloatArray) -> np.ndarray:
     """Which of the wanted places along compute have a point, up to rounding."""
     distance = np.abs(compute[:, None] - wanted).min(axis=0)
-    return np.asarray(distance <= ROUNDING + RELATIVE * wanted)
+    return np.asarray(distance <= ROUNDING_EFLOPS + RELATIVE_TOLERANCE * wanted)
 
 
-def gap_ratios(compute: FloatArray) -> FloatArray:
+def compute_gap_ratios(compute: FloatArray) -> FloatArray:
     """Each gap between evaluations over the median of the gaps around it, shape (n,).
 
     Gap i leads to point i. The first one, from 0 to the first point, counts as 1: RL starts with
     long answers on every released run, so it cannot be compared with the others.
     """
     gaps = np.diff(compute, prepend=0.0)
-    around = pd.Series(gaps).rolling(NEIGHBOURS, center=True, min_periods=1).median().to_numpy()
+    around = pd.Series(gaps).rolling(N_NEIGHBOURS, center=True, min_periods=1).median().to_numpy()
     ratios: FloatArray = gaps / around
     ratios[0] = 1.0
     return ratios
 
 
-def rl_steps(compute: FloatArray, steps_per_row: int) -> list[int]:
+def infer_rl_steps(compute: FloatArray, steps_per_row: int) -> list[int]:
     """RL steps of the points of a branch: a constant distance, twice that across a double gap.
 
     Args:
         compute: EFLOPs of the points after x = 0, increasing, shape (n,).
         steps_per_row: RL steps between evaluations.
     """
-    ratios = gap_ratios(compute)
+    ratios = compute_gap_ratios(compute)
     rows = np.where(ratios >= DOUBLE_GAP, np.rint(ratios), 1.0)
     return [int(step) for step in steps_per_row * np.cumsum(rows)]

@@ -29,7 +29,7 @@ from retu.scaling.law import BoolArray
 
 
 @dataclass(frozen=True)
-class Possibility:
+class LossCase:
     """What each loss can be, relative to the smallest one, which checkpoint `minimum` has."""
 
     minimum: int
@@ -38,7 +38,7 @@ class Possibility:
     mild: list[bool]
     severe: list[bool]
 
-    def allows(self, i: int, label: str) -> bool:
+    def is_label_possible(self, i: int, label: str) -> bool:
         """Whether checkpoint `i` can have this label, whatever the others then have."""
         k, others = self.minimum, range(len(self.stable))
         if label == STABLE:
@@ -54,7 +54,7 @@ class Possibility:
         here = self.mild[i] if label == MILD else self.severe[i]
         return here and i > k and all(self.above[j] for j in others if j > i)
 
-    def allows_all(self, labels: Sequence[str]) -> bool:
+    def is_labelling_possible(self, labels: Sequence[str]) -> bool:
         """Whether the whole run can have these labels at once.
 
         With the set of Stable checkpoints as given, the others may be anywhere above, and each
@@ -75,9 +75,9 @@ class Possibility:
         )
 
 
-def possibilities(
+def list_loss_cases(
     loss: npt.ArrayLike, error: float, delta: float, delta2: float
-) -> list[Possibility]:
+) -> list[LossCase]:
     """Every essentially different case of losses within `error` of `loss`, shape (n,).
 
     Cases that need an exact coincidence of two numbers are left out.
@@ -101,23 +101,23 @@ def possibilities(
         least = np.maximum(low, m)
         for k in map(int, np.flatnonzero(low < m)):
             cases.append(
-                Possibility(
+                LossCase(
                     minimum=k,
-                    stable=_with(least < mild * m, k, True),
-                    above=_with(high > mild * m, k, False),
-                    mild=_with((high > mild * m) & (least < severe * m), k, False),
-                    severe=_with(high > severe * m, k, False),
+                    stable=_set_minimum_flag(least < mild * m, k, True),
+                    above=_set_minimum_flag(high > mild * m, k, False),
+                    mild=_set_minimum_flag((high > mild * m) & (least < severe * m), k, False),
+                    severe=_set_minimum_flag(high > severe * m, k, False),
                 )
             )
     return cases
 
 
-def possible_labels(cases: Sequence[Possibility], i: int) -> list[str]:
+def list_possible_labels(cases: Sequence[LossCase], i: int) -> list[str]:
     """Labels that checkpoint `i` can have, in the order of the paper."""
     names = (ADAPTATION, STABLE, BETWEEN_STABLE, MILD, SEVERE)
-    return [name for name in names if any(case.allows(i, name) for case in cases)]
+    return [name for name in names if any(case.is_label_possible(i, name) for case in cases)]
 
 
-def _with(flags: BoolArray, k: int, value: bool) -> list[bool]:
+def _set_minimum_flag(flags: BoolArray, k: int, value: bool) -> list[bool]:
     """The flags with that of the smallest loss set: it is Stable by definition."""
     return [value if i == k else bool(flag) for i, flag in enumerate(flags)]

@@ -8,9 +8,9 @@ within the error of reading them off the figure.
 import numpy as np
 import pandas as pd
 
-from retu.audit.released.label_box import possibilities, possible_labels
+from retu.audit.released.label_box import list_loss_cases, list_possible_labels
 from retu.core.errors import InputError
-from retu.labeling.label_table import label_table
+from retu.labeling.label_table import label_checkpoints
 from retu.labeling.subphases import label_subphases
 from retu.planning.jobs import LabelJob
 
@@ -22,7 +22,7 @@ HALF_A_DIGIT = 0.005
 SEPARATOR = " | "
 
 
-def published_labels(
+def label_published_losses(
     losses: pd.DataFrame, curves: pd.DataFrame, job: LabelJob, **facts: str | int
 ) -> pd.DataFrame:
     """The table subphases.csv of a released study, from the digitised losses.
@@ -49,7 +49,7 @@ def published_labels(
         ready = rows.rename(columns={"sft_step": "step"}).assign(
             x_sft_eflops=[float(compute[key]) for key in keys]
         )
-        table = label_table(ready, job, study=facts["study"], model=facts["model"])
+        table = label_checkpoints(ready, job, study=facts["study"], model=facts["model"])
         table.insert(2, "dataset", dataset)
         table.insert(3, "seed", facts["seed"])
         tables.append(table.assign(branch=[key in branches for key in keys]))
@@ -81,8 +81,8 @@ def check_labels(losses: pd.DataFrame, job: LabelJob) -> pd.DataFrame:
         }
         for name, (loss, error) in sources.items():
             labels = label_subphases(step, loss, job.delta, job.delta2)
-            cases = possibilities(loss, error, job.delta, job.delta2)
-            possible = [possible_labels(cases, i) for i in range(len(step))]
+            cases = list_loss_cases(loss, error, job.delta, job.delta2)
+            possible = [list_possible_labels(cases, i) for i in range(len(step))]
             table[f"subphase_{name}"] = labels.subphase
             table[f"agrees_{name}"] = np.array(labels.subphase) == np.array(drawn)
             table[f"margin_stable_{name}"] = labels.margin_stable
@@ -92,6 +92,8 @@ def check_labels(losses: pd.DataFrame, job: LabelJob) -> pd.DataFrame:
             table[f"drawn_is_possible_{name}"] = [
                 label in names for label, names in zip(drawn, possible, strict=True)
             ]
-            table[f"figure_possible_{name}"] = any(case.allows_all(drawn) for case in cases)
+            table[f"figure_possible_{name}"] = any(
+                case.is_labelling_possible(drawn) for case in cases
+            )
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -14,16 +14,18 @@ from typing import Any
 from retu.core.errors import InputError
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 8
-PLAIN = (dict, list, int, float, str)
-SCALAR = frozenset({("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")})
+MAX_NESTING = 8
+PLAIN_TYPES = (dict, list, int, float, str)
+SCALAR_GLOBALS = frozenset(
+    {("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")}
+)
 """Both names of the function that makes a NumPy scalar: NumPy 2 renamed its module."""
 # A damaged stream fails in as many ways as it has opcodes; these are all that opcodes can raise.
-DAMAGE: tuple[type[Exception], ...] = (
+DAMAGE_ERRORS: tuple[type[Exception], ...] = (
     *(pickle.UnpicklingError, struct.error, ArithmeticError, AttributeError, EOFError),
     *(ImportError, LookupError, MemoryError, RecursionError, TypeError, ValueError),
 )
-MEMO = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+MEMO_OPCODES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 FORMATS = {
     **{f"f{size}": code for size, code in ((2, "e"), (4, "f"), (8, "d"))},
     **{f"i{size}": code for size, code in ((1, "b"), (2, "h"), (4, "i"), (8, "q"))},
@@ -53,7 +55,7 @@ class NumberType:
         self.order = ">" if order == ">" else "<"
 
 
-def number(kind: NumberType, data: bytes) -> int | float:
+def decode_number(kind: NumberType, data: bytes) -> int | float:
     """What `numpy.core.multiarray.scalar` would make, as a Python number."""
     if not isinstance(kind, NumberType) or not isinstance(data, bytes):
         raise ForbiddenError("numpy scalar of no number")
@@ -66,9 +68,9 @@ class PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Refuse every global but the two behind a NumPy number."""
-        if (module, name) in SCALAR:
+        if (module, name) in SCALAR_GLOBALS:
             # A new function each time: a pickle may set attributes on what it was given.
-            return lambda kind, data: number(kind, data)
+            return lambda kind, data: decode_number(kind, data)
         if (module, name) == ("numpy", "dtype"):
             return NumberType
         raise ForbiddenError(f"{module}.{name}")
@@ -78,7 +80,7 @@ class PlainUnpickler(pickle.Unpickler):
         raise ForbiddenError("a persistent reference")
 
 
-def load_plain(data: bytes, source: str) -> Any:
+def load_plain_pickle(data: bytes, source: str) -> Any:
     """Read a pickle of plain data; NumPy scalars become Python numbers.
 
     Args:
@@ -95,10 +97,10 @@ def load_plain(data: bytes, source: str) -> Any:
     try:
         check_memo(data)
         content = PlainUnpickler(stream).load()
-        check_plain(content)
+        check_plain_content(content)
     except ForbiddenError as error:
         raise InputError(f"{source}: asks for {error}, which is no plain data; {remedy}") from error
-    except DAMAGE as error:
+    except DAMAGE_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise InputError(f"{source}: not a readable pickle ({reason}); {remedy}") from error
     if stream.read(1):
@@ -112,25 +114,25 @@ def check_memo(data: bytes) -> None:
     The opcodes are only listed for that, not followed; a file cut short fails here already.
     """
     for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in MEMO and isinstance(argument, int) and argument > len(data):
+        if opcode.name in MEMO_OPCODES and isinstance(argument, int) and argument > len(data):
             raise ForbiddenError(f"place {argument} in its memo")
 
 
-def check_plain(content: object) -> None:
+def check_plain_content(content: object) -> None:
     """Make sure that nothing but plain data is inside, at most `MAX_DEPTH` levels deep."""
     level: dict[int, object] = {id(content): content}
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_NESTING):
         for item in level.values():
-            if type(item) not in PLAIN:
+            if type(item) not in PLAIN_TYPES:
                 raise ForbiddenError(f"{type(item).__module__}.{type(item).__qualname__}")
         # By identity: a few bytes can name one list a million times over.
-        level = {id(part): part for item in level.values() for part in parts(item)}
+        level = {id(part): part for item in level.values() for part in list_parts(item)}
         if not level:
             return
-    raise ForbiddenError(f"more than {MAX_DEPTH} levels")
+    raise ForbiddenError(f"more than {MAX_NESTING} levels")
 
 
-def parts(item: object) -> list[object]:
+def list_parts(item: object) -> list[object]:
     """What a container holds, keys included."""
     if isinstance(item, dict):
         return [*item.keys(), *item.values()]

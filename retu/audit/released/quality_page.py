@@ -5,53 +5,53 @@ from pathlib import Path
 import pandas as pd
 
 from retu.audit.released.curve_quality import (
-    KINDS,
-    Curves,
-    Finding,
-    benchmark_drops,
-    collapses,
-    duplicate_points,
-    identical_scores,
-    missing_evaluations,
+    FINDING_KINDS,
+    QualityFinding,
+    ReleasedCurves,
+    find_benchmark_drops,
+    find_collapses,
+    find_duplicate_points,
+    find_identical_scores,
+    find_missing_evaluations,
 )
 from retu.audit.released.file_quality import (
-    benchmark_split,
-    flags_differ,
-    granularity,
-    identical_files,
-    no_script,
-    sft_density,
-    windows_beyond_data,
+    find_benchmark_split,
+    find_differing_flags,
+    find_granularity,
+    find_identical_files,
+    find_missing_scripts,
+    find_sft_density,
+    find_wide_windows,
 )
 from retu.audit.released.released_files import CacheFile
 from retu.core.markdown import make_table
 
 
-def find(
-    curves: Curves,
+def list_findings(
+    curves: ReleasedCurves,
     folder: Path,
     files: list[CacheFile],
     settings: pd.DataFrame,
     table_4: pd.DataFrame,
 ) -> pd.DataFrame:
     """Every finding as a row, in the order of kinds, data sets and SFT steps."""
-    findings: list[Finding] = [
-        *identical_scores(curves),
-        *duplicate_points(curves),
-        *missing_evaluations(curves),
-        *collapses(curves),
-        *benchmark_drops(curves),
-        *identical_files(folder, files),
-        *no_script(files, settings),
-        *windows_beyond_data(settings),
-        *flags_differ(settings, table_4),
-        *granularity(curves),
-        *sft_density(curves),
-        *benchmark_split(curves),
+    findings: list[QualityFinding] = [
+        *find_identical_scores(curves),
+        *find_duplicate_points(curves),
+        *find_missing_evaluations(curves),
+        *find_collapses(curves),
+        *find_benchmark_drops(curves),
+        *find_identical_files(folder, files),
+        *find_missing_scripts(files, settings),
+        *find_wide_windows(settings),
+        *find_differing_flags(settings, table_4),
+        *find_granularity(curves),
+        *find_sft_density(curves),
+        *find_benchmark_split(curves),
     ]
-    kinds, datasets = [*KINDS], [file.dataset for file in files]
+    kinds, datasets = [*FINDING_KINDS], [file.dataset for file in files]
 
-    def place(finding: Finding) -> tuple[int, int, int]:
+    def place(finding: QualityFinding) -> tuple[int, int, int]:
         known = finding.dataset in datasets
         dataset = datasets.index(finding.dataset) if known else -1
         return kinds.index(finding.kind), dataset, finding.sft_step or 0
@@ -60,14 +60,18 @@ def find(
     return table.astype({"sft_step": "Int64"})
 
 
-def page(table: pd.DataFrame) -> str:
+def render_quality_page(table: pd.DataFrame) -> str:
     """The findings as a Markdown page."""
-    counts = [str(int((table["kind"] == kind).sum())) for kind in KINDS]
+    counts = [str(int((table["kind"] == kind).sum())) for kind in FINDING_KINDS]
     summary = make_table(
-        [("kind", False, [*KINDS]), ("means", False, [*KINDS.values()]), ("found", True, counts)]
+        [
+            ("kind", False, [*FINDING_KINDS]),
+            ("means", False, [*FINDING_KINDS.values()]),
+            ("found", True, counts),
+        ]
     )
     text = table.astype({"sft_step": "string"}).fillna("")
     cells = [(name.replace("_", " "), name == "sft_step", [*text[name]]) for name in text.columns]
-    parts = ["# Data quality of the released curves", summary.markdown()]
+    parts = ["# Data quality of the released curves", summary.format_markdown()]
     parts += ["Rows are counted from the start of a run, x = 0 being row 0."]
-    return "\n\n".join([*parts, make_table(cells).markdown()])
+    return "\n\n".join([*parts, make_table(cells).format_markdown()])

@@ -9,11 +9,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from retu.core.errors import InputError
 from retu.core.sections import Name, Section
 from retu.core.tables import read_facts
-from retu.core.yaml_files import validate
+from retu.core.yaml_files import validate_content
 
 # A file stays inside the folder it is put in: no absolute path, no step up.
 RelativePath = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]
-COLUMNS = ("path", "sha256", "bytes", "kind", "dataset", "sft_step", "distinct")
+CACHE_FILE_COLUMNS = ("path", "sha256", "bytes", "kind", "dataset", "sft_step", "distinct")
 
 
 class CacheFile(Section):
@@ -27,7 +27,7 @@ class CacheFile(Section):
     sft_step: NonNegativeInt | None = Field(description="where the RL run starts; empty for SFT")
     distinct: bool = Field(description="False for a copy of a file that is used already")
 
-    def fault(self, data: bytes) -> str | None:
+    def find_fault(self, data: bytes) -> str | None:
         """What makes `data` another file than this one; None if it is the file."""
         if len(data) != self.size:
             return f"has {len(data)} bytes instead of {self.size}"
@@ -41,9 +41,9 @@ def read_caches(path: Path) -> list[CacheFile]:
     Raises:
         InputError: a row is wrong or there twice, or two used files hold the same curve.
     """
-    table = read_facts(path, COLUMNS).astype(object)
+    table = read_facts(path, CACHE_FILE_COLUMNS).astype(object)
     files = [
-        _cache_file({str(key): value for key, value in row.items()}, path)
+        _parse_cache_file({str(key): value for key, value in row.items()}, path)
         for row in table.where(table.notna(), None).to_dict("records")
     ]
     curves = [(file.kind, file.dataset, file.sft_step) for file in files if file.distinct]
@@ -64,17 +64,17 @@ def read_cache(folder: Path, file: CacheFile) -> bytes:
     if not place.is_file():
         raise InputError(f"{place}: is missing; fetch it again (delete {folder} and run)")
     data = place.read_bytes()
-    if fault := file.fault(data):
+    if fault := file.find_fault(data):
         raise InputError(f"{place}: {fault}; delete {folder} and run again to fetch it anew")
     return data
 
 
-def _cache_file(row: dict[str, object], path: Path) -> CacheFile:
+def _parse_cache_file(row: dict[str, object], path: Path) -> CacheFile:
     """One row of the list, checked."""
     step = row["sft_step"]
     if isinstance(step, float) and step.is_integer():
         row = {**row, "sft_step": int(step)}
-    file = validate(CacheFile, row, f"{path}: {row['path']}")
+    file = validate_content(CacheFile, row, f"{path}: {row['path']}")
     if (file.sft_step is None) != (file.kind == "sft"):
         raise InputError(f"{path}: {file.path}: sft_step belongs to RL files only; correct it")
     return file

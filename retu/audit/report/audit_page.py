@@ -8,35 +8,35 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from retu.audit.claims.judge_claims import COLUMNS as CLAIM_COLUMNS
-from retu.audit.report.answer_text import STATEMENT, Evidence, findings
-from retu.audit.report.branch_table import identified_text, parameters_text, read_table_4
+from retu.audit.claims.judge_claims import CLAIM_COLUMNS as CLAIM_COLUMNS
+from retu.audit.report.answer_text import STATEMENT, AuditTables, build_audit_answer
+from retu.audit.report.branch_table import read_table_4, tabulate_ceilings, tabulate_parameters
 from retu.audit.report.loss_and_ceiling import (
     CORRELATION_COLUMNS,
     VALUE_COLUMNS,
-    correlation_text,
-    wide_text,
+    tabulate_correlations,
+    tabulate_values,
 )
 from retu.audit.report.page_tables import (
     MARKS,
-    caches_text,
-    forecasts_text,
-    kinds_text,
-    labels_text,
-    ledger_text,
-    quality_text,
-    statements_text,
-    verdicts_text,
+    tabulate_caches,
+    tabulate_claim_verdicts,
+    tabulate_finding_kinds,
+    tabulate_findings,
+    tabulate_forecasts,
+    tabulate_labels,
+    tabulate_ledger,
+    tabulate_statements,
 )
 from retu.core.tables import read_facts, read_table
 from retu.reporting.fit_sensitivity import BRANCH_COLUMNS, SUMMARY_COLUMNS
-from retu.reporting.made_by import Origin
-from retu.reporting.page import data_uri, flatten, page_template
-from retu.reporting.sensitivity_text import branch_text, summary_text
-from retu.reporting.tidy_files import with_text
+from retu.reporting.made_by import FileOrigin
+from retu.reporting.page import encode_data_uri, flatten_versions, load_page_template
+from retu.reporting.sensitivity_text import tabulate_branch_ranges, tabulate_sensitivity
+from retu.reporting.tidy_files import fill_text_cells
 
-TEMPLATE = "audit.html.j2"
-FIGURES = ("figure_3", "figure_8")
+AUDIT_TEMPLATE = "audit.html.j2"
+AUDIT_FIGURES = ("figure_3", "figure_8")
 QUALITY_COLUMNS = ("kind", "dataset", "sft_step", "where", "what", "consequence")
 LABEL_COLUMNS = (
     *("dataset", "sft_step", "val_loss", "val_loss_2dp", "subphase_in_figure", "subphase_2dp"),
@@ -51,17 +51,17 @@ CACHE_COLUMNS = ("path", "sha256", "bytes")
 
 
 @dataclass(frozen=True)
-class Shown:
+class AuditPageContent:
     """Everything that the page shows besides the answer's evidence."""
 
-    evidence: Evidence
+    evidence: AuditTables
     table_5: pd.DataFrame
     branches: pd.DataFrame
     caches: pd.DataFrame
     figures: dict[str, str]
 
 
-def read_shown(tables: Path, figures: Path, files: dict[str, Path]) -> Shown:
+def read_page_content(tables: Path, figures: Path, files: dict[str, Path]) -> AuditPageContent:
     """Read the tables and the figures.
 
     Args:
@@ -71,79 +71,79 @@ def read_shown(tables: Path, figures: Path, files: dict[str, Path]) -> Shown:
             sensitivity_summary, and the list of released files (caches).
     """
     selection = (*VALUE_COLUMNS, *CORRELATION_COLUMNS)
-    evidence = Evidence(
+    evidence = AuditTables(
         table_4=read_table_4(tables / "table_4.csv"),
         figure_8=read_table(figures / "figure_8.csv", selection),
         claims=read_table(files["claims"], CLAIM_COLUMNS),
         sensitivity=read_table(files["sensitivity_summary"], SUMMARY_COLUMNS),
         quality=read_table(files["data_quality"], QUALITY_COLUMNS),
-        labels=with_text(read_table(files["labels_check"], LABEL_COLUMNS)),
+        labels=fill_text_cells(read_table(files["labels_check"], LABEL_COLUMNS)),
         forecasts=read_table(files["forecast_scores"], FORECAST_COLUMNS),
     )
-    return Shown(
+    return AuditPageContent(
         evidence,
         table_5=read_table(tables / "table_5.csv", selection),
-        branches=with_text(read_table(files["sensitivity"], BRANCH_COLUMNS)),
+        branches=fill_text_cells(read_table(files["sensitivity"], BRANCH_COLUMNS)),
         caches=read_facts(files["caches"], CACHE_COLUMNS),
-        figures={name: data_uri(figures / f"{name}.svg") for name in FIGURES},
+        figures={name: encode_data_uri(figures / f"{name}.svg") for name in AUDIT_FIGURES},
     )
 
 
-def shown_files(tables: Path, figures: Path, files: Mapping[str, Path]) -> dict[str, Path]:
+def list_audit_files(tables: Path, figures: Path, files: Mapping[str, Path]) -> dict[str, Path]:
     """What the page shows, by the names that it has there; arguments as of `read_shown`."""
     return {
         **{name: tables / f"{name}.csv" for name in ("table_4", "table_5")},
-        **{name: figures / f"{name}.svg" for name in FIGURES},
+        **{name: figures / f"{name}.svg" for name in AUDIT_FIGURES},
         **{name: files[name] for name in ("claims", "data_quality", "sensitivity")},
         "labels": files["labels_check"],
         "forecasts": files["forecast_scores"],
     }
 
 
-def render(
+def render_audit_page(
     study: dict[str, Any],
-    shown: Shown,
+    shown: AuditPageContent,
     versions: dict[str, Any],
-    origins: Mapping[str, Origin],
+    origins: Mapping[str, FileOrigin],
 ) -> str:
     """Fill the template. The same inputs give the same bytes: no dates, no random ids."""
     evidence = shown.evidence
     order = [str(name) for name in study["order"]]
     statements = evidence.claims[evidence.claims["quantity"] == STATEMENT]
-    return template().render(
+    return load_audit_template().render(
         study=study,
         release=study.get("resolved", {}).get("release", {}),
-        findings=findings(evidence),
-        counts=facts(evidence),
-        verdicts=verdicts_text(evidence.claims),
-        parameters=parameters_text(evidence.table_4),
-        identified=identified_text(evidence.table_4),
-        table_5=wide_text(shown.table_5, sets_of(shown.table_5)),
-        correlations_5=correlation_text(per_set(shown.table_5)),
-        correlations_8=correlation_text(per_set(evidence.figure_8)),
-        values_8=wide_text(evidence.figure_8, order),
-        sensitivity=summary_text(evidence.sensitivity),
-        branches=branch_text(shown.branches),
-        kinds=kinds_text(evidence.quality),
-        quality=quality_text(evidence.quality),
-        labels=labels_text(evidence.labels),
-        forecasts=forecasts_text(evidence.forecasts),
-        statements=statements_text(statements),
-        ledger=ledger_text(evidence.claims),
-        caches=caches_text(shown.caches),
+        findings=build_audit_answer(evidence),
+        counts=count_audit_evidence(evidence),
+        verdicts=tabulate_claim_verdicts(evidence.claims),
+        parameters=tabulate_parameters(evidence.table_4),
+        identified=tabulate_ceilings(evidence.table_4),
+        table_5=tabulate_values(shown.table_5, list_row_datasets(shown.table_5)),
+        correlations_5=tabulate_correlations(select_correlations(shown.table_5)),
+        correlations_8=tabulate_correlations(select_correlations(evidence.figure_8)),
+        values_8=tabulate_values(evidence.figure_8, order),
+        sensitivity=tabulate_sensitivity(evidence.sensitivity),
+        branches=tabulate_branch_ranges(shown.branches),
+        kinds=tabulate_finding_kinds(evidence.quality),
+        quality=tabulate_findings(evidence.quality),
+        labels=tabulate_labels(evidence.labels),
+        forecasts=tabulate_forecasts(evidence.forecasts),
+        statements=tabulate_statements(statements),
+        ledger=tabulate_ledger(evidence.claims),
+        caches=tabulate_caches(shown.caches),
         figures=shown.figures,
         marks=MARKS,
-        versions=sorted(flatten(versions).items()),
+        versions=sorted(flatten_versions(versions).items()),
         origins=origins,
     )
 
 
-def template() -> jinja2.Template:
+def load_audit_template() -> jinja2.Template:
     """The audit's template."""
-    return page_template(TEMPLATE)
+    return load_page_template(AUDIT_TEMPLATE)
 
 
-def facts(evidence: Evidence) -> dict[str, int]:
+def count_audit_evidence(evidence: AuditTables) -> dict[str, int]:
     """How much evidence stands behind the page."""
     return {
         "RL branches": len(evidence.table_4),
@@ -154,12 +154,12 @@ def facts(evidence: Evidence) -> dict[str, int]:
     }
 
 
-def sets_of(table: pd.DataFrame) -> list[str]:
+def list_row_datasets(table: pd.DataFrame) -> list[str]:
     """The data sets of a selection table in the order of its rows."""
     return [str(name) for name in table["dataset"].drop_duplicates()]
 
 
-def per_set(table: pd.DataFrame) -> pd.DataFrame:
+def select_correlations(table: pd.DataFrame) -> pd.DataFrame:
     """The correlations of a selection table, one row a column set."""
     first = table.drop_duplicates("column_set")
     extra = [name for name in table.columns if name.startswith("pearson_")]

@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from retu.audit.report.compared_values import KIT, PAPER, PUBLISHED, ROBUST, Fitted
+from retu.audit.report.compared_values import KIT, PAPER, PUBLISHED, ROBUST, ProtocolFits
 from retu.core.markdown import (
     MISSING,
     TextTable,
-    interval,
+    format_interval,
+    format_number,
     make_table,
-    number,
 )
-from retu.reporting.tidy_files import SFT_THEN_RL, ordered_datasets
-from retu.scaling.correlation import TOO_FEW, correlate
-from retu.scaling.draw_statistics import central, correlations
-from retu.scaling.fit_recipes import BENCHMARKS, EVERYTHING
+from retu.reporting.tidy_files import SFT_THEN_RL, order_datasets
+from retu.scaling.correlation import TOO_FEW_DATASETS, correlate_pairs
+from retu.scaling.draw_statistics import compute_central_interval, correlate_columns
+from retu.scaling.fit_recipes import BENCHMARK_AXIS, EVERY_BENCHMARK
 
 OBSERVED, COMMON = "best observed", "equal compute"
-SOURCES = {
+COLUMN_SET_SOURCES = {
     KIT: (KIT, "a_post"),
     PAPER: (PAPER, "a_post"),
     ROBUST: (ROBUST, "a_post"),
@@ -36,7 +36,7 @@ SOURCES = {
 }
 """Column set -> protocol and measure that it is made of."""
 RELEASED_ONLY = "published, released sets only"
-SETS = (PUBLISHED, *SOURCES)
+COLUMN_SETS = (PUBLISHED, *COLUMN_SET_SOURCES)
 TITLES = {
     PUBLISHED: "A_post as published",
     RELEASED_ONLY: "A_post as published, released sets only",
@@ -56,9 +56,9 @@ CORRELATION_COLUMNS = (
 )
 
 
-def value_table(
+def build_value_table(
     published: pd.DataFrame,
-    protocols: dict[str, Fitted],
+    protocols: dict[str, ProtocolFits],
     subphases: pd.DataFrame,
     order: Sequence[str],
 ) -> pd.DataFrame:
@@ -81,10 +81,10 @@ def value_table(
         }
         for row in published.to_dict("records")
     ]
-    names = ordered_datasets(published, order)
-    for column_set in SOURCES:
-        tops = {row["dataset"]: row for row in top_rows(protocols, column_set)}
-        intervals = top_intervals(protocols, column_set)
+    names = order_datasets(published, order)
+    for column_set in COLUMN_SET_SOURCES:
+        tops = {row["dataset"]: row for row in find_top_rows(protocols, column_set)}
+        intervals = compute_top_intervals(protocols, column_set)
         for name in [name for name in names if name in tops]:
             low, high = intervals.get(name, (np.nan, np.nan))
             own = {"column_set": column_set, "released": True, "low": low, "high": high}
@@ -92,15 +92,15 @@ def value_table(
     table = pd.DataFrame(rows, columns=list(VALUE_COLUMNS))
     return table.sort_values(
         ["column_set", "dataset"],
-        key=lambda column: column.map({name: i for i, name in enumerate((*SETS, *names))}),
+        key=lambda column: column.map({name: i for i, name in enumerate((*COLUMN_SETS, *names))}),
         kind="stable",
         ignore_index=True,
     )
 
 
-def top_rows(protocols: dict[str, Fitted], column_set: str) -> list[dict[Any, Any]]:
+def find_top_rows(protocols: dict[str, ProtocolFits], column_set: str) -> list[dict[Any, Any]]:
     """Highest branch of every data set: dataset, value, sft_step, subphase and verdict."""
-    protocol, measure = SOURCES[column_set]
+    protocol, measure = COLUMN_SET_SOURCES[column_set]
     fits = protocols[protocol].fits
     rows = fits[fits["paradigm"] == SFT_THEN_RL].dropna(subset=[measure])
     tops = rows.loc[rows.groupby("dataset", sort=False)[measure].idxmax()]
@@ -108,32 +108,36 @@ def top_rows(protocols: dict[str, Fitted], column_set: str) -> list[dict[Any, An
     return named[["dataset", "value", "sft_step", "subphase", "verdict"]].to_dict("records")
 
 
-def top_draws(protocols: dict[str, Fitted], column_set: str) -> pd.DataFrame:
+def find_top_draws(protocols: dict[str, ProtocolFits], column_set: str) -> pd.DataFrame:
     """Highest value of every data set (columns) in every draw (rows)."""
-    protocol, measure = SOURCES[column_set]
+    protocol, measure = COLUMN_SET_SOURCES[column_set]
     draws = protocols[protocol].draws
     best: pd.DataFrame = draws.groupby(["draw", "dataset"])[measure].max().unstack("dataset")
     return best
 
 
-def top_intervals(protocols: dict[str, Fitted], column_set: str) -> dict[str, tuple[float, float]]:
+def compute_top_intervals(
+    protocols: dict[str, ProtocolFits], column_set: str
+) -> dict[str, tuple[float, float]]:
     """90% interval of the highest value of every data set; empty without draws."""
-    best = top_draws(protocols, column_set)
+    best = find_top_draws(protocols, column_set)
     return {
-        str(name): central(best[name].to_numpy(dtype=np.float64))
+        str(name): compute_central_interval(best[name].to_numpy(dtype=np.float64))
         for name in best.columns
         if best[name].notna().any()
     }
 
 
-def correlation_table(values: pd.DataFrame, protocols: dict[str, Fitted]) -> pd.DataFrame:
+def build_correlation_table(
+    values: pd.DataFrame, protocols: dict[str, ProtocolFits]
+) -> pd.DataFrame:
     """Correlation of every column set with the minimum losses, columns `CORRELATION_COLUMNS`."""
     rows = []
     for column_set, part in values.groupby("column_set", sort=False):
-        found = correlate(part["min_val_loss"].tolist(), part["value"].tolist())
+        found = correlate_pairs(part["min_val_loss"].tolist(), part["value"].tolist())
         low, high = np.nan, np.nan
-        if column_set in SOURCES and found.note != TOO_FEW:
-            low, high = bootstrap_interval(part, top_draws(protocols, str(column_set)))
+        if column_set in COLUMN_SET_SOURCES and found.note != TOO_FEW_DATASETS:
+            low, high = compute_bootstrap_interval(part, find_top_draws(protocols, str(column_set)))
         rows.append(
             {
                 "column_set": column_set,
@@ -150,35 +154,35 @@ def correlation_table(values: pd.DataFrame, protocols: dict[str, Fitted]) -> pd.
     return pd.DataFrame(rows, columns=list(CORRELATION_COLUMNS))
 
 
-def bootstrap_interval(part: pd.DataFrame, best: pd.DataFrame) -> tuple[float, float]:
+def compute_bootstrap_interval(part: pd.DataFrame, best: pd.DataFrame) -> tuple[float, float]:
     """90% interval of Pearson r over the draws of the highest values; NaN without draws."""
     names = [name for name in part["dataset"] if name in best.columns]
     if best.empty or len(names) < len(part):
         return np.nan, np.nan
     values = best[names].dropna().to_numpy(dtype=np.float64)
-    r = correlations(part["min_val_loss"].to_numpy(dtype=np.float64), values.T)
+    r = correlate_columns(part["min_val_loss"].to_numpy(dtype=np.float64), values.T)
     defined = r[np.isfinite(r)]
-    return central(defined) if defined.size else (np.nan, np.nan)
+    return compute_central_interval(defined) if defined.size else (np.nan, np.nan)
 
 
-def without_benchmarks(recipes: pd.DataFrame) -> pd.DataFrame:
+def correlate_without_benchmarks(recipes: pd.DataFrame) -> pd.DataFrame:
     """Pearson r by our protocol with benchmarks left out: rows column sets, columns the sets left.
 
     Args:
         recipes: sensitivity_recipes.csv; without an axis `benchmarks` there are no columns.
     """
     measures = {"a_post": ROBUST, "common_score": COMMON, "best_smoothed": OBSERVED}
-    if BENCHMARKS not in recipes.columns:
+    if BENCHMARK_AXIS not in recipes.columns:
         return pd.DataFrame(index=pd.Index(list(measures.values()), name="column_set"))
-    rows = recipes[recipes["unchanged"].astype(bool) & (recipes[BENCHMARKS] != EVERYTHING)]
-    first = rows.drop_duplicates(BENCHMARKS).set_index(BENCHMARKS)
+    rows = recipes[recipes["unchanged"].astype(bool) & (recipes[BENCHMARK_AXIS] != EVERY_BENCHMARK)]
+    first = rows.drop_duplicates(BENCHMARK_AXIS).set_index(BENCHMARK_AXIS)
     table = first[[f"{measure}_pearson" for measure in measures]].T
     table.index = pd.Index(list(measures.values()), name="column_set")
     table.columns = [f"pearson_{str(name).replace(' ', '_')}" for name in table.columns]
     return table
 
 
-def with_released_only(values: pd.DataFrame) -> pd.DataFrame:
+def add_released_only(values: pd.DataFrame) -> pd.DataFrame:
     """The values with one more column set: the published ones of data sets with released curves.
 
     It compares like with like; there is nothing to add when every data set has curves.
@@ -190,33 +194,33 @@ def with_released_only(values: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([values, released.assign(column_set=RELEASED_ONLY)], ignore_index=True)
 
 
-def wide_text(values: pd.DataFrame, order: Sequence[str]) -> TextTable:
+def tabulate_values(values: pd.DataFrame, order: Sequence[str]) -> TextTable:
     """One row a data set: loss, then every column set with its interval where it has one."""
     published = values[values["column_set"] == PUBLISHED].set_index("dataset")
-    names = ordered_datasets(values, order)
+    names = order_datasets(values, order)
     columns: list[tuple[str, bool, list[str]]] = [
         ("Data set", False, names),
         (
             "Minimum loss",
             True,
-            [number(published["min_val_loss"].get(n, np.nan), 2) for n in names],
+            [format_number(published["min_val_loss"].get(n, np.nan), 2) for n in names],
         ),
     ]
-    for column_set in [name for name in SETS if name in set(values["column_set"])]:
+    for column_set in [name for name in COLUMN_SETS if name in set(values["column_set"])]:
         rows = values[values["column_set"] == column_set].to_dict("records")
-        own = {row["dataset"]: value_cell(row) for row in rows}
+        own = {row["dataset"]: format_value(row) for row in rows}
         columns.append((TITLES[column_set], True, [own.get(n, "not released") for n in names]))
     return make_table(columns)
 
 
-def value_cell(row: dict[Any, Any]) -> str:
+def format_value(row: dict[Any, Any]) -> str:
     """A value with its interval where it has one."""
-    ends = interval(float(row["low"]), float(row["high"]))
-    value = number(float(row["value"]))
+    ends = format_interval(float(row["low"]), float(row["high"]))
+    value = format_number(float(row["value"]))
     return value if ends == MISSING else f"{value} {ends}"
 
 
-def correlation_text(correlations: pd.DataFrame) -> TextTable:
+def tabulate_correlations(correlations: pd.DataFrame) -> TextTable:
     """The correlations for people; with benchmarks left out where that is known."""
     frame = correlations
     fisher = zip(frame["fisher_low"], frame["fisher_high"], strict=True)
@@ -224,13 +228,13 @@ def correlation_text(correlations: pd.DataFrame) -> TextTable:
     columns = [
         ("Column set", False, [TITLES[name] for name in frame["column_set"]]),
         ("Data sets", True, [str(n) for n in frame["n"]]),
-        ("Pearson r", True, [number(value, 2) for value in frame["pearson"]]),
-        ("95% Fisher", True, [interval(low, high, 2) for low, high in fisher]),
-        ("90% interval", True, [interval(low, high, 2) for low, high in boot]),
-        ("Spearman", True, [number(value, 2) for value in frame["spearman"]]),
+        ("Pearson r", True, [format_number(value, 2) for value in frame["pearson"]]),
+        ("95% Fisher", True, [format_interval(low, high, 2) for low, high in fisher]),
+        ("90% interval", True, [format_interval(low, high, 2) for low, high in boot]),
+        ("Spearman", True, [format_number(value, 2) for value in frame["spearman"]]),
     ]
     for name in frame.columns:
         if name.startswith("pearson_"):
             title = "r " + name.removeprefix("pearson_").replace("_", " ")
-            columns.append((title, True, [number(value, 2) for value in frame[name]]))
+            columns.append((title, True, [format_number(value, 2) for value in frame[name]]))
     return make_table(columns)

@@ -4,45 +4,45 @@ import textwrap
 
 import pandas as pd
 
-from retu.audit.claims.claim_verdict import VERDICTS
+from retu.audit.claims.claim_verdict import CLAIM_VERDICTS
 from retu.audit.report.answer_text import (
-    headline_counts,
-    identification_finding,
-    reproduction_finding,
-    verdict_counts,
+    answer_identification,
+    answer_reproduction,
+    count_verdicts,
+    describe_headline_counts,
 )
 from retu.audit.report.compared_values import PAPER, PUBLISHED, ROBUST
 from retu.audit.report.loss_and_ceiling import COMMON, OBSERVED
-from retu.core.markdown import MISSING, TextTable, make_table, number
-from retu.reporting.terminal import WIDTH, render
+from retu.core.markdown import MISSING, TextTable, format_number, make_table
+from retu.reporting.terminal import TERMINAL_WIDTH, render_table
 
-SHOWN = (PUBLISHED, PAPER, ROBUST, OBSERVED, COMMON)
+SHOWN_COLUMN_SETS = (PUBLISHED, PAPER, ROBUST, OBSERVED, COMMON)
 MOST_DATASETS = 8
 """Data sets that are printed; the figure has all of them."""
 
 
-def summary(
+def format_audit_summary(
     study: str, claims: pd.DataFrame, table_4: pd.DataFrame, figure_8: pd.DataFrame, report: str
 ) -> str:
     """Verdict counts, the highest values of the data sets, key findings, where the report is."""
     sentences = [
-        reproduction_finding(table_4).text,
-        identification_finding(table_4).text,
-        headline_counts(claims),
+        answer_reproduction(table_4).text,
+        answer_identification(table_4).text,
+        describe_headline_counts(claims),
     ]
     parts = [
         f"Study {study}: {len(claims)} claims, {len(table_4)} RL branches refitted\n",
-        render(verdict_table(claims)),
-        render(dataset_table(figure_8)),
-        *["\n".join(textwrap.wrap(text, WIDTH)) + "\n" for text in sentences],
+        render_table(tabulate_verdict_counts(claims)),
+        render_table(tabulate_dataset_values(figure_8)),
+        *["\n".join(textwrap.wrap(text, TERMINAL_WIDTH)) + "\n" for text in sentences],
         f"Report: {report}\n",
     ]
     return "\n".join(parts)
 
 
-def verdict_table(claims: pd.DataFrame) -> TextTable:
+def tabulate_verdict_counts(claims: pd.DataFrame) -> TextTable:
     """How many claims got each verdict that occurs."""
-    counts = verdict_counts(claims, VERDICTS)
+    counts = count_verdicts(claims, CLAIM_VERDICTS)
     rows = counts[counts.sum(axis=1) > 0]
     return make_table(
         [
@@ -53,15 +53,15 @@ def verdict_table(claims: pd.DataFrame) -> TextTable:
     )
 
 
-def dataset_table(figure_8: pd.DataFrame) -> TextTable:
+def tabulate_dataset_values(figure_8: pd.DataFrame) -> TextTable:
     """Highest value of every SFT set by measure, and at the bottom r with the minimum losses."""
     names = [str(name) for name in figure_8["dataset"].drop_duplicates()][:MOST_DATASETS]
     columns: list[tuple[str, bool, list[str]]] = [
         ("highest of", False, [*names, "r with minimum loss"])
     ]
-    for column_set in SHOWN:
+    for column_set in SHOWN_COLUMN_SETS:
         rows = figure_8[figure_8["column_set"] == column_set]
-        own = {row["dataset"]: number(row["value"]) for row in rows.to_dict("records")}
-        r = number(float(rows["pearson"].iloc[0]), 2) if len(rows) else MISSING
+        own = {row["dataset"]: format_number(row["value"]) for row in rows.to_dict("records")}
+        r = format_number(float(rows["pearson"].iloc[0]), 2) if len(rows) else MISSING
         columns.append((column_set, True, [*(own.get(name, MISSING) for name in names), r]))
     return make_table(columns)

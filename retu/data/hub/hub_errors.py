@@ -12,21 +12,25 @@ LOG_IN = "log in (hf auth login, or HF_TOKEN)"
 
 
 @contextmanager
-def told(repository: Repository) -> Iterator[None]:
+def explain_hub_errors(repository: Repository) -> Iterator[None]:
     """Turn what the hub's client raises inside into an InputError with its remedy."""
     import httpx2
 
     try:
         yield
     except (OSError, httpx2.HTTPError) as error:
-        message = answered(error, repository) or unreachable(error) or on_disk(error)
+        message = (
+            describe_response_error(error, repository)
+            or describe_connection_error(error)
+            or describe_disk_error(error)
+        )
         if message is None:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             message = f"cannot be fetched ({reason}); run again to go on"
         raise InputError(f"{repository.label}: {message}") from error
 
 
-def answered(error: Exception, repository: Repository) -> str | None:
+def describe_response_error(error: Exception, repository: Repository) -> str | None:
     """The message when the hub answered, but not with a file."""
     from huggingface_hub import errors
 
@@ -38,15 +42,15 @@ def answered(error: Exception, repository: Repository) -> str | None:
     if isinstance(error, errors.RepositoryNotFoundError):
         return f"is not on the hub, or is private; correct its name, or {LOG_IN}"
     if isinstance(error, errors.RevisionNotFoundError):
-        return f"has no revision {repository.wanted}; correct it"
+        return f"has no revision {repository.requested_revision}; correct it"
     if isinstance(error, errors.RemoteEntryNotFoundError):
-        return f"lacks a file at {repository.wanted}; correct the paths"
+        return f"lacks a file at {repository.requested_revision}; correct the paths"
     if isinstance(error, errors.HfHubHTTPError):
         return f"the hub answers {error.response.status_code}; try again later, or {MIRROR}"
     return None
 
 
-def unreachable(error: Exception) -> str | None:
+def describe_connection_error(error: Exception) -> str | None:
     """The message when the hub was not asked, or did not answer."""
     import httpx2
     from huggingface_hub import errors
@@ -58,14 +62,14 @@ def unreachable(error: Exception) -> str | None:
     return None
 
 
-def on_disk(error: Exception) -> str | None:
+def describe_disk_error(error: Exception) -> str | None:
     """The message when the disk is full."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return no_room("no room is")
+        return describe_full_cache_disk("no room is")
     return None
 
 
-def no_room(what: str) -> str:
+def describe_full_cache_disk(what: str) -> str:
     """The message about a full disk."""
     remedy = "make room, or set HF_HOME to a folder on another disk"
     return f"{what} free on the disk of the hub's cache; {remedy}"

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from retu.core.errors import InputError
-from retu.data.hub.hub_errors import no_room, told
+from retu.data.hub.hub_errors import describe_full_cache_disk, explain_hub_errors
 from retu.data.hub.hub_lock import (
     LockedFile,
     LockedRepository,
     Repository,
     describe_file,
-    locked_entry,
-    record,
+    find_locked_entry,
+    lock_files,
 )
 from retu.runtime.mirror_files import note_source
 
-PLAIN = frozenset(
+PLAIN_SUFFIXES = frozenset(
     {".parquet", ".json", ".jsonl", ".csv", ".txt", ".safetensors", ".model", ".jinja"}
 )
 """Types that hold data only: tables, weights, tokenizers and their settings."""
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
-class HubPlaces:
+class HubLocation:
     """Where files come from: `mirror` alone if it is given, else the hub and its cache."""
 
     lock: Path
@@ -42,7 +42,7 @@ class HubPlaces:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class RepositorySnapshot:
     """The wanted files of a repository at one commit: path in the repository -> local file."""
 
     commit: str
@@ -56,7 +56,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Listing:
+class RepositoryListing:
     """A commit and its wanted files; what is known of a file before it is here, if anything."""
 
     commit: str
@@ -65,62 +65,65 @@ class Listing:
     hashes: dict[str, str] = field(default_factory=dict)
 
 
-def places(lock: str) -> HubPlaces:
+def locate_hub(lock: str) -> HubLocation:
     """Where a job gets files from: the folder RETU_MIRROR if it is set, else the hub.
 
     Args:
         lock: the lock file, from the project's root.
     """
     mirror = os.environ.get("RETU_MIRROR")
-    return HubPlaces(ROOT / lock, Path(mirror).expanduser() if mirror else None)
+    return HubLocation(ROOT / lock, Path(mirror).expanduser() if mirror else None)
 
 
-def fetch(repository: Repository, places: HubPlaces) -> Snapshot:
+def fetch_repository(repository: Repository, places: HubLocation) -> RepositorySnapshot:
     """Bring the wanted files of a repository here, check them, and lock what was not locked yet.
 
     Raises:
         InputError: no such repository, revision or file, no access, no network and no mirror, no
             room on the disk, a file of a type that can hold code, or other bytes than locked.
     """
-    locked = locked_entry(places.lock, repository)
-    complete = locked is not None and locked.covers(repository)
+    locked = find_locked_entry(places.lock, repository)
+    complete = locked is not None and locked.has_wanted_files(repository)
     if locked is not None and complete:
         sizes = {name: file.size for name, file in locked.files.items()}
-        listing = Listing(locked.commit, [n for n in locked.files if repository.matches(n)], sizes)
+        listing = RepositoryListing(
+            locked.commit, [n for n in locked.files if repository.is_wanted(n)], sizes
+        )
     elif places.mirror is not None:
         listing = list_mirror(repository, locked, places.mirror)
     else:
         listing = list_hub(repository, locked, places)
-    check_types(repository, listing)
+    check_file_types(repository, listing)
     if places.mirror is not None:
-        files = {name: in_mirror(repository, places.mirror, name) for name in listing.names}
+        files = {name: find_mirror_file(repository, places.mirror, name) for name in listing.names}
     else:
-        files = from_hub(repository, listing, places)
+        files = download_files(repository, listing, places)
     found = {name: describe_file(path) for name, path in files.items()}
-    check_bytes(repository, listing, locked, files, found, places.lock)
+    check_file_contents(repository, listing, locked, files, found, places.lock)
     if not complete:
-        record(places.lock, repository, listing.commit, found)
-    return Snapshot(listing.commit, files)
+        lock_files(places.lock, repository, listing.commit, found)
+    return RepositorySnapshot(listing.commit, files)
 
 
-def check_types(repository: Repository, listing: Listing) -> None:
+def check_file_types(repository: Repository, listing: RepositoryListing) -> None:
     """InputError if no file matches, or one that does may hold code."""
     if not listing.names:
         wanted = ", ".join(repository.patterns)
         raise InputError(
-            f"{repository.label}: has no file {wanted} at {repository.wanted}; correct the paths"
+            f"{repository.label}: has no file {wanted} at {repository.requested_revision}; correct"
+            f" the paths"
         )
-    unsafe = [name for name in listing.names if Path(name).suffix.lower() not in PLAIN]
+    unsafe = [name for name in listing.names if Path(name).suffix.lower() not in PLAIN_SUFFIXES]
     if unsafe:
         raise InputError(
             f"{repository.label}: {unsafe[0]}: is of a type that may hold code; name files of the "
-            f"types {', '.join(sorted(PLAIN))} only"
+            f"types {', '.join(sorted(PLAIN_SUFFIXES))} only"
         )
 
 
-def check_bytes(
+def check_file_contents(
     repository: Repository,
-    listing: Listing,
+    listing: RepositoryListing,
     locked: LockedRepository | None,
     files: dict[str, Path],
     found: dict[str, LockedFile],
@@ -129,7 +132,7 @@ def check_bytes(
     """InputError for the first file that is not what the lock or the hub's listing says."""
     for name, file in found.items():
         known = locked.files.get(name) if locked else None
-        fault = known.fault(file) if known else None
+        fault = known.describe_difference(file) if known else None
         authority = str(lock)
         if fault is None and listing.hashes.get(name, file.sha256) != file.sha256:
             fault, authority = f"has SHA-256 {file.sha256[:12]}...", "the hub's listing"
@@ -142,7 +145,9 @@ def check_bytes(
             )
 
 
-def list_mirror(repository: Repository, locked: LockedRepository | None, mirror: Path) -> Listing:
+def list_mirror(
+    repository: Repository, locked: LockedRepository | None, mirror: Path
+) -> RepositoryListing:
     """The wanted files of a mirror. It cannot tell its commit, so lock or study must.
 
     Raises:
@@ -151,19 +156,20 @@ def list_mirror(repository: Repository, locked: LockedRepository | None, mirror:
     folder = mirror / repository.name
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; put the files of {repository.label} there")
-    if not locked and not repository.pinned:
+    if not locked and not repository.is_pinned:
         raise InputError(
-            f"{repository.label}: a mirror cannot tell which commit {repository.wanted} is; give "
+            f"{repository.label}: a mirror cannot tell which commit"
+            f" {repository.requested_revision} is; give "
             "the 40-digit commit as its revision, or the lock file (data.lock in the study) that a "
             "download wrote elsewhere"
         )
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     inside = sorted(path.as_posix() for path in paths if not path.parts[0].startswith("."))
-    names = [name for name in inside if repository.matches(name)]
-    return Listing(locked.commit if locked else repository.wanted, names)
+    names = [name for name in inside if repository.is_wanted(name)]
+    return RepositoryListing(locked.commit if locked else repository.requested_revision, names)
 
 
-def in_mirror(repository: Repository, mirror: Path, name: str) -> Path:
+def find_mirror_file(repository: Repository, mirror: Path, name: str) -> Path:
     """A file of a mirror; InputError when it is missing."""
     path = mirror / repository.name / name
     if not path.is_file():
@@ -172,21 +178,23 @@ def in_mirror(repository: Repository, mirror: Path, name: str) -> Path:
     return path
 
 
-def list_hub(repository: Repository, locked: LockedRepository | None, places: HubPlaces) -> Listing:
+def list_hub(
+    repository: Repository, locked: LockedRepository | None, places: HubLocation
+) -> RepositoryListing:
     """Resolve the revision and list the wanted files with the hub's client."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
     api = HfApi(endpoint=places.endpoint, library_name="retu")
-    with told(repository):
+    with explain_hub_errors(repository):
         if locked:
             commit: str | None = locked.commit
-        elif repository.pinned:
-            commit = repository.wanted
+        elif repository.is_pinned:
+            commit = repository.requested_revision
         else:
             # Not `resolve_revision`: it falls back on what a branch was when it was cached.
             info = api.repo_info(
-                repository.name, repo_type=repository.kind, revision=repository.wanted
+                repository.name, repo_type=repository.kind, revision=repository.requested_revision
             )
             commit = info.sha
         if commit is None:
@@ -195,8 +203,8 @@ def list_hub(repository: Repository, locked: LockedRepository | None, places: Hu
             repository.name, repo_type=repository.kind, revision=commit, recursive=True
         )
         files = [item for item in tree if isinstance(item, RepoFile)]
-    wanted = sorted((f for f in files if repository.matches(f.path)), key=lambda f: f.path)
-    return Listing(
+    wanted = sorted((f for f in files if repository.is_wanted(f.path)), key=lambda f: f.path)
+    return RepositoryListing(
         commit,
         [f.path for f in wanted],
         {f.path: f.size for f in wanted},
@@ -204,7 +212,9 @@ def list_hub(repository: Repository, locked: LockedRepository | None, places: Hu
     )
 
 
-def from_hub(repository: Repository, listing: Listing, places: HubPlaces) -> dict[str, Path]:
+def download_files(
+    repository: Repository, listing: RepositoryListing, places: HubLocation
+) -> dict[str, Path]:
     """Files from the hub's cache on this machine; those that are not there are downloaded."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
@@ -217,10 +227,10 @@ def from_hub(repository: Repository, listing: Listing, places: HubPlaces) -> dic
     cached = {name: try_to_load_from_cache(filename=name, **where) for name in listing.names}
     missing = [name for name, path in cached.items() if not isinstance(path, str)]
     folder = places.cache or Path(constants.HF_HUB_CACHE)
-    check_room(folder, sum(listing.sizes.get(name, 0) for name in missing), repository)
+    check_disk_space(folder, sum(listing.sizes.get(name, 0) for name in missing), repository)
     files = {name: Path(path) for name, path in cached.items() if isinstance(path, str)}
     for name in missing:
-        with told(repository):
+        with explain_hub_errors(repository):
             got = hf_hub_download(
                 filename=name, endpoint=places.endpoint, library_name="retu", **where
             )
@@ -228,10 +238,10 @@ def from_hub(repository: Repository, listing: Listing, places: HubPlaces) -> dic
     return {name: files[name] for name in listing.names}
 
 
-def check_room(folder: Path, needed: int, repository: Repository) -> None:
+def check_disk_space(folder: Path, needed: int, repository: Repository) -> None:
     """InputError if the disk that holds the cache has less room than the files need."""
     existing = next(path for path in (folder, *folder.resolve().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if needed > free:
         what = f"needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} are"
-        raise InputError(f"{repository.label}: {no_room(what)}")
+        raise InputError(f"{repository.label}: {describe_full_cache_disk(what)}")

@@ -30,29 +30,29 @@ from pydantic import AfterValidator, Field, NonNegativeInt
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.core.sections import Section
-from retu.core.yaml_files import read_yaml, validate
+from retu.core.yaml_files import read_yaml, validate_content
 
-Kind = Literal["dataset", "model"]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+RepositoryKind = Literal["dataset", "model"]
+CommitHash = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 IS_COMMIT = re.compile(r"[0-9a-f]{40}")
 BLOCK = 1 << 22
 
 
-def inside(path: str) -> str:
+def check_relative_path(path: str) -> str:
     """The path, which must stay in the folder it is put in: not absolute, no step up."""
     if "\\" in path or any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError("a path inside the repository is needed")
     return path
 
 
-HubPath = Annotated[str, AfterValidator(inside)]
+HubPath = Annotated[str, AfterValidator(check_relative_path)]
 
 
 class Repository(Section):
     """A hub repository and the files wanted of it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
-    kind: Kind = "dataset"
+    kind: RepositoryKind = "dataset"
     revision: Annotated[str, Field(pattern=r"^[\w][\w./-]*$")] | None = Field(
         None, description="commit, branch or tag; none: the branch main, locked at its first use"
     )
@@ -61,21 +61,21 @@ class Repository(Section):
     )
 
     @property
-    def wanted(self) -> str:
+    def requested_revision(self) -> str:
         """The revision that is asked for."""
         return self.revision or "main"
 
     @property
-    def pinned(self) -> bool:
+    def is_pinned(self) -> bool:
         """Whether the revision is a commit, which cannot move."""
-        return IS_COMMIT.fullmatch(self.wanted) is not None
+        return IS_COMMIT.fullmatch(self.requested_revision) is not None
 
     @property
     def label(self) -> str:
         """How messages call it."""
         return f"{self.kind} {self.name}"
 
-    def matches(self, path: str) -> bool:
+    def is_wanted(self, path: str) -> bool:
         """Whether a file of the repository is wanted."""
         return any(fnmatchcase(path, pattern) for pattern in self.patterns)
 
@@ -86,7 +86,7 @@ class LockedFile(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     size: NonNegativeInt
 
-    def fault(self, other: "LockedFile") -> str | None:
+    def describe_difference(self, other: "LockedFile") -> str | None:
         """What makes `other` another file than this one; None if it is the same."""
         if other.size != self.size:
             return f"has {other.size} bytes instead of {self.size}"
@@ -101,22 +101,22 @@ class LockedRepository(Section):
     """What a repository was: its commit and those files that were used."""
 
     revision: str
-    commit: Commit
+    commit: CommitHash
     patterns: tuple[str, ...]
     files: dict[HubPath, LockedFile]
 
-    def covers(self, repository: Repository) -> bool:
+    def has_wanted_files(self, repository: Repository) -> bool:
         """Whether all files that are wanted of a repository are here, for these were asked for."""
         return "*" in self.patterns or set(repository.patterns) <= set(self.patterns)
 
 
-class Lock(Section):
+class HubLock(Section):
     """All repositories used so far, by name."""
 
     datasets: dict[str, LockedRepository] = Field(default_factory=dict)
     models: dict[str, LockedRepository] = Field(default_factory=dict)
 
-    def of(self, repository: Repository) -> LockedRepository | None:
+    def find_entry(self, repository: Repository) -> LockedRepository | None:
         """The entry of a repository, None before its first use."""
         return getattr(self, f"{repository.kind}s").get(repository.name)  # type: ignore[no-any-return]
 
@@ -130,41 +130,44 @@ def describe_file(path: Path) -> LockedFile:
     return LockedFile(sha256=digest.hexdigest(), size=path.stat().st_size)
 
 
-def read_lock(path: Path) -> Lock:
+def read_hub_lock(path: Path) -> HubLock:
     """Read a lock file; one that does not exist yet is empty.
 
     Raises:
         InputError: not YAML, or not a lock.
     """
-    return validate(Lock, read_yaml(path), str(path)) if path.exists() else Lock()
+    return validate_content(HubLock, read_yaml(path), str(path)) if path.exists() else HubLock()
 
 
-def locked_entry(path: Path, repository: Repository) -> LockedRepository | None:
+def find_locked_entry(path: Path, repository: Repository) -> LockedRepository | None:
     """The entry of a repository, which must be of the revision that is asked for now.
 
     Raises:
         InputError: the lock holds another revision; the message says how to go on.
     """
-    entry = read_lock(path).of(repository)
-    if entry and repository.wanted not in (entry.revision, entry.commit):
+    entry = read_hub_lock(path).find_entry(repository)
+    if entry and repository.requested_revision not in (entry.revision, entry.commit):
         raise InputError(
             f"{path}: {repository.label}: is locked to {entry.revision} (commit "
-            f"{entry.commit[:12]}), but {repository.wanted} is asked for; ask for the locked one, "
+            f"{entry.commit[:12]}), but {repository.requested_revision} is asked for; ask for the"
+            f" locked one, "
             "or delete the entry to lock anew"
         )
     return entry
 
 
-def record(path: Path, repository: Repository, commit: str, files: dict[str, LockedFile]) -> None:
+def lock_files(
+    path: Path, repository: Repository, commit: str, files: dict[str, LockedFile]
+) -> None:
     """Add a repository's files to the lock; what is in it already stays.
 
     Raises:
         InputError: another process has locked another commit or other bytes meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path):
-        lock = read_lock(path)
-        old = lock.of(repository)
+    with hold_file_lock(path):
+        lock = read_hub_lock(path)
+        old = lock.find_entry(repository)
         known = old.files if old else {}
         other = [name for name in files if name in known and known[name] != files[name]]
         if (old and old.commit != commit) or other:
@@ -173,7 +176,7 @@ def record(path: Path, repository: Repository, commit: str, files: dict[str, Loc
                 " fetched; run again"
             )
         entry = LockedRepository(
-            revision=old.revision if old else repository.wanted,
+            revision=old.revision if old else repository.requested_revision,
             commit=commit,
             patterns=tuple(sorted({*(old.patterns if old else ()), *repository.patterns})),
             files=dict(sorted({**known, **files}.items())),
@@ -185,7 +188,7 @@ def record(path: Path, repository: Repository, commit: str, files: dict[str, Loc
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def hold_file_lock(path: Path) -> Iterator[None]:
     """Let one process at a time change a file, so that jobs side by side do not lose entries.
 
     The lock is on a hidden file beside it, open for writing: network file systems, on which

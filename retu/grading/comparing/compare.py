@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from retu.grading.comparing import relations
 from retu.grading.comparing.members import (
-    Compare,
+    MemberComparison,
     compare_items,
     compare_matrices,
     compare_vector,
@@ -29,25 +29,25 @@ from retu.grading.comparing.regions import (
     has_decimals,
 )
 from retu.grading.comparing.scalars import (
-    Context,
+    ComparisonContext,
     compare_scalars,
     fold_names,
     is_defined,
 )
 from retu.grading.reading.values import (
-    Based,
     Clock,
-    Items,
     Matrix,
-    Qualified,
+    NumberInBase,
+    QualifiedValue,
     Quantities,
     Ratio,
     Region,
     Relation,
     Scalar,
+    TextValue,
     Value,
-    Verbatim,
-    Words,
+    ValueCollection,
+    VerbatimLatex,
 )
 
 # The number of digits that mpmath computes with belongs to the process, not to a thread.
@@ -65,7 +65,7 @@ def are_equal(gold: Value, answer: Value, places: int) -> bool:
     letters = [list_letters(value) for value in (gold, answer)]
     with PRECISION_LOCK:
         return compare_values(
-            gold, answer, Context(places, fold_names(*letters), list_indices(gold))
+            gold, answer, ComparisonContext(places, fold_names(*letters), list_indices(gold))
         )
 
 
@@ -76,9 +76,9 @@ def has_value(value: Value, places: int) -> bool:
         return all(is_defined(scalar, context) for scalar in list_scalars(value))
 
 
-def make_context(value: Value, places: int) -> Context:
+def make_context(value: Value, places: int) -> ComparisonContext:
     """What comparing parts of one value with each other depends on."""
-    return Context(places, {}, list_indices(value))
+    return ComparisonContext(places, {}, list_indices(value))
 
 
 def list_scalars(value: Value) -> list[Scalar]:
@@ -87,7 +87,7 @@ def list_scalars(value: Value) -> list[Scalar]:
         return [value]
     if isinstance(value, Matrix):
         parts: Sequence[Value] = list_cells(value)
-    elif isinstance(value, Qualified):
+    elif isinstance(value, QualifiedValue):
         parts = [value.value]
     else:
         names = ("members", "sides", "parts", "numbers")
@@ -105,10 +105,10 @@ def list_indices(value: Value) -> frozenset[str]:
     return frozenset().union(*(scalar.index for scalar in list_scalars(value)))
 
 
-def compare_values(gold: Value, answer: Value, context: Context) -> bool:
+def compare_values(gold: Value, answer: Value, context: ComparisonContext) -> bool:
     """Compare two values after what surrounds them is taken off."""
     gold, answer = unwrap_single_member(gold), unwrap_single_member(answer)
-    if isinstance(gold, Qualified) or isinstance(answer, Qualified):
+    if isinstance(gold, QualifiedValue) or isinstance(answer, QualifiedValue):
         return compare_qualified_values(gold, answer, context)
     if isinstance(gold, Relation) or isinstance(answer, Relation):
         return compare_relations(gold, answer, context)
@@ -120,24 +120,24 @@ def compare_values(gold: Value, answer: Value, context: Context) -> bool:
     return kinds in COMPARISONS and COMPARISONS[kinds](gold, answer, context)
 
 
-def bind_context(context: Context) -> Compare:
+def bind_context(context: ComparisonContext) -> MemberComparison:
     """How the members of values are compared."""
     return lambda gold, answer: compare_values(gold, answer, context)
 
 
 def unwrap_single_member(value: Value) -> Value:
     """A value of one member as that member; the set of a set is another set."""
-    while isinstance(value, Items) and len(value.members) == 1:
-        if value.kind == "set" and isinstance(value.members[0], Region | Items):
+    while isinstance(value, ValueCollection) and len(value.members) == 1:
+        if value.kind == "set" and isinstance(value.members[0], Region | ValueCollection):
             break
         value = value.members[0]
     return value
 
 
-def compare_qualified_values(gold: Value, answer: Value, context: Context) -> bool:
+def compare_qualified_values(gold: Value, answer: Value, context: ComparisonContext) -> bool:
     """Compare values with their conditions; a condition on one side only counts."""
-    conditions = {v.condition if isinstance(v, Qualified) else "" for v in (gold, answer)}
-    first, second = (v.value if isinstance(v, Qualified) else v for v in (gold, answer))
+    conditions = {v.condition if isinstance(v, QualifiedValue) else "" for v in (gold, answer)}
+    first, second = (v.value if isinstance(v, QualifiedValue) else v for v in (gold, answer))
     related = isinstance(first, Relation) or isinstance(second, Relation)
     # A residue may be given without its modulus, which the problem states.
     remainders = not related and all(c.startswith("mod ") for c in conditions if c)
@@ -145,7 +145,7 @@ def compare_qualified_values(gold: Value, answer: Value, context: Context) -> bo
     return (len(conditions) == 1 or one_sided) and compare_values(first, second, context)
 
 
-def compare_relations(gold: Value, answer: Value, context: Context) -> bool:
+def compare_relations(gold: Value, answer: Value, context: ComparisonContext) -> bool:
     """Compare where at least one is an equation, an inequality or a membership."""
     if isinstance(gold, Relation) and isinstance(answer, Relation):
         lists = relations.spread_either_chain(gold, answer)
@@ -165,7 +165,7 @@ def compare_relations(gold: Value, answer: Value, context: Context) -> bool:
         )
     relation, other = (gold, answer) if isinstance(gold, Relation) else (answer, gold)
     assert isinstance(relation, Relation)
-    spread = relations.spread_chain(relation) if isinstance(other, Items) else None
+    spread = relations.spread_chain(relation) if isinstance(other, ValueCollection) else None
     if spread:
         first, second = (spread, other) if relation is gold else (other, spread)
         return compare_values(first, second, context)
@@ -178,7 +178,7 @@ def compare_relations(gold: Value, answer: Value, context: Context) -> bool:
     return compare_values(first, second, context)
 
 
-def compare_inequalities(gold: Relation, answer: Relation, context: Context) -> bool:
+def compare_inequalities(gold: Relation, answer: Relation, context: ComparisonContext) -> bool:
     """Compare inequalities side by side, also turned round, or as multiples of each other."""
     turned = Relation(answer.sides[::-1], tuple(TURNED[s] for s in answer.signs[::-1]), answer.text)
     for other in (answer, turned):
@@ -194,7 +194,7 @@ def is_inequality(value: Value) -> bool:
     return isinstance(value, Relation) and set(value.signs) <= ORDERS
 
 
-def compare_named_values(gold: Relation, answer: Relation, context: Context) -> bool:
+def compare_named_values(gold: Relation, answer: Relation, context: ComparisonContext) -> bool:
     """Compare two names with their values; the name of a function may have another letter."""
     names = [relations.take_name_head(relation.sides[0], context) for relation in (gold, answer)]
     values = [relations.take_named_value(relation) for relation in (gold, answer)]
@@ -208,13 +208,15 @@ def compare_named_values(gold: Relation, answer: Relation, context: Context) -> 
 def is_region(value: Value) -> bool:
     """Whether a value is a set of real numbers or several inequalities."""
     return isinstance(value, Region) or (
-        isinstance(value, Items) and value.kind == "list" and any(map(is_inequality, value.members))
+        isinstance(value, ValueCollection)
+        and value.kind == "list"
+        and any(map(is_inequality, value.members))
     )
 
 
-def compare_regions(gold: Value, answer: Value, context: Context) -> bool:
+def compare_regions(gold: Value, answer: Value, context: ComparisonContext) -> bool:
     """Compare sets of real numbers, whatever they are written as."""
-    if isinstance(gold, Items) and isinstance(answer, Items):
+    if isinstance(gold, ValueCollection) and isinstance(answer, ValueCollection):
         same_length = len(gold.members) == len(answer.members)
         if same_length and compare_items(gold, answer, bind_context(context)):
             return True
@@ -225,11 +227,13 @@ def compare_regions(gold: Value, answer: Value, context: Context) -> bool:
     return compare_sets(regions[0], regions[1], decimal, context)
 
 
-def compare_words(gold: Words | Verbatim, answer: Words | Verbatim, context: Context) -> bool:
+def compare_words(
+    gold: TextValue | VerbatimLatex, answer: TextValue | VerbatimLatex, context: ComparisonContext
+) -> bool:
     """Compare tidied words, or LaTeX as it is written; words joined by "and" in any order."""
     if gold.text == answer.text:
         return True
-    words = isinstance(gold, Words) and isinstance(answer, Words)
+    words = isinstance(gold, TextValue) and isinstance(answer, TextValue)
     return words and order_words(gold.text) == order_words(answer.text)
 
 
@@ -248,12 +252,12 @@ def swap_sides(comparison: Callable[..., bool]) -> Callable[..., bool]:
 # Values that hold no others; their kinds may differ.
 COMPARISONS: dict[tuple[type, type], Callable[..., bool]] = {
     (Scalar, Scalar): compare_scalars,
-    (Words, Words): compare_words,
+    (TextValue, TextValue): compare_words,
     (Clock, Clock): compare_clocks,
     (Ratio, Ratio): compare_ratios,
-    (Based, Based): lambda gold, answer, context: gold == answer,
+    (NumberInBase, NumberInBase): lambda gold, answer, context: gold == answer,
     (Quantities, Quantities): compare_quantities,
-    (Verbatim, Verbatim): compare_words,
+    (VerbatimLatex, VerbatimLatex): compare_words,
     (Quantities, Scalar): compare_total,
     (Scalar, Quantities): swap_sides(compare_total),
     (Ratio, Scalar): compare_ratio_with_number,
@@ -263,8 +267,8 @@ COMPARISONS: dict[tuple[type, type], Callable[..., bool]] = {
 }
 # Values made of others, with how to compare those as the last argument.
 MEMBER_COMPARISONS: dict[tuple[type, type], Callable[..., bool]] = {
-    (Items, Items): compare_items,
+    (ValueCollection, ValueCollection): compare_items,
     (Matrix, Matrix): compare_matrices,
-    (Matrix, Items): compare_vector,
-    (Items, Matrix): compare_vector,
+    (Matrix, ValueCollection): compare_vector,
+    (ValueCollection, Matrix): compare_vector,
 }

@@ -17,7 +17,7 @@ import mpmath
 FACTORIAL_LIMIT = 3_000
 EXACT_BITS = 70_000.0
 SCALE = 2**64
-FAR = 29
+FAR_FACTOR = 29
 MOST_WHOLE = 60
 # Letters that count: integers where a rounding or the sign of a power depends on it.
 COUNTING = frozenset("ijklmn")
@@ -36,7 +36,7 @@ def hash_key(key: str) -> int:
 
 
 @dataclass(frozen=True)
-class Point:
+class EvaluationPoint:
     """Where letters stand for numbers.
 
     Attributes:
@@ -69,11 +69,11 @@ class Point:
         """A fixed number from 0.3 to 3.3 (far out: to 96), negative at half of the mixed points."""
         code = hash_key(f"{self.number}:{key}")
         size = mpmath.mpf(code) / SCALE * 3 + mpmath.mpf(3) / 10
-        size *= FAR if self.number % 3 == 2 else 1
+        size *= FAR_FACTOR if self.number % 3 == 2 else 1
         return -size if self.number > 2 and code % 2 else size
 
 
-def evaluate_expression(node: Any, point: Point) -> Any:
+def evaluate_expression(node: Any, point: EvaluationPoint) -> Any:
     """The value of a sympy expression at a point, as an mpmath number.
 
     Raises:
@@ -88,7 +88,7 @@ def evaluate_expression(node: Any, point: Point) -> Any:
     return value
 
 
-def compute_value(node: Any, point: Point) -> Any:
+def compute_value(node: Any, point: EvaluationPoint) -> Any:
     """Evaluate without checks of the result."""
     if getattr(node, "is_Rational", False):
         return mpmath.mpf(node.p) / node.q
@@ -99,7 +99,7 @@ def compute_value(node: Any, point: Point) -> Any:
         return CONSTANTS[name]()
     if name == "Pow":
         return compute_power(node, point)
-    if name in UNEVALUATED:
+    if name in UNEVALUATED_NODES:
         raise OutsideError(f"left unevaluated ({name})")
     values = [compute_value(child, point) for child in node.args]
     if name == "log" and point.real and not isinstance(values[0], mpmath.mpc) and values[0] < 0:
@@ -144,7 +144,7 @@ def find_rounded_letters(node: Any) -> set[str]:
     return {name for child in getattr(node, "args", ()) for name in find_rounded_letters(child)}
 
 
-def compute_power(node: Any, point: Point) -> Any:
+def compute_power(node: Any, point: EvaluationPoint) -> Any:
     """A power; odd roots of negative numbers are the real ones."""
     base, exponent = compute_value(node.base, point), compute_value(node.exp, point)
     if isinstance(base, mpmath.mpc) and base.imag == 0:
@@ -184,7 +184,7 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "NaN": lambda: mpmath.nan,
     "ComplexInfinity": lambda: mpmath.inf,
 }
-UNEVALUATED = {"Integral", "Derivative", "Limit", "Sum", "Product", "Float"}
+UNEVALUATED_NODES = {"Integral", "Derivative", "Limit", "Sum", "Product", "Float"}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Add": lambda *values: mpmath.fsum(values),
     "Mul": lambda *values: mpmath.fprod(values),

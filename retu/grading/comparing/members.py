@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
-from retu.grading.reading.values import Items, Matrix, Value
+from retu.grading.reading.values import Matrix, Value, ValueCollection
 
-Compare = Callable[[Value, Value], bool]
+MemberComparison = Callable[[Value, Value], bool]
 # More members than that are compared in their order only.
 MAX_MATCHED = 64
 
 
-def compare_items(gold: Items, answer: Items, compare: Compare) -> bool:
+def compare_items(
+    gold: ValueCollection, answer: ValueCollection, compare: MemberComparison
+) -> bool:
     """Compare several values: order counts in tuples, repeats count except in sets."""
     kinds = {gold.kind, answer.kind}
     if kinds == {"tuple", "set"} or ("bracket" in kinds and not has_fitting_brackets(gold, answer)):
@@ -24,14 +26,14 @@ def compare_items(gold: Items, answer: Items, compare: Compare) -> bool:
     return match_members(list(first), list(second), compare)
 
 
-def has_fitting_brackets(gold: Items, answer: Items) -> bool:
+def has_fitting_brackets(gold: ValueCollection, answer: ValueCollection) -> bool:
     """Whether square brackets may face these: a closed interval is only itself, a list any list."""
     if gold.kind == answer.kind:
         return True
     return min(len(gold.members), len(answer.members)) > 2
 
 
-def drop_repeats(members: Sequence[Value], compare: Compare) -> tuple[Value, ...]:
+def drop_repeats(members: Sequence[Value], compare: MemberComparison) -> tuple[Value, ...]:
     """Members of a set, each once."""
     kept: list[Value] = []
     for member in members:
@@ -40,7 +42,7 @@ def drop_repeats(members: Sequence[Value], compare: Compare) -> tuple[Value, ...
     return tuple(kept)
 
 
-def match_members(gold: list[Value], answer: list[Value], compare: Compare) -> bool:
+def match_members(gold: list[Value], answer: list[Value], compare: MemberComparison) -> bool:
     """Whether the members of two lists are equal in some order; repeats count."""
     for member in gold:
         index = next((i for i, other in enumerate(answer) if compare(member, other)), None)
@@ -50,7 +52,7 @@ def match_members(gold: list[Value], answer: list[Value], compare: Compare) -> b
     return True
 
 
-def compare_matrices(gold: Matrix, answer: Matrix, compare: Compare) -> bool:
+def compare_matrices(gold: Matrix, answer: Matrix, compare: MemberComparison) -> bool:
     """Compare matrices entry by entry."""
     shapes = [(len(m.rows), len(m.rows[0])) for m in (gold, answer)]
     pairs = zip(list_cells(gold), list_cells(answer), strict=False)
@@ -62,18 +64,22 @@ def list_cells(matrix: Matrix) -> list[Value]:
     return [cell for row in matrix.rows for cell in row]
 
 
-def read_rows(items: Items) -> Matrix | None:
+def read_rows(items: ValueCollection) -> Matrix | None:
     """The matrix that a list writes row by row, `[[1, 2], [3, 4]]`; None for another list."""
-    rows = [m.members for m in items.members if isinstance(m, Items) and m.kind == "bracket"]
+    rows = [
+        m.members for m in items.members if isinstance(m, ValueCollection) and m.kind == "bracket"
+    ]
     same = len({len(row) for row in rows}) == 1 and len(rows) == len(items.members)
     return Matrix(tuple(rows)) if same and items.kind == "bracket" else None
 
 
-def compare_vector(gold: Matrix | Items, answer: Matrix | Items, compare: Compare) -> bool:
+def compare_vector(
+    gold: Matrix | ValueCollection, answer: Matrix | ValueCollection, compare: MemberComparison
+) -> bool:
     """Compare a row or a column with a tuple: they are equal entry by entry."""
     matrix, items = (gold, answer) if isinstance(gold, Matrix) else (answer, gold)
     assert isinstance(matrix, Matrix)
-    assert isinstance(items, Items)
+    assert isinstance(items, ValueCollection)
     rows = read_rows(items)
     if rows and len(matrix.rows) > 1:
         first, second = (matrix, rows) if matrix is gold else (rows, matrix)

@@ -2,20 +2,20 @@
 
 from fractions import Fraction
 
-from retu.grading.comparing.scalars import Context, compare_scalars
-from retu.grading.reading.units import Unit, find_unit
+from retu.grading.comparing.scalars import ComparisonContext, compare_scalars
+from retu.grading.reading.units import PhysicalUnit, find_unit
 from retu.grading.reading.values import Clock, Quantities, Ratio, Scalar
 
 RATIO_OF_TWO = 2
 NOON = 12
 ANGLES = {
-    "degree": Unit("angle", Fraction(1)),
-    "arcminute": Unit("angle", Fraction(1, 60)),
-    "arcsecond": Unit("angle", Fraction(1, 3600)),
+    "degree": PhysicalUnit("angle", Fraction(1)),
+    "arcminute": PhysicalUnit("angle", Fraction(1, 60)),
+    "arcsecond": PhysicalUnit("angle", Fraction(1, 3600)),
 }
 
 
-def compare_clocks(gold: Clock, answer: Clock, context: Context) -> bool:
+def compare_clocks(gold: Clock, answer: Clock, context: ComparisonContext) -> bool:
     """Compare times; morning or afternoon counts where both say it, or one counts to 24."""
     if gold.half and answer.half:
         return (gold.parts, gold.half) == (answer.parts, answer.half)
@@ -30,7 +30,7 @@ def count_to_24(clock: Clock) -> tuple[int, ...]:
     return (hours, *rest)
 
 
-def compare_ratios(gold: Ratio, answer: Ratio, context: Context) -> bool:
+def compare_ratios(gold: Ratio, answer: Ratio, context: ComparisonContext) -> bool:
     """Compare ratios: the parts are proportional."""
     if len(gold.parts) != len(answer.parts):
         return False
@@ -60,19 +60,19 @@ def convert_to_ratio(clock: Clock) -> Ratio:
     return Ratio(tuple(Scalar(sympy.Integer(part), str(part)) for part in clock.parts))
 
 
-def compare_ratio_with_number(gold: Ratio, answer: Scalar, context: Context) -> bool:
+def compare_ratio_with_number(gold: Ratio, answer: Scalar, context: ComparisonContext) -> bool:
     """Compare a ratio of two numbers with a number."""
     quotient = divide_parts(gold)
     return quotient is not None and compare_scalars(quotient, answer, context)
 
 
-def compare_clock_with_number(gold: Clock, answer: Scalar, context: Context) -> bool:
+def compare_clock_with_number(gold: Clock, answer: Scalar, context: ComparisonContext) -> bool:
     """Compare what may be a time or a ratio with a fraction."""
     whole = getattr(answer.expression, "is_Integer", False)
     return not whole and compare_ratio_with_number(convert_to_ratio(gold), answer, context)
 
 
-def compare_ratio_with_clock(gold: Ratio, answer: Clock, context: Context) -> bool:
+def compare_ratio_with_clock(gold: Ratio, answer: Clock, context: ComparisonContext) -> bool:
     """Compare a ratio with what looks like a time."""
     return compare_ratios(gold, convert_to_ratio(answer), context)
 
@@ -92,13 +92,13 @@ def add_quantities(quantities: Quantities) -> Scalar | None:
     return Scalar(sympy.Add(*terms), "", any(n.decimal for n in quantities.numbers), unit=units[0])
 
 
-def compare_total(gold: Quantities, answer: Scalar, context: Context) -> bool:
+def compare_total(gold: Quantities, answer: Scalar, context: ComparisonContext) -> bool:
     """Compare several quantities with one, as 3 hours 20 minutes with 200 minutes."""
     total = add_quantities(gold)
     return total is not None and compare_scalars(total, answer, context)
 
 
-def compare_quantities(gold: Quantities, answer: Quantities, context: Context) -> bool:
+def compare_quantities(gold: Quantities, answer: Quantities, context: ComparisonContext) -> bool:
     """Compare several quantities: every number and every unit counts."""
     totals = add_quantities(gold), add_quantities(answer)
     if totals[0] is not None and totals[1] is not None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from retu.grading.comparing.scalars import Context, compare_expressions, is_infinite
+from retu.grading.comparing.scalars import ComparisonContext, compare_expressions, is_infinite
 from retu.grading.reading.brackets import convert_to_region
-from retu.grading.reading.values import Items, Region, Relation, Scalar, Value
+from retu.grading.reading.values import Region, Relation, Scalar, Value, ValueCollection
 
 ORDERS = {"<", ">", "\\le", "\\ge", "\\ne"}
 TURNED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
@@ -17,7 +17,7 @@ def find_region(value: Value) -> Any | None:
     """The sympy set that a value is or describes, None if it describes none."""
     if isinstance(value, Relation):
         return solve_relation(value)
-    if isinstance(value, Items) and value.kind == "list":
+    if isinstance(value, ValueCollection) and value.kind == "list":
         return join_relations(value.members) or convert_to_region(value)
     return convert_to_region(value)
 
@@ -92,7 +92,7 @@ def solve_step(left: Any, sign: str, right: Any, variable: Any) -> Any | None:
     linear = difference.as_poly(variable) if difference.is_polynomial(variable) else None
     if linear is not None and linear.degree() == 1:
         slope, intercept = linear.all_coeffs()
-        return solve_linear(slope, intercept, sign)
+        return solve_linear_inequality(slope, intercept, sign)
     try:
         return build[sign](difference, 0).as_set()
     except (NotImplementedError, ValueError, TypeError):
@@ -110,7 +110,7 @@ def bound_by_infinity(left: Any, sign: str, right: Any, variable: Any) -> Any | 
     return sympy.S.Reals if (upper or lower) and sign != "\\ne" else None
 
 
-def solve_linear(slope: Any, intercept: Any, sign: str) -> Any | None:
+def solve_linear_inequality(slope: Any, intercept: Any, sign: str) -> Any | None:
     """The set where `slope * x + intercept` has the sign; numbers may be irrational."""
     import sympy
 
@@ -129,7 +129,7 @@ def solve_linear(slope: Any, intercept: Any, sign: str) -> Any | None:
     }[sign]()
 
 
-def compare_sets(gold: Any, answer: Any, decimal: bool, context: Context) -> bool:
+def compare_sets(gold: Any, answer: Any, decimal: bool, context: ComparisonContext) -> bool:
     """Whether two sympy sets are equal: the same pieces with the same ends."""
     if gold == answer:
         return True
@@ -171,6 +171,6 @@ def has_decimals(value: Value) -> bool:
         return value.decimal
     if isinstance(value, Region):
         return "." in value.text
-    if isinstance(value, Items):
+    if isinstance(value, ValueCollection):
         return any(map(has_decimals, value.members))
     return isinstance(value, Relation) and any(map(has_decimals, value.sides))

@@ -4,17 +4,17 @@ from dataclasses import replace
 from typing import Any
 
 from retu.grading.comparing.regions import TURNED
-from retu.grading.comparing.scalars import Context, compare_scalars, find_proportion
+from retu.grading.comparing.scalars import ComparisonContext, compare_scalars, find_proportion
 from retu.grading.reading.values import (
     Clock,
-    Items,
     Matrix,
     Ratio,
     Relation,
     Scalar,
+    TextValue,
     Value,
-    Verbatim,
-    Words,
+    ValueCollection,
+    VerbatimLatex,
 )
 
 NAMING = {"=", "\\in", "\\approx", "\\equiv"}
@@ -23,11 +23,11 @@ EQUATIONS = {"=", "\\equiv"}
 
 def is_name(value: Value) -> bool:
     """Whether a value only names something: letters, `f(3)`, `AB/CD`, `(x, y)`; no numbers."""
-    if isinstance(value, Words):
+    if isinstance(value, TextValue):
         return True
-    if isinstance(value, Verbatim):  # an integral or limit, which its value is given to
+    if isinstance(value, VerbatimLatex):  # an integral or limit, which its value is given to
         return "\\ldots" not in value.text
-    if isinstance(value, Items):
+    if isinstance(value, ValueCollection):
         return all(map(is_name, value.members))
     if isinstance(value, Ratio):
         return all(map(is_name, value.parts))
@@ -60,7 +60,7 @@ def take_named_value(relation: Relation) -> Value:
     return sides[-1]
 
 
-def find_single_value(relation: Relation, context: Context) -> Value | None:
+def find_single_value(relation: Relation, context: ComparisonContext) -> Value | None:
     """The value that a relation stands for, None where it is more than a value.
 
     A name with its value is that value; a chain of numbers is one number if they are equal, also
@@ -82,7 +82,7 @@ def find_single_value(relation: Relation, context: Context) -> Value | None:
     return numbers[-1] if same else None
 
 
-def is_false_equation(relation: Relation, context: Context) -> bool:
+def is_false_equation(relation: Relation, context: ComparisonContext) -> bool:
     """Whether a relation equates a number with something else, such as `5 = 0`."""
     first = relation.sides[0]
     constant = isinstance(first, Scalar) and not context.find_letters(first.expression)
@@ -90,7 +90,7 @@ def is_false_equation(relation: Relation, context: Context) -> bool:
     return known and relation.signs[0] in EQUATIONS and find_single_value(relation, context) is None
 
 
-def take_name_head(value: Value, context: Context) -> Value:
+def take_name_head(value: Value, context: ComparisonContext) -> Value:
     """A name without the letters in its brackets: `f(x)` and `f(n)` name one function."""
     import sympy
     from sympy.core.function import AppliedUndef
@@ -122,26 +122,28 @@ def rename_arguments(gold: Value, answer: Value, value: Value) -> Value:
     return replace(value, expression=value.expression.xreplace(changes))
 
 
-def spread_chain(relation: Relation) -> Items | None:
+def spread_chain(relation: Relation) -> ValueCollection | None:
     """Names that share a value (`m = n = 1`) as a list of equations, None for anything else."""
     names, value = relation.sides[:-1], relation.sides[-1]
     shared = set(relation.signs) == {"="} and len(names) > 1 and not is_name(value)
     letters = (isinstance(n, Scalar) and getattr(n.expression, "is_Symbol", False) for n in names)
     if not (shared and all(letters)):
         return None
-    return Items(tuple(Relation((name, value), ("=",), relation.text) for name in names), "list")
+    return ValueCollection(
+        tuple(Relation((name, value), ("=",), relation.text) for name in names), "list"
+    )
 
 
 def spread_either_chain(gold: Relation, answer: Relation) -> tuple[Value, Value] | None:
     """Names that share a value as a list, beside the tuple that the other names; or None."""
-    if isinstance(answer.sides[0], Items):
+    if isinstance(answer.sides[0], ValueCollection):
         spread = spread_chain(gold)
         return (spread, answer) if spread else None
-    spread = spread_chain(answer) if isinstance(gold.sides[0], Items) else None
+    spread = spread_chain(answer) if isinstance(gold.sides[0], ValueCollection) else None
     return (gold, spread) if spread else None
 
 
-def compare_equations(gold: Relation, answer: Relation, context: Context) -> bool:
+def compare_equations(gold: Relation, answer: Relation, context: ComparisonContext) -> bool:
     """Whether two equations say the same: their differences of sides are proportional."""
     if len(gold.sides) != 2 or len(answer.sides) != 2:
         return False
@@ -171,7 +173,9 @@ def take_numerator(expression: Any) -> Any:
     return sympy.fraction(sympy.together(expression))[0]
 
 
-def compare_inequality_multiples(gold: Relation, answer: Relation, context: Context) -> bool:
+def compare_inequality_multiples(
+    gold: Relation, answer: Relation, context: ComparisonContext
+) -> bool:
     """Whether two inequalities in several letters are multiples of each other."""
     if len(gold.sides) != 2 or len(answer.sides) != 2 or gold.signs[0] not in TURNED:
         return False

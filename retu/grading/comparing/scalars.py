@@ -15,8 +15,8 @@ from typing import Any
 import mpmath
 
 from retu.grading.comparing.evaluate_expressions import (
+    EvaluationPoint,
     OutsideError,
-    Point,
     compute_fraction,
     evaluate_expression,
     find_rooted_letters,
@@ -37,11 +37,11 @@ LONG_RELATIVE = 1e-9
 POINTS, MOST_POINTS = 9, 64
 # Integers must show every remainder by small numbers.
 WHOLE_POINTS = 32
-NEEDED = 3
+NEEDED_POINTS = 3
 
 
 @dataclass(frozen=True)
-class Context:
+class ComparisonContext:
     """What comparing depends on besides the two values.
 
     Attributes:
@@ -60,13 +60,15 @@ class Context:
         real: bool = True,
         positive: Iterable[str] = (),
         whole: Iterable[str] = (),
-    ) -> Point:
+    ) -> EvaluationPoint:
         """A point to evaluate at; letters of `positive` and `whole` are such numbers there."""
         names, counts = (
             frozenset(self.names.get(name, name) for name in letters)
             for letters in (positive, whole)
         )
-        return Point(number, self.names, frozenset("ie") - self.index, real, names, counts)
+        return EvaluationPoint(
+            number, self.names, frozenset("ie") - self.index, real, names, counts
+        )
 
     def find_letters(self, expression: Any) -> frozenset[str]:
         """Names of the letters in an expression that are no constants."""
@@ -91,7 +93,7 @@ def fold_names(gold: Iterable[str], answer: Iterable[str]) -> dict[str, str]:
     return {name: key for name, key in shared.items() if key not in clashing}
 
 
-def compare_scalars(gold: Scalar, answer: Scalar, context: Context) -> bool:
+def compare_scalars(gold: Scalar, answer: Scalar, context: ComparisonContext) -> bool:
     """Whether two numbers or expressions are equal, in per cent or not, with a unit or without."""
     if gold.unit and answer.unit and gold.unit != answer.unit:
         if gold.unit.dimension != answer.unit.dimension:
@@ -116,7 +118,7 @@ def convert_to_first_unit(scalar: Scalar) -> Scalar:
     return replace(scalar, expression=expression, unit=None)
 
 
-def is_defined(scalar: Scalar, context: Context) -> bool:
+def is_defined(scalar: Scalar, context: ComparisonContext) -> bool:
     """Whether an expression has a value: no division by zero, no difference of infinities."""
     expression = scalar.expression
     if type(expression).__name__ in {"Infinity", "NegativeInfinity"}:
@@ -145,7 +147,7 @@ def pair_readings(gold: Scalar, answer: Scalar) -> Iterator[tuple[Any, Any]]:
 
 
 def compare_percentages(
-    first: Any, second: Any, gold: Scalar, answer: Scalar, context: Context
+    first: Any, second: Any, gold: Scalar, answer: Scalar, context: ComparisonContext
 ) -> bool:
     """A percentage equals its share; a whole number of per cent also that number."""
     import sympy
@@ -161,7 +163,7 @@ def compare_percentages(
     return compare_expressions(shares[0], shares[1], gold.decimal or answer.decimal, context)
 
 
-def compare_expressions(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+def compare_expressions(first: Any, second: Any, decimal: bool, context: ComparisonContext) -> bool:
     """Whether two sympy expressions are equal."""
     if first == second:
         return type(first).__name__ not in {"NaN", "ComplexInfinity"}
@@ -182,7 +184,7 @@ def is_infinite(expression: Any) -> bool:
     return type(expression).__name__ in {"Infinity", "NegativeInfinity", "ComplexInfinity", "NaN"}
 
 
-def compare_constants(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+def compare_constants(first: Any, second: Any, decimal: bool, context: ComparisonContext) -> bool:
     """Whether two expressions without letters have one value."""
     point = context.make_point(0, real=False)
     try:
@@ -242,7 +244,7 @@ def is_equal_rounded(first: Fraction, second: Fraction, places: int) -> bool:
     return round(first, places) == round(second, places) and gap <= most * size
 
 
-def compare_at_points(first: Any, second: Any, decimal: bool, context: Context) -> bool:
+def compare_at_points(first: Any, second: Any, decimal: bool, context: ComparisonContext) -> bool:
     """Whether two expressions with letters agree at points of both signs."""
     agreed = 0
     rooted = find_rooted_letters(first) | find_rooted_letters(second)
@@ -251,7 +253,7 @@ def compare_at_points(first: Any, second: Any, decimal: bool, context: Context) 
     points = WHOLE_POINTS if whole | rounded else POINTS
     with mpmath.workdps(DIGITS):
         for number in range(MOST_POINTS):
-            if number >= points and agreed >= NEEDED:
+            if number >= points and agreed >= NEEDED_POINTS:
                 break
             try:
                 integers = whole | rounded if number % 2 else whole
@@ -262,7 +264,7 @@ def compare_at_points(first: Any, second: Any, decimal: bool, context: Context) 
             if not (is_close(*values) or (decimal and is_nearly_equal(*values))):
                 return False
             agreed += 1
-    return agreed >= NEEDED
+    return agreed >= NEEDED_POINTS
 
 
 def is_nearly_equal(first: Any, second: Any) -> bool:
@@ -270,7 +272,7 @@ def is_nearly_equal(first: Any, second: Any) -> bool:
     return bool(abs(first - second) <= SMALL_RELATIVE * max(abs(first), abs(second)))
 
 
-def find_proportion(first: Any, second: Any, context: Context) -> Any | None:
+def find_proportion(first: Any, second: Any, context: ComparisonContext) -> Any | None:
     """The constant that `first` is of `second` at every point, None where there is none."""
     ratios = []
     with mpmath.workdps(DIGITS):
@@ -285,5 +287,5 @@ def find_proportion(first: Any, second: Any, context: Context) -> Any | None:
             if bottom == 0 or top == 0:
                 continue
             ratios.append(top / bottom)
-    same = len(ratios) >= NEEDED and all(is_close(ratio, ratios[0]) for ratio in ratios)
+    same = len(ratios) >= NEEDED_POINTS and all(is_close(ratio, ratios[0]) for ratio in ratios)
     return ratios[0] if same else None

@@ -10,7 +10,7 @@ from retu.grading.reading.canonical_latex import find_environment_end, show_toke
 from retu.grading.reading.tex_tokens import (
     CLOSERS,
     OPENERS,
-    Tokens,
+    LatexTokens,
     find_closer,
     is_enclosed,
     split_tokens,
@@ -18,14 +18,14 @@ from retu.grading.reading.tex_tokens import (
 )
 from retu.grading.reading.unreadable import UnreadableError
 from retu.grading.reading.values import (
-    Items,
     Matrix,
     Reader,
     Region,
     Relation,
     Scalar,
     Value,
-    Verbatim,
+    ValueCollection,
+    VerbatimLatex,
     list_members,
 )
 
@@ -34,7 +34,7 @@ ENDS = {"(": True, "[": False}
 CLOSES = {")": True, "]": False}
 NUMBER_SETS = {"R": "Reals", "Z": "Integers", "N": "Naturals", "Q": "Rationals", "C": "Complexes"}
 TRANSPOSED = {"T", "t", "\\top", "\\intercal", "\\text{T}"}
-ENVIRONMENTS = {"matrix", "pmatrix", "bmatrix", "Bmatrix"}
+MATRIX_ENVIRONMENTS = {"matrix", "pmatrix", "bmatrix", "Bmatrix"}
 
 
 def read_brackets(tokens: Sequence[str], read: Reader) -> Value | None:
@@ -76,9 +76,9 @@ def read_members(inside: Sequence[str], kind: str, read: Reader) -> Value:
             return read(parts[1])
     parts = [part for part in split_tokens(inside, {",", ";"})[0] if trim_tokens(part)]
     if ["\\ldots"] in map(trim_tokens, parts):
-        return Verbatim(f"\\{{{show_tokens(inside)}\\}}")
+        return VerbatimLatex(f"\\{{{show_tokens(inside)}\\}}")
     members = [read(part) for part in parts]
-    return Items(tuple(m for value in members for m in list_members(value)), kind)
+    return ValueCollection(tuple(m for value in members for m in list_members(value)), kind)
 
 
 def read_round_or_square_brackets(tokens: Sequence[str], read: Reader) -> Value | None:
@@ -95,7 +95,7 @@ def read_round_or_square_brackets(tokens: Sequence[str], read: Reader) -> Value 
     if left != right and len(parts) != 2:
         raise UnreadableError("brackets do not match")
     if left == right:
-        return Items(members, "tuple" if left else "bracket")
+        return ValueCollection(members, "tuple" if left else "bracket")
     return make_interval(members, left, right, show_tokens(tokens))
 
 
@@ -108,7 +108,9 @@ def read_transposed(tokens: Sequence[str], read: Reader) -> Value | None:
     value = read(tokens[:end])
     if isinstance(value, Matrix):
         return Matrix(tuple(zip(*value.rows, strict=True)))
-    return value if isinstance(value, Items) and value.kind in {"tuple", "bracket"} else None
+    return (
+        value if isinstance(value, ValueCollection) and value.kind in {"tuple", "bracket"} else None
+    )
 
 
 def has_enclosing_pair(tokens: Sequence[str]) -> bool:
@@ -135,7 +137,7 @@ def make_interval(members: tuple[Value, ...], left: bool, right: bool, text: str
 
 
 def read_union(
-    tokens: Sequence[str], parts: Sequence[Tokens], signs: Sequence[str], read: Reader
+    tokens: Sequence[str], parts: Sequence[LatexTokens], signs: Sequence[str], read: Reader
 ) -> Value:
     """Unions, intersections and differences of sets, from left to right."""
     import sympy
@@ -178,7 +180,9 @@ def convert_to_region(value: Value) -> Any | None:
 
     if isinstance(value, Region):
         return value.region
-    if not isinstance(value, Items) or not all(isinstance(m, Scalar) for m in value.members):
+    if not isinstance(value, ValueCollection) or not all(
+        isinstance(m, Scalar) for m in value.members
+    ):
         return None
     numbers = [m.expression for m in value.members if isinstance(m, Scalar)]
     if value.kind == "set" or value.kind == "list":
@@ -199,11 +203,12 @@ def make_named_region(name: str, text: str) -> Region:
     return Region(getattr(sympy.S, name), text)
 
 
-def read_cases(rows: Sequence[Sequence[Tokens]], read: Reader) -> Value:
+def read_cases(rows: Sequence[Sequence[LatexTokens]], read: Reader) -> Value:
     """The lines of a definition by cases, or of a system: value and condition, in any order."""
     lines = [tuple(read(cell) for cell in row if trim_tokens(cell, " ,;.")) for row in rows]
-    return Items(
-        tuple(line[0] if len(line) == 1 else Items(line, "tuple") for line in lines), "list"
+    return ValueCollection(
+        tuple(line[0] if len(line) == 1 else ValueCollection(line, "tuple") for line in lines),
+        "list",
     )
 
 
@@ -213,7 +218,7 @@ def read_matrix(tokens: Sequence[str], read: Reader) -> Value | None:
         return None
     name_end = find_closer(tokens, 1)
     name = "".join(tokens[2:name_end])
-    if name not in ENVIRONMENTS | {"cases"}:
+    if name not in MATRIX_ENVIRONMENTS | {"cases"}:
         return None
     last = max(index for index, token in enumerate(tokens) if token == "\\end")
     rows, _ = split_tokens(tokens[name_end + 1 : last], {"\\\\"})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from retu.grading.reading.spelling import spell_plainly
 from retu.grading.reading.tex_tokens import (
     ARITY,
-    Tokens,
+    LatexTokens,
     find_closer,
     make_text,
     render_tokens,
@@ -39,21 +39,21 @@ DEGREE = (["\\circ"], ["\\degree"], [" ", "\\circ"], ["\\circ", " "])
 BRACED_SIGNS = ([":"], ["="], ["<"], [">"], ["+"], ["-"], ["/"])
 
 
-def clean_latex(text: str) -> Tokens:
+def clean_latex(text: str) -> LatexTokens:
     """Canonical tokens of a LaTeX text."""
     return clean_tokens(tokenize(spell_plainly(text)))
 
 
-def clean_tokens(tokens: Sequence[str]) -> Tokens:
+def clean_tokens(tokens: Sequence[str]) -> LatexTokens:
     """Tokens with one name a thing and braces around every argument."""
-    out: Tokens = []
+    out: LatexTokens = []
     index = 0
     while index < len(tokens):
         index = clean_token(tokens, index, out)
     return out
 
 
-def clean_token(tokens: Sequence[str], index: int, out: Tokens) -> int:
+def clean_token(tokens: Sequence[str], index: int, out: LatexTokens) -> int:
     """Append what the token at `index` means; the index after it and its arguments."""
     vocabulary = load_vocabulary()
     token = tokens[index]
@@ -76,7 +76,7 @@ def clean_token(tokens: Sequence[str], index: int, out: Tokens) -> int:
     return clean_command(tokens, token, index, out)
 
 
-def clean_space(tokens: Sequence[str], index: int, out: Tokens) -> int:
+def clean_space(tokens: Sequence[str], index: int, out: LatexTokens) -> int:
     r"""A blank for a space of TeX; `\hspace{...}` with its argument."""
     out.append(" ")
     if tokens[index] in {"\\hspace", "\\vspace", "\\mspace"}:
@@ -84,7 +84,7 @@ def clean_space(tokens: Sequence[str], index: int, out: Tokens) -> int:
     return index + 1
 
 
-def clean_command(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
+def clean_command(tokens: Sequence[str], token: str, index: int, out: LatexTokens) -> int:
     """Append a command, a group or a sign that means something."""
     vocabulary = load_vocabulary()
     if token in vocabulary.transparent:
@@ -109,7 +109,7 @@ def clean_command(tokens: Sequence[str], token: str, index: int, out: Tokens) ->
     return index + 1
 
 
-def clean_group(tokens: Sequence[str], index: int, out: Tokens) -> int:
+def clean_group(tokens: Sequence[str], index: int, out: LatexTokens) -> int:
     r"""A group in braces, `{10 \choose 3}` and `{1 \over 2}` as the commands of today."""
     inside, end = take_argument(tokens, index)
     parts, signs = split_tokens(inside, set(INFIX))
@@ -120,7 +120,7 @@ def clean_group(tokens: Sequence[str], index: int, out: Tokens) -> int:
     return end
 
 
-def clean_wrapper(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
+def clean_wrapper(tokens: Sequence[str], token: str, index: int, out: LatexTokens) -> int:
     """What stands in a box, under a line or in a colour."""
     argument, end = take_argument(tokens, index + 1)
     if token in {"\\color", "\\textcolor"}:
@@ -131,7 +131,7 @@ def clean_wrapper(tokens: Sequence[str], token: str, index: int, out: Tokens) ->
     return end
 
 
-def clean_arguments(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
+def clean_arguments(tokens: Sequence[str], token: str, index: int, out: LatexTokens) -> int:
     """A command with braces around each argument; a bar over digits as one token."""
     end = index + 1
     after = skip_optional_argument(tokens, end) if token == "\\sqrt" else end
@@ -157,7 +157,7 @@ def is_vector_letter(tokens: Sequence[str]) -> bool:
     return len(inside) == 1 and len(inside[0]) == 1 and inside[0].isalpha()
 
 
-def clean_script(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
+def clean_script(tokens: Sequence[str], token: str, index: int, out: LatexTokens) -> int:
     r"""An exponent or index in braces; `^\circ` as degrees, `x^10` and `x^-3` as meant."""
     start = skip_blanks(tokens, index + 1)
     sign = start < len(tokens) and tokens[start] in NUMBER_SIGNS
@@ -181,7 +181,7 @@ def clean_script(tokens: Sequence[str], token: str, index: int, out: Tokens) -> 
     return end
 
 
-def clean_brace_comma(tokens: Sequence[str], index: int, out: Tokens) -> int:
+def clean_brace_comma(tokens: Sequence[str], index: int, out: LatexTokens) -> int:
     """A comma in braces: between groups of three digits nothing, else a decimal point."""
     end = index + 3
     run = end
@@ -192,7 +192,7 @@ def clean_brace_comma(tokens: Sequence[str], index: int, out: Tokens) -> int:
     return end
 
 
-def clean_face(tokens: Sequence[str], token: str, index: int, out: Tokens) -> int:
+def clean_face(tokens: Sequence[str], token: str, index: int, out: LatexTokens) -> int:
     r"""Text as one token; letters and formulas in another face as what they are."""
     vocabulary = load_vocabulary()
     argument, end = take_argument(tokens, index + 1)
@@ -240,7 +240,7 @@ def is_unit(name: str) -> bool:
     return bool(words) and all(word in vocabulary.units | vocabulary.unit_letters for word in words)
 
 
-def write_unit(name: str) -> Tokens:
+def write_unit(name: str) -> LatexTokens:
     r"""Units with exponents as text; the exponent of a single unit behind it: `\text{m}^{2}`."""
     lone = UNIT_EXPONENT.search(name)
     if lone and not lone[1] and lone.end() == len(name) and name[: lone.start()].isalpha():

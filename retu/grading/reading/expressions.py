@@ -12,19 +12,19 @@ from typing import Any
 from retu.grading.reading.exactness import make_expression_exact
 from retu.grading.reading.rewriting import replace_set_braces, spell_letters, write_engine_latex
 from retu.grading.reading.tex_tokens import (
-    Tokens,
+    LatexTokens,
     find_closer,
     skip_blanks,
     split_tokens,
 )
 from retu.grading.reading.unreadable import UnevaluatedError, UnreadableError
-from retu.grading.symbolic.parsing_guard import expression_problem
+from retu.grading.symbolic.parsing_guard import explain_unsafe_expression
 from retu.grading.symbolic.symbolic_engine import parse_latex
 
 # `e`, `i` and `d` have meanings of their own, and so has a capital I.
-LETTER = re.compile(r"[a-cf-hj-zA-HJ-Z]")
+VARIABLE_LETTER = re.compile(r"[a-cf-hj-zA-HJ-Z]")
 MULTIPLE = re.compile(r"([-+]?)(\d{1,6})?(?:\\sqrt\{(\d{1,9})\}|(\\pi|\\infty))")
-JOINT = {"\\gcd": "gcd", "\\lcm": "lcm"}
+JOINT_FUNCTIONS = {"\\gcd": "gcd", "\\lcm": "lcm"}
 PLACEHOLDER = "z_{%d}"
 FIRST_PLACEHOLDER = 90_001
 
@@ -61,7 +61,7 @@ def parse_simple_expression(text: str) -> Any | None:
     """
     import sympy
 
-    if LETTER.fullmatch(text):
+    if VARIABLE_LETTER.fullmatch(text):
         return sympy.Symbol(text)
     found = MULTIPLE.fullmatch(text)
     if not found:
@@ -78,17 +78,17 @@ def parse_simple_expression(text: str) -> Any | None:
 def find_expression_problem(expression: Any) -> str | None:
     """Why an expression must not be compared, None if it may."""
     try:
-        return expression_problem(expression)
+        return explain_unsafe_expression(expression)
     except RecursionError:
         return "nested too deep"
 
 
-def hide_joint_functions(tokens: Sequence[str], stand_ins: dict[str, Any]) -> Tokens:
+def hide_joint_functions(tokens: Sequence[str], stand_ins: dict[str, Any]) -> LatexTokens:
     """Tokens with a symbol for every gcd and lcm, which the engine would evaluate."""
-    out: Tokens = []
+    out: LatexTokens = []
     index = 0
     while index < len(tokens):
-        name = JOINT.get(tokens[index])
+        name = JOINT_FUNCTIONS.get(tokens[index])
         opening = skip_blanks(tokens, index + 1)
         bracketed = list(tokens[opening : opening + 1]) == ["("]
         close = find_closer(tokens, opening, "(", ")") if bracketed else 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from retu.grading.reading.tex_tokens import (
     PUNCTUATION,
-    Tokens,
+    LatexTokens,
     is_text,
     iterate_top_level,
     make_text,
@@ -20,9 +20,9 @@ GROUPED_RUN = re.compile(r"\d{1,3}(?:,\d{3})+")
 OUTER_CONJUNCTION = re.compile(r"\b(?:and|or)$|^(?:and|or)\b")
 
 
-def split_members(tokens: Sequence[str]) -> list[Tokens]:
+def split_members(tokens: Sequence[str]) -> list[LatexTokens]:
     """Parts of a list, between commas, semicolons and the words "and" and "or"."""
-    marked: Tokens = []
+    marked: LatexTokens = []
     for token in tokens:
         content = unwrap_text(token).strip(" ,") if is_text(token) else ""
         if content.lower() in load_vocabulary().conjunctions:
@@ -52,10 +52,10 @@ def drop_shared_name(values: tuple[Value, ...]) -> tuple[Value, ...]:
     return (first.sides[-1], *others) if alone else values
 
 
-def join_thousands(tokens: Sequence[str]) -> Tokens:
+def join_thousands(tokens: Sequence[str]) -> LatexTokens:
     """Tokens without the commas between groups of three digits; in brackets commas part members."""
-    out: Tokens = []
-    run: Tokens = []
+    out: LatexTokens = []
+    run: LatexTokens = []
     outside = set(iterate_top_level(tokens))
     for index, token in enumerate([*tokens, ""]):
         if index in outside and (token.isdigit() or token == ","):

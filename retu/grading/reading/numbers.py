@@ -6,7 +6,7 @@ All work on canonical LaTeX (`clean`), without the engine.
 import re
 from fractions import Fraction
 
-from retu.grading.reading.values import Based, Clock, Number
+from retu.grading.reading.values import Clock, NumberInBase, PlainNumber
 from retu.grading.reading.vocabulary import load_vocabulary
 
 INTEGER = re.compile(r"([-+]?)\s*(\d+)")
@@ -19,24 +19,28 @@ MIXED = re.compile(r"([-+]?)\s*(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}")
 # Small letters as digits: two of them at least, in base sixteen; `a_{16}` is a name.
 SMALL_HEXADECIMAL = re.compile(r"(?=[a-f\d]*\d|[a-f]{2})[\da-f]{2,}_\{16\}")
 BASED = re.compile(r"\(?([-+]?)([0-9A-Z]+)\)?_\{(\d{1,2}|\\text\{[a-z]+\})\}")
-CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\\text\{([ap])\.?m\.?\})?", re.IGNORECASE)
+CLOCK_TIME = re.compile(
+    r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\\text\{([ap])\.?m\.?\})?", re.IGNORECASE
+)
 SPACED_PAIR = re.compile(r"(?<![\d._^{])\d+(?:\.\d+)?\s+\.?\d")
 HIGHEST_BASE = 36
 MINUTES, HOURS = 60, 24
 
 
-def read_number(text: str) -> Number | None:
+def read_number(text: str) -> PlainNumber | None:
     """A plain number: integer, decimal, repeating decimal, fraction or mixed number."""
     found = INTEGER.fullmatch(text)
     if found:
-        return Number(apply_sign(found[1], Fraction(int(found[2]))), text=text)
+        return PlainNumber(apply_sign(found[1], Fraction(int(found[2]))), text=text)
     found = GROUPED.fullmatch(text)
     if found and has_consistent_groups(found[2]):
         digits = re.sub(r"[,\s]", "", found[2]) + (found[3] or "")
-        return Number(apply_sign(found[1], Fraction(digits)), bool(found[3]), text)
+        return PlainNumber(apply_sign(found[1], Fraction(digits)), bool(found[3]), text)
     found = DECIMAL.fullmatch(text)
     if found:
-        return Number(apply_sign(found[1], Fraction(f"{found[2] or 0}.{found[3]}")), True, text)
+        return PlainNumber(
+            apply_sign(found[1], Fraction(f"{found[2] or 0}.{found[3]}")), True, text
+        )
     return read_repeating(text) or read_fraction(text)
 
 
@@ -45,7 +49,7 @@ def has_consistent_groups(digits: str) -> bool:
     return not ("," in digits and re.search(r"\d\s\d", digits))
 
 
-def read_repeating(text: str) -> Number | None:
+def read_repeating(text: str) -> PlainNumber | None:
     r"""A decimal with a repeating part: `0.1\overline{6}` is one sixth."""
     found = REPEATING.fullmatch(text)
     if not found:
@@ -53,22 +57,22 @@ def read_repeating(text: str) -> Number | None:
     period = re.sub(r"\D", "", found[4])
     whole = Fraction(f"{found[2] or 0}.{found[3] or 0}")
     tail = Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(found[3]))
-    return Number(apply_sign(found[1], whole + tail), text=text)
+    return PlainNumber(apply_sign(found[1], whole + tail), text=text)
 
 
-def read_fraction(text: str) -> Number | None:
+def read_fraction(text: str) -> PlainNumber | None:
     """A fraction of integers or a mixed number; None also for a denominator of zero."""
     found = FRACTION.fullmatch(text)
     if found and int(found[4]):
         value = Fraction(int(found[2]), int(found[4]))
-        return Number(apply_sign(found[1], apply_sign(found[3], value)), text=text)
+        return PlainNumber(apply_sign(found[1], apply_sign(found[3], value)), text=text)
     found = SLASHED.fullmatch(text)
     if found and int(found[3]):
-        return Number(apply_sign(found[1], Fraction(int(found[2]), int(found[3]))), text=text)
+        return PlainNumber(apply_sign(found[1], Fraction(int(found[2]), int(found[3]))), text=text)
     found = MIXED.fullmatch(text)
     if found and int(found[4]):
         value = int(found[2]) + Fraction(int(found[3]), int(found[4]))
-        return Number(apply_sign(found[1], value), text=text)
+        return PlainNumber(apply_sign(found[1], value), text=text)
     return None
 
 
@@ -77,7 +81,7 @@ def apply_sign(sign: str, value: Fraction) -> Fraction:
     return -value if sign == "-" else value
 
 
-def read_number_in_base(text: str) -> Based | Number | None:
+def read_number_in_base(text: str) -> NumberInBase | PlainNumber | None:
     """A number with its base as an index; base ten is a plain number."""
     found = BASED.fullmatch(text.upper() if SMALL_HEXADECIMAL.fullmatch(text) else text)
     if not found:
@@ -88,13 +92,13 @@ def read_number_in_base(text: str) -> Based | Number | None:
     if not 2 <= base <= HIGHEST_BASE or any(int(c, HIGHEST_BASE) >= base for c in digits):
         return None
     if base == 10:
-        return Number(apply_sign(found[1], Fraction(int(digits))), text=text)
-    return Based(found[1].replace("+", "") + digits, base)
+        return PlainNumber(apply_sign(found[1], Fraction(int(digits))), text=text)
+    return NumberInBase(found[1].replace("+", "") + digits, base)
 
 
 def read_clock(text: str) -> Clock | None:
     """A time such as `3:00` or `12:30 pm`: two digits after the colon, below sixty."""
-    found = CLOCK.fullmatch(text.replace(" ", ""))
+    found = CLOCK_TIME.fullmatch(text.replace(" ", ""))
     if not found:
         return None
     parts = tuple(int(part) for part in found.groups()[:3] if part is not None)

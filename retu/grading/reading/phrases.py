@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from retu.grading.reading.tex_tokens import (
-    Tokens,
+    LatexTokens,
     find_closer,
     is_text,
     iterate_top_level,
@@ -24,7 +24,7 @@ REMAINDER = re.compile(r"(\d+)\\text\{(?:[rR]|remainder)\}(\d+)")
 OHM = "\N{GREEK CAPITAL LETTER OMEGA}"
 NAMING_END = re.compile(r"\w (?:is|are|equals)$")
 UNIT_SIGNS = {"/", "\\cdot", " ", "\\Omega", "^", "{", "}", "-", *"0123456789"}
-MODULUS = {"\\pmod", "\\bmod", "\\mod"}
+MODULUS_COMMANDS = {"\\pmod", "\\bmod", "\\mod"}
 UNIVERSAL_SIGNS = {"\\forall"}
 
 
@@ -48,7 +48,7 @@ def has_only_words(tokens: Sequence[str]) -> bool:
     return bool(solid) and all(is_text(t) or t in {"-", "'", ".", ":", ","} for t in solid)
 
 
-def drop_fillers(tokens: Sequence[str]) -> Tokens:
+def drop_fillers(tokens: Sequence[str]) -> LatexTokens:
     """Tokens without leading words that only announce an answer."""
     tokens = trim_tokens(tokens)
     fillers = load_vocabulary().fillers
@@ -67,7 +67,7 @@ def announces_value(words: str, rest: Sequence[str]) -> bool:
     return bool(NAMING_END.search(words)) and number and not any(map(is_text, rest))
 
 
-def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, str]:
+def cut_condition(tokens: Sequence[str]) -> tuple[LatexTokens, str]:
     """The value's tokens and the condition that follows it in words, tidied.
 
     The condition is "" for none, and for one that holds without limits: that may be left out.
@@ -75,10 +75,10 @@ def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, str]:
     vocabulary = load_vocabulary()
     for index in iterate_top_level(tokens):
         token = tokens[index]
-        if index == 0 or not (is_text(token) or token in MODULUS | UNIVERSAL_SIGNS):
+        if index == 0 or not (is_text(token) or token in MODULUS_COMMANDS | UNIVERSAL_SIGNS):
             continue
         value = trim_tokens(tokens[:index], " ,(")
-        if token in MODULUS:
+        if token in MODULUS_COMMANDS:
             return value, "mod " + write_math(tokens[index + 1 :]).strip("{}()")
         if token in UNIVERSAL_SIGNS and trim_tokens(tokens[:index], " ,"):
             return value, ""
@@ -92,7 +92,7 @@ def cut_condition(tokens: Sequence[str]) -> tuple[Tokens, str]:
     return list(tokens), ""
 
 
-def cut_leading_quantifier(tokens: Sequence[str]) -> Tokens:
+def cut_leading_quantifier(tokens: Sequence[str]) -> LatexTokens:
     r"""Tokens without a leading `\forall x > 0,`."""
     solid = trim_tokens(tokens)
     if solid and solid[0] in UNIVERSAL_SIGNS:
@@ -102,7 +102,7 @@ def cut_leading_quantifier(tokens: Sequence[str]) -> Tokens:
     return list(tokens)
 
 
-def cut_unit(tokens: Sequence[str]) -> tuple[Tokens, str]:
+def cut_unit(tokens: Sequence[str]) -> tuple[LatexTokens, str]:
     r"""The tokens before a last unit, and the unit's words ("" for none).
 
     A unit is text, text with an exponent, or several of them with strokes: `\text{km}/\text{h}`.
@@ -159,10 +159,10 @@ def find_remainder(text: str) -> str:
     return f"{found[1]} r {found[2]}" if found else ""
 
 
-def split_quantities(tokens: Sequence[str]) -> list[tuple[Tokens, str]]:
+def split_quantities(tokens: Sequence[str]) -> list[tuple[LatexTokens, str]]:
     """Numbers and the words behind each: `3 hours 20 minutes`; [] for anything else."""
-    found: list[tuple[Tokens, str]] = []
-    number: Tokens = []
+    found: list[tuple[LatexTokens, str]] = []
+    number: LatexTokens = []
     for token in trim_tokens(tokens):
         if not is_text(token):
             number.append(token)
@@ -177,7 +177,7 @@ def split_quantities(tokens: Sequence[str]) -> list[tuple[Tokens, str]]:
     return [(n, words) for (n, _), words in zip(found, joined, strict=True)]
 
 
-def cut_unit_letter(tokens: Sequence[str]) -> Tokens | None:
+def cut_unit_letter(tokens: Sequence[str]) -> LatexTokens | None:
     """The tokens before a last letter (or `m/s`) that may be a unit; None without one.
 
     It may be one after a number and a blank, when it stands nowhere else.

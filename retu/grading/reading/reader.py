@@ -17,7 +17,7 @@ from retu.grading.reading.lists import (
 from retu.grading.reading.scalar_reader import read_quantities, read_ratio, read_scalar
 from retu.grading.reading.tex_tokens import (
     PUNCTUATION,
-    Tokens,
+    LatexTokens,
     is_balanced,
     is_enclosed,
     is_text,
@@ -28,12 +28,12 @@ from retu.grading.reading.tex_tokens import (
 )
 from retu.grading.reading.unreadable import UnreadableError
 from retu.grading.reading.values import (
-    Items,
-    Qualified,
+    QualifiedValue,
     Relation,
+    TextValue,
     Value,
-    Verbatim,
-    Words,
+    ValueCollection,
+    VerbatimLatex,
     list_members,
 )
 from retu.grading.reading.vocabulary import load_vocabulary
@@ -80,7 +80,7 @@ def read_alternatives(text: str) -> tuple[Value, ...]:
     return (read_latex(text), *([read_latex(text.replace(",", "."))] if comma else []))
 
 
-def mark_label(tokens: Tokens) -> Tokens:
+def mark_label(tokens: LatexTokens) -> LatexTokens:
     """Tokens with a label in brackets before a value, `(A) 36`, as text."""
     solid = [*tokens[:3], *trim_tokens(tokens[3:])[:1]]
     if len(solid) == 4 and solid[0] + solid[2] == "()" and solid[1] in OPTIONS:
@@ -89,9 +89,9 @@ def mark_label(tokens: Tokens) -> Tokens:
     return tokens
 
 
-def join_signs(tokens: Sequence[str]) -> Tokens:
+def join_signs(tokens: Sequence[str]) -> LatexTokens:
     """Tokens with `<=`, `>=` and `!=` as one sign each."""
-    out: Tokens = []
+    out: LatexTokens = []
     for token in tokens:
         pair = (out[-1], token) if out else ("", token)
         if pair in COMPOUND_SIGNS:
@@ -120,10 +120,10 @@ def read_tokens(tokens: Sequence[str]) -> Value:
         return quantities
     tokens, condition = phrases.cut_condition(tokens)
     value = read_list(tokens)
-    return Qualified(value, condition) if condition else value
+    return QualifiedValue(value, condition) if condition else value
 
 
-def turn_brackets(tokens: Sequence[str]) -> Tokens:
+def turn_brackets(tokens: Sequence[str]) -> LatexTokens:
     """Tokens with round brackets for square ones that are turned outwards: `]0, 1[`."""
     tokens = list(tokens)
     if {",", ";"} & set(tokens):
@@ -136,7 +136,7 @@ def read_words(tokens: Sequence[str]) -> Value:
     """Text: a letter or a word as it is, a list joined by "and" and "or"."""
     parts = split_members(tokens)
     if len(parts) > 1:
-        return Items(tuple(read_tokens(part) for part in parts), "list")
+        return ValueCollection(tuple(read_tokens(part) for part in parts), "list")
     content = "".join(unwrap_text(t) for t in tokens if is_text(t)).strip(" ().")
     if len(content) == 1 and content.isalpha():
         return read_scalar([content], read_term)
@@ -146,7 +146,7 @@ def read_words(tokens: Sequence[str]) -> Value:
     if words in load_vocabulary().worded_sets:
         return read_tokens(clean_latex(load_vocabulary().worded_sets[words]))
     number = load_vocabulary().number_words.get(words)
-    return Words(words) if number is None else read_scalar(list(str(number)), read_term)
+    return TextValue(words) if number is None else read_scalar(list(str(number)), read_term)
 
 
 def read_list(tokens: Sequence[str]) -> Value:
@@ -155,20 +155,20 @@ def read_list(tokens: Sequence[str]) -> Value:
     if len(parts) < 2:
         return read_relation(parts[0] if parts else tokens)
     if any(trim_tokens(part) == ["\\ldots"] for part in parts):
-        return Verbatim(show_tokens(tokens))
+        return VerbatimLatex(show_tokens(tokens))
     semicolons, _ = split_tokens(tokens, {";"})
     groups = [group for group in semicolons if trim_tokens(group)]
     if len(groups) > 1 and any(len(split_members(group)) > 1 for group in groups):
-        return Items(tuple(read_group(group) for group in groups), "list")
+        return ValueCollection(tuple(read_group(group) for group in groups), "list")
     members = [part for part in parts if not is_letter_range(part)] or parts
     values = tuple(member for part in members for member in list_members(read_tokens(part)))
-    return values[0] if len(values) == 1 else Items(drop_shared_name(values), "list")
+    return values[0] if len(values) == 1 else ValueCollection(drop_shared_name(values), "list")
 
 
 def read_group(tokens: Sequence[str]) -> Value:
     """Values that belong together, as `p=5, q=2` between semicolons."""
     value = read_tokens(tokens)
-    return Items(value.members, "tuple") if isinstance(value, Items) else value
+    return ValueCollection(value.members, "tuple") if isinstance(value, ValueCollection) else value
 
 
 def read_relation(tokens: Sequence[str]) -> Value:
@@ -194,20 +194,20 @@ def read_first_side(tokens: Sequence[str], sign: str) -> Value:
     except UnreadableError:
         if sign != "=" or any(token.isdigit() for token in tokens):
             raise
-        return Words(show_tokens(tokens))
+        return TextValue(show_tokens(tokens))
 
 
 def read_side(tokens: Sequence[str]) -> Value:
     """One side of a relation; dots in it leave it as it is written, a lone command is a name."""
     if "\\ldots" in tokens:
-        return Verbatim(show_tokens(tokens))
+        return VerbatimLatex(show_tokens(tokens))
     try:
         return read_term(tokens)
     except UnreadableError:
         name = "".join(trim_tokens(tokens))
         if not COMMAND.fullmatch(name):
             raise
-        return Words(name)
+        return TextValue(name)
 
 
 def read_term(tokens: Sequence[str]) -> Value:
@@ -229,7 +229,7 @@ def read_plus_minus(tokens: Sequence[str]) -> Value:
     """Both values of an expression with plus-minus signs."""
     versions = [[PLUS_MINUS.get(t, (t, t))[side] for t in tokens] for side in (0, 1)]
     members = [list_members(read_tokens(version)) for version in versions]
-    if isinstance(read_tokens(versions[0]), Items):
+    if isinstance(read_tokens(versions[0]), ValueCollection):
         flat = tuple(dict.fromkeys(value for part in members for value in part))
-        return Items(flat, "list")
-    return Items((members[0][0], members[1][0]), "list")
+        return ValueCollection(flat, "list")
+    return ValueCollection((members[0][0], members[1][0]), "list")

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from retu.grading.reading.numbers import REPEATING, read_repeating
 from retu.grading.reading.tex_tokens import (
-    Tokens,
+    LatexTokens,
     find_closer,
     is_text,
     render_tokens,
@@ -20,7 +20,7 @@ from retu.grading.reading.unreadable import UnreadableError
 
 TRIGONOMETRY = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc", "\\cis"}
 SEVERAL_ARGUMENTS = {"\\max", "\\min", "\\gcd", "\\lcm"}
-PERCENT = re.compile(r"(\d+(?:\.\d+)?)\\%")
+NUMBER_IN_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\\%")
 CHOICES = re.compile(
     r"(?<![A-Za-z\\])C(?:_\{(\d{1,4})\}\^\{(\d{1,4})\}|\^\{(\d{1,4})\}_\{(\d{1,4})\})"
 )
@@ -37,12 +37,12 @@ def write_engine_latex(tokens: Sequence[str]) -> str:
     text = render_tokens(separate_differentials(name_primes(tokens)))
     text = CHOICES.sub(write_binomial, text)
     text = text if "\\begin" in text else text.replace("^{T}", "^{(T)}")  # not transposed
-    return PERCENT.sub(r"\\frac{\1}{100}", REPEATING.sub(write_repeating_decimal, text))
+    return NUMBER_IN_PERCENT.sub(r"\\frac{\1}{100}", REPEATING.sub(write_repeating_decimal, text))
 
 
-def spell_letters(tokens: Sequence[str]) -> Tokens:
+def spell_letters(tokens: Sequence[str]) -> LatexTokens:
     r"""Tokens with `\text{x}` as the letter x; other text is no expression."""
-    out: Tokens = []
+    out: LatexTokens = []
     for token in tokens:
         content = unwrap_text(token).strip(" ().") if is_text(token) else ""
         if is_text(token) and not (len(content) == 1 and content.isalpha()):
@@ -51,7 +51,7 @@ def spell_letters(tokens: Sequence[str]) -> Tokens:
     return out
 
 
-def replace_set_braces(tokens: Sequence[str]) -> Tokens:
+def replace_set_braces(tokens: Sequence[str]) -> LatexTokens:
     r"""Tokens with round brackets for the braces of `\max\{a, b\}`."""
     out = list(tokens)
     for index, token in enumerate(out[:-1]):
@@ -62,9 +62,9 @@ def replace_set_braces(tokens: Sequence[str]) -> Tokens:
     return out
 
 
-def convert_degrees(tokens: Sequence[str]) -> Tokens:
+def convert_degrees(tokens: Sequence[str]) -> LatexTokens:
     """Degrees inside trigonometric functions in radians; elsewhere the sign is dropped."""
-    out: Tokens = []
+    out: LatexTokens = []
     until = -1
     for index, token in enumerate(tokens):
         if token in TRIGONOMETRY:
@@ -81,7 +81,7 @@ def convert_degrees(tokens: Sequence[str]) -> Tokens:
     return out
 
 
-def write_out_cis(tokens: Sequence[str]) -> Tokens:
+def write_out_cis(tokens: Sequence[str]) -> LatexTokens:
     r"""Tokens with `\cos x + i \sin x` for `\cis x`, which the engine does not know."""
     if "\\cis" not in tokens:
         return list(tokens)
@@ -105,13 +105,13 @@ def find_argument_end(tokens: Sequence[str], index: int) -> int:
     return end
 
 
-def mark_products(tokens: Sequence[str]) -> Tokens:
+def mark_products(tokens: Sequence[str]) -> LatexTokens:
     """Tokens with a dot between a number or bracket and a round bracket behind it.
 
     The engine takes `3(4)` for a mixed number. Square brackets and braces are no product.
     """
     solid = [token for token in tokens if token != " "]
-    out: Tokens = []
+    out: LatexTokens = []
     for before, token in zip(["", *solid], solid, strict=False):
         if before == ")" or (before.isdigit() and not is_index_digit(out)):
             if token == "(":
@@ -130,9 +130,9 @@ def is_index_digit(tokens: Sequence[str]) -> bool:
     return index > 0 and tokens[index - 1] == "_"
 
 
-def name_primes(tokens: Sequence[str]) -> Tokens:
+def name_primes(tokens: Sequence[str]) -> LatexTokens:
     """Tokens with primes as an index of the letter, which the engine would drop."""
-    out: Tokens = []
+    out: LatexTokens = []
     count = 0
     for token in [*tokens, ""]:
         if token == "'":
@@ -145,11 +145,11 @@ def name_primes(tokens: Sequence[str]) -> Tokens:
     return out[:-1]
 
 
-def separate_differentials(tokens: Sequence[str]) -> Tokens:
+def separate_differentials(tokens: Sequence[str]) -> LatexTokens:
     """Tokens with a dot between the letter d and the next letter, unless something integrates."""
     if "\\int" in tokens:
         return list(tokens)
-    out: Tokens = []
+    out: LatexTokens = []
     solid = [token for token in tokens if token != " "]
     for token, following in zip(solid, [*solid[1:], ""], strict=True):
         out.append(token)

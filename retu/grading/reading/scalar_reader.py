@@ -17,7 +17,7 @@ from retu.grading.reading.numbers import (
 from retu.grading.reading.rewriting import TRIGONOMETRY
 from retu.grading.reading.tex_tokens import (
     PUNCTUATION,
-    Tokens,
+    LatexTokens,
     is_text,
     split_tokens,
     trim_tokens,
@@ -26,16 +26,16 @@ from retu.grading.reading.tex_tokens import (
 from retu.grading.reading.units import find_unit
 from retu.grading.reading.unreadable import UnevaluatedError, UnreadableError
 from retu.grading.reading.values import (
-    Items,
     Matrix,
-    Number,
+    PlainNumber,
     Quantities,
     Ratio,
     Reader,
     Scalar,
+    TextValue,
     Value,
-    Verbatim,
-    Words,
+    ValueCollection,
+    VerbatimLatex,
 )
 from retu.grading.reading.vocabulary import load_vocabulary
 
@@ -77,7 +77,7 @@ def read_ratio(tokens: Sequence[str], read: Reader) -> Value | None:
     if not signs:
         return None
     if any(trim_tokens(part) == ["\\ldots"] for part in parts):
-        return Verbatim(show_tokens(tokens))
+        return VerbatimLatex(show_tokens(tokens))
     return Ratio(tuple(read_scalar(part, read) for part in parts))
 
 
@@ -95,10 +95,10 @@ def read_scalar(tokens: Sequence[str], read: Reader) -> Value:
     text = phrases.write_math(tokens)
     number = read_number(text) or read_number_in_base(BROKEN_NUMBER.sub("", text))
     if number:
-        return make_scalar(number) if isinstance(number, Number) else number
+        return make_scalar(number) if isinstance(number, PlainNumber) else number
     special = phrases.find_base(text) or phrases.find_remainder(text)
     if special:
-        return read_scalar(list(special), read) if "_" in special else Words(special)
+        return read_scalar(list(special), read) if "_" in special else TextValue(special)
     core, unit = phrases.cut_unit(tokens)
     if unit:
         return attach_unit(read(core), unit, phrases.find_exponent(tokens))
@@ -108,7 +108,7 @@ def read_scalar(tokens: Sequence[str], read: Reader) -> Value:
         value = read(core)
         return make_percent(value) if percent else value
     if any(is_text(t) and len(unwrap_text(t).strip(" ().")) > 1 for t in tokens):
-        return Words(phrases.write_sentence(tokens))
+        return TextValue(phrases.write_sentence(tokens))
     if has_numbers_side_by_side(BROKEN_NUMBER.sub("", text)):
         raise UnreadableError("two numbers side by side")
     return read_expression(tokens, text)
@@ -119,7 +119,7 @@ def read_expression(tokens: Sequence[str], text: str) -> Value:
     try:
         expression = parse_expression(join_digits(tokens))
     except UnevaluatedError as error:
-        return Verbatim(str(error))
+        return VerbatimLatex(str(error))
     if hasattr(expression, "tolist"):
         rows = expression.tolist()
         return Matrix(tuple(tuple(Scalar(e, str(e)) for e in row) for row in rows))
@@ -133,7 +133,7 @@ def read_expression(tokens: Sequence[str], text: str) -> Value:
     )
 
 
-def join_digits(tokens: Sequence[str]) -> Tokens:
+def join_digits(tokens: Sequence[str]) -> LatexTokens:
     """Tokens without blanks between digits, where groups of thousands stand in an expression."""
     return [t for i, t in enumerate(tokens) if t != " " or not is_digit_gap(tokens, i)]
 
@@ -144,7 +144,7 @@ def is_digit_gap(tokens: Sequence[str], index: int) -> bool:
     return len(around) == 2 and all(token.isdigit() for token in around)
 
 
-def drop_degree(tokens: Sequence[str]) -> Tokens:
+def drop_degree(tokens: Sequence[str]) -> LatexTokens:
     """Tokens without a last sign of degrees, which a value in degrees may leave out."""
     inside = TRIGONOMETRY & set(tokens)  # there degrees are converted, not dropped
     last = tokens[-1] == "\\degree" and len(tokens) > 1
@@ -176,12 +176,12 @@ def make_percent(value: Value) -> Value:
     """A number in per cent; each of a list; anything else as it is."""
     if isinstance(value, Scalar):
         return Scalar(value.expression, value.text + "\\%", value.decimal, percent=True)
-    if isinstance(value, Items):
-        return Items(tuple(make_percent(member) for member in value.members), value.kind)
+    if isinstance(value, ValueCollection):
+        return ValueCollection(tuple(make_percent(member) for member in value.members), value.kind)
     return value
 
 
-def make_scalar(number: Number) -> Scalar:
+def make_scalar(number: PlainNumber) -> Scalar:
     """A plain number as a scalar."""
     import sympy
 

@@ -18,10 +18,10 @@ ARITY |= {"\\tilde": 1, "\\dot": 1, "\\mathbb": 1, "\\mathcal": 1, "\\widehat": 
 ARITY |= {"\\overrightarrow": 1, "\\mathbf": 1, "\\widetilde": 1, "\\overarc": 1, "\\mathscr": 1}
 # What means nothing at the ends of a value.
 PUNCTUATION = " .,;:"
-Tokens = list[str]
+LatexTokens = list[str]
 
 
-def tokenize(text: str) -> Tokens:
+def tokenize(text: str) -> LatexTokens:
     """The tokens of a text, blanks of any length as one."""
     return [" " if found.isspace() else found for found in TOKEN.findall(text)]
 
@@ -55,7 +55,7 @@ def find_closer(tokens: Sequence[str], start: int, opener: str = "{", closer: st
     return -1
 
 
-def take_argument(tokens: Sequence[str], start: int) -> tuple[Tokens, int]:
+def take_argument(tokens: Sequence[str], start: int) -> tuple[LatexTokens, int]:
     r"""The argument that begins at `start`, without its braces, and the index after it.
 
     Braces hold it; without them it is one token, a command with its own arguments, or (as people
@@ -100,7 +100,9 @@ def iterate_top_level(tokens: Sequence[str]) -> Iterator[int]:
             yield index
 
 
-def split_tokens(tokens: Sequence[str], separators: set[str]) -> tuple[list[Tokens], Tokens]:
+def split_tokens(
+    tokens: Sequence[str], separators: set[str]
+) -> tuple[list[LatexTokens], LatexTokens]:
     """The parts between top-level separators, and the separators."""
     cuts = [index for index in iterate_top_level(tokens) if tokens[index] in separators]
     starts, ends = [0, *(cut + 1 for cut in cuts)], [*cuts, len(tokens)]
@@ -110,7 +112,7 @@ def split_tokens(tokens: Sequence[str], separators: set[str]) -> tuple[list[Toke
     )
 
 
-def trim_tokens(tokens: Sequence[str], ends: str = " ") -> Tokens:
+def trim_tokens(tokens: Sequence[str], ends: str = " ") -> LatexTokens:
     """Tokens without outer blanks and without outer tokens of `ends`."""
     start, end = 0, len(tokens)
     while start < end and tokens[start] in ends and not is_decimal_point(tokens, start):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import yaml
 
-FILE = Path(__file__).with_name("units.yaml")
+UNITS_FILE = Path(__file__).with_name("units.yaml")
 POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 CASED = 2
 
 
 @dataclass(frozen=True)
-class Unit:
+class PhysicalUnit:
     """A unit of a known dimension.
 
     Attributes:
@@ -27,18 +27,18 @@ class Unit:
 
 
 @functools.cache
-def load_units() -> dict[str, Unit]:
+def load_units() -> dict[str, PhysicalUnit]:
     """Every unit of `units.yaml` by its names."""
-    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    content = yaml.safe_load(UNITS_FILE.read_text(encoding="utf-8"))
     return {
-        name: Unit(dimension, Fraction(str(factor)))
+        name: PhysicalUnit(dimension, Fraction(str(factor)))
         for dimension, factors in content.items()
         for factor, names in factors.items()
         for name in names
     }
 
 
-def find_unit(words: str, exponent: int = 1) -> Unit | None:
+def find_unit(words: str, exponent: int = 1) -> PhysicalUnit | None:
     """The unit that words name (`cm`, `square inches`), None for words that are none."""
     parts = words.replace(".", " ").split()
     if parts and parts[0].lower() in POWERS:
@@ -52,4 +52,4 @@ def find_unit(words: str, exponent: int = 1) -> Unit | None:
     unit = next((known[name] for name in names if name in known), None)
     if unit is None or exponent == 1:
         return unit
-    return Unit(f"{unit.dimension}^{exponent}", unit.factor**exponent)
+    return PhysicalUnit(f"{unit.dimension}^{exponent}", unit.factor**exponent)

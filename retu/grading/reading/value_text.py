@@ -1,23 +1,23 @@
 """How a table shows what was read."""
 
 from retu.grading.reading.values import (
-    Based,
     Clock,
-    Items,
     Matrix,
-    Qualified,
+    NumberInBase,
+    QualifiedValue,
     Quantities,
     Ratio,
     Region,
     Relation,
     Scalar,
+    TextValue,
     Value,
-    Verbatim,
-    Words,
+    ValueCollection,
+    VerbatimLatex,
 )
 from retu.grading.symbolic.symbolic_engine import write_short
 
-RareValue = Ratio | Clock | Based | Quantities | Qualified | Words | Verbatim
+RareValue = Ratio | Clock | NumberInBase | Quantities | QualifiedValue | TextValue | VerbatimLatex
 BRACKETS = {"list": ("", ""), "set": ("{", "}"), "tuple": ("(", ")"), "bracket": ("[", "]")}
 
 
@@ -30,7 +30,7 @@ def write_value(value: Value) -> str:
     """A value in plain text."""
     if isinstance(value, Scalar):
         return str(value.expression) + "%" * value.percent
-    if isinstance(value, Items):
+    if isinstance(value, ValueCollection):
         opener, closer = BRACKETS[value.kind]
         return opener + ", ".join(map(write_value, value.members)) + closer
     if isinstance(value, Relation):
@@ -50,11 +50,11 @@ def write_rare_value(value: RareValue) -> str:
         return ":".join(map(write_value, value.parts))
     if isinstance(value, Clock):
         return ":".join(f"{part:02d}" for part in value.parts) + value.half
-    if isinstance(value, Based):
+    if isinstance(value, NumberInBase):
         return f"{value.digits} (base {value.base})"
     if isinstance(value, Quantities):
         pairs = zip(value.numbers, value.units, strict=True)
         return " ".join(f"{write_value(number)} {unit}" for number, unit in pairs)
-    if isinstance(value, Qualified):
+    if isinstance(value, QualifiedValue):
         return f"{write_value(value.value)} {value.condition}"
     return value.text

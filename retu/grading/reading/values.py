@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Union
 
-from retu.grading.reading.units import Unit
+from retu.grading.reading.units import PhysicalUnit
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Scalar:
     percent: bool = False
     without_unit: Any = None
     index: frozenset[str] = frozenset()
-    unit: Unit | None = None
+    unit: PhysicalUnit | None = None
 
 
 @dataclass(frozen=True)
-class Items:
+class ValueCollection:
     """Several values.
 
     Attributes:
@@ -64,7 +64,7 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Words:
+class TextValue:
     """Text, or a sentence with mathematics in it, tidied for comparison."""
 
     text: str
@@ -86,7 +86,7 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Based:
+class NumberInBase:
     """A number in a base other than ten: digits in capitals and the base."""
 
     digits: str
@@ -109,7 +109,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Qualified:
+class QualifiedValue:
     """A value that holds under a condition in words."""
 
     value: "Value"
@@ -117,7 +117,7 @@ class Qualified:
 
 
 @dataclass(frozen=True)
-class Verbatim:
+class VerbatimLatex:
     """LaTeX that no rule reads and that equals only itself: `1, 2, \\ldots, n`."""
 
     text: str
@@ -125,22 +125,22 @@ class Verbatim:
 
 Value = Union[  # noqa: UP007 - the names are not defined when `|` would be evaluated
     Scalar,
-    Items,
+    ValueCollection,
     Region,
     Relation,
-    Words,
+    TextValue,
     Clock,
     Ratio,
-    Based,
+    NumberInBase,
     Quantities,
     Matrix,
-    Qualified,
-    Verbatim,
+    QualifiedValue,
+    VerbatimLatex,
 ]
 
 
 @dataclass(frozen=True)
-class Number:
+class PlainNumber:
     """A plain number as it is written, before it becomes a scalar."""
 
     value: Fraction
@@ -154,4 +154,6 @@ Reader = Callable[[Sequence[str]], Value]
 
 def list_members(value: Value) -> tuple[Value, ...]:
     r"""The members that a list takes in from one of its parts, such as `\pm 1`."""
-    return value.members if isinstance(value, Items) and value.kind == "list" else (value,)
+    return (
+        value.members if isinstance(value, ValueCollection) and value.kind == "list" else (value,)
+    )

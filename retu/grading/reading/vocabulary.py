@@ -8,14 +8,14 @@ from typing import Any
 
 import yaml
 
-FILE = Path(__file__).with_name("vocabulary.yaml")
+VOCABULARY_FILE = Path(__file__).with_name("vocabulary.yaml")
 # Fields of the file by what they become: as they are, sets, names of commands, beginnings of texts.
-PLAIN = ("renamed_functions", "code_constants", "multipliers", "number_words")
-SETS = (
+PLAIN_SECTIONS = ("renamed_functions", "code_constants", "multipliers", "number_words")
+SET_SECTIONS = (
     *("functions", "conjunctions", "fillers", "percent_words", "units", "unit_letters"),
     "short_words",
 )
-COMMANDS = ("dropped", "spaces", "transparent", "text_faces", "math_faces")
+COMMAND_SECTIONS = ("dropped", "spaces", "transparent", "text_faces", "math_faces")
 BEGINNINGS = ("universal", "conditional", "predicates", "adjectives")
 FULLWIDTH_ZERO = 0xFF10
 
@@ -74,10 +74,10 @@ def map_characters(facts: dict[str, Any]) -> dict[int, str]:
 @functools.cache
 def load_vocabulary() -> Vocabulary:
     """Read `vocabulary.yaml` once."""
-    facts: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    fields: dict[str, Any] = {name: facts[name] for name in PLAIN}
-    fields |= {name: frozenset(facts[name]) for name in SETS}
-    fields |= {name: name_commands(facts[name]) for name in COMMANDS}
+    facts: dict[str, Any] = yaml.safe_load(VOCABULARY_FILE.read_text(encoding="utf-8"))
+    fields: dict[str, Any] = {name: facts[name] for name in PLAIN_SECTIONS}
+    fields |= {name: frozenset(facts[name]) for name in SET_SECTIONS}
+    fields |= {name: name_commands(facts[name]) for name in COMMAND_SECTIONS}
     fields |= {name: compile_beginnings(facts[name]) for name in BEGINNINGS}
     synonyms = {f"\\{name}": write_synonym(meant) for name, meant in facts["synonyms"].items()}
     worded = {text: f"\\{name}" for name, texts in facts["worded_sets"].items() for text in texts}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retu.grading.symbolic.parsing_guard import expression_problem
+from retu.grading.symbolic.parsing_guard import explain_unsafe_expression
 
 # Parser and comparison share caches that are not written for several threads.
 ENGINE_LOCK = threading.Lock()
@@ -17,7 +17,7 @@ MAX_KEPT = 2_000
 
 
 @dataclass(frozen=True)
-class Engine:
+class SymbolicEngine:
     """The parts of math-verify in use, and the extractions by name."""
 
     parse: Callable[..., list[Any]]
@@ -26,7 +26,7 @@ class Engine:
 
 
 @functools.cache
-def load_engine() -> Engine:
+def load_symbolic_engine() -> SymbolicEngine:
     """Import math-verify on first use: it costs about a second and loads sympy."""
     import math_verify
     from latex2sympy2_extended import NormalizationConfig
@@ -48,7 +48,7 @@ def load_engine() -> Engine:
         "latex first": make_extraction(False, nits=False, malformed_operators=False),
         "default": {},
     }
-    return Engine(math_verify.parse, math_verify.verify, extractions)
+    return SymbolicEngine(math_verify.parse, math_verify.verify, extractions)
 
 
 def install_two_stage_parser() -> None:
@@ -89,7 +89,7 @@ def parse_text(text: str, extraction: str) -> list[Any]:
 
 def parse_text_anew(text: str, extraction: str) -> tuple[Any, ...]:
     """What math-verify reads from a text."""
-    engine = load_engine()
+    engine = load_symbolic_engine()
     with ENGINE_LOCK:
         return tuple(engine.parse(text, parsing_timeout=None, **engine.extractions[extraction]))
 
@@ -107,7 +107,7 @@ def parse_latex(text: str) -> Any:
     Raises:
         Exception: the engine does not read it; it raises no type of its own.
     """
-    load_engine()
+    load_symbolic_engine()
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig, latex2sympy
 
     with ENGINE_LOCK:
@@ -124,7 +124,7 @@ def verify_expressions(
 ) -> bool:
     """Compare parsed expressions; what the engine cannot compare is not equal."""
     with ENGINE_LOCK:
-        equal = load_engine().verify(
+        equal = load_symbolic_engine().verify(
             list(gold),
             list(answer),
             float_rounding=float_rounding,
@@ -138,7 +138,7 @@ def find_parsed_problem(expressions: Iterable[Any]) -> str | None:
     """Why parsed expressions must not be compared, None if they may; strings always may."""
     symbolic = (item for item in expressions if not isinstance(item, str))
     try:
-        return next(filter(None, map(expression_problem, symbolic)), None)
+        return next(filter(None, map(explain_unsafe_expression, symbolic)), None)
     except RecursionError:
         return "nested too deep"
 

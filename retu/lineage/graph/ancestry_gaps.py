@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from retu.core.text import and_more
-from retu.lineage.graph.dvc_lock import described
-from retu.lineage.graph.record_graph import TREES, Lineage
-from retu.lineage.graph.remedies import ask_command
+from retu.core.text import format_rest
+from retu.lineage.graph.dvc_lock import find_data_path
+from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage
+from retu.lineage.graph.remedies import format_lineage_command
 
 
 @dataclass(frozen=True)
-class Gap:
+class RecordGap:
     """An input below results/ or data/ that no whole record tells of, and the jobs that read it."""
 
     path: str
@@ -24,26 +24,27 @@ class Gap:
 
 def find_gaps(
     lineage: Lineage, jobs: Iterable[str], data: Mapping[str, str] | None = None
-) -> list[Gap]:
+) -> list[RecordGap]:
     """The gaps right before any of the jobs; what data.dvc describes (`data`) needs no record."""
     read: dict[str, list[str]] = {}
     for job in jobs:
         for artefact in lineage.records[job].inputs:
-            inside = artefact.path.split("/")[0] in TREES
-            if inside and lineage.producer(artefact.path) is None:
+            inside = artefact.path.split("/")[0] in RECORDED_FOLDERS
+            if inside and lineage.find_producer(artefact.path) is None:
                 read.setdefault(artefact.path, []).append(job)
     lost = {made.path for record in lineage.unsealed.values() for made in record.outputs}
     return [
-        Gap(path, tuple(readers), path in lost or path in lineage.damaged)
+        RecordGap(path, tuple(readers), path in lost or path in lineage.damaged)
         for path, readers in read.items()
-        if not described(path, data or {})
+        if not find_data_path(path, data or {})
     ]
 
 
-def gap_lines(lineage: Lineage, gaps: Sequence[Gap]) -> Iterator[str]:
+def format_gaps(lineage: Lineage, gaps: Sequence[RecordGap]) -> Iterator[str]:
     """What is said of gaps, before anything else is; nothing when there are none."""
     if gaps:
         yield (
-            f"{'incomplete':<12} {gaps[0]}{and_more(len(gaps), 1)}: what stands behind is not all"
-            f" known; what to do: {ask_command(lineage, 'verify')}"
+            f"{'incomplete':<12} {gaps[0]}{format_rest(len(gaps), 1)}: what stands behind is not"
+            f" all"
+            f" known; what to do: {format_lineage_command(lineage, 'verify')}"
         )

@@ -8,40 +8,40 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from retu.core.errors import InputError
-from retu.core.hashing import md5
+from retu.core.hashing import compute_md5
 from retu.core.run_paths import Run
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.graph.subgraph import DIGITS, View, place, producer, run_of
-from retu.lineage.graph.table_cells import Cell, Row, read_rows, same
+from retu.lineage.graph.subgraph import HASH_DIGITS, Subgraph, find_producer, find_run, strip_grader
+from retu.lineage.graph.table_cells import Cell, TextRow, is_same_value, read_text_rows
 from retu.lineage.record import Artefact
 
 PURE_SFT = "Pure SFT"
 # Columns that compare a row with others: the point of equal compute lies where the shortest branch
 # ends, a correlation is over all data sets, a spread is relative to another recipe's.
-OF_ALL_ROWS = (
+ALL_ROW_PREFIXES = (
     *("common", "pearson", "spearman", "fisher", "boot_", "n_datasets", "spread_ratio", "rank"),
 )
 
 
-def behind(root: Path, lineage: Lineage, cell: Cell) -> View:
+def trace_cell(root: Path, lineage: Lineage, cell: Cell) -> Subgraph:
     """What stands behind a cell, with the rows of tables on the way that carry it."""
-    facts = row_facts(lineage, cell)
-    trace = Trace(root, lineage, facts)
+    facts = collect_row_facts(lineage, cell)
+    trace = CellTracer(root, lineage, facts)
     trace.rows[cell.path] = [cell.row]
-    trace.sources[cell.path] = sources_of([cell.values])
-    start = producer(lineage, cell.path)
-    trace.follow(start)
-    order = [job for job in lineage.ancestors([start]) if job in trace.inputs]
+    trace.sources[cell.path] = collect_sources([cell.values])
+    start = find_producer(lineage, cell.path)
+    trace.follow_inputs(start)
+    order = [job for job in lineage.list_ancestors([start]) if job in trace.inputs]
     kept = {job: trace.inputs[job] for job in order}
-    return View(lineage, cell.path, kept, trace.rows, trace.notes)
+    return Subgraph(lineage, cell.path, kept, trace.rows, trace.notes)
 
 
-def row_facts(lineage: Lineage, cell: Cell) -> dict[str, str]:
+def collect_row_facts(lineage: Lineage, cell: Cell) -> dict[str, str]:
     """What restricts the ancestors of a cell: fact -> value, as text.
 
     A recipe that is empty means none: the row is about SFT alone.
     """
-    if is_of_all_rows(cell.column):
+    if needs_all_rows(cell.column):
         return {}
     facts = cell.facts
     if facts.get("paradigm") == PURE_SFT:
@@ -53,12 +53,12 @@ def row_facts(lineage: Lineage, cell: Cell) -> dict[str, str]:
     return {**facts, "protocol": end} if end in protocols else facts
 
 
-def is_of_all_rows(column: str) -> bool:
+def needs_all_rows(column: str) -> bool:
     """Whether the values of a column take more than their own row's runs."""
-    return any(word in column for word in OF_ALL_ROWS)
+    return any(word in column for word in ALL_ROW_PREFIXES)
 
 
-class Trace:
+class CellTracer:
     """Follows a row from job to job; `inputs`, `rows` and `notes` are those of a `View`."""
 
     def __init__(self, root: Path, lineage: Lineage, facts: dict[str, str]) -> None:
@@ -68,31 +68,31 @@ class Trace:
         self.notes: dict[str, str] = {}
         self.sources: dict[str, set[str]] = {}
 
-    def follow(self, start: str) -> None:
+    def follow_inputs(self, start: str) -> None:
         """Find what belongs, from a job down to the data."""
         queue = [start]
         while queue:
             job = queue.pop(0)
             if job in self.inputs:
                 continue
-            self.inputs[job] = list(self.belonging(job))
+            self.inputs[job] = list(self.select_inputs(job))
             for artefact in self.inputs[job]:
                 self.find_rows(artefact)
                 self.note_checkpoint(job, artefact)
-                if parent := self.lineage.producer(artefact.path):
+                if parent := self.lineage.find_producer(artefact.path):
                     queue.append(parent)
 
-    def belonging(self, job: str) -> Iterator[Artefact]:
+    def select_inputs(self, job: str) -> Iterator[Artefact]:
         """The inputs of a job that belong to the cell."""
         record, study = self.lineage.records[job], self.lineage.study
         # A run needs all that it reads; only what gathers runs reads of other runs.
-        gathers = run_of(job, study) is None
+        gathers = find_run(job, study) is None
         named = set().union(*(self.sources.get(a.path, set()) for a in record.outputs))
         listed = {PurePosixPath(path).name for path in named}
         paths = {artefact.path for artefact in record.inputs}
         for artefact in record.inputs:
             path = PurePosixPath(artefact.path)
-            if gathers and names_another(artefact.path, study, self.facts):
+            if gathers and is_foreign_path(artefact.path, study, self.facts):
                 continue
             if named & paths and path.name in listed and artefact.path not in named:
                 continue
@@ -104,69 +104,71 @@ class Trace:
         path = self.root / artefact.path
         if not self.facts or path.suffix != ".csv" or artefact.path in self.rows:
             return
-        if not path.is_file() or md5(path) != artefact.md5:
+        if not path.is_file() or compute_md5(path) != artefact.md5:
             # Deleted or changed since: what it said then cannot be told.
             return
         try:
-            table = read_rows(path)
+            table = read_text_rows(path)
         except InputError:
             # Without rows it carries nothing.
             return
         columns = [name for name in self.facts if name in table[0]]
-        found = [n for n, row in enumerate(table, 1) if agrees(row, self.facts, columns)]
+        found = [n for n, row in enumerate(table, 1) if has_facts(row, self.facts, columns)]
         if columns and found:
             self.rows[artefact.path] = found
-            self.sources[artefact.path] = sources_of(table[n - 1] for n in found)
+            self.sources[artefact.path] = collect_sources(table[n - 1] for n in found)
 
     def note_sources(self, artefact: Artefact, named: set[str]) -> None:
         """Name the files of a folder that the rows come from."""
-        output = self.lineage.output(artefact.path)
+        output = self.lineage.find_output(artefact.path)
         files = [f for f in output.files if f.path in named] if output else []
         if files:
-            words = (f"{PurePosixPath(f.path).name} {f.md5[:DIGITS]}" for f in files)
+            words = (f"{PurePosixPath(f.path).name} {f.md5[:HASH_DIGITS]}" for f in files)
             self.notes[artefact.path] = ", ".join(words)
 
     def note_checkpoint(self, job: str, artefact: Artefact) -> None:
         """Name the checkpoint of an SFT run from which RL starts."""
         step = int(self.lineage.records[job].wildcards.get("sft_step", "0"))
-        output = self.lineage.output(artefact.path)
+        output = self.lineage.find_output(artefact.path)
         start = artefact.path.endswith("/checkpoints")
         # Of a whole table several branches start from one run, each at its own checkpoint.
         if not (step and output and start and self.facts):
             return
         weights = [f for f in output.files if f.path.startswith(f"step-{step:06d}/model")]
         if weights:
-            words = (f"{file.path} {file.md5[:DIGITS]}" for file in weights)
+            words = (f"{file.path} {file.md5[:HASH_DIGITS]}" for file in weights)
             self.notes[artefact.path] = ", ".join(words)
 
 
-def sources_of(rows: Iterable[Row]) -> set[str]:
+def collect_sources(rows: Iterable[TextRow]) -> set[str]:
     """The files that rows name as theirs (column `source`)."""
     return {row["source"] for row in rows if row.get("source")}
 
 
-def agrees(row: Row, facts: dict[str, str], columns: Sequence[str]) -> bool:
+def has_facts(row: TextRow, facts: dict[str, str], columns: Sequence[str]) -> bool:
     """Whether a row is about the same."""
-    return all(same(row[name], facts[name]) for name in columns)
+    return all(is_same_value(row[name], facts[name]) for name in columns)
 
 
-def names_another(path: str, study: str, facts: dict[str, str]) -> bool:
+def is_foreign_path(path: str, study: str, facts: dict[str, str]) -> bool:
     """Whether a path names another run, data set or protocol than the facts."""
-    named = named_by(path, study)
-    return any(key in facts and not same(facts[key], value) for key, value in named.items())
+    named = parse_path_facts(path, study)
+    return any(
+        key in facts and not is_same_value(facts[key], value) for key, value in named.items()
+    )
 
 
-def named_by(path: str, study: str) -> dict[str, str]:
+def parse_path_facts(path: str, study: str) -> dict[str, str]:
     """The facts that a path names."""
-    run = run_of(path, study)
+    run = find_run(path, study)
     if run is not None:
-        return run_facts(run)
-    folder, *rest = place(path, study).split("/")
+        return collect_run_facts(run)
+    folder, *rest = strip_grader(path, study).split("/")
     kinds = {"sft_sets": "dataset", "fits": "protocol"}
     return {kinds[folder]: rest[0].split(".")[0]} if folder in kinds and rest else {}
 
 
-def run_facts(run: Run) -> dict[str, str]:
+def collect_run_facts(run: Run) -> dict[str, str]:
     """The facts that tell a run from others of its kind."""
     facts = {"model": run.model}
     if run.kind != "base":

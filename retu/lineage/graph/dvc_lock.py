@@ -11,27 +11,27 @@ from typing import Any
 import yaml
 
 from retu.core.errors import InputError
-from retu.lineage.record import SUFFIX
+from retu.lineage.record import RECORD_SUFFIX
 
-FOLDER = "lineage"
-PIPELINE, LOCK = "dvc.yaml", "dvc.lock"
-SIGNATURE = f"{LOCK}.sig"
+POINTERS_FOLDER = "lineage"
+PIPELINE, DVC_LOCK_FILE = "dvc.yaml", "dvc.lock"
+SIGNATURE_FILE = f"{DVC_LOCK_FILE}.sig"
 UNFOLDED = 1 << 20
 """Columns of a line of YAML: no command is folded."""
 
 
-def pointer_folder(root: Path, study: str) -> Path:
+def get_pointer_folder(root: Path, study: str) -> Path:
     """Where the pointers of a study are: one folder each, so that studies never touch another's."""
-    return root / FOLDER / study
+    return root / POINTERS_FOLDER / study
 
 
-def read_lock(root: Path, study: str) -> dict[str, str]:
+def read_dvc_lock(root: Path, study: str) -> dict[str, str]:
     """Path -> hash of everything that a study's dvc.lock names; {} when there is none."""
-    path = pointer_folder(root, study) / LOCK
-    return lock_hashes(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+    path = get_pointer_folder(root, study) / DVC_LOCK_FILE
+    return parse_dvc_lock(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
 
 
-def lock_hashes(text: str, where: str) -> dict[str, str]:
+def parse_dvc_lock(text: str, where: str) -> dict[str, str]:
     """Path -> hash of everything in the text of a dvc.lock; InputError when it is none."""
     try:
         # Nodes do: of most of them nothing is wanted, and making objects takes a third of the time.
@@ -54,7 +54,7 @@ def values_of(node: Any) -> dict[str, Any]:
     return {key.value: value for key, value in node.value}
 
 
-def described(path: str, data: Mapping[str, str]) -> str | None:
+def find_data_path(path: str, data: Mapping[str, str]) -> str | None:
     """The path in data.dvc (path -> hash) that a path is or lies in."""
     inside = (path, *(str(parent) for parent in PurePosixPath(path).parents))
     return next((name for name in inside if name in data), None)
@@ -65,7 +65,7 @@ def name_stages(study: str, jobs: Iterable[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for job in sorted(jobs):
-        below = job.removeprefix(f"results/{study}/").removesuffix(SUFFIX)
+        below = job.removeprefix(f"results/{study}/").removesuffix(RECORD_SUFFIX)
         name = re.sub(r"[^A-Za-z0-9_]+", "-", below)
         free = (f"{name}-{n}" if n > 1 else name for n in itertools.count(1))
         names[job] = next(name for name in free if name not in taken)
@@ -74,9 +74,9 @@ def name_stages(study: str, jobs: Iterable[str]) -> dict[str, str]:
 
 
 @contextmanager
-def locked(root: Path, study: str) -> Iterator[None]:
+def lock_pointers(root: Path, study: str) -> Iterator[None]:
     """Only one process at a time writes the pointers of a study."""
-    path = root / ".state" / f"{FOLDER}-{study}.lock"
+    path = root / ".state" / f"{POINTERS_FOLDER}-{study}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retu.core.hashing import files_of
-from retu.lineage.graph.hash_memory import Memory
+from retu.core.hashing import list_files_below
+from retu.lineage.graph.hash_memory import HashCache
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.record import Artefact, Record, Source
+from retu.lineage.record import Artefact, JobRecord, MirrorFile
 
 
 @dataclass(frozen=True)
-class Edit:
+class EditedFile:
     """A file that is not as a job's record tells: an output of it, or (`source`) what it read."""
 
     path: str
@@ -24,42 +24,42 @@ class Edit:
         return f"{self.path}: {self.problem}"
 
 
-def find_edits(root: Path, lineage: Lineage, jobs: Iterable[str]) -> list[Edit]:
+def find_edits(root: Path, lineage: Lineage, jobs: Iterable[str]) -> list[EditedFile]:
     """Hold the outputs and local inputs of jobs against their records, in the order of the jobs.
 
     A local input of which there is no copy here is left alone: the job may have run elsewhere.
     """
-    memory = Memory(root, lineage.study)
+    memory = HashCache(root, lineage.study)
     records = [lineage.records[job] for job in jobs]
-    wanted = {made.path: files_of(root / made.path) for r in records for made in r.outputs}
-    sources = {(s.folder, s.path): place_of(root, s) for r in records for s in r.sources}
-    named = [named_below(root, path) for paths in wanted.values() for path in paths]
-    hashes = memory.hashes([*named, *(place for place in sources.values() if place)])
-    memory.save()
-    edits: list[Edit] = []
+    wanted = {made.path: list_files_below(root / made.path) for r in records for made in r.outputs}
+    sources = {(s.folder, s.path): locate_source(root, s) for r in records for s in r.sources}
+    named = [name_from_root(root, path) for paths in wanted.values() for path in paths]
+    hashes = memory.get_hashes([*named, *(place for place in sources.values() if place)])
+    memory.save_hashes()
+    edits: list[EditedFile] = []
     for record in records:
         for made in record.outputs:
-            edits += edits_of(root, record, made, wanted[made.path], hashes)
+            edits += find_output_edits(root, record, made, wanted[made.path], hashes)
         for source in record.sources:
             place = sources[source.folder, source.path]
             if place and hashes[place] != source.md5:
                 problem = f"is not what {record.rule} read"
-                edits.append(Edit(place, problem, record.path, source=True))
+                edits.append(EditedFile(place, problem, record.path, source=True))
     return edits
 
 
-def named_below(root: Path, path: Path) -> str:
+def name_from_root(root: Path, path: Path) -> str:
     """A path as seen from the root."""
     return path.relative_to(root).as_posix()
 
 
-def edits_of(
+def find_output_edits(
     root: Path,
-    record: Record,
+    record: JobRecord,
     made: Artefact,
     paths: Sequence[Path],
     hashes: Mapping[str, str | None],
-) -> Iterator[Edit]:
+) -> Iterator[EditedFile]:
     """What is wrong with an output, given its files and their hashes as they are now."""
     target = root / made.path
     folder = made.md5.endswith(".dir")
@@ -67,23 +67,23 @@ def edits_of(
         there = (
             "a folder now" if target.is_dir() else "a file now" if target.exists() else "not there"
         )
-        yield Edit(made.path, f"is {there}; {record.rule} made it", record.path)
+        yield EditedFile(made.path, f"is {there}; {record.rule} made it", record.path)
         return
     if not folder:
         if hashes[made.path] != made.md5:
-            yield Edit(made.path, f"is not what {record.rule} wrote", record.path)
+            yield EditedFile(made.path, f"is not what {record.rule} wrote", record.path)
         return
     then = {file.path: file.md5 for file in made.files}
-    now = {named_below(target, path): hashes[named_below(root, path)] for path in paths}
+    now = {name_from_root(target, path): hashes[name_from_root(root, path)] for path in paths}
     for name in sorted(then | now):
         if name not in now:
-            yield Edit(f"{made.path}/{name}", f"is gone; {record.rule} made it", record.path)
+            yield EditedFile(f"{made.path}/{name}", f"is gone; {record.rule} made it", record.path)
         elif then.get(name) != now[name]:
             state = f"is not what {record.rule} wrote" if name in then else "came in afterwards"
-            yield Edit(f"{made.path}/{name}", state, record.path)
+            yield EditedFile(f"{made.path}/{name}", state, record.path)
 
 
-def place_of(root: Path, source: Source) -> str | None:
+def locate_source(root: Path, source: MirrorFile) -> str | None:
     """Where a local input is to be had: the mirror of now, or that of its job; None if nowhere."""
     for folder in (os.environ.get("RETU_MIRROR"), source.folder):
         place = root / Path(folder).expanduser() / source.path if folder else None

@@ -3,25 +3,25 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from retu.core.text import counted, listed
-from retu.lineage.graph.subgraph import DIGITS, View
-from retu.lineage.record import Commit, Record
+from retu.core.text import format_quantity, join_names
+from retu.lineage.graph.subgraph import HASH_DIGITS, Subgraph
+from retu.lineage.record import GitCommit, JobRecord
 
-MANY = 4
+MAX_LISTED_FILES = 4
 
 
-def provenance(view: View) -> dict[str, Any]:
+def describe_provenance(view: Subgraph) -> dict[str, Any]:
     """Commits, locks with the versions that were loaded, seeds and machines of a view's jobs."""
-    records = [view.record(job) for job in view.inputs]
+    records = [view.get_record(job) for job in view.inputs]
     return {
-        "code": commits(records),
-        "environments": environments(records),
+        "code": count_commits(records),
+        "environments": group_environments(records),
         "seeds": sorted({seed for record in records for seed in record.seeds}),
-        "hosts": unique(str(record.host.get("name", "unknown")) for record in records),
+        "hosts": drop_repeated_names(str(record.host.get("name", "unknown")) for record in records),
     }
 
 
-def commits(records: list[Record]) -> list[dict[str, Any]]:
+def count_commits(records: list[JobRecord]) -> list[dict[str, Any]]:
     """Each commit with the number of its jobs, and the files that differed from it in any."""
     table: dict[tuple[str | None, str | None], dict[str, Any]] = {}
     for record in records:
@@ -35,7 +35,7 @@ def commits(records: list[Record]) -> list[dict[str, Any]]:
     return list(table.values())
 
 
-def environments(records: list[Record]) -> list[dict[str, Any]]:
+def group_environments(records: list[JobRecord]) -> list[dict[str, Any]]:
     """Each lock with its digest, the versions that jobs have loaded, and those it does not lock."""
     table: dict[str, dict[str, Any]] = {}
     for record in records:
@@ -52,21 +52,23 @@ def environments(records: list[Record]) -> list[dict[str, Any]]:
     return list(table.values())
 
 
-def unique(names: Iterable[str]) -> list[str]:
+def drop_repeated_names(names: Iterable[str]) -> list[str]:
     """Names without repetition, in order."""
     return list(dict.fromkeys(names))
 
 
-def provenance_text(view: View) -> str:
+def format_provenance(view: Subgraph) -> str:
     """The same in lines."""
-    facts = provenance(view)
+    facts = describe_provenance(view)
     lines = [
-        ("code", f"{counted(entry['jobs'])}: {commit_entry(entry)}") for entry in facts["code"]
+        ("code", f"{format_quantity(entry['jobs'])}: {format_commit_entry(entry)}")
+        for entry in facts["code"]
     ]
     lines += [
         (
             "environment",
-            f"{counted(entry['jobs'])}: {entry['lock']} {lock_words(entry)}: {versions(entry)}",
+            f"{format_quantity(entry['jobs'])}: {entry['lock']} {format_lock(entry)}:"
+            f" {format_versions(entry)}",
         )
         for entry in facts["environments"]
     ]
@@ -75,34 +77,40 @@ def provenance_text(view: View) -> str:
     return "\n".join(f"{name:<12} {text}" for name, text in lines)
 
 
-def commit_entry(entry: dict[str, Any]) -> str:
+def format_commit_entry(entry: dict[str, Any]) -> str:
     """A commit's entry in words."""
     named = {name: entry[name] for name in ("commit", "dirty", "reason")}
-    words = commit_words(Commit(**named))
+    words = format_commit(GitCommit(**named))
     some = 0 < entry["dirty_jobs"] < entry["jobs"]
-    return f"{words} ({counted(entry['dirty_jobs'])})" if some else words
+    return f"{words} ({format_quantity(entry['dirty_jobs'])})" if some else words
 
 
-def commit_words(commit: Commit) -> str:
+def format_commit(commit: GitCommit) -> str:
     """A commit in words, with the first files that differed from it."""
     if commit.commit is None:
         return f"commit unknown: {commit.reason}" if commit.reason else "outside git"
     if not commit.dirty:
         return f"commit {commit.commit[:12]}, clean"
-    return f"commit {commit.commit[:12]}, not committed: {listed(commit.dirty, MANY)}"
+    return (
+        f"commit {commit.commit[:12]}, not committed: {join_names(commit.dirty, MAX_LISTED_FILES)}"
+    )
 
 
-def lock_words(entry: dict[str, Any]) -> str:
+def format_lock(entry: dict[str, Any]) -> str:
     """The digest of a lock, or the lines of it that matter."""
-    return f"({entry['digest'] if entry['packages'] else entry['digest'][:DIGITS]})"
+    return f"({entry['digest'] if entry['packages'] else entry['digest'][:HASH_DIGITS]})"
 
 
-def versions(entry: dict[str, Any]) -> str:
+def format_versions(entry: dict[str, Any]) -> str:
     """Versions in words, with those that the lock has otherwise."""
     loaded = ", ".join(f"{name} {' / '.join(found)}" for name, found in entry["versions"].items())
-    return f"{loaded}; not as locked: {unlocked(entry['differs'])}" if entry["differs"] else loaded
+    return (
+        f"{loaded}; not as locked: {format_unlocked(entry['differs'])}"
+        if entry["differs"]
+        else loaded
+    )
 
 
-def unlocked(differs: Mapping[str, str]) -> str:
+def format_unlocked(differs: Mapping[str, str]) -> str:
     """Libraries that were loaded in other versions than locked, in words."""
     return ", ".join(f"{name} {versions}" for name, versions in differs.items())

@@ -10,16 +10,16 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from retu.core.errors import InputError
-from retu.core.hashing import md5
-from retu.lineage.record import SUFFIX, Artefact, Record, UnsealedError, read_record
+from retu.core.hashing import compute_md5
+from retu.lineage.record import RECORD_SUFFIX, Artefact, ChangedRecordError, JobRecord, read_record
 
-NOTHING = "nothing"
-TREES = ("results", "data")
+NO_FILE = "nothing"
+RECORDED_FOLDERS = ("results", "data")
 """The folders that hold what jobs make."""
 
 
 @dataclass(frozen=True)
-class Misfit:
+class MismatchedInput:
     """A job read something else than the record of its `maker` tells of, which is `made` (MD5)."""
 
     job: str
@@ -37,9 +37,9 @@ class Lineage:
     """
 
     study: str
-    records: Mapping[str, Record]
+    records: Mapping[str, JobRecord]
     damaged: Mapping[str, str] = field(default_factory=dict)
-    unsealed: Mapping[str, Record] = field(default_factory=dict)
+    unsealed: Mapping[str, JobRecord] = field(default_factory=dict)
 
     @cached_property
     def outputs(self) -> dict[str, str]:
@@ -50,45 +50,50 @@ class Lineage:
             for artefact in record.outputs
         }
 
-    def producer(self, path: str) -> str | None:
+    def find_producer(self, path: str) -> str | None:
         """The job that made a path (an output, a file in an output folder, a record), or None."""
         if path in self.records:
             return path
         outputs = self.outputs
         return next((outputs[name] for name in climb(path) if name in outputs), None)
 
-    def output(self, path: str) -> Artefact | None:
+    def find_output(self, path: str) -> Artefact | None:
         """The output that a path is, or lies in."""
-        job = self.producer(path)
+        job = self.find_producer(path)
         outputs = self.records[job].outputs if job else []
         inside = [*climb(path)]
         return next((artefact for artefact in outputs if artefact.path in inside), None)
 
-    def recorded(self, path: str, root: Path | None = None) -> str | None:
+    def find_recorded_hash(self, path: str, root: Path | None = None) -> str | None:
         """The hash of a path by its maker's record: of an output, or of a file in one.
 
         None for what no job made, `NOTHING` for a file that an output folder does not have. A
         record is hashed as it lies below `root`; without a root it has none.
         """
         if path in self.records:
-            return md5(root / path) if root else None
-        made = self.output(path)
+            return compute_md5(root / path) if root else None
+        made = self.find_output(path)
         if made is None or made.path == path:
             return made.md5 if made else None
         inside = PurePosixPath(path).relative_to(made.path).as_posix()
-        return next((file.md5 for file in made.files if file.path == inside), NOTHING)
+        return next((file.md5 for file in made.files if file.path == inside), NO_FILE)
 
-    def misfits(self, jobs: Iterable[str], root: Path | None = None) -> Iterator[Misfit]:
+    def find_mismatches(
+        self, jobs: Iterable[str], root: Path | None = None
+    ) -> Iterator[MismatchedInput]:
         """The inputs of jobs that are not what their makers' records say (`recorded`)."""
         for job in jobs:
             for read in self.records[job].inputs:
-                made, maker = self.recorded(read.path, root), self.producer(read.path)
+                made, maker = (
+                    self.find_recorded_hash(read.path, root),
+                    self.find_producer(read.path),
+                )
                 if made is not None and maker is not None and made != read.md5:
-                    yield Misfit(job, read, maker, made)
+                    yield MismatchedInput(job, read, maker, made)
 
-    def parents(self, job: str) -> list[str]:
+    def list_parents(self, job: str) -> list[str]:
         """The jobs whose outputs a job reads, without repetition, in the order of its inputs."""
-        found = (self.producer(artefact.path) for artefact in self.records[job].inputs)
+        found = (self.find_producer(artefact.path) for artefact in self.records[job].inputs)
         return list(dict.fromkeys(parent for parent in found if parent))
 
     @cached_property
@@ -96,26 +101,26 @@ class Lineage:
         """Job -> the jobs that read its outputs."""
         table: dict[str, list[str]] = {job: [] for job in self.records}
         for job in self.records:
-            for parent in self.parents(job):
+            for parent in self.list_parents(job):
                 table[parent].append(job)
         return table
 
     @cached_property
     def order(self) -> list[str]:
         """All jobs, each after those it depends on."""
-        return self.ancestors(self.records)
+        return self.list_ancestors(self.records)
 
-    def ancestors(self, jobs: Iterable[str]) -> list[str]:
+    def list_ancestors(self, jobs: Iterable[str]) -> list[str]:
         """The jobs and all that they depend on, each after those it depends on."""
-        return list(_after(sorted(jobs), self.parents))
+        return list(_sort_depth_first(sorted(jobs), self.list_parents))
 
-    def descendants(self, jobs: Iterable[str]) -> list[str]:
+    def list_descendants(self, jobs: Iterable[str]) -> list[str]:
         """Everything that depends on the jobs, without them, in the order of `order`."""
         start = set(jobs)
-        reached = set(_after(start, self.children.__getitem__)) - start
+        reached = set(_sort_depth_first(start, self.children.__getitem__)) - start
         return [job for job in self.order if job in reached]
 
-    def digest(self, path: str) -> str:
+    def digest_lineage(self, path: str) -> str:
         """The hash of a path's lineage: of what every job behind it read, ran and wrote.
 
         Equal for two copies that came about in the same way, whenever and wherever that was.
@@ -123,13 +128,13 @@ class Lineage:
         Raises:
             InputError: nothing is recorded of the path.
         """
-        job = self.producer(path)
+        job = self.find_producer(path)
         if job is None:
             raise InputError(
                 f"{path}: has no record; what to do: retu lineage verify --study {self.study}"
             )
         lines = []
-        for name in self.ancestors([job]):
+        for name in self.list_ancestors([job]):
             record = self.records[name]
             made = sorted(f"{artefact.path}={artefact.md5}" for artefact in record.outputs)
             lines.append(" ".join([record.rule, record.key, *made]))
@@ -144,7 +149,7 @@ def climb(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
-def _after(start: Iterable[str], before: Callable[[str], list[str]]) -> Iterator[str]:
+def _sort_depth_first(start: Iterable[str], before: Callable[[str], list[str]]) -> Iterator[str]:
     """Walk a graph depth first: every name comes after all names that `before(name)` gives."""
     done: set[str] = set()
     for first in start:
@@ -159,11 +164,11 @@ def _after(start: Iterable[str], before: Callable[[str], list[str]]) -> Iterator
                 stack.extend((other, False) for other in reversed(before(name)))
 
 
-def record_paths(root: Path, study: str) -> list[Path]:
+def list_record_paths(root: Path, study: str) -> list[Path]:
     """Where the records of a study are: beside its results and beside its data."""
-    beside_data = root / "data" / f"{study}{SUFFIX}"
+    beside_data = root / "data" / f"{study}{RECORD_SUFFIX}"
     folders = (root / "results" / study, root / "data" / study)
-    inside = [path for folder in folders for path in folder.rglob(f"*{SUFFIX}")]
+    inside = [path for folder in folders for path in folder.rglob(f"*{RECORD_SUFFIX}")]
     return sorted([*([beside_data] if beside_data.is_file() else []), *inside])
 
 
@@ -174,13 +179,13 @@ def read_lineage(root: Path, study: str) -> Lineage:
         InputError: there is none.
     """
     records, damaged, unsealed = {}, {}, {}
-    for path in record_paths(root, study):
+    for path in list_record_paths(root, study):
         name = path.relative_to(root).as_posix()
         try:
-            records[name] = moved(read_record(path, name), name)
-        except UnsealedError as error:
+            records[name] = relocate_record(read_record(path, name), name)
+        except ChangedRecordError as error:
             damaged[name] = str(error)
-            unsealed[name] = moved(error.record, name)
+            unsealed[name] = relocate_record(error.record, name)
         except InputError as error:
             damaged[name] = str(error)
     if not records and not damaged:
@@ -191,7 +196,7 @@ def read_lineage(root: Path, study: str) -> Lineage:
     return Lineage(study, records, damaged, unsealed)
 
 
-def moved(record: Record, path: str) -> Record:
+def relocate_record(record: JobRecord, path: str) -> JobRecord:
     """A record as seen from where it lies.
 
     Snakemake's cache (`--cache`) hands the outputs of one study to another, records included; then
@@ -199,11 +204,11 @@ def moved(record: Record, path: str) -> Record:
     """
     if record.path == path:
         return record
-    there, here = study_of(record.path), study_of(path)
+    there, here = get_study_name(record.path), get_study_name(path)
 
     def rename(artefact: Artefact) -> Artefact:
         parts = artefact.path.split("/")
-        if len(parts) > 1 and parts[0] in TREES and parts[1] == there:
+        if len(parts) > 1 and parts[0] in RECORDED_FOLDERS and parts[1] == there:
             parts[1] = here
         return artefact.model_copy(update={"path": "/".join(parts)})
 
@@ -216,13 +221,13 @@ def moved(record: Record, path: str) -> Record:
     )
 
 
-def study_of(path: str) -> str:
+def get_study_name(path: str) -> str:
     """The study that a path below results/ or data/ belongs to.
 
     Raises:
         InputError: it lies elsewhere.
     """
     parts = PurePosixPath(path).parts
-    if len(parts) < 2 or parts[0] not in TREES:
+    if len(parts) < 2 or parts[0] not in RECORDED_FOLDERS:
         raise InputError(f"{path}: is not below results/STUDY or data/STUDY")
-    return parts[1].removesuffix(SUFFIX)
+    return parts[1].removesuffix(RECORD_SUFFIX)

@@ -11,11 +11,11 @@ from typing import Any
 
 from retu.lineage.graph.record_graph import Lineage
 
-MOST = 8
+MAX_TARGETS = 8
 """Targets that a command names; of more, the whole study is made again."""
 
 
-def last_config(lineage: Lineage) -> Mapping[str, Any]:
+def find_last_config(lineage: Lineage) -> Mapping[str, Any]:
     """The configuration of the last job; jobs taken over from other studies do not count."""
     own = [
         record
@@ -26,9 +26,9 @@ def last_config(lineage: Lineage) -> Mapping[str, Any]:
     return newest.config if newest else {}
 
 
-def config_words(lineage: Lineage) -> list[str]:
+def format_config_options(lineage: Lineage) -> list[str]:
     """The options that have Snakemake plan this study as its last run did."""
-    last = last_config(lineage)
+    last = find_last_config(lineage)
     words = ["--config", f"study={last.get('study') or lineage.study}"]
     words += [f"branching={last['branching']}"] if last.get("branching") else []
     # Where the files of a mirror were read, only the mirror has them.
@@ -36,20 +36,20 @@ def config_words(lineage: Lineage) -> list[str]:
     return [*words, *(f"mirror={folder}" for folder in list(folders)[-1:])]
 
 
-def run_command(lineage: Lineage) -> str:
+def format_run_command(lineage: Lineage) -> str:
     """Make again what is stale or missing in a study."""
-    return shlex.join(["snakemake", *config_words(lineage)])
+    return shlex.join(["snakemake", *format_config_options(lineage)])
 
 
-def remake_command(lineage: Lineage, targets: Iterable[str]) -> str:
+def format_remake_command(lineage: Lineage, targets: Iterable[str]) -> str:
     """Make outputs of rules again, whatever is there; without targets, the study."""
     named = list(targets)
-    if not 0 < len(named) <= MOST:
-        return run_command(lineage)
-    return shlex.join(["snakemake", "--force", *named, *config_words(lineage)])
+    if not 0 < len(named) <= MAX_TARGETS:
+        return format_run_command(lineage)
+    return shlex.join(["snakemake", "--force", *named, *format_config_options(lineage)])
 
 
-def ask_command(lineage: Lineage, *words: str) -> str:
+def format_lineage_command(lineage: Lineage, *words: str) -> str:
     """A command of `retu lineage` about the study."""
     return shlex.join(["retu", "lineage", *words, "--study", lineage.study])
 
@@ -60,7 +60,7 @@ def make_command(path: str) -> str:
     return shlex.join(["snakemake", "--force", path, "--config", f"study={study}"])
 
 
-def restore_command(path: str) -> str:
+def format_restore_command(path: str) -> str:
     """Bring an output back."""
     return shlex.join(["retu", "lineage", "restore", path])
 
@@ -72,10 +72,14 @@ def find_targets(lineage: Lineage, path: str, lock: Iterable[str] = ()) -> list[
     """
     told = dict.fromkeys(artefact.path for r in lineage.records.values() for artefact in r.inputs)
     told |= dict.fromkeys(lock)
-    return list(related(path, [name for name in told if name.split("/")[0] in ("results", "data")]))
+    return list(
+        find_related_paths(
+            path, [name for name in told if name.split("/")[0] in ("results", "data")]
+        )
+    )
 
 
-def related(path: str, names: Iterable[str]) -> Iterator[str]:
+def find_related_paths(path: str, names: Iterable[str]) -> Iterator[str]:
     """The names that a path is, lies in or holds."""
     for name in names:
         if name == path or path.startswith(f"{name}/") or name.startswith(f"{path}/"):

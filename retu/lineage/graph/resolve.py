@@ -10,18 +10,18 @@ from typing import Any
 from retu.config.load import load_config
 from retu.core.errors import InputError
 from retu.core.yaml_files import read_yaml
-from retu.lineage.graph.edited_files import Edit, find_edits
-from retu.lineage.graph.record_graph import TREES, Lineage, read_lineage, study_of
-from retu.lineage.graph.remedies import last_config
-from retu.lineage.graph.stale_causes import is_current
+from retu.lineage.graph.edited_files import EditedFile, find_edits
+from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, get_study_name, read_lineage
+from retu.lineage.graph.remedies import find_last_config
+from retu.lineage.graph.stale_causes import is_record_current
 from retu.planning.load_plan import load_plan
 from retu.planning.stages import AnalysisPlan
 
-CONFIG = "config.yaml"
+CONFIG_FILE = "config.yaml"
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobStates:
     """Which jobs other code, settings or inputs made than those of today.
 
     `unknown` says why that cannot be told; then `stale` is empty. `edits` are the outputs and local
@@ -30,28 +30,28 @@ class Standing:
 
     stale: frozenset[str] = field(default_factory=frozenset)
     unknown: str = ""
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[EditedFile, ...] = ()
 
     @cached_property
-    def edited(self) -> frozenset[str]:
+    def edited_jobs(self) -> frozenset[str]:
         """The jobs with outputs or local inputs that are not as recorded."""
         return frozenset(edit.job for edit in self.edits)
 
-    def of(self, job: str) -> str:
+    def get_state(self, job: str) -> str:
         """`current`, `stale` or `unknown`; `edited` besides when its files are not as recorded."""
         state = "stale" if job in self.stale else "current"
         state = "unknown" if self.unknown else state
-        if job not in self.edited:
+        if job not in self.edited_jobs:
             return state
         return "edited" if state == "current" else f"{state}, edited"
 
-    def remark(self, job: str) -> str:
+    def describe_state(self, job: str) -> str:
         """The state of a job where it is worth a word beside it; empty for a current one."""
-        state = self.of(job)
+        state = self.get_state(job)
         return "" if state in ("current", "unknown") else state.removeprefix("unknown, ")
 
 
-def output_path(root: Path, given: str) -> str:
+def resolve_output_path(root: Path, given: str) -> str:
     """A path of the command line as records name it, relative to the project.
 
     It is taken relative to the current folder, then to the project; it need not exist, so that one
@@ -62,29 +62,29 @@ def output_path(root: Path, given: str) -> str:
     """
     here, there = Path(os.path.abspath(given)), Path(os.path.abspath(root / given))
     inside = here.is_relative_to(root)
-    named = Path(given).parts[:1] in [(tree,) for tree in TREES]
+    named = Path(given).parts[:1] in [(tree,) for tree in RECORDED_FOLDERS]
     found = here if inside and (here.exists() or not (there.exists() or named)) else there
     if not found.is_relative_to(root):
         raise InputError(f"{given}: is not in this project ({root}); name one of its outputs")
     return found.relative_to(root).as_posix()
 
 
-def chosen_study(root: Path, given: str | None) -> str:
+def resolve_study(root: Path, given: str | None) -> str:
     """The study that is asked about: `--study` (name or file), or else that of config.yaml."""
-    return Path(given or configuration(root).get("study", "lab")).stem
+    return Path(given or read_config(root).get("study", "lab")).stem
 
 
-def configuration(root: Path) -> dict[str, Any]:
+def read_config(root: Path) -> dict[str, Any]:
     """The content of config.yaml."""
-    return read_yaml(root / CONFIG)
+    return read_yaml(root / CONFIG_FILE)
 
 
-def lineage_of(root: Path, path: str) -> Lineage:
+def read_output_lineage(root: Path, path: str) -> Lineage:
     """The lineage of the study that an output belongs to; InputError when it is in none."""
-    return read_lineage(root, study_of(path))
+    return read_lineage(root, get_study_name(path))
 
 
-def present_plan(root: Path, lineage: Lineage) -> AnalysisPlan:
+def load_current_plan(root: Path, lineage: Lineage) -> AnalysisPlan:
     """The plan of a study as the project is now.
 
     config.yaml decides; what it leaves open is taken from the study's last run, because a choice
@@ -93,7 +93,7 @@ def present_plan(root: Path, lineage: Lineage) -> AnalysisPlan:
     Raises:
         InputError: the study is not there any more, or has a mistake.
     """
-    now, then = configuration(root), last_config(lineage)
+    now, then = read_config(root), find_last_config(lineage)
     names = {name for name in (now.get("study"), then.get("study")) if name}
     # A study may be the path of a file anywhere; its name is all that results tell.
     study = next((name for name in sorted(names) if Path(name).stem == lineage.study), None)
@@ -102,13 +102,13 @@ def present_plan(root: Path, lineage: Lineage) -> AnalysisPlan:
     return load_plan(load_config(chosen))
 
 
-def standing(root: Path, lineage: Lineage, jobs: Iterable[str] | None = None) -> Standing:
+def assess_jobs(root: Path, lineage: Lineage, jobs: Iterable[str] | None = None) -> JobStates:
     """Compare jobs (all, unless some are given) with the study's plan of today, and their files."""
     asked = list(lineage.order if jobs is None else jobs)
     edits = tuple(find_edits(root, lineage, asked))
     try:
-        plan = present_plan(root, lineage)
+        plan = load_current_plan(root, lineage)
     except InputError as error:
-        return Standing(unknown=str(error), edits=edits)
-    stale = frozenset(job for job in asked if not is_current(lineage.records[job], plan))
-    return Standing(stale, edits=edits)
+        return JobStates(unknown=str(error), edits=edits)
+    stale = frozenset(job for job in asked if not is_record_current(lineage.records[job], plan))
+    return JobStates(stale, edits=edits)

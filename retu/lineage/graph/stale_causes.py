@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from retu.core.errors import InputError
-from retu.lineage.graph.config_sources import ABSENT, Origins, shown
-from retu.lineage.record import Record
+from retu.lineage.graph.config_sources import ABSENT, ConfigSources, shorten_value
+from retu.lineage.record import JobRecord
 from retu.planning import code_identity
-from retu.planning.stages import ROOT, AnalysisPlan, Stage, lock_identity
+from retu.planning.stages import ROOT, AnalysisPlan, Stage, digest_lock
 
-GONE = "is gone"
+GONE_TEXT = "is gone"
 
 
 @dataclass(frozen=True)
-class Cause:
+class StaleCause:
     """One reason: the project's file (or the record) to look at, and what differs in it."""
 
     path: str
@@ -26,10 +26,10 @@ class Cause:
         return f"{self.path}: {self.what}"
 
 
-def stage_of(record: Record, plan: AnalysisPlan) -> Stage | str:
+def find_planned_stage(record: JobRecord, plan: AnalysisPlan) -> Stage | str:
     """The stage that the project now has for a record's job; or why it has none such."""
     try:
-        return plan.stage(record.rule, **record.wildcards)
+        return plan.get_stage(record.rule, **record.wildcards)
     except LookupError as error:
         return str(error.args[0])
     except (TypeError, ValueError, InputError):
@@ -37,7 +37,7 @@ def stage_of(record: Record, plan: AnalysisPlan) -> Stage | str:
         return f"no {record.rule} for {record.wildcards}"
 
 
-def key_of(stage: Stage | str) -> str | None:
+def get_stage_key(stage: Stage | str) -> str | None:
     """The key of a stage; None when there is none, or what it is made of is gone or broken."""
     try:
         return stage.key if isinstance(stage, Stage) else None
@@ -46,49 +46,51 @@ def key_of(stage: Stage | str) -> str | None:
         return None
 
 
-def is_current(record: Record, plan: AnalysisPlan) -> bool:
+def is_record_current(record: JobRecord, plan: AnalysisPlan) -> bool:
     """Whether the plan would make the job of a record in the same way."""
-    return key_of(stage_of(record, plan)) == record.key
+    return get_stage_key(find_planned_stage(record, plan)) == record.key
 
 
-def own_causes(record: Record, stage: Stage | str, origins: Origins) -> list[Cause]:
+def find_own_causes(
+    record: JobRecord, stage: Stage | str, origins: ConfigSources
+) -> list[StaleCause]:
     """The reasons that lie in the job itself, not in what it was made from.
 
     `stage` is that of `stage_of`, `origins` are the files of the plan's study.
     """
     if isinstance(stage, str):
-        return [Cause(origins.study, f"asks for this job no longer ({stage})")]
+        return [StaleCause(origins.study, f"asks for this job no longer ({stage})")]
     return [
-        *code_causes(record, stage),
-        *option_causes(record, stage),
-        *environment_causes(record, stage),
-        *fact_causes(record, stage),
-        *specification_causes(record, stage, origins),
+        *find_code_causes(record, stage),
+        *find_option_causes(record, stage),
+        *find_environment_causes(record, stage),
+        *find_fact_causes(record, stage),
+        *find_spec_causes(record, stage, origins),
     ]
 
 
-def code_causes(record: Record, stage: Stage) -> Iterator[Cause]:
+def find_code_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
     """Modules whose code is another, that are used no longer, or that are used now."""
     module = f"{code_identity.SCRIPTS}.{stage.module}"
     if record.code.module != module:
-        ran = file_of(record.code.module)
-        yield Cause(file_of(module), f"is what the rule runs now; it ran {ran}")
+        ran = locate_module(record.code.module)
+        yield StaleCause(locate_module(module), f"is what the rule runs now; it ran {ran}")
         return
-    if code_identity.module_path(module) is None:
-        yield Cause(file_of(module), GONE)
+    if code_identity.find_module_file(module) is None:
+        yield StaleCause(locate_module(module), GONE_TEXT)
         return
-    then, now = record.code.modules, modules_now(module)
+    then, now = record.code.modules, digest_usable_modules(module)
     for name in sorted(then.keys() & now.keys()):
         if then[name] != now[name]:
-            yield Cause(file_of(name), "its code has changed")
+            yield StaleCause(locate_module(name), "its code has changed")
     for name in sorted(then.keys() - now.keys()):
-        state = "is used no longer" if code_identity.module_path(name) else GONE
-        yield Cause(file_of(name), state)
+        state = "is used no longer" if code_identity.find_module_file(name) else GONE_TEXT
+        yield StaleCause(locate_module(name), state)
     for name in sorted(now.keys() - then.keys()):
-        yield Cause(file_of(name), "is used now and was not")
+        yield StaleCause(locate_module(name), "is used now and was not")
 
 
-def option_causes(record: Record, stage: Stage) -> Iterator[Cause]:
+def find_option_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
     """What the rule tells its script has changed: which option gets which input or parameter.
 
     Raises:
@@ -97,28 +99,30 @@ def option_causes(record: Record, stage: Stage) -> Iterator[Cause]:
     if record.code.module != f"{code_identity.SCRIPTS}.{stage.module}":
         return
     try:
-        then, now = record.code.options, code_identity.options_digest(stage.module)
+        then, now = record.code.options, code_identity.compute_options_digest(stage.module)
     except SyntaxError as error:
-        raise InputError(f"{code_identity.RULES.name}/: {error.msg}; correct it") from error
+        raise InputError(f"{code_identity.RULES_FOLDER.name}/: {error.msg}; correct it") from error
     if then is not None and then != now:
-        yield Cause(
-            rule_file(record.rule, stage.module), f"the options of {stage.module} have changed"
+        yield StaleCause(
+            find_rule_file(record.rule, stage.module), f"the options of {stage.module} have changed"
         )
-    elif then is None and key_of(stage) not in (None, record.key):
+    elif then is None and get_stage_key(stage) not in (None, record.key):
         what = f"the options of {stage.module} count now; the record is from before they did"
-        yield Cause(rule_file(record.rule, stage.module), what)
+        yield StaleCause(find_rule_file(record.rule, stage.module), what)
 
 
-def rule_file(rule: str, module: str) -> str:
+def find_rule_file(rule: str, module: str) -> str:
     """The file of a rule among those with rules that run a script; all of them if it is in none."""
-    files = code_identity.rule_files(module)
+    files = code_identity.list_rule_files(module)
     named = re.compile(rf"^ *(use )?rule .*\b{re.escape(rule)}\b", re.MULTILINE)
-    texts = {name: (code_identity.ROOT / name).read_text(encoding="utf-8") for name in files}
+    texts = {
+        name: (code_identity.PACKAGE_ROOT / name).read_text(encoding="utf-8") for name in files
+    }
     own = [name for name, text in texts.items() if named.search(text)]
-    return ", ".join(own or files) or code_identity.RULES.name
+    return ", ".join(own or files) or code_identity.RULES_FOLDER.name
 
 
-def modules_now(module: str) -> dict[str, str]:
+def digest_usable_modules(module: str) -> dict[str, str]:
     """Digests of the modules that a script can use now, as records hold them.
 
     Raises:
@@ -126,99 +130,102 @@ def modules_now(module: str) -> dict[str, str]:
     """
     try:
         return {
-            name: code_identity.parsed(name)[0][:16] for name in code_identity.used_modules(module)
+            name: code_identity.parse_module(name)[0][:16]
+            for name in code_identity.list_used_modules(module)
         }
     except SyntaxError as error:
         raise InputError(
-            f"{file_of(module)}: it or what it imports is not valid Python"
+            f"{locate_module(module)}: it or what it imports is not valid Python"
             f" (line {error.lineno}: {error.msg}); correct it"
         ) from error
 
 
-def file_of(module: str) -> str:
+def locate_module(module: str) -> str:
     """The file of a module, from the project's root: `a.b` -> `a/b.py`."""
-    path = code_identity.module_path(module)
+    path = code_identity.find_module_file(module)
     if path is None:
         return module.replace(".", "/") + ".py"
-    return path.relative_to(code_identity.ROOT).as_posix()
+    return path.relative_to(code_identity.PACKAGE_ROOT).as_posix()
 
 
-def environment_causes(record: Record, stage: Stage) -> Iterator[Cause]:
+def find_environment_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
     """Another lock file, or other versions in it."""
     then = record.environment
     if then.lock != stage.lock:
-        yield Cause(stage.lock, f"is the lock of its environment now; it was {then.lock}")
+        yield StaleCause(stage.lock, f"is the lock of its environment now; it was {then.lock}")
         return
     try:
-        now = lock_identity(ROOT / stage.lock, stage.packages)
+        now = digest_lock(ROOT / stage.lock, stage.packages)
     except OSError:
-        yield Cause(stage.lock, GONE)
+        yield StaleCause(stage.lock, GONE_TEXT)
         return
     if now == then.digest:
         return
     if "==" in then.digest:
-        locked = pins(then.digest.replace(",", "\n"))
+        locked = parse_pins(then.digest.replace(",", "\n"))
     else:
-        locked = {normal(name): version for name, version in then.versions.items()}
+        locked = {normalise_name(name): version for name, version in then.versions.items()}
         locked.pop("python", None)
-    present = pins((ROOT / stage.lock).read_text(encoding="utf-8"))
-    without = {normal(name[1:]) for name in stage.packages if name.startswith("-")}
+    present = parse_pins((ROOT / stage.lock).read_text(encoding="utf-8"))
+    without = {normalise_name(name[1:]) for name in stage.packages if name.startswith("-")}
     moved = [
         f"{name} {version} -> {present.get(name, ABSENT)}"
         for name, version in locked.items()
         if present.get(name) != version and name not in without
     ]
-    yield Cause(stage.lock, f"has changed{': ' if moved else ''}{', '.join(moved)}")
+    yield StaleCause(stage.lock, f"has changed{': ' if moved else ''}{', '.join(moved)}")
 
 
-def pins(text: str) -> dict[str, str]:
+def parse_pins(text: str) -> dict[str, str]:
     """Package -> version of the lines `package==version` of a lock file."""
     lines = (line.split() for line in text.splitlines() if "==" in line)
     pairs = (words[0].rstrip(";\\").split("==") for words in lines if words and "==" in words[0])
-    return {normal(name): version for name, version in pairs}
+    return {normalise_name(name): version for name, version in pairs}
 
 
-def normal(name: str) -> str:
+def normalise_name(name: str) -> str:
     """A distribution's name as lock files write it."""
     return name.lower().replace("_", "-")
 
 
-def fact_causes(record: Record, stage: Stage) -> Iterator[Cause]:
+def find_fact_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
     """Files of facts that have changed, came in or went."""
     for name in stage.facts:
         if name not in record.facts:
-            yield Cause(name, "is read now and was not")
+            yield StaleCause(name, "is read now and was not")
         elif not (ROOT / name).is_file():
-            yield Cause(name, GONE)
-        elif code_identity.file_digest(ROOT / name) != record.facts[name]:
-            yield Cause(name, "has changed")
+            yield StaleCause(name, GONE_TEXT)
+        elif code_identity.compute_file_digest(ROOT / name) != record.facts[name]:
+            yield StaleCause(name, "has changed")
     for name in sorted(record.facts.keys() - set(stage.facts)):
-        yield Cause(name, "is read no longer")
+        yield StaleCause(name, "is read no longer")
 
 
-def specification_causes(record: Record, stage: Stage, origins: Origins) -> Iterator[Cause]:
+def find_spec_causes(
+    record: JobRecord, stage: Stage, origins: ConfigSources
+) -> Iterator[StaleCause]:
     """Every value that the job was told and would be told otherwise now."""
     if record.spec is None or not stage.spec:
         return
-    for key, then, now in differences(record.spec, json.loads(stage.spec)):
+    for key, then, now in diff_values(record.spec, json.loads(stage.spec)):
         leaf = key.rpartition(".")[2]
         if leaf == "branching" and record.config.get("branching") != origins.config.branching:
             where, key = "config.yaml", "branching"
         else:
-            where, key = origins.find(key, now)
-        yield Cause(where, f"{key}: {shown(then)} -> {shown(now)}")
+            where, key = origins.locate_value(key, now)
+        yield StaleCause(where, f"{key}: {shorten_value(then)} -> {shorten_value(now)}")
 
 
-def differences(then: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+def diff_values(then: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Dotted key, old and new value of everything in which two JSON values differ."""
     if isinstance(then, dict) and isinstance(now, dict):
         for name in [*then, *(name for name in now if name not in then)]:
             inner = f"{key}.{name}" if key else str(name)
-            yield from differences(then.get(name, ABSENT), now.get(name, ABSENT), inner)
-    elif sections(then) and sections(now):
+            yield from diff_values(then.get(name, ABSENT), now.get(name, ABSENT), inner)
+    elif is_section_list(then) and is_section_list(now):
         if len(then) == len(now):
             for number, (one, other) in enumerate(zip(then, now, strict=True)):
-                yield from differences(one, other, f"{key}[{number}]")
+                yield from diff_values(one, other, f"{key}[{number}]")
         else:
             yield (
                 key,
@@ -229,6 +236,6 @@ def differences(then: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, 
         yield key or "(all of it)", then, now
 
 
-def sections(value: Any) -> bool:
+def is_section_list(value: Any) -> bool:
     """Whether a value is a list of mappings."""
     return isinstance(value, list) and any(isinstance(item, dict) for item in value)

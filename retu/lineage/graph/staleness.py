@@ -10,18 +10,23 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from retu.lineage.graph.config_sources import Origins
+from retu.lineage.graph.config_sources import ConfigSources
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.graph.stale_causes import Cause, key_of, own_causes, stage_of
-from retu.lineage.record import Record
+from retu.lineage.graph.stale_causes import (
+    StaleCause,
+    find_own_causes,
+    find_planned_stage,
+    get_stage_key,
+)
+from retu.lineage.record import JobRecord
 from retu.planning.stages import AnalysisPlan, Stage
 
 
 @dataclass(frozen=True)
-class Root:
+class RootCause:
     """A first cause with the jobs that it makes stale, directly and through others."""
 
-    cause: Cause
+    cause: StaleCause
     jobs: tuple[str, ...]
     downstream: tuple[str, ...]
 
@@ -30,62 +35,75 @@ class Root:
 class StaleReport:
     """All first causes, upstream ones first, and for every stale job its own reasons."""
 
-    roots: tuple[Root, ...]
-    reasons: Mapping[str, tuple[Cause, ...]]
+    roots: tuple[RootCause, ...]
+    reasons: Mapping[str, tuple[StaleCause, ...]]
 
 
-def why_stale(record: Record, plan: AnalysisPlan, lineage: Lineage | None = None) -> list[str]:
+def find_stale_reasons(
+    record: JobRecord, plan: AnalysisPlan, lineage: Lineage | None = None
+) -> list[str]:
     """Every reason why a record is not what the project would make now. Empty: it is current.
 
     With the `lineage` that it belongs to, what is stale before it is named too.
     """
     if lineage is not None:
-        return [str(cause) for cause in stale_report(lineage, plan).reasons.get(record.path, ())]
-    stage = stage_of(record, plan)
-    own = own_causes(record, stage, Origins(plan.config))
-    if not own and key_of(stage) != record.key:
+        return [
+            str(cause) for cause in build_stale_report(lineage, plan).reasons.get(record.path, ())
+        ]
+    stage = find_planned_stage(record, plan)
+    own = find_own_causes(record, stage, ConfigSources(plan.config))
+    if not own and get_stage_key(stage) != record.key:
         return [f"{record.path}: something that it was made from is stale"]
     return [str(cause) for cause in own]
 
 
-def stale_report(lineage: Lineage, plan: AnalysisPlan) -> StaleReport:
+def build_stale_report(lineage: Lineage, plan: AnalysisPlan) -> StaleReport:
     """The first causes of all that is stale in a study, and what each of them makes stale."""
-    stages = {job: stage_of(lineage.records[job], plan) for job in lineage.order}
-    origins = Origins(plan.config)
-    own = {job: own_causes(lineage.records[job], stage, origins) for job, stage in stages.items()}
+    stages = {job: find_planned_stage(lineage.records[job], plan) for job in lineage.order}
+    origins = ConfigSources(plan.config)
+    own = {
+        job: find_own_causes(lineage.records[job], stage, origins) for job, stage in stages.items()
+    }
     stale = {
         job
         for job, stage in stages.items()
-        if own[job] or key_of(stage) != lineage.records[job].key
+        if own[job] or get_stage_key(stage) != lineage.records[job].key
     }
-    reasons: dict[str, tuple[Cause, ...]] = {}
+    reasons: dict[str, tuple[StaleCause, ...]] = {}
     upstream: dict[str, list[str]] = {}
     for job in filter(stale.__contains__, lineage.order):
-        upstream[job] = [parent for parent in lineage.parents(job) if parent in stale]
+        upstream[job] = [parent for parent in lineage.list_parents(job) if parent in stale]
         stage = stages[job]
         if isinstance(stage, Stage) and not own[job] and not upstream[job]:
-            upstream[job] = planned_before(stage, stages, stale)
+            upstream[job] = find_stale_predecessors(stage, stages, stale)
             if not upstream[job]:
-                own[job] = [unexplained(lineage.records[job], stage, origins.study, lineage)]
-        before = [Cause(parent, "is stale itself") for parent in upstream[job]]
+                own[job] = [
+                    make_indirect_cause(lineage.records[job], stage, origins.study, lineage)
+                ]
+        before = [StaleCause(parent, "is stale itself") for parent in upstream[job]]
         reasons[job] = (*own[job], *before)
-    caused: dict[Cause, list[str]] = {}
+    caused: dict[StaleCause, list[str]] = {}
     for job in reasons:
         for cause in own[job]:
             caused.setdefault(cause, []).append(job)
-    roots = [Root(cause, tuple(jobs), after(jobs, upstream)) for cause, jobs in caused.items()]
+    roots = [
+        RootCause(cause, tuple(jobs), find_stale_successors(jobs, upstream))
+        for cause, jobs in caused.items()
+    ]
     return StaleReport(tuple(roots), reasons)
 
 
-def planned_before(
+def find_stale_predecessors(
     stage: Stage, stages: Mapping[str, Stage | str], stale: Collection[str]
 ) -> list[str]:
     """The stale jobs that the plan puts before a stage without handing it any of their files."""
-    before = closure(stage)
-    return [job for job, other in stages.items() if job in stale and key_of(other) in before]
+    before = collect_prior_stages(stage)
+    return [job for job, other in stages.items() if job in stale and get_stage_key(other) in before]
 
 
-def after(jobs: Sequence[str], upstream: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def find_stale_successors(
+    jobs: Sequence[str], upstream: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
     """The stale jobs that come after any of `jobs`, given those right before each."""
     reached, size = set(jobs), 0
     while len(reached) > size:
@@ -94,19 +112,23 @@ def after(jobs: Sequence[str], upstream: Mapping[str, Sequence[str]]) -> tuple[s
     return tuple(job for job in upstream if job in reached and job not in jobs)
 
 
-def unexplained(record: Record, stage: Stage, where: str, lineage: Lineage) -> Cause:
+def make_indirect_cause(
+    record: JobRecord, stage: Stage, where: str, lineage: Lineage
+) -> StaleCause:
     """The cause when all that a record tells is as it was: other jobs come before it now.
 
     Or it is told something else that reaches it by other options than `--spec`. `where` is the
     study's file.
     """
-    before = closure(stage)
-    parents = lineage.parents(record.path)
+    before = collect_prior_stages(stage)
+    parents = lineage.list_parents(record.path)
     gone = [parent for parent in parents if lineage.records[parent].key not in before]
     if gone:
-        return Cause(where, f"gives {record.rule} other inputs now, without {', '.join(gone)}")
+        return StaleCause(where, f"gives {record.rule} other inputs now, without {', '.join(gone)}")
     told = " ".join(record.command)
-    otherwise = Cause(where, f"tells {record.rule} something else now: {stage.spec}; it was {told}")
+    otherwise = StaleCause(
+        where, f"tells {record.rule} something else now: {stage.spec}; it was {told}"
+    )
     names = json.loads(stage.spec) if record.spec is None and stage.spec else None
     if isinstance(names, list) and ",".join(names) not in told and any(n in told for n in names):
         return otherwise
@@ -114,17 +136,19 @@ def unexplained(record: Record, stage: Stage, where: str, lineage: Lineage) -> C
     new = Counter(other.module for key, other in before.items() if key not in recorded)
     if new:
         jobs = ", ".join(f"{count} {module}" for module, count in sorted(new.items()))
-        return Cause(where, f"gives {record.rule} other inputs now, and they are not made ({jobs})")
+        return StaleCause(
+            where, f"gives {record.rule} other inputs now, and they are not made ({jobs})"
+        )
     return otherwise
 
 
-def closure(stage: Stage) -> dict[str, Stage]:
+def collect_prior_stages(stage: Stage) -> dict[str, Stage]:
     """Every stage that a stage comes after, by its key."""
     found: dict[str, Stage] = {}
     queue = [*stage.after]
     while queue:
         other = queue.pop()
-        key = key_of(other)
+        key = get_stage_key(other)
         if key is not None and key not in found:
             found[key] = other
             queue.extend(other.after)

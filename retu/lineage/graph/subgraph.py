@@ -7,19 +7,19 @@ from pathlib import PurePosixPath
 
 from retu.core.errors import InputError
 from retu.core.run_paths import NO_DATASET, Run, parse_run
-from retu.core.text import listed
+from retu.core.text import join_names
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.graph.remedies import ask_command, find_targets, remake_command
-from retu.lineage.record import Artefact, Record
+from retu.lineage.graph.remedies import find_targets, format_lineage_command, format_remake_command
+from retu.lineage.record import Artefact, JobRecord
 
-DIGITS = 8
+HASH_DIGITS = 8
 RUN_PARTS = {"base": 2, "sft": 4, "rl": 6}
-REGRADED = "regraded"
-PARTS = 4
+REGRADED_FOLDER = "regraded"
+MAX_LISTED_RANGES = 4
 
 
 @dataclass(frozen=True)
-class View:
+class Subgraph:
     """What stands behind `target`.
 
     `inputs` has a job for a key when it belongs, in topological order, each after those it depends
@@ -37,28 +37,28 @@ class View:
     @property
     def job(self) -> str:
         """The job that made the target."""
-        return producer(self.lineage, self.target)
+        return find_producer(self.lineage, self.target)
 
-    def record(self, job: str) -> Record:
+    def get_record(self, job: str) -> JobRecord:
         """The record of a job."""
         return self.lineage.records[job]
 
-    def parents(self, job: str) -> dict[str, list[str]]:
+    def list_parents(self, job: str) -> dict[str, list[str]]:
         """The jobs that a job reads from, each with the paths that it reads."""
         found: dict[str, list[str]] = {}
         for artefact in self.inputs[job]:
-            parent = self.lineage.producer(artefact.path)
+            parent = self.lineage.find_producer(artefact.path)
             if parent:
                 found.setdefault(parent, []).append(artefact.path)
         return found
 
-    def sources(self, job: str) -> list[Artefact]:
+    def list_sources(self, job: str) -> list[Artefact]:
         """What a job reads that no job made."""
-        return [a for a in self.inputs[job] if self.lineage.producer(a.path) is None]
+        return [a for a in self.inputs[job] if self.lineage.find_producer(a.path) is None]
 
-    def pointers(self, job: str) -> dict[str, str]:
+    def find_pointers(self, job: str) -> dict[str, str]:
         """What data.dvc has of a job's outputs and of what no job made: path -> hash there."""
-        found = (*self.record(job).outputs, *self.sources(job))
+        found = (*self.get_record(job).outputs, *self.list_sources(job))
         paths = [PurePosixPath(artefact.path) for artefact in found]
         return {
             path: md5
@@ -67,50 +67,53 @@ class View:
         }
 
 
-def whole(lineage: Lineage, target: str) -> View:
+def trace_output(lineage: Lineage, target: str) -> Subgraph:
     """Everything behind an output; InputError when nothing is recorded of it."""
-    jobs = lineage.ancestors([producer(lineage, target)])
-    return View(lineage, target, {job: lineage.records[job].inputs for job in jobs})
+    jobs = lineage.list_ancestors([find_producer(lineage, target)])
+    return Subgraph(lineage, target, {job: lineage.records[job].inputs for job in jobs})
 
 
-def producer(lineage: Lineage, path: str) -> str:
+def find_producer(lineage: Lineage, path: str) -> str:
     """The job that made an output.
 
     Raises:
         InputError: nothing is recorded of it.
     """
-    job = lineage.producer(path)
+    job = lineage.find_producer(path)
     if job is not None:
         return job
-    broken = next((text for name, text in lineage.damaged.items() if beside(name, path)), None)
+    broken = next(
+        (text for name, text in lineage.damaged.items() if is_record_of_file(name, path)), None
+    )
     if broken:
         raise InputError(broken)
     # It is one if a job has read it: its record is lost.
     known = find_targets(lineage, path)
-    again = f", or make it again ({remake_command(lineage, known)})" if known else ""
+    again = f", or make it again ({format_remake_command(lineage, known)})" if known else ""
     raise InputError(
-        f"{path}: no record knows it; choose an output ({ask_command(lineage, 'list')}){again}"
+        f"{path}: no record knows it; choose an output"
+        f" ({format_lineage_command(lineage, 'list')}){again}"
     )
 
 
-def beside(record: str, path: str) -> bool:
+def is_record_of_file(record: str, path: str) -> bool:
     """Whether a record file is one by its name (`table_4.record.json`, `table_4.csv`)."""
     return record.split(".")[0] == path.split(".")[0]
 
 
-def short(path: str, study: str) -> str:
+def shorten_path(path: str, study: str) -> str:
     """A path as it is shown: without `results/STUDY/`."""
     return path.removeprefix(f"results/{study}/")
 
 
-def place(path: str, study: str) -> str:
+def strip_grader(path: str, study: str) -> str:
     """What a path is in its study, by another grader too: without `regraded/GRADER/`."""
-    return re.sub(rf"^{REGRADED}/[^/]+/", "", short(path, study))
+    return re.sub(rf"^{REGRADED_FOLDER}/[^/]+/", "", shorten_path(path, study))
 
 
-def run_of(path: str, study: str) -> Run | None:
+def find_run(path: str, study: str) -> Run | None:
     """The run in whose folder a path below results/STUDY lies, if any."""
-    parts = place(path, study).split("/")
+    parts = strip_grader(path, study).split("/")
     count = RUN_PARTS.get(parts[0], 0)
     try:
         return parse_run("/".join(parts[:count])) if count else None
@@ -118,39 +121,39 @@ def run_of(path: str, study: str) -> Run | None:
         return None
 
 
-def told(record: Record) -> str:
+def describe_settings(record: JobRecord) -> str:
     """What a job was told, in brief: model, data set, step, recipe, protocol, seeds, grader."""
     given = record.wildcards
     run = given.get("run", "")
     by = f"by {given['grader']}" if "grader" in given else ""
     if "/" in run:
-        return " ".join(filter(None, [run_words(parse_run(run)), by]))
+        return " ".join(filter(None, [format_run(parse_run(run)), by]))
     words = [given.get("model", ""), given.get("dataset", "").replace(NO_DATASET, "no SFT")]
     if given.get("sft_step", "0") != "0":
         words.append(f"step {given['sft_step']}")
     words += [given.get("recipe", ""), given.get("protocol", ""), run]
-    words.append(seed_words([int(given["seed"])] if "seed" in given else record.seeds))
+    words.append(format_seeds([int(given["seed"])] if "seed" in given else record.seeds))
     return " ".join(word for word in [*words, by] if word)
 
 
-def run_words(run: Run) -> str:
+def format_run(run: Run) -> str:
     """A run in words."""
     words = [run.model]
     if run.kind != "base":
         words.append(run.dataset.replace(NO_DATASET, "no SFT"))
         words += [f"step {run.sft_step}"] if run.sft_step else []
         words += [run.recipe] if run.recipe else []
-        words.append(seed_words([run.seed]))
+        words.append(format_seeds([run.seed]))
     return " ".join(words)
 
 
-def seed_words(seeds: Sequence[int]) -> str:
+def format_seeds(seeds: Sequence[int]) -> str:
     """Seeds in words."""
     words = ", ".join(map(str, seeds))
     return f"seed{'s' if len(seeds) > 1 else ''} {words}" if seeds else ""
 
 
-def ranges(numbers: Sequence[int]) -> str:
+def format_row_ranges(numbers: Sequence[int]) -> str:
     """Rows in words: `row 3`, `rows 5-12, 20`."""
     parts: list[list[int]] = []
     for number in numbers:
@@ -159,4 +162,4 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             parts.append([number])
     told = ["-".join(map(str, part)) for part in parts]
-    return f"row{'s' if len(numbers) != 1 else ''} {listed(told, PARTS)}"
+    return f"row{'s' if len(numbers) != 1 else ''} {join_names(told, MAX_LISTED_RANGES)}"

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.core.text import listed
-from retu.core.yaml_files import did_you_mean
+from retu.core.text import join_names
+from retu.core.yaml_files import suggest_word
 
-Row = Mapping[str, str]
+TextRow = Mapping[str, str]
 # What a row of any table is about, where it has these columns.
-FACTS = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed", "protocol")
-BOUNDS = ("low", "high", "profile_low", "profile_high")
+FACT_COLUMNS = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed", "protocol")
+BOUND_COLUMNS = ("low", "high", "profile_low", "profile_high")
 # Intervals whose columns are not called like the value.
-OTHER_BOUNDS = {
+BOUND_COLUMNS_OF = {
     "ours": ("low", "high"),
     "value": ("low", "high"),
     "pearson": ("fisher_low", "fisher_high", "boot_low", "boot_high"),
@@ -32,7 +32,7 @@ COUNTS = (
     *("n_branches", "n_recipes", "rows", "attempts", "collapsed"),
 )
 JUDGEMENTS = ("verdict", "at_bound", "reason")
-SHOWN = 5
+MAX_SHOWN_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Cell:
     path: str
     row: int
     column: str
-    values: Row
+    values: TextRow
 
     @property
     def value(self) -> str:
@@ -52,24 +52,24 @@ class Cell:
     @property
     def facts(self) -> dict[str, str]:
         """What the row is about."""
-        return {name: self.values[name] for name in FACTS if self.values.get(name)}
+        return {name: self.values[name] for name in FACT_COLUMNS if self.values.get(name)}
 
     @property
     def interval(self) -> dict[str, str]:
         """The columns that bound the value."""
         column = self.column.removesuffix(f"_{BOUNDED_PROTOCOL}")
         stems = dict.fromkeys([column, column.removesuffix("_score")])
-        names = [f"{stem}_{bound}" for stem in stems for bound in BOUNDS]
-        return self.given([*names, *OTHER_BOUNDS.get(self.column, ())])
+        names = [f"{stem}_{bound}" for stem in stems for bound in BOUND_COLUMNS]
+        return self.select_filled([*names, *BOUND_COLUMNS_OF.get(self.column, ())])
 
     @property
-    def besides(self) -> dict[str, str]:
+    def details(self) -> dict[str, str]:
         """Seeds, counts and judgements in the row."""
         protocol = self.column.rpartition("_")[2]
         judged = [f"{name}{end}" for name in JUDGEMENTS for end in ("", f"_{protocol}")]
-        return self.given([*COUNTS, *judged])
+        return self.select_filled([*COUNTS, *judged])
 
-    def given(self, names: Sequence[str]) -> dict[str, str]:
+    def select_filled(self, names: Sequence[str]) -> dict[str, str]:
         """Those of the columns that the row has a value for."""
         return {n: self.values[n] for n in names if n != self.column and self.values.get(n)}
 
@@ -89,7 +89,7 @@ def split_cell(given: str) -> tuple[str, str, str] | None:
     return path, row, column
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_text_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV table as text.
 
     Raises:
@@ -112,14 +112,14 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 def find_cell(root: Path, path: str, row: str, column: str) -> Cell:
     """The cell that a row and a column name; InputError with near names when there is none."""
-    rows = read_rows(root / path)
+    rows = read_text_rows(root / path)
     if column not in rows[0]:
-        raise InputError(f"{path}: has no column {column!r}; {did_you_mean(column, rows[0])}")
+        raise InputError(f"{path}: has no column {column!r}; {suggest_word(column, rows[0])}")
     found = find_row(rows, row, path)
     return Cell(path, found, column, rows[found - 1])
 
 
-def find_row(rows: Sequence[Row], given: str, path: str) -> int:
+def find_row(rows: Sequence[TextRow], given: str, path: str) -> int:
     """The number of the row that is meant, from 1.
 
     Raises:
@@ -128,27 +128,31 @@ def find_row(rows: Sequence[Row], given: str, path: str) -> int:
     if given.isdecimal():
         if 1 <= int(given) <= len(rows):
             return int(given)
-        raise InputError(f"{path}: has rows 1 to {len(rows)}, not {given}; {column_hint(rows)}")
+        raise InputError(f"{path}: has rows 1 to {len(rows)}, not {given}; {suggest_columns(rows)}")
     parts = next(csv.reader([given], skipinitialspace=True))
-    wanted = [pair(part, rows[0], path) for part in parts]
+    wanted = [parse_pair(part, rows[0], path) for part in parts]
     kept = list(rows[0])
-    for columns in (identifying(rows), kept):
-        found = [n for n, row in enumerate(rows, 1) if all(fits(row, w, columns) for w in wanted)]
+    for columns in (find_identifying_columns(rows), kept):
+        found = [
+            n
+            for n, row in enumerate(rows, 1)
+            if all(has_cell_value(row, w, columns) for w in wanted)
+        ]
         if len(found) == 1:
             return found[0]
         if found:
             raise InputError(
-                f"{path}: {len(found)} rows are {given}; choose {told_apart(rows, found)}"
+                f"{path}: {len(found)} rows are {given}; choose {describe_candidates(rows, found)}"
             )
-    raise InputError(f"{path}: no row is {given}; {nearest(rows, wanted)}")
+    raise InputError(f"{path}: no row is {given}; {suggest_rows(rows, wanted)}")
 
 
-def column_hint(rows: Sequence[Row]) -> str:
+def suggest_columns(rows: Sequence[TextRow]) -> str:
     """How to name a row by what it holds."""
-    return f"name a row by values of {', '.join(identifying(rows)[:SHOWN])}"
+    return f"name a row by values of {', '.join(find_identifying_columns(rows)[:MAX_SHOWN_ROWS])}"
 
 
-def pair(part: str, columns: Row, path: str) -> tuple[str, str]:
+def parse_pair(part: str, columns: TextRow, path: str) -> tuple[str, str]:
     """Column and value of `column=value`; a value alone has no column.
 
     Raises:
@@ -158,32 +162,34 @@ def pair(part: str, columns: Row, path: str) -> tuple[str, str]:
     if not equals:
         return "", part.strip()
     if name.strip() not in columns:
-        raise InputError(f"{path}: has no column {name!r}; {did_you_mean(name, columns)}")
+        raise InputError(f"{path}: has no column {name!r}; {suggest_word(name, columns)}")
     return name.strip(), value.strip()
 
 
-def identifying(rows: Sequence[Row]) -> list[str]:
+def find_identifying_columns(rows: Sequence[TextRow]) -> list[str]:
     """The columns that tell rows apart: the facts, and those that hold words."""
     return [
-        n for n in rows[0] if n in FACTS or any(row[n] and number(row[n]) is None for row in rows)
+        n
+        for n in rows[0]
+        if n in FACT_COLUMNS or any(row[n] and parse_number(row[n]) is None for row in rows)
     ]
 
 
-def fits(row: Row, wanted: tuple[str, str], columns: Sequence[str]) -> bool:
+def has_cell_value(row: TextRow, wanted: tuple[str, str], columns: Sequence[str]) -> bool:
     """Whether a row has a value, in its column if one was named."""
     name, value = wanted
-    return any(same(row[column], value) for column in ([name] if name else columns))
+    return any(is_same_value(row[column], value) for column in ([name] if name else columns))
 
 
-def same(one: str, other: str) -> bool:
+def is_same_value(one: str, other: str) -> bool:
     """Whether two cells say the same: as text, or as numbers (`20` is `20.0`)."""
     if one == other:
         return True
-    first = number(one)
-    return first is not None and first == number(other)
+    first = parse_number(one)
+    return first is not None and first == parse_number(other)
 
 
-def number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """The number in a cell, None if it holds none."""
     try:
         return float(text)
@@ -191,36 +197,36 @@ def number(text: str) -> float | None:
         return None
 
 
-def told_apart(rows: Sequence[Row], found: Sequence[int]) -> str:
+def describe_candidates(rows: Sequence[TextRow], found: Sequence[int]) -> str:
     """The rows among which one must be chosen, by the columns in which they differ."""
-    differ = [c for c in identifying(rows) if len({rows[n - 1][c] for n in found}) > 1]
-    named = [f"row {n} ({words(rows[n - 1], differ)})" for n in found]
-    return listed(named, SHOWN)
+    differ = [c for c in find_identifying_columns(rows) if len({rows[n - 1][c] for n in found}) > 1]
+    named = [f"row {n} ({describe_row(rows[n - 1], differ)})" for n in found]
+    return join_names(named, MAX_SHOWN_ROWS)
 
 
-def words(row: Row, columns: Sequence[str]) -> str:
+def describe_row(row: TextRow, columns: Sequence[str]) -> str:
     """A row in words."""
     return " ".join(f"{name}={row[name]}" for name in columns if row[name]) or "(empty)"
 
 
-def nearest(rows: Sequence[Row], wanted: Sequence[tuple[str, str]]) -> str:
+def suggest_rows(rows: Sequence[TextRow], wanted: Sequence[tuple[str, str]]) -> str:
     """What may have been meant: similar values, or the rows in which most of it is true."""
-    columns = identifying(rows)
+    columns = find_identifying_columns(rows)
     for name, value in wanted:
         known = {row[column] for row in rows for column in ([name] if name else columns)}
-        if not any(same(value, other) for other in known):
+        if not any(is_same_value(value, other) for other in known):
             near = difflib.get_close_matches(value, sorted(known), n=1)
-            every = told_apart(rows, range(1, len(rows) + 1))
+            every = describe_candidates(rows, range(1, len(rows) + 1))
             return f"did you mean {near[0]}?" if near else f"{value} is in none of {every}"
-    scores = [sum(fits(row, part, columns) for part in wanted) for row in rows]
+    scores = [sum(has_cell_value(row, part, columns) for part in wanted) for row in rows]
     best = [n for n, score in enumerate(scores, 1) if score == max(scores)]
-    return "nearest: " + told_apart(rows, best)
+    return "nearest: " + describe_candidates(rows, best)
 
 
-def cell_lines(cell: Cell) -> Iterator[str]:
+def format_cell(cell: Cell) -> Iterator[str]:
     """The cell in lines: value, row, interval, counts."""
     yield f"{cell.path}#{cell.row}/{cell.column} = {cell.value or '(empty)'}"
-    about = {"row": cell.facts, "interval": cell.interval, "besides": cell.besides}
+    about = {"row": cell.facts, "interval": cell.interval, "besides": cell.details}
     for name, values in about.items():
         told = ", ".join(f"{key} {value}" for key, value in values.items())
         start = f"{cell.row}: " if name == "row" else ""

@@ -20,22 +20,22 @@ from retu.core.atomic_files import replace_atomically
 from retu.core.errors import InputError
 from retu.core.hashing import hash_tree
 from retu.core.sections import Name, Section
-from retu.lineage.graph.dvc_lock import LOCK, PIPELINE, SIGNATURE, pointer_folder
-from retu.lineage.graph.record_graph import Lineage, read_lineage, study_of
-from retu.lineage.graph.remedies import ask_command
-from retu.lineage.graph.resolve import Standing, output_path
-from retu.lineage.graph.subgraph import whole
+from retu.lineage.graph.dvc_lock import DVC_LOCK_FILE, PIPELINE, SIGNATURE_FILE, get_pointer_folder
+from retu.lineage.graph.record_graph import Lineage, get_study_name, read_lineage
+from retu.lineage.graph.remedies import format_lineage_command
+from retu.lineage.graph.resolve import JobStates, resolve_output_path
+from retu.lineage.graph.subgraph import trace_output
 from retu.lineage.queries import verify_checks
-from retu.lineage.queries.render import mermaid
-from retu.lineage.queries.verify_findings import Checked
+from retu.lineage.queries.render import format_mermaid
+from retu.lineage.queries.verify_findings import CheckedStudy
 from retu.lineage.record import Artefact
 
-ENDING = ".tar.gz"
+BUNDLE_SUFFIX = ".tar.gz"
 ABOUT, README, GRAPH = "bundle.json", "README.txt", "graph.mmd"
-LARGEST_FILE = 1 << 20
-LARGEST_BUNDLE = 1 << 26
+MAX_FILE_BYTES = 1 << 20
+MAX_BUNDLE_BYTES = 1 << 26
 """Bytes of all files together, before compression; beyond it the larger files stay out."""
-EXPLANATION = """\
+BUNDLE_README = """\
 {target}: where it comes from
 
 This archive lets you check a result without running anything:
@@ -60,7 +60,7 @@ its files, as DVC computes it. To make it all again: snakemake {target} --config
 """
 
 
-class Listed(Section):
+class BundleEntry(Section):
     """A file or folder with its hash and its size in bytes."""
 
     path: str
@@ -68,7 +68,7 @@ class Listed(Section):
     size: int
 
 
-class About(Section):
+class BundleManifest(Section):
     """What an archive says of itself: what it is about, what is in it, and what is not.
 
     `lineage` is the hash of the target's lineage; `edges` are pairs of a job and one that reads its
@@ -80,21 +80,21 @@ class About(Section):
     target: str
     lineage: str
     commits: list[str]
-    files: list[Listed]
-    left_out: list[Listed]
+    files: list[BundleEntry]
+    left_out: list[BundleEntry]
     edges: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What an archive says of itself, and what is to be said of what is not in it."""
 
-    about: About
+    about: BundleManifest
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Content:
+class BundleContent:
     """Files of an archive by path, the outputs that are not among them, and notes on the rest."""
 
     files: Mapping[str, bytes]
@@ -102,131 +102,137 @@ class Content:
     notes: tuple[str, ...]
 
 
-def export(root: Path, lineage: Lineage, target: str, out: Path) -> Exported:
+def export_bundle(root: Path, lineage: Lineage, target: str, out: Path) -> ExportResult:
     """Write the archive of an output.
 
     Raises:
         InputError: the output has no record, it or what it came from is not as recorded, or the
             lineage has a gap.
     """
-    study = Checked(root, lineage)
-    jobs = jobs_of(study, target)
-    refuse_broken(study, jobs, target)
-    content = gathered(study, jobs, target)
-    about = described(study, jobs, target, content)
+    study = CheckedStudy(root, lineage)
+    jobs = find_jobs_behind(study, target)
+    require_intact_records(study, jobs, target)
+    content = gather_content(study, jobs, target)
+    about = describe_bundle(study, jobs, target, content)
     members = {
         **content.files,
         ABOUT: (json.dumps(about.model_dump(), indent=1) + "\n").encode(),
-        GRAPH: graph_text(lineage, target),
-        README: explanation(about, len(jobs)).encode(),
+        GRAPH: format_graph(lineage, target),
+        README: format_readme(about, len(jobs)).encode(),
     }
-    replace_atomically(out, lambda path: path.write_bytes(packed(members)))
-    return Exported(about, content.notes)
+    replace_atomically(out, lambda path: path.write_bytes(pack_archive(members)))
+    return ExportResult(about, content.notes)
 
 
-def jobs_of(study: Checked, target: str) -> list[str]:
+def find_jobs_behind(study: CheckedStudy, target: str) -> list[str]:
     """The jobs behind an output; InputError when it is not there, or has no record."""
-    job = study.lineage.producer(target)
+    job = study.lineage.find_producer(target)
     if job is None or not (study.root / target).exists():
         missing = "is not there" if job else "has no record"
-        ask = ask_command(study.lineage, "verify")
+        ask = format_lineage_command(study.lineage, "verify")
         raise InputError(f"{target}: {missing}; what to do: {ask}")
-    return study.graph.ancestors([job])
+    return study.graph.list_ancestors([job])
 
 
-def graph_text(lineage: Lineage, target: str) -> bytes:
+def format_graph(lineage: Lineage, target: str) -> bytes:
     """The graph of an output as an archive holds it, whatever the project is now."""
-    return (mermaid(whole(lineage, target), Standing()) + "\n").encode()
+    return (format_mermaid(trace_output(lineage, target), JobStates()) + "\n").encode()
 
 
-def refuse_broken(study: Checked, jobs: Iterable[str], target: str) -> None:
+def require_intact_records(study: CheckedStudy, jobs: Iterable[str], target: str) -> None:
     """End with an InputError when records do not hold together: nobody could check them."""
     advice = f"what to do: {shlex.join(['retu', 'lineage', 'verify', target])}"
     inputs = {a.path for job in jobs for a in study.graph.records[job].inputs}
-    for path in verify_checks.orphans(study):
+    for path in verify_checks.find_orphan_inputs(study):
         if path in inputs:
             raise InputError(f"{path}: went into {target} and has no whole record; {advice}")
-    found = verify_checks.hashed(
+    found = verify_checks.hash_artefacts(
         study.root, [a for job in jobs for a in study.graph.records[job].outputs]
     )
     for job in jobs:
         if job in study.lineage.damaged:
             raise InputError(f"{study.lineage.damaged[job]}; {advice}")
         for finding in (
-            *verify_checks.links(study, job),
-            *verify_checks.falsehoods(study, job),
-            *verify_checks.outputs(study, job, found),
+            *verify_checks.check_inputs(study, job),
+            *verify_checks.check_record_facts(study, job),
+            *verify_checks.check_outputs(study, job, found),
         ):
             raise InputError(f"{finding.path}: {finding.problem}; {advice}")
 
 
-def gathered(study: Checked, jobs: Iterable[str], target: str) -> Content:
+def gather_content(study: CheckedStudy, jobs: Iterable[str], target: str) -> BundleContent:
     """The records and small files of jobs, and DVC's pointers; folders always stay out."""
     files = {job: (study.root / job).read_bytes() for job in jobs}
-    room = LARGEST_BUNDLE - sum(map(len, files.values()))
+    room = MAX_BUNDLE_BYTES - sum(map(len, files.values()))
     left_out = []
     made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
     for artefact in sorted(made, key=lambda a: (a.path != target, a.size, a.path)):
         path = study.root / artefact.path
-        small = artefact.size <= min(LARGEST_FILE, room) and path.is_file()
+        small = artefact.size <= min(MAX_FILE_BYTES, room) and path.is_file()
         if not small and artefact.path != target:
             left_out.append(artefact)
             continue
         files[artefact.path] = path.read_bytes()
         room -= artefact.size
-    pointers, notes = agreeing_pointers(study, jobs)
+    pointers, notes = read_matching_pointers(study, jobs)
     left = sorted(left_out, key=lambda artefact: artefact.path)
-    return Content({**files, **pointers}, tuple(left), notes)
+    return BundleContent({**files, **pointers}, tuple(left), notes)
 
 
-def agreeing_pointers(
-    study: Checked, jobs: Iterable[str]
+def read_matching_pointers(
+    study: CheckedStudy, jobs: Iterable[str]
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """DVC's pointers; none, and a note, when they are older than the records of the jobs."""
-    folder = pointer_folder(study.root, study.graph.study)
+    folder = get_pointer_folder(study.root, study.graph.study)
     for job in jobs:
-        for finding in verify_checks.pointers(study, job):
+        for finding in verify_checks.check_pointers(study, job):
             where = folder.relative_to(study.root).as_posix()
-            again = ask_command(study.graph, "record")
+            again = format_lineage_command(study.graph, "record")
             return {}, (
                 f"{where}: left out, it does not agree with the records ({finding.path}:"
                 f" {finding.problem}); to have it in: {again}",
             )
-    there = (folder / name for name in (PIPELINE, LOCK, SIGNATURE) if (folder / name).is_file())
+    there = (
+        folder / name
+        for name in (PIPELINE, DVC_LOCK_FILE, SIGNATURE_FILE)
+        if (folder / name).is_file()
+    )
     return {path.relative_to(study.root).as_posix(): path.read_bytes() for path in there}, ()
 
 
-def described(study: Checked, jobs: Iterable[str], target: str, content: Content) -> About:
+def describe_bundle(
+    study: CheckedStudy, jobs: Iterable[str], target: str, content: BundleContent
+) -> BundleManifest:
     """What the archive says of itself."""
     graph = study.graph
     known = list(jobs)
-    return About(
+    return BundleManifest(
         study=graph.study,
         target=target,
-        lineage=graph.digest(target),
-        commits=commits_of(graph, known),
+        lineage=graph.digest_lineage(target),
+        commits=list_commits(graph, known),
         files=[
-            Listed(path=path, md5=hash_tree(study.root / path).md5, size=len(found))
+            BundleEntry(path=path, md5=hash_tree(study.root / path).md5, size=len(found))
             for path, found in sorted(content.files.items())
         ],
-        left_out=[Listed(path=a.path, md5=a.md5, size=a.size) for a in content.left_out],
-        edges=edges_of(graph, known),
+        left_out=[BundleEntry(path=a.path, md5=a.md5, size=a.size) for a in content.left_out],
+        edges=list_edges(graph, known),
     )
 
 
-def commits_of(lineage: Lineage, jobs: Iterable[str]) -> list[str]:
+def list_commits(lineage: Lineage, jobs: Iterable[str]) -> list[str]:
     """The git commits that jobs ran at, as far as they were recorded."""
     return sorted({commit for job in jobs if (commit := lineage.records[job].git.commit)})
 
 
-def edges_of(lineage: Lineage, jobs: Iterable[str]) -> list[tuple[str, str]]:
+def list_edges(lineage: Lineage, jobs: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs of a job and one that reads its outputs."""
-    return [(parent, job) for job in jobs for parent in lineage.parents(job)]
+    return [(parent, job) for job in jobs for parent in lineage.list_parents(job)]
 
 
-def explanation(about: About, jobs: int) -> str:
+def format_readme(about: BundleManifest, jobs: int) -> str:
     """The text that a reader finds in the archive."""
-    return EXPLANATION.format(
+    return BUNDLE_README.format(
         target=about.target,
         jobs=jobs,
         files=len(about.files) - jobs,
@@ -234,13 +240,13 @@ def explanation(about: About, jobs: int) -> str:
         about=ABOUT,
         graph=GRAPH,
         commit=" or ".join(about.commits) or "(not recorded)",
-        ending=ENDING,
+        ending=BUNDLE_SUFFIX,
         digest=about.lineage,
         study=about.study,
     )
 
 
-def packed(members: Mapping[str, bytes]) -> bytes:
+def pack_archive(members: Mapping[str, bytes]) -> bytes:
     """A tar.gz archive in which nothing tells when, where or by whom it was made."""
     stored = io.BytesIO()
     with (
@@ -254,14 +260,14 @@ def packed(members: Mapping[str, bytes]) -> bytes:
     return stored.getvalue()
 
 
-def run_export(options: argparse.Namespace) -> int:
+def run_bundle_export(options: argparse.Namespace) -> int:
     """`retu lineage export OUTPUT [--out FILE.tar.gz]`."""
     root: Path = options.root
-    target = output_path(root, options.output)
-    out = Path(options.out or f"{Path(target).stem}.lineage{ENDING}")
-    if not out.name.endswith(ENDING):
-        raise InputError(f"--out {out}: must end in {ENDING}")
-    done = export(root, read_lineage(root, study_of(target)), target, out)
+    target = resolve_output_path(root, options.output)
+    out = Path(options.out or f"{Path(target).stem}.lineage{BUNDLE_SUFFIX}")
+    if not out.name.endswith(BUNDLE_SUFFIX):
+        raise InputError(f"--out {out}: must end in {BUNDLE_SUFFIX}")
+    done = export_bundle(root, read_lineage(root, get_study_name(target)), target, out)
     about = done.about
     print(*done.notes, sep="\n", end="\n" if done.notes else "")
     print(

@@ -5,19 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.core.text import counted, listed
-from retu.lineage.graph.provenance import commit_words
-from retu.lineage.graph.record_graph import TREES, Lineage, read_lineage, study_of
-from retu.lineage.graph.resolve import output_path
-from retu.lineage.graph.subgraph import producer
-from retu.lineage.record import Record
+from retu.core.text import format_quantity, join_names
+from retu.lineage.graph.provenance import format_commit
+from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, get_study_name, read_lineage
+from retu.lineage.graph.resolve import resolve_output_path
+from retu.lineage.graph.subgraph import find_producer
+from retu.lineage.record import JobRecord
 
-BUNDLE = ".tar.gz"
-COMMITS = 3
+BUNDLE_SUFFIX = ".tar.gz"
+MAX_LISTED_COMMITS = 3
 
 
 @dataclass(frozen=True)
-class Side:
+class DiffSide:
     """A lineage, or of it only what stands behind the output `target`."""
 
     label: str
@@ -28,17 +28,17 @@ class Side:
     def jobs(self) -> list[str]:
         """Its jobs, each after those it depends on."""
         start = self.lineage.records if self.target is None else [self.job]
-        return self.lineage.ancestors(start)
+        return self.lineage.list_ancestors(start)
 
     @property
     def job(self) -> str:
         """The job that made the target; InputError when this side has none such."""
         try:
-            return producer(self.lineage, self.target or "")
+            return find_producer(self.lineage, self.target or "")
         except InputError as error:
             raise InputError(f"{self.label}: {error}") from error
 
-    def towards(self, other: "Side") -> "Side":
+    def fill_target_from(self, other: "DiffSide") -> "DiffSide":
         """This side, with the other's target where it names none itself."""
         if self.target is not None or other.target is None:
             return self
@@ -47,7 +47,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Pairing:
+class JobPairing:
     """Jobs of A and B that are the same job, and those that only one side has."""
 
     pairs: tuple[tuple[str, str], ...]
@@ -55,49 +55,51 @@ class Pairing:
     only_b: tuple[str, ...]
 
 
-def read_side(root: Path, given: str, study: str) -> Side:
+def resolve_side(root: Path, given: str, study: str) -> DiffSide:
     """What A or B names: a bundle, an output, a study, or else a git revision of `study`.
 
     Raises:
         InputError: it is none of them.
     """
-    if given.endswith(BUNDLE):
-        return bundle_side(given)
+    if given.endswith(BUNDLE_SUFFIX):
+        return read_bundle_side(given)
     parts = Path(given).parts
-    if parts[:1] in [(tree,) for tree in TREES] or (len(parts) > 1 and Path(given).exists()):
-        path = output_path(root, given)
-        lineage = read_lineage(root, study_of(path))
-        return Side(f"{path} ({described(lineage)})", lineage, path)
+    if parts[:1] in [(tree,) for tree in RECORDED_FOLDERS] or (
+        len(parts) > 1 and Path(given).exists()
+    ):
+        path = resolve_output_path(root, given)
+        lineage = read_lineage(root, get_study_name(path))
+        return DiffSide(f"{path} ({describe_lineage(lineage)})", lineage, path)
     if (root / "results" / given).is_dir() or (root / "studies" / f"{given}.yaml").is_file():
         lineage = read_lineage(root, given)
-        return Side(f"study {given} ({described(lineage)})", lineage)
+        return DiffSide(f"study {given} ({describe_lineage(lineage)})", lineage)
     # Only a revision or a bundle needs DVC's cache or an archive.
-    from retu.lineage.storage.history import lineage_at
+    from retu.lineage.storage.history import read_past_lineage
 
-    lineage = lineage_at(root, study, given)
-    return Side(f"study {study} at {given} ({described(lineage)})", lineage)
+    lineage = read_past_lineage(root, study, given)
+    return DiffSide(f"study {study} at {given} ({describe_lineage(lineage)})", lineage)
 
 
-def bundle_side(given: str) -> Side:
+def read_bundle_side(given: str) -> DiffSide:
     """The lineage in a bundle."""
     from retu.lineage.queries.unbundle import read_bundle
 
     bundle = read_bundle(Path(given))
-    return Side(f"{given} ({described(bundle.lineage)})", bundle.lineage, bundle.target)
+    return DiffSide(f"{given} ({describe_lineage(bundle.lineage)})", bundle.lineage, bundle.target)
 
 
-def described(lineage: Lineage) -> str:
+def describe_lineage(lineage: Lineage) -> str:
     """How many jobs, of which commits."""
     if lineage.damaged:
         raise InputError(next(iter(lineage.damaged.values())))
     found = (record.git for record in lineage.records.values())
     named = list(
-        dict.fromkeys(git.commit[:8] if git.commit else commit_words(git) for git in found)
+        dict.fromkeys(git.commit[:8] if git.commit else format_commit(git) for git in found)
     )
-    return f"{counted(len(lineage.records))}, {listed(named, COMMITS)}"
+    return f"{format_quantity(len(lineage.records))}, {join_names(named, MAX_LISTED_COMMITS)}"
 
 
-def align(a: Side, b: Side) -> Pairing:
+def pair_jobs(a: DiffSide, b: DiffSide) -> JobPairing:
     """Pair the jobs of two sides: by rule and wildcards, then those that are left by rule.
 
     Two runs of different recipes or two studies with other data sets have jobs with other
@@ -108,30 +110,30 @@ def align(a: Side, b: Side) -> Pairing:
         pairs[a.job] = b.job
     rest_a = [job for job in a.jobs if job not in pairs]
     rest_b = [job for job in b.jobs if job not in pairs.values()]
-    pairs |= matched(a.lineage, b.lineage, rest_a, rest_b, exactly)
+    pairs |= match_by_key(a.lineage, b.lineage, rest_a, rest_b, get_pairing_key)
     if a.target and b.target:
         rest_a = [job for job in rest_a if job not in pairs]
         rest_b = [job for job in rest_b if job not in pairs.values()]
-        pairs |= alike(a.lineage, b.lineage, rest_a, rest_b)
+        pairs |= match_by_rule(a.lineage, b.lineage, rest_a, rest_b)
     used = set(pairs.values())
-    return Pairing(
+    return JobPairing(
         tuple((job, pairs[job]) for job in a.jobs if job in pairs),
         tuple(job for job in a.jobs if job not in pairs),
         tuple(job for job in b.jobs if job not in used),
     )
 
 
-def exactly(record: Record) -> tuple[object, ...]:
+def get_pairing_key(record: JobRecord) -> tuple[object, ...]:
     """What jobs with the same rule and wildcards share."""
     return (record.rule, *sorted(record.wildcards.items()))
 
 
-def matched(
+def match_by_key(
     a: Lineage,
     b: Lineage,
     jobs_a: Iterable[str],
     jobs_b: Iterable[str],
-    key: Callable[[Record], object],
+    key: Callable[[JobRecord], object],
 ) -> dict[str, str]:
     """Jobs of A -> the job of B with the same key."""
     table = {key(b.records[job]): job for job in jobs_b}
@@ -139,7 +141,7 @@ def matched(
     return {job: table[found] for job, found in keys.items() if found in table}
 
 
-def alike(a: Lineage, b: Lineage, jobs_a: list[str], jobs_b: list[str]) -> dict[str, str]:
+def match_by_rule(a: Lineage, b: Lineage, jobs_a: list[str], jobs_b: list[str]) -> dict[str, str]:
     """Jobs of A -> the job of B of the same rule, where both sides have as many, in order."""
     pairs: dict[str, str] = {}
     for rule in dict.fromkeys(a.records[job].rule for job in jobs_a):

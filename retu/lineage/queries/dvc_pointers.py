@@ -15,46 +15,48 @@ from typing import Any
 
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
-from retu.core.hashing import files_of
-from retu.core.text import listed
+from retu.core.hashing import list_files_below
+from retu.core.text import join_names
 from retu.lineage.graph.dvc_lock import (
-    FOLDER,
-    LOCK,
+    DVC_LOCK_FILE,
     PIPELINE,
-    SIGNATURE,
-    described,
-    locked,
+    POINTERS_FOLDER,
+    SIGNATURE_FILE,
+    find_data_path,
+    get_pointer_folder,
+    lock_pointers,
     name_stages,
-    pointer_folder,
     to_yaml,
 )
-from retu.lineage.graph.record_graph import TREES, Lineage, read_lineage
-from retu.lineage.graph.remedies import ask_command
-from retu.lineage.graph.resolve import chosen_study, present_plan
-from retu.lineage.graph.stale_causes import is_current, stage_of
-from retu.lineage.queries.verify_checks import unrecorded_paths
-from retu.lineage.queries.verify_findings import Checked
-from retu.lineage.record import Artefact, Record
-from retu.lineage.storage.dvc_cache import local_cache
-from retu.lineage.storage.dvc_metrics import METRICS, list_plots, metrics_text, read_tables
+from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, read_lineage
+from retu.lineage.graph.remedies import format_lineage_command
+from retu.lineage.graph.resolve import load_current_plan, resolve_study
+from retu.lineage.graph.stale_causes import find_planned_stage, is_record_current
+from retu.lineage.queries.verify_checks import find_unrecorded_paths
+from retu.lineage.queries.verify_findings import CheckedStudy
+from retu.lineage.record import Artefact, JobRecord
+from retu.lineage.storage.dvc_cache import find_local_cache
+from retu.lineage.storage.dvc_metrics import METRICS_FILE, format_metrics, list_plots, read_tables
 from retu.lineage.storage.stage_keys import add_key
 from retu.lineage.storage.stored_outputs import (
-    check_links,
-    data_hashes,
-    keep_data,
-    keep_outputs,
-    present,
+    cache_data,
+    cache_outputs,
+    check_record_links,
+    hash_current_path,
+    read_data_hashes,
 )
 from retu.planning.stages import AnalysisPlan
 
-NOTE = "# Written by `snakemake lineage` from the study's records; commit it, do not edit it.\n"
+GENERATED_NOTE = (
+    "# Written by `snakemake lineage` from the study's records; commit it, do not edit it.\n"
+)
 
 
-NAMED = 8
+MAX_NAMED_LEFTOVERS = 8
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordingResult:
     """What was written: stages, their files and bytes, and what is to be said of the rest.
 
     `gaps` counts what the plan has and they leave out: jobs after a gap, files of no record.
@@ -73,86 +75,91 @@ class Pointers:
 
     root: Path
     lineage: Lineage
-    records: Mapping[str, Record]
+    records: Mapping[str, JobRecord]
     data: Mapping[str, str]
 
     @cached_property
-    def names(self) -> dict[str, str]:
+    def stage_names(self) -> dict[str, str]:
         """Job -> name of its stage."""
         return name_stages(self.lineage.study, self.records)
 
     @cached_property
-    def counts(self) -> dict[str, int]:
+    def file_counts(self) -> dict[str, int]:
         """Folder -> number of its files, as far as a record lists them."""
         made = [artefact for record in self.records.values() for artefact in record.outputs]
         return {artefact.path: len(artefact.files) for artefact in made if artefact.files}
 
-    def described(self, path: str) -> str | None:
+    def find_data_path(self, path: str) -> str | None:
         """The path in data.dvc that a path is or lies in."""
-        return described(path, self.data)
+        return find_data_path(path, self.data)
 
-    def data_made(self) -> dict[str, str]:
+    def select_made_data(self) -> dict[str, str]:
         """Of what data.dvc describes, what jobs have made."""
         made = [artefact.path for record in self.records.values() for artefact in record.outputs]
-        names = {self.described(path) for path in made}
+        names = {self.find_data_path(path) for path in made}
         return {name: md5 for name, md5 in self.data.items() if name in names}
 
-    def outputs(self, record: Record) -> list[Artefact]:
+    def list_own_outputs(self, record: JobRecord) -> list[Artefact]:
         """The outputs of a job that are its stage's own."""
-        return [made for made in record.outputs if not self.described(made.path)]
+        return [made for made in record.outputs if not self.find_data_path(made.path)]
 
-    def entries(self, job: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def list_entries(self, job: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """What a stage reads and what it makes, as dvc.lock has them, sorted by path."""
         record = self.records[job]
-        reads = {made.path: self.entry(made) for made in record.inputs}
+        reads = {made.path: self.make_entry(made) for made in record.inputs}
         for made in record.outputs:
-            if name := self.described(made.path):
-                reads[name] = self.entry(present(self.root, name))
-        makes = [*map(self.entry, self.outputs(record)), self.entry(present(self.root, job))]
+            if name := self.find_data_path(made.path):
+                reads[name] = self.make_entry(hash_current_path(self.root, name))
+        makes = [
+            *map(self.make_entry, self.list_own_outputs(record)),
+            self.make_entry(hash_current_path(self.root, job)),
+        ]
         return (
             [reads[name] for name in sorted(reads)],
             sorted(makes, key=lambda entry: str(entry["path"])),
         )
 
-    def entry(self, artefact: Artefact) -> dict[str, Any]:
+    def make_entry(self, artefact: Artefact) -> dict[str, Any]:
         """A file or folder as dvc.lock has it."""
         entry = {"path": artefact.path, "hash": "md5", "md5": artefact.md5, "size": artefact.size}
         if artefact.md5.endswith(".dir"):
-            listed = len(artefact.files) or self.counts.get(artefact.path)
-            entry["nfiles"] = listed or len(files_of(self.root / artefact.path))
+            listed = len(artefact.files) or self.file_counts.get(artefact.path)
+            entry["nfiles"] = listed or len(list_files_below(self.root / artefact.path))
         return entry
 
-    def write(self, plan: AnalysisPlan) -> None:
+    def write_files(self, plan: AnalysisPlan) -> None:
         """Write all files, each in one step; those that the lock tells of come before it."""
         stages, lock = {}, {}
         study = self.lineage.study
-        for job in sorted(self.records, key=self.names.__getitem__):
-            record, name = self.records[job], self.names[job]
-            reads, makes = self.entries(job)
-            command = add_key(rebuild_command(record, plan), stage_of(record, plan))
+        for job in sorted(self.records, key=self.stage_names.__getitem__):
+            record, name = self.records[job], self.stage_names[job]
+            reads, makes = self.list_entries(job)
+            command = add_key(
+                format_rebuild_command(record, plan), find_planned_stage(record, plan)
+            )
             found = {"deps": reads} if reads else {}
             lock[name] = {"cmd": command, **found, "outs": makes}
             paths = {kind: [entry["path"] for entry in e] for kind, e in found.items()}
             outs = [entry["path"] for entry in makes]
             # DVC parses every line of this each time; what else is known is in the record.
             stages[name] = {"cmd": command, "wdir": "../..", **paths, "outs": outs}
-        folder = pointer_folder(self.root, study)
+        folder = get_pointer_folder(self.root, study)
         known = self.records.values()
         data = [made.path for record in known for made in record.outputs]
-        others = [path for path in data if self.described(path)]
-        plots = list_plots(known, f"{FOLDER}/{study}", others)
-        shown = {"metrics": [METRICS], **({"plots": plots} if plots else {})}
+        others = [path for path in data if self.find_data_path(path)]
+        plots = list_plots(known, f"{POINTERS_FOLDER}/{study}", others)
+        shown = {"metrics": [METRICS_FILE], **({"plots": plots} if plots else {})}
         # All texts are made before the first is written.
         texts = {
-            METRICS: metrics_text(read_tables(self.root, known)),
-            PIPELINE: NOTE + to_yaml({"stages": stages, **shown}),
-            LOCK: to_yaml({"schema": "2.0", "stages": lock}),
+            METRICS_FILE: format_metrics(read_tables(self.root, known)),
+            PIPELINE: GENERATED_NOTE + to_yaml({"stages": stages, **shown}),
+            DVC_LOCK_FILE: to_yaml({"schema": "2.0", "stages": lock}),
         }
         for name, text in texts.items():
             write_text(folder / name, text)
 
 
-def record_study(root: Path, study: str, plan: AnalysisPlan | None = None) -> Recorded:
+def record_study(root: Path, study: str, plan: AnalysisPlan | None = None) -> RecordingResult:
     """Read a study's records and write its pointers, one process at a time.
 
     Without `plan`, that of the project as it is.
@@ -160,12 +167,12 @@ def record_study(root: Path, study: str, plan: AnalysisPlan | None = None) -> Re
     Raises:
         InputError: no records, a damaged one, or a file that has changed since its record.
     """
-    with locked(root, study):
+    with lock_pointers(root, study):
         lineage = read_lineage(root, study)
-        return write_pointers(root, lineage, plan or present_plan(root, lineage))
+        return write_pointers(root, lineage, plan or load_current_plan(root, lineage))
 
 
-def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded:
+def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> RecordingResult:
     """Fill DVC's cache with what the records describe and write lineage/STUDY.
 
     Raises:
@@ -175,66 +182,66 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recorded
     if lineage.damaged:
         first, *more = lineage.damaged.values()
         raise InputError(f"{first}{f' (and {len(more)} more like it)' if more else ''}")
-    signed = signed_lock(root, lineage.study)
-    data = data_hashes(root)
-    planned = current_records(lineage, plan)
-    current = without_gaps(Lineage(lineage.study, planned), data)
-    check_links(lineage, current)
+    signed = read_signed_lock(root, lineage.study)
+    data = read_data_hashes(root)
+    planned = select_current_records(lineage, plan)
+    current = select_connected_records(Lineage(lineage.study, planned), data)
+    check_record_links(lineage, current)
     pointers = Pointers(root, lineage, current, data)
-    cache = local_cache(root)
-    notes, gaps = left_over(root, lineage, planned, current, data)
+    cache = find_local_cache(root)
+    notes, gaps = describe_leftovers(root, lineage, planned, current, data)
     if cache is None:
         notes.append(".dvc: is not here, so no cache was filled; get it from the project's git")
     else:
         for record in current.values():
-            keep_outputs(root, cache, record)
-        notes += keep_data(root, cache, pointers.data_made())
-    pointers.write(plan)
-    if signed not in (b"", signed_lock(root, lineage.study)):
-        where = f"{FOLDER}/{lineage.study}/{SIGNATURE}"
+            cache_outputs(root, cache, record)
+        notes += cache_data(root, cache, pointers.select_made_data())
+    pointers.write_files(plan)
+    if signed not in (b"", read_signed_lock(root, lineage.study)):
+        where = f"{POINTERS_FOLDER}/{lineage.study}/{SIGNATURE_FILE}"
         notes.append(f"{where}: is of the lock as it was; sign again (retu lineage sign --help)")
     made = [artefact for record in current.values() for artefact in record.outputs]
     files = sum(len(artefact.files) or 1 for artefact in made)
-    return Recorded(
+    return RecordingResult(
         len(current), files, sum(artefact.size for artefact in made), tuple(notes), gaps
     )
 
 
-def signed_lock(root: Path, study: str) -> bytes:
+def read_signed_lock(root: Path, study: str) -> bytes:
     """The lock of a study if there is a signature of it; empty otherwise."""
-    path = pointer_folder(root, study) / LOCK
-    there = path.is_file() and path.with_name(SIGNATURE).is_file()
+    path = get_pointer_folder(root, study) / DVC_LOCK_FILE
+    there = path.is_file() and path.with_name(SIGNATURE_FILE).is_file()
     return path.read_bytes() if there else b""
 
 
-def current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, Record]:
+def select_current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, JobRecord]:
     """The records that the present plan would make again as they are, one a job: the newest."""
     chosen: dict[tuple[str, ...], str] = {}
     newest = sorted(lineage.records, key=lambda job: lineage.records[job].usage.ended)
     for job in newest:
         record = lineage.records[job]
-        if is_current(record, plan):
+        if is_record_current(record, plan):
             chosen[record.rule, *(f"{k}={v}" for k, v in sorted(record.wildcards.items()))] = job
     return {job: lineage.records[job] for job in sorted(chosen.values())}
 
 
-def without_gaps(lineage: Lineage, data: Mapping[str, str]) -> dict[str, Record]:
+def select_connected_records(lineage: Lineage, data: Mapping[str, str]) -> dict[str, JobRecord]:
     """The records of jobs all of whose ancestors are among the records, or in data.dvc."""
-    kept: dict[str, Record] = {}
+    kept: dict[str, JobRecord] = {}
     for job in lineage.order:
         record = lineage.records[job]
-        read = [made.path for made in record.inputs if made.path.split("/")[0] in TREES]
-        makers = [lineage.producer(path) for path in read if not described(path, data)]
+        read = [made.path for made in record.inputs if made.path.split("/")[0] in RECORDED_FOLDERS]
+        makers = [lineage.find_producer(path) for path in read if not find_data_path(path, data)]
         if all(maker in kept for maker in makers):
             kept[job] = record
     return kept
 
 
-def left_over(
+def describe_leftovers(
     root: Path,
     lineage: Lineage,
-    planned: Mapping[str, Record],
-    current: Mapping[str, Record],
+    planned: Mapping[str, JobRecord],
+    current: Mapping[str, JobRecord],
     data: Mapping[str, str],
 ) -> tuple[list[str], int]:
     """A line each on records not of the present plan, on gaps before jobs, on lost records.
@@ -243,23 +250,26 @@ def left_over(
     """
     others = [job for job in lineage.order if job not in planned]
     cut_off = [job for job in lineage.order if job in planned and job not in current]
-    stray = unrecorded_paths(Checked(root, lineage))
-    lost = [path for path in stray if not described(path, data)]
-    why, verify = ask_command(lineage, "why", "--stale"), ask_command(lineage, "verify")
+    stray = find_unrecorded_paths(CheckedStudy(root, lineage))
+    lost = [path for path in stray if not find_data_path(path, data)]
+    why, verify = (
+        format_lineage_command(lineage, "why", "--stale"),
+        format_lineage_command(lineage, "verify"),
+    )
     told = (
         ("made by other code or settings than now", others, why),
         ("something that it was made from is left out or has no record", cut_off, verify),
         ("has no record", lost, verify),
     )
     notes = [
-        f"left out, {reason}: {listed(names, NAMED)} ({remedy})"
+        f"left out, {reason}: {join_names(names, MAX_NAMED_LEFTOVERS)} ({remedy})"
         for reason, names, remedy in told
         if names
     ]
     return notes, len(cut_off) + len(lost)
 
 
-def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
+def format_rebuild_command(record: JobRecord, plan: AnalysisPlan) -> str:
     """The command that makes a job's outputs again."""
     config = [f"study={plan.config.study}"]
     if plan.config.branching:
@@ -269,14 +279,14 @@ def rebuild_command(record: Record, plan: AnalysisPlan) -> str:
 
 def run_record(options: argparse.Namespace) -> int:
     """`retu lineage record`: write the pointers of a study; 1 when they leave out what it has."""
-    study = chosen_study(options.root, options.study)
+    study = resolve_study(options.root, options.study)
     done = record_study(options.root, study)
-    print(*done.notes, summary_line(study, done), sep="\n")
+    print(*done.notes, summarise_recording(study, done), sep="\n")
     return 1 if done.gaps else 0
 
 
-def summary_line(study: str, done: Recorded) -> str:
+def summarise_recording(study: str, done: RecordingResult) -> str:
     """What was recorded, in a line."""
     size = f"{done.size / 1e9:.2f} GB" if done.size >= 1e9 else f"{done.size / 1e6:.1f} MB"
     gaps = f"; it is not all of the study: {done.gaps} left out" if done.gaps else ""
-    return f"{FOLDER}/{study}: {done.stages} stages, {done.files} files, {size}{gaps}"
+    return f"{POINTERS_FOLDER}/{study}: {done.stages} stages, {done.files} files, {size}{gaps}"

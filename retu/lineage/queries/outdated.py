@@ -5,44 +5,46 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from retu.core.text import counted, listed
-from retu.lineage.graph.ancestry_gaps import Gap, find_gaps, gap_lines
-from retu.lineage.graph.edited_files import Edit, find_edits
-from retu.lineage.graph.record_graph import Lineage, read_lineage, study_of
-from retu.lineage.graph.remedies import ask_command, run_command
-from retu.lineage.graph.resolve import chosen_study, output_path, present_plan
-from retu.lineage.graph.staleness import Root, StaleReport, stale_report
-from retu.lineage.queries.show import first_output
-from retu.lineage.queries.verify_findings import Checked
+from retu.core.text import format_quantity, join_names
+from retu.lineage.graph.ancestry_gaps import RecordGap, find_gaps, format_gaps
+from retu.lineage.graph.edited_files import EditedFile, find_edits
+from retu.lineage.graph.record_graph import Lineage, get_study_name, read_lineage
+from retu.lineage.graph.remedies import format_lineage_command, format_run_command
+from retu.lineage.graph.resolve import load_current_plan, resolve_output_path, resolve_study
+from retu.lineage.graph.staleness import RootCause, StaleReport, build_stale_report
+from retu.lineage.queries.show import format_first_output
+from retu.lineage.queries.verify_findings import CheckedStudy
 from retu.lineage.storage.stage_keys import refresh_keys
-from retu.lineage.storage.stored_outputs import data_hashes
+from retu.lineage.storage.stored_outputs import read_data_hashes
 
-FINDINGS = 1
-NAMED = 4
+EXIT_FINDINGS = 1
+MAX_NAMED_OUTPUTS = 4
 
 
 def explain_stale(options: argparse.Namespace) -> int:
     """Print what is stale or edited in a study and why; 1 when anything is, or cannot be told."""
     given = options.output
-    asked = study_of(output_path(options.root, given)) if given else None
-    study = asked or chosen_study(options.root, options.study)
+    asked = get_study_name(resolve_output_path(options.root, given)) if given else None
+    study = asked or resolve_study(options.root, options.study)
     lineage = read_lineage(options.root, study)
-    plan = present_plan(options.root, lineage)
-    found = stale_report(lineage, plan)
+    plan = load_current_plan(options.root, lineage)
+    found = build_stale_report(lineage, plan)
     refresh_keys(options.root, lineage, plan)
     edits = find_edits(options.root, lineage, lineage.order)
-    gaps = find_gaps(lineage, lineage.records, data_hashes(options.root))
+    gaps = find_gaps(lineage, lineage.records, read_data_hashes(options.root))
     if options.json:
-        print(json.dumps(as_json(lineage, found, edits, gaps), indent=1))
+        print(json.dumps(serialise_staleness(lineage, found, edits, gaps), indent=1))
     else:
-        checked = Checked(options.root, lineage)
-        print(*gap_lines(lineage, gaps), sep="\n", end="\n" if gaps else "")
-        print("\n".join([*stale_lines(found, lineage), *edited_lines(checked, edits)]))
-    return FINDINGS if found.reasons or edits or gaps else 0
+        checked = CheckedStudy(options.root, lineage)
+        print(*format_gaps(lineage, gaps), sep="\n", end="\n" if gaps else "")
+        print(
+            "\n".join([*format_stale_causes(found, lineage), *format_edited_files(checked, edits)])
+        )
+    return EXIT_FINDINGS if found.reasons or edits or gaps else 0
 
 
-def as_json(
-    lineage: Lineage, found: StaleReport, edits: Sequence[Edit], gaps: Sequence[Gap]
+def serialise_staleness(
+    lineage: Lineage, found: StaleReport, edits: Sequence[EditedFile], gaps: Sequence[RecordGap]
 ) -> dict[str, Any]:
     """All of it for programs."""
     roots = [
@@ -61,45 +63,48 @@ def as_json(
     }
 
 
-def stale_lines(found: StaleReport, lineage: Lineage) -> Iterator[str]:
+def format_stale_causes(found: StaleReport, lineage: Lineage) -> Iterator[str]:
     """The first causes with the jobs that they make stale; those of the same jobs together."""
-    count = counted(len(lineage.records))
+    count = format_quantity(len(lineage.records))
     if not found.reasons:
         damaged = f", {len(lineage.damaged)} damaged" if lineage.damaged else ""
-        ask = ask_command(lineage, "verify")
+        ask = format_lineage_command(lineage, "verify")
         yield f"study {lineage.study}: {count}, all current{damaged} (every byte: {ask})"
         return
     yield f"study {lineage.study}: {len(found.reasons)} of {count} are stale"
-    groups: dict[tuple[str, ...], list[Root]] = {}
+    groups: dict[tuple[str, ...], list[RootCause]] = {}
     for root in found.roots:
         groups.setdefault(root.jobs, []).append(root)
     for jobs, roots in groups.items():
         yield ""
         yield from (str(root.cause) for root in roots)
-        yield f"  stale       {some(jobs, lineage)}"
+        yield f"  stale       {name_some_jobs(jobs, lineage)}"
         if roots[0].downstream:
-            yield f"  downstream  {some(roots[0].downstream, lineage)}"
-    yield f"\nto make them again: {run_command(lineage)}"
+            yield f"  downstream  {name_some_jobs(roots[0].downstream, lineage)}"
+    yield f"\nto make them again: {format_run_command(lineage)}"
 
 
-def edited_lines(study: Checked, edits: Sequence[Edit]) -> Iterator[str]:
+def format_edited_files(study: CheckedStudy, edits: Sequence[EditedFile]) -> Iterator[str]:
     """What is not as recorded, and what came of it."""
     for edit in edits:
         record = study.graph.records[edit.job]
-        readers = study.readers([edit.path]) or [] if not edit.source else [edit.job]
+        readers = study.find_readers([edit.path]) or [] if not edit.source else [edit.job]
         yield f"\n{edit}"
         if readers:
-            yield f"  read by     {some(readers, study.lineage)}"
+            yield f"  read by     {name_some_jobs(readers, study.lineage)}"
         if edit.source:
-            yield f"  put it back, or make again what came of it: {study.remake_job(record)}"
+            yield (
+                f"  put it back, or make again what came of it: "
+                f"{study.format_remake_command(record)}"
+            )
         else:
             made = next(
                 a.path for a in record.outputs if (edit.path + "/").startswith(a.path + "/")
             )
-            yield f"  {study.bring_back(made)}"
+            yield f"  {study.describe_recovery(made)}"
 
 
-def some(jobs: Sequence[str], lineage: Lineage) -> str:
+def name_some_jobs(jobs: Sequence[str], lineage: Lineage) -> str:
     """Jobs by their first outputs, at most a few of them."""
-    names = [first_output(lineage.records[job], lineage.study) for job in jobs]
-    return f"{counted(len(jobs))}: {listed(names, NAMED)}"
+    names = [format_first_output(lineage.records[job], lineage.study) for job in jobs]
+    return f"{format_quantity(len(jobs))}: {join_names(names, MAX_NAMED_OUTPUTS)}"

@@ -17,10 +17,10 @@ from rocrate.model.softwareapplication import SoftwareApplication
 from rocrate.rocrate import ROCrate
 
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.graph.stale_causes import pins
-from retu.lineage.graph.subgraph import told
-from retu.lineage.queries.export import Selection
-from retu.lineage.record import Artefact, Record
+from retu.lineage.graph.stale_causes import parse_pins
+from retu.lineage.graph.subgraph import describe_settings
+from retu.lineage.queries.export import ExportSelection
+from retu.lineage.record import Artefact, JobRecord
 from retu.planning.stages import ROOT
 
 PROFILES = (
@@ -32,7 +32,7 @@ PROFILES = (
 TERMS = "https://w3id.org/ro/terms/workflow-run#"
 LICENSE = "https://spdx.org/licenses/Apache-2.0"
 WORKFLOW = "Snakefile"
-DONE = "http://schema.org/CompletedActionStatus"
+COMPLETED_STATUS = "http://schema.org/CompletedActionStatus"
 USAGE = {
     "seconds": ("wall time", "s"),
     "cpu_seconds": ("CPU time", "s"),
@@ -46,7 +46,7 @@ Entity = Any
 class CrateWriter:
     """Fills a crate with what stands behind the targets of a selection."""
 
-    chosen: Selection
+    chosen: ExportSelection
     agent: str | None
     crate: ROCrate = field(default_factory=lambda: ROCrate(version="1.1"))
     data: dict[str, Entity] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class CrateWriter:
         """The records."""
         return self.chosen.lineage
 
-    def write(self, out: Path) -> None:
+    def write_crate_files(self, out: Path) -> None:
         """Write the crate: a folder, or a .zip archive."""
         self.crate.metadata.extra_terms = {
             name: f"{TERMS}{name}" for name in ("md5", "environment", "resourceUsage")
@@ -84,18 +84,18 @@ class CrateWriter:
             " with all that they read, ran and made, by hash."
         )
         root["datePublished"] = ended
-        root["license"] = self.add("CreativeWork", LICENSE, name="Apache License 2.0")
+        root["license"] = self.add_entity("CreativeWork", LICENSE, name="Apache License 2.0")
         root["conformsTo"] = [
-            self.add("CreativeWork", url, name=name, version=version)
+            self.add_entity("CreativeWork", url, name=name, version=version)
             for url, name, version in PROFILES
         ]
 
-    def add(self, kind: str | list[str], name_id: str, **properties: Any) -> Entity:
+    def add_entity(self, kind: str | list[str], name_id: str, **properties: Any) -> Entity:
         """An entity that is no file of the crate."""
         given = {"@type": kind, **{k: v for k, v in properties.items() if v is not None}}
         return self.crate.add(ContextEntity(self.crate, name_id, properties=given))
 
-    def add_workflow(self, records: Iterable[Record]) -> Entity:
+    def add_workflow(self, records: Iterable[JobRecord]) -> Entity:
         """The Snakefile with its rules as tools and steps."""
         workflow = self.crate.add_workflow(
             ROOT / WORKFLOW,
@@ -125,7 +125,7 @@ class CrateWriter:
             )
             tools.append(self.crate.add(tool))
             step = {"position": str(number), "name": rule, "workExample": tools[-1]}
-            steps.append(self.add("HowToStep", f"{WORKFLOW}#{rule}", **step))
+            steps.append(self.add_entity("HowToStep", f"{WORKFLOW}#{rule}", **step))
         workflow["hasPart"], workflow["step"] = tools, steps
         return workflow
 
@@ -133,7 +133,9 @@ class CrateWriter:
         """A library that a job has loaded."""
         where = f"#library/{name}-{version}"
         known = self.crate.dereference(where)
-        return known or self.add("SoftwareApplication", where, name=name, softwareVersion=version)
+        return known or self.add_entity(
+            "SoftwareApplication", where, name=name, softwareVersion=version
+        )
 
     def add_data(self, path: str, md5: str, size: int | None) -> Entity:
         """A file inside the crate, or what is known of one that stays out."""
@@ -146,31 +148,33 @@ class CrateWriter:
             else:
                 note = "Not in the crate; made again by the workflow, or kept by DVC by this hash"
                 where = f"#data/{quote(path)}"
-                self.data[path] = self.add("CreativeWork", where, description=note, **kept)
+                self.data[path] = self.add_entity("CreativeWork", where, description=note, **kept)
         return self.data[path]
 
     def add_artefacts(self, artefacts: Iterable[Artefact]) -> list[Entity]:
         """What a job has read or made."""
         return [self.add_data(a.path, a.md5, a.size) for a in artefacts]
 
-    def add_job(self, record: Record) -> Entity:
+    def add_job(self, record: JobRecord) -> Entity:
         """The action of a job."""
         where = f"#job/{quote(record.path)}"
         sources = [
             self.add_data(f"{Path(s.folder).name}/{s.path}", s.md5, s.size) for s in record.sources
         ]
         facts = [
-            self.add("CreativeWork", f"#fact/{quote(name)}-{digest}", name=name, identifier=digest)
+            self.add_entity(
+                "CreativeWork", f"#fact/{quote(name)}-{digest}", name=name, identifier=digest
+            )
             for name, digest in record.facts.items()
         ]
         given = {"seeds": record.seeds, **record.wildcards, "key": record.key}
         parameters = [
             self.add_value(f"{where}/{name}", name, value) for name, value in given.items()
         ]
-        return self.add(
+        return self.add_entity(
             "CreateAction",
             where,
-            name=f"{record.rule} {told(record)}".strip(),
+            name=f"{record.rule} {describe_settings(record)}".strip(),
             description=f"Code at commit {record.git.commit or 'unknown'}",
             instrument={"@id": f"#rule/{record.rule}"},
             object=[*self.add_artefacts(record.inputs), *sources, *facts, *parameters],
@@ -180,7 +184,7 @@ class CrateWriter:
             ],
             startTime=record.usage.started,
             endTime=record.usage.ended,
-            actionStatus=DONE,
+            actionStatus=COMPLETED_STATUS,
             agent=self.add_agent(),
             environment=[
                 self.add_value(f"{where}/environment/{name}", name, value)
@@ -192,13 +196,13 @@ class CrateWriter:
     def add_value(self, where: str, name: str, value: Any) -> Entity:
         """A value with a name."""
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        return self.add("PropertyValue", quote(where, safe="#/"), name=name, value=text)
+        return self.add_entity("PropertyValue", quote(where, safe="#/"), name=name, value=text)
 
-    def add_usage(self, where: str, record: Record) -> list[Entity]:
+    def add_usage(self, where: str, record: JobRecord) -> list[Entity]:
         """What a job has cost."""
         spent = record.usage.model_dump()
         return [
-            self.add(
+            self.add_entity(
                 "PropertyValue",
                 f"{where}/usage/{name}",
                 name=words,
@@ -215,16 +219,16 @@ class CrateWriter:
         if self.agent is None:
             return None
         where = f"#agent/{quote(self.agent)}"
-        return self.crate.dereference(where) or self.add("Person", where, name=self.agent)
+        return self.crate.dereference(where) or self.add_entity("Person", where, name=self.agent)
 
-    def add_run(self, workflow: Entity, records: Iterable[Record]) -> Entity:
+    def add_run(self, workflow: Entity, records: Iterable[JobRecord]) -> Entity:
         """The action of the workflow as a whole: from what no job made to the targets."""
         known = list(records)
         made = {a.path for record in known for a in record.outputs}
         read = {a.path: a for record in known for a in record.inputs if a.path not in made}
-        sources = [a for path, a in read.items() if self.lineage.producer(path) is None]
+        sources = [a for path, a in read.items() if self.lineage.find_producer(path) is None]
         targets = [a for r in known for a in r.outputs if a.path in self.chosen.targets]
-        return self.add(
+        return self.add_entity(
             "CreateAction",
             "#run",
             name=f"Run of the study {self.lineage.study}",
@@ -233,16 +237,16 @@ class CrateWriter:
             result=self.add_artefacts(targets),
             startTime=min(record.usage.started for record in known),
             endTime=max(record.usage.ended for record in known),
-            actionStatus=DONE,
+            actionStatus=COMPLETED_STATUS,
             agent=self.add_agent(),
         )
 
     def add_control(
-        self, records: Iterable[Record], actions: Mapping[str, Entity], run: Entity
+        self, records: Iterable[JobRecord], actions: Mapping[str, Entity], run: Entity
     ) -> None:
         """Which step each job was, and that Snakemake organised them."""
         steps = [
-            self.add(
+            self.add_entity(
                 "ControlAction",
                 f"#step/{quote(record.path)}",
                 name=f"Step {record.rule}",
@@ -251,12 +255,14 @@ class CrateWriter:
             )
             for record in records
         ]
-        version = pins((ROOT / "envs" / "analysis.txt").read_text(encoding="utf-8"))["snakemake"]
-        engine = self.add(
+        version = parse_pins((ROOT / "envs" / "analysis.txt").read_text(encoding="utf-8"))[
+            "snakemake"
+        ]
+        engine = self.add_entity(
             "SoftwareApplication", "#snakemake", name="Snakemake", softwareVersion=version,
             url="https://snakemake.github.io",
         )  # fmt: skip
-        self.add(
+        self.add_entity(
             "OrganizeAction",
             "#organization",
             name="Snakemake",

@@ -6,163 +6,171 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from retu.core.text import and_more, counted
-from retu.lineage.graph.ancestry_gaps import find_gaps, gap_lines
-from retu.lineage.graph.edited_files import Edit, find_edits
-from retu.lineage.graph.provenance import commit_words
+from retu.core.text import format_quantity, format_rest
+from retu.lineage.graph.ancestry_gaps import find_gaps, format_gaps
+from retu.lineage.graph.edited_files import EditedFile, find_edits
+from retu.lineage.graph.provenance import format_commit
 from retu.lineage.graph.record_graph import Lineage, read_lineage
-from retu.lineage.graph.remedies import ask_command
+from retu.lineage.graph.remedies import format_lineage_command
 from retu.lineage.graph.resolve import (
-    Standing,
-    chosen_study,
-    lineage_of,
-    output_path,
-    standing,
+    JobStates,
+    assess_jobs,
+    read_output_lineage,
+    resolve_output_path,
+    resolve_study,
 )
-from retu.lineage.graph.subgraph import DIGITS, producer, short
-from retu.lineage.record import Artefact, Environment, Record
-from retu.lineage.storage.stored_outputs import data_hashes
+from retu.lineage.graph.subgraph import HASH_DIGITS, find_producer, shorten_path
+from retu.lineage.record import Artefact, JobRecord, LockedEnvironment
+from retu.lineage.storage.stored_outputs import read_data_hashes
 
 KILO = 1024
 HEADERS = ("rule", "output", "ended (UTC)", "seconds", "key", "state")
-NUMBERS = frozenset({"seconds"})
+NUMERIC_HEADERS = frozenset({"seconds"})
 
 
 def run_list(options: argparse.Namespace) -> int:
     """Print the jobs of a study, each after those it depends on."""
-    study = chosen_study(options.root, options.study)
+    study = resolve_study(options.root, options.study)
     lineage = read_lineage(options.root, study)
-    state = standing(options.root, lineage)
-    jobs = [job_facts(lineage, job, state) for job in lineage.order]
+    state = assess_jobs(options.root, lineage)
+    jobs = [describe_job(lineage, job, state) for job in lineage.order]
     if options.json:
         print(
             json.dumps({"study": study, "jobs": jobs, "damaged": dict(lineage.damaged)}, indent=1)
         )
         return 0
-    print("\n".join(aligned([HEADERS, *map(row, jobs)])))
-    print("\n".join(["", *closing_lines(lineage, state, data_hashes(options.root))]))
+    print("\n".join(align_columns([HEADERS, *map(format_job_row, jobs)])))
+    print("\n".join(["", *format_totals(lineage, state, read_data_hashes(options.root))]))
     return 0
 
 
-def job_facts(lineage: Lineage, job: str, state: Standing) -> dict[str, Any]:
+def describe_job(lineage: Lineage, job: str, state: JobStates) -> dict[str, Any]:
     """A job in the list."""
     record = lineage.records[job]
     return {
         "record": job,
         "rule": record.rule,
-        "output": first_output(record, lineage.study),
+        "output": format_first_output(record, lineage.study),
         "outputs": [artefact.path for artefact in record.outputs],
         "ended": record.usage.ended,
         "seconds": record.usage.seconds,
         "key": record.key,
-        "state": state.of(job),
+        "state": state.get_state(job),
     }
 
 
-def row(job: dict[str, Any]) -> tuple[str, ...]:
+def format_job_row(job: dict[str, Any]) -> tuple[str, ...]:
     """A job's line in the list, in the order of `HEADERS`."""
     ended = job["ended"][:19].replace("T", " ")
-    digits = job["key"][:DIGITS]
+    digits = job["key"][:HASH_DIGITS]
     return job["rule"], job["output"], ended, f"{job['seconds']:.1f}", digits, job["state"]
 
 
-def first_output(record: Record, study: str) -> str:
+def format_first_output(record: JobRecord, study: str) -> str:
     """The first output, and how many there are besides."""
     more = f" +{len(record.outputs) - 1}" if len(record.outputs) > 1 else ""
-    return short(record.outputs[0].path, study) + more
+    return shorten_path(record.outputs[0].path, study) + more
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows as columns; the first row is the header."""
     widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
-    right = [name in NUMBERS for name in rows[0]]
+    right = [name in NUMERIC_HEADERS for name in rows[0]]
     for line in rows:
         cells = zip(line, widths, right, strict=True)
         yield "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in cells).rstrip()
 
 
-def closing_lines(lineage: Lineage, state: Standing, described: Mapping[str, str]) -> Iterator[str]:
+def format_totals(
+    lineage: Lineage, state: JobStates, described: Mapping[str, str]
+) -> Iterator[str]:
     """How many jobs there are, and what is wrong with how many of them."""
     count = len(lineage.records)
     if state.unknown:
-        yield f"{counted(count)}; current or stale cannot be told: {state.unknown}"
+        yield f"{format_quantity(count)}; current or stale cannot be told: {state.unknown}"
     elif state.stale:
         ask = f"retu lineage why --stale --study {lineage.study}"
-        yield f"{counted(count)}, {len(state.stale)} of them stale; what made them so: {ask}"
+        yield (
+            f"{format_quantity(count)}, {len(state.stale)} of them stale; what made them so: {ask}"
+        )
     else:
-        yield f"{counted(count)}, {'none of them stale' if state.edits else 'all current'}"
-    yield from edit_lines(lineage, state.edits)
-    yield from gap_lines(lineage, find_gaps(lineage, lineage.records, described))
+        yield f"{format_quantity(count)}, {'none of them stale' if state.edits else 'all current'}"
+    yield from format_edit_count(lineage, state.edits)
+    yield from format_gaps(lineage, find_gaps(lineage, lineage.records, described))
     yield from (f"damaged: {text}" for text in lineage.damaged.values())
 
 
-def edit_lines(lineage: Lineage, edits: Sequence[Edit]) -> Iterator[str]:
+def format_edit_count(lineage: Lineage, edits: Sequence[EditedFile]) -> Iterator[str]:
     """What is not as recorded, in a line."""
     if edits:
-        more = and_more(len(edits), 1)
-        yield f"{'edited':<12} {edits[0]}{more}; what to do: {ask_command(lineage, 'verify')}"
+        more = format_rest(len(edits), 1)
+        yield (
+            f"{'edited':<12} {edits[0]}{more}; what to do: "
+            f"{format_lineage_command(lineage, 'verify')}"
+        )
 
 
 def run_show(options: argparse.Namespace) -> int:
     """Print the record of the job that made an output; 1 when its files are not as recorded."""
-    path = output_path(options.root, options.output)
-    lineage = lineage_of(options.root, path)
-    record = lineage.records[producer(lineage, path)]
+    path = resolve_output_path(options.root, options.output)
+    lineage = read_output_lineage(options.root, path)
+    record = lineage.records[find_producer(lineage, path)]
     if options.json:
         print(json.dumps(record.model_dump(), indent=1))
         return 1 if find_edits(options.root, lineage, [record.path]) else 0
-    state = standing(options.root, lineage, [record.path])
-    print(*edit_lines(lineage, state.edits), sep="\n", end="\n" if state.edits else "")
-    for name, lines in record_sections(record, state.of(record.path)):
+    state = assess_jobs(options.root, lineage, [record.path])
+    print(*format_edit_count(lineage, state.edits), sep="\n", end="\n" if state.edits else "")
+    for name, lines in format_record(record, state.get_state(record.path)):
         for index, line in enumerate(lines):
             print(f"{name if index == 0 else '':<12} {line}".rstrip())
     return 1 if state.edits else 0
 
 
-def record_sections(record: Record, state: str) -> Iterator[tuple[str, list[str]]]:
+def format_record(record: JobRecord, state: str) -> Iterator[tuple[str, list[str]]]:
     """Everything in a record: name and lines of each part."""
     given = [f"{name} {value}" for name, value in record.wildcards.items()]
     yield "job", [" ".join([record.rule, *(f"({text})" for text in given)])]
     yield "state", [state]
     yield "key", [record.key]
-    yield "outputs", [artefact_line(artefact) for artefact in record.outputs]
-    yield "inputs", [artefact_line(artefact) for artefact in record.inputs] or ["none"]
+    yield "outputs", [format_artefact(artefact) for artefact in record.outputs]
+    yield "inputs", [format_artefact(artefact) for artefact in record.inputs] or ["none"]
     yield (
         "local",
-        [f"{s.md5}  {s.folder}/{s.path}  {size(s.size)}" for s in record.sources] or ["none"],
+        [f"{s.md5}  {s.folder}/{s.path}  {format_byte_count(s.size)}" for s in record.sources]
+        or ["none"],
     )
     yield "facts", [f"{digest}  {name}" for name, digest in record.facts.items()] or ["none"]
-    yield "told", list(flat_lines(record.spec)) or ["nothing"]
+    yield "told", list(format_spec(record.spec)) or ["nothing"]
     yield "options", [shlex.join(record.command)]
     yield "config", [f"{name}: {value}" for name, value in record.config.items()]
     yield "seeds", [", ".join(map(str, record.seeds)) or "none"]
-    yield "code", [f"{record.code.module}, digest {record.code.digest}", commit_words(record.git)]
+    yield "code", [f"{record.code.module}, digest {record.code.digest}", format_commit(record.git)]
     yield "rules", [f"options of the script, digest {record.code.options or 'not kept'}"]
     yield "modules", [f"{digest}  {name}" for name, digest in record.code.modules.items()]
     used = record.environment
     only = f" (packages: {' '.join(used.packages)})" if used.packages else ""
     yield "environment", [f"{used.lock}, digest {used.digest}{only}"]
-    yield "versions", [version_line(used, name) for name in used.versions]
+    yield "versions", [format_version(used, name) for name in used.versions]
     yield "variables", [f"{name}={value}" for name, value in used.variables.items()] or ["none"]
     yield "host", [f"{name}: {value}" for name, value in record.host.items()]
     yield "SLURM job", [record.slurm_job or "none"]
-    yield "cost", list(usage_lines(record))
+    yield "cost", list(format_usage(record))
     yield "record", [f"{record.path}, digest {record.digest}, version {record.version}"]
 
 
-def version_line(used: Environment, name: str) -> str:
+def format_version(used: LockedEnvironment, name: str) -> str:
     """A library that was loaded; where the lock has another version, which."""
     unlike = f" (not as locked: {used.differs[name]})" if name in used.differs else ""
     return f"{name} {used.versions[name]}{unlike}"
 
 
-def artefact_line(artefact: Artefact) -> str:
+def format_artefact(artefact: Artefact) -> str:
     """A file or folder with its hash and size."""
     inside = f" in {len(artefact.files)} files" if artefact.files else ""
-    return f"{artefact.md5}  {artefact.path}  {size(artefact.size)}{inside}"
+    return f"{artefact.md5}  {artefact.path}  {format_byte_count(artefact.size)}{inside}"
 
 
-def size(count: int) -> str:
+def format_byte_count(count: int) -> str:
     """Bytes in words."""
     if count < KILO:
         return f"{count} B"
@@ -174,17 +182,17 @@ def size(count: int) -> str:
     return f"{value:.1f} {unit}"
 
 
-def flat_lines(spec: Any, name: str = "") -> Iterator[str]:
+def format_spec(spec: Any, name: str = "") -> Iterator[str]:
     """A specification with one line a value: `recipe.steps: 6`."""
     if isinstance(spec, dict) and spec:
         for key, value in spec.items():
-            yield from flat_lines(value, f"{name}.{key}" if name else str(key))
+            yield from format_spec(value, f"{name}.{key}" if name else str(key))
     elif spec is not None or name:
         text = json.dumps(spec, ensure_ascii=False)
         yield f"{name}: {text}" if name else text
 
 
-def usage_lines(record: Record) -> Iterator[str]:
+def format_usage(record: JobRecord) -> Iterator[str]:
     """Times, memory and compute."""
     used = record.usage
     yield f"{used.started} to {used.ended}"

@@ -17,35 +17,35 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from retu.core.errors import InputError
-from retu.core.hashing import md5
+from retu.core.hashing import compute_md5
 from retu.core.text import escape_hidden
-from retu.core.validation import explained
+from retu.core.validation import explain_mistakes
 from retu.lineage.graph.record_graph import Lineage, read_lineage
 from retu.lineage.queries import verify_checks
 from retu.lineage.queries.bundle import (
     ABOUT,
     GRAPH,
     README,
-    About,
-    commits_of,
-    edges_of,
-    graph_text,
+    BundleManifest,
+    format_graph,
+    list_commits,
+    list_edges,
 )
 from retu.lineage.queries.signature import check_signature
 from retu.lineage.queries.verify_findings import (
-    Checked,
-    Finding,
-    broken_at,
-    finding_lines,
-    shortened,
+    CheckedStudy,
+    IntegrityFinding,
+    describe_first_break,
+    format_findings,
+    join_shown_names,
 )
-from retu.lineage.record import find_hidden
+from retu.lineage.record import find_control_characters
 from retu.planning import code_identity
 
-LARGEST = 1 << 28
+MAX_UNPACKED_BYTES = 1 << 28
 """Bytes that an archive may have unpacked."""
-REFUSED = "do not trust this archive"
-REMEDY = "export it again"
+DISTRUST_ARCHIVE = "do not trust this archive"
+EXPORT_REMEDY = "export it again"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Bundle:
     """An unpacked archive: the folder it lies in, what it says of itself, its records."""
 
     root: Path
-    about: About
+    about: BundleManifest
     lineage: Lineage
 
     @property
@@ -63,22 +63,22 @@ class Bundle:
 
 
 @dataclass(frozen=True)
-class BundleVerdict:
+class BundleReport:
     """What checking an archive gave, by its records and not by what it says of itself.
 
     `dirty` are the files that differed from the commit in some job's work tree, `changed` the
     modules that are others in this project; `signed` tells whether a signature was asked for.
     """
 
-    about: About
+    about: BundleManifest
     jobs: int
     commits: tuple[str, ...]
     dirty: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[IntegrityFinding, ...]
     changed: tuple[str, ...]
     signed: bool = False
 
-    def json(self) -> dict[str, Any]:
+    def serialise(self) -> dict[str, Any]:
         """As a mapping."""
         return {
             "study": self.about.study,
@@ -90,12 +90,12 @@ class BundleVerdict:
             "commits": list(self.commits),
             "uncommitted": list(self.dirty),
             "code_changed_since": list(self.changed),
-            "findings": [finding.json() for finding in self.findings],
+            "findings": [finding.serialise() for finding in self.findings],
         }
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Bundle]:
+def open_bundle(path: Path) -> Iterator[Bundle]:
     """Unpack an archive into a folder that is gone afterwards.
 
     Raises:
@@ -103,56 +103,60 @@ def opened(path: Path) -> Iterator[Bundle]:
     """
     with tempfile.TemporaryDirectory(prefix="retu-") as folder:
         root = Path(folder)
-        unpack(path, root)
-        about = read_about(root / ABOUT, path)
+        unpack_bundle(path, root)
+        about = read_bundle_manifest(root / ABOUT, path)
         yield Bundle(root, about, read_lineage(root, about.study))
 
 
 def read_bundle(path: Path) -> Bundle:
     """The records of an archive, for those who need no file of it; InputError as `opened`."""
-    with opened(path) as bundle:
+    with open_bundle(path) as bundle:
         return bundle
 
 
-def unpack(path: Path, folder: Path) -> None:
+def unpack_bundle(path: Path, folder: Path) -> None:
     """Write the files of an archive below `folder`; InputError when that is not safe."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such archive; make it (retu lineage export --help)")
     try:
         with gzip.open(path) as squeezed:
-            content = squeezed.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise InputError(f"{path}: is over {LARGEST >> 20} MB unpacked; {REFUSED}")
+            content = squeezed.read(MAX_UNPACKED_BYTES + 1)
+        if len(content) > MAX_UNPACKED_BYTES:
+            raise InputError(
+                f"{path}: is over {MAX_UNPACKED_BYTES >> 20} MB unpacked; {DISTRUST_ARCHIVE}"
+            )
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for member in archive:
-                place_member(archive, member, path, folder)
+                write_member(archive, member, path, folder)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise InputError(
             f"{path}: is not a whole archive ({error}); export or copy it again"
         ) from error
 
 
-def place_member(
+def write_member(
     archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, folder: Path
 ) -> None:
     """Write one file of an archive; InputError for a link, a device or a path that leads out."""
     name = PurePosixPath(member.name)
     content = archive.extractfile(member) if member.isreg() else None
     if not member.name.isprintable():
-        raise InputError(f"{path}: {escape_hidden(member.name)} is no name of a file; {REFUSED}")
+        raise InputError(
+            f"{path}: {escape_hidden(member.name)} is no name of a file; {DISTRUST_ARCHIVE}"
+        )
     if content is None:
-        raise InputError(f"{path}: {member.name} is no plain file; {REFUSED}")
+        raise InputError(f"{path}: {member.name} is no plain file; {DISTRUST_ARCHIVE}")
     # A backslash or a colon leads out of the folder on other systems.
     if name.is_absolute() or ".." in name.parts or not name.parts or {*"\\:"} & {*member.name}:
-        raise InputError(f"{path}: {member.name} leads out of the archive; {REFUSED}")
+        raise InputError(f"{path}: {member.name} leads out of the archive; {DISTRUST_ARCHIVE}")
     target = folder.joinpath(*name.parts)
     if target.exists():
-        raise InputError(f"{path}: {member.name} is in it twice; {REFUSED}")
+        raise InputError(f"{path}: {member.name} is in it twice; {DISTRUST_ARCHIVE}")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content.read())
 
 
-def read_about(path: Path, where: Path) -> About:
+def read_bundle_manifest(path: Path, where: Path) -> BundleManifest:
     """Read what an archive says of itself; InputError when it is none that `export` made."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -162,46 +166,51 @@ def read_about(path: Path, where: Path) -> About:
         ) from error
     if isinstance(content, dict) and content.get("version") not in (1, None):
         raise InputError(f"{where}: an archive of version {content['version']}; update the project")
-    if (hidden := find_hidden(content)) is not None:
+    if (hidden := find_control_characters(content)) is not None:
         said = escape_hidden(hidden)
-        raise InputError(f"{where}: {ABOUT} has {said} in it, which cannot be shown; {REFUSED}")
-    with explained(f"{where}: {ABOUT}"):
-        return About.model_validate(content)
+        raise InputError(
+            f"{where}: {ABOUT} has {said} in it, which cannot be shown; {DISTRUST_ARCHIVE}"
+        )
+    with explain_mistakes(f"{where}: {ABOUT}"):
+        return BundleManifest.model_validate(content)
 
 
-def check_bundle(bundle: Bundle, key: Path | None = None) -> BundleVerdict:
+def check_bundle(bundle: Bundle, key: Path | None = None) -> BundleReport:
     """Check that records, files and pointers of an archive agree; compare its code with ours.
 
     With `key`, a file of public keys, its lock must be signed by one of them.
     """
-    study = Checked(bundle.root, bundle.lineage)
-    stray = verify_checks.unrecorded_paths(study)
+    study = CheckedStudy(bundle.root, bundle.lineage)
+    stray = verify_checks.find_unrecorded_paths(study)
     jobs = study.graph.order
     made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
-    found = verify_checks.hashed(bundle.root, made)
-    findings = [*verify_checks.damaged(study, stray), *verify_checks.unrecorded(study, stray)]
+    found = verify_checks.hash_artefacts(bundle.root, made)
+    findings = [
+        *verify_checks.check_records(study, stray),
+        *verify_checks.check_unrecorded(study, stray),
+    ]
     for job in jobs:
-        findings += verify_checks.links(study, job)
-        findings += verify_checks.outputs(study, job, found, partial=True)
+        findings += verify_checks.check_inputs(study, job)
+        findings += verify_checks.check_outputs(study, job, found, partial=True)
         if job not in bundle.lineage.damaged:
-            findings += verify_checks.falsehoods(study, job)
-            findings += verify_checks.pointers(study, job)
-    findings += [*listing(study, bundle.about), *claims(study, bundle.about)]
+            findings += verify_checks.check_record_facts(study, job)
+            findings += verify_checks.check_pointers(study, job)
+    findings += [*check_listing(study, bundle.about), *check_manifest_claims(study, bundle.about)]
     findings += check_signature(bundle.root, bundle.about.study, key) if key else []
     ordered = sorted(findings, key=lambda finding: finding.place)
     records = study.graph.records.values()
-    return BundleVerdict(
+    return BundleReport(
         about=bundle.about,
         jobs=len(jobs),
-        commits=tuple(commits_of(study.graph, jobs)),
+        commits=tuple(list_commits(study.graph, jobs)),
         dirty=tuple(sorted({path for record in records for path in record.git.dirty})),
         findings=tuple(ordered),
-        changed=tuple(changed_modules(study)),
+        changed=tuple(find_changed_modules(study)),
         signed=key is not None,
     )
 
 
-def listing(study: Checked, about: About) -> Iterator[Finding]:
+def check_listing(study: CheckedStudy, about: BundleManifest) -> Iterator[IntegrityFinding]:
     """What an archive holds, against what it says of that."""
     told = {listed.path: listed.md5 for listed in about.files}
     there = {
@@ -213,63 +222,65 @@ def listing(study: Checked, about: About) -> Iterator[Finding]:
         there.pop(own, None)
     for name in sorted(told | there):
         state = "is not in the archive" if name in told else "came in afterwards"
-        if name in there and told.get(name) not in (None, md5(there[name])):
+        if name in there and told.get(name) not in (None, compute_md5(there[name])):
             state = f"is not what {ABOUT} lists"
         elif name in there and name in told:
             continue
-        yield study.finding("broken", name, state, REMEDY, study.readers([name]))
+        yield study.make_finding("broken", name, state, EXPORT_REMEDY, study.find_readers([name]))
 
 
-def claims(study: Checked, about: About) -> Iterator[Finding]:
+def check_manifest_claims(study: CheckedStudy, about: BundleManifest) -> Iterator[IntegrityFinding]:
     """What an archive says of what it is about, against its records."""
     made = {a.path: a.md5 for record in study.graph.records.values() for a in record.outputs}
     for listed in about.left_out:
         if made.get(listed.path) != listed.md5:
             problem = "is listed with another hash than its record has"
-            yield study.finding("false", listed.path, problem, REMEDY, [])
-    if study.graph.producer(about.target) is None:
-        yield study.finding("unrecorded", about.target, "has no record in it", REMEDY, [])
+            yield study.make_finding("false", listed.path, problem, EXPORT_REMEDY, [])
+    if study.graph.find_producer(about.target) is None:
+        yield study.make_finding(
+            "unrecorded", about.target, "has no record in it", EXPORT_REMEDY, []
+        )
         return
-    if study.graph.digest(about.target) != about.lineage:
+    if study.graph.digest_lineage(about.target) != about.lineage:
         problem = f"has another lineage than {about.lineage}"
-        yield study.finding("false", about.target, problem, REMEDY, [])
+        yield study.make_finding("false", about.target, problem, EXPORT_REMEDY, [])
     jobs = study.graph.order
     told = {"commits": about.commits, "edges": sorted(about.edges)}
     by_records = {
-        "commits": commits_of(study.graph, jobs),
-        "edges": sorted(edges_of(study.graph, jobs)),
+        "commits": list_commits(study.graph, jobs),
+        "edges": sorted(list_edges(study.graph, jobs)),
     }
     for key, value in told.items():
         if value != by_records[key]:
             problem = f"its {key} are not those of the records"
-            yield study.finding("false", ABOUT, problem, REMEDY, [])
+            yield study.make_finding("false", ABOUT, problem, EXPORT_REMEDY, [])
     drawn = study.root / GRAPH
-    if not drawn.is_file() or drawn.read_bytes() != graph_text(study.graph, about.target):
+    if not drawn.is_file() or drawn.read_bytes() != format_graph(study.graph, about.target):
         problem = "is not the graph of the records as this project draws it"
-        yield study.finding("false", GRAPH, problem, REMEDY, [])
+        yield study.make_finding("false", GRAPH, problem, EXPORT_REMEDY, [])
 
 
-def changed_modules(study: Checked) -> list[str]:
+def find_changed_modules(study: CheckedStudy) -> list[str]:
     """The modules that ran and that this project has otherwise, or not at all."""
     ran = {
         (name, digest)
         for record in study.graph.records.values()
         for name, digest in record.code.modules.items()
     }
-    return sorted({name for name, digest in ran if present_digest(name) != digest})
+    return sorted({name for name, digest in ran if digest_current_module(name) != digest})
 
 
-def present_digest(module: str) -> str | None:
+def digest_current_module(module: str) -> str | None:
     """The digest of a module of this project as records have it; None when there is none."""
     if (
         module.split(".")[0] not in code_identity.PACKAGES
-        or code_identity.module_path(module) is None
+        or code_identity.find_module_file(module) is None
     ):
         return None
-    return code_identity.parsed(module)[0][:16]
+    return code_identity.parse_module(module)[0][:16]
 
 
-def unvouched(verdict: BundleVerdict) -> Iterator[str]:
+def warn_unsigned(verdict: BundleReport) -> Iterator[str]:
     """A word on an archive that nobody's key vouches for."""
     if not verdict.signed:
         yield (
@@ -278,21 +289,21 @@ def unvouched(verdict: BundleVerdict) -> Iterator[str]:
         )
 
 
-def told(path: Path, verdict: BundleVerdict) -> list[str]:
+def format_bundle_report(path: Path, verdict: BundleReport) -> list[str]:
     """The lines that a check prints: the verdict, what is wrong, which code it was."""
     about = verdict.about
     size = sum(listed.size for listed in about.left_out)
-    state = broken_at(verdict.findings) or "all as recorded"
+    state = describe_first_break(verdict.findings) or "all as recorded"
     commits = ", ".join(verdict.commits) or "not recorded"
-    dirty = f" with uncommitted files ({shortened(verdict.dirty)})" if verdict.dirty else ""
+    dirty = f" with uncommitted files ({join_shown_names(verdict.dirty)})" if verdict.dirty else ""
     modules = [name.removeprefix(f"{code_identity.SCRIPTS}.") for name in verdict.changed]
     count = "1 module is another" if len(modules) == 1 else f"{len(modules)} modules are others"
-    other = f"{count} here ({shortened(modules)})"
+    other = f"{count} here ({join_shown_names(modules)})"
     return [
         f"{path}: {about.target}, {verdict.jobs} jobs, {len(about.files)} files: {state}",
-        *finding_lines(verdict.findings),
+        *format_findings(verdict.findings),
         f"lineage: {about.lineage}; compare it with the one in the study's report",
-        *unvouched(verdict),
+        *warn_unsigned(verdict),
         f"not included, not checked: {len(about.left_out)} outputs, {size / 1e6:.3g} MB",
         f"code: commit {commits}{dirty}; {other if modules else 'the same as here'}",
     ]

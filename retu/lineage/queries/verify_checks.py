@@ -9,55 +9,62 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from retu.core.hashing import IGNORED, TreeHash, files_of, hash_tree, hash_trees, md5
-from retu.core.text import counted
-from retu.lineage.graph.edited_files import place_of
-from retu.lineage.graph.remedies import (
-    ask_command,
-    find_targets,
-    remake_command,
-    run_command,
+from retu.core.hashing import (
+    IGNORED_NAMES,
+    TreeHash,
+    compute_md5,
+    hash_tree,
+    hash_trees,
+    list_files_below,
 )
-from retu.lineage.graph.staleness import stale_report
-from retu.lineage.graph.subgraph import REGRADED
-from retu.lineage.queries.verify_findings import Checked, Finding, Kind
-from retu.lineage.record import SUFFIX, UPDATE, Artefact, Record, seeds_in
-from retu.lineage.storage.stored_outputs import DATA, data_hashes
+from retu.core.text import format_quantity
+from retu.lineage.graph.edited_files import locate_source
+from retu.lineage.graph.remedies import (
+    find_targets,
+    format_lineage_command,
+    format_remake_command,
+    format_run_command,
+)
+from retu.lineage.graph.staleness import build_stale_report
+from retu.lineage.graph.subgraph import REGRADED_FOLDER
+from retu.lineage.queries.verify_findings import CheckedStudy, FindingKind, IntegrityFinding
+from retu.lineage.record import RECORD_SUFFIX, UPDATE_REMEDY, Artefact, JobRecord, find_seeds
+from retu.lineage.storage.stored_outputs import DATA_POINTER, read_data_hashes
 from retu.planning.stages import AnalysisPlan
 
 
-def damaged(study: Checked, stray: Sequence[str]) -> Iterator[Finding]:
+def check_records(study: CheckedStudy, stray: Sequence[str]) -> Iterator[IntegrityFinding]:
     """Records that are cut off, changed, no records at all, or newer than this project.
 
     `stray` are the paths without a record: what a record that is lost told of is among them.
     """
     for path, message in study.lineage.damaged.items():
         told, _, remedy = message.removeprefix(f"{path}: ").rpartition("; ")
-        if remedy != UPDATE:
-            remedy = study.bring_back(path)
+        if remedy != UPDATE_REMEDY:
+            remedy = study.describe_recovery(path)
         if path in study.lineage.unsealed:
-            yield study.finding("damaged", path, told, remedy, [path], path)
+            yield study.make_finding("damaged", path, told, remedy, [path], path)
             continue
-        own = [name for name in stray if keeper(study, name) == path]
-        found = study.finding("damaged", path, told, remedy, study.readers(own))
+        own = [name for name in stray if find_lost_record(study, name) == path]
+        found = study.make_finding("damaged", path, told, remedy, study.find_readers(own))
         yield replace(found, downstream=(*own, *found.downstream))
 
 
-def keeper(study: Checked, path: str) -> str | None:
+def find_lost_record(study: CheckedStudy, path: str) -> str | None:
     """The lost record that a path without one belongs to: the one that lies nearest above it."""
     folders = {PurePosixPath(path), *PurePosixPath(path).parents}
-    above = [record for record in study.lost if folder_of(record) in folders]
-    return max(above, key=lambda record: len(folder_of(record).parts), default=None)
+    above = [record for record in study.lost_records if get_output_folder(record) in folders]
+    return max(above, key=lambda record: len(get_output_folder(record).parts), default=None)
 
 
-def folder_of(record: str) -> PurePosixPath:
+def get_output_folder(record: str) -> PurePosixPath:
     """The folder that a record's outputs lie in; data/STUDY.record.json lies beside its own."""
     path = PurePosixPath(record)
     inside = path.parent
-    return inside / path.name.removesuffix(SUFFIX) if len(path.parts) == 2 else inside
+    return inside / path.name.removesuffix(RECORD_SUFFIX) if len(path.parts) == 2 else inside
 
 
-def unrecorded_paths(study: Checked) -> list[str]:
+def find_unrecorded_paths(study: CheckedStudy) -> list[str]:
     """Files of a study that no record tells of, and inputs of jobs that nothing has made.
 
     Where nothing in a folder is known, the folder stands for its files.
@@ -68,77 +75,81 @@ def unrecorded_paths(study: Checked) -> list[str]:
     names = {*graph.outputs, *records}
     folders = {parent for name in names for parent in PurePosixPath(name).parents}
     found: dict[str, None] = {}
-    for path in [*study_files(root, graph.study, logs), *orphans(study)]:
-        if path not in records and graph.producer(path) is None:
+    for path in [*list_study_files(root, graph.study, logs), *find_orphan_inputs(study)]:
+        if path not in records and graph.find_producer(path) is None:
             above = [*reversed(PurePosixPath(path).parents), PurePosixPath(path)]
             found[str(next(part for part in above if part not in folders))] = None
     return sorted(found)
 
 
-def study_files(root: Path, study: str, logs: Path) -> Iterator[str]:
+def list_study_files(root: Path, study: str, logs: Path) -> Iterator[str]:
     """Every file below results/STUDY and data/STUDY but logs."""
     for folder in (root / "results" / study, root / "data" / study):
         if folder.is_dir():
-            for path in files_of(folder):
-                if path.name not in IGNORED and not path.is_relative_to(logs):
+            for path in list_files_below(folder):
+                if path.name not in IGNORED_NAMES and not path.is_relative_to(logs):
                     yield path.relative_to(root).as_posix()
 
 
-def orphans(study: Checked) -> Iterator[str]:
+def find_orphan_inputs(study: CheckedStudy) -> Iterator[str]:
     """Inputs in results/ or data/ that no record tells of."""
     for record in study.graph.records.values():
         for artefact in record.inputs:
             inside = artefact.path.split("/")[0] in ("results", "data")
-            if inside and study.graph.producer(artefact.path) is None:
+            if inside and study.graph.find_producer(artefact.path) is None:
                 yield artefact.path
 
 
-def unrecorded(study: Checked, paths: Iterable[str]) -> Iterator[Finding]:
+def check_unrecorded(study: CheckedStudy, paths: Iterable[str]) -> Iterator[IntegrityFinding]:
     """Outputs without a record, unless a record that is lost accounts for them."""
     for path in paths:
-        if keeper(study, path) is None:
+        if find_lost_record(study, path) is None:
             there = (study.root / path).exists()
             problem = "has no record" if there else "is missing, and so is its record"
-            remedy = origin_remedy(study, path)
-            yield study.finding("unrecorded", path, problem, remedy, study.readers([path]))
+            remedy = describe_origin_remedy(study, path)
+            yield study.make_finding(
+                "unrecorded", path, problem, remedy, study.find_readers([path])
+            )
 
 
-def origin_remedy(study: Checked, path: str) -> str:
+def describe_origin_remedy(study: CheckedStudy, path: str) -> str:
     """What to do about a path without a record: have a rule make it, or keep it elsewhere."""
-    known = find_targets(study.graph, path, study.lock)
+    known = find_targets(study.graph, path, study.lock_hashes)
     if known:
-        return f"make it again, with a record ({remake_command(study.graph, known)})"
+        return f"make it again, with a record ({format_remake_command(study.graph, known)})"
     return (
         f"keep it elsewhere if it is yours; whatever a rule makes comes with a record"
-        f" ({run_command(study.graph)})"
+        f" ({format_run_command(study.graph)})"
     )
 
 
-def links(study: Checked, job: str) -> Iterator[Finding]:
+def check_inputs(study: CheckedStudy, job: str) -> Iterator[IntegrityFinding]:
     """Inputs that are not what the record of their maker, if that is whole, says it made."""
     record = study.graph.records[job]
-    for found in study.graph.misfits([job], study.root):
+    for found in study.graph.find_mismatches([job], study.root):
         if found.maker not in study.lineage.damaged:
             read = found.read
             problem = (
                 f"{record.rule} read another {read.path} ({read.md5[:8]}) than {found.maker} tells"
                 f" of ({found.made[:8]})"
             )
-            remedy = f"make it again ({remake_command(study.graph, [target_of(record)])})"
-            yield study.finding("link", job, problem, remedy, [job], job)
+            remedy = (
+                f"make it again ({format_remake_command(study.graph, [choose_target(record)])})"
+            )
+            yield study.make_finding("link", job, problem, remedy, [job], job)
 
 
-def hashed(root: Path, artefacts: Iterable[Artefact]) -> dict[str, TreeHash | OSError]:
+def hash_artefacts(root: Path, artefacts: Iterable[Artefact]) -> dict[str, TreeHash | OSError]:
     """Hash every artefact that is there, all files side by side; or the error of one that fails."""
     paths = [artefact.path for artefact in artefacts if (root / artefact.path).exists()]
     try:
         return dict(zip(paths, hash_trees(root / path for path in paths), strict=True))
     except OSError:
         # One of them cannot be read: find out which. What was read is not read again.
-        return {path: hash_or_error(root / path) for path in paths}
+        return {path: try_hash(root / path) for path in paths}
 
 
-def hash_or_error(path: Path) -> TreeHash | OSError:
+def try_hash(path: Path) -> TreeHash | OSError:
     """The hash of a file or folder, or why there is none."""
     try:
         return hash_tree(path)
@@ -146,23 +157,25 @@ def hash_or_error(path: Path) -> TreeHash | OSError:
         return error
 
 
-def outputs(
-    study: Checked, job: str, found: Mapping[str, TreeHash | OSError], partial: bool = False
-) -> Iterator[Finding]:
+def check_outputs(
+    study: CheckedStudy, job: str, found: Mapping[str, TreeHash | OSError], partial: bool = False
+) -> Iterator[IntegrityFinding]:
     """Outputs whose bytes are not those recorded, or that are missing (unless `partial`)."""
     record = study.graph.records[job]
     for artefact in record.outputs:
         tree = found.get(artefact.path)
         if tree is None and partial:
             continue
-        for kind, path, problem in broken(record, artefact, tree):
-            remedy = study.bring_back(artefact.path)
-            yield study.finding(kind, path, problem, remedy, study.readers([artefact.path]), job)
+        for kind, path, problem in diff_artefact(record, artefact, tree):
+            remedy = study.describe_recovery(artefact.path)
+            yield study.make_finding(
+                kind, path, problem, remedy, study.find_readers([artefact.path]), job
+            )
 
 
-def broken(
-    record: Record, artefact: Artefact, tree: TreeHash | OSError | None
-) -> Iterator[tuple[Kind, str, str]]:
+def diff_artefact(
+    record: JobRecord, artefact: Artefact, tree: TreeHash | OSError | None
+) -> Iterator[tuple[FindingKind, str, str]]:
     """Kind, file and problem of all that differs between an artefact and its record."""
     if tree is None:
         yield "missing", artefact.path, f"{record.rule} made it, and it is not there"
@@ -174,7 +187,7 @@ def broken(
         return
     then = {file.path for file in artefact.files}
     now = {file.path for file in tree.files} if tree.is_folder else set()
-    changed = artefact.changed(tree)
+    changed = artefact.list_changes(tree)
     if not then or not now or not changed:
         hashes = f"{tree.md5[:8]}, recorded {artefact.md5[:8]}"
         yield "broken", artefact.path, f"is not what {record.rule} wrote (md5 {hashes})"
@@ -185,10 +198,10 @@ def broken(
         yield "broken", f"{artefact.path}/{name}", state
 
 
-def falsehoods(study: Checked, job: str) -> Iterator[Finding]:
+def check_record_facts(study: CheckedStudy, job: str) -> Iterator[IntegrityFinding]:
     """What a record says that cannot be: seeds, wildcards, outputs of another job."""
     record = study.graph.records[job]
-    seeds = sorted(seeds_in([record.spec, record.wildcards]))
+    seeds = sorted(find_seeds([record.spec, record.wildcards]))
     problems = []
     if record.seeds != seeds:
         problems.append(f"tells the seeds {record.seeds}, and its specification {seeds}")
@@ -201,75 +214,80 @@ def falsehoods(study: Checked, job: str) -> Iterator[Finding]:
     others = {study.graph.outputs[artefact.path] for artefact in record.outputs} - {job}
     problems += [f"tells of outputs that {other} tells of too" for other in sorted(others)]
     for problem in problems:
-        yield study.finding("false", job, problem, study.bring_back(job), [job], job)
+        yield study.make_finding("false", job, problem, study.describe_recovery(job), [job], job)
 
 
-def pointers(study: Checked, job: str) -> Iterator[Finding]:
+def check_pointers(study: CheckedStudy, job: str) -> Iterator[IntegrityFinding]:
     """A record, or what it says of its outputs, that is not what DVC's lock says, if there is one.
 
     What the lock leaves out nothing vouches for: a file could have been changed with its record.
     Grades by another grader stand beside the study and are made after its lock: they may lack.
     """
-    record, lock = study.graph.records[job], study.lock
+    record, lock = study.graph.records[job], study.lock_hashes
     where = f"lineage/{study.graph.study}/dvc.lock"
-    again = ask_command(study.graph, "record")
-    if lock and job not in lock and REGRADED in Path(job).parts:
+    again = format_lineage_command(study.graph, "record")
+    if lock and job not in lock and REGRADED_FOLDER in Path(job).parts:
         return
     if lock and job not in lock:
         remedy = f"record it ({again}) if {record.rule} made it here"
-        yield study.finding("pointer", job, f"{where} has no stage for it", remedy, [job], job)
+        yield study.make_finding("pointer", job, f"{where} has no stage for it", remedy, [job], job)
         return
     ran = f"record it if you ran {record.rule} again ({again}), or"
-    if lock and lock[job] != md5(study.root / job):
-        problem, remedy = f"is not the record that {where} names", f"{ran} {study.bring_back(job)}"
-        yield study.finding("pointer", job, problem, remedy, [job], job)
+    if lock and lock[job] != compute_md5(study.root / job):
+        problem, remedy = (
+            f"is not the record that {where} names",
+            f"{ran} {study.describe_recovery(job)}",
+        )
+        yield study.make_finding("pointer", job, problem, remedy, [job], job)
         return
     for made in record.outputs:
         if lock.get(made.path, made.md5) != made.md5:
             problem = f"{where} names another hash of it than its record"
-            remedy = f"{ran} {study.bring_back(job)}"
-            yield study.finding("pointer", made.path, problem, remedy, [job], job)
+            remedy = f"{ran} {study.describe_recovery(job)}"
+            yield study.make_finding("pointer", made.path, problem, remedy, [job], job)
 
 
-def local_inputs(study: Checked, job: str) -> Iterator[Finding]:
+def check_local_inputs(study: CheckedStudy, job: str) -> Iterator[IntegrityFinding]:
     """Files of a mirror that are not what a job read, as far as they are here."""
     record = study.graph.records[job]
     for source in record.sources:
-        place = place_of(study.root, source)
-        if place and md5(study.root / place) != source.md5:
-            again = remake_command(study.graph, [target_of(record)])
+        place = locate_source(study.root, source)
+        if place and compute_md5(study.root / place) != source.md5:
+            again = format_remake_command(study.graph, [choose_target(record)])
             problem = f"is not what {record.rule} read"
             remedy = f"put it back, or make again what came of it ({again})"
-            yield study.finding("source", place, problem, remedy, [job], job)
+            yield study.make_finding("source", place, problem, remedy, [job], job)
 
 
-def data_pointer(study: Checked) -> Iterator[Finding]:
+def check_data_pointer(study: CheckedStudy) -> Iterator[IntegrityFinding]:
     """The study's data, if the project's data.dvc describes it and they differ."""
     path = f"data/{study.graph.study}"
-    told = data_hashes(study.root).get(path)
+    told = read_data_hashes(study.root).get(path)
     if told and (study.root / path).is_dir() and hash_tree(study.root / path).md5 != told:
         problem = f"is not what data.dvc describes ({told[:8]})"
         remedy = (
-            f"restore it (dvc checkout --force {DATA}), or describe it anew"
-            f" (dvc commit --force {DATA})"
+            f"restore it (dvc checkout --force {DATA_POINTER}), or describe it anew"
+            f" (dvc commit --force {DATA_POINTER})"
         )
-        yield study.finding("pointer", path, problem, remedy, study.readers([path]))
+        yield study.make_finding("pointer", path, problem, remedy, study.find_readers([path]))
 
 
-def stale(study: Checked, plan: AnalysisPlan, jobs: Iterable[str]) -> Iterator[Finding]:
+def check_staleness(
+    study: CheckedStudy, plan: AnalysisPlan, jobs: Iterable[str]
+) -> Iterator[IntegrityFinding]:
     """Jobs that other code, environments, facts or settings made than those of today."""
     chosen = set(jobs)
-    for root in stale_report(study.lineage, plan).roots:
+    for root in build_stale_report(study.lineage, plan).roots:
         made = [job for job in root.jobs if job in chosen]
         if made:
             rules = ", ".join(dict.fromkeys(study.graph.records[job].rule for job in made))
-            count = counted(len(made))
+            count = format_quantity(len(made))
             problem = f"{root.cause.what}; {count} ran before that ({rules})"
-            remedy = f"run the study again ({run_command(study.graph)}) or undo the change"
+            remedy = f"run the study again ({format_run_command(study.graph)}) or undo the change"
             touched = (*root.jobs, *root.downstream)
-            yield study.finding("stale", root.cause.path, problem, remedy, touched, made[0])
+            yield study.make_finding("stale", root.cause.path, problem, remedy, touched, made[0])
 
 
-def target_of(record: Record) -> str:
+def choose_target(record: JobRecord) -> str:
     """An output to name on Snakemake's command line."""
     return record.outputs[0].path if record.outputs else record.path

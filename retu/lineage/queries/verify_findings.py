@@ -6,13 +6,17 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from retu.core.text import listed
-from retu.lineage.graph.dvc_lock import read_lock
+from retu.core.text import join_names
+from retu.lineage.graph.dvc_lock import read_dvc_lock
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.graph.remedies import related, remake_command, restore_command
-from retu.lineage.record import Record
+from retu.lineage.graph.remedies import (
+    find_related_paths,
+    format_remake_command,
+    format_restore_command,
+)
+from retu.lineage.record import JobRecord
 
-Kind = Literal[
+FindingKind = Literal[
     "damaged",
     "broken",
     "missing",
@@ -24,21 +28,21 @@ Kind = Literal[
     "stale",
     "signature",
 ]
-SHOWN = 8
+MAX_SHOWN_NAMES = 8
 """Names that are shown of a longer list; `--json` has all of them."""
-LAST = 1 << 30
+LAST_INDEX = 1 << 30
 """Place of a finding that concerns no job."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class IntegrityFinding:
     """One thing that is not as recorded: which file, what is wrong, what to do.
 
     `downstream` is every artefact that may be wrong because of it, `place` that of its job in the
     order of the study.
     """
 
-    kind: Kind
+    kind: FindingKind
     path: str
     problem: str
     remedy: str
@@ -48,7 +52,7 @@ class Finding:
     def __str__(self) -> str:
         return f"{self.kind}: {self.path}: {self.problem}; {self.remedy}"
 
-    def json(self) -> dict[str, Any]:
+    def serialise(self) -> dict[str, Any]:
         """As a mapping, without its place: that is the order in which findings are told."""
         content = asdict(self) | {"downstream": list(self.downstream)}
         del content["place"]
@@ -56,7 +60,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedStudy:
     """The records of a study that is checked, and the project's root that their paths start at."""
 
     root: Path
@@ -69,38 +73,38 @@ class Checked:
         return Lineage(self.lineage.study, known, self.lineage.damaged)
 
     @cached_property
-    def lock(self) -> dict[str, str]:
+    def lock_hashes(self) -> dict[str, str]:
         """Path -> hash of all that DVC's lock of the study names; {} without one."""
-        return read_lock(self.root, self.lineage.study)
+        return read_dvc_lock(self.root, self.lineage.study)
 
-    def remake_job(self, record: Record) -> str:
+    def format_remake_command(self, record: JobRecord) -> str:
         """The command that makes the outputs of a job again."""
-        return remake_command(self.graph, [artefact.path for artefact in record.outputs[:1]])
+        return format_remake_command(self.graph, [artefact.path for artefact in record.outputs[:1]])
 
-    def bring_back(self, path: str) -> str:
+    def describe_recovery(self, path: str) -> str:
         """How to have an output as it was, in words: restored, if that can be, or made again."""
-        again = f"make it again ({remake_command(self.graph, [path])})"
-        kept = any(related(path, self.lock))
-        return f"restore it ({restore_command(path)}) or {again}" if kept else again
+        again = f"make it again ({format_remake_command(self.graph, [path])})"
+        kept = any(find_related_paths(path, self.lock_hashes))
+        return f"restore it ({format_restore_command(path)}) or {again}" if kept else again
 
     @cached_property
-    def places(self) -> dict[str, int]:
+    def job_index(self) -> dict[str, int]:
         """Every job's place: after all that it depends on."""
         return {job: place for place, job in enumerate(self.graph.order)}
 
     @cached_property
-    def lost(self) -> list[str]:
+    def lost_records(self) -> list[str]:
         """Records of which nothing can be read."""
         return sorted(self.lineage.damaged.keys() - self.lineage.unsealed.keys())
 
-    def made_by(self, jobs: Iterable[str]) -> tuple[str, ...]:
+    def list_affected_outputs(self, jobs: Iterable[str]) -> tuple[str, ...]:
         """All outputs of jobs and of everything that depends on them."""
         start = set(jobs)
-        after = {*start, *self.graph.descendants(start)}
-        ordered = sorted(after, key=self.places.__getitem__)
+        after = {*start, *self.graph.list_descendants(start)}
+        ordered = sorted(after, key=self.job_index.__getitem__)
         return tuple(a.path for job in ordered for a in self.graph.records[job].outputs)
 
-    def readers(self, paths: Iterable[str]) -> list[str]:
+    def find_readers(self, paths: Iterable[str]) -> list[str]:
         """The jobs that read any of the paths, a folder with one in it, or a file in one."""
         wanted = set(paths)
 
@@ -111,17 +115,25 @@ class Checked:
         records = self.graph.records.items()
         return [job for job, record in records if any(reads(a.path) for a in record.inputs)]
 
-    def finding(
-        self, kind: Kind, path: str, problem: str, remedy: str, jobs: Iterable[str], job: str = ""
-    ) -> Finding:
+    def make_finding(
+        self,
+        kind: FindingKind,
+        path: str,
+        problem: str,
+        remedy: str,
+        jobs: Iterable[str],
+        job: str = "",
+    ) -> IntegrityFinding:
         """A finding at a job (or else at the first of `jobs`), of which `jobs` are downstream."""
         touched = list(jobs)
-        first = min((self.places[name] for name in touched), default=LAST)
-        place = self.places.get(job, first)
-        return Finding(kind, path, problem, remedy, self.made_by(touched), place)
+        first = min((self.job_index[name] for name in touched), default=LAST_INDEX)
+        place = self.job_index.get(job, first)
+        return IntegrityFinding(
+            kind, path, problem, remedy, self.list_affected_outputs(touched), place
+        )
 
 
-def broken_at(findings: Sequence[Finding]) -> str:
+def describe_first_break(findings: Sequence[IntegrityFinding]) -> str:
     """Where the first broken link is; empty when nothing is broken."""
     if not findings:
         return ""
@@ -129,14 +141,14 @@ def broken_at(findings: Sequence[Finding]) -> str:
     return f"{count}: {findings[0].path}"
 
 
-def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
+def format_findings(findings: Iterable[IntegrityFinding]) -> Iterator[str]:
     """Every finding with the first artefacts downstream of it."""
     for finding in findings:
         yield str(finding)
         if finding.downstream:
-            yield f"  downstream: {shortened(finding.downstream)}"
+            yield f"  downstream: {join_shown_names(finding.downstream)}"
 
 
-def shortened(names: Sequence[str]) -> str:
+def join_shown_names(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
-    return listed(names, SHOWN)
+    return join_names(names, MAX_SHOWN_NAMES)

@@ -10,27 +10,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.core.hashing import md5
-from retu.core.text import counted
-from retu.lineage.graph.ancestry_gaps import Gap, find_gaps, gap_lines
-from retu.lineage.graph.cell_lineage import behind, is_of_all_rows
-from retu.lineage.graph.provenance import provenance_text
+from retu.core.hashing import compute_md5
+from retu.core.text import format_quantity
+from retu.lineage.graph.ancestry_gaps import RecordGap, find_gaps, format_gaps
+from retu.lineage.graph.cell_lineage import needs_all_rows, trace_cell
+from retu.lineage.graph.provenance import format_provenance
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.graph.remedies import ask_command
+from retu.lineage.graph.remedies import format_lineage_command
 from retu.lineage.graph.resolve import (
-    Standing,
-    lineage_of,
-    output_path,
-    standing,
+    JobStates,
+    assess_jobs,
+    read_output_lineage,
+    resolve_output_path,
 )
-from retu.lineage.graph.subgraph import View, whole
-from retu.lineage.graph.table_cells import Cell, cell_lines, find_cell, split_cell
-from retu.lineage.queries.render import mermaid, tree_json, tree_text
-from retu.lineage.queries.show import edit_lines
-from retu.lineage.storage.stored_outputs import data_hashes
+from retu.lineage.graph.subgraph import Subgraph, trace_output
+from retu.lineage.graph.table_cells import Cell, find_cell, format_cell, split_cell
+from retu.lineage.queries.render import format_mermaid, format_tree, serialise_tree
+from retu.lineage.queries.show import format_edit_count
+from retu.lineage.storage.stored_outputs import read_data_hashes
 
-SHORT = 12
-FINDINGS = 1
+LINEAGE_DIGITS = 12
+EXIT_FINDINGS = 1
 
 
 def run_why(options: argparse.Namespace) -> int:
@@ -43,36 +43,38 @@ def run_why(options: argparse.Namespace) -> int:
     if options.output is None:
         raise InputError("name an OUTPUT, a cell (OUTPUT#ROW/COLUMN), or ask with --stale")
     asked = split_cell(options.output)
-    path = output_path(options.root, asked[0] if asked else options.output)
-    lineage = lineage_of(options.root, path)
-    view = whole(lineage, path)
+    path = resolve_output_path(options.root, asked[0] if asked else options.output)
+    lineage = read_output_lineage(options.root, path)
+    view = trace_output(lineage, path)
     cell = None
     if asked:
         cell = find_cell(options.root, path, *asked[1:])
-        view = behind(options.root, lineage, cell)
-    view = replace(view, described=data_hashes(options.root))
-    changed = has_changed(options.root, lineage, path)
-    state = standing(options.root, lineage, view.inputs)
+        view = trace_cell(options.root, lineage, cell)
+    view = replace(view, described=read_data_hashes(options.root))
+    changed = describe_change(options.root, lineage, path)
+    state = assess_jobs(options.root, lineage, view.inputs)
     gaps = find_gaps(lineage, view.inputs, view.described)
-    report(options, view, cell, Health(state, gaps, changed))
-    return FINDINGS if changed or gaps or state.edits else 0
+    print_subgraph(options, view, cell, LineageWarnings(state, gaps, changed))
+    return EXIT_FINDINGS if changed or gaps or state.edits else 0
 
 
 @dataclass(frozen=True)
-class Health:
+class LineageWarnings:
     """What is to be said of a view before it is believed; `changed` is about its target."""
 
-    state: Standing
-    gaps: list[Gap]
+    state: JobStates
+    gaps: list[RecordGap]
     changed: str
 
 
-def report(options: argparse.Namespace, view: View, cell: Cell | None, health: Health) -> None:
+def print_subgraph(
+    options: argparse.Namespace, view: Subgraph, cell: Cell | None, health: LineageWarnings
+) -> None:
     """Print a view in the form that was asked for."""
     state, changed = health.state, health.changed
     if options.json:
-        told = tree_json(view, state)
-        about = {"cell": cell_json(cell)} if cell else {}
+        told = serialise_tree(view, state)
+        about = {"cell": serialise_cell(cell)} if cell else {}
         wrong = {
             "changed": changed or None,
             "edited": [str(edit) for edit in state.edits],
@@ -80,25 +82,28 @@ def report(options: argparse.Namespace, view: View, cell: Cell | None, health: H
         }
         print(json.dumps({**about, **told, **wrong}, indent=1))
     elif options.mermaid:
-        print(mermaid(view, state))
+        print(format_mermaid(view, state))
     else:
-        print("\n".join(header(view, cell, health)), end="\n\n")
-        print(tree_text(view, state, terminal_width()), end="\n\n")
-        print(provenance_text(view))
+        print("\n".join(format_header(view, cell, health)), end="\n\n")
+        print(format_tree(view, state, get_terminal_width()), end="\n\n")
+        print(format_provenance(view))
 
 
-def header(view: View, cell: Cell | None, health: Health) -> Iterator[str]:
+def format_header(view: Subgraph, cell: Cell | None, health: LineageWarnings) -> Iterator[str]:
     """What is missing or edited, what was asked for, and how much stands behind it."""
     state = health.state
-    yield from gap_lines(view.lineage, health.gaps)
-    yield from cell_lines(cell) if cell else [view.target]
+    yield from format_gaps(view.lineage, health.gaps)
+    yield from format_cell(cell) if cell else [view.target]
     if health.changed:
         yield f"{'changed':<12} {health.changed}"
-    yield from edit_lines(view.lineage, state.edits)
-    yield f"{'lineage':<12} {view.lineage.digest(view.target)[:SHORT]}{whole_words(view, cell)}"
+    yield from format_edit_count(view.lineage, state.edits)
+    yield (
+        f"{'lineage':<12} {view.lineage.digest_lineage(view.target)[:LINEAGE_DIGITS]}"
+        f"{format_table_share(view, cell)}"
+    )
     stale = [job for job in view.inputs if job in state.stale]
     verb = "stands" if len(view.inputs) == 1 else "stand"
-    jobs = f"{counted(len(view.inputs))} {verb} behind it"
+    jobs = f"{format_quantity(len(view.inputs))} {verb} behind it"
     if state.unknown:
         yield f"{'jobs':<12} {jobs}; current or stale cannot be told: {state.unknown}"
     elif stale:
@@ -108,33 +113,38 @@ def header(view: View, cell: Cell | None, health: Health) -> Iterator[str]:
         known = "all that are known current" if health.gaps else "all current"
         yield f"{'jobs':<12} {jobs}, {'none of them stale' if state.edits else known}"
     if view.lineage.damaged:
-        ask = ask_command(view.lineage, "verify")
+        ask = format_lineage_command(view.lineage, "verify")
         yield f"{'damaged':<12} {len(view.lineage.damaged)} records; named by {ask}"
 
 
-def whole_words(view: View, cell: Cell | None) -> str:
+def format_table_share(view: Subgraph, cell: Cell | None) -> str:
     """How the lineage of a cell compares with that of its table."""
     if cell is None:
         return ""
-    if is_of_all_rows(cell.column):
+    if needs_all_rows(cell.column):
         return (
             f" (of the table; {cell.column} compares rows, so that all of it belongs to the cell)"
         )
-    count = len(view.lineage.ancestors([view.job]))
+    count = len(view.lineage.list_ancestors([view.job]))
     return f" (of the table, with {count} jobs)"
 
 
-def has_changed(root: Path, lineage: Lineage, path: str) -> str:
+def describe_change(root: Path, lineage: Lineage, path: str) -> str:
     """What is wrong when a file is not what its record says; empty when it is, or is not there."""
-    output = lineage.output(path)
+    output = lineage.find_output(path)
     file = root / path
-    if output is None or output.path != path or not file.is_file() or md5(file) == output.md5:
+    if (
+        output is None
+        or output.path != path
+        or not file.is_file()
+        or compute_md5(file) == output.md5
+    ):
         return ""
     ask = shlex.join(["retu", "lineage", "verify", path])
     return f"since its record was written: what follows made another file ({ask})"
 
 
-def cell_json(cell: Cell) -> dict[str, object]:
+def serialise_cell(cell: Cell) -> dict[str, object]:
     """A cell for programs."""
     return {
         "row": cell.row,
@@ -142,10 +152,10 @@ def cell_json(cell: Cell) -> dict[str, object]:
         "value": cell.value,
         "facts": cell.facts,
         "interval": cell.interval,
-        "besides": cell.besides,
+        "besides": cell.details,
     }
 
 
-def terminal_width() -> int:
+def get_terminal_width() -> int:
     """Columns of the terminal; 0, no limit, when the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from retu.lineage.graph.config_sources import ABSENT
-from retu.lineage.graph.stale_causes import normal, pins
+from retu.lineage.graph.stale_causes import normalise_name, parse_pins
 from retu.lineage.numerics import describe_kernels
-from retu.lineage.record import Commit
+from retu.lineage.record import GitCommit
 
 # Import name -> distribution. Recorded when the job has loaded them.
-LIBRARIES = {
+RECORDED_LIBRARIES = {
     "torch": "torch",
     "transformers": "transformers",
     "trl": "trl",
@@ -35,23 +35,23 @@ LIBRARIES = {
 }
 CPUINFO = Path("/proc/cpuinfo")
 # Pointers to results change with every run; they decide no result.
-POINTERS = ("lineage", "data.dvc")
-RENAMED = "2"
-OUTSIDE = "not a git repository"
+POINTER_PATHS = ("lineage", "data.dvc")
+RENAMED_MARK = "2"
+NO_REPOSITORY_TEXT = "not a git repository"
 """What git says of a folder that is in none."""
 UNKNOWN = "unknown"
-UNBORN = "(initial)"
+NO_COMMIT = "(initial)"
 """What git calls the commit of a repository that has none."""
 
 
-def loaded_versions() -> dict[str, str]:
+def list_loaded_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that this process has loaded."""
-    loaded = {name: dist for name, dist in LIBRARIES.items() if name in sys.modules}
-    versions = {dist: version_of(dist) for dist in loaded.values()}
+    loaded = {name: dist for name, dist in RECORDED_LIBRARIES.items() if name in sys.modules}
+    versions = {dist: find_version(dist) for dist in loaded.values()}
     return {"python": platform.python_version(), **dict(sorted(versions.items()))}
 
 
-def version_of(distribution: str) -> str:
+def find_version(distribution: str) -> str:
     """Version of an installed distribution; `unknown` for a library that is none (a bare copy)."""
     try:
         return importlib.metadata.version(distribution)
@@ -59,21 +59,21 @@ def version_of(distribution: str) -> str:
         return UNKNOWN
 
 
-def unlike_lock(versions: Mapping[str, str], lock: str) -> dict[str, str]:
+def compare_with_lock(versions: Mapping[str, str], lock: str) -> dict[str, str]:
     """What is loaded in another version than a lock's text pins: name -> "locked -> loaded".
 
     Python itself is pinned by no lock. `2.13.0+cpu` is a build of 2.13.0.
     """
-    locked = pins(lock)
+    locked = parse_pins(lock)
     found = {}
     for name, version in versions.items():
-        wanted = locked.get(normal(name), ABSENT)
+        wanted = locked.get(normalise_name(name), ABSENT)
         if name != "python" and wanted not in (version, version.partition("+")[0]):
             found[name] = f"{wanted} -> {version}"
     return found
 
 
-def checkout(root: Path) -> Commit:
+def describe_checkout(root: Path) -> GitCommit:
     """Commit and uncommitted files of the checkout at `root`; outside a repository, no commit.
 
     Files are named from the repository's root; a renamed file has its new name. Where git cannot
@@ -81,58 +81,63 @@ def checkout(root: Path) -> Commit:
     """
     # Many jobs ask at once: none may hold the lock that a `git commit` of the user needs.
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "-z"]
-    command += ["--untracked-files=all", "--", ".", *(f":(exclude){name}" for name in POINTERS)]
+    command += [
+        "--untracked-files=all",
+        "--",
+        ".",
+        *(f":(exclude){name}" for name in POINTER_PATHS),
+    ]
     # What git says is read, so it must say it in English.
     spoken = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, check=True, env=spoken)
     except OSError as error:
-        return Commit(commit=None, dirty=[], reason=f"git does not run ({error.strerror})")
+        return GitCommit(commit=None, dirty=[], reason=f"git does not run ({error.strerror})")
     except subprocess.CalledProcessError as error:
         said = os.fsdecode(error.stderr).strip()
         # A copy of the project outside a repository: the code's digests still hold.
-        reason = None if OUTSIDE in said else first_line(said) or "git failed"
-        return Commit(commit=None, dirty=[], reason=reason)
+        reason = None if NO_REPOSITORY_TEXT in said else get_first_line(said) or "git failed"
+        return GitCommit(commit=None, dirty=[], reason=reason)
     fields = iter(os.fsdecode(done.stdout).split("\0")[:-1])
     commit, dirty = None, []
     for field in fields:
         if field.startswith("# branch.oid"):
             commit = field.split()[-1]
         elif field[0] != "#":
-            dirty.append(changed_path(field))
-        if field[0] == RENAMED:
+            dirty.append(parse_status_path(field))
+        if field[0] == RENAMED_MARK:
             # Its former name is a field of its own.
             next(fields)
-    return Commit(commit=None if commit == UNBORN else commit, dirty=dirty)
+    return GitCommit(commit=None if commit == NO_COMMIT else commit, dirty=dirty)
 
 
-def first_line(text: str) -> str:
+def get_first_line(text: str) -> str:
     """The first line of a text."""
     return text.partition("\n")[0]
 
 
-def changed_path(field: str) -> str:
+def parse_status_path(field: str) -> str:
     """The path in a field of `git status --porcelain=v2 -z`: after 8, 9 (renamed) or 1 words."""
-    words = {"1": 8, RENAMED: 9, "u": 10, "?": 1}[field[0]]
+    words = {"1": 8, RENAMED_MARK: 9, "u": 10, "?": 1}[field[0]]
     return field.split(" ", words)[words]
 
 
-def host_facts() -> dict[str, Any]:
+def describe_host() -> dict[str, Any]:
     """Name, system, processor, cores, memory in MB, kernels and, where torch sees them, GPUs."""
     facts: dict[str, Any] = {
         "name": platform.node(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "processor": processor(),
+        "processor": read_processor_name(),
         "cores": os.cpu_count(),
     }
     if hasattr(os, "sysconf"):
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         facts["memory_mb"] = pages // 2**20
-    gpus = gpu_names()
+    gpus = list_gpus()
     return {**facts, **describe_kernels(), **({"gpus": gpus} if gpus else {})}
 
 
-def gpu_names() -> list[str] | str:
+def list_gpus() -> list[str] | str:
     """The GPUs that torch sees, if it is loaded; `unknown` if the driver fails when asked."""
     torch = sys.modules.get("torch")
     try:
@@ -144,7 +149,7 @@ def gpu_names() -> list[str] | str:
         return UNKNOWN
 
 
-def processor() -> str:
+def read_processor_name() -> str:
     """The processor's model name where the system tells it."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -154,7 +159,7 @@ def processor() -> str:
     return next(names, platform.processor() or UNKNOWN)
 
 
-def peak_gpu_megabytes() -> float | None:
+def get_peak_gpu_megabytes() -> float | None:
     """Peak memory that torch has taken on the GPUs of this process, in MB; None without any."""
     torch = sys.modules.get("torch")
     try:

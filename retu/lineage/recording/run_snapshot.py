@@ -17,22 +17,26 @@ from pathlib import Path
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.core.sections import Section
-from retu.lineage.graph.staleness import closure
-from retu.lineage.record import Planned
-from retu.planning.code_identity import code_digest, file_digest, options_digest
-from retu.planning.stages import ROOT, AnalysisPlan, Stage, lock_identity
+from retu.lineage.graph.staleness import collect_prior_stages
+from retu.lineage.record import PlannedStage
+from retu.planning.code_identity import (
+    compute_code_digest,
+    compute_file_digest,
+    compute_options_digest,
+)
+from retu.planning.stages import ROOT, AnalysisPlan, Stage, digest_lock
 
-PLANNED = "RETU_PLANNED"
+SNAPSHOT_VARIABLE = "RETU_PLANNED"
 """The variable that holds the path of the snapshot of the running workflow."""
-STUDY = "RETU_STUDY"
+STUDY_VARIABLE = "RETU_STUDY"
 """The variable that holds the digest of the study that a job was told of."""
-FOLDER = Path(".state", "planned")
+SNAPSHOT_FOLDER = Path(".state", "planned")
 OLDEST_DAYS = 30.0
 """A job that waits in a queue needs the snapshot for as long."""
-AGAIN = "since the workflow started; run the same command again"
+RESTART_REMEDY = "since the workflow started; run the same command again"
 
 
-class Snapshot(Section):
+class PlanSnapshot(Section):
     """Digests of the study, of scripts and of what rules tell them, of locks and of facts.
 
     Scripts go by their name in workflow_scripts/, locks by file and packages (`lock_name`).
@@ -45,44 +49,44 @@ class Snapshot(Section):
     facts: dict[str, str]
 
 
-def study_digest(plan: AnalysisPlan) -> str:
+def digest_study(plan: AnalysisPlan) -> str:
     """Digest of everything a study says, 16 hexadecimal digits."""
-    text = json.dumps(plan.described(), sort_keys=True)
+    text = json.dumps(plan.describe(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def lock_name(lock: str, packages: tuple[str, ...]) -> str:
+def format_lock_name(lock: str, packages: tuple[str, ...]) -> str:
     """A lock file with the packages of it that matter."""
     return " ".join((lock, *packages))
 
 
-def stages_of(plan: AnalysisPlan) -> list[Stage]:
+def list_stages(plan: AnalysisPlan) -> list[Stage]:
     """Every stage that a study can come to, those of a chosen grader included."""
-    ends = [plan.make_report(), plan.stage("summary")]
+    ends = [plan.make_report(), plan.get_stage("summary")]
     if plan.config.grader:
         with contextlib.suppress(LookupError):
-            ends.append(plan.stage("compare_graders", grader=plan.config.grader))
-    return [*ends, *(stage for end in ends for stage in closure(end).values())]
+            ends.append(plan.get_stage("compare_graders", grader=plan.config.grader))
+    return [*ends, *(stage for end in ends for stage in collect_prior_stages(end).values())]
 
 
-def snapshot_of(plan: AnalysisPlan) -> Snapshot:
+def take_snapshot(plan: AnalysisPlan) -> PlanSnapshot:
     """The snapshot of a plan by the project's files of now."""
-    stages = stages_of(plan)
+    stages = list_stages(plan)
     modules = sorted({stage.module for stage in stages})
-    locks = {lock_name(s.lock, s.packages): (ROOT / s.lock, s.packages) for s in stages}
+    locks = {format_lock_name(s.lock, s.packages): (ROOT / s.lock, s.packages) for s in stages}
     facts = sorted({name for stage in stages for name in stage.facts})
-    return Snapshot(
-        study=study_digest(plan),
-        code={module: code_digest(f"workflow_scripts.{module}") for module in modules},
-        options={module: options_digest(module) for module in modules},
-        locks={name: lock_identity(*parts) for name, parts in sorted(locks.items())},
-        facts={name: file_digest(ROOT / name) for name in facts},
+    return PlanSnapshot(
+        study=digest_study(plan),
+        code={module: compute_code_digest(f"workflow_scripts.{module}") for module in modules},
+        options={module: compute_options_digest(module) for module in modules},
+        locks={name: digest_lock(*parts) for name, parts in sorted(locks.items())},
+        facts={name: compute_file_digest(ROOT / name) for name in facts},
     )
 
 
 def write_snapshot(folder: Path, plan: AnalysisPlan) -> Path:
     """Write the snapshot of a plan below `folder`, named by its content, and drop old ones."""
-    text = snapshot_of(plan).model_dump_json(indent=1) + "\n"
+    text = take_snapshot(plan).model_dump_json(indent=1) + "\n"
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     write_text(path, text)
     oldest = time.time() - OLDEST_DAYS * 24 * 3600
@@ -94,7 +98,7 @@ def write_snapshot(folder: Path, plan: AnalysisPlan) -> Path:
     return path
 
 
-def check_snapshot(module: str, stage: Planned, lock: str, facts: Mapping[str, str]) -> None:
+def check_snapshot(module: str, stage: PlannedStage, lock: str, facts: Mapping[str, str]) -> None:
     """Hold what a job is about to run by against the snapshot of its workflow, if it has one.
 
     `lock` and `facts` are the digests of now.
@@ -102,31 +106,31 @@ def check_snapshot(module: str, stage: Planned, lock: str, facts: Mapping[str, s
     Raises:
         InputError: the snapshot cannot be read, or something is not as it was planned.
     """
-    given = os.environ.get(PLANNED)
+    given = os.environ.get(SNAPSHOT_VARIABLE)
     if not given:
         return
     try:
-        snapshot = Snapshot.model_validate_json(Path(given).read_bytes())
+        snapshot = PlanSnapshot.model_validate_json(Path(given).read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(
             f"{given}: the plan of this workflow cannot be read; run the same command again"
         ) from error
-    problem = next(differences(snapshot, module, stage, lock, facts), None)
+    problem = next(compare_with_snapshot(snapshot, module, stage, lock, facts), None)
     if problem is not None:
-        raise InputError(f"{problem} {AGAIN}")
+        raise InputError(f"{problem} {RESTART_REMEDY}")
 
 
-def differences(
-    snapshot: Snapshot, module: str, stage: Planned, lock: str, facts: Mapping[str, str]
+def compare_with_snapshot(
+    snapshot: PlanSnapshot, module: str, stage: PlannedStage, lock: str, facts: Mapping[str, str]
 ) -> Iterator[str]:
     """What is not as it was planned; what the snapshot does not know is not compared."""
-    if os.environ.get(STUDY, snapshot.study) != snapshot.study:
+    if os.environ.get(STUDY_VARIABLE, snapshot.study) != snapshot.study:
         yield "studies/ or config.yaml: the study has changed"
     if snapshot.code.get(module, stage.code) != stage.code:
         yield f"workflow_scripts.{module}: its code has changed"
     if snapshot.options.get(module, stage.options) != stage.options:
         yield f"rules/: the options of {module} have changed"
-    if snapshot.locks.get(lock_name(stage.lock, tuple(stage.packages)), lock) != lock:
+    if snapshot.locks.get(format_lock_name(stage.lock, tuple(stage.packages)), lock) != lock:
         yield f"{stage.lock}: has changed"
     for name, digest in facts.items():
         if snapshot.facts.get(name, digest) != digest:

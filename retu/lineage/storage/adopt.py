@@ -20,14 +20,14 @@ from pathlib import Path
 
 from retu.core.errors import InputError
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.record import SUFFIX
+from retu.lineage.record import RECORD_SUFFIX
 from retu.planning.stages import AnalysisPlan
 
 # Snakemake keeps the modification time of a folder in this file.
 TIMESTAMP = ".snakemake_timestamp"
 
 
-def adopt(
+def adopt_outputs(
     root: Path,
     plan: AnalysisPlan,
     lineage: Lineage,
@@ -45,7 +45,7 @@ def adopt(
     if plan.config.branching:
         config.append(f"branching={plan.config.branching}")
     command = [sys.executable, "-m", "snakemake", "--touch", "--forceall", "--cores", "1"]
-    command += ["--quiet", "all", "--config", *config, "--", *leaves(lineage, jobs), *also]
+    command += ["--quiet", "all", "--config", *config, "--", *list_leaf_jobs(lineage, jobs), *also]
     done = subprocess.run(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -55,7 +55,7 @@ def adopt(
             f"the files are in place, but Snakemake did not adopt them ({' '.join(lines[-2:])});"
             f" once that is mended, run: snakemake {shlex.join(command[3:])}"
         )
-    set_times(root, lineage, jobs)
+    set_output_times(root, lineage, jobs)
     remove_empty_logs(root / "results" / lineage.study / "logs")
 
 
@@ -66,13 +66,13 @@ def remove_empty_logs(folder: Path) -> None:
             path.unlink()
 
 
-def refuse_running(root: Path, study: str) -> None:
+def check_not_running(root: Path, study: str) -> None:
     """Leave a study alone while Snakemake works on it; its locks name the files.
 
     Raises:
         InputError: it does, or it was killed while it did.
     """
-    own = (f"results/{study}/", f"data/{study}/", f"data/{study}{SUFFIX}")
+    own = (f"results/{study}/", f"data/{study}/", f"data/{study}{RECORD_SUFFIX}")
     for lock in (root / ".snakemake" / "locks").glob("*.lock"):
         try:
             names = lock.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -86,19 +86,19 @@ def refuse_running(root: Path, study: str) -> None:
             )
 
 
-def leaves(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
+def list_leaf_jobs(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
     """The jobs that no other of them depends on."""
-    read = {parent for job in jobs for parent in lineage.parents(job)}
+    read = {parent for job in jobs for parent in lineage.list_parents(job)}
     return [job for job in jobs if job not in read]
 
 
-def set_times(root: Path, lineage: Lineage, jobs: Sequence[str]) -> None:
+def set_output_times(root: Path, lineage: Lineage, jobs: Sequence[str]) -> None:
     """Give the outputs of jobs the times at which they ended, none before those it depends on."""
     times: dict[str, float] = {}
     for job in jobs:
         record = lineage.records[job]
         ended = datetime.fromisoformat(record.usage.ended).timestamp()
-        times[job] = max([ended, *(times[parent] for parent in lineage.parents(job))])
+        times[job] = max([ended, *(times[parent] for parent in lineage.list_parents(job))])
         for path in (root / job, *(root / made.path for made in record.outputs)):
             folder = path.is_dir() and not path.is_symlink()
             carrier = path / TIMESTAMP if folder else path

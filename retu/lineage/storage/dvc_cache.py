@@ -20,45 +20,45 @@ from pathlib import Path
 from retu.core import hashing
 from retu.core.errors import InputError
 
-LINKED = 1 << 20
-READ_ONLY = 0o444
+MIN_LINK_BYTES = 1 << 20
+READ_ONLY_MODE = 0o444
 # The system's word for: another file system, not our file, no links here, too many of them.
-NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
-NAME = re.compile(r"[0-9a-f]{32}(\.dir)?")
-_numbers = itertools.count()
+NO_LINK_ERRORS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+OBJECT_NAME = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_name_counter = itertools.count()
 
 
-class ChangedError(Exception):
+class ChangedFileError(Exception):
     """A file is not what it is said to be."""
 
 
 @dataclass(frozen=True)
-class Cache:
+class DvcCache:
     """The local cache below `folder`."""
 
     folder: Path
 
-    def path(self, md5: str) -> Path:
+    def get_object_path(self, md5: str) -> Path:
         """Where an object is or would be.
 
         Raises:
             InputError: that is no hash; names come from files that others may have written.
         """
-        if not NAME.fullmatch(md5):
+        if not OBJECT_NAME.fullmatch(md5):
             raise InputError(f"{md5!r}: is no hash; do not trust the file that has it for one")
         return self.folder / "files" / "md5" / md5[:2] / md5[2:]
 
-    def has(self, md5: str, size: int) -> bool:
+    def has_object(self, md5: str, size: int) -> bool:
         """Whether there is an object of that name and size."""
-        found = self.path(md5)
+        found = self.get_object_path(md5)
         return found.is_file() and found.stat().st_size == size
 
-    def intact(self, md5: str) -> bool:
+    def is_intact(self, md5: str) -> bool:
         """Whether an object is there and has the content that its name says; reads it."""
-        found = self.path(md5)
-        return found.is_file() and hashing.md5(found) == md5
+        found = self.get_object_path(md5)
+        return found.is_file() and hashing.compute_md5(found) == md5
 
-    def keep(self, source: Path, md5: str, size: int, since: float, link: bool) -> None:
+    def add_file(self, source: Path, md5: str, size: int, since: float, link: bool) -> None:
         """Put a file in, once; `link` allows a hard link.
 
         A big file that is linked, or is in the cache already, is believed to be what its record
@@ -73,51 +73,55 @@ class Cache:
         """
         stat = source.stat()
         if stat.st_size != size:
-            raise ChangedError
-        kept = self.has(md5, size)
-        if kept or (link and size >= LINKED):
-            shared = kept and self.path(md5).samefile(source)
+            raise ChangedFileError
+        kept = self.has_object(md5, size)
+        if kept or (link and size >= MIN_LINK_BYTES):
+            shared = kept and self.get_object_path(md5).samefile(source)
             touched = stat.st_mtime if shared else max(stat.st_mtime, stat.st_ctime)
-            if size < LINKED or touched > since:
-                if hashing.md5(source) != md5:
-                    raise ChangedError
-                if kept and not shared and not self.intact(md5):
-                    self.drop(md5)
+            if size < MIN_LINK_BYTES or touched > since:
+                if hashing.compute_md5(source) != md5:
+                    raise ChangedFileError
+                if kept and not shared and not self.is_intact(md5):
+                    self.remove_object(md5)
                     kept = False
-            if kept or (link and size >= LINKED and self._link(source.resolve(), self.path(md5))):
+            if kept or (
+                link
+                and size >= MIN_LINK_BYTES
+                and self._link_file(source.resolve(), self.get_object_path(md5))
+            ):
                 return
-        with writing(self.path(md5)) as temporary:
-            if copy(source, temporary) != md5:
-                raise ChangedError
-            temporary.chmod(READ_ONLY)
+        with open_temporary(self.get_object_path(md5)) as temporary:
+            if copy_and_hash(source, temporary) != md5:
+                raise ChangedFileError
+            temporary.chmod(READ_ONLY_MODE)
 
-    def keep_bytes(self, content: bytes, md5: str) -> None:
+    def add_bytes(self, content: bytes, md5: str) -> None:
         """Put the list of a folder's files in."""
-        found = self.path(md5)
+        found = self.get_object_path(md5)
         if not found.is_file() or found.read_bytes() != content:
-            with writing(found) as temporary:
+            with open_temporary(found) as temporary:
                 temporary.write_bytes(content)
-                temporary.chmod(READ_ONLY)
+                temporary.chmod(READ_ONLY_MODE)
 
-    def give(self, md5: str, target: Path, link: bool) -> None:
+    def place_object(self, md5: str, target: Path, link: bool) -> None:
         """Put an object's content at `target`, which must not be there; `link` as in `keep`.
 
         Raises:
             ChangedError: what is in the object is not what its name says.
         """
-        found = self.path(md5)
-        if link and found.stat().st_size >= LINKED:
-            found.chmod(READ_ONLY)
-            if self._link(found, target):
+        found = self.get_object_path(md5)
+        if link and found.stat().st_size >= MIN_LINK_BYTES:
+            found.chmod(READ_ONLY_MODE)
+            if self._link_file(found, target):
                 return
-        if copy(found, target) != md5:
-            raise ChangedError
+        if copy_and_hash(found, target) != md5:
+            raise ChangedFileError
 
-    def drop(self, md5: str) -> None:
+    def remove_object(self, md5: str) -> None:
         """Remove an object that is not what its name says."""
-        self.path(md5).unlink(missing_ok=True)
+        self.get_object_path(md5).unlink(missing_ok=True)
 
-    def _link(self, source: Path, target: Path) -> bool:
+    def _link_file(self, source: Path, target: Path) -> bool:
         """Link a file; False when the system cannot."""
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -127,14 +131,14 @@ class Cache:
             if target.stat().st_size == source.stat().st_size:
                 return True
             target.unlink()
-            return self._link(source, target)
+            return self._link_file(source, target)
         except OSError as error:
-            if error.errno not in NO_LINK:
+            if error.errno not in NO_LINK_ERRORS:
                 raise
             return False
         try:
             # Only now: a file that stays alone must not look changed.
-            target.chmod(READ_ONLY)
+            target.chmod(READ_ONLY_MODE)
         except PermissionError:
             # Its owner could write into the cache through it.
             target.unlink()
@@ -142,7 +146,7 @@ class Cache:
         return True
 
 
-def make_real(folder: Path) -> None:
+def replace_links(folder: Path) -> None:
     """Put files and folders in the place of the links in a folder.
 
     Snakemake's cache (`--cache`) fills folders with links. DVC follows none of them, and would call
@@ -163,7 +167,7 @@ def replace_link(path: Path) -> None:
     """Put what a link leads to in its place; anything else stays."""
     if not path.is_symlink():
         return
-    behind, temporary = path.resolve(strict=True), free_name(path)
+    behind, temporary = path.resolve(strict=True), make_free_name(path)
     try:
         if behind.is_dir():
             shutil.copytree(behind, temporary, copy_function=share_or_copy)
@@ -172,38 +176,38 @@ def replace_link(path: Path) -> None:
         path.unlink()
         temporary.rename(path)
     finally:
-        remove(temporary)
+        remove_path(temporary)
 
 
 def share_or_copy(source: str, target: str) -> None:
     """A hard link to a big file where the system can, else a copy with its times."""
     real = os.path.realpath(source)
-    if os.stat(real).st_size >= LINKED:
+    if os.stat(real).st_size >= MIN_LINK_BYTES:
         try:
             os.link(real, target)
         except OSError as error:
-            if error.errno not in NO_LINK:
+            if error.errno not in NO_LINK_ERRORS:
                 raise
         else:
             return
     shutil.copy2(real, target)
 
 
-def copy(source: Path, target: Path) -> str:
+def copy_and_hash(source: Path, target: Path) -> str:
     """Copy a file and return the MD5 of what was read."""
     digest = hashlib.md5(usedforsecurity=False)
     with source.open("rb") as reading, target.open("wb") as made:
-        while block := reading.read(hashing.CHUNK):
+        while block := reading.read(hashing.READ_BYTES):
             digest.update(block)
             made.write(block)
     return digest.hexdigest()
 
 
 @contextmanager
-def writing(target: Path) -> Iterator[Path]:
+def open_temporary(target: Path) -> Iterator[Path]:
     """A temporary file beside `target` that takes its place at the end, or goes on an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = free_name(target)
+    temporary = make_free_name(target)
     try:
         yield temporary
         os.replace(temporary, target)
@@ -211,7 +215,7 @@ def writing(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def local_cache(root: Path) -> Cache | None:
+def find_local_cache(root: Path) -> DvcCache | None:
     """The cache that DVC's configuration names; None when the project's `.dvc` is not there.
 
     Raises:
@@ -226,15 +230,15 @@ def local_cache(root: Path) -> Cache | None:
         configured = Config(str(root / ".dvc"))["cache"].get("dir")
     except ConfigError as error:
         raise InputError(f".dvc/config: {error}; correct it (docs/lineage.md)") from error
-    return Cache(Path(configured) if configured else root / ".dvc" / "cache")
+    return DvcCache(Path(configured) if configured else root / ".dvc" / "cache")
 
 
-def free_name(path: Path) -> Path:
+def make_free_name(path: Path) -> Path:
     """A name beside `path` that nothing has, for what is on its way in or out."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_name_counter)}.tmp")
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Remove a file, a link or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

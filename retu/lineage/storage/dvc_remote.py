@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.core.text import listed
-from retu.lineage.storage.dvc_cache import Cache
+from retu.core.text import join_names
+from retu.lineage.storage.dvc_cache import DvcCache
 
-SHOWN = 3
+MAX_SHOWN_OBJECTS = 3
 
 
-def fetch(root: Path, cache: Cache, wanted: Mapping[str, str]) -> None:
+def fetch_objects(root: Path, cache: DvcCache, wanted: Mapping[str, str]) -> None:
     """Get the objects `wanted` (hash -> path of the file it is for), whole or not at all.
 
     Raises:
@@ -20,10 +20,10 @@ def fetch(root: Path, cache: Cache, wanted: Mapping[str, str]) -> None:
     """
     if not wanted:
         return
-    where = listed(sorted(wanted.values()), SHOWN)
+    where = join_names(sorted(wanted.values()), MAX_SHOWN_OBJECTS)
     for md5 in wanted:
         # DVC would take a damaged object for a whole one.
-        cache.drop(md5)
+        cache.remove_object(md5)
     # A second that nothing else needs to spend.
     from dvc.config import NoRemoteError
     from dvc.repo import Repo
@@ -53,9 +53,10 @@ def fetch(root: Path, cache: Cache, wanted: Mapping[str, str]) -> None:
             f"{where}: not in the cache, and the remote {url} is not there; bring it back or name"
             " another (dvc remote modify --local NAME url URL)"
         )
-    lacking = [path for md5, path in wanted.items() if not cache.intact(md5)]
+    lacking = [path for md5, path in wanted.items() if not cache.is_intact(md5)]
     if lacking:
         raise InputError(
-            f"{listed(sorted(lacking), SHOWN)}: neither in the cache nor whole in the remote {url};"
+            f"{join_names(sorted(lacking), MAX_SHOWN_OBJECTS)}: neither in the cache nor whole in"
+            f" the remote {url};"
             " push from where they were made (dvc push), or run the workflow"
         )

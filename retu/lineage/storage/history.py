@@ -7,63 +7,69 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.lineage.graph.dvc_lock import FOLDER, LOCK, PIPELINE, lock_hashes, pointer_folder
-from retu.lineage.graph.record_graph import Lineage, moved
-from retu.lineage.record import SUFFIX, Record, parse_record
-from retu.lineage.storage.dvc_cache import Cache, local_cache
+from retu.lineage.graph.dvc_lock import (
+    DVC_LOCK_FILE,
+    PIPELINE,
+    POINTERS_FOLDER,
+    get_pointer_folder,
+    parse_dvc_lock,
+)
+from retu.lineage.graph.record_graph import Lineage, relocate_record
+from retu.lineage.record import RECORD_SUFFIX, JobRecord, parse_record
+from retu.lineage.storage.dvc_cache import DvcCache, find_local_cache
 
 
-def lineage_at(root: Path, study: str, revision: str) -> Lineage:
+def read_past_lineage(root: Path, study: str, revision: str) -> Lineage:
     """The records of a study at a git revision: dvc.lock from git, their contents from DVC's cache.
 
     Raises:
         InputError: no such revision, no pointers in it, or a record that is not at hand.
     """
-    hashes = lock_at(root, study, revision)
-    cache = local_cache(root)
-    missing = list(absent_records(root, cache, hashes))
+    hashes = read_past_lock(root, study, revision)
+    cache = find_local_cache(root)
+    missing = list(find_absent_records(root, cache, hashes))
     if missing:
-        pipeline = f"{FOLDER}/{study}/{PIPELINE}"
+        pipeline = f"{POINTERS_FOLDER}/{study}/{PIPELINE}"
         raise InputError(
             f"{missing[0]}: as it was at {revision}, is neither here nor in DVC's cache"
             f"{f' (nor {len(missing) - 1} more)' if len(missing) > 1 else ''};"
             f" fetch it (dvc fetch --all-commits {shlex.quote(pipeline)})"
         )
-    return lineage_from(root, study, cache, hashes)
+    return read_locked_lineage(root, study, cache, hashes)
 
 
-def lock_at(root: Path, study: str, revision: str | None) -> dict[str, str]:
+def read_past_lock(root: Path, study: str, revision: str | None) -> dict[str, str]:
     """Path -> hash of everything in a study's dvc.lock at a revision; None is the work tree.
 
     Raises:
         InputError: there is no such revision, or no such file in it.
     """
-    name = f"{FOLDER}/{study}/{LOCK}"
+    name = f"{POINTERS_FOLDER}/{study}/{DVC_LOCK_FILE}"
     if revision is None:
-        path = pointer_folder(root, study) / LOCK
+        path = get_pointer_folder(root, study) / DVC_LOCK_FILE
         if not path.is_file():
             raise InputError(
                 f"{name}: is not here; get it from git, or record the study"
                 f" (retu lineage record --study {shlex.quote(study)})"
             )
-        return lock_hashes(path.read_text(encoding="utf-8"), name)
-    commit = git(
+        return parse_dvc_lock(path.read_text(encoding="utf-8"), name)
+    commit = run_git(
         root, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"
     )
     if commit is None:
         raise InputError(
             f"{revision}: is neither an output of a study nor a revision of this project"
         )
-    text = git(root, "show", f"{commit.strip()}:./{name}")
+    text = run_git(root, "show", f"{commit.strip()}:./{name}")
     if text is None:
         raise InputError(
             f"{name}: was not committed at {revision}; choose a revision that has it"
-            f" (git log --oneline -- {shlex.quote(f'{FOLDER}/{study}')})"
+            f" (git log --oneline -- {shlex.quote(f'{POINTERS_FOLDER}/{study}')})"
         )
-    return lock_hashes(text, f"{revision}:{name}")
+    return parse_dvc_lock(text, f"{revision}:{name}")
 
 
-def git(root: Path, *command: str) -> str | None:
+def run_git(root: Path, *command: str) -> str | None:
     """What git prints; None when it fails."""
     try:
         done = subprocess.run(
@@ -75,33 +81,39 @@ def git(root: Path, *command: str) -> str | None:
     return done.stdout
 
 
-def record_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
+def select_record_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
     """Path -> hash of the records among everything that a dvc.lock names."""
-    return {path: md5 for path, md5 in hashes.items() if path.endswith(SUFFIX)}
+    return {path: md5 for path, md5 in hashes.items() if path.endswith(RECORD_SUFFIX)}
 
 
-def absent_records(root: Path, cache: Cache | None, hashes: Mapping[str, str]) -> dict[str, str]:
+def find_absent_records(
+    root: Path, cache: DvcCache | None, hashes: Mapping[str, str]
+) -> dict[str, str]:
     """Path -> hash of the records whose content is neither in the work tree nor in the cache."""
-    named = record_hashes(hashes)
-    return {path: md5 for path, md5 in named.items() if content(root, cache, path, md5) is None}
+    named = select_record_hashes(hashes)
+    return {
+        path: md5 for path, md5 in named.items() if find_content(root, cache, path, md5) is None
+    }
 
 
-def lineage_from(root: Path, study: str, cache: Cache | None, hashes: Mapping[str, str]) -> Lineage:
+def read_locked_lineage(
+    root: Path, study: str, cache: DvcCache | None, hashes: Mapping[str, str]
+) -> Lineage:
     """The records that a dvc.lock names, all of which must be at hand."""
-    records: dict[str, Record] = {}
+    records: dict[str, JobRecord] = {}
     damaged: dict[str, str] = {}
-    for path, md5 in record_hashes(hashes).items():
+    for path, md5 in select_record_hashes(hashes).items():
         try:
-            text = (content(root, cache, path, md5) or b"").decode(errors="replace")
-            records[path] = moved(parse_record(text, path), path)
+            text = (find_content(root, cache, path, md5) or b"").decode(errors="replace")
+            records[path] = relocate_record(parse_record(text, path), path)
         except InputError as error:
             damaged[path] = str(error)
     return Lineage(study, records, damaged)
 
 
-def content(root: Path, cache: Cache | None, path: str, md5: str) -> bytes | None:
+def find_content(root: Path, cache: DvcCache | None, path: str, md5: str) -> bytes | None:
     """The content with that hash, from the work tree or the cache; None when neither has it."""
-    places = [root / path, *([cache.path(md5)] if cache else [])]
+    places = [root / path, *([cache.get_object_path(md5)] if cache else [])]
     for place in places:
         if place.is_file():
             found = place.read_bytes()

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
-from retu.lineage.graph.dvc_lock import PIPELINE, name_stages, pointer_folder, read_lock
+from retu.lineage.graph.dvc_lock import PIPELINE, get_pointer_folder, name_stages, read_dvc_lock
 from retu.lineage.graph.record_graph import Lineage
-from retu.lineage.graph.stale_causes import key_of, stage_of
+from retu.lineage.graph.stale_causes import find_planned_stage, get_stage_key
 from retu.planning.stages import AnalysisPlan, Stage
 
-GONE = "none"
+NO_KEY = "none"
 """The key of a stage that the plan no longer has."""
 STAGE = re.compile(r"^  ([A-Za-z0-9_-]+):$")
 """The line of dvc.yaml that opens a stage."""
@@ -27,18 +27,18 @@ KEY = re.compile(r"(?<=  # key )[0-9a-z]+(?='?$)")
 
 def add_key(command: str, stage: Stage | str) -> str:
     """A stage's command with the key that the plan has for it."""
-    return f"{command}  # key {key_of(stage) or GONE}"
+    return f"{command}  # key {get_stage_key(stage) or NO_KEY}"
 
 
 def refresh_keys(root: Path, lineage: Lineage, plan: AnalysisPlan) -> None:
     """Write the keys of today for the stages of a study that was recorded."""
-    path = pointer_folder(root, lineage.study) / PIPELINE
+    path = get_pointer_folder(root, lineage.study) / PIPELINE
     if not path.is_file():
         return
-    recorded = read_lock(root, lineage.study)
+    recorded = read_dvc_lock(root, lineage.study)
     jobs = [job for job in lineage.records if job in recorded]
     keys = {
-        name: key_of(stage_of(lineage.records[job], plan)) or GONE
+        name: get_stage_key(find_planned_stage(lineage.records[job], plan)) or NO_KEY
         for job, name in name_stages(lineage.study, jobs).items()
     }
     then = path.read_text(encoding="utf-8")

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from retu.scaling.branch import Branch
-from retu.scaling.engine import solve
-from retu.scaling.fit_rows import Bounds, Rows
+from retu.scaling.engine import solve_rows
+from retu.scaling.fit_rows import Bounds, CurveRows
 from retu.scaling.forecasting.predict import Forecast
-from retu.scaling.forecasting.replay import Finished
-from retu.scaling.law import FloatArray, gain
-from retu.scaling.smoothing import smoothed_best
+from retu.scaling.forecasting.replay import FinishedBranch
+from retu.scaling.law import FloatArray, compute_gain
+from retu.scaling.smoothing import find_smoothed_best
 
 MODEL = "forecast"
 LAST_POINTS = 5
@@ -49,73 +49,73 @@ class MethodScore:
     best_mae: float
 
 
-def least_squares(head: Branch, x_new: FloatArray, cap: float) -> FloatArray:
+def predict_least_squares(head: Branch, x_new: FloatArray, cap: float) -> FloatArray:
     """Plain least squares through P_sft with PL_rl at most `cap` points; scores at `x_new`."""
     rise = (head.score - head.score[0])[None]
-    best = solve(Rows(head.x, rise, np.ones_like(rise), np.array([cap])), Bounds())
+    best = solve_rows(CurveRows(head.x, rise, np.ones_like(rise), np.array([cap])), Bounds())
     epsilon, pl_rl, c_mid, b = (float(values[0]) for values in best[:4])
-    predicted: FloatArray = head.score[0] + gain(
+    predicted: FloatArray = head.score[0] + compute_gain(
         x_new, epsilon=epsilon, pl_rl=pl_rl, c_mid=c_mid, b=b
     )
     return predicted
 
 
-def tight_least_squares(head: Branch, x_new: FloatArray) -> FloatArray:
+def predict_tight_least_squares(head: Branch, x_new: FloatArray) -> FloatArray:
     """Least squares with PL_rl at most 1.5 times the largest gain so far."""
-    return least_squares(head, x_new, TIGHT_CAP * float(head.score.max() - head.score[0]))
+    return predict_least_squares(head, x_new, TIGHT_CAP * float(head.score.max() - head.score[0]))
 
 
-def loose_least_squares(head: Branch, x_new: FloatArray) -> FloatArray:
+def predict_loose_least_squares(head: Branch, x_new: FloatArray) -> FloatArray:
     """Least squares with PL_rl up to 100 points, even where that is a score above 100."""
-    return least_squares(head, x_new, LOOSE_CAP)
+    return predict_least_squares(head, x_new, LOOSE_CAP)
 
 
-def best_so_far(head: Branch, x_new: FloatArray) -> FloatArray:
+def predict_best_so_far(head: Branch, x_new: FloatArray) -> FloatArray:
     """The best score so far."""
     return np.full(x_new.shape, head.score.max())
 
 
-def last_median(head: Branch, x_new: FloatArray) -> FloatArray:
+def predict_last_median(head: Branch, x_new: FloatArray) -> FloatArray:
     """The median of the last five scores."""
     return np.full(x_new.shape, np.median(head.score[-LAST_POINTS:]))
 
 
-RULES: dict[str, Callable[[Branch, FloatArray], FloatArray]] = {
-    "least squares, cap 1.5": tight_least_squares,
-    "least squares, cap 100": loose_least_squares,
-    "best so far": best_so_far,
-    "last-5 median": last_median,
+BASELINES: dict[str, Callable[[Branch, FloatArray], FloatArray]] = {
+    "least squares, cap 1.5": predict_tight_least_squares,
+    "least squares, cap 100": predict_loose_least_squares,
+    "best so far": predict_best_so_far,
+    "last-5 median": predict_last_median,
 }
 
 
-def score_model(branch: Finished, fraction: float, made: Forecast) -> BranchScore:
+def score_forecast(branch: FinishedBranch, fraction: float, made: Forecast) -> BranchScore:
     """Errors of a forecast `made` at all hidden points of the branch."""
-    hidden = slice(0, branch.end - branch.cut(fraction))
-    truth = branch.curve.score[branch.cut(fraction) : branch.end]
+    hidden = slice(0, branch.end - branch.count_training_points(fraction))
+    truth = branch.curve.score[branch.count_training_points(fraction) : branch.end]
     inside = (truth >= made.low[hidden]) & (truth <= made.high[hidden])
     later = made.observed[:, hidden]
-    head = branch.curve.score[1 : branch.cut(fraction)]
+    head = branch.curve.score[1 : branch.count_training_points(fraction)]
     # What will be the smoothed best is itself a maximum over noisy scores, so it is drawn too.
     whole = np.concatenate([np.broadcast_to(head, (len(later), head.size)), later], axis=1)
-    best = float(np.median(smoothed_best(whole)))
+    best = float(np.median(find_smoothed_best(whole)))
     return BranchScore(
-        _rmse(truth - made.median[hidden]), float(inside.mean()), abs(best - branch.best)
+        _compute_rmse(truth - made.median[hidden]), float(inside.mean()), abs(best - branch.best)
     )
 
 
-def score_rule(
-    branch: Finished, fraction: float, rule: Callable[[Branch, FloatArray], FloatArray]
+def score_baseline(
+    branch: FinishedBranch, fraction: float, rule: Callable[[Branch, FloatArray], FloatArray]
 ) -> BranchScore:
     """Errors of one of the simple `RULES`; its smoothed best is the larger of seen and foreseen."""
-    head = branch.head(fraction)
-    hidden = slice(branch.cut(fraction), branch.end)
+    head = branch.take_training_part(fraction)
+    hidden = slice(branch.count_training_points(fraction), branch.end)
     predicted = rule(head, branch.curve.x[hidden])
-    best = max(float(smoothed_best(head.score[1:])), float(predicted.max()))
+    best = max(float(find_smoothed_best(head.score[1:])), float(predicted.max()))
     truth = branch.curve.score[hidden]
-    return BranchScore(_rmse(truth - predicted), float("nan"), abs(best - branch.best))
+    return BranchScore(_compute_rmse(truth - predicted), float("nan"), abs(best - branch.best))
 
 
-def summarise(scores: Sequence[BranchScore]) -> MethodScore:
+def summarise_method(scores: Sequence[BranchScore]) -> MethodScore:
     """Median and mean over branches, each counting the same."""
     if not scores:
         return MethodScore(0, *[float("nan")] * 4)
@@ -129,5 +129,5 @@ def summarise(scores: Sequence[BranchScore]) -> MethodScore:
     )
 
 
-def _rmse(residual: FloatArray) -> float:
+def _compute_rmse(residual: FloatArray) -> float:
     return float(np.sqrt(np.mean(residual**2)))

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter
 
 from retu.core.errors import InputError
-from retu.core.validation import explained
+from retu.core.validation import explain_mistakes
 
 MIN_POINTS = 5
 """Points that a forecast needs, x = 0 among them: one more than the law has parameters."""
@@ -78,5 +78,5 @@ def parse_spec(text: str) -> ForecastSpec:
     Raises:
         InputError: not JSON, an unknown key or a value of the wrong type or range.
     """
-    with explained("--spec"):
+    with explain_mistakes("--spec"):
         return TypeAdapter(ForecastSpec).validate_json(text)

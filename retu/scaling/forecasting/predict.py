@@ -17,9 +17,9 @@ from retu.core.errors import InputError
 from retu.scaling.branch import Branch
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS, ForecastSettings
 from retu.scaling.law import SCORE_MAX, FloatArray
-from retu.scaling.posterior.branch_posterior import condition, random_draws
+from retu.scaling.posterior.branch_posterior import condition_on_branch, draw_random_laws
 from retu.scaling.posterior.prior import Prior
-from retu.scaling.posterior.residual_draws import draw_noise
+from retu.scaling.posterior.residual_draws import draw_evaluation_noise
 
 MIN_BRANCHES = 4
 """Fewer other branches than this teach nothing: a line through them leaves no residual to trust."""
@@ -40,14 +40,14 @@ class GainPrior:
     sd: float = float("nan")
 
     @property
-    def learned(self) -> bool:
+    def is_learned(self) -> bool:
         """Whether other branches stand behind it."""
         return bool(np.isfinite(self.mean))
 
-    def at(self, p_sft: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def predict_gain(self, p_sft: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and SD of PL_rl, points, for scores `p_sft`; the mean never leaves 0 to 100."""
         missing = SCORE_MAX - p_sft
-        if not self.learned:
+        if not self.is_learned:
             return UNTAUGHT_SHARE * missing, np.maximum(UNTAUGHT_SHARE * missing, 1.0)
         mean = np.clip(self.mean + self.slope * (p_sft - self.centre), 0.0, missing)
         return mean, np.full_like(mean, self.sd)
@@ -88,7 +88,7 @@ class Forecast:
     observed: FloatArray
 
 
-def forecast(
+def forecast_branch(
     x: npt.ArrayLike,
     score: npt.ArrayLike,
     error: npt.ArrayLike,
@@ -110,15 +110,15 @@ def forecast(
         InputError: too few points, NaN, unordered compute, a score outside 0 to 100, an error that
             is not positive, the same score at all points, or nothing to forecast.
     """
-    curve = checked_curve(x, score, error)
-    later = _checked_target(x_new, float(curve.x[-1]))
+    curve = check_curve(x, score, error)
+    later = _check_target(x_new, float(curve.x[-1]))
     rng = np.random.default_rng(settings.seed)
-    posterior = condition(curve, gain_belief(prior, curve, settings))
-    laws = random_draws(posterior, settings.n_draws, rng)
+    posterior = condition_on_branch(curve, make_gain_belief(prior, curve, settings))
+    laws = draw_random_laws(posterior, settings.n_draws, rng)
     unit = float(np.median(curve.error))
     ahead = later / posterior.spent
-    rise = laws.rise(ahead) + unit * walk(ahead, settings, rng)
-    noise = draw_noise(laws, np.full(later.size, unit), rng)
+    rise = laws.compute_rise(ahead) + unit * draw_score_walk(ahead, settings, rng)
+    noise = draw_evaluation_noise(laws, np.full(later.size, unit), rng)
     draws = np.clip(curve.p_sft + rise, 0.0, SCORE_MAX)
     observed = np.clip(curve.p_sft + rise + noise, 0.0, SCORE_MAX)
     tail = (1 - settings.level) / 2
@@ -126,10 +126,10 @@ def forecast(
     return Forecast(later, np.median(draws, axis=0), low, high, draws, observed)
 
 
-def gain_belief(prior: GainPrior, curve: Branch, settings: ForecastSettings) -> Prior:
+def make_gain_belief(prior: GainPrior, curve: Branch, settings: ForecastSettings) -> Prior:
     """The prior of the law, with what other branches teach of the gain."""
-    mean, sd = prior.at(np.array([curve.p_sft]))
-    spread = settings.gain_spread if prior.learned else 1.0
+    mean, sd = prior.predict_gain(np.array([curve.p_sft]))
+    spread = settings.gain_spread if prior.is_learned else 1.0
     least = float(np.median(curve.error))
     return Prior(
         float(mean[0]),
@@ -139,7 +139,9 @@ def gain_belief(prior: GainPrior, curve: Branch, settings: ForecastSettings) -> 
     )
 
 
-def walk(ahead: FloatArray, settings: ForecastSettings, rng: np.random.Generator) -> FloatArray:
+def draw_score_walk(
+    ahead: FloatArray, settings: ForecastSettings, rng: np.random.Generator
+) -> FloatArray:
     """Draws of how far scores leave the law, in standard errors, shape (draws, k).
 
     Brownian in the log of compute from the last point on. `ahead` is compute over the last compute.
@@ -152,7 +154,7 @@ def walk(ahead: FloatArray, settings: ForecastSettings, rng: np.random.Generator
     return walked
 
 
-def checked_curve(x: npt.ArrayLike, score: npt.ArrayLike, error: npt.ArrayLike) -> Branch:
+def check_curve(x: npt.ArrayLike, score: npt.ArrayLike, error: npt.ArrayLike) -> Branch:
     """The training part as float64, or the InputError that `forecast` documents."""
     arrays = [np.asarray(values, dtype=np.float64) for values in (x, score, error)]
     curve = Branch(arrays[0], arrays[1], arrays[2])
@@ -178,7 +180,7 @@ def checked_curve(x: npt.ArrayLike, score: npt.ArrayLike, error: npt.ArrayLike) 
     return curve
 
 
-def _checked_target(x_new: npt.ArrayLike, last: float) -> FloatArray:
+def _check_target(x_new: npt.ArrayLike, last: float) -> FloatArray:
     later = np.asarray(x_new, dtype=np.float64)
     if later.ndim != 1 or later.size == 0 or not np.isfinite(later).all():
         raise InputError("forecast: no finite compute values to forecast at")

@@ -13,14 +13,14 @@ import numpy as np
 from retu.core.errors import InputError
 from retu.scaling.branch import Branch
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS
-from retu.scaling.forecasting.predict import GainPrior, checked_curve, learn_prior
+from retu.scaling.forecasting.predict import GainPrior, check_curve, learn_prior
 
 FURTHER = 1.2
 """PL_rl in gains that a branch has reached: its ceiling lies beyond."""
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedBranch:
     """A finished branch.
 
     Attributes:
@@ -46,30 +46,30 @@ class Finished:
         """Smoothed best score after x = 0 and before a collapse, percent; NaN without."""
         return self.curve.best_smoothed
 
-    def cut(self, fraction: float) -> int:
+    def count_training_points(self, fraction: float) -> int:
         """Number of training points: x = 0 and the first `fraction` of those after it."""
         return 1 + max(MIN_POINTS - 1, int(fraction * (self.curve.x.size - 1)))
 
-    def head(self, fraction: float) -> Branch:
+    def take_training_part(self, fraction: float) -> Branch:
         """Training part; InputError if nothing can be forecast from it."""
-        n = self.cut(fraction)
-        seen = self.curve.first(n)
-        return checked_curve(seen.x, seen.score, seen.error)
+        n = self.count_training_points(fraction)
+        seen = self.curve.take_first(n)
+        return check_curve(seen.x, seen.score, seen.error)
 
-    def refusal(self, fraction: float) -> str:
+    def explain_refusal(self, fraction: float) -> str:
         """Why the branch cannot be replayed, or nothing."""
-        if self.cut(fraction) >= self.curve.x.size:
+        if self.count_training_points(fraction) >= self.curve.x.size:
             return f"only {self.curve.x.size} points, none left to forecast"
-        if self.cut(fraction) >= self.end:
+        if self.count_training_points(fraction) >= self.end:
             return "collapsed within the part that a forecast may see"
         try:
-            self.head(fraction)
+            self.take_training_part(fraction)
         except InputError as error:
             return str(error)
         return ""
 
 
-def prior_without(branches: Sequence[Finished], hidden: Collection[str]) -> GainPrior:
+def learn_prior_without(branches: Sequence[FinishedBranch], hidden: Collection[str]) -> GainPrior:
     """Prior of the gain from the branches of all data sets but `hidden`.
 
     A branch that was never evaluated after x = 0 has no gain to learn from.

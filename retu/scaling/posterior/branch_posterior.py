@@ -13,11 +13,11 @@ import numpy as np
 from scipy.special import ndtri
 
 from retu.scaling.branch import Branch
-from retu.scaling.law import SCORE_MAX, FloatArray, rise_fraction
-from retu.scaling.posterior.grid_cells import Cells, Noise, make_cells
-from retu.scaling.posterior.posterior_points import Points, make_forms, rise_curves
+from retu.scaling.law import SCORE_MAX, FloatArray, compute_rise_fraction
+from retu.scaling.posterior.grid_cells import NoiseGrid, PosteriorCells, make_cells
+from retu.scaling.posterior.posterior_points import BranchPoints, compute_rise_curves, make_forms
 from retu.scaling.posterior.prior import Prior
-from retu.scaling.posterior.region import Region, find_region, linear_prior
+from retu.scaling.posterior.region import PosteriorRegion, find_posterior_region, make_linear_prior
 
 RHO = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.87])
 """Correlations of neighbouring evaluations."""
@@ -56,17 +56,17 @@ class Posterior:
         answer: what one answer counts, points.
     """
 
-    points: Points
-    region: Region
+    points: BranchPoints
+    region: PosteriorRegion
     prior: Prior
-    noise: Noise
-    cells: Cells
+    noise: NoiseGrid
+    cells: PosteriorCells
     p_sft: float
     spent: float
     answer: float
 
 
-class Draws(NamedTuple):
+class LawDraws(NamedTuple):
     """D laws of the posterior, each field of shape (D,).
 
     Levels and ceilings in points over P_sft; log C_mid of compute over the last compute; noise
@@ -81,36 +81,36 @@ class Draws(NamedTuple):
     rho: FloatArray
     offset: FloatArray
 
-    def rise(self, x: FloatArray) -> FloatArray:
+    def compute_rise(self, x: FloatArray) -> FloatArray:
         """Points over P_sft at compute `x` over the last compute: shape (n,) to (D, n)."""
-        phi = rise_fraction(x, self.log_c_mid[:, None], np.exp(self.log_b)[:, None])
+        phi = compute_rise_fraction(x, self.log_c_mid[:, None], np.exp(self.log_b)[:, None])
         level = self.level[:, None]
         rise: FloatArray = level + (self.ceiling[:, None] - level) * phi
         return rise
 
 
-def condition(branch: Branch, prior: Prior) -> Posterior:
+def condition_on_branch(branch: Branch, prior: Prior) -> Posterior:
     """Condition the law on all points of a branch; at least one must be after x = 0."""
     spent = float(branch.x[-1])
-    points = Points(
+    points = BranchPoints(
         x=branch.x / spent,
         rise=branch.score - branch.p_sft,
         error=branch.error,
         missing=SCORE_MAX - branch.p_sft,
         floor=NOISE_FLOOR if branch.has_errors else UNKNOWN_FLOOR,
     )
-    region = find_region(points, prior)
+    region = find_posterior_region(points, prior)
     kept = region.weight > 0
-    used = points.take(kept)
-    phi = rise_curves(used.x, region.log_c_mid, region.log_b)
-    noise = noise_grid(region.size, int(kept.sum()), points.floor)
-    log_prior = prior.log_density(region.log_c_mid, region.log_b, points.first)
+    used = points.take_points(kept)
+    phi = compute_rise_curves(used.x, region.log_c_mid, region.log_b)
+    noise = make_noise_grid(region.size, int(kept.sum()), points.floor)
+    log_prior = prior.compute_log_density(region.log_c_mid, region.log_b, points.log_first_compute)
     forms = make_forms(used, region.weight[kept], phi)
-    cells = make_cells(forms, int(kept.sum()), noise, linear_prior(points, prior), log_prior)
+    cells = make_cells(forms, int(kept.sum()), noise, make_linear_prior(points, prior), log_prior)
     return Posterior(points, region, prior, noise, cells, branch.p_sft, spent, branch.answer)
 
 
-def noise_grid(size: float, count: int, floor: float) -> Noise:
+def make_noise_grid(size: float, count: int, floor: float) -> NoiseGrid:
     """Sizes around the estimate of `count` points, and all correlations."""
     sizes = size * np.exp(np.linspace(LEAST_SIZE, LARGEST_SIZE, SIZES) * 4 / np.sqrt(2 * count))
     allowed = sizes >= floor
@@ -119,23 +119,23 @@ def noise_grid(size: float, count: int, floor: float) -> Noise:
     sizes = sizes[allowed]
     typical = TYPICAL_SIZE if floor == NOISE_FLOOR else sizes.min()
     log_size = -0.5 * (np.minimum(np.log(sizes / typical), 0.0) / SIZE_SD) ** 2
-    return Noise(sizes, log_size, RHO, LOG_RHO)
+    return NoiseGrid(sizes, log_size, RHO, LOG_RHO)
 
 
-def even_draws(posterior: Posterior) -> Draws:
+def draw_even_laws(posterior: Posterior) -> LawDraws:
     """`N_POINTS` evenly spread laws: intervals read from them carry no chance."""
     index = np.arange(N_POINTS)
     spread: list[FloatArray] = [np.asarray((0.5 + index * step) % 1) for step in STEPS]
-    return _laws(posterior, (index + 0.5) / N_POINTS, spread)
+    return _make_laws(posterior, (index + 0.5) / N_POINTS, spread)
 
 
-def random_draws(posterior: Posterior, count: int, rng: np.random.Generator) -> Draws:
+def draw_random_laws(posterior: Posterior, count: int, rng: np.random.Generator) -> LawDraws:
     """`count` independent laws."""
     cell, *spread = rng.uniform(1e-9, 1 - 1e-9, (4, count))
-    return _laws(posterior, cell, spread)
+    return _make_laws(posterior, cell, spread)
 
 
-def _laws(posterior: Posterior, cell: FloatArray, spread: list[FloatArray]) -> Draws:
+def _make_laws(posterior: Posterior, cell: FloatArray, spread: list[FloatArray]) -> LawDraws:
     """Laws at given quantiles, (D,): of the cell (in order of the ceiling), ceiling, level."""
     cells, region = posterior.cells, posterior.region
     shape = cells.log_weight.shape
@@ -150,7 +150,7 @@ def _laws(posterior: Posterior, cell: FloatArray, spread: list[FloatArray]) -> D
     slope = covariance / sd**2
     rest = np.maximum(cells.level_variance[size, rho, curve] - slope * covariance, 0.0)
     level = cells.level[size, rho, curve] + slope * (ceiling - mean)
-    return Draws(
+    return LawDraws(
         level=level + np.sqrt(rest) * ndtri(spread[1]),
         ceiling=ceiling,
         log_c_mid=region.log_c_mid[curve],

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retu.config.analysis import LEVEL, Fit
-from retu.scaling.draw_statistics import central
+from retu.config.analysis import LEVEL, FitSettings
+from retu.scaling.draw_statistics import compute_central_interval
 from retu.scaling.fit_result import (
     CUT_OFF,
     ENDS_EARLY,
@@ -15,19 +15,19 @@ from retu.scaling.fit_result import (
     PASSED,
     REASONS,
     WIDE,
-    Facts,
+    FitFacts,
 )
 from retu.scaling.law import SCORE_MAX, FloatArray
-from retu.scaling.posterior.branch_posterior import Draws, Posterior
+from retu.scaling.posterior.branch_posterior import LawDraws, Posterior
 
 DOUBT = 0.05
 """What is less likely than this is left out of consideration."""
-CHANCE = 2.5
+LUCK_IN_STANDARD_ERRORS = 2.5
 """Standard errors by which the best median of five, being the best of many, passes the ceiling."""
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class CeilingInterval:
     """Interval of the ceiling, percent, and how far the second prior moves its ends, in widths."""
 
     low: float
@@ -35,7 +35,9 @@ class Ceiling:
     shift: float
 
 
-def judge_ceiling(posterior: Posterior, draws: Draws, best_smoothed: float, settings: Fit) -> Facts:
+def judge_ceiling(
+    posterior: Posterior, draws: LawDraws, best_smoothed: float, settings: FitSettings
+) -> FitFacts:
     """Interval, verdict and what it rests on.
 
     Args:
@@ -44,12 +46,12 @@ def judge_ceiling(posterior: Posterior, draws: Draws, best_smoothed: float, sett
         best_smoothed: highest median of five scores, percent.
         settings: the lines between identified and not.
     """
-    ceiling = ceiling_interval(posterior, draws)
-    end = draws.rise(np.ones(1))[:, 0]
+    ceiling = compute_ceiling_interval(posterior, draws)
+    end = draws.compute_rise(np.ones(1))[:, 0]
     cells = posterior.cells
     cut_off = float((cells.weight * (1 - cells.below)).sum())
     noise = float(np.median(draws.noise)) * float(np.median(posterior.points.error))
-    reached = best_smoothed - CHANCE * MEDIAN_OF_FIVE * noise
+    reached = best_smoothed - LUCK_IN_STANDARD_ERRORS * MEDIAN_OF_FIVE * noise
     found = {
         FALLS: float(np.mean(draws.ceiling < draws.level)) > 1 - DOUBT,
         ENDS_EARLY: float(np.mean(draws.log_c_mid > 0)) > DOUBT,
@@ -69,30 +71,32 @@ def judge_ceiling(posterior: Posterior, draws: Draws, best_smoothed: float, sett
     }
 
 
-def ceiling_interval(posterior: Posterior, draws: Draws) -> Ceiling:
+def compute_ceiling_interval(posterior: Posterior, draws: LawDraws) -> CeilingInterval:
     """The interval by the prior, and how the second one moves it."""
     ceilings = np.minimum(posterior.p_sft + draws.ceiling + draws.offset, SCORE_MAX)
-    low, high = central(ceilings)
+    low, high = compute_central_interval(ceilings)
     tail = (1 - LEVEL) / 2
-    second = weighted_quantiles(ceilings, reweighted(posterior, draws), [tail, 1 - tail])
+    second = compute_weighted_quantiles(ceilings, reweigh_draws(posterior, draws), [tail, 1 - tail])
     moved = np.abs(second - [low, high]).max()
-    return Ceiling(low, high, float(moved / max(high - low, np.finfo(float).tiny)))
+    return CeilingInterval(low, high, float(moved / max(high - low, np.finfo(float).tiny)))
 
 
-def reweighted(posterior: Posterior, draws: Draws) -> FloatArray:
+def reweigh_draws(posterior: Posterior, draws: LawDraws) -> FloatArray:
     """Weights that turn draws of the posterior into draws under the second prior, (D,)."""
     prior = posterior.prior
     second = prior.loosen()
-    first = posterior.points.first
-    change = second.log_density(draws.log_c_mid, draws.log_b, first)
-    change -= prior.log_density(draws.log_c_mid, draws.log_b, first)
+    first = posterior.points.log_first_compute
+    change = second.compute_log_density(draws.log_c_mid, draws.log_b, first)
+    change -= prior.compute_log_density(draws.log_c_mid, draws.log_b, first)
     gain = draws.ceiling - draws.level - prior.gain_mean
     change += 0.5 * gain**2 * (prior.gain_sd**-2.0 - second.gain_sd**-2.0)
     weight: FloatArray = np.exp(change - change.max())
     return weight
 
 
-def weighted_quantiles(values: FloatArray, weight: FloatArray, levels: list[float]) -> FloatArray:
+def compute_weighted_quantiles(
+    values: FloatArray, weight: FloatArray, levels: list[float]
+) -> FloatArray:
     """Quantiles of weighted values, at the middle of each value's share."""
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weight[order])

@@ -12,13 +12,13 @@ import numpy as np
 from scipy.special import ndtr
 
 from retu.scaling.law import FloatArray
-from retu.scaling.posterior.posterior_points import Forms
+from retu.scaling.posterior.posterior_points import QuadraticForms
 
-FAR = 8.0
+FAR_SDS = 8.0
 """SDs from 100 percent beyond which cutting off there changes nothing."""
 
 
-class Noise(NamedTuple):
+class NoiseGrid(NamedTuple):
     """Grids of the noise: SD in standard errors (F,), log prior (F,); rho and log prior (R,)."""
 
     size: FloatArray
@@ -27,7 +27,7 @@ class Noise(NamedTuple):
     log_rho: FloatArray
 
 
-class Linear(NamedTuple):
+class LinearPrior(NamedTuple):
     """Prior of the linear part: SD of the level, mean and SD of the gain, room to 100; points."""
 
     level_sd: float
@@ -37,7 +37,7 @@ class Linear(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cells:
+class PosteriorCells:
     """Cells (size, rho, curve), shape (F, R, T); levels and ceilings in points over P_sft.
 
     Attributes:
@@ -64,10 +64,14 @@ class Cells:
 
 
 def make_cells(
-    forms: Forms, n_points: int, noise: Noise, linear: Linear, log_prior: FloatArray
-) -> Cells:
+    forms: QuadraticForms,
+    n_points: int,
+    noise: NoiseGrid,
+    linear: LinearPrior,
+    log_prior: FloatArray,
+) -> PosteriorCells:
     """Integrate level and gain for T curves; `log_prior` of the curves, shape (T,)."""
-    fixed, mixed, curve = (form.at(noise.rho) for form in forms)
+    fixed, mixed, curve = (form.evaluate(noise.rho) for form in forms)
     precision = noise.size[:, None, None] ** -2.0
     gain_precision = linear.gain_sd**-2.0
     one_one = precision * fixed[:, 0, 0, None] + linear.level_sd**-2.0
@@ -79,21 +83,23 @@ def make_cells(
     level = (phi_phi * one_y - one_phi * phi_y) / determinant
     gain = (one_one * phi_y - one_phi * one_y) / determinant
     log_weight = 0.5 * (level * one_y + gain * phi_y - np.log(determinant)) + log_prior
-    log_weight += _scale_terms(fixed[:, 1, 1], n_points, noise, precision)[:, :, None]
+    log_weight += _compute_scale_terms(fixed[:, 1, 1], n_points, noise, precision)[:, :, None]
     ceiling = level + gain
     level_variance = phi_phi / determinant
     covariance = (phi_phi - one_phi) / determinant
     ceiling_sd = np.sqrt((phi_phi + one_one - 2 * one_phi) / determinant)
     distance = (linear.missing - ceiling) / ceiling_sd
     below = np.ones_like(distance)
-    near = distance < FAR
+    near = distance < FAR_SDS
     if near.any():
         below[near] = np.maximum(ndtr(distance[near]), 1e-300)
         log_weight[near] += np.log(below[near])
-    return Cells(log_weight, level, ceiling, level_variance, ceiling_sd, covariance, below)
+    return PosteriorCells(log_weight, level, ceiling, level_variance, ceiling_sd, covariance, below)
 
 
-def _scale_terms(y_y: FloatArray, n_points: int, noise: Noise, precision: FloatArray) -> FloatArray:
+def _compute_scale_terms(
+    y_y: FloatArray, n_points: int, noise: NoiseGrid, precision: FloatArray
+) -> FloatArray:
     """The parts of the log evidence that all curves share, shape (F, R)."""
     shared = noise.log_size - n_points * np.log(noise.size)
     correlated = noise.log_rho - 0.5 * (n_points - 1) * np.log1p(-(noise.rho**2))

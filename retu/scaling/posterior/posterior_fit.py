@@ -2,49 +2,49 @@
 
 import numpy as np
 
-from retu.config.analysis import Fit, Protocol
+from retu.config.analysis import FitSettings, Protocol
 from retu.scaling.branch import Branch
-from retu.scaling.draw_statistics import central
+from retu.scaling.draw_statistics import compute_central_interval
 from retu.scaling.fit_result import (
     NAN,
-    PLACES,
+    REFERENCE_PLACES,
     BranchFit,
-    Facts,
+    FitFacts,
     FittedBranch,
-    lag1_correlation,
-    observe,
+    compute_lag1_correlation,
+    describe_observations,
 )
 from retu.scaling.law import SCORE_MAX, FloatArray
 from retu.scaling.posterior.branch_posterior import (
-    Draws,
+    LawDraws,
     Posterior,
-    condition,
-    even_draws,
-    random_draws,
+    condition_on_branch,
+    draw_even_laws,
+    draw_random_laws,
 )
 from retu.scaling.posterior.ceiling_verdict import judge_ceiling
-from retu.scaling.posterior.prior import weak_prior
-from retu.scaling.posterior.residual_draws import draw_noise
-from retu.scaling.smoothing import centred_median, smoothed_best
+from retu.scaling.posterior.prior import make_weak_prior
+from retu.scaling.posterior.residual_draws import draw_evaluation_noise
+from retu.scaling.smoothing import compute_centred_median, find_smoothed_best
 
 
 def fit_posterior(
-    branch: Branch, protocol: Protocol, settings: Fit, x_common: float, stream: int
+    branch: Branch, protocol: Protocol, settings: FitSettings, x_common: float, stream: int
 ) -> FittedBranch:
     """Fit one branch; the arguments are those of `fit_branch`."""
-    facts = observe(branch)
-    kept = branch.first(branch.end) if protocol.stop_at_collapse else branch
+    facts = describe_observations(branch)
+    kept = branch.take_first(branch.end) if protocol.stop_at_collapse else branch
     if is_short(kept, settings.min_points):
         return FittedBranch(BranchFit(**facts, n_fit=kept.x.size), {})
-    posterior = condition(kept, weak_prior(kept.p_sft))
-    draws = even_draws(posterior)
+    posterior = condition_on_branch(kept, make_weak_prior(kept.p_sft))
+    draws = draw_even_laws(posterior)
     places = np.array([1.0, 2.0, x_common / posterior.spent])
     found = {
         **describe_law(posterior, float(np.median(draws.ceiling))),
-        **read_places(posterior, draws, places),
+        **summarise_places(posterior, draws, places),
         **judge_ceiling(posterior, draws, branch.best_smoothed, settings),
-        "noise": float(np.median(draws.noise)) * mean_error(kept),
-        "heldout_rmse": held_out_error(branch.first(branch.end), settings),
+        "noise": float(np.median(draws.noise)) * compute_rms_error(kept),
+        "heldout_rmse": measure_posterior_held_out_error(branch.take_first(branch.end), settings),
     }
     rng = np.random.default_rng([settings.seed, stream])
     drawn = draw_quantities(posterior, kept, places, settings.n_bootstrap, rng)
@@ -56,12 +56,12 @@ def is_short(branch: Branch, min_points: int) -> bool:
     return branch.x.size < min_points or not (branch.x > 0).any()
 
 
-def mean_error(branch: Branch) -> float:
+def compute_rms_error(branch: Branch) -> float:
     """Root mean square of the standard errors, points."""
     return float(np.sqrt(np.mean(branch.error**2)))
 
 
-def describe_law(posterior: Posterior, ceiling: float) -> Facts:
+def describe_law(posterior: Posterior, ceiling: float) -> FitFacts:
     """The law that is expected if the ceiling is `ceiling` (points over P_sft), and its residuals.
 
     Medians of the parameters one by one need not lie on any curve near the points; C_mid, B and
@@ -75,7 +75,7 @@ def describe_law(posterior: Posterior, ceiling: float) -> Facts:
     log_c_mid, log_b = float(curve @ region.log_c_mid), float(curve @ region.log_b)
     slope = cells.covariance / cells.ceiling_sd**2
     level = float((density * (cells.level + slope * (ceiling - cells.ceiling))).sum())
-    law = one_law(level, ceiling, log_c_mid, log_b).rise(points.x)[0]
+    law = make_single_law(level, ceiling, log_c_mid, log_b).compute_rise(points.x)[0]
     used = region.weight > 0
     residual, score = (points.rise - law)[used], points.rise[used]
     total = float(((score - score.mean()) ** 2).sum())
@@ -86,45 +86,45 @@ def describe_law(posterior: Posterior, ceiling: float) -> Facts:
         "a_post": posterior.p_sft + ceiling,
         "c_mid": float(np.exp(log_c_mid)) * posterior.spent,
         "b": float(np.exp(log_b)),
-        "lag1": lag1_correlation(residual),
+        "lag1": compute_lag1_correlation(residual),
         "rmse": float(np.sqrt(np.mean(residual**2))),
         "r2": 1.0 - float((residual**2).sum()) / total if total > 0 else NAN,
     }
 
 
-def one_law(level: float, ceiling: float, log_c_mid: float, log_b: float) -> Draws:
+def make_single_law(level: float, ceiling: float, log_c_mid: float, log_b: float) -> LawDraws:
     """One law in the form of draws."""
     fields = np.array([level, ceiling, log_c_mid, log_b, 0.0, 0.0, 0.0])
-    return Draws(*fields[:, None])
+    return LawDraws(*fields[:, None])
 
 
-def read_scores(posterior: Posterior, draws: Draws, x: FloatArray) -> FloatArray:
+def compute_score_draws(posterior: Posterior, draws: LawDraws, x: FloatArray) -> FloatArray:
     """Scores of draws at compute `x` over the last compute, percent, shape (D, n)."""
-    scores = posterior.p_sft + draws.rise(x) + draws.offset[:, None]
+    scores = posterior.p_sft + draws.compute_rise(x) + draws.offset[:, None]
     return np.asarray(np.clip(scores, 0.0, SCORE_MAX))
 
 
-def read_places(posterior: Posterior, draws: Draws, places: FloatArray) -> Facts:
+def summarise_places(posterior: Posterior, draws: LawDraws, places: FloatArray) -> FitFacts:
     """Median and interval of the curve at the three places; NaN where a place is not known."""
     known = np.isfinite(places)
-    scores = read_scores(posterior, draws, places[known])
-    facts: Facts = {}
-    for name, column in zip(np.array(PLACES)[known], scores.T, strict=True):
-        low, high = central(column)
+    scores = compute_score_draws(posterior, draws, places[known])
+    facts: FitFacts = {}
+    for name, column in zip(np.array(REFERENCE_PLACES)[known], scores.T, strict=True):
+        low, high = compute_central_interval(column)
         facts |= {f"{name}_score": float(np.median(column))}
         facts |= {f"{name}_low": low, f"{name}_high": high}
     return facts
 
 
-def held_out_error(branch: Branch, settings: Fit) -> float:
+def measure_posterior_held_out_error(branch: Branch, settings: FitSettings) -> float:
     """Refit without the last share of the points and predict them: RMSE in points, or NaN."""
     first = branch.x.size - round(settings.held_out * (branch.x.size - 1))
-    head = branch.first(first)
+    head = branch.take_first(first)
     if first >= branch.x.size or is_short(head, settings.min_points):
         return NAN
-    posterior = condition(head, weak_prior(head.p_sft))
+    posterior = condition_on_branch(head, make_weak_prior(head.p_sft))
     later = branch.x[first:] / posterior.spent
-    predicted = np.median(read_scores(posterior, even_draws(posterior), later), axis=0)
+    predicted = np.median(compute_score_draws(posterior, draw_even_laws(posterior), later), axis=0)
     return float(np.sqrt(np.mean((branch.score[first:] - predicted) ** 2)))
 
 
@@ -136,16 +136,16 @@ def draw_quantities(
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
     """Independent draws of what is compared between branches, each of shape (D,)."""
-    draws = random_draws(posterior, count, rng)
+    draws = draw_random_laws(posterior, count, rng)
     at = np.where(np.isfinite(places), places, 1.0)
-    scores = np.where(np.isfinite(places), read_scores(posterior, draws, at), NAN)
-    noise = draw_noise(draws, branch.error[1:], rng)
+    scores = np.where(np.isfinite(places), compute_score_draws(posterior, draws, at), NAN)
+    noise = draw_evaluation_noise(draws, branch.error[1:], rng)
     ceiling = posterior.p_sft + draws.ceiling + draws.offset
     return {
         "p_sft": posterior.p_sft + draws.level + draws.offset,
         "a_post": np.minimum(ceiling, SCORE_MAX),
         "c_mid": np.exp(draws.log_c_mid) * posterior.spent,
         "b": np.exp(draws.log_b),
-        **{f"{place}_score": scores[:, i] for i, place in enumerate(PLACES)},
-        "best_smoothed": smoothed_best(centred_median(branch.score[1:]) + noise),
+        **{f"{place}_score": scores[:, i] for i, place in enumerate(REFERENCE_PLACES)},
+        "best_smoothed": find_smoothed_best(compute_centred_median(branch.score[1:]) + noise),
     }

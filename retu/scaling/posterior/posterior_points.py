@@ -17,7 +17,7 @@ from retu.scaling.law import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
-class Points:
+class BranchPoints:
     """The points of one branch, x = 0 first.
 
     Attributes:
@@ -35,23 +35,25 @@ class Points:
     floor: float
 
     @property
-    def first(self) -> float:
+    def log_first_compute(self) -> float:
         """Log of the first positive compute."""
         return float(np.log(self.x[self.x > 0][0]))
 
-    def take(self, keep: BoolArray) -> "Points":
+    def take_points(self, keep: BoolArray) -> "BranchPoints":
         """The points at which `keep` is true."""
-        return Points(self.x[keep], self.rise[keep], self.error[keep], self.missing, self.floor)
+        return BranchPoints(
+            self.x[keep], self.rise[keep], self.error[keep], self.missing, self.floor
+        )
 
 
-class Form(NamedTuple):
+class QuadraticForm(NamedTuple):
     """The three sums of a quadratic form; arrays of one shape."""
 
     product: FloatArray
     lagged: FloatArray
     ends: FloatArray
 
-    def at(self, rho: FloatArray) -> FloatArray:
+    def evaluate(self, rho: FloatArray) -> FloatArray:
         """u' Q v for every rho, shape (R, ...)."""
         r = rho.reshape(-1, *[1] * self.product.ndim)
         form: FloatArray = ((1 + r**2) * self.product - r * self.lagged - r**2 * self.ends) / (
@@ -60,19 +62,19 @@ class Form(NamedTuple):
         return form
 
 
-class Forms(NamedTuple):
+class QuadraticForms(NamedTuple):
     """Forms of the columns 1, y (the rise) and phi, each over the standard errors.
 
     `fixed` has those of (1, y) with each other, shape (2, 2); `mixed` those of phi with (1, y),
     shape (2, T); `curve` that of phi with itself, shape (T,).
     """
 
-    fixed: Form
-    mixed: Form
-    curve: Form
+    fixed: QuadraticForm
+    mixed: QuadraticForm
+    curve: QuadraticForm
 
 
-def make_forms(points: Points, weight: FloatArray, phi: FloatArray) -> Forms:
+def make_forms(points: BranchPoints, weight: FloatArray, phi: FloatArray) -> QuadraticForms:
     """Sums over the points for T curves phi, shape (T, n), weights of shape (n,)."""
     scale = np.sqrt(weight) / points.error
     columns = np.stack([scale, scale * points.rise])
@@ -83,12 +85,12 @@ def make_forms(points: Points, weight: FloatArray, phi: FloatArray) -> Forms:
     both = np.concatenate([columns, beside]) @ curve.T
     first, last = curve[:, 0], curve[:, -1]
     start, end = columns[:, 0], columns[:, -1]
-    return Forms(
-        fixed=Form(
+    return QuadraticForms(
+        fixed=QuadraticForm(
             columns @ columns.T, columns @ beside.T, np.outer(start, start) + np.outer(end, end)
         ),
-        mixed=Form(both[:2], both[2:], np.outer(start, first) + np.outer(end, last)),
-        curve=Form(
+        mixed=QuadraticForm(both[:2], both[2:], np.outer(start, first) + np.outer(end, last)),
+        curve=QuadraticForm(
             np.einsum("tn,tn->t", curve, curve),
             2 * np.einsum("tn,tn->t", curve[:, 1:], curve[:, :-1]),
             first**2 + last**2,
@@ -96,7 +98,7 @@ def make_forms(points: Points, weight: FloatArray, phi: FloatArray) -> Forms:
     )
 
 
-def rise_curves(x: FloatArray, log_c_mid: FloatArray, log_b: FloatArray) -> FloatArray:
+def compute_rise_curves(x: FloatArray, log_c_mid: FloatArray, log_b: FloatArray) -> FloatArray:
     """phi of T curves at compute `x` (n,), shape (T, n); `law.rise_fraction` by a faster way."""
     with np.errstate(divide="ignore", over="ignore"):
         phi = log_c_mid[:, None] - np.log(x)

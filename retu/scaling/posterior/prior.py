@@ -25,7 +25,7 @@ GAIN_SHARE = 0.4
 """SD of PL_rl in shares of what is missing to 100 percent."""
 LEAST_MISSING = 10.0
 """Points that count as missing at least, so that a start at 100 percent leaves a gain its SD."""
-BEFORE = 0.5
+EARLY_RISE_LOG_SD = 0.5
 """Log SD of C_mid below the first point: an earlier rise is a jump whose place is not seen."""
 
 
@@ -47,13 +47,15 @@ class Prior:
     reach: float = 1.0
     tail: float = 1.5
 
-    def log_density(self, log_c_mid: FloatArray, log_b: FloatArray, first: float) -> FloatArray:
+    def compute_log_density(
+        self, log_c_mid: FloatArray, log_b: FloatArray, first: float
+    ) -> FloatArray:
         """Log density of (log C_mid, log B) but for a constant; compute over the last compute.
 
         `first` is the log of the first positive compute.
         """
         beyond = np.maximum(log_c_mid - np.log(self.reach), 0.0) / self.tail
-        before = np.minimum(log_c_mid - first, 0.0) / BEFORE
+        before = np.minimum(log_c_mid - first, 0.0) / EARLY_RISE_LOG_SD
         steep = (log_b - np.log(self.b)) / self.log_b_sd
         density: FloatArray = -0.5 * (beyond**2 + before**2 + steep**2)
         return density
@@ -69,6 +71,6 @@ class Prior:
         )
 
 
-def weak_prior(p_sft: float) -> Prior:
+def make_weak_prior(p_sft: float) -> Prior:
     """The prior of a fit of a branch that starts at `p_sft` percent."""
     return Prior(0.0, GAIN_SHARE * max(SCORE_MAX - p_sft, LEAST_MISSING))

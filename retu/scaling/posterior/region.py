@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from retu.scaling.law import FloatArray
-from retu.scaling.posterior.grid_cells import Linear, Noise, make_cells
-from retu.scaling.posterior.posterior_points import Points, make_forms, rise_curves
+from retu.scaling.posterior.grid_cells import LinearPrior, NoiseGrid, make_cells
+from retu.scaling.posterior.posterior_points import BranchPoints, compute_rise_curves, make_forms
 from retu.scaling.posterior.prior import Prior
-from retu.scaling.smoothing import centred_median
+from retu.scaling.smoothing import compute_centred_median
 
 MAD_TO_SD = 1.4826
 FIRST_STEP = 0.4
@@ -47,7 +47,7 @@ N_LAW = 4
 """Parameters of the law."""
 
 
-class Region(NamedTuple):
+class PosteriorRegion(NamedTuple):
     """Grid of (log C_mid, log B), each (T,), weights of the points (n,), noise size."""
 
     log_c_mid: FloatArray
@@ -56,45 +56,45 @@ class Region(NamedTuple):
     size: float
 
 
-def linear_prior(points: Points, prior: Prior) -> Linear:
+def make_linear_prior(points: BranchPoints, prior: Prior) -> LinearPrior:
     """Prior of level and gain."""
     level_sd = LEVEL_SD * float(np.median(points.error))
-    return Linear(level_sd, prior.gain_mean, prior.gain_sd, points.missing)
+    return LinearPrior(level_sd, prior.gain_mean, prior.gain_sd, points.missing)
 
 
-def find_region(points: Points, prior: Prior) -> Region:
+def find_posterior_region(points: BranchPoints, prior: Prior) -> PosteriorRegion:
     """Narrow the grid down to the posterior."""
-    size, weight = first_guess(points)
-    log_c_mid, log_b, cell = _first_grid(points.first)
-    linear = linear_prior(points, prior)
+    size, weight = guess_noise(points)
+    log_c_mid, log_b, cell = _make_first_grid(points.log_first_compute)
+    linear = make_linear_prior(points, prior)
     for done in range(1, MOST_PASSES + 1):
-        phi = rise_curves(points.x, log_c_mid, log_b)
+        phi = compute_rise_curves(points.x, log_c_mid, log_b)
         keep = weight > 0
-        forms = make_forms(points.take(keep), weight[keep], phi[:, keep])
-        log_prior = prior.log_density(log_c_mid, log_b, points.first)
-        cells = make_cells(forms, int(keep.sum()), _single(size), linear, log_prior)
+        forms = make_forms(points.take_points(keep), weight[keep], phi[:, keep])
+        log_prior = prior.compute_log_density(log_c_mid, log_b, points.log_first_compute)
+        cells = make_cells(forms, int(keep.sum()), _make_single_noise(size), linear, log_prior)
         share = cells.weight[0, 0]
         level, gain = cells.level[0, 0], (cells.ceiling - cells.level)[0, 0]
         residual = (points.rise - share @ level - (share * gain) @ phi) / points.error
         before = size
-        size, weight = judge_points(residual, points.floor)
+        size, weight = weigh_points(residual, points.floor)
         log_weight = cells.log_weight[0, 0] - cells.log_weight.max()
-        log_c_mid, log_b, cell, resolved = _narrow(log_c_mid, log_b, log_weight, cell)
+        log_c_mid, log_b, cell, resolved = _narrow_grid(log_c_mid, log_b, log_weight, cell)
         if resolved and done >= LEAST_PASSES and size > SETTLED * before:
             break
-    return Region(log_c_mid, log_b, weight, size)
+    return PosteriorRegion(log_c_mid, log_b, weight, size)
 
 
-def first_guess(points: Points) -> tuple[float, FloatArray]:
+def guess_noise(points: BranchPoints) -> tuple[float, FloatArray]:
     """Noise from neighbouring scores, and weights without what is far from a running median."""
     scaled = points.rise / points.error
-    smooth = np.concatenate([scaled[:1], centred_median(scaled[1:])])
+    smooth = np.concatenate([scaled[:1], compute_centred_median(scaled[1:])])
     steps = np.abs(np.diff(scaled[1:])) if scaled.size > 3 else np.abs(scaled - smooth)
     size = max(MAD_TO_SD * float(np.median(steps)) / np.sqrt(2), points.floor)
     return size, np.where(np.abs(scaled - smooth) > WILD * size, 0.0, 1.0)
 
 
-def judge_points(residual: FloatArray, floor: float) -> tuple[float, FloatArray]:
+def weigh_points(residual: FloatArray, floor: float) -> tuple[float, FloatArray]:
     """Noise size and weights of the points, two rounds of the mixture from a robust start."""
     size = max(MAD_TO_SD * float(np.median(np.abs(residual))), floor)
     for _ in range(2):
@@ -107,13 +107,13 @@ def judge_points(residual: FloatArray, floor: float) -> tuple[float, FloatArray]
     return size, weight
 
 
-def _single(size: float) -> Noise:
+def _make_single_noise(size: float) -> NoiseGrid:
     """A grid of one noise."""
     none = np.zeros(1)
-    return Noise(np.array([size]), none, np.array([TYPICAL_RHO]), none)
+    return NoiseGrid(np.array([size]), none, np.array([TYPICAL_RHO]), none)
 
 
-def _first_grid(first: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _make_first_grid(first: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The whole prior: log C_mid and log B of the cells, and the size of a cell."""
     count = 1 + int(np.ceil((FARTHEST - first + 1) / FIRST_STEP))
     c_mid = np.linspace(first - 1, FARTHEST, count)
@@ -122,15 +122,15 @@ def _first_grid(first: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     return np.repeat(c_mid, FIRST_B), np.tile(b, count), cell
 
 
-def _narrow(
+def _narrow_grid(
     log_c_mid: FloatArray, log_b: FloatArray, log_weight: FloatArray, cell: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, bool]:
     """The next grid, its cells, and whether this one was fine enough to see the posterior."""
     power = 1.0
-    share = _normalise(log_weight)
+    share = _normalise_weights(log_weight)
     while 1 / (share**2).sum() < FEWEST_CELLS and power > 1e-3:
         power /= 2
-        share = _normalise(power * log_weight)
+        share = _normalise_weights(power * log_weight)
     c_mid, b = log_c_mid - share @ log_c_mid, log_b - share @ log_b
     # A cell has a width of its own, which keeps the variance of a single one from being 0.
     slope = float(share @ (c_mid * b) / (share @ c_mid**2 + cell[0] ** 2 / 12))
@@ -149,7 +149,7 @@ def _narrow(
     )
 
 
-def _normalise(log_weight: FloatArray) -> FloatArray:
+def _normalise_weights(log_weight: FloatArray) -> FloatArray:
     weight = np.exp(log_weight)
     share: FloatArray = weight / weight.sum()
     return share

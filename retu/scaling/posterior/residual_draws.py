@@ -3,10 +3,12 @@
 import numpy as np
 
 from retu.scaling.law import FloatArray
-from retu.scaling.posterior.branch_posterior import Draws
+from retu.scaling.posterior.branch_posterior import LawDraws
 
 
-def draw_noise(draws: Draws, error: FloatArray, rng: np.random.Generator) -> FloatArray:
+def draw_evaluation_noise(
+    draws: LawDraws, error: FloatArray, rng: np.random.Generator
+) -> FloatArray:
     """Noise of n evaluations in a row for every draw, points, shape (D, n).
 
     Args:

@@ -21,7 +21,7 @@ class GroupStatistics:
     std: Tensor
 
 
-def group_statistics(reward: Tensor, group: Tensor, member: Tensor) -> GroupStatistics:
+def compute_group_statistics(reward: Tensor, group: Tensor, member: Tensor) -> GroupStatistics:
     """Mean and sample std (Bessel's correction) of the rewards of a group's members.
 
     Args:
@@ -39,7 +39,7 @@ def group_statistics(reward: Tensor, group: Tensor, member: Tensor) -> GroupStat
     return GroupStatistics(count[index], mean[index], variance.sqrt()[index])
 
 
-def group_advantage(
+def compute_group_advantages(
     reward: Tensor,
     group: Tensor,
     *,
@@ -73,7 +73,7 @@ def group_advantage(
     member = torch.ones_like(group, dtype=torch.bool)
     if baseline == "on_policy" and expert_row is not None:
         member = ~expert_row
-    statistics = group_statistics(reward, group, member)
+    statistics = compute_group_statistics(reward, group, member)
     lone = statistics.count < 2
     if lone_row == "error" and bool(lone.any()):
         raise InputError(
@@ -85,7 +85,7 @@ def group_advantage(
     return torch.where(lone, reward, advantage)
 
 
-def separate_prefix_advantage(
+def compute_separate_prefix_advantages(
     reward: Tensor,
     group: Tensor,
     prefix: Tensor,
@@ -110,7 +110,7 @@ def separate_prefix_advantage(
         InputError: a prompt has fewer than two plain rows.
     """
     hybrid = prefix.any(-1)
-    statistics = group_statistics(reward, group, ~hybrid)
+    statistics = compute_group_statistics(reward, group, ~hybrid)
     if bool((statistics.count < 2).any()):
         prompt = int(group[statistics.count < 2][0])
         raise InputError(
@@ -122,7 +122,9 @@ def separate_prefix_advantage(
     return torch.where(prefix, (own - statistics.mean)[:, None], row[:, None])
 
 
-def overlong_penalty(length: Tensor, length_limit: int, buffer: int, factor: float = 1.0) -> Tensor:
+def compute_overlong_penalty(
+    length: Tensor, length_limit: int, buffer: int, factor: float = 1.0
+) -> Tensor:
     """DAPO's soft penalty on long completions, to be added to the reward; off in RETU.
 
     Zero up to `length_limit` - `buffer` tokens, then falling linearly to -`factor` at the limit.

@@ -22,8 +22,8 @@ from pydantic import NonNegativeInt
 from retu.config.planner import DynamicSampling
 from retu.core.errors import InputError
 from retu.core.sections import Section
-from retu.core.yaml_files import validate
-from retu.training.paradigms.win_counts import count_wins
+from retu.core.yaml_files import validate_content
+from retu.training.paradigms.win_counts import count_correct
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,20 @@ class SamplingRule:
         """Prompts of one generation round."""
         return self.settings.gen_batch_factor * self.train_prompts
 
-    def allows(self, wins: int) -> bool:
+    def is_allowed_count(self, wins: int) -> bool:
         """Whether a group with so many wins is kept."""
         allowed = self.settings.win_num_range
         return 0 < wins < self.rollouts if allowed is None else wins in allowed
 
 
-class Kept(Section):
+class KeptGroup(Section):
     """A group worth training on: its position in the stream of prompts, and its wins."""
 
     position: NonNegativeInt
     wins: NonNegativeInt
 
 
-class Counts(Section):
+class SamplingCounts(Section):
     """What sampling cost, in generation rounds and groups: generated = trained + discarded.
 
     `filtered` groups had a win count that is not allowed, `surplus` ones came too late.
@@ -71,13 +71,13 @@ class Counts(Section):
     surplus: NonNegativeInt = 0
 
     @property
-    def discarded(self) -> int:
+    def n_discarded(self) -> int:
         """Groups that were generated and not trained on."""
         return self.filtered + self.surplus
 
-    def plus(self, other: "Counts") -> "Counts":
+    def add(self, other: "SamplingCounts") -> "SamplingCounts":
         """The sum of both."""
-        return Counts(**{name: value + getattr(other, name) for name, value in self})
+        return SamplingCounts(**{name: value + getattr(other, name) for name, value in self})
 
 
 class SamplingState(Section):
@@ -94,8 +94,8 @@ class SamplingState(Section):
     offered: NonNegativeInt = 0
     rounds: NonNegativeInt = 0
     histogram: tuple[NonNegativeInt, ...]
-    kept: tuple[Kept, ...] = ()
-    total: Counts = Counts()
+    kept: tuple[KeptGroup, ...] = ()
+    total: SamplingCounts = SamplingCounts()
 
 
 @dataclass(frozen=True)
@@ -110,18 +110,18 @@ class TrainBatch:
         counts: what the update cost.
     """
 
-    groups: tuple[Kept, ...]
+    groups: tuple[KeptGroup, ...]
     missing: int
     histogram: tuple[int, ...]
-    counts: Counts
+    counts: SamplingCounts
 
 
-def start(rule: SamplingRule) -> SamplingState:
+def start_sampling(rule: SamplingRule) -> SamplingState:
     """The state of a run that has generated nothing."""
     return SamplingState(histogram=(0,) * (rule.rollouts + 1))
 
 
-def offer(
+def score_round(
     state: SamplingState, rule: SamplingRule, rewards: Sequence[Sequence[float]]
 ) -> SamplingState:
     """Score one generation round.
@@ -140,10 +140,10 @@ def offer(
         raise ValueError(f"a generation round has groups of {rule.rollouts} rewards each")
     histogram, kept = list(state.histogram), list(state.kept)
     for position, group in enumerate(rewards, start=state.offered):
-        wins = count_wins(group, f"dynamic sampling: group {position} of the prompt stream")
+        wins = count_correct(group, f"dynamic sampling: group {position} of the prompt stream")
         histogram[wins] += 1
-        if rule.allows(wins):
-            kept.append(Kept(position=position, wins=wins))
+        if rule.is_allowed_count(wins):
+            kept.append(KeptGroup(position=position, wins=wins))
     return SamplingState(
         offered=state.offered + len(rewards),
         rounds=state.rounds + 1,
@@ -153,7 +153,7 @@ def offer(
     )
 
 
-def wants_more(state: SamplingState, rule: SamplingRule) -> bool:
+def needs_more_rounds(state: SamplingState, rule: SamplingRule) -> bool:
     """Whether another round must be generated before `take`.
 
     Raises:
@@ -168,19 +168,21 @@ def wants_more(state: SamplingState, rule: SamplingRule) -> bool:
         return False
     raise InputError(
         f"dynamic sampling: {state.rounds} generation rounds gave {len(state.kept)} of"
-        f" {rule.train_prompts} groups with an allowed win count ({histogram_text(state)}); take"
+        f" {rule.train_prompts} groups with an allowed win count ({format_histogram(state)}); take"
         " easier or harder prompts, widen win_num_range, raise max_num_gen_batches, or set"
         " when_exhausted: train_on_what_there_is"
     )
 
 
-def histogram_text(state: SamplingState) -> str:
+def format_histogram(state: SamplingState) -> str:
     """The histogram in words: `groups by wins: 0: 12, 1: 3, ...`."""
     counts = ", ".join(f"{wins}: {groups}" for wins, groups in enumerate(state.histogram))
     return f"groups by wins: {counts}"
 
 
-def take(state: SamplingState, rule: SamplingRule) -> tuple[TrainBatch, SamplingState]:
+def take_update_groups(
+    state: SamplingState, rule: SamplingRule
+) -> tuple[TrainBatch, SamplingState]:
     """The groups of the update, and the state in which the next update starts.
 
     The first `train_prompts` kept groups are trained on; what was kept beyond them is dropped, not
@@ -190,11 +192,11 @@ def take(state: SamplingState, rule: SamplingRule) -> tuple[TrainBatch, Sampling
         InputError: as `wants_more`.
         ValueError: another round is due.
     """
-    if wants_more(state, rule):
+    if needs_more_rounds(state, rule):
         raise ValueError("a batch was taken before there were enough groups")
     groups = state.kept[: rule.train_prompts]
     generated = sum(state.histogram)
-    counts = Counts(
+    counts = SamplingCounts(
         rounds=state.rounds,
         generated=generated,
         trained=len(groups),
@@ -202,18 +204,18 @@ def take(state: SamplingState, rule: SamplingRule) -> tuple[TrainBatch, Sampling
         surplus=len(state.kept) - len(groups),
     )
     batch = TrainBatch(groups, rule.train_prompts - len(groups), state.histogram, counts)
-    following = start(rule).model_copy(
-        update={"offered": state.offered, "total": state.total.plus(counts)}
+    following = start_sampling(rule).model_copy(
+        update={"offered": state.offered, "total": state.total.add(counts)}
     )
     return batch, following
 
 
-def stored(state: SamplingState) -> dict[str, Any]:
+def dump_state(state: SamplingState) -> dict[str, Any]:
     """The state as plain JSON values."""
     return state.model_dump(mode="json")
 
 
-def resume(content: Mapping[str, Any], rule: SamplingRule, where: str) -> SamplingState:
+def restore_state(content: Mapping[str, Any], rule: SamplingRule, where: str) -> SamplingState:
     """A stored state, checked to be one that `rule` can reach.
 
     Args:
@@ -224,8 +226,8 @@ def resume(content: Mapping[str, Any], rule: SamplingRule, where: str) -> Sampli
     Raises:
         InputError: it is no state, or one of another rule.
     """
-    state = validate(SamplingState, content, where)
-    if not reachable(state, rule):
+    state = validate_content(SamplingState, content, where)
+    if not is_reachable(state, rule):
         raise InputError(
             f"{where}: the state of dynamic sampling is not one of this recipe; delete it and"
             " start the run again"
@@ -233,25 +235,25 @@ def resume(content: Mapping[str, Any], rule: SamplingRule, where: str) -> Sampli
     return state
 
 
-def reachable(state: SamplingState, rule: SamplingRule) -> bool:
+def is_reachable(state: SamplingState, rule: SamplingRule) -> bool:
     """Whether the parts of a state agree with each other and with the rule."""
     generated = sum(state.histogram)
     first = state.offered - generated
     positions = [group.position for group in state.kept]
     wins = Counter(group.wins for group in state.kept)
-    allowed = {w: n for w, n in enumerate(state.histogram) if n and rule.allows(w)}
+    allowed = {w: n for w, n in enumerate(state.histogram) if n and rule.is_allowed_count(w)}
     total, limit = state.total, rule.settings.max_num_gen_batches
     return (
         len(state.histogram) == rule.rollouts + 1
         and wins == allowed
         and positions == sorted({*positions} & {*range(first, state.offered)})
-        and total.generated == first == total.trained + total.discarded
+        and total.generated == first == total.trained + total.n_discarded
         and (generated == 0) == (state.rounds == 0)
         and (limit == 0 or state.rounds <= limit)
     )
 
 
-def sampling_figures(counts: Counts, rule: SamplingRule) -> dict[str, int]:
+def compute_sampling_metrics(counts: SamplingCounts, rule: SamplingRule) -> dict[str, int]:
     """For history and compute: rounds, groups and rows (samples) that sampling cost.
 
     Generated rows cost a forward pass each, trained rows three more (paper appendix E).
@@ -262,5 +264,5 @@ def sampling_figures(counts: Counts, rule: SamplingRule) -> dict[str, int]:
         **{f"sampling/groups_{name}": value for name, value in groups.items()},
         "sampling/samples_generated": counts.generated * rule.rollouts,
         "sampling/samples_trained": counts.trained * rule.rollouts,
-        "sampling/samples_discarded": counts.discarded * rule.rollouts,
+        "sampling/samples_discarded": counts.n_discarded * rule.rollouts,
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from retu.config.planner import ExpertSettings
 from retu.core.errors import InputError
-from retu.training.paradigms.win_counts import count_wins
+from retu.training.paradigms.win_counts import count_correct
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ExpertChoice:
     too_long: int
 
 
-def normalised(prompt: str) -> str:
+def normalise_blanks(prompt: str) -> str:
     """A prompt for comparison: sets differ in line ends and blanks, not in what they ask."""
     return " ".join(prompt.split())
 
@@ -41,8 +41,8 @@ def match_experts(prompts: Sequence[str], expert_prompts: Sequence[str]) -> list
     """
     place: dict[str, int] = {}
     for index, prompt in enumerate(expert_prompts):
-        place.setdefault(normalised(prompt), index)
-    return [place.get(normalised(prompt)) for prompt in prompts]
+        place.setdefault(normalise_blanks(prompt), index)
+    return [place.get(normalise_blanks(prompt)) for prompt in prompts]
 
 
 def choose_prompts(
@@ -69,14 +69,14 @@ def choose_prompts(
     missing = too_long = 0
     for row, (text, length) in enumerate(zip(trajectories, tokens, strict=True)):
         if text is None:
-            refuse_missing(settings, f"{where}: row {row}")
+            refuse_missing_trajectories(settings, f"{where}: row {row}")
             missing += 1
         elif not text.strip():
             raise InputError(
                 f"{where}: row {row}: the expert trajectory is empty; remove the row or write one"
             )
         elif length > limit:
-            refuse_long(settings, f"{where}: row {row}", length, limit)
+            refuse_long_trajectories(settings, f"{where}: row {row}", length, limit)
             too_long += 1
         else:
             kept.append(row)
@@ -88,7 +88,7 @@ def choose_prompts(
     return ExpertChoice(tuple(kept), missing, too_long)
 
 
-def refuse_missing(settings: ExpertSettings, where: str) -> None:
+def refuse_missing_trajectories(settings: ExpertSettings, where: str) -> None:
     """InputError if the settings ask for a trajectory of every prompt."""
     if settings.missing == "error":
         raise InputError(
@@ -97,7 +97,7 @@ def refuse_missing(settings: ExpertSettings, where: str) -> None:
         )
 
 
-def refuse_long(settings: ExpertSettings, where: str, length: int, limit: int) -> None:
+def refuse_long_trajectories(settings: ExpertSettings, where: str, length: int, limit: int) -> None:
     """InputError if the settings allow no trajectory above the limit."""
     if settings.too_long == "error":
         raise InputError(
@@ -106,7 +106,7 @@ def refuse_long(settings: ExpertSettings, where: str, length: int, limit: int) -
         )
 
 
-def success_rate(rewards: Sequence[float], settings: ExpertSettings, where: str) -> float:
+def compute_success_rate(rewards: Sequence[float], settings: ExpertSettings, where: str) -> float:
     """Share of expert trajectories that the reward calls right, one reward (0 or 1) each.
 
     A wrong expert has a negative advantage, and the policy is pushed away from it.
@@ -117,7 +117,7 @@ def success_rate(rewards: Sequence[float], settings: ExpertSettings, where: str)
     """
     if not rewards:
         raise InputError(f"{where}: holds no expert trajectory; give at least one")
-    wins = count_wins(rewards, f"{where}: expert trajectories")
+    wins = count_correct(rewards, f"{where}: expert trajectories")
     if wins == 0:
         raise InputError(
             f"{where}: the reward calls none of {len(rewards)} expert trajectories right; compare"

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 COLUMN = "expert"
 """The column of trajectories: what the expert answered, as text, without the prompt."""
-TOKENS = "expert_tokens"
+EXPERT_TOKENS = "expert_tokens"
 """The column that is added: token ids of the trajectory, ended by one end-of-sequence token."""
 THINK = "<think>"
-ROWS = 100
+ROWS_AT_A_TIME = 100
 
 
-def with_expert_tokens(
+def add_expert_tokens(
     dataset: "Dataset",
     tokenizer: "PreTrainedTokenizerBase",
     ends: Collection[int],
@@ -50,11 +50,13 @@ def with_expert_tokens(
             " to every prompt"
         )
     texts: list[str | None] = list(dataset[COLUMN])
-    opened = any(opens_thought(prompt, tokenizer, template) for prompt in dataset["prompt"][:1])
-    encoded = encode([without_opening(text or "", opened) for text in texts], tokenizer)
+    opened = any(has_open_thought(prompt, tokenizer, template) for prompt in dataset["prompt"][:1])
+    encoded = encode_texts([strip_opening_tag(text or "", opened) for text in texts], tokenizer)
     # Python's numbers would take ten times the memory, in every process.
     tokens = [
-        np.array(ended(ids, tokenizer.eos_token_id, ends, f"{where}: row {row}"), dtype=np.int32)
+        np.array(
+            end_with_eos(ids, tokenizer.eos_token_id, ends, f"{where}: row {row}"), dtype=np.int32
+        )
         for row, ids in enumerate(encoded)
     ]
     # A text of nothing but an end token is as empty as no text.
@@ -64,17 +66,17 @@ def with_expert_tokens(
     ]
     choice = choose_prompts(shown, [len(ids) for ids in tokens], limit, settings, where)
     kept = dataset.select(choice.rows)
-    return kept.add_column(TOKENS, [tokens[row] for row in choice.rows]), choice
+    return kept.add_column(EXPERT_TOKENS, [tokens[row] for row in choice.rows]), choice
 
 
-def encode(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> Iterator[list[int]]:
+def encode_texts(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> Iterator[list[int]]:
     """The tokens of texts as they stand, made some rows at a time."""
-    for first in range(0, len(texts), ROWS):
-        batch = texts[first : first + ROWS]
+    for first in range(0, len(texts), ROWS_AT_A_TIME):
+        batch = texts[first : first + ROWS_AT_A_TIME]
         yield from tokenizer(batch, add_special_tokens=False)["input_ids"]
 
 
-def ended(ids: list[int], end: int, ends: Collection[int], where: str) -> list[int]:
+def end_with_eos(ids: list[int], end: int, ends: Collection[int], where: str) -> list[int]:
     """Tokens that end in one end-of-sequence token, however many they came with.
 
     Raises:
@@ -90,7 +92,7 @@ def ended(ids: list[int], end: int, ends: Collection[int], where: str) -> list[i
     return [*ids[:length], end]
 
 
-def opens_thought(
+def has_open_thought(
     prompt: Any, tokenizer: "PreTrainedTokenizerBase", template: Mapping[str, Any]
 ) -> bool:
     """Whether generation starts inside a thought, because the prompt's last word opens it."""
@@ -101,7 +103,7 @@ def opens_thought(
     return bool(prompt.rstrip().endswith(THINK))
 
 
-def without_opening(text: str, opened: bool) -> str:
+def strip_opening_tag(text: str, opened: bool) -> str:
     """The text without the tag that opens its thought, if the prompt has already opened it."""
     start = text.lstrip()
     return start.removeprefix(THINK) if opened and start.startswith(THINK) else text

@@ -8,7 +8,7 @@ from torch import Tensor
 from retu.core.errors import InputError
 
 
-def win_counts(reward: Tensor, group: Tensor, counted: Tensor) -> Tensor:
+def count_correct_rows(reward: Tensor, group: Tensor, counted: Tensor) -> Tensor:
     """How many counted rows of a row's prompt have reward 1.
 
     Args:
@@ -66,7 +66,7 @@ def gate_rows(
     Raises:
         InputError: a reward is not 0 or 1, or a prompt that needs its expert has none.
     """
-    wins = win_counts(reward, group, ~expert_row)
+    wins = count_correct_rows(reward, group, ~expert_row)
     last = switch_gate if switch_gate_off is None else max(switch_gate, switch_gate_off)
     needs_expert = wins <= last
     without = needs_expert & ~torch.isin(group, group[expert_row])

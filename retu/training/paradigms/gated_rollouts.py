@@ -7,20 +7,20 @@ import torch
 from torch import Tensor
 
 from retu.config.paradigm import AdvantageSettings
-from retu.training.paradigms.advantages import group_advantage
-from retu.training.paradigms.row_roles import gated_plan
-from retu.training.paradigms.row_tensors import Rows, with_experts
+from retu.training.paradigms.advantages import compute_group_advantages
+from retu.training.paradigms.row_roles import plan_gated_group
+from retu.training.paradigms.row_tensors import CompletionRows, insert_experts
 from retu.training.paradigms.upt_gate import Route
 
 
-def gated(
-    rows: Rows,
+def apply_gate(
+    rows: CompletionRows,
     routes: Sequence[Route],
     experts: Sequence[Sequence[int]],
     verdicts: tuple[Tensor, Tensor],
     settings: AdvantageSettings,
     pad: int,
-) -> Rows:
+) -> CompletionRows:
     """Apply the gate's decisions: the expert takes the last row of its group, the others rest.
 
     Args:
@@ -32,13 +32,13 @@ def gated(
         pad: the padding token's id.
     """
     rollouts = len(rows) // len(routes)
-    roles = [role for route in routes for role in gated_plan(route, rollouts)]
+    roles = [role for route in routes for role in plan_gated_group(route, rollouts)]
     last = {
         (group + 1) * rollouts - 1: experts[group]
         for group, route in enumerate(routes)
         if route != "rl"
     }
-    own, expert = advantages(rows.reward, verdicts[1], settings)
+    own, expert = compute_gate_advantages(rows.reward, verdicts[1], settings)
     columns = {"advantage": own, "accuracy": rows.accuracy.clone(), "reward": rows.reward.clone()}
     scored = {"advantage": expert, "accuracy": verdicts[0], "reward": verdicts[1]}
     for row in last:
@@ -46,17 +46,19 @@ def gated(
             column[row] = scored[name][row // rollouts]
     device = rows.reward.device
     return replace(
-        with_experts(rows, last, pad),
+        insert_experts(rows, last, pad),
         **columns,
-        active=torch.tensor([role.active for role in roles], device=device),
+        active=torch.tensor([role.is_active for role in roles], device=device),
         imitated=torch.tensor([role.loss == "sft" for role in roles], device=device),
     )
 
 
-def advantages(own: Tensor, expert: Tensor, settings: AdvantageSettings) -> tuple[Tensor, Tensor]:
+def compute_gate_advantages(
+    own: Tensor, expert: Tensor, settings: AdvantageSettings
+) -> tuple[Tensor, Tensor]:
     """Advantages of the on-policy rows, (B,), and of the experts, (G,), by on-policy baselines."""
     groups = torch.arange(len(expert), device=own.device)
-    both = group_advantage(
+    both = compute_group_advantages(
         torch.cat([own, expert]),
         torch.cat([groups.repeat_interleave(len(own) // len(expert)), groups]),
         divide_by_std=settings.divide_by_std,

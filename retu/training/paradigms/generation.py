@@ -16,37 +16,46 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retu.config.paradigm import ParadigmSettings, check_arguments, check_paradigm
+from retu.config.paradigm import ParadigmSettings, check_paradigm, check_trl_arguments
 from retu.config.planner import SwitchGate
 from retu.models.generation_config import clear_sampling_settings
 from retu.training.paradigms import padding
-from retu.training.paradigms.dynamic_sampling import SamplingRule, sampling_figures, start
-from retu.training.paradigms.expert_tokens import TOKENS, with_expert_tokens
-from retu.training.paradigms.gated_rollouts import gated
-from retu.training.paradigms.generation_rounds import sample
-from retu.training.paradigms.logprob_check import engine_gap
-from retu.training.paradigms.policy_batches import finished, scored_rows
-from retu.training.paradigms.prefix_logits import forcing
-from retu.training.paradigms.prefix_schedule import PrefixSchedule, prefix_schedule
+from retu.training.paradigms.dynamic_sampling import (
+    SamplingRule,
+    compute_sampling_metrics,
+    start_sampling,
+)
+from retu.training.paradigms.expert_tokens import EXPERT_TOKENS, add_expert_tokens
+from retu.training.paradigms.gated_rollouts import apply_gate
+from retu.training.paradigms.generation_rounds import sample_groups
+from retu.training.paradigms.logprob_check import measure_engine_gap
+from retu.training.paradigms.policy_batches import make_buffer, make_scored_rows
+from retu.training.paradigms.prefix_logits import force_prefixes
+from retu.training.paradigms.prefix_schedule import PrefixSchedule, make_prefix_schedule
 from retu.training.paradigms.prompt_sampler import PromptStream
-from retu.training.paradigms.row_plan import PlannedRow, Planner, authors
+from retu.training.paradigms.row_plan import PlannedRow, RowPlanner, group_rows_by_author
 from retu.training.paradigms.row_roles import Role
-from retu.training.paradigms.row_tensors import Rows, chosen, gathered, trimmed
-from retu.training.paradigms.step_metrics import StepFigures
+from retu.training.paradigms.row_tensors import (
+    CompletionRows,
+    gather_rows,
+    select_groups,
+    trim_padding,
+)
+from retu.training.paradigms.step_metrics import StepMetrics
 from retu.training.paradigms.trainer_checks import (
     check_model,
     check_parts,
     check_size,
-    refuse_unscored,
+    refuse_unscored_rows,
 )
-from retu.training.paradigms.trl_version import grpo_trainer
-from retu.training.paradigms.upt_gate import decide, gate_figures
+from retu.training.paradigms.trl_version import import_grpo_trainer
+from retu.training.paradigms.upt_gate import compute_gate_metrics, decide_route
 
-GRPOTrainer: Any = grpo_trainer()
-Inputs = Sequence[Mapping[str, Any]]
+GRPOTrainer: Any = import_grpo_trainer()
+PromptInputs = Sequence[Mapping[str, Any]]
 
 
-class PlannedGeneration(GRPOTrainer):
+class PlannedGenerationTrainer(GRPOTrainer):
     """A GRPO trainer whose rows follow a paradigm; see `MixedGRPOTrainer` for the arguments."""
 
     train_dataset: Any
@@ -56,11 +65,11 @@ class PlannedGeneration(GRPOTrainer):
         self, *, paradigm: ParadigmSettings, args: Any, train_dataset: Any, **others: Any
     ) -> None:
         check_paradigm(paradigm, args.num_generations, "paradigm")
-        check_arguments(paradigm, args)
+        check_trl_arguments(paradigm, args)
         check_parts(train_dataset, others)
         self.paradigm = paradigm
         self._plan: tuple[PlannedRow, ...] | None = None
-        self._figures = StepFigures()
+        self._figures = StepMetrics()
         super().__init__(args=args, train_dataset=train_dataset, **others)
         clear_sampling_settings(self.model)
         check_model(self)
@@ -68,18 +77,18 @@ class PlannedGeneration(GRPOTrainer):
         self._pad: int = self._tokenizer.pad_token_id
         self._prepare_experts()
         check_size(self.train_dataset, self._groups)
-        self._planner = Planner(paradigm.planner, args.num_generations, self._schedule())
+        self._planner = RowPlanner(paradigm.planner, args.num_generations, self._schedule())
         self._stream = PromptStream(len(self.train_dataset), args.seed, args.shuffle_dataset)
         self._rule: SamplingRule | None = None
         if paradigm.planner.dynamic_sampling is not None:
             settings = paradigm.planner.dynamic_sampling
             self._rule = SamplingRule(settings, args.num_generations, self._groups)
-            self._sampling = start(self._rule)
+            self._sampling = start_sampling(self._rule)
 
     def _prepare_experts(self) -> None:
         """Turn trajectories into tokens and leave prompts out that have none to train on."""
         if self.paradigm.planner.needs_experts:
-            self.train_dataset, self.expert_choice = with_expert_tokens(
+            self.train_dataset, self.expert_choice = add_expert_tokens(
                 self.train_dataset,
                 self._tokenizer,
                 self.eos_token_ids,
@@ -94,11 +103,11 @@ class PlannedGeneration(GRPOTrainer):
         settings, args = self.paradigm.planner.prefix, self.args
         if settings is None:
             return None
-        return prefix_schedule(settings, args.max_steps, args.seed, "paradigm.planner")
+        return make_prefix_schedule(settings, args.max_steps, args.seed, "paradigm.planner")
 
-    def _generate_and_score_completions(self, inputs: Inputs) -> dict[str, Any]:
+    def _generate_and_score_completions(self, inputs: PromptInputs) -> dict[str, Any]:
         """Make the rows of the next updates: tensors (B, ...), B the rows of this process."""
-        if self.paradigm.plain or not self.model.training:
+        if self.paradigm.is_plain or not self.model.training:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)
             return output
         share = self._groups // self.accelerator.num_processes
@@ -107,51 +116,57 @@ class PlannedGeneration(GRPOTrainer):
             rows = self._score(inputs, first)
         else:
             rule = self._rule
-            sampled = sample(self._sampling, rule, lambda at: self._round(rule, at), self._pad)
+            sampled = sample_groups(
+                self._sampling, rule, lambda at: self._round(rule, at), self._pad
+            )
             self._sampling = sampled.state
-            self._figures.values |= sampling_figures(sampled.batch.counts, rule)
-            rows = chosen(sampled.rows, range(first, first + share), self.num_generations)
-        return self._complete(trimmed(rows))
+            self._figures.values |= compute_sampling_metrics(sampled.batch.counts, rule)
+            rows = select_groups(sampled.rows, range(first, first + share), self.num_generations)
+        return self._complete(trim_padding(rows))
 
-    def _round(self, rule: SamplingRule, first: int) -> Rows:
+    def _round(self, rule: SamplingRule, first: int) -> CompletionRows:
         """A round of dynamic sampling from this position of the stream: rows of all processes."""
         share = rule.gen_prompts // self.accelerator.num_processes
         mine = first + self.accelerator.process_index * share
-        prompts = [self.train_dataset[self._stream.row(mine + place)] for place in range(share)]
+        prompts = [
+            self.train_dataset[self._stream.get_row_index(mine + place)] for place in range(share)
+        ]
         inputs = [prompt for prompt in prompts for _ in range(self.num_generations)]
-        return gathered(self._score(inputs, mine), self.accelerator, self._pad)
+        return gather_rows(self._score(inputs, mine), self.accelerator, self._pad)
 
-    def _score(self, inputs: Inputs, first: int) -> Rows:
+    def _score(self, inputs: PromptInputs, first: int) -> CompletionRows:
         """Generate and score whole groups, of which the first has this number among the step's."""
-        plan = self._planner.rows(inputs, self.state.global_step, first)
-        visible = [{name: row[name] for name in row if name != TOKENS} for row in inputs]
+        plan = self._planner.plan_rows(inputs, self.state.global_step, first)
+        visible = [{name: row[name] for name in row if name != EXPERT_TOKENS} for row in inputs]
         self._plan = plan
         try:
             output = super()._generate_and_score_completions(visible)
         finally:
             self._plan = None
         settings, rollouts = self.paradigm.advantage, self.num_generations
-        rows = scored_rows(output, plan, *self._verdicts(self._rewards), rollouts, settings)
+        rows = make_scored_rows(output, plan, *self._verdicts(self._rewards), rollouts, settings)
         gate = self.paradigm.planner.gate
         return rows if gate is None else self._gate(gate, rows, inputs, visible)
 
-    def _gate(self, gate: SwitchGate, rows: Rows, inputs: Inputs, visible: Inputs) -> Rows:
+    def _gate(
+        self, gate: SwitchGate, rows: CompletionRows, inputs: PromptInputs, visible: PromptInputs
+    ) -> CompletionRows:
         """Apply UPT's gate; every prompt's expert is graded, so that all processes do the same."""
         rollouts = self.num_generations
         wins = self._rewards[:, 0].view(-1, rollouts).tolist()
-        routes = [decide(group, gate, "switch gate") for group in wins]
-        experts = [row[TOKENS] for row in inputs[::rollouts]]
+        routes = [decide_route(group, gate, "switch gate") for group in wins]
+        experts = [row[EXPERT_TOKENS] for row in inputs[::rollouts]]
         texts = self.processing_class.batch_decode(experts, skip_special_tokens=True)
         prompts = [row["prompt"] for row in visible[::rollouts]]
         if not isinstance(prompts[0], str):
             texts = [[{"role": "assistant", "content": text}] for text in texts]
         verdicts = super()._calculate_rewards(list(visible[::rollouts]), prompts, texts, experts)
-        refuse_unscored(verdicts)
+        refuse_unscored_rows(verdicts)
         self._figures.add_samples("success_expert", verdicts[:, 0])
-        self._figures.values |= gate_figures(routes)
+        self._figures.values |= compute_gate_metrics(routes)
         first = self.accelerator.process_index * len(experts)
         mine = routes[first : first + len(experts)]
-        return gated(
+        return apply_gate(
             rows, mine, experts, self._verdicts(verdicts), self.paradigm.advantage, self._pad
         )
 
@@ -161,9 +176,9 @@ class PlannedGeneration(GRPOTrainer):
         mine = rewards[self.accelerator.process_index * count :][:count]
         return mine[:, 0], (mine * self.reward_weights.to(mine.device)).sum(-1)
 
-    def _complete(self, rows: Rows) -> dict[str, Tensor]:
+    def _complete(self, rows: CompletionRows) -> dict[str, Tensor]:
         """The rows as TRL's buffer, with log-probabilities that later updates compare with."""
-        batch = finished(rows, self.num_generations, self.paradigm.advantage)
+        batch = make_buffer(rows, self.num_generations, self.paradigm.advantage)
         if self.args.gradient_accumulation_steps != self._updates_end:
             batch["old_per_token_logps"] = self._log_probs(self.model, batch)
         if self.paradigm.objective.kl_coef > 0:
@@ -210,7 +225,7 @@ class PlannedGeneration(GRPOTrainer):
         if ids.device.type not in padding.DEVICES or self.aux_loss_enabled:
             return forward(model, ids, mask, width, batch_size, **options)
         passes = partial(forward, model, **options)
-        return padding.without_padding(passes, ids, mask, width, batch_size or len(ids))
+        return padding.run_without_padding(passes, ids, mask, width, batch_size or len(ids))
 
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, **_: Any
@@ -224,17 +239,17 @@ class PlannedGeneration(GRPOTrainer):
             written, log_probs = self._write(self._plan, prompt_ids), None
         if self.model.training:
             planned = self._plan or [PlannedRow(Role("on_policy"))] * len(written)
-            own = [place for place, row in enumerate(planned) if row.generated]
+            own = [place for place, row in enumerate(planned) if row.is_generated]
             lengths, made = [len(prompt_ids[place]) for place in own], [written[p] for p in own]
             hybrid = [row.role.prefix for row in planned if row.role.source == "hybrid"]
-            self._figures.count_generated(lengths, made, hybrid, self.eos_token_ids)
+            self._figures.count_generations(lengths, made, hybrid, self.eos_token_ids)
         return written, log_probs
 
     def _write(
         self, plan: Sequence[PlannedRow], prompt_ids: Sequence[list[int]]
     ) -> list[list[int]]:
         """Let the policy write its part of planned rows."""
-        own = [place for place, row in enumerate(plan) if row.generated]
+        own = [place for place, row in enumerate(plan) if row.is_generated]
         prompts = [prompt_ids[place] for place in own]
         given = [list(plan[place].given) for place in own]
         # Of every n prompts in a row TRL sends the first to a vLLM server, for n completions.
@@ -244,7 +259,7 @@ class PlannedGeneration(GRPOTrainer):
             made, _ = self._sampled(prompts, repeats)
             made = [[*row, *tokens] for row, tokens in zip(given, made, strict=True)]
         else:
-            with forcing(self.accelerator.unwrap_model(self.model_wrapped), given):
+            with force_prefixes(self.accelerator.unwrap_model(self.model_wrapped), given):
                 made, _ = self._sampled(prompts, repeats)
         completions = [list(row.given) for row in plan]
         for place, row, tokens in zip(own, given, made, strict=True):
@@ -263,7 +278,7 @@ class PlannedGeneration(GRPOTrainer):
         if self.use_vllm and log_probs is not None and self.model.training:
             # Of a few tokens the mean is mostly rounding.
             row = max(range(len(made)), key=lambda place: len(made[place]))
-            gap = engine_gap(
+            gap = measure_engine_gap(
                 super()._get_per_token_logps_and_entropies,
                 self.model,
                 (list(prompts[row]), list(made[row]), log_probs[row]),
@@ -278,9 +293,9 @@ class PlannedGeneration(GRPOTrainer):
         rewards: Tensor = super()._calculate_rewards(*inputs)
         if self.model.training:
             if self._plan is not None:
-                refuse_unscored(rewards)
+                refuse_unscored_rows(rewards)
             self._rewards = rewards
             verdicts = rewards[:, 0].view(-1, self.num_generations)
-            for author, places in authors(self._plan, self.num_generations).items():
+            for author, places in group_rows_by_author(self._plan, self.num_generations).items():
                 self._figures.add_samples(f"success_{author}", verdicts[:, places])
         return rewards

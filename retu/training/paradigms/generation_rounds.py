@@ -7,25 +7,30 @@ from retu.training.paradigms.dynamic_sampling import (
     SamplingRule,
     SamplingState,
     TrainBatch,
-    offer,
-    take,
-    wants_more,
+    needs_more_rounds,
+    score_round,
+    take_update_groups,
 )
-from retu.training.paradigms.row_tensors import Rows, chosen, joined, silenced
+from retu.training.paradigms.row_tensors import (
+    CompletionRows,
+    join_rows,
+    select_groups,
+    silence_rows,
+)
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SamplingResult:
     """The rows to train on, of all processes; what they cost; and where sampling stands then."""
 
-    rows: Rows
+    rows: CompletionRows
     batch: TrainBatch
     state: SamplingState
 
 
-def sample(
-    state: SamplingState, rule: SamplingRule, generate: Callable[[int], Rows], pad: int
-) -> Sampled:
+def sample_groups(
+    state: SamplingState, rule: SamplingRule, generate: Callable[[int], CompletionRows], pad: int
+) -> SamplingResult:
     """Generate rounds until there are enough groups, or no more rounds.
 
     Args:
@@ -42,19 +47,19 @@ def sample(
     Raises:
         InputError: as `wants_more` and `offer`.
     """
-    kept: list[Rows] = []
-    spare: Rows | None = None
-    while wants_more(state, rule):
+    kept: list[CompletionRows] = []
+    spare: CompletionRows | None = None
+    while needs_more_rounds(state, rule):
         first = state.offered
         rows = generate(first)
         wins = rows.accuracy.view(-1, rule.rollouts).tolist()
-        state = offer(state, rule, wins)
+        state = score_round(state, rule, wins)
         new = [group.position - first for group in state.kept if group.position >= first]
-        kept.append(chosen(rows, new, rule.rollouts))
-        spare = chosen(rows, [0], rule.rollouts)
+        kept.append(select_groups(rows, new, rule.rollouts))
+        spare = select_groups(rows, [0], rule.rollouts)
     if spare is None:
         raise ValueError("sampling started with a full batch")
-    batch, following = take(state, rule)
-    trained = chosen(joined(kept, pad), range(len(batch.groups)), rule.rollouts)
-    filled = joined([trained, *[silenced(spare)] * batch.missing], pad)
-    return Sampled(filled, batch, following)
+    batch, following = take_update_groups(state, rule)
+    trained = select_groups(join_rows(kept, pad), range(len(batch.groups)), rule.rollouts)
+    filled = join_rows([trained, *[silence_rows(spare)] * batch.missing], pad)
+    return SamplingResult(filled, batch, following)

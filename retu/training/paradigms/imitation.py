@@ -7,7 +7,7 @@ from torch import Tensor
 
 from retu.config.objectives import EntropyScope
 from retu.core.errors import InputError
-from retu.training.paradigms.reduction import row_means
+from retu.training.paradigms.reduction import compute_row_means
 
 SRFT_SFT = 0.5
 """Factor of exp(-H) in SRFT's imitation of demonstrations; fixed in the authors' code."""
@@ -15,12 +15,12 @@ SRFT_WIN = 0.1
 """Factor of exp(H) in SRFT's weight of right rollouts; fixed in the authors' code."""
 
 
-def negative_log_likelihood(log_prob: Tensor) -> Tensor:
+def compute_nll(log_prob: Tensor) -> Tensor:
     """The loss of SFT per token, -log pi: (B, T) -> (B, T), in nats."""
     return -log_prob
 
 
-def srft_imitation(log_prob: Tensor, entropy: Tensor, mask: Tensor) -> Tensor:
+def compute_srft_imitation_loss(log_prob: Tensor, entropy: Tensor, mask: Tensor) -> Tensor:
     """SRFT's SFT loss per expert token: 0.5 exp(-H) * -log pi, H the row's mean entropy.
 
     The more certain the policy is of a demonstration, the more it imitates it. H is a constant.
@@ -29,11 +29,11 @@ def srft_imitation(log_prob: Tensor, entropy: Tensor, mask: Tensor) -> Tensor:
         log_prob, entropy: (B, T), in nats.
         mask: (B, T) bool, the tokens over which H is the mean.
     """
-    weight = SRFT_SFT * (-row_means(entropy, mask)).exp()
-    return weight.detach()[:, None] * negative_log_likelihood(log_prob)
+    weight = SRFT_SFT * (-compute_row_means(entropy, mask)).exp()
+    return weight.detach()[:, None] * compute_nll(log_prob)
 
 
-def srft_self_loss(score: Tensor, entropy: Tensor, mask: Tensor, reward: Tensor) -> Tensor:
+def compute_srft_self_loss(score: Tensor, entropy: Tensor, mask: Tensor, reward: Tensor) -> Tensor:
     """SRFT's loss per on-policy token: -c * score with c = 0.1 exp(H) if the row is right, else -1.
 
     With `score` = log pi, the default of the authors' code, a wrong row's loss is +log pi: linear,
@@ -46,12 +46,12 @@ def srft_self_loss(score: Tensor, entropy: Tensor, mask: Tensor, reward: Tensor)
         mask: (B, T) bool, the tokens over which H is the mean.
         reward: (B,), right where it is 1.
     """
-    win = SRFT_WIN * row_means(entropy, mask).exp()
+    win = SRFT_WIN * compute_row_means(entropy, mask).exp()
     weight = torch.where(reward == 1, win, -1.0).detach()
     return -weight[:, None] * score
 
 
-def low_entropy_tokens(
+def find_low_entropy_tokens(
     entropy: Tensor, prefix: Tensor, keep_fraction: float, scope: EntropyScope = "row"
 ) -> Tensor:
     """Prefix-RFT's entropy mask: the prefix tokens that are not trained on.

@@ -5,15 +5,15 @@ from typing import Any
 
 import torch
 
-from retu.models.compatibility import check_agreement
+from retu.models.compatibility import check_logprob_gap
 
-Sampled = tuple[list[int], list[int], Sequence[float | None]]
+SampledCompletion = tuple[list[int], list[int], Sequence[float | None]]
 """A prompt, its completion and the engine's log-probabilities of that, in nats."""
 
 
 @torch.no_grad()
-def engine_gap(
-    log_probs: Callable[..., Any], model: Any, sampled: Sampled, args: Any, step: int
+def measure_engine_gap(
+    log_probs: Callable[..., Any], model: Any, sampled: SampledCompletion, args: Any, step: int
 ) -> float:
     """Compare the engine's log-probabilities of one answer with the trainer's.
 
@@ -36,4 +36,4 @@ def engine_gap(
     ids = torch.tensor([[*prompt, *completion]], device=args.device)
     trainer, _, _ = log_probs(model, ids, torch.ones_like(ids), len(completion), batch_size=1)
     dtype = "bfloat16" if args.bf16 else "float32"
-    return check_agreement(engine, trainer[0].float().tolist(), dtype, step)
+    return check_logprob_gap(engine, trainer[0].float().tolist(), dtype, step)

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from retu.config.objectives import Clip
-from retu.training.paradigms.reduction import WindowCounts, reduce
-from retu.training.paradigms.surrogate import clip_events, k3_divergence, shaped_probability
-from retu.training.paradigms.token_batch import Tokens
+from retu.training.paradigms.reduction import WindowCounts, reduce_loss
+from retu.training.paradigms.surrogate import (
+    compute_k3_divergence,
+    find_clip_events,
+    shape_probability,
+)
+from retu.training.paradigms.token_batch import MaskedTokens
 
 Metrics = dict[str, Tensor]
 
@@ -35,25 +39,25 @@ def merge_metrics(parts: Iterable[Metrics]) -> Metrics:
     return merged
 
 
-def share(flags: Tensor, mask: Tensor, counts: WindowCounts, like: Tensor) -> Tensor:
+def compute_share(flags: Tensor, mask: Tensor, counts: WindowCounts, like: Tensor) -> Tensor:
     """Flagged tokens, (B, T) bool, as a fraction of the window's; a scalar of `like`'s dtype."""
-    return reduce(flags.to(like.dtype), mask, "token_mean", counts)
+    return reduce_loss(flags.to(like.dtype), mask, "token_mean", counts)
 
 
 @torch.no_grad()
-def entropy_metrics(tokens: Tokens, counts: WindowCounts) -> Metrics:
+def compute_entropy_metrics(tokens: MaskedTokens, counts: WindowCounts) -> Metrics:
     """Mean entropy in nats: of all tokens, of sampled and of expert ones."""
-    sampled, expert = counts.sampled(), counts.expert()
+    sampled, expert = counts.select_sampled(), counts.select_expert()
     return {
-        "entropy": reduce(tokens.entropy, tokens.trained, "token_mean", counts),
-        "entropy_sampled": reduce(tokens.entropy, tokens.sampled, "token_mean", sampled),
-        "entropy_expert": reduce(tokens.entropy, tokens.expert, "token_mean", expert),
+        "entropy": reduce_loss(tokens.entropy, tokens.trained, "token_mean", counts),
+        "entropy_sampled": reduce_loss(tokens.entropy, tokens.sampled, "token_mean", sampled),
+        "entropy_expert": reduce_loss(tokens.entropy, tokens.expert, "token_mean", expert),
     }
 
 
 @torch.no_grad()
-def ratio_metrics(
-    ratio: Tensor, tokens: Tokens, mask: Tensor, clip: Clip | None, counts: WindowCounts
+def compute_ratio_metrics(
+    ratio: Tensor, tokens: MaskedTokens, mask: Tensor, clip: Clip | None, counts: WindowCounts
 ) -> Metrics:
     """Importance ratios of the masked tokens, of which `counts` holds the window's number.
 
@@ -61,22 +65,27 @@ def ratio_metrics(
     from the policy that sampled), and clip_low, clip_high, clip_dual: the share of tokens whose
     gradient clipping removed.
     """
-    divergence = k3_divergence(tokens.log_prob, tokens.old_log_prob)
-    events = clip_events(ratio, tokens.advantage, clip)
+    divergence = compute_k3_divergence(tokens.log_prob, tokens.old_log_prob)
+    events = find_clip_events(ratio, tokens.advantage, clip)
     return {
-        "ratio_mean": reduce(ratio, mask, "token_mean", counts),
+        "ratio_mean": reduce_loss(ratio, mask, "token_mean", counts),
         "ratio_max": torch.where(mask, ratio, 0.0).amax(),
-        "old_kl": reduce(divergence, mask, "token_mean", counts),
-        **{f"clip_{name}": share(flags, mask, counts, ratio) for name, flags in events.items()},
+        "old_kl": reduce_loss(divergence, mask, "token_mean", counts),
+        **{
+            f"clip_{name}": compute_share(flags, mask, counts, ratio)
+            for name, flags in events.items()
+        },
     }
 
 
 @torch.no_grad()
-def expert_metrics(tokens: Tokens, gamma: float | None, counts: WindowCounts) -> Metrics:
+def compute_expert_metrics(
+    tokens: MaskedTokens, gamma: float | None, counts: WindowCounts
+) -> Metrics:
     """Mean probability of expert tokens, as it is and as LUFFY shapes it."""
-    expert, mask = counts.expert(), tokens.expert
-    shaped = shaped_probability(tokens.log_prob, gamma)
+    expert, mask = counts.select_expert(), tokens.expert
+    shaped = shape_probability(tokens.log_prob, gamma)
     return {
-        "expert_prob": reduce(tokens.log_prob.exp(), mask, "token_mean", expert),
-        "expert_shaped_prob": reduce(shaped, mask, "token_mean", expert),
+        "expert_prob": reduce_loss(tokens.log_prob.exp(), mask, "token_mean", expert),
+        "expert_shaped_prob": reduce_loss(shaped, mask, "token_mean", expert),
     }

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from retu.config.objectives import ObjectiveSettings
 from retu.core.errors import InputError
-from retu.training.paradigms.loss_metrics import Metrics, entropy_metrics
-from retu.training.paradigms.paradigm_losses import PARADIGMS, Inputs, Terms
-from retu.training.paradigms.reduction import WindowCounts, reduce
-from retu.training.paradigms.surrogate import k3_divergence
-from retu.training.paradigms.token_batch import PolicyBatch, safe_tokens
+from retu.training.paradigms.loss_metrics import Metrics, compute_entropy_metrics
+from retu.training.paradigms.paradigm_losses import PARADIGMS, LossInputs, Terms
+from retu.training.paradigms.reduction import WindowCounts, reduce_loss
+from retu.training.paradigms.surrogate import compute_k3_divergence
+from retu.training.paradigms.token_batch import PolicyBatch, mask_tokens
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ObjectiveTerms:
     metrics: Metrics
 
 
-def objective(
+def compute_objective(
     batch: PolicyBatch, settings: ObjectiveSettings, counts: WindowCounts
 ) -> ObjectiveTerms:
     """Compute a paradigm's loss on one micro-batch of an optimiser window.
@@ -44,20 +44,20 @@ def objective(
     Raises:
         InputError: the method needs rewards, or the KL term a reference, that is not there.
     """
-    inputs = Inputs(safe_tokens(batch), batch.reward, settings, counts)
+    inputs = LossInputs(mask_tokens(batch), batch.reward, settings, counts)
     terms, metrics = PARADIGMS[settings.method](inputs)
-    terms |= regularisers(inputs, batch.reference_log_prob)
+    terms |= compute_regularisers(inputs, batch.reference_log_prob)
     loss = sum(terms.values())
     detached = {name: term.detach() for name, term in terms.items()}
-    return ObjectiveTerms(loss, detached, metrics | entropy_metrics(inputs.tokens, counts))
+    return ObjectiveTerms(loss, detached, metrics | compute_entropy_metrics(inputs.tokens, counts))
 
 
-def regularisers(inputs: Inputs, reference: Tensor | None) -> Terms:
+def compute_regularisers(inputs: LossInputs, reference: Tensor | None) -> Terms:
     """The entropy bonus (a token mean) and the divergence from a reference, where asked for."""
     tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
     terms: Terms = {}
     if settings.entropy_coef > 0:
-        bonus = reduce(tokens.entropy, tokens.trained, "token_mean", counts)
+        bonus = reduce_loss(tokens.entropy, tokens.trained, "token_mean", counts)
         terms["entropy_bonus"] = -settings.entropy_coef * bonus
     if settings.kl_coef > 0:
         if reference is None:
@@ -65,7 +65,9 @@ def regularisers(inputs: Inputs, reference: Tensor | None) -> Terms:
                 "kl_coef: is positive, but the batch has no log-probabilities of a reference"
                 " model; give them or set it to 0"
             )
-        divergence = k3_divergence(tokens.log_prob, torch.where(tokens.trained, reference, 0.0))
-        reduced = reduce(divergence, tokens.trained, settings.reduction, counts)
+        divergence = compute_k3_divergence(
+            tokens.log_prob, torch.where(tokens.trained, reference, 0.0)
+        )
+        reduced = reduce_loss(divergence, tokens.trained, settings.reduction, counts)
         terms["kl"] = settings.kl_coef * reduced
     return terms

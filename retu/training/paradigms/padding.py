@@ -16,7 +16,7 @@ DEVICES = frozenset({"cuda"})
 """Where padding is cut. On CPUs plain paradigms stay equal to TRL's own trainer, to the bit."""
 
 
-def needed(mask: Tensor, width: int) -> tuple[int, int]:
+def find_used_columns(mask: Tensor, width: int) -> tuple[int, int]:
     """The columns that some row needs.
 
     Args:
@@ -33,7 +33,7 @@ def needed(mask: Tensor, width: int) -> tuple[int, int]:
     return first, kept
 
 
-def without_padding(
+def run_without_padding(
     forward: Callable[..., tuple[Tensor | None, ...]],
     ids: Tensor,
     mask: Tensor,
@@ -55,7 +55,7 @@ def without_padding(
     made = []
     for start in range(0, len(ids), size):
         rows, seen = ids[start : start + size], mask[start : start + size]
-        first, kept = needed(seen, width)
+        first, kept = find_used_columns(seen, width)
         end = rows.shape[1] - width + kept
         parts = forward(rows[:, first:end], seen[:, first:end], kept)
         made.append([part if part is None else pad(part, (0, width - kept)) for part in parts])

@@ -15,75 +15,81 @@ from torch import Tensor
 from retu.config.objectives import ObjectiveSettings
 from retu.core.errors import InputError
 from retu.training.paradigms.imitation import (
-    low_entropy_tokens,
-    negative_log_likelihood,
-    srft_imitation,
-    srft_self_loss,
+    compute_nll,
+    compute_srft_imitation_loss,
+    compute_srft_self_loss,
+    find_low_entropy_tokens,
 )
 from retu.training.paradigms.loss_metrics import (
     Metrics,
-    expert_metrics,
-    ratio_metrics,
-    share,
+    compute_expert_metrics,
+    compute_ratio_metrics,
+    compute_share,
 )
-from retu.training.paradigms.reduction import WindowCounts, reduce
-from retu.training.paradigms.surrogate import importance_ratio, shaped_probability, surrogate
-from retu.training.paradigms.token_batch import Tokens
+from retu.training.paradigms.reduction import WindowCounts, reduce_loss
+from retu.training.paradigms.surrogate import (
+    compute_importance_ratio,
+    compute_surrogate_loss,
+    shape_probability,
+)
+from retu.training.paradigms.token_batch import MaskedTokens
 
 Terms = dict[str, Tensor]
 """The summands of a loss by name, weights and signs included."""
 
 
 @dataclass(frozen=True)
-class Inputs:
+class LossInputs:
     """What every paradigm gets: tokens and roles, rewards (B,), its settings, the window."""
 
-    tokens: Tokens
+    tokens: MaskedTokens
     reward: Tensor | None
     settings: ObjectiveSettings
     counts: WindowCounts
 
 
-def grpo(inputs: Inputs) -> tuple[Terms, Metrics]:
+def compute_grpo_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """GRPO and DAPO: mean of the clipped surrogate (arXiv 2402.03300 and 2503.14476).
 
     Rows are not told apart by role. What else makes DAPO happens before: dynamic sampling chooses
     the rows, and the length penalty is part of the reward.
     """
     tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
-    ratio = importance_ratio(tokens.log_prob, tokens.old_log_prob)
-    loss = surrogate(ratio, tokens.advantage, settings.clip)
-    terms = {"policy": reduce(loss, tokens.trained, settings.reduction, counts)}
-    return terms, ratio_metrics(ratio, tokens, tokens.trained, settings.clip, counts)
+    ratio = compute_importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    loss = compute_surrogate_loss(ratio, tokens.advantage, settings.clip)
+    terms = {"policy": reduce_loss(loss, tokens.trained, settings.reduction, counts)}
+    return terms, compute_ratio_metrics(ratio, tokens, tokens.trained, settings.clip, counts)
 
 
-def luffy(inputs: Inputs) -> tuple[Terms, Metrics]:
+def compute_luffy_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """LUFFY: mean of -A rho on rollouts and of -A f(p) on experts (arXiv 2504.14945).
 
     The expert's behaviour probability is taken for 1, so that its ratio is p. Both means have the
     same denominator: that of all rows.
     """
     tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
-    ratio = importance_ratio(tokens.log_prob, tokens.old_log_prob)
-    loss = surrogate(ratio, tokens.advantage, settings.clip)
+    ratio = compute_importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    loss = compute_surrogate_loss(ratio, tokens.advantage, settings.clip)
     terms = {
-        "policy": reduce(loss, tokens.sampled, settings.reduction, counts),
-        "expert": expert_policy_loss(inputs, tokens.expert, counts),
+        "policy": reduce_loss(loss, tokens.sampled, settings.reduction, counts),
+        "expert": compute_expert_policy_loss(inputs, tokens.expert, counts),
     }
     return terms, {
-        **ratio_metrics(ratio, tokens, tokens.sampled, settings.clip, counts.sampled()),
-        **expert_metrics(tokens, settings.gamma, counts),
+        **compute_ratio_metrics(
+            ratio, tokens, tokens.sampled, settings.clip, counts.select_sampled()
+        ),
+        **compute_expert_metrics(tokens, settings.gamma, counts),
     }
 
 
-def expert_policy_loss(inputs: Inputs, mask: Tensor, counts: WindowCounts) -> Tensor:
+def compute_expert_policy_loss(inputs: LossInputs, mask: Tensor, counts: WindowCounts) -> Tensor:
     """The mean of -A f(p) over masked tokens, (B, T) bool, with the denominator of `counts`."""
     tokens, settings = inputs.tokens, inputs.settings
-    loss = -tokens.advantage * shaped_probability(tokens.log_prob, settings.gamma)
-    return reduce(loss, mask, settings.reduction, counts)
+    loss = -tokens.advantage * shape_probability(tokens.log_prob, settings.gamma)
+    return reduce_loss(loss, mask, settings.reduction, counts)
 
 
-def srft(inputs: Inputs) -> tuple[Terms, Metrics]:
+def compute_srft_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """SRFT's three terms (arXiv 2506.19767, as in the code of arXiv 2509.04419).
 
     sft_demo: token mean over experts of 0.5 exp(-H) * -log p; rl_demo: LUFFY's expert term;
@@ -93,23 +99,23 @@ def srft(inputs: Inputs) -> tuple[Terms, Metrics]:
     tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
     if inputs.reward is None:
         raise InputError("srft: the batch has no rewards, which its self term needs; give them")
-    ratio = importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    ratio = compute_importance_ratio(tokens.log_prob, tokens.old_log_prob)
     score = ratio if settings.srft_self_term == "ratio" else tokens.log_prob
-    imitation = srft_imitation(tokens.log_prob, tokens.entropy, tokens.expert)
-    own = srft_self_loss(score, tokens.entropy, tokens.sampled, inputs.reward)
-    demo = reduce(imitation, tokens.expert, "token_mean", counts.expert())
+    imitation = compute_srft_imitation_loss(tokens.log_prob, tokens.entropy, tokens.expert)
+    own = compute_srft_self_loss(score, tokens.entropy, tokens.sampled, inputs.reward)
+    demo = reduce_loss(imitation, tokens.expert, "token_mean", counts.select_expert())
     terms = {
         "sft_demo": settings.sft_weight * demo,
-        "rl_demo": expert_policy_loss(inputs, tokens.expert, counts),
-        "rl_self": reduce(own, tokens.sampled, settings.reduction, counts),
+        "rl_demo": compute_expert_policy_loss(inputs, tokens.expert, counts),
+        "rl_self": reduce_loss(own, tokens.sampled, settings.reduction, counts),
     }
     return terms, {
-        **ratio_metrics(ratio, tokens, tokens.sampled, None, counts.sampled()),
-        **expert_metrics(tokens, settings.gamma, counts),
+        **compute_ratio_metrics(ratio, tokens, tokens.sampled, None, counts.select_sampled()),
+        **compute_expert_metrics(tokens, settings.gamma, counts),
     }
 
 
-def upt(inputs: Inputs) -> tuple[Terms, Metrics]:
+def compute_upt_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """UPT (HPT): RL on active rollouts, SFT on active experts (arXiv 2509.04419).
 
     Mean over rollouts of -A rho, plus `sft_weight` times the token mean over imitated experts of
@@ -117,55 +123,57 @@ def upt(inputs: Inputs) -> tuple[Terms, Metrics]:
     which rows are active and which imitated. RL and SFT have denominators of their own.
     """
     tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
-    ratio = importance_ratio(tokens.log_prob, tokens.old_log_prob)
-    loss = surrogate(ratio, tokens.advantage, settings.clip)
-    imitation = negative_log_likelihood(tokens.log_prob)
-    demo = reduce(imitation, tokens.imitated, "token_mean", counts.imitated())
+    ratio = compute_importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    loss = compute_surrogate_loss(ratio, tokens.advantage, settings.clip)
+    imitation = compute_nll(tokens.log_prob)
+    demo = reduce_loss(imitation, tokens.imitated, "token_mean", counts.select_imitated())
     off_policy = tokens.expert & ~tokens.imitated
     terms = {
-        "policy": reduce(loss, tokens.sampled, settings.reduction, counts.reinforced()),
-        "expert": expert_policy_loss(inputs, off_policy, counts.reinforced()),
+        "policy": reduce_loss(loss, tokens.sampled, settings.reduction, counts.select_reinforced()),
+        "expert": compute_expert_policy_loss(inputs, off_policy, counts.select_reinforced()),
         "sft": settings.sft_weight * demo,
     }
     return terms, {
-        **ratio_metrics(ratio, tokens, tokens.sampled, settings.clip, counts.sampled()),
-        **expert_metrics(tokens, settings.gamma, counts),
+        **compute_ratio_metrics(
+            ratio, tokens, tokens.sampled, settings.clip, counts.select_sampled()
+        ),
+        **compute_expert_metrics(tokens, settings.gamma, counts),
     }
 
 
-def prefix_rft(inputs: Inputs) -> tuple[Terms, Metrics]:
+def compute_prefix_rft_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """Prefix-RFT: GRPO's loss, with A = 0 at prefix tokens of low entropy (arXiv 2507.01679).
 
     Prefix tokens have the ratio pi / pi_old, too; how probable the expert found them is not used.
     """
     tokens, settings = inputs.tokens, inputs.settings
-    frozen = low_entropy_tokens(
+    frozen = find_low_entropy_tokens(
         tokens.entropy, tokens.prefix, settings.entropy_keep, settings.entropy_scope
     )
     advantage = tokens.advantage.masked_fill(frozen, 0.0)
-    terms, metrics = grpo(replace(inputs, tokens=replace(tokens, advantage=advantage)))
+    terms, metrics = compute_grpo_loss(replace(inputs, tokens=replace(tokens, advantage=advantage)))
     shares = {"prefix_share": tokens.prefix, "prefix_frozen_share": frozen}
     return terms, metrics | {
-        name: share(flags, tokens.trained, inputs.counts, tokens.log_prob.detach())
+        name: compute_share(flags, tokens.trained, inputs.counts, tokens.log_prob.detach())
         for name, flags in shares.items()
     }
 
 
-def sft(inputs: Inputs) -> tuple[Terms, Metrics]:
+def compute_sft_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """SFT: the token mean of -log p over expert rows; other rows add nothing (paper section 4)."""
     tokens, counts = inputs.tokens, inputs.counts
-    imitation = negative_log_likelihood(tokens.log_prob)
-    terms = {"sft": reduce(imitation, tokens.expert, "token_mean", counts.expert())}
-    return terms, expert_metrics(tokens, inputs.settings.gamma, counts)
+    imitation = compute_nll(tokens.log_prob)
+    terms = {"sft": reduce_loss(imitation, tokens.expert, "token_mean", counts.select_expert())}
+    return terms, compute_expert_metrics(tokens, inputs.settings.gamma, counts)
 
 
-PARADIGMS: Mapping[str, Callable[[Inputs], tuple[Terms, Metrics]]] = {
-    "grpo": grpo,
-    "dapo": grpo,
-    "luffy": luffy,
-    "srft": srft,
-    "upt": upt,
-    "prefix_rft": prefix_rft,
-    "sft": sft,
+PARADIGMS: Mapping[str, Callable[[LossInputs], tuple[Terms, Metrics]]] = {
+    "grpo": compute_grpo_loss,
+    "dapo": compute_grpo_loss,
+    "luffy": compute_luffy_loss,
+    "srft": compute_srft_loss,
+    "upt": compute_upt_loss,
+    "prefix_rft": compute_prefix_rft_loss,
+    "sft": compute_sft_loss,
 }
 """A paradigm's loss by the `method` of its settings."""

@@ -6,24 +6,27 @@ import torch
 from torch import Tensor
 
 from retu.config.paradigm import AdvantageSettings
-from retu.training.paradigms.advantages import group_advantage, separate_prefix_advantage
+from retu.training.paradigms.advantages import (
+    compute_group_advantages,
+    compute_separate_prefix_advantages,
+)
 from retu.training.paradigms.row_plan import PlannedRow
-from retu.training.paradigms.row_tensors import Rows
+from retu.training.paradigms.row_tensors import CompletionRows
 from retu.training.paradigms.token_batch import PolicyBatch
 
 Batch = dict[str, Tensor]
-SHARED = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
-ROLES = ("accuracy", "expert_row", "imitated", "active")
+SHARED_TENSORS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
+ROLE_TENSORS = ("accuracy", "expert_row", "imitated", "active")
 
 
-def scored_rows(
+def make_scored_rows(
     output: Mapping[str, Tensor],
     plan: Sequence[PlannedRow],
     accuracy: Tensor,
     reward: Tensor,
     rollouts: int,
     settings: AdvantageSettings,
-) -> Rows:
+) -> CompletionRows:
     """What TRL has generated and scored, as rows.
 
     Args:
@@ -34,11 +37,11 @@ def scored_rows(
         settings: how rewards become advantages.
     """
     device = reward.device
-    expert_row = torch.tensor([not row.generated for row in plan], device=device)
+    expert_row = torch.tensor([not row.is_generated for row in plan], device=device)
     prefixes = torch.tensor([row.role.prefix for row in plan], device=device)
-    group = group_ids(len(plan), rollouts, device)
+    group = make_group_ids(len(plan), rollouts, device)
     hybrid = prefixes > 0
-    advantage = group_advantage(
+    advantage = compute_group_advantages(
         reward,
         group,
         divide_by_std=settings.divide_by_std,
@@ -46,8 +49,8 @@ def scored_rows(
         baseline="on_policy" if settings.baseline == "on_policy" else "group",
         expert_row=expert_row | hybrid,
     )
-    return Rows(
-        **{name: output[name] for name in SHARED},
+    return CompletionRows(
+        **{name: output[name] for name in SHARED_TENSORS},
         advantage=advantage,
         accuracy=accuracy,
         reward=reward,
@@ -58,22 +61,24 @@ def scored_rows(
     )
 
 
-def group_ids(rows: int, rollouts: int, device: torch.device) -> Tensor:
+def make_group_ids(rows: int, rollouts: int, device: torch.device) -> Tensor:
     """Which group a row belongs to, (rows,): as generated, groups follow each other."""
     return torch.arange(rows, device=device) // rollouts
 
 
-def finished(rows: Rows, rollouts: int, settings: AdvantageSettings) -> Batch:
+def make_buffer(rows: CompletionRows, rollouts: int, settings: AdvantageSettings) -> Batch:
     """The rows as TRL's buffer holds them: tensors that are shuffled and split by rows."""
     advantage = rows.advantage
     if settings.baseline == "separate_prefix":
-        group = group_ids(len(rows), rollouts, advantage.device)
-        advantage = separate_prefix_advantage(rows.reward, group, rows.prefix)
-    tensors = {name: getattr(rows, name) for name in (*SHARED, *ROLES)}
-    return {**tensors, "prefix": rows.prefix, "advantages": advantage}
+        group = make_group_ids(len(rows), rollouts, advantage.device)
+        advantage = compute_separate_prefix_advantages(rows.reward, group, rows.prefix_mask)
+    tensors = {name: getattr(rows, name) for name in (*SHARED_TENSORS, *ROLE_TENSORS)}
+    return {**tensors, "prefix": rows.prefix_mask, "advantages": advantage}
 
 
-def policy_batch(batch: Mapping[str, Tensor], log_prob: Tensor, entropy: Tensor) -> PolicyBatch:
+def make_policy_batch(
+    batch: Mapping[str, Tensor], log_prob: Tensor, entropy: Tensor
+) -> PolicyBatch:
     """A micro-batch as the objectives read it.
 
     Without old log-probabilities the batch is used for one update, so they are the current ones.

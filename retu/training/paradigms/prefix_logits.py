@@ -17,7 +17,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 NONE = -1
 
 
-class Forced(LogitsProcessor):
+class PrefixLogitsProcessor(LogitsProcessor):
     """Leaves a row no choice as long as it has given tokens.
 
     Args:
@@ -46,7 +46,7 @@ class Forced(LogitsProcessor):
 
 
 @contextmanager
-def forcing(model: Any, given: Sequence[Sequence[int]]) -> Iterator[None]:
+def force_prefixes(model: Any, given: Sequence[Sequence[int]]) -> Iterator[None]:
     """While it lasts, `model.generate` starts its rows with the given tokens.
 
     TRL passes no logits processor on, and has no hook for one.
@@ -55,7 +55,7 @@ def forcing(model: Any, given: Sequence[Sequence[int]]) -> Iterator[None]:
         yield
         return
     replaced = vars(model).get("generate")
-    processors = LogitsProcessorList([Forced(given)])
+    processors = LogitsProcessorList([PrefixLogitsProcessor(given)])
     model.generate = functools.partial(model.generate, logits_processor=processors)
     try:
         yield

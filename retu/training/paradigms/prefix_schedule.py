@@ -12,7 +12,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from retu.config.planner import Constant, Controller, PrefixSettings
+from retu.config.planner import Constant, PrefixController, PrefixSettings
 from retu.core.errors import InputError
 
 
@@ -30,12 +30,12 @@ class PrefixSchedule:
     run_steps: int
     seed: int
 
-    def bounds(self, step: int) -> tuple[float, float]:
+    def compute_bounds(self, step: int) -> tuple[float, float]:
         """Lowest and highest share of the trajectory after `step` optimizer steps."""
-        low = controller_value(self.settings.low, step, self.run_steps)
-        return low, controller_value(self.settings.high, step, self.run_steps)
+        low = compute_controller_value(self.settings.low, step, self.run_steps)
+        return low, compute_controller_value(self.settings.high, step, self.run_steps)
 
-    def ratio(self, step: int, prompt: int, row: int = 0) -> float:
+    def draw_ratio(self, step: int, prompt: int, row: int = 0) -> float:
         """The share of the trajectory that is given to a hybrid row.
 
         Args:
@@ -47,14 +47,16 @@ class PrefixSchedule:
         # A text seeds through SHA-512: the same draw in every process, unlike `hash`.
         draw = random.Random(f"{self.seed}/prefix/{step}/{prompt}/{row}")
         u = draw.betavariate(self.settings.alpha, self.settings.beta)
-        return mix(*self.bounds(step), u)
+        return interpolate(*self.compute_bounds(step), u)
 
-    def length(self, tokens: int, step: int, prompt: int, row: int = 0) -> int:
+    def draw_length(self, tokens: int, step: int, prompt: int, row: int = 0) -> int:
         """Prefix of a hybrid row, in tokens, for an expert trajectory of `tokens` tokens."""
-        return prefix_length(self.ratio(step, prompt, row), tokens, self.settings.min_prefix)
+        return compute_prefix_length(
+            self.draw_ratio(step, prompt, row), tokens, self.settings.min_prefix
+        )
 
 
-def prefix_schedule(
+def make_prefix_schedule(
     settings: PrefixSettings, run_steps: int, seed: int, where: str
 ) -> PrefixSchedule:
     """The schedule of a run whose bounds are in order at each of its steps.
@@ -64,7 +66,7 @@ def prefix_schedule(
     """
     schedule = PrefixSchedule(settings, run_steps, seed)
     for step in range(run_steps):
-        low, high = schedule.bounds(step)
+        low, high = schedule.compute_bounds(step)
         if low > high:
             raise InputError(
                 f"{where}: prefix.low is {low:g} and above prefix.high, {high:g}, at step {step};"
@@ -73,7 +75,7 @@ def prefix_schedule(
     return schedule
 
 
-def controller_value(controller: Controller, step: int, run_steps: int) -> float:
+def compute_controller_value(controller: PrefixController, step: int, run_steps: int) -> float:
     """Value of a controller after `step` optimizer steps of `run_steps`."""
     if isinstance(controller, Constant):
         return controller.value
@@ -82,15 +84,15 @@ def controller_value(controller: Controller, step: int, run_steps: int) -> float
     done = min(max((step - controller.delay) / steps, 0.0), 1.0)
     if controller.kind == "cosine":
         done = (1.0 - math.cos(math.pi * done)) / 2.0
-    return mix(controller.start, controller.end, done)
+    return interpolate(controller.start, controller.end, done)
 
 
-def mix(start: float, end: float, share: float) -> float:
+def interpolate(start: float, end: float, share: float) -> float:
     """The point that lies `share` of the way from `start` to `end`; both ends are exact."""
     return end if share >= 1.0 else start + (end - start) * share
 
 
-def prefix_length(ratio: float, tokens: int, min_prefix: int) -> int:
+def compute_prefix_length(ratio: float, tokens: int, min_prefix: int) -> int:
     """Prefix in tokens: the share `ratio`, at least `min_prefix`, and never the last token.
 
     `tokens` counts the end-of-sequence token, so a prefix never ends the answer. A trajectory of

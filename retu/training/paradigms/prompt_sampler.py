@@ -24,15 +24,15 @@ class PromptStream:
     seed: int
     shuffled: bool = True
 
-    def row(self, position: int) -> int:
+    def get_row_index(self, position: int) -> int:
         """The row of the data set at a position of the stream, counted from 0."""
         cycle, place = divmod(position, self.rows)
-        return order(self.rows, self.seed, cycle)[place] if self.shuffled else place
+        return shuffle_row_indices(self.rows, self.seed, cycle)[place] if self.shuffled else place
 
 
 # Neighbouring positions share a pass; a round may reach into the next one.
 @functools.lru_cache(maxsize=2)
-def order(rows: int, seed: int, cycle: int) -> tuple[int, ...]:
+def shuffle_row_indices(rows: int, seed: int, cycle: int) -> tuple[int, ...]:
     """The order of one pass."""
     places = list(range(rows))
     random.Random(f"{seed}/prompts/{cycle}").shuffle(places)

@@ -44,26 +44,26 @@ class WindowCounts:
         counts = (rows, tokens, expert_rows, expert_tokens, imitated[0], imitated[1])
         return cls(*counts, length_limit, processes)
 
-    def sampled(self) -> "WindowCounts":
+    def select_sampled(self) -> "WindowCounts":
         """Rows and tokens of the window without its experts."""
         rows, tokens = self.rows - self.expert_rows, self.tokens - self.expert_tokens
         return replace(self, rows=rows, tokens=tokens)
 
-    def expert(self) -> "WindowCounts":
+    def select_expert(self) -> "WindowCounts":
         """Rows and tokens of the window's experts alone."""
         return replace(self, rows=self.expert_rows, tokens=self.expert_tokens)
 
-    def reinforced(self) -> "WindowCounts":
+    def select_reinforced(self) -> "WindowCounts":
         """Rows and tokens of the window without the experts that are imitated."""
         rows, tokens = self.rows - self.imitated_rows, self.tokens - self.imitated_tokens
         return replace(self, rows=rows, tokens=tokens)
 
-    def imitated(self) -> "WindowCounts":
+    def select_imitated(self) -> "WindowCounts":
         """Rows and tokens of the experts that are imitated."""
         return replace(self, rows=self.imitated_rows, tokens=self.imitated_tokens)
 
 
-def window_totals(
+def count_window_totals(
     mask: Tensor,
     expert_row: Tensor | None = None,
     active: Tensor | None = None,
@@ -90,7 +90,7 @@ def window_totals(
     return torch.stack([kinds.double().sum(-1), tokens], dim=-1).flatten()
 
 
-def reduce(loss: Tensor, mask: Tensor, mode: Reduction, counts: WindowCounts) -> Tensor:
+def reduce_loss(loss: Tensor, mask: Tensor, mode: Reduction, counts: WindowCounts) -> Tensor:
     """Reduce per-token losses to this micro-batch's addend of the window's loss.
 
     - token_mean: sum over tokens / tokens of the window (DAPO).
@@ -115,7 +115,7 @@ def reduce(loss: Tensor, mask: Tensor, mode: Reduction, counts: WindowCounts) ->
     if mode == "token_mean":
         return kept.sum() / (tokens / counts.processes)
     if mode == "seq_mean":
-        return row_means(kept, mask).sum() / (rows / counts.processes)
+        return compute_row_means(kept, mask).sum() / (rows / counts.processes)
     if mode == "const":
         return kept.sum() / (counts.length_limit / counts.processes)
     if mode == "dr_grpo":
@@ -123,6 +123,6 @@ def reduce(loss: Tensor, mask: Tensor, mode: Reduction, counts: WindowCounts) ->
     raise InputError(f"reduction: {mode!r} is unknown; use one of {', '.join(get_args(Reduction))}")
 
 
-def row_means(values: Tensor, mask: Tensor) -> Tensor:
+def compute_row_means(values: Tensor, mask: Tensor) -> Tensor:
     """Mean over every row's own masked tokens: (B, T), (B, T) bool -> (B,); 0 for a row of none."""
     return torch.where(mask, values, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from retu.core.errors import InputError
 from retu.core.sections import Section
-from retu.core.yaml_files import validate
+from retu.core.yaml_files import validate_content
 
 STATE_FILE = "paradigm_state.json"
 ROWS_FILE = "paradigm_rows_{}.safetensors"
@@ -18,7 +18,7 @@ ROWS_FILE = "paradigm_rows_{}.safetensors"
 Batch = dict[str, Tensor]
 
 
-class Saved(Section):
+class SavedState(Section):
     """What a trainer of the paradigms remembers from step to step.
 
     Attributes:
@@ -30,12 +30,12 @@ class Saved(Section):
     sampling: dict[str, Any] | None
 
 
-def save_state(folder: Path, content: Saved) -> None:
+def save_state(folder: Path, content: SavedState) -> None:
     """Write the state into a checkpoint."""
     (folder / STATE_FILE).write_text(content.model_dump_json(), encoding="utf-8")
 
 
-def load_state(folder: Path) -> Saved:
+def load_state(folder: Path) -> SavedState:
     """Read what `save_state` wrote.
 
     Raises:
@@ -49,7 +49,7 @@ def load_state(folder: Path) -> Saved:
             f"{path}: cannot be read, so {folder.name} is no checkpoint of this trainer; delete it"
             " and run again"
         ) from error
-    return validate(Saved, content, str(path))
+    return validate_content(SavedState, content, str(path))
 
 
 def save_buffer(folder: Path, process: int, batches: list[Batch]) -> None:

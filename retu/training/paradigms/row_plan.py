@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from retu.config.planner import PlannerSettings
-from retu.training.paradigms.expert_tokens import TOKENS
+from retu.training.paradigms.expert_tokens import EXPERT_TOKENS
 from retu.training.paradigms.prefix_schedule import PrefixSchedule
-from retu.training.paradigms.row_roles import Role, group_plan
+from retu.training.paradigms.row_roles import Role, plan_group_roles
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class PlannedRow:
     given: Sequence[int] = ()
 
     @property
-    def generated(self) -> bool:
+    def is_generated(self) -> bool:
         """Whether the policy writes any of it."""
         return self.role.source != "expert"
 
 
 @dataclass(frozen=True)
-class Planner:
+class RowPlanner:
     """Plans rows; without state.
 
     Attributes:
@@ -37,7 +37,7 @@ class Planner:
     rollouts: int
     schedule: PrefixSchedule | None = None
 
-    def rows(
+    def plan_rows(
         self, inputs: Sequence[Mapping[str, Any]], step: int, first: int
     ) -> tuple[PlannedRow, ...]:
         """Plan whole groups.
@@ -49,25 +49,27 @@ class Planner:
         """
         planned: list[PlannedRow] = []
         for number, row in enumerate(inputs[:: self.rollouts], start=first):
-            planned += self.group(row.get(TOKENS, ()), step, number)
+            planned += self.plan_group(row.get(EXPERT_TOKENS, ()), step, number)
         return tuple(planned)
 
-    def group(self, expert: Sequence[int], step: int, number: int) -> list[PlannedRow]:
+    def plan_group(self, expert: Sequence[int], step: int, number: int) -> list[PlannedRow]:
         """Plan the rows of one prompt, of whose expert trajectory these are the tokens."""
         prefixes = [
-            0 if self.schedule is None else self.schedule.length(len(expert), step, number, row)
+            0
+            if self.schedule is None
+            else self.schedule.draw_length(len(expert), step, number, row)
             for row in range(self.settings.n_prefix)
         ]
-        roles = group_plan(self.settings, self.rollouts, prefixes)
-        return [PlannedRow(role, expert[: given_tokens(role, len(expert))]) for role in roles]
+        roles = plan_group_roles(self.settings, self.rollouts, prefixes)
+        return [PlannedRow(role, expert[: count_given_tokens(role, len(expert))]) for role in roles]
 
 
-def given_tokens(role: Role, trajectory: int) -> int:
+def count_given_tokens(role: Role, trajectory: int) -> int:
     """How many tokens of a trajectory a row of this role starts with."""
     return trajectory if role.source == "expert" else role.prefix
 
 
-def authors(plan: Sequence[PlannedRow] | None, rollouts: int) -> dict[str, list[int]]:
+def group_rows_by_author(plan: Sequence[PlannedRow] | None, rollouts: int) -> dict[str, list[int]]:
     """Who writes the rows of a group: `on_policy`, `expert`, `hybrid` -> their places in it.
 
     The same in every group, on every process. Without a plan all rows are the policy's.

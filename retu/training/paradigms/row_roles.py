@@ -11,7 +11,7 @@ from typing import Literal
 from retu.config.planner import PlannerSettings
 from retu.training.paradigms.upt_gate import Route
 
-Source = Literal["on_policy", "expert", "hybrid"]
+RowSource = Literal["on_policy", "expert", "hybrid"]
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,17 @@ class Role:
             row is computed, and its loss masked).
     """
 
-    source: Source
+    source: RowSource
     prefix: int = 0
     loss: Literal["rl", "sft", "none"] = "rl"
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         """Whether the row has any loss."""
         return self.loss != "none"
 
 
-def group_plan(
+def plan_group_roles(
     settings: PlannerSettings, rollouts: int, prefixes: Sequence[int] = ()
 ) -> tuple[Role, ...]:
     """The rows of one group before its rewards are known: on-policy ones, then the guided ones.
@@ -59,7 +59,7 @@ def group_plan(
     return (*own, *expert, *hybrid)
 
 
-def gated_plan(route: Route, rollouts: int) -> tuple[Role, ...]:
+def plan_gated_group(route: Route, rollouts: int) -> tuple[Role, ...]:
     """The rows of one UPT group once its wins are known.
 
     `rl` keeps all on-policy rows. The other routes lose them all and train on the expert's

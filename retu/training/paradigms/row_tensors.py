@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as pad_ends
 
-from retu.training.paradigms.padding import needed
+from retu.training.paradigms.padding import find_used_columns
 
 
 @dataclass(frozen=True)
-class Rows:
+class CompletionRows:
     """B rows; the n rows of a group follow each other.
 
     prompt_ids, prompt_mask: (B, P), padded on the left.
@@ -39,69 +39,73 @@ class Rows:
     def __len__(self) -> int:
         return len(self.prompt_ids)
 
-    def mapped(self, change: Callable[[str, Tensor], Tensor]) -> "Rows":
+    def map_tensors(self, change: Callable[[str, Tensor], Tensor]) -> "CompletionRows":
         """The rows after `change(name, tensor)` of every tensor."""
-        return Rows(**{f.name: change(f.name, getattr(self, f.name)) for f in fields(self)})
+        return CompletionRows(
+            **{f.name: change(f.name, getattr(self, f.name)) for f in fields(self)}
+        )
 
     @property
-    def prefix(self) -> Tensor:
+    def prefix_mask(self) -> Tensor:
         """(B, C) bool, the given tokens of hybrid rows."""
         places = torch.arange(self.completion_ids.shape[1], device=self.prefix_length.device)
         return places < self.prefix_length[:, None]
 
 
-def prompt_side(name: str) -> bool:
+def is_prompt_side(name: str) -> bool:
     """Whether a tensor is padded on the left."""
     return name.startswith("prompt")
 
 
-def widened(name: str, tensor: Tensor, width: int, pad: int) -> Tensor:
+def widen_tensor(name: str, tensor: Tensor, width: int, pad: int) -> Tensor:
     """A (B, T) tensor padded to `width` columns, with `pad` if it holds ids and 0 otherwise."""
     missing = width - tensor.shape[1]
-    ends = (missing, 0) if prompt_side(name) else (0, missing)
+    ends = (missing, 0) if is_prompt_side(name) else (0, missing)
     return pad_ends(tensor, ends, value=pad if name.endswith("_ids") else 0)
 
 
-def chosen(rows: Rows, groups: Sequence[int], rollouts: int) -> Rows:
+def select_groups(rows: CompletionRows, groups: Sequence[int], rollouts: int) -> CompletionRows:
     """The rows of the groups with these places, in this order."""
     first = torch.tensor(groups, dtype=torch.long, device=rows.reward.device) * rollouts
     within = torch.arange(rollouts, device=first.device)
     index = (first[:, None] + within).flatten()
-    return rows.mapped(lambda _, tensor: tensor[index])
+    return rows.map_tensors(lambda _, tensor: tensor[index])
 
 
-def joined(parts: Sequence[Rows], pad: int) -> Rows:
+def join_rows(parts: Sequence[CompletionRows], pad: int) -> CompletionRows:
     """All rows of several batches, padded to common widths."""
 
     def join(name: str, _: Tensor) -> Tensor:
         tensors = [getattr(part, name) for part in parts]
         if tensors[0].dim() == 2:
             width = max(tensor.shape[1] for tensor in tensors)
-            tensors = [widened(name, tensor, width, pad) for tensor in tensors]
+            tensors = [widen_tensor(name, tensor, width, pad) for tensor in tensors]
         return torch.cat(tensors)
 
-    return parts[0].mapped(join)
+    return parts[0].map_tensors(join)
 
 
-def trimmed(rows: Rows) -> Rows:
+def trim_padding(rows: CompletionRows) -> CompletionRows:
     """The rows without columns that are padding in all of them; at least one column is left."""
     mask = torch.cat([rows.prompt_mask, rows.completion_mask], dim=1)
-    first, completion = needed(mask, rows.completion_mask.shape[1])
+    first, completion = find_used_columns(mask, rows.completion_mask.shape[1])
 
     def trim(name: str, tensor: Tensor) -> Tensor:
         if tensor.dim() == 1:
             return tensor
-        return tensor[:, first:] if prompt_side(name) else tensor[:, :completion]
+        return tensor[:, first:] if is_prompt_side(name) else tensor[:, :completion]
 
-    return rows.mapped(trim)
+    return rows.map_tensors(trim)
 
 
-def silenced(rows: Rows) -> Rows:
+def silence_rows(rows: CompletionRows) -> CompletionRows:
     """The same rows without a loss."""
     return replace(rows, active=torch.zeros_like(rows.active))
 
 
-def with_experts(rows: Rows, experts: Mapping[int, Sequence[int]], pad: int) -> Rows:
+def insert_experts(
+    rows: CompletionRows, experts: Mapping[int, Sequence[int]], pad: int
+) -> CompletionRows:
     """Replace the completions of some rows by expert trajectories.
 
     Args:
@@ -111,8 +115,8 @@ def with_experts(rows: Rows, experts: Mapping[int, Sequence[int]], pad: int) -> 
     """
     longest = max((len(tokens) for tokens in experts.values()), default=0)
     width = max(longest, rows.completion_ids.shape[1])
-    ids = widened("completion_ids", rows.completion_ids, width, pad).clone()
-    mask = widened("completion_mask", rows.completion_mask, width, pad).clone()
+    ids = widen_tensor("completion_ids", rows.completion_ids, width, pad).clone()
+    mask = widen_tensor("completion_mask", rows.completion_mask, width, pad).clone()
     expert_row = rows.expert_row.clone()
     for row, tokens in experts.items():
         ids[row] = pad
@@ -123,7 +127,7 @@ def with_experts(rows: Rows, experts: Mapping[int, Sequence[int]], pad: int) -> 
     return replace(rows, completion_ids=ids, completion_mask=mask, expert_row=expert_row)
 
 
-def gathered(rows: Rows, accelerator: Any, pad: int) -> Rows:
+def gather_rows(rows: CompletionRows, accelerator: Any, pad: int) -> CompletionRows:
     """The rows of all processes, in the order of the processes, on each of them."""
     if accelerator.num_processes == 1:
         return rows
@@ -134,11 +138,11 @@ def gathered(rows: Rows, accelerator: Any, pad: int) -> Rows:
                 tensor,
                 dim=1,
                 pad_index=pad if name.endswith("_ids") else 0,
-                pad_first=prompt_side(name),
+                pad_first=is_prompt_side(name),
             )
         # Not every backend can gather bool.
         numbers = tensor.long() if tensor.dtype == torch.bool else tensor
         everyone: Tensor = accelerator.gather(numbers.contiguous())
         return everyone.to(tensor.dtype)
 
-    return rows.mapped(gather)
+    return rows.map_tensors(gather)

@@ -24,15 +24,15 @@ from torch import Tensor
 
 from retu.training.paradigms.loss_metrics import Metrics, merge_metrics
 from retu.training.paradigms.objective import ObjectiveTerms
-from retu.training.paradigms.reduction import WindowCounts, window_totals
+from retu.training.paradigms.reduction import WindowCounts, count_window_totals
 
-PREFIX = "paradigm/"
+METRIC_PREFIX = "paradigm/"
 GENERATED = ("rows", "tokens", "truncated_rows", "hybrid_rows", "prefix_tokens")
 """What a process counts while it generates."""
 
 
 @dataclass(frozen=True)
-class Window:
+class UpdateWindow:
     """Totals of an optimiser step's rows over all its micro-batches and processes.
 
     Attributes:
@@ -44,7 +44,7 @@ class Window:
     figures: dict[str, float]
 
 
-class StepFigures:
+class StepMetrics:
     """Collects the figures of one optimiser step of one process."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class StepFigures:
         self.values: dict[str, float] = {}
         self.parts: list[Metrics] = []
 
-    def count_generated(
+    def count_generations(
         self,
         lengths: Sequence[int],
         completions: Sequence[Sequence[int]],
@@ -84,15 +84,15 @@ class StepFigures:
         losses = {f"loss/{name}": value for name, value in terms.terms.items()}
         self.parts.append(losses | terms.metrics)
 
-    def close(self, window: Window, accelerator: Any) -> dict[str, float]:
+    def collect_metrics(self, window: UpdateWindow, accelerator: Any) -> dict[str, float]:
         """The step's figures by their names in the history; asks the other processes for theirs."""
         means = {name: total / count for name, (total, count) in self.samples.items() if count}
-        metrics = over_processes(merge_metrics(self.parts), accelerator)
+        metrics = reduce_over_processes(merge_metrics(self.parts), accelerator)
         figures = window.figures | means | self.values | metrics
-        return {PREFIX + name: value for name, value in figures.items()}
+        return {METRIC_PREFIX + name: value for name, value in figures.items()}
 
 
-def over_processes(metrics: Metrics, accelerator: Any) -> dict[str, float]:
+def reduce_over_processes(metrics: Metrics, accelerator: Any) -> dict[str, float]:
     """The mean of every metric over processes, or the maximum if its name ends in `_max`."""
     if not metrics:
         return {}
@@ -105,12 +105,12 @@ def over_processes(metrics: Metrics, accelerator: Any) -> dict[str, float]:
     }
 
 
-def open_window(
+def sum_window(
     batches: Sequence[Mapping[str, Tensor]],
     generated: Sequence[int],
     accelerator: Any,
     length_limit: int,
-) -> Window:
+) -> UpdateWindow:
     """Add up the rows of an optimiser step.
 
     Args:
@@ -119,7 +119,7 @@ def open_window(
         accelerator: adds up over processes.
         length_limit: longest completion in tokens.
     """
-    local = torch.stack([batch_totals(batch) for batch in batches]).sum(0)
+    local = torch.stack([count_batch_totals(batch) for batch in batches]).sum(0)
     totals = accelerator.reduce(torch.cat([local, local.new_tensor(generated)]), reduction="sum")
     counts = WindowCounts.from_totals(totals[:6], length_limit, accelerator.num_processes)
     prompts, rows, tokens, truncated, hybrid, prefix = totals[6:].tolist()
@@ -132,15 +132,15 @@ def open_window(
     # A step that trains on rows of an earlier generation has sampled none, so it has no share.
     means = {"truncated": (truncated, rows), "prefix_tokens": (prefix, hybrid)}
     figures |= {name: total / count for name, (total, count) in means.items() if count}
-    return Window(counts, figures)
+    return UpdateWindow(counts, figures)
 
 
-def batch_totals(batch: Mapping[str, Tensor]) -> Tensor:
+def count_batch_totals(batch: Mapping[str, Tensor]) -> Tensor:
     """Totals of a micro-batch: (7,) float64, `window_totals` and the tokens of active prompts."""
     active = batch.get("active")
     prompts = batch["prompt_mask"].sum(-1).double()
     counted = prompts.sum() if active is None else (prompts * active).sum()
-    totals = window_totals(
+    totals = count_window_totals(
         batch["completion_mask"], batch.get("expert_row"), active, batch.get("imitated")
     )
     return torch.cat([totals, counted[None]])

@@ -14,7 +14,7 @@ MAX_LOG_RATIO = 20.0
 """Log-ratios are clamped to +-20 before exp, as in the verl version the paper used."""
 
 
-def importance_ratio(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:
+def compute_importance_ratio(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:
     """The ratio pi / pi_old of every token, (B, T); the old policy is a constant.
 
     Where the old log-probability is missing (NaN), so is the ratio, but without a gradient: clamp
@@ -24,7 +24,7 @@ def importance_ratio(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:
     return log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
 
 
-def surrogate(ratio: Tensor, advantage: Tensor, clip: Clip | None) -> Tensor:
+def compute_surrogate_loss(ratio: Tensor, advantage: Tensor, clip: Clip | None) -> Tensor:
     """The policy-gradient loss of every token: -A * ratio, or PPO's pessimistic form of it.
 
     With a clip: max(-A * ratio, -A * clip(ratio)), for A < 0 not above -A * dual (dual-clip PPO).
@@ -45,7 +45,7 @@ def surrogate(ratio: Tensor, advantage: Tensor, clip: Clip | None) -> Tensor:
     return -torch.minimum(capped * advantage, clipped * advantage)
 
 
-def clip_events(ratio: Tensor, advantage: Tensor, clip: Clip | None) -> dict[str, Tensor]:
+def find_clip_events(ratio: Tensor, advantage: Tensor, clip: Clip | None) -> dict[str, Tensor]:
     """Where clipping takes a token's gradient away, (B, T) bool: `low`, `high` and `dual`."""
     if clip is None:
         return {}
@@ -58,7 +58,7 @@ def clip_events(ratio: Tensor, advantage: Tensor, clip: Clip | None) -> dict[str
     return events
 
 
-def shaped_probability(log_prob: Tensor, gamma: float | None) -> Tensor:
+def shape_probability(log_prob: Tensor, gamma: float | None) -> Tensor:
     """LUFFY's policy shaping f(p) = p / (p + gamma) of expert tokens; p itself if gamma is None.
 
     Its gradient by log p, gamma * p / (p + gamma)^2, is largest at p = gamma, so that improbable
@@ -71,7 +71,7 @@ def shaped_probability(log_prob: Tensor, gamma: float | None) -> Tensor:
     return log_prob.exp() if gamma is None else torch.sigmoid(log_prob - math.log(gamma))
 
 
-def k3_divergence(log_prob: Tensor, reference_log_prob: Tensor) -> Tensor:
+def compute_k3_divergence(log_prob: Tensor, reference_log_prob: Tensor) -> Tensor:
     """The k3 estimate of KL(pi || reference) per token: exp(d) - d - 1, d = log reference / pi."""
     difference = (reference_log_prob.detach() - log_prob).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
     return difference.exp() - difference - 1

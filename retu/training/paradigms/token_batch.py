@@ -59,7 +59,7 @@ class PolicyBatch:
 
 
 @dataclass(frozen=True)
-class Tokens:
+class MaskedTokens:
     """A batch made safe: (B, T) tensors that are 0 where nothing is trained on, and roles.
 
     Roles are bool. trained: completion tokens of active rows; among these, sampled: of rows that
@@ -78,7 +78,7 @@ class Tokens:
     prefix: Tensor
 
 
-def safe_tokens(batch: PolicyBatch) -> Tokens:
+def mask_tokens(batch: PolicyBatch) -> MaskedTokens:
     """Read a batch without the values that do not count.
 
     A zero mask alone would not do: 0 * inf is NaN, forward as well as backward, and padding may
@@ -94,7 +94,7 @@ def safe_tokens(batch: PolicyBatch) -> Tokens:
     imitated = expert if batch.imitated is None else expert & batch.imitated[:, None]
     prefix = torch.zeros_like(trained) if batch.prefix is None else trained & batch.prefix
     advantage = batch.advantage[:, None] if batch.advantage.dim() == 1 else batch.advantage
-    return Tokens(
+    return MaskedTokens(
         log_prob=torch.where(trained, batch.log_prob, 0.0),
         old_log_prob=torch.where(trained, batch.old_log_prob, 0.0),
         entropy=torch.where(trained, batch.entropy, 0.0),

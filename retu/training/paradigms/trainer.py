@@ -20,23 +20,28 @@ from typing import Any
 
 from torch import Tensor
 
-from retu.training.paradigms.dynamic_sampling import resume, stored
-from retu.training.paradigms.generation import PlannedGeneration
-from retu.training.paradigms.objective import objective
-from retu.training.paradigms.policy_batches import policy_batch
-from retu.training.paradigms.reduction import reduce
+from retu.training.paradigms.dynamic_sampling import dump_state, restore_state
+from retu.training.paradigms.generation import PlannedGenerationTrainer
+from retu.training.paradigms.objective import compute_objective
+from retu.training.paradigms.policy_batches import make_policy_batch
+from retu.training.paradigms.reduction import reduce_loss
 from retu.training.paradigms.resume_state import (
     STATE_FILE,
-    Saved,
+    SavedState,
     load_buffer,
     load_state,
     save_buffer,
     save_state,
 )
-from retu.training.paradigms.step_metrics import PREFIX, StepFigures, Window, open_window
+from retu.training.paradigms.step_metrics import (
+    METRIC_PREFIX,
+    StepMetrics,
+    UpdateWindow,
+    sum_window,
+)
 
 
-class MixedGRPOTrainer(PlannedGeneration):
+class MixedGRPOTrainer(PlannedGenerationTrainer):
     """`trl.GRPOTrainer` for a paradigm of the paper.
 
     The data set needs the columns `prompt` and what the reward functions ask for, and `expert`
@@ -54,7 +59,7 @@ class MixedGRPOTrainer(PlannedGeneration):
     """
 
     entropy_coef: float
-    _window: Window
+    _window: UpdateWindow
     _entropies: Tensor | None = None
     _steps_skipped = 0
 
@@ -67,15 +72,15 @@ class MixedGRPOTrainer(PlannedGeneration):
         if place == 0:
             first = self._step % self.args.steps_per_generation
             batches = self._buffered_inputs[first : first + length]
-            self._window = open_window(
+            self._window = sum_window(
                 batches, self._figures.generated, self.accelerator, self.max_completion_length
             )
-        if self.paradigm.plain:
+        if self.paradigm.is_plain:
             loss = self._compute_plain_loss(model, inputs)
         else:
             log_prob, entropy = self._forward(model, inputs, compute_entropy=True)
-            batch = policy_batch(inputs, log_prob, entropy)
-            terms = objective(batch, self.paradigm.objective, self._window.counts)
+            batch = make_policy_batch(inputs, log_prob, entropy)
+            terms = compute_objective(batch, self.paradigm.objective, self._window.counts)
             self._figures.add_terms(terms)
             loss = terms.loss
         if place == length - 1:
@@ -97,7 +102,7 @@ class MixedGRPOTrainer(PlannedGeneration):
         logged[-1:] = [coefficient] * len(logged[-1:])
         entropies, self._entropies = self._entropies, None
         mask = inputs["completion_mask"].bool()
-        return loss - coefficient * reduce(entropies, mask, "token_mean", self._window.counts)
+        return loss - coefficient * reduce_loss(entropies, mask, "token_mean", self._window.counts)
 
     def _get_per_token_logps_and_entropies(self, *given: Any, **options: Any) -> Any:
         """TRL's, keeping the entropies of the last pass, (B, T), for the bonus."""
@@ -107,12 +112,12 @@ class MixedGRPOTrainer(PlannedGeneration):
 
     def _close_window(self) -> None:
         """Hand the update's figures to TRL's log."""
-        figures = self._figures.close(self._window, self.accelerator)
-        if not self.paradigm.plain:
-            figures["entropy"] = figures[f"{PREFIX}entropy"]
+        figures = self._figures.collect_metrics(self._window, self.accelerator)
+        if not self.paradigm.is_plain:
+            figures["entropy"] = figures[f"{METRIC_PREFIX}entropy"]
         for name, value in figures.items():
             self._metrics["train"][name].append(value)
-        self._figures = StepFigures()
+        self._figures = StepMetrics()
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The norm before clipping; above the limit the update is left out and counted."""
@@ -124,7 +129,7 @@ class MixedGRPOTrainer(PlannedGeneration):
             for parameter in model.parameters():
                 parameter.grad = None
             self._steps_skipped += 1
-        self._metrics["train"][f"{PREFIX}steps_skipped"] = [self._steps_skipped]
+        self._metrics["train"][f"{METRIC_PREFIX}steps_skipped"] = [self._steps_skipped]
         return norm
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
@@ -137,8 +142,8 @@ class MixedGRPOTrainer(PlannedGeneration):
         super()._save_checkpoint(model, trial)
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
         if self.args.should_save:
-            sampling = None if self._rule is None else stored(self._sampling)
-            save_state(folder, Saved(steps_skipped=self._steps_skipped, sampling=sampling))
+            sampling = None if self._rule is None else dump_state(self._sampling)
+            save_state(folder, SavedState(steps_skipped=self._steps_skipped, sampling=sampling))
         if self._step % self._updates_end:
             save_buffer(folder, self.accelerator.process_index, self._buffered_inputs)
         # Whoever marks the checkpoint as complete must find the files of all processes.
@@ -153,7 +158,9 @@ class MixedGRPOTrainer(PlannedGeneration):
         saved = load_state(folder)
         self._steps_skipped = saved.steps_skipped
         if self._rule is not None:
-            self._sampling = resume(saved.sampling or {}, self._rule, str(folder / STATE_FILE))
+            self._sampling = restore_state(
+                saved.sampling or {}, self._rule, str(folder / STATE_FILE)
+            )
         # TRL's sampler starts with the order of the first pass, in whichever pass a run resumes.
         updates = len(self._sampler) // self.args.generation_batch_size
         updates //= self.args.gradient_accumulation_steps

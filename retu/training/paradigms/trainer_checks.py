@@ -68,7 +68,7 @@ def check_model(trainer: Any) -> None:
         )
 
 
-def refuse_unscored(rewards: Tensor) -> None:
+def refuse_unscored_rows(rewards: Tensor) -> None:
     """InputError if a reward function gave a row, (rows, functions), no reward."""
     if bool(rewards.isnan().any()):
         row, function = (int(place) for place in rewards.isnan().nonzero()[0])

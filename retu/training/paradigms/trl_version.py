@@ -26,7 +26,7 @@ def check_version() -> None:
         )
 
 
-def grpo_trainer() -> Any:
+def import_grpo_trainer() -> Any:
     """The class `trl.GRPOTrainer` of the supported version.
 
     Raises:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 from retu.config.planner import SwitchGate
-from retu.training.paradigms.win_counts import count_wins
+from retu.training.paradigms.win_counts import count_correct
 
 Route = Literal["rl", "sft", "off_policy"]
 
 
-def route_of(wins: int, settings: SwitchGate) -> Route:
+def choose_route(wins: int, settings: SwitchGate) -> Route:
     """Where the gate sends a prompt of whose on-policy rows `wins` were right."""
     if wins <= settings.switch_gate:
         return "sft"
@@ -25,7 +25,7 @@ def route_of(wins: int, settings: SwitchGate) -> Route:
     return "off_policy" if wins <= off else "rl"
 
 
-def decide(rewards: Sequence[float], settings: SwitchGate, where: str) -> Route:
+def decide_route(rewards: Sequence[float], settings: SwitchGate, where: str) -> Route:
     """The route of a prompt by the rewards of its n on-policy rows.
 
     Args:
@@ -36,10 +36,10 @@ def decide(rewards: Sequence[float], settings: SwitchGate, where: str) -> Route:
     Raises:
         InputError: a reward is neither 0 nor 1.
     """
-    return route_of(count_wins(rewards, where), settings)
+    return choose_route(count_correct(rewards, where), settings)
 
 
-def gate_figures(routes: Iterable[Route]) -> dict[str, float]:
+def compute_gate_metrics(routes: Iterable[Route]) -> dict[str, float]:
     """For the history: the share of prompts on each route, `gate/rl`, `gate/sft`, ..."""
     taken = list(routes)
     if not taken:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from retu.core.errors import InputError
 
 
-def count_wins(rewards: Sequence[float], where: str) -> int:
+def count_correct(rewards: Sequence[float], where: str) -> int:
     """How many rewards are 1.
 
     Args:
