@@ -148,24 +148,24 @@ def time_kit(kit: Path, python: str, count: int) -> tuple[int, float]:
 WHOLE = """
 import sys, time
 from pathlib import Path
-from workflow_scripts import forecast
-from retu.scaling.fit_tables import fit_all
+from retu.scaling.fit_tables import fit_branches
+from retu.scaling.forecasting import replay_tables
 from retu.scaling.forecasting.forecast_settings import parse_spec
-from retu.scaling.measured_branches import CURVE_COLUMNS, measured_branches
+from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, extract_branches
 from retu.config.load import load_study
-from retu.config.protocols import fit_job
+from retu.config.protocols import make_fit_job
 from retu.core.tables import read_table
-curves = read_table(Path(sys.argv[1]), CURVE_COLUMNS)
+curves = read_table(Path(sys.argv[1]), FITTED_CURVE_COLUMNS)
 fit = load_study("released").fit.model_copy(update={"n_bootstrap": int(sys.argv[2])})
-branches, known = measured_branches(curves), replay_tables.read_branches(curves)
+branches, known = extract_branches(curves), replay_tables.read_branches(curves)
 spec, started = parse_spec("{}"), time.process_time()
-fit_all(branches, fit_job("robust", fit), None)
+fit_branches(branches, make_fit_job("robust", fit), None)
 fitted = time.process_time()
 for part in spec.fractions:
-    replay_tables.replay(known, part, spec)
+    replay_tables.replay_branches(known, part, spec)
 print(fitted - started, time.process_time() - fitted, file=sys.stderr)
 """
-"""What a revision is timed with, in a process of its own; the same for all revisions."""
+"""What a revision is timed with, in a process of its own; the same for all revisions that have these names."""
 
 
 def time_whole_fit(curves: Path, draws: int, revision: str) -> dict[str, object]:

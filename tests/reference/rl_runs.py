@@ -87,7 +87,7 @@ def write_fixed_completions(
     """Completions that depend on the prompt, the step and how often it was asked, nothing else."""
     asked: dict[str, int] = {}
     completions = []
-    given = [list(row.given) for row in run._plan or () if row.generated]
+    given = [list(row.given) for row in run._plan or () if row.is_generated]
     for prompt, start in zip(prompts, given or [[]] * len(prompts), strict=True):
         key = str(prompt)
         asked[key] = asked.get(key, 0) + 1

@@ -280,7 +280,7 @@ def test_the_summary_fits_a_terminal(audit: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("artefacts/figure_3.svg", "no such figure; run snakemake figure_3"),
+        ("artefacts/figure_3.svg", "no such figure; run the rule that makes it"),
         ("claims.csv", "claims.csv: no such table"),
         ("sensitivity_summary.csv", "sensitivity_summary.csv: no such table"),
     ],

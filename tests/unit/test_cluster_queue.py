@@ -67,9 +67,9 @@ def test_an_empty_queue_has_no_jobs(cluster: Cluster, work_folder: Path) -> None
         ("", "(no comment)"),
     ],
 )
-def test_the_comment_tells_rule_and_wildcards(comment: str, work_folder: str) -> None:
+def test_the_comment_tells_rule_and_wildcards(comment: str, work: str) -> None:
     entry = queue.QueuedJob("1", RUN, comment, "RUNNING", "None", "gpu", "1:00", "/work")
-    assert entry.work == work_folder
+    assert entry.work == work
 
 
 def test_without_slurm_one_line_names_what_is_missing(

@@ -81,7 +81,7 @@ def test_answers_come_in_the_order_of_the_prompts(
         assert len(prompts) <= settings.batch_size
         return [SampledGeneration("", tuple(prompt), (), "stop") for prompt in prompts]
 
-    monkeypatch.setattr(engine, "_batch", echo)
+    monkeypatch.setattr(engine, "_sample_batch", echo)
     answers = engine.sample(PROMPTS, SAMPLING, seed=0)
     assert [list(answer.token_ids) for answer in answers] == PROMPTS
 

@@ -83,7 +83,7 @@ def test_the_environment_for_gpus_comes_first(tools: Path) -> None:
     [(None, "0"), ("0,1,2", "0"), ("3", "3"), ("", ""), ("GPU-a,GPU-b", "GPU-a")],
 )
 def test_one_gpu_is_enough(visible: str | None, expected: str) -> None:
-    assert load_script().first_gpu(visible) == expected
+    assert load_script().choose_first_gpu(visible) == expected
 
 
 @pytest.mark.slow

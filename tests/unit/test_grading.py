@@ -251,7 +251,7 @@ def test_a_generation_is_searched_for_boxes_once(
         searched.append(generation)
         return find_boxes(generation)
 
-    for user in (module, "extract"):
+    for user in (module, "extraction"):
         monkeypatch.setattr(f"retu.grading.{user}.find_boxes", count)
     find_answer(text, GraderSettings(name))
     assert searched == [text]

@@ -123,6 +123,6 @@ def test_a_job_of_two_processes_leaves_one_record(folder: Path) -> None:
 
 
 def test_leaving_ends_a_process_with_its_status() -> None:
-    code = f"from {exit_process.__module__} import leave; leave(75)"
+    code = f"from {exit_process.__module__} import exit_process; exit_process(75)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
     assert done.returncode == 75

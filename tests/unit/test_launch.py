@@ -25,17 +25,17 @@ HERE = Path(__file__).parent
 LAUNCHER = """
 import sys
 from pathlib import Path
-from retu.runtime.script import run
+from retu.runtime.script import run_main
 from retu.runtime import launch
-from retu.runtime.interruption import listening
+from retu.runtime.interruption import listen_for_sigterm
 
-launch.MODULE = "launch_toy"
+launch.JOB_MODULE = "launch_toy"
 
 def main():
-    with listening():
-        launch.launch(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:], Path("talk"))
+    with listen_for_sigterm():
+        launch.launch_processes(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:], Path("talk"))
 
-run(main)
+run_main(main)
 """
 SRUN = """#!{python}
 import os, subprocess, sys

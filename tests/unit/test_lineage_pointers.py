@@ -244,9 +244,9 @@ def test_an_interrupted_recording_leaves_the_pointers_as_they_were(
 def test_two_processes_record_at_once(project: PointerProject) -> None:
     """Both succeed, and what they leave is what one alone leaves."""
     code = (
-        "import sys; from pathlib import Path; from lineage_fixtures import smoke_plan;"
+        "import sys; from pathlib import Path; from lineage_fixtures import make_smoke_plan;"
         "from retu.lineage.queries.dvc_pointers import record_study;"
-        "[record_study(Path(sys.argv[1]), 'smoke', smoke_plan()) for _ in range(5)]"
+        "[record_study(Path(sys.argv[1]), 'smoke', make_smoke_plan()) for _ in range(5)]"
     )
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "unit")])
     environment = {**os.environ, "PYTHONPATH": path}

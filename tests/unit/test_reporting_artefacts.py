@@ -265,7 +265,11 @@ def test_axis_scale_follows_the_data(starts: list[float], ends: list[float], log
     [
         ("artefacts/figure_2.csv", None, "figure_2.csv: no such table"),
         ("artefacts/figure_2.csv", "model\ntiny\n", "figure_2.csv: lacks the columns paradigm"),
-        ("artefacts/figure_3.svg", None, "figure_3.svg: no such figure; run snakemake figure_3"),
+        (
+            "artefacts/figure_3.svg",
+            None,
+            "figure_3.svg: no such figure; run the rule that makes it",
+        ),
         ("study.json", "{}", "study.json: lacks name, title"),
         ("versions.json", "[1]", "versions.json: must be a JSON object"),
         ("study.json", "{", "study.json: not readable as JSON"),

@@ -105,7 +105,7 @@ JOB = """
 import os
 from pathlib import Path
 from retu.core.atomic_files import replace_atomically
-from retu.runtime.script import run
+from retu.runtime.script import run_main
 from retu.config.load import load_config
 from retu.planning.load_plan import load_plan
 
@@ -113,7 +113,7 @@ def main() -> None:
     print("x" * 4000, flush=True)
     replace_atomically(Path("table.csv"), lambda path: path.write_bytes(b"x" * 2**21))
 
-run(main)
+run_main(main)
 """
 
 

@@ -158,9 +158,9 @@ def test_the_unit_of_compute_does_not_matter(scale: float) -> None:
 
 
 @pytest.mark.parametrize("copied", [0, 11, 25, 40])
-def test_a_copied_point_moves_the_ceiling_by_less_than_its_error(copied_checkout: int) -> None:
+def test_a_copied_point_moves_the_ceiling_by_less_than_its_error(copied: int) -> None:
     branch = make_law_branch(8)
-    place = max(copied_checkout, 1)
+    place = max(copied, 1)
     x, score, error = (
         np.insert(a, place, a[place]) for a in (branch.x, branch.score, branch.error)
     )

@@ -30,10 +30,10 @@ def test_bad_input_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixture[s
 def test_a_script_of_its_own_ends_with_its_output_and_exit_handlers_done() -> None:
     code = (
         "import atexit\n"
-        "from retu.runtime.script import run\n"
+        "from retu.runtime.script import run_main\n"
         "atexit.register(lambda: print('handler'))\n"
         "def main() -> None:\n    print('work')\n"
-        "run(main)\nprint('never reached')\n"
+        "run_main(main)\nprint('never reached')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0

@@ -50,7 +50,7 @@ def benchmark() -> ModuleType:
 def test_the_peak_is_that_of_the_longest_name(
     benchmark: ModuleType, name: str, dtype: str, peak: float | None
 ) -> None:
-    assert benchmark.peak_tflops(name, dtype) == peak
+    assert benchmark.find_peak_tflops(name, dtype) == peak
 
 
 def test_peaks_say_where_they_are_from() -> None:
@@ -76,21 +76,24 @@ SHAPE = ModelShape(layers=1, hidden=10, heads=1, kv_heads=1, head_dim=10, ffn=20
 
 def test_the_table_is_of_medians(benchmark: ModuleType) -> None:
     runs = {
-        "ours": [benchmark.Run(seconds, 1.0, 5.0) for seconds in (2.0, 1.0, 40.0)],
-        "plain TRL": [benchmark.Run(seconds, 0.5, 5.01) for seconds in (1.0, 2.0, 0.5)],
+        "ours": [benchmark.ThroughputRun(seconds, 1.0, 5.0) for seconds in (2.0, 1.0, 40.0)],
+        "plain TRL": [benchmark.ThroughputRun(seconds, 0.5, 5.01) for seconds in (1.0, 2.0, 0.5)],
     }
-    lines = [line.split() for line in benchmark.table(runs, SHAPE, OPTIONS, peak=1e-4)]
+    lines = [line.split() for line in benchmark.format_throughput(runs, SHAPE, OPTIONS, peak=1e-4)]
     # 2000 tokens in 2 and in 1 seconds; a token costs 3 x 2 (400 + 600 + 500) + 3 x 4000.
     assert lines[1] == ["ours", "1000", "2.1e-05", "21.0%", "1.00", "5.0000"]
     assert lines[2] == ["plain", "TRL", "2000", "4.2e-05", "42.0%", "0.50", "5.0100"]
     assert lines[3] == ["ratio", "0.500"]
-    assert benchmark.table(runs, SHAPE, OPTIONS, peak=None)[1].split()[3] == "unknown"
+    assert benchmark.format_throughput(runs, SHAPE, OPTIONS, peak=None)[1].split()[3] == "unknown"
 
 
 def test_runs_that_differ_are_not_compared(benchmark: ModuleType) -> None:
-    runs = {"ours": [benchmark.Run(1.0, 1.0, 5.0)], "plain TRL": [benchmark.Run(1.0, 1.0, 4.0)]}
+    runs = {
+        "ours": [benchmark.ThroughputRun(1.0, 1.0, 5.0)],
+        "plain TRL": [benchmark.ThroughputRun(1.0, 1.0, 4.0)],
+    }
     with pytest.raises(SystemExit, match=r"losses are 5.0000 and 4.0000: not the same work"):
-        benchmark.table(runs, SHAPE, OPTIONS, peak=None)
+        benchmark.format_throughput(runs, SHAPE, OPTIONS, peak=None)
 
 
 @pytest.mark.slow

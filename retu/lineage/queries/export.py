@@ -91,7 +91,9 @@ def write_crate(chosen: ExportSelection, out: Path, agent: str | None) -> None:
     Raises:
         InputError: the library is not installed, or something else is in the folder's place.
     """
-    writer: Callable[..., None] = import_exporter("ro_crate").CrateWriter(chosen, agent).write
+    writer: Callable[..., None] = (
+        import_exporter("ro_crate").CrateWriter(chosen, agent).write_crate_files
+    )
     if out.suffix == ".zip":
         with tempfile.TemporaryDirectory(prefix="retu-") as folder:
             made = Path(folder) / out.name
@@ -106,7 +108,9 @@ def write_crate(chosen: ExportSelection, out: Path, agent: str | None) -> None:
 
 def write_prov(chosen: ExportSelection, out: Path, agent: str | None) -> None:
     """Write PROV-JSON; InputError when the library is not installed."""
-    write_text(out, import_exporter("prov").document_of(chosen, agent).serialize(indent=1) + "\n")
+    write_text(
+        out, import_exporter("prov").build_prov_document(chosen, agent).serialize(indent=1) + "\n"
+    )
 
 
 def import_exporter(module: str) -> ModuleType:

@@ -61,7 +61,7 @@ def check_model(trainer: Any) -> None:
             "paradigm.skip_step_grad_norm: DeepSpeed updates the weights before their gradient"
             " can be judged; set it to null, or execution.rl.zero"
         )
-    if paradigm.objective.kl_coef and not paradigm.plain and trainer.ref_model is None:
+    if paradigm.objective.kl_coef and not paradigm.is_plain and trainer.ref_model is None:
         raise InputError(
             "paradigm.objective.kl_coef: needs a reference model of its own, which an adapter has"
             " not; set it to 0"
