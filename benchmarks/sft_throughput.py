@@ -109,7 +109,7 @@ def write_model(size: str, length: int, folder: Path) -> ModelShape:
 
 
 def draw_token_rows(count: int, length: int, vocabulary: int) -> Dataset:
-    """Rows of random tokens as `training.tokens` makes them; all of a row is learnt."""
+    """Rows of random tokens in the form of `load_tokenised_set`; all of a row is learnt."""
     generator = torch.Generator().manual_seed(SEED)
     ids = torch.randint(vocabulary, (count, length), generator=generator).tolist()
     return Dataset.from_dict({"input_ids": ids, "labels": ids, "length": [length] * count})

@@ -1,6 +1,7 @@
 """Copies of the project's code, rules and locks that a test may edit.
 
-A process reads them only once: `edited`, `rewritten` and `forget` have it read them again.
+A process reads them only once: `replace_text`, `rewrite_file` and `clear_caches` have it read them
+again.
 """
 
 import shutil

@@ -3,7 +3,7 @@ r"""Replay every RL branch: forecast its later points from its first ones, and c
     python -m workflow_scripts.forecast --curves curves.csv --spec '{"fractions": [0.3, 0.5]}' \
         --out forecasts.csv --out-summary forecast_scores.csv
 
-The spec takes the fields of `scaling.forecast_settings.ForecastSpec`. `forecasts.csv` has one row
+The spec takes the fields of `ForecastSpec`. `forecasts.csv` has one row
 for each hidden point of each branch and fraction; forecasts of a branch that cannot be replayed
 (too few points, the same score everywhere, an early collapse) stay empty and the log says why.
 `forecast_scores.csv` compares the model with simple rules. Priors of a branch come from other data

@@ -105,7 +105,7 @@ def main(options: argparse.Namespace) -> None:
 
 
 class VerdictTotals:
-    """What is kept of verdicts: a few bytes a sample, and the texts of disagreements alone."""
+    """Compact store of verdicts: a few bytes per sample; texts are kept for disagreements only."""
 
     def __init__(self) -> None:
         self.problems: dict[tuple[str, str], int] = {}
@@ -296,7 +296,7 @@ def warn_of_cut_scores(scores: list[dict[str, Any]]) -> list[str]:
 
 
 def run_grade_command() -> None:
-    """The command on its own; unlike `script.run` it prints nothing but its answer."""
+    """The command on its own; unlike `run_main` it prints nothing but its answer."""
     reader = make_parser(__doc__)
     add_arguments(reader)
     try:

@@ -6,7 +6,8 @@
 
 Compute is exact by the paper's formulas (appendix E) for the mean lengths that the study says; RL's
 is as long as its rollouts are. Hours are estimates: what they rest on is printed below them, and
-options override it. A study whose branches the labels choose is priced with all that they could.
+options override it. If labels decide where RL branches off, the price covers every branch that they
+could choose.
 """
 
 import argparse

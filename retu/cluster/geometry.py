@@ -47,7 +47,7 @@ def check_update_batches(study: Study, profile: Profile) -> Iterator[CheckLine]:
 
 
 def list_update_sizes(study: Study, rule: str) -> Iterator[tuple[str, TrainingExecution, int, int]]:
-    """Recipe, layout, sequences of an update and processes that share one, of what a rule runs."""
+    """Of each recipe a rule runs: name, layout, sequences per update, processes per sequence."""
     how = study.execution
     if rule == "train_sft":
         for name in dict.fromkeys(run.recipe for run in study.sft_runs):

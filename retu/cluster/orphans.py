@@ -69,7 +69,7 @@ def assign_owner(job: QueuedJob, known: Sequence[JobController]) -> OwnedJob:
     submitted = next((c for c in known if c.run_id == job.run), None)
     if submitted is not None:
         return OwnedJob(job, CARE_OF_LIVENESS[submitted.liveness], submitted)
-    # Its log is gone: a controller that may live, and whose jobs no one can tell, may own it.
+    # A controller without a log cannot name its jobs; if it may be alive, it may own this one.
     mute = next((c for c in known if c.has_lost_logs and c.liveness is not Liveness.DEAD), None)
     return OwnedJob(job, JobCare.UNKNOWN if mute else JobCare.ORPHAN, mute)
 

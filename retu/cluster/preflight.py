@@ -43,7 +43,7 @@ class CheckLine:
 def check_requests(profile: Profile, partitions: Mapping[str, Partition]) -> Iterator[CheckLine]:
     """Every request against its partition; rules that ask for the same are told together.
 
-    Of attempts after the first only what is wrong with them alone is told.
+    For retries, only problems that the first attempt does not have are reported.
     """
     told: dict[CheckLine, list[str]] = {}
     first: dict[str, set[str]] = {}

@@ -1,6 +1,6 @@
 """The types of what happens to measured curves: labels of checkpoints and fits of branches.
 
-A protocol says how a branch is fitted, `Fit` what is asked of every fit.
+A protocol says how a branch is fitted, `FitSettings` what is asked of every fit.
 
 The protocols that studies name are in `config/protocols.yaml`.
 """

@@ -51,7 +51,7 @@ class ObjectiveSettings:
     srft_self_term: whether SRFT's self term uses log pi (as released) or the ratio (stabler).
     entropy_keep: share of an expert prefix, of highest entropy, that Prefix-RFT trains on. Set 1
         if the advantages are already 0 where the prefix is not to be trained on.
-    entropy_scope: see `low_entropy_tokens`.
+    entropy_scope: see `find_low_entropy_tokens`.
 
     Raises:
         InputError: a value is unknown or out of its range.

@@ -24,6 +24,6 @@ def load_protocols() -> dict[str, Protocol]:
 
 
 def make_fit_job(name: str, fit: FitSettings) -> FitJob:
-    """What `fit_curves` is told; which other protocols a study names is no part of it."""
+    """The job of `fit_curves` for one protocol, whatever other protocols the study names."""
     alone = fit.model_copy(update={"protocols": [name], "listed": {}})
     return FitJob(name=name, protocol=load_protocols()[name], fit=alone)

@@ -18,7 +18,7 @@ def advise_making(path: Path) -> str:
 
 
 class JobInterrupted(BaseException):
-    """A job was asked to stop (SIGTERM) and stands where the same command can go on.
+    """A job was stopped by SIGTERM after saving its state; the same command resumes it.
 
     It is no `Exception`: a signal raises it in the middle of any library, which must not catch it.
     """

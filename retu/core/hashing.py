@@ -75,7 +75,7 @@ def compute_md5(path: Path) -> str:
 def list_files_below(target: Path) -> list[Path]:
     """The file itself, or every file below a folder, sorted by its relative path.
 
-    What a killed process was still writing (`atomic.is_temporary`) belongs to no result.
+    What a killed process was still writing (`is_temporary`) belongs to no result.
     """
     if not target.is_dir():
         return [target]

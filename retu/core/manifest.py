@@ -1,4 +1,4 @@
-"""Manifests: the small file that stands for a heavy folder or data file in the graph.
+"""Manifests: small files that represent a large folder or data file in Snakemake's graph.
 
 A manifest lists every file with its MD5 (the hash DVC uses, so both agree) and size, and the
 digest of the whole. Readers check it before they trust the bytes behind it.

@@ -37,8 +37,8 @@ def cut_end(line: str, width: int) -> str:
 def escape_hidden(text: str) -> str:
     """A text in which control and other invisible characters are written out (`\\x1b`).
 
-    Names come from archives and file systems: a terminal must not obey them, nor a line break in
-    one pass for the end of what is said.
+    Names come from archives and file systems: a terminal must not interpret control characters in
+    them, and a line break in a name must not look like the end of a message.
     """
     if text.isprintable():
         return text

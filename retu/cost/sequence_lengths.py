@@ -35,8 +35,8 @@ def make_model_shape(model: HubModel) -> ModelShape:
 def list_pool_sets(study: Study) -> list[ReleasedSet]:
     """The released sets of the study that its pool is made of.
 
-    Where the pool is of other sources, whose lengths the study does not say, all that it has stand
-    for them.
+    If the pool is built from other sources, whose lengths the study does not state, all released
+    sets of the study stand in for them.
 
     Raises:
         InputError: the study has no released set at all.

@@ -25,7 +25,7 @@ Encoder = Callable[[str], Sequence[int]]
 Turns = list[dict[str, str]]
 
 ANSWER = "7 x 6 = 42"
-"""Stands for a response where it is of interest what a template writes after one."""
+"""A placeholder response, used to see what a chat template writes after a response."""
 
 
 def render_prompt(
@@ -59,7 +59,7 @@ def render_prompt(
 def tokenize_chat_prompt(
     tokenizer: "PreTrainedTokenizerBase", question: str, template: str | None = None
 ) -> list[int]:
-    """The token ids of `prompt_text`; what RL and evaluation must give the model.
+    """The token ids of `render_prompt`; what RL and evaluation must give the model.
 
     Raises:
         InputError: no template, or the tokenizer makes nothing of the text.
@@ -73,7 +73,7 @@ def tokenize_chat_prompt(
 
 
 def encode_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> list[int]:
-    """The token ids by which SFT, RL and evaluation show a model a problem.
+    """Encode a problem as the prompt token ids that SFT, RL and evaluation all use.
 
     In the tokenizer's chat template if it has one, else as plain text, with the special tokens
     that the tokenizer puts before a text.
@@ -100,7 +100,7 @@ def make_rl_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> str |
 
 
 def encode_rl_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> list[int]:
-    """The token ids that transformers makes of `rl_prompt`; RL's trainer asks it for them."""
+    """The token ids that transformers makes of `make_rl_prompt`; RL's trainer asks it for them."""
     if not tokenizer.chat_template:
         return list(tokenizer(text=[question])["input_ids"][0])
     made = tokenizer.apply_chat_template(
@@ -188,7 +188,7 @@ def check_same_prompt(
         tokenizer: the model's.
         questions: problems to try, a few of each data set.
         stages: name -> how that stage turns a problem into prompt tokens.
-        template: as in `prompt_text`.
+        template: as in `render_prompt`.
 
     Raises:
         InputError: names the stage and the first token that differs.
@@ -213,7 +213,7 @@ def check_same_prompt(
 
 
 def find_first_difference(left: Sequence[int], right: Sequence[int]) -> int:
-    """The first place at which two sequences differ, be it that one ends."""
+    """The first index at which two sequences differ; a prefix differs where it ends."""
     pairs = zip(left, right, strict=False)
     same = (place for place, (a, b) in enumerate(pairs) if a != b)
     return next(same, min(len(left), len(right)))

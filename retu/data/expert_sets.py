@@ -32,7 +32,7 @@ from retu.data.text_records import (
 
 
 class ExpertSource(Section):
-    """A data set of the paper: where it is, its form, and how many rows are no surprise."""
+    """A data set of the paper: its repository, its format, and the expected number of rows."""
 
     repository: Repository
     form: Literal["sft", "rl"]
@@ -41,7 +41,7 @@ class ExpertSource(Section):
     notes: str = ""
 
     def check_rows(self, count: int) -> None:
-        """InputError if so many rows are a surprise."""
+        """InputError if the number of rows is not the expected one."""
         low, high = self.rows
         if not low <= count <= high:
             raise InputError(

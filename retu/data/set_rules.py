@@ -86,7 +86,7 @@ def join_expert_trajectories(
 
     Args:
         experts: prompt, gold, trajectory and lengths; of a prompt with several the first counts.
-        prompts: RL prompts by `prompt_id`, whose wording and gold are taken; None: every expert's
+        prompts: RL prompts by `hash_prompt`, whose wording and gold are taken; None: every expert's
             prompt is one.
 
     Returns:

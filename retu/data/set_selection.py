@@ -24,7 +24,7 @@ def select_sft_rows(
 
     Args:
         pool: problem_id and anything else; one row a problem.
-        rates: as `win_rates` gives them; None where nobody has measured them.
+        rates: as `compute_win_rates` gives them; None where nobody has measured them.
         name: what messages call the set.
         dataset: how many rows, and between which bounds.
 

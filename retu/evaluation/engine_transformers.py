@@ -25,7 +25,7 @@ WHOLE_DISTRIBUTION = {"top_k": 0, "top_p": 1.0}
 
 
 class LogProbRecorder:
-    """A logits processor that changes nothing and notes what every sampled token's chance was.
+    """A logits processor that changes nothing and records the log-probability of sampled tokens.
 
     `output_scores` would keep all steps' scores: 80 GB for one batch of long answers.
     """

@@ -49,7 +49,7 @@ class Engine(Protocol):
 
     @property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
-        """The model's, with which prompts are to be encoded (`data.chat.encode_prompt`)."""
+        """The model's, with which prompts are to be encoded (`retu.data.chat.encode_prompt`)."""
         ...
 
     def sample(
@@ -75,7 +75,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the memory back; the engine samples no more."""
+        """Free the engine's memory; it cannot sample afterwards."""
         ...
 
 

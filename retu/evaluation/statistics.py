@@ -74,7 +74,7 @@ def score_problems(
 
 
 def check_graded_samples(grades: pd.DataFrame, source: str) -> None:
-    """Make sure that every sample is there once, graded 0 or 1, and that no name is ours."""
+    """Check that every sample occurs once, graded 0 or 1, and that no name is a reserved one."""
     keys = ["benchmark", "problem_id", "sample"]
     for name in (OVERALL, UNWEIGHTED):
         if (grades["benchmark"] == name).any():
@@ -105,7 +105,7 @@ def compute_statistics(
         score is avg@k, and it estimates pass@1.
 
     Raises:
-        InputError: as `problem_table`.
+        InputError: as `score_problems`.
     """
     problems = score_problems(grades, ks, source)
     groups = {str(name): rows for name, rows in problems.groupby("benchmark", sort=True)}
@@ -135,7 +135,7 @@ def make_statistics_row(
     ks: Sequence[int],
     level: float,
 ) -> dict[str, object]:
-    """One row of `statistics_table` over the benchmarks in `groups`, which count by `shares`."""
+    """One row of `compute_statistics` over the benchmarks in `groups`, which count by `shares`."""
     parts = list(zip(groups.values(), shares, strict=True))
     found: dict[str, object] = {}
     for index, (column, k) in enumerate([("score", 1), *((f"pass@{k}", k) for k in ks)]):

@@ -69,7 +69,7 @@ def find_disagreements(
     """The rows that two graders judge differently.
 
     Args:
-        rows: what was graded (a batch of `rows.Source`).
+        rows: what was graded (a batch of `GenerationFile`).
         graded: name of each of the two graders -> its verdicts on the rows, in their order
             (`command.grade_rows`). A gold answer that one of them cannot use is no disagreement.
 

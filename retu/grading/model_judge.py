@@ -121,7 +121,7 @@ class Judge:
             raise InputError(f"{KEY_VARIABLE}: has characters that no key has; set it again")
 
     def ask_verdict(self, gold: str, generation: str) -> str:
-        """Whether the generation's final answer is the gold one: a word of `VERDICTS`.
+        """Whether the generation's final answer is the gold one: a word of `JUDGE_VERDICTS`.
 
         A reply without such a word is `unreadable`. What the transcript holds is not asked again.
 
@@ -240,7 +240,7 @@ def extract_reply_text(reply: Any, where: str) -> str:
 
 
 def read_verdict(text: str) -> str:
-    """The word of `VERDICTS` that the last line of a reply holds alone; else `unreadable`."""
+    """The word of `JUDGE_VERDICTS` that the last line of a reply holds alone; else `unreadable`."""
     lines = text.strip().lower().splitlines() or [""]
     found = re.fullmatch(
         rf"(?:\W*(?:verdict|answer)\b)?\W*({'|'.join(JUDGE_VERDICTS)})\W*", lines[-1]

@@ -44,7 +44,7 @@ InnerPath = Annotated[str, AfterValidator(check_inner_path)]
 class PlannedStage(Section):
     """What the plan says of a job's stage: its key, code, options, lock, and the facts it reads.
 
-    `options` is the digest of what its rule tells its script (`identity.options_digest`). Where
+    `options` is the digest of what its rule tells its script (`compute_options_digest`). Where
     `packages` are named, only their lines of the lock matter; `-NAME`: all but theirs.
     """
 
@@ -159,7 +159,7 @@ class JobRecord(Section):
 
     `path` is where the job wrote it, `sources` what it read of a mirror, `spec` what it was told,
     `command` the other options of its script, `config` the choices of config.yaml, `digest` the MD5
-    of everything else in the file (`content_digest`). `ignored` are settings of the checkpoints'
+    of everything else in the file (`digest_content`). `ignored` are settings of the checkpoints'
     `generation_config.json` that sampling did not follow, as the study says how to sample.
     """
 
@@ -189,8 +189,8 @@ class JobRecord(Section):
 def digest_content(content: Mapping[str, Any]) -> str:
     """MD5 of the JSON object of a record without its digest, keys sorted.
 
-    It is that of the file and not of a `Record`, so that fields which come later, with a default,
-    leave the seal of earlier records whole.
+    It is computed from the file, not from a parsed `JobRecord`: adding a field with a default later
+    does not change the digest of older records.
     """
     rest = {key: value for key, value in content.items() if key != "digest"}
     text = json.dumps(rest, sort_keys=True)
@@ -199,7 +199,7 @@ def digest_content(content: Mapping[str, Any]) -> str:
 
 def write_record(path: Path, record: JobRecord) -> None:
     """Write a sealed record atomically: readers see all of it or nothing."""
-    # What is sealed is what a reader will parse: numbers and keys as JSON has them.
+    # The digest covers the content as a reader will parse it, with JSON's own numbers and keys.
     content = json.loads(json.dumps(record.model_dump()))
     sealed = {**content, "digest": digest_content(content)}
     write_text(path, json.dumps(sealed, indent=1) + "\n")

@@ -200,7 +200,7 @@ def check_package(module: str, where: str) -> None:
 
 
 def list_version_windows(owner: str, extra: str) -> list[tuple[str, "SpecifierSet"]]:
-    """What a package asks of those in `CHECKED`, with one of its extras: name and versions.
+    """What a package asks of `CHECKED_PACKAGES`, with one of its extras: name and versions.
 
     A rebuild under another name says nothing; its versions are then up to whoever installed it.
     """
@@ -244,7 +244,7 @@ def check_logprob_gap(
         their mean distance in nats.
 
     Raises:
-        InputError: it is above `AGREEMENT`.
+        InputError: it is above `MAX_LOGPROB_GAP`.
     """
     gaps = [
         abs(ours - theirs)

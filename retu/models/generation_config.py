@@ -146,7 +146,7 @@ def keep_special_tokens(config: "GenerationConfig") -> "GenerationConfig":
 
 @contextmanager
 def suspend_sampling_settings(model: "PreTrainedModel") -> Iterator[None]:
-    """While it lasts, `model.generate` does what it is told and what no call says is off."""
+    """Inside the block, `model.generate` samples by the arguments of the call alone."""
     own = model.generation_config
     model.generation_config = keep_special_tokens(own)
     try:

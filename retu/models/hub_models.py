@@ -21,8 +21,8 @@ from retu.data.hub.hub_files import ROOT, RepositorySnapshot
 from retu.data.hub.hub_lock import Repository
 from retu.data.tokenizer import load_tokenizer
 
-# The same as of `training.checkpoints`, which this does not import: how training saves its state
-# is not what a downloaded model depends on.
+# The same as of `retu.training.checkpoints`, which this does not import: how training saves its
+# state is not what a downloaded model depends on.
 FIRST_CHECKPOINT = "step-000000"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
@@ -76,7 +76,7 @@ def publish_model(snapshot: RepositorySnapshot, model: HubModel, folder: Path) -
 
 
 def place_file(source: Path, target: Path) -> None:
-    """Put a file in its place: weights as a hard link where the disk allows, others copied.
+    """Hard-link a weight file (copy it where links are impossible); copy every other file.
 
     Raises:
         InputError: no room for a copy.

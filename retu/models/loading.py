@@ -123,6 +123,6 @@ def read_model(folder: Path, dtype: str, attention: str) -> "PreTrainedModel":
 
 
 def get_local_part(weight: "Tensor") -> "Tensor":
-    """The part of a weight that this process holds: with ZeRO's stage 3 the rest is elsewhere."""
+    """This process's shard of a weight (ZeRO stage 3 shards weights over the processes)."""
     part: Tensor = getattr(weight, "ds_tensor", weight)
     return part

@@ -41,7 +41,7 @@ def make_trainer_arguments(state: Path, execution: Execution, seed: int) -> dict
 def make_accumulation_arguments(
     training: TrainingExecution, sequences: int, processes: int = 1, sharing: int = 1
 ) -> dict[str, int]:
-    """The trainer's arguments by which an update takes `sequences`, however many processes.
+    """Batch size and accumulation with which an update takes `sequences` on any processes.
 
     Args:
         training: whose `micro_batch` is what a process takes at a time.
@@ -83,7 +83,7 @@ def make_memory_arguments(training: TrainingExecution) -> dict[str, Any]:
 
 
 def join_single_process_group() -> None:
-    """Let a process without a launcher be a group of one, for DeepSpeed knows nothing less."""
+    """Create a process group of one without a launcher: DeepSpeed always needs a group."""
     if "RANK" in os.environ:
         return
     with socket.socket() as probe:
@@ -157,7 +157,7 @@ def make_sequence_parallel_arguments(
     """The trainer's arguments by which processes share sequences (Ulysses, through DeepSpeed).
 
     Attention is computed by heads, everything else by parts of the sequence. The loss is the token
-    mean of the update, as it is without (`evaluated.EvaluatedTrainer`).
+    mean of the update, as it is without (`TokenMeanSFTTrainer`).
     """
     if training.sequence_parallel == 1:
         return {}
@@ -175,6 +175,6 @@ def make_sequence_parallel_arguments(
             sp_handler=handler,
         ),
         "pad_to_multiple_of": training.sequence_parallel,
-        # A resumed run skips batches by `sharing.SharedLoader`; the trainer cannot.
+        # A resumed run skips batches by `SequenceParallelLoader`; the trainer cannot.
         "ignore_data_skip": True,
     }

@@ -1,7 +1,7 @@
 """Code identity by content: which source a rule really uses, as a short digest.
 
 Snakemake notices neither a change in an imported module nor in an environment, and modification
-times do not survive a clone. Each rule therefore carries `code_digest("module")` among its
+times do not survive a clone. Each rule therefore carries `compute_code_digest("module")` among its
 parameters: a hash over the module and everything of ours that it imports, directly or
 not, with comments, docstrings and layout left out. Editing a plot changes no training digest.
 What a rule tells its module on the command line is code as well, and has a digest of its own.

@@ -80,7 +80,8 @@ class HubPlan(Plan):
         entries = read_source_list(ROOT / self.data.benchmarks)
         wanted = {n: b for n, b in self.study.benchmarks.items() if isinstance(b, HubBenchmark)}
         cleaned = [name for name, b in wanted.items() if b.source == "cleaned"]
-        # The cleaned set is one file, and what is in it must be known whatever is wanted of it.
+        # The cleaned set is a single file: all benchmarks in it must be known, even if only some
+        # are used.
         originals = {
             name: drop_notes(entry)
             for name, entry in entries["original"].items()

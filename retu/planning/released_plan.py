@@ -27,7 +27,7 @@ class ReleasedPlan(AnalysisPlan):
         return self.study.fit
 
     def fetch_caches(self) -> Stage:
-        """Fetch the released files; where from is no part of what they are."""
+        """Fetch the released files; the place they come from does not enter the stage's key."""
         release = self.study.release
         spec = json.dumps([release.repository, release.commit])
         return self.plan_analysis("fetch_caches", spec, facts=(release.caches,))

@@ -72,7 +72,7 @@ class Stage:
 
     @property
     def job_json(self) -> str:
-        """What a job must know of its stage to record it, as JSON (`lineage.record.Planned`)."""
+        """What a job must know of its stage to record it, as JSON (`PlannedStage`)."""
         planned = {
             "key": self.key,
             "code": compute_code_digest(f"workflow_scripts.{self.module}"),

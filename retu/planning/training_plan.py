@@ -1,6 +1,7 @@
 """The stages of a training study: what each rule is told, and what it comes after.
 
-The graph of files is Snakemake's; this is the graph of identities (`stage.py`).
+Snakemake holds the graph of files; this module holds the graph of stage keys
+(`retu/planning/stages.py`).
 """
 
 import json
@@ -315,6 +316,6 @@ class Plan(StudyRuns, AnalysisPlan):
                 {"name": name, "problems": b.problems, "samples": b.samples}
                 for name, b in study.benchmarks.items()
             ],
-            # The rest of config.yaml makes no result another.
+            # The other settings of config.yaml change no result.
             "resolved": {**study.model_dump(), "config": {"branching": self.config.branching}},
         }

@@ -158,7 +158,7 @@ def list_paradigms(curves: pd.DataFrame) -> list[str]:
 
 
 def measure_starts(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
-    """What was measured per paradigm and start: means over seeds of `run_measures`.
+    """What was measured per paradigm and start: means over seeds of `measure_run`.
 
     `spread` pools the variances; `spread_freedom` are its degrees of freedom;
     `spread_over_seeds` is the standard deviation of `end_score`; `cut_share` is the highest of all
@@ -208,7 +208,7 @@ def measure_run(points: pd.DataFrame, x_end: float) -> dict[str, float]:
     usable = rows["x_rl_eflops"].to_numpy(dtype=float) <= x_end * (1 + 1e-5)
     pure_sft = bool((rows["paradigm"] == PURE_SFT).all())
     curve = score if pure_sft else compute_centred_median(score[usable])
-    # A run that has collapsed can lie still at the bottom: the fall itself must count.
+    # A collapsed run can be steady at its low scores: the variance must include the fall.
     tail = score[min(score.size - math.ceil(score.size * LAST_PART), int(usable.sum()) - 1) :]
     varies = tail.size > 1 and not pure_sft
     return {

@@ -1,4 +1,4 @@
-"""What another grader changes, as a page of Markdown that reads well on a terminal, too."""
+"""Markdown report of what changes under another grader, readable on a terminal too."""
 
 import csv
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ def find_flips(
 
     Args:
         generations: stored answers: `SAMPLE`, gold, generation.
-        before: their grades (`evaluation.scores.GRADE_COLUMNS`).
+        before: their grades (`GRADE_COLUMNS`).
         after: their grades by the other grader.
         run: path of the run below the study's results.
 
@@ -54,7 +54,7 @@ def count_flips(answers: pd.Series, flips: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         answers: number of answers by benchmark.
-        flips: as `flipped` gives them.
+        flips: as `find_flips` gives them.
 
     Returns:
         `COUNT_COLUMNS`, one row a benchmark and a last one, `all`.

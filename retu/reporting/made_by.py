@@ -1,4 +1,4 @@
-"""Which lineage stands behind what a report shows, the file to ask after, and by what it ran."""
+"""The origin of the files that a report shows: hash of the lineage, versions of the libraries."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class FileOrigin:
 def find_origins(study: str, files: Mapping[str, Path]) -> dict[str, FileOrigin]:
     """The origin of each file that has one, by the name that the page gives it.
 
-    There is none without records (scripts called by hand), for a file that is none of the study's,
-    and for one that has changed since its record was written. Paths are taken from the current
+    A file has no origin if there are no records (scripts called by hand), if it does not belong to
+    the study, or if it has changed since its record was written. Paths are taken from the current
     folder, the project's root, as in records.
     """
     try:

@@ -54,7 +54,7 @@ def build_paradigm_table(
     """One row per paradigm and start, `PARADIGM_COLUMNS`; means over seeds.
 
     Scores in percent, compute in EFLOPs of SFT and RL together. What is measured is told in
-    `aggregate.run_measures`. `in_figure` marks the rows that figure 2 has in full colour.
+    `measure_run`. `in_figure` marks the rows that figure 2 has in full colour.
 
     A run that collapsed has no ceiling; in its place stands the best score before the collapse,
     without an interval, as in the paper (appendix F). `spread_ratio` compares the spread with that

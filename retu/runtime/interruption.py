@@ -26,7 +26,7 @@ KILL_WAIT_SECONDS = 600
 
 @dataclass
 class StopRequest:
-    """What this process was asked, and what it does about it.
+    """Whether this process was asked to stop, and how it reacts.
 
     Attributes:
         asked: it has received SIGTERM.
@@ -64,7 +64,7 @@ def listen_for_sigterm() -> Iterator[StopRequest]:
 
 
 def reset_sigterm_in_fork() -> None:
-    """Let a forked helper end when it is told to."""
+    """In a forked helper process, let SIGTERM end the process again (the default action)."""
     if signal.getsignal(signal.SIGTERM) is handle_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -89,5 +89,5 @@ def requeue_job(interruption: JobInterrupted) -> None:
         print(f"job {job} could not be requeued ({error}); submit it again to go on", flush=True)
         return
     print(f"job {job} is requeued: its time is running out", flush=True)
-    # Whoever ends now would be a failed job to whatever started it.
+    # A process that exited now would count as a failed job for whatever started it.
     time.sleep(KILL_WAIT_SECONDS)

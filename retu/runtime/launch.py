@@ -1,4 +1,4 @@
-"""Starting a job's processes and ending with what they ended with.
+"""Start a job's processes and exit with their exit status.
 
     one node        python -m torch.distributed.run --nproc-per-node=N ... -m retu.cli.run_job
     several nodes   srun --nodes=M --ntasks-per-node=N ... python -m retu.cli.run_job
@@ -165,7 +165,7 @@ def signal_steps_by_slurm() -> None:
 
 
 def raise_reported_error(folder: Path, processes: int) -> None:
-    """Raise the error that a process left; bad input comes before having been interrupted.
+    """Raise the error that a process reported; bad input takes precedence over an interruption.
 
     One that was ended because another crashed says that it was interrupted, too: that counts if
     all say so, or somebody asked.
@@ -181,7 +181,7 @@ def raise_reported_error(folder: Path, processes: int) -> None:
 
 
 def join_processes(processes: int) -> None:
-    """Take one's place among the processes that the launcher has started.
+    """Join the process group that the launcher has started.
 
     Raises:
         InputError: there are more or fewer than the job was told.
@@ -226,7 +226,7 @@ def silence_other_processes() -> None:
 
 
 def report_error(error: InputError | JobInterrupted) -> int:
-    """Leave what a process has to say to its launcher; the exit status to end with.
+    """Write a process's error where the launcher reads it; return the exit status.
 
     It is 0 where all processes stop together: torchrun would print a traceback.
     """

@@ -24,7 +24,7 @@ Job = TypeVar("Job")
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script: what a user must know ends it with one line on stderr.
+    """Run a script: an error meant for the user ends it with one line on stderr.
 
     The exit status is 2 for an `InputError` and for what a disk refuses, and 75 (try again) for a
     job that was asked to stop.

@@ -12,7 +12,7 @@ from typing import Any
 WORK = {"seconds": 0.0}
 # What only the job itself knows and its record tells: `eflops` is the training compute spent.
 JOB_FACTS: dict[str, float] = {}
-# Settings of checkpoints that the job did not follow, by name (`evaluation.generation_config`).
+# Settings of checkpoints that the job did not follow, by name (`retu.models.generation_config`).
 IGNORED_SETTINGS: dict[str, Any] = {}
 
 

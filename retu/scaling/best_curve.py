@@ -58,7 +58,7 @@ def needs_own_fit(problem: FitProblem) -> bool:
 
 
 def fit_problems(problems: Sequence[FitProblem]) -> CurveFits:
-    """Fit problems that share x and bounds, and of which none `fits_alone`, in one call."""
+    """Fit problems that share x and bounds, and of which none `needs_own_fit`, in one call."""
     weight = np.stack([problem.noise**-2 for problem in problems])
     robust = [i for i, problem in enumerate(problems) if problem.protocol.student is not None]
     if robust:

@@ -121,7 +121,7 @@ def make_batch_key(problem: FitProblem) -> Hashable:
 
 
 def fit_batch(problems: Sequence[FitProblem]) -> FittedCurves:
-    """Fit problems with one `batch_key`, many rows at a time where their protocols allow it."""
+    """Fit problems with one batch key, many rows at a time where their protocols allow it."""
     first = problems[0]
     return (
         fit_problem(first, ListedSettings()).curve

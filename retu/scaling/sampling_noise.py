@@ -77,7 +77,7 @@ def compute_answer_weight(points: pd.DataFrame) -> float:
     """What one answer counts at most in the overall score of one branch, points.
 
     Args:
-        points: as in `binomial_error`, whose conditions hold.
+        points: as in `estimate_overall_error`, whose conditions hold.
     """
     single = points[points["benchmark"] != OVERALL]
     rows = points if single.empty else single

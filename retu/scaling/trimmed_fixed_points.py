@@ -32,7 +32,7 @@ class FixedPoints(NamedTuple):
 def find_fixed_points(
     problem: FitProblem, listed: ListedSettings, rng: np.random.Generator
 ) -> FixedPoints:
-    """Concentrate from `STARTS` random starts until every row is at a fixed point.
+    """Concentrate from `RANDOM_STARTS` random starts until every row is at a fixed point.
 
     Args:
         problem: points and bounds, as the protocol `paper` makes them.

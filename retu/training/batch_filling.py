@@ -1,4 +1,4 @@
-"""Batches of several processes that are full without a row being trained on twice.
+"""Full batches on several processes: filled with rows without a loss, none is trained on twice.
 
 Processes take batches in turns, and the last of a pass are filled up: the library does so with the
 pass's first rows, which then count twice, in an update that is larger than one process makes it.
@@ -39,7 +39,7 @@ def fill_batches(dataset: "Dataset", rows: int) -> "Dataset":
 
 
 class FilledSampler(Sampler[int]):
-    """The order of a training set's passes, filled up with an empty row that follows the set.
+    """Row order of each pass over the training set, padded with an empty row at its end.
 
     Args:
         rows: of the set, without the empty one.

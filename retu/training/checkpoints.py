@@ -1,4 +1,4 @@
-"""Training that survives a kill, and checkpoints that leave as finished products.
+"""Training that resumes after a kill, and publishing of its finished checkpoints.
 
 The trainer writes its state (weights, optimiser, schedule, random generators) into a folder
 outside the rule's declared outputs (`retu.training.training_state`). What is asked for there
@@ -152,7 +152,7 @@ class SaveCallback(TrainerCallback):
 
 
 class ResumeCallback(TrainerCallback):
-    """Makes every save one to go on from, and stops the run when it is asked to.
+    """Make every saved checkpoint resumable, and stop the run when it is asked to.
 
     It must be the last callback of the trainer: others decide first what a step ends with.
     """
@@ -164,7 +164,7 @@ class ResumeCallback(TrainerCallback):
         self.stopped = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take up the loss since the last log line: its next mean is over the same steps."""
+        """Restore the loss summed since the last log line: its next mean is over the same steps."""
         path = (
             self.folder / f"{CHECKPOINT_PREFIX}{state.global_step}" / LOSS_WINDOW.format(get_rank())
         )
@@ -280,7 +280,7 @@ def publish_checkpoints(state: Path, published_as: Mapping[int, int], folder: Pa
 
 
 def list_unpublished(_: str, names: list[str]) -> set[str]:
-    """Those of a checkpoint's files that stay behind."""
+    """The files of a checkpoint that are not published."""
     return {name for name in names if not is_published(name)}
 
 

@@ -62,7 +62,7 @@ def assign_share(vllm: VllmSettings | None, process: int, processes: int) -> Eva
 
 @dataclass(frozen=True)
 class InlineEvaluation:
-    """What is answered, and where answers wait until the run is over."""
+    """The problems to evaluate on, and the folder that keeps the generations until the run ends."""
 
     attempts: pd.DataFrame
     sampling: Sampling
@@ -107,7 +107,7 @@ def generate_inline(answering: InlineEvaluation, trainer: Any, step: int) -> Non
 
 
 def join_parts(answering: InlineEvaluation, step: int, of: int) -> None:
-    """Put the parts of all processes together, in the order of the rows.
+    """Join the generations of all processes into one table, in row order.
 
     Raises:
         InputError: some are not there.
@@ -129,7 +129,7 @@ def join_parts(answering: InlineEvaluation, step: int, of: int) -> None:
 
 @contextmanager
 def open_trainer_engine(trainer: Any, vllm: VllmSettings | None) -> Iterator[Engine | None]:
-    """The engine that holds the trainer's weights; None where another process asks the server."""
+    """An engine with the trainer's weights; None where another process queries the server."""
     tokenizer = trainer.processing_class
     if vllm is None:
         with gather_whole_model(trainer) as model:
@@ -207,7 +207,7 @@ class ServerEngine:
 
 
 def group_repeated_prompts(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The places of all first occurrences of a prompt, of all second ones, and so on."""
+    """Indices of prompts by repetition: all first occurrences, all second ones, and so on."""
     seen: dict[tuple[int, ...], int] = {}
     turns: list[list[int]] = []
     for place, prompt in enumerate(prompts):

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class SequenceParallelLoader:
-    """DeepSpeed's loader of parts of sequences, from its beginning whenever it is iterated.
+    """DeepSpeed's sequence-parallel data loader, which starts a new pass whenever it is iterated.
 
     A resumed run first passes over the batches that have been trained on in this pass.
 

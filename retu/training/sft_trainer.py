@@ -39,7 +39,7 @@ class TokenMeanSFTTrainer(SFTTrainer):
         )
 
     def get_train_dataloader(self) -> Any:
-        """TRL's, which no process fills up with rows that another one has."""
+        """TRL's data loader, without repeating rows of other processes to fill the last batch."""
         rows, processes = self.train_dataset, self.accelerator.num_processes
         together = self.args.per_device_train_batch_size * processes
         if processes == 1 or len(rows) % together == 0:
@@ -65,7 +65,7 @@ class TokenMeanSFTTrainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """TRL's; of a part of shared sequences, its addend of the token mean of the update.
+        """TRL's loss; with sequence parallelism, this part's addend of the update's token mean.
 
         ZeRO's stage 3 averages the gradients of all processes, and each of them has another part.
         """

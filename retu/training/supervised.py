@@ -156,7 +156,7 @@ def make_supervised_trainer(
         run: what is run.
         config: made before the model was loaded: it says how weights are read with ZeRO's stage 3.
         model, tokenizer: what is trained.
-        train, validation: rows of `tokens.tokenised`.
+        train, validation: rows of `load_tokenised_set`.
 
     Raises:
         InputError: processes that share sequences would end a pass with an empty update.

@@ -1,6 +1,6 @@
-"""SFT sets as tokens, made once and read from disk: a set may be larger than memory.
+"""SFT sets, tokenised once and memory-mapped from disk: a set may be larger than memory.
 
-Rows are what `data.chat.training_example` makes of a problem and its trajectory, so TRL's trainer
+Rows are what `encode_example` makes of a problem and its trajectory, so TRL's trainer
 has nothing to prepare. They wait in the state folder until the run is over.
 """
 
@@ -121,7 +121,7 @@ def tokenise_once(
 
 
 def mask_prompt_labels(row: Mapping[str, Sequence[int]]) -> list[int]:
-    """What is learnt of a row of `training_example`: its tokens, -100 for those of the prompt."""
+    """What is learnt of a row of `encode_example`: its tokens, -100 for those of the prompt."""
     pairs = zip(row["input_ids"], row["completion_mask"], strict=True)
     return [token if learnt else IGNORED_LABEL for token, learnt in pairs]
 
@@ -133,10 +133,10 @@ def read_column(dataset: "Dataset", name: str) -> list[int]:
 
 
 def count_cut_rows(dataset: "Dataset", limit: int) -> int:
-    """How many rows of `tokenised` are longer than training sees them."""
+    """How many rows of `load_tokenised_set` training truncates."""
     return sum(length > limit for length in read_column(dataset, LENGTH_COLUMN))
 
 
 def list_trained_lengths(dataset: "Dataset", limit: int) -> list[int]:
-    """Tokens that training sees of every row of `tokenised`, end-of-sequence included."""
+    """Tokens that training sees of every row of `load_tokenised_set`, end-of-sequence included."""
     return [min(length, limit) for length in read_column(dataset, LENGTH_COLUMN)]

@@ -123,5 +123,6 @@ def read_run(path: Path) -> SnakemakeRun | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         return SnakemakeRun(**{**content, "outputs": tuple(content["outputs"])})
     except (OSError, ValueError, KeyError, TypeError):
-        # It vouches for nothing: a lock without an owner is left alone.
+        # An unreadable file proves nothing about its run; a lock without a known owner is left
+        # alone.
         return None

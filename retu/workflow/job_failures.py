@@ -61,7 +61,7 @@ def describe_disk(plan: AnalysisPlan, root: Path) -> str | None:
     place = find_full_folder(root)
     if place is None:
         return None
-    # It loads what no run needs that goes well.
+    # Imported here, because only a failed run needs it.
     from retu.cost.estimate import estimate_missing_disk
 
     needed: int | None = None

@@ -36,7 +36,7 @@ def enter_folder(root: Path, study: str) -> str | None:
     """Register this process as a run and clear what killed runs left behind.
 
     Returns:
-        Why a lock that is left stays, for whoever meets it; None if the folder is free.
+        The reason, to show to the user, why a remaining lock is kept; None if the folder is free.
 
     Raises:
         InputError: jobs of a killed run do not end.

@@ -78,7 +78,7 @@ def advice_in(tree: ast.Module, module: str, where: str) -> Iterator[Advice]:
 def listed_words(node: ast.List) -> list[str]:
     """The words of a list that begins with a program, unless it spreads others among them.
 
-    Those are the commands of `lineage.remedies`, which are tried as they come out.
+    Those are the commands of `retu.lineage.graph.remedies`, which are tried as they come out.
     """
     head = node.elts[0] if node.elts else None
     if not (isinstance(head, ast.Constant) and head.value in ("snakemake", "retu")):

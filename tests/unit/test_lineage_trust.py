@@ -19,7 +19,7 @@ def project(tmp_path: Path) -> PointerProject:
 
 
 def forge_output(lineage: Lineage, path: str, /, **changes: object) -> Lineage:
-    """The lineage with another tale of the output at `path`."""
+    """The lineage in which the record of the output at `path` is changed."""
     job = str(lineage.find_producer(path))
     record = lineage.records[job]
     outputs = [

@@ -45,7 +45,7 @@ FIGURES = {
 
 
 def train_preset(folder: Path, name: str, **arguments: Any) -> Any:
-    """A trained run of a preset; the model is stopped at the first number that is none."""
+    """A trained run of a preset; the run stops at the first value that is not finite."""
     changes = {"callbacks": [NanGuard()], **arguments.pop("changes", {})}
     run = make_mixed_trainer(
         folder, arguments.pop("paradigm", make_preset(name)), changes, **arguments

@@ -67,7 +67,7 @@ def test_golden_cases(case: dict[str, Any]) -> None:
 def replay_plainly(
     rule: SamplingRule, rounds: list[list[int]], allowed: set[int]
 ) -> list[list[int]]:
-    """Positions of the groups of each update, without any state: the stream read from its start."""
+    """Positions of the groups of each update, computed from the start of the stream."""
     updates: list[list[int]] = []
     kept: list[int] = []
     position = used = 0

@@ -335,7 +335,7 @@ class FakeRowLoader:
 
 
 class FakePartLoader:
-    """DeepSpeed's loader, as far as it matters: nothing begins a new pass but its end."""
+    """A stand-in for DeepSpeed's loader: a new pass begins only when the last has ended."""
 
     def __init__(self, rows: list[int]) -> None:
         self.dl = FakeRowLoader(rows)

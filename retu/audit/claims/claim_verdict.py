@@ -28,7 +28,7 @@ class Outcome:
     """How one claim was judged; NaN where a number has no place.
 
     Attributes:
-        verdict: one of `VERDICTS`.
+        verdict: one of `CLAIM_VERDICTS`.
         ours: our number, or text for a label.
         source: which file, protocol and quantity it is.
         low, high: its 90% interval.

@@ -129,7 +129,8 @@ def find_conflicting_prints(ledger: Ledger, blamed: set[str]) -> Iterator[PaperF
     for claim in ledger.claims.values():
         whole_set = claim.quantity in SAME_FOR_A_SET
         numeric = claim.quantity not in ("subphase", "statement", "setting")
-        # A number already known to be wrong would put its right twin in doubt.
+        # Skip numbers already known to be wrong: comparing with them would cast doubt on the
+        # correct print.
         if numeric and claim.id not in blamed and (whole_set or claim.sft_step is not None):
             step = None if whole_set else claim.sft_step
             groups[claim.quantity, claim.model, claim.dataset, step].append(claim)

@@ -159,7 +159,7 @@ def check_refitted_correlation(claim: Claim, context: ClaimContext) -> Outcome:
 
 
 def collect_ceilings(evidence: Evidence, protocol: str) -> FloatArray:
-    """Ceilings of all branches, shape (branches, 1), like one draw; none counts as lowest."""
+    """Ceilings of all branches as one draw, (branches, 1); a missing one counts as the lowest."""
     values = [[evidence.get_fit(protocol, branch, "a_post")] for branch in evidence.branches]
     return np.asarray(np.nan_to_num(np.array(values), nan=-np.inf), dtype=np.float64)
 

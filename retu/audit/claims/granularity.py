@@ -6,7 +6,7 @@ from fractions import Fraction
 from retu.core.errors import InputError
 
 SEARCHED_SAMPLES = 64
-"""How many samples a problem `fewest_samples` tries; published evaluations use at most 64."""
+"""How many samples a problem `find_fewest_samples` tries; published evaluations use at most 64."""
 
 
 def get_half_unit(text: str, decimals: int | None = None) -> float:

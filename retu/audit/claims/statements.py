@@ -61,8 +61,9 @@ def compute_probability(claim: Claim, setting: StatementSetting, measure: str) -
 def is_sequential_best(values: FloatArray, setting: StatementSetting) -> BoolArray:
     """An SFT-then-RL branch is above Pure RL and above the best SFT checkpoint measured.
 
-    One branch is enough: the one of which that is surest. The highest of all in every draw would
-    be above by chance, and a branch whose ceiling is not known has draws that say so.
+    The test uses the one branch that is above both in the most draws. Taking the highest branch
+    anew in every draw would favour the sentence by chance; a poorly known ceiling shows in the
+    spread of its draws.
     """
     return find_branch_above_single(values, setting.evidence)[1]
 

@@ -7,8 +7,8 @@ labelling of the run. Here the set of labels is found exactly, without drawing l
 Fix the smallest loss m and the checkpoint k that has it. Each other loss is then anywhere from m
 (or the lower end of its interval, if higher) to its upper end, independently of the others; so a
 label is possible if its own range allows it and every checkpoint that must not be Stable can be
-elsewhere. What is possible changes with m only where m meets an end of an interval or a threshold
-meets one; between two such places one m tells for all.
+elsewhere. The possible labels change only at values of m where m, or a threshold computed from m,
+equals an end of an interval; between two such values it suffices to test one m.
 """
 
 from collections.abc import Sequence

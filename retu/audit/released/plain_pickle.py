@@ -119,13 +119,14 @@ def check_memo(data: bytes) -> None:
 
 
 def check_plain_content(content: object) -> None:
-    """Make sure that nothing but plain data is inside, at most `MAX_DEPTH` levels deep."""
+    """Make sure that nothing but plain data is inside, at most `MAX_NESTING` levels deep."""
     level: dict[int, object] = {id(content): content}
     for _ in range(MAX_NESTING):
         for item in level.values():
             if type(item) not in PLAIN_TYPES:
                 raise ForbiddenError(f"{type(item).__module__}.{type(item).__qualname__}")
-        # By identity: a few bytes can name one list a million times over.
+        # Visit each container once, by identity: a short pickle can refer to one list a million
+        # times.
         level = {id(part): part for item in level.values() for part in list_parts(item)}
         if not level:
             return

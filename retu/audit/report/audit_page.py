@@ -90,7 +90,7 @@ def read_page_content(tables: Path, figures: Path, files: dict[str, Path]) -> Au
 
 
 def list_audit_files(tables: Path, figures: Path, files: Mapping[str, Path]) -> dict[str, Path]:
-    """What the page shows, by the names that it has there; arguments as of `read_shown`."""
+    """What the page shows, by the names that it has there; arguments as of `read_page_content`."""
     return {
         **{name: tables / f"{name}.csv" for name in ("table_4", "table_5")},
         **{name: figures / f"{name}.svg" for name in AUDIT_FIGURES},

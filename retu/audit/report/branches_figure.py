@@ -77,7 +77,7 @@ def draw_audit_figure_3(
 
 
 def compute_branch_limits(curves: pd.DataFrame, table: pd.DataFrame) -> tuple[float, float]:
-    """Limits from the lowest branch point to the highest score or ceiling, but the kit's.
+    """Limits from the lowest branch point to the highest score or ceiling, the kit's left out.
 
     What lies below (collapses, the base model) is marked at the edge or left out.
     """

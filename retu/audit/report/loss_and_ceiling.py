@@ -4,7 +4,7 @@ A column set gives every SFT data set one number, the highest over its branches:
 published, by the kit, by the paper's protocol or by ours, the best observed score (median of
 five), or the score at a compute that branches share. Intervals of the numbers and of r come from
 the draws: the highest of all branches in every draw, so a maximum over noise is drawn as
-such. Beside them stands Fisher's interval, which knows nothing but that data sets are few.
+such. Fisher's interval is given beside them; it accounts only for the small number of data sets.
 """
 
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ def draw_audit_figure_8(
     """Draw the figure. Call inside `style.context()`.
 
     Args:
-        values: rows of `audit_selection.value_table`.
+        values: rows of `build_value_table`.
         correlations: one row a column set.
         x_common: the equal RL compute, EFLOPs, for the panel's title.
     """

@@ -1,4 +1,4 @@
-"""What the hub's client raises, told as one line: what is wrong, and what to do."""
+"""Turn exceptions of the hub's client into one-line errors with a remedy."""
 
 import errno
 from collections.abc import Iterator

@@ -189,7 +189,7 @@ def lock_files(
 
 @contextmanager
 def hold_file_lock(path: Path) -> Iterator[None]:
-    """Let one process at a time change a file, so that jobs side by side do not lose entries.
+    """Hold an exclusive lock on a file, so that concurrent jobs do not lose entries.
 
     The lock is on a hidden file beside it, open for writing: network file systems, on which
     jobs of several nodes meet, lock no other.

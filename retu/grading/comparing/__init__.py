@@ -1,1 +1,1 @@
-"""Comparing values that were read from answers (`grading.reading`)."""
+"""Comparing values that were read from answers (`retu.grading.reading`)."""

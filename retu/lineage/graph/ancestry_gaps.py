@@ -1,4 +1,4 @@
-"""Where the ancestry of results ends too early: what was read that nothing tells the origin of."""
+"""Gaps in the ancestry of results: inputs whose origin no record tells."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def find_gaps(
 
 
 def format_gaps(lineage: Lineage, gaps: Sequence[RecordGap]) -> Iterator[str]:
-    """What is said of gaps, before anything else is; nothing when there are none."""
+    """The lines that report gaps, to be printed first; none without gaps."""
     if gaps:
         yield (
             f"{'incomplete':<12} {gaps[0]}{format_rest(len(gaps), 1)}: what stands behind is not"

@@ -1,7 +1,8 @@
 """What a cell of a table depends on: less than its table does.
 
 The row says which model, data set, checkpoint, recipe and seed it is about, and so do the paths of
-runs (`study.layout`): what is read from another run than the row's does not belong to the cell.
+runs (`retu.core.run_paths`): what is read from another run than the row's does not belong to the
+cell.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,7 +60,7 @@ def needs_all_rows(column: str) -> bool:
 
 
 class CellTracer:
-    """Follows a row from job to job; `inputs`, `rows` and `notes` are those of a `View`."""
+    """Follows a row from job to job; `inputs`, `rows` and `notes` are those of a `Subgraph`."""
 
     def __init__(self, root: Path, lineage: Lineage, facts: dict[str, str]) -> None:
         self.root, self.lineage, self.facts = root, lineage, facts
@@ -85,7 +86,8 @@ class CellTracer:
     def select_inputs(self, job: str) -> Iterator[Artefact]:
         """The inputs of a job that belong to the cell."""
         record, study = self.lineage.records[job], self.lineage.study
-        # A run needs all that it reads; only what gathers runs reads of other runs.
+        # A job of one run needs all its inputs; only jobs that gather several runs read from other
+        # runs.
         gathers = find_run(job, study) is None
         named = set().union(*(self.sources.get(a.path, set()) for a in record.outputs))
         listed = {PurePosixPath(path).name for path in named}
@@ -105,7 +107,7 @@ class CellTracer:
         if not self.facts or path.suffix != ".csv" or artefact.path in self.rows:
             return
         if not path.is_file() or compute_md5(path) != artefact.md5:
-            # Deleted or changed since: what it said then cannot be told.
+            # The table was deleted or changed since then, so its former content is unknown.
             return
         try:
             table = read_text_rows(path)

@@ -34,8 +34,8 @@ class ConfigSources:
         """The file that gives a job's `key` its value, and the key there.
 
         A job's keys are not those of the file (`recipe.steps` is `recipes.rl.dapo_dc.steps`), and
-        one name may stand in several places. Then, and where the value is a default, it is the
-        study's own file and the job's key.
+        one name may stand in several places. In that case, and for a default value, the answer is
+        the study's own file and the job's key.
         """
         # The description of a study tells all of its values by their own keys.
         key = key.removeprefix("resolved.")

@@ -32,8 +32,8 @@ class MismatchedInput:
 class Lineage:
     """All records of a study; `damaged` holds the path and error of those that do not read.
 
-    Some of these still say what they were about (`unsealed`): not to be trusted, but enough to tell
-    what they concern.
+    `unsealed` holds those that still parse: their content is not trusted and only tells which
+    outputs are affected.
     """
 
     study: str
@@ -67,8 +67,9 @@ class Lineage:
     def find_recorded_hash(self, path: str, root: Path | None = None) -> str | None:
         """The hash of a path by its maker's record: of an output, or of a file in one.
 
-        None for what no job made, `NOTHING` for a file that an output folder does not have. A
-        record is hashed as it lies below `root`; without a root it has none.
+        None if no job made the path, `NO_FILE` if it lies in an output folder whose record does not
+        list it. The hash of a record file is computed from the file below `root`; without `root` it
+        is None.
         """
         if path in self.records:
             return compute_md5(root / path) if root else None

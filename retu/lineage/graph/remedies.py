@@ -1,7 +1,7 @@
 """Commands that mend what is wrong, whole: each can be typed as it stands.
 
-Snakemake makes again only what it is told to, by the name of an output of a rule, and only of the
-study that it is told; a record that is gone or damaged is no reason for it, so that it is forced.
+Snakemake remakes only outputs that are named on its command line, and only for the configured
+study. A missing or damaged record does not make it rerun a job, so these commands force it.
 """
 
 import shlex

@@ -1,4 +1,4 @@
-"""What in a job itself is not as its record tells: code, environment, facts, specification."""
+"""Why a job itself is stale: its code, environment, facts or specification have changed."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def find_planned_stage(record: JobRecord, plan: AnalysisPlan) -> Stage | str:
 
 
 def get_stage_key(stage: Stage | str) -> str | None:
-    """The key of a stage; None when there is none, or what it is made of is gone or broken."""
+    """The key of a stage; None without one, or if a file it depends on is missing or broken."""
     try:
         return stage.key if isinstance(stage, Stage) else None
     except (OSError, SyntaxError, ValueError):
@@ -56,7 +56,7 @@ def find_own_causes(
 ) -> list[StaleCause]:
     """The reasons that lie in the job itself, not in what it was made from.
 
-    `stage` is that of `stage_of`, `origins` are the files of the plan's study.
+    `stage` is that of `find_planned_stage`, `origins` are the files of the plan's study.
     """
     if isinstance(stage, str):
         return [StaleCause(origins.study, f"asks for this job no longer ({stage})")]

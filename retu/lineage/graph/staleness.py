@@ -1,6 +1,6 @@
 """Why a record is stale: what the project has now that it had not when the job ran.
 
-A stage's key (`study.stage`) says that something differs; the record says what it was made with, so
+A stage's key (`Stage.key`) says that something differs; the record says what it was made with, so
 that both together name the file and the key of the study. All of it is read from the project's
 own files: no result is opened.
 """
@@ -115,10 +115,9 @@ def find_stale_successors(
 def make_indirect_cause(
     record: JobRecord, stage: Stage, where: str, lineage: Lineage
 ) -> StaleCause:
-    """The cause when all that a record tells is as it was: other jobs come before it now.
+    """The cause when nothing in the record itself has changed: other jobs now precede this one.
 
-    Or it is told something else that reaches it by other options than `--spec`. `where` is the
-    study's file.
+    Or an option other than `--spec` now has another value. `where` is the study's file.
     """
     before = collect_prior_stages(stage)
     parents = lineage.list_parents(record.path)

@@ -87,7 +87,7 @@ def find_producer(lineage: Lineage, path: str) -> str:
     )
     if broken:
         raise InputError(broken)
-    # It is one if a job has read it: its record is lost.
+    # If some job has read the path, it is an output whose record is lost.
     known = find_targets(lineage, path)
     again = f", or make it again ({format_remake_command(lineage, known)})" if known else ""
     raise InputError(
@@ -107,7 +107,7 @@ def shorten_path(path: str, study: str) -> str:
 
 
 def strip_grader(path: str, study: str) -> str:
-    """What a path is in its study, by another grader too: without `regraded/GRADER/`."""
+    """The path within its study, with a leading `regraded/GRADER/` removed."""
     return re.sub(rf"^{REGRADED_FOLDER}/[^/]+/", "", shorten_path(path, study))
 
 

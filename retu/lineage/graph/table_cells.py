@@ -25,7 +25,7 @@ BOUND_COLUMNS_OF = {
     "value": ("low", "high"),
     "pearson": ("fisher_low", "fisher_high", "boot_low", "boot_high"),
 }
-# Tables with a column a protocol have the intervals of this one.
+# In tables with one column per protocol, the interval columns belong to this protocol.
 BOUNDED_PROTOCOL = "robust"
 COUNTS = (
     *("seed", "n_seeds", "n_points", "n_fit", "n_problems", "n_samples", "n", "n_datasets"),

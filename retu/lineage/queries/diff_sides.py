@@ -103,7 +103,8 @@ def pair_jobs(a: DiffSide, b: DiffSide) -> JobPairing:
     """Pair the jobs of two sides: by rule and wildcards, then those that are left by rule.
 
     Two runs of different recipes or two studies with other data sets have jobs with other
-    wildcards; the most alike of a rule are then compared, as long as both sides have as many.
+    wildcards; jobs of the same rule are then paired in order, if both sides have the same number of
+    them.
     """
     pairs: dict[str, str] = {}
     if a.target and b.target:

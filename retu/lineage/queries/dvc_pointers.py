@@ -59,7 +59,8 @@ MAX_NAMED_LEFTOVERS = 8
 class RecordingResult:
     """What was written: stages, their files and bytes, and what is to be said of the rest.
 
-    `gaps` counts what the plan has and they leave out: jobs after a gap, files of no record.
+    `gaps` counts what the plan contains but the pointers omit: jobs after a gap and files without a
+    record.
     """
 
     stages: int

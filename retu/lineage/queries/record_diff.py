@@ -35,8 +35,8 @@ class RecordDiff:
 def compare_records(a: JobRecord, b: JobRecord, made: Callable[[str], bool]) -> RecordDiff:
     """Compare two records of a job: what decided it, what it read, what it wrote.
 
-    `made` tells whether a job made a path that is read. What no job made (data, downloads) is a
-    difference of the reader's own: nothing before it explains it.
+    `made` tells whether a job made a path that is read. A changed input that no job made (data, a
+    download) counts as a difference of this job, because no earlier job explains it.
     """
     if a.rule != b.rule:
         return RecordDiff(a, b, {"rule": (f"{a.rule} -> {b.rule}",)})
@@ -114,7 +114,7 @@ def compare_environments(a: JobRecord, b: JobRecord) -> Iterator[str]:
 def compare_specs(a: JobRecord, b: JobRecord) -> Iterator[str]:
     """Keys of the specification with other values; other options where the wildcards are equal.
 
-    Wildcards themselves do not count: where they differ, one asked to compare two runs.
+    Differing wildcards are not reported: whoever compares two different runs expects them.
     """
     for key, one, other in diff_values(a.spec, b.spec):
         yield f"{key}: {shorten_value(one)} -> {shorten_value(other)}"

@@ -1,8 +1,8 @@
 """The single checks of `verify`: each tells what is wrong, where, what to do and what it touches.
 
-A check sees a study as `Checked`: the records that are whole, and those that are not but still tell
-where they belong. Nothing here trusts one file: a record is held against the files it names, the
-records before and after it, the pointers that DVC keeps of it, and the project of today.
+A check sees a study as `CheckedStudy`: the records that are whole, and those that are not but still
+tell where they belong. Nothing here trusts one file: a record is held against the files it names,
+the records before and after it, the pointers that DVC keeps of it, and the project of today.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ from retu.planning.stages import AnalysisPlan
 def check_records(study: CheckedStudy, stray: Sequence[str]) -> Iterator[IntegrityFinding]:
     """Records that are cut off, changed, no records at all, or newer than this project.
 
-    `stray` are the paths without a record: what a record that is lost told of is among them.
+    `stray` are the paths without a record, including those that an unreadable record described.
     """
     for path, message in study.lineage.damaged.items():
         told, _, remedy = message.removeprefix(f"{path}: ").rpartition("; ")
@@ -51,7 +51,7 @@ def check_records(study: CheckedStudy, stray: Sequence[str]) -> Iterator[Integri
 
 
 def find_lost_record(study: CheckedStudy, path: str) -> str | None:
-    """The lost record that a path without one belongs to: the one that lies nearest above it."""
+    """The unreadable record of a path that has none: the one in the nearest folder above it."""
     folders = {PurePosixPath(path), *PurePosixPath(path).parents}
     above = [record for record in study.lost_records if get_output_folder(record) in folders]
     return max(above, key=lambda record: len(get_output_folder(record).parts), default=None)
@@ -220,8 +220,9 @@ def check_record_facts(study: CheckedStudy, job: str) -> Iterator[IntegrityFindi
 def check_pointers(study: CheckedStudy, job: str) -> Iterator[IntegrityFinding]:
     """A record, or what it says of its outputs, that is not what DVC's lock says, if there is one.
 
-    What the lock leaves out nothing vouches for: a file could have been changed with its record.
-    Grades by another grader stand beside the study and are made after its lock: they may lack.
+    Files that the lock does not list are not protected: somebody could have changed a file together
+    with its record. Grades by another grader stand beside the study and are made after its lock:
+    they may lack.
     """
     record, lock = study.graph.records[job], study.lock_hashes
     where = f"lineage/{study.graph.study}/dvc.lock"

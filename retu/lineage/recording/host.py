@@ -79,7 +79,7 @@ def describe_checkout(root: Path) -> GitCommit:
     Files are named from the repository's root; a renamed file has its new name. Where git cannot
     tell (it is not installed, or refuses the folder of another user), `reason` says so.
     """
-    # Many jobs ask at once: none may hold the lock that a `git commit` of the user needs.
+    # Many jobs run git at once; none may take the lock that the user's `git commit` needs.
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "-z"]
     command += [
         "--untracked-files=all",
@@ -145,7 +145,7 @@ def list_gpus() -> list[str] | str:
             return []
         return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     except RuntimeError:
-        # Hours of training must not be lost to the name of a card.
+        # A failing query for the GPU's name must not cost hours of training.
         return UNKNOWN
 
 

@@ -1,4 +1,4 @@
-"""Is what a job is given what another job has made? Asked before it runs.
+"""Check before a job runs that its inputs are what other jobs recorded as their outputs.
 
 A result that was edited by hand, or came from elsewhere, must not enter what is made from it.
 """

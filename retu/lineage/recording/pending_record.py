@@ -1,4 +1,4 @@
-"""The record of a job before it has run: all of it but what only its end can tell.
+"""The record of a job before it runs: everything but what is known only at its end.
 
 Whatever can be wrong with a job is found here. Afterwards it would be too late: hours later the
 project may be another, and the state that a failed job resumes from is gone.

@@ -39,7 +39,7 @@ RESTART_REMEDY = "since the workflow started; run the same command again"
 class PlanSnapshot(Section):
     """Digests of the study, of scripts and of what rules tell them, of locks and of facts.
 
-    Scripts go by their name in workflow_scripts/, locks by file and packages (`lock_name`).
+    Scripts go by their name in workflow_scripts/, locks by file and packages (`format_lock_name`).
     """
 
     study: str

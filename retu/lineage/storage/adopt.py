@@ -1,13 +1,13 @@
 """Have Snakemake take over outputs that it did not see being made.
 
-It plans nothing for them then, and exactly the users of a module when that changes.
+Snakemake then reruns none of these jobs, and after a change of a module only the jobs that use it.
 
 What Snakemake 9 needs: a target that is there is not made again when files it was made from are
 missing, unless they decide what is to be done (`checkpoint` rules). But what has no metadata is
 never found stale by its parameters, and a later change upstream needs the files in between. So all
 ancestors come back, and `--forceall` has metadata written for each, also where modification times
-would not ask for it. Afterwards every file gets the time at which it was made: a fresh one would
-make what depends on it, and was not restored, look old.
+would not ask for it. Afterwards every file gets the time at which it was made: with a new time,
+outputs that depend on it but were not restored would look out of date.
 """
 
 import os

@@ -22,7 +22,8 @@ from retu.core.errors import InputError
 
 MIN_LINK_BYTES = 1 << 20
 READ_ONLY_MODE = 0o444
-# The system's word for: another file system, not our file, no links here, too many of them.
+# Errors that mean a hard link is impossible: other file system, not the owner, links unsupported,
+# too many links.
 NO_LINK_ERRORS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 OBJECT_NAME = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _name_counter = itertools.count()
@@ -62,10 +63,11 @@ class DvcCache:
         """Put a file in, once; `link` allows a hard link.
 
         A big file that is linked, or is in the cache already, is believed to be what its record
-        says if it has the size and has not been touched after `since` (a time stamp). What was
-        moved or copied there with its old time has a new time of change; linking gives one too, so
-        that of what shares its bytes with the cache does not count. Any other file is hashed, what
-        is copied on the way, and an object that is not what its name says is replaced.
+        says if it has the size and has not been touched after `since` (a time stamp). A file that
+        was moved or copied there with its old modification time still has a new change time
+        (ctime). Making a hard link also sets the ctime, so it is ignored for files that are linked
+        into the cache. Any other file is hashed, what is copied on the way, and an object that is
+        not what its name says is replaced.
 
         Raises:
             ChangedError: the file is another one than its record says.
@@ -137,10 +139,11 @@ class DvcCache:
                 raise
             return False
         try:
-            # Only now: a file that stays alone must not look changed.
+            # chmod only after the link succeeded: a file that is not linked must keep its change
+            # time.
             target.chmod(READ_ONLY_MODE)
         except PermissionError:
-            # Its owner could write into the cache through it.
+            # Another user owns the file and could write into the cache through the link.
             target.unlink()
             return False
         return True

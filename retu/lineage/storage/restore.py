@@ -1,8 +1,8 @@
 """`retu lineage restore`: put recorded outputs, and all they were made from, back in place.
 
 Only what the present code would make again is restored. Files are fetched, checked and laid ready
-before the first is moved in; then Snakemake adopts them (`adopt`). What was made from other bytes
-than those now in place stays, and is named.
+before the first is moved in; then Snakemake adopts them (`adopt`). Existing outputs that were made
+from other bytes than those now in place are kept and reported.
 """
 
 import argparse
@@ -288,7 +288,8 @@ def back_up_output(root: Path, cache: DvcCache, target: Path) -> list[str]:
     found = hash_tree(target)
     for file in found.files:
         source = target / file.path if found.is_folder else target
-        # Hashed a moment ago, and not read again: it must not go if what is kept is not whole.
+        # `since=0.0` makes the cache check its copy: the old output must not be deleted unless that
+        # copy is intact.
         cache.add_file(source, file.md5, file.size, since=0.0, link=False)
     if found.is_folder:
         cache.add_bytes(encode_folder_listing(found.files), found.md5)

@@ -44,7 +44,7 @@ def cache_outputs(root: Path, cache: DvcCache, record: JobRecord) -> None:
 
 
 def replace_folder_links(root: Path, artefact: Artefact) -> None:
-    """See `make_real`; InputError when that fails."""
+    """See `replace_links`; InputError when that fails."""
     try:
         replace_links(root / artefact.path)
     except OSError as error:

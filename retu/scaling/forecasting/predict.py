@@ -101,7 +101,7 @@ def forecast_branch(
     Args:
         x: RL compute so far, any unit, not decreasing, first 0, shape (n,) with n >= 5.
         score: observed scores, percent, the first being P_sft, shape (n,).
-        error: their standard errors, points (`noise.binomial_error`), shape (n,).
+        error: their standard errors, points (`estimate_overall_error`), shape (n,).
         prior: what gain to expect.
         settings: the model.
         x_new: compute to forecast at, in the unit of `x`, not decreasing and not before the last x.
@@ -127,7 +127,7 @@ def forecast_branch(
 
 
 def make_gain_belief(prior: GainPrior, curve: Branch, settings: ForecastSettings) -> Prior:
-    """The prior of the law, with what other branches teach of the gain."""
+    """The prior of the law, with the gain's prior learned from other branches."""
     mean, sd = prior.predict_gain(np.array([curve.p_sft]))
     spread = settings.gain_spread if prior.is_learned else 1.0
     least = float(np.median(curve.error))

@@ -123,7 +123,7 @@ def make_noise_grid(size: float, count: int, floor: float) -> NoiseGrid:
 
 
 def draw_even_laws(posterior: Posterior) -> LawDraws:
-    """`N_POINTS` evenly spread laws: intervals read from them carry no chance."""
+    """`N_POINTS` evenly spread laws: intervals computed from them have no Monte Carlo noise."""
     index = np.arange(N_POINTS)
     spread: list[FloatArray] = [np.asarray((0.5 + index * step) % 1) for step in STEPS]
     return _make_laws(posterior, (index + 0.5) / N_POINTS, spread)

@@ -99,7 +99,7 @@ def make_forms(points: BranchPoints, weight: FloatArray, phi: FloatArray) -> Qua
 
 
 def compute_rise_curves(x: FloatArray, log_c_mid: FloatArray, log_b: FloatArray) -> FloatArray:
-    """phi of T curves at compute `x` (n,), shape (T, n); `law.rise_fraction` by a faster way."""
+    """phi of T curves at compute `x` (n,), shape (T, n); a faster `compute_rise_fraction`."""
     with np.errstate(divide="ignore", over="ignore"):
         phi = log_c_mid[:, None] - np.log(x)
         phi *= np.exp(log_b)[:, None]

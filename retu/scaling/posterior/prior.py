@@ -1,4 +1,4 @@
-"""What is believed of a branch before its scores are seen, and a looser belief to test it with.
+"""The prior of a branch's law, and a wider prior that tests how much the result depends on it.
 
 All of it is weak, and relative to the branch: compute to its last point, gains to what is missing
 to 100 percent. So the unit of compute and the size of a model play no part.

@@ -7,10 +7,19 @@
     args = GRPOConfig(..., num_generations=8, **trl_arguments(paradigm))
     MixedGRPOTrainer(paradigm=paradigm, args=args, model=..., reward_funcs=..., train_dataset=...)
 
-`configuration` says what a paradigm consists of and needs neither TRL nor PyTorch; `version` is the
-door to TRL; the rest is what a generation batch goes through: `experts` (trajectories to tokens),
-`stream` (prompts of dynamic sampling), `plan` (who writes which row), `forcing` (prefixes while
-generating), `generation`, `agreement` (vLLM against the trainer), `rounds` (dynamic sampling),
-`gating` (UPT's gate), `rows` and `batch` (the rows as tensors), `padding` (what a pass leaves out),
-`history` (figures of a step) and `state` (what a checkpoint adds).
+`retu.config.paradigm` says what a paradigm consists of and needs neither TRL nor PyTorch. Modules,
+in the order in which a generation batch meets them:
+
+prompts     `trl_version` imports TRL's trainer, `trainer_checks` refuses what it cannot do,
+            `expert_choice` keeps prompts with a usable trajectory, `expert_tokens` encodes these,
+            `prompt_sampler` gives dynamic sampling its prompts
+rows        `row_roles` and `row_plan` say who writes which row, `prefix_schedule` how long prefixes
+            are; `generation` generates, with `prefix_logits` (prefixes), `logprob_check` (vLLM
+            against the trainer), `generation_rounds` and `dynamic_sampling` (rounds, and groups
+            worth training on), `upt_gate` and `gated_rollouts` (UPT), `win_counts`
+tensors     `row_tensors`, `policy_batches`, `token_batch`, `gate_rows`; `padding` is what a forward
+            pass leaves out
+loss        `advantages`; `objective` finds the loss in `paradigm_losses`, which are made of
+            `surrogate`, `imitation` and `reduction`; `loss_metrics` and `step_metrics` log it
+resume      `resume_state` is what a checkpoint adds
 """

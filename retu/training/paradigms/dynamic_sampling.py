@@ -6,10 +6,10 @@ A state machine with three transitions, none of which changes its argument:
     take    there are enough (or no more rounds): the first ones are trained on, the rest is dropped
     resume  a stored state, plain JSON, is checked and taken up again
 
-`wants_more` says which comes next. Groups are known by their position in the stream of prompts,
-counted from the start of the run, so a state says where the stream goes on after a restart, too.
-The rows of kept groups belong to the caller. All processes feed the gathered rewards in the same
-order and so reach the same state.
+`needs_more_rounds` says which comes next. Groups are known by their position in the stream of
+prompts, counted from the start of the run, so a state says where the stream goes on after a
+restart, too. The rows of kept groups belong to the caller. All processes feed the gathered rewards
+in the same order and so reach the same state.
 """
 
 from collections import Counter
@@ -127,7 +127,7 @@ def score_round(
     """Score one generation round.
 
     Args:
-        state: a state that `wants_more`.
+        state: a state that `needs_more_rounds`.
         rule: what the run asks of its groups.
         rewards: for each group, in the order of the stream, the accuracy of its n rows (0 or 1),
             before anything such as a length penalty is added.
@@ -189,7 +189,7 @@ def take_update_groups(
     carried over: it would be a step off-policy by then.
 
     Raises:
-        InputError: as `wants_more`.
+        InputError: as `needs_more_rounds`.
         ValueError: another round is due.
     """
     if needs_more_rounds(state, rule):

@@ -1,4 +1,4 @@
-"""The generation side of the trainer: who writes which row, in rounds, gated, and scored.
+"""The generation half of the trainer: plans who writes which row, samples, scores, gates.
 
 Overridden hooks of TRL's trainer, each around TRL's own method:
 
@@ -271,7 +271,7 @@ class PlannedGenerationTrainer(GRPOTrainer):
     def _sampled(
         self, prompts: Any, repeats: int, images: Any = None, multimodal_fields: Any = None
     ) -> tuple[list[list[int]], Any]:
-        """What the policy writes after these prompts; vLLM must be as likely to as the trainer."""
+        """Sample completions; vLLM's log-probabilities must agree with the trainer's."""
         made, log_probs = super()._generate_single_turn(
             prompts, images, multimodal_fields or {}, repeats
         )

@@ -45,7 +45,7 @@ def sample_groups(
         because every process must pass as many rows as ever.
 
     Raises:
-        InputError: as `wants_more` and `offer`.
+        InputError: as `needs_more_rounds` and `score_round`.
     """
     kept: list[CompletionRows] = []
     spare: CompletionRows | None = None

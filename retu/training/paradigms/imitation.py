@@ -1,4 +1,4 @@
-"""What imitates the expert and what weighs it by entropy: SFT, SRFT and Prefix-RFT's mask."""
+"""Imitation losses (SFT, SRFT) and entropy masks (Prefix-RFT)."""
 
 import math
 

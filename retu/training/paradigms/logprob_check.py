@@ -1,4 +1,4 @@
-"""Whether an engine beside the trainer samples from the trainer's own model."""
+"""Check that generation engine and trainer give a completion the same log-probabilities."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ def measure_engine_gap(
         their mean distance in nats a token.
 
     Raises:
-        InputError: it is too large for rounding (`traps.AGREEMENT`).
+        InputError: it is too large for rounding (`MAX_LOGPROB_GAP`).
     """
     prompt, completion, engine = sampled
     ids = torch.tensor([[*prompt, *completion]], device=args.device)

@@ -1,4 +1,4 @@
-"""What a step's history says about the policy, in the same currency as the loss.
+"""Metrics of a training step, normalised over the same window as the loss.
 
 Every metric is its micro-batch's addend of a mean over the optimiser window, so `merge_metrics`
 adds them up; those whose name ends in `_max` are merged by their maximum.

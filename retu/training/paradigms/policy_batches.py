@@ -1,4 +1,4 @@
-"""Between TRL's dictionaries of tensors and ours: rows in, micro-batches out."""
+"""Conversion between TRL's dictionaries of tensors and our `CompletionRows` and `PolicyBatch`."""
 
 from collections.abc import Mapping, Sequence
 

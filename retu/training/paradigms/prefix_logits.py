@@ -1,4 +1,4 @@
-"""Letting a model write given words first, without a longer prompt.
+"""Force a model to begin its completion with given tokens, without extending the prompt.
 
 Transformers pads all prompts of a batch to the longest and lets all rows write as many tokens. A
 prefix in the prompt would thus make every other row's prompt longer, and its own row too long.
@@ -18,7 +18,7 @@ NONE = -1
 
 
 class PrefixLogitsProcessor(LogitsProcessor):
-    """Leaves a row no choice as long as it has given tokens.
+    """Force the given prefix tokens of each row: all other tokens get a logit of minus infinity.
 
     Args:
         given: for every row the tokens it starts with; none for a row that is free.

@@ -1,4 +1,4 @@
-"""The prompts of dynamic sampling: an endless stream in which every position is known by itself.
+"""The prompts of dynamic sampling: an endless stream, each row computed from its position alone.
 
 TRL's loader deals out as many prompts as updates need; dynamic sampling needs more, and how many
 is known only afterwards. Here the prompt at a position depends on the seed and the position alone,

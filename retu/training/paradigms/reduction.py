@@ -39,7 +39,7 @@ class WindowCounts:
 
     @classmethod
     def from_totals(cls, totals: Tensor, length_limit: int, processes: int = 1) -> "WindowCounts":
-        """Counts from summed `window_totals`, shape (6,); moves them off the device once."""
+        """Counts from summed `count_window_totals`, shape (6,); moves them off the device once."""
         rows, tokens, expert_rows, expert_tokens, *imitated = totals.tolist()
         counts = (rows, tokens, expert_rows, expert_tokens, imitated[0], imitated[1])
         return cls(*counts, length_limit, processes)

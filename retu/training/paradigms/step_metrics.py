@@ -85,7 +85,7 @@ class StepMetrics:
         self.parts.append(losses | terms.metrics)
 
     def collect_metrics(self, window: UpdateWindow, accelerator: Any) -> dict[str, float]:
-        """The step's figures by their names in the history; asks the other processes for theirs."""
+        """The step's metrics by their names in the history, reduced over all processes."""
         means = {name: total / count for name, (total, count) in self.samples.items() if count}
         metrics = reduce_over_processes(merge_metrics(self.parts), accelerator)
         figures = window.figures | means | self.values | metrics
@@ -136,7 +136,7 @@ def sum_window(
 
 
 def count_batch_totals(batch: Mapping[str, Tensor]) -> Tensor:
-    """Totals of a micro-batch: (7,) float64, `window_totals` and the tokens of active prompts."""
+    """Totals of a micro-batch, (7,) float64: `count_window_totals`, tokens of active prompts."""
     active = batch.get("active")
     prompts = batch["prompt_mask"].sum(-1).double()
     counted = prompts.sum() if active is None else (prompts * active).sum()

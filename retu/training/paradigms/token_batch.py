@@ -60,7 +60,7 @@ class PolicyBatch:
 
 @dataclass(frozen=True)
 class MaskedTokens:
-    """A batch made safe: (B, T) tensors that are 0 where nothing is trained on, and roles.
+    """A batch with masked positions set to 0, (B, T), and the role of every token.
 
     Roles are bool. trained: completion tokens of active rows; among these, sampled: of rows that
     are no expert trajectories; expert: of those that are; imitated: of the experts that train by
