@@ -165,7 +165,7 @@ for part in spec.fractions:
     replay_tables.replay_branches(known, part, spec)
 print(fitted - started, time.process_time() - fitted, file=sys.stderr)
 """
-"""What a revision is timed with, in a process of its own; the same for all revisions that have these names."""
+"""What a revision is timed with, in a process of its own: all that have these names."""
 
 
 def time_whole_fit(curves: Path, draws: int, revision: str) -> dict[str, object]:
