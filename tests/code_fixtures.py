@@ -44,8 +44,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with copies of our packages that may be edited."""
     copy = tmp_path / "packages"
     for name in code_identity.PACKAGES:
-        shutil.copytree(code_identity.PACKAGE_ROOT / name, copy / name)
-    monkeypatch.setattr(code_identity, "PACKAGE_ROOT", copy)
+        shutil.copytree(code_identity.PROJECT_ROOT / name, copy / name)
+    monkeypatch.setattr(code_identity, "PROJECT_ROOT", copy)
     clear_caches()
     yield copy
     clear_caches()

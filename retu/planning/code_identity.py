@@ -19,8 +19,8 @@ from pathlib import Path
 SCRIPTS = "workflow_scripts"
 """The package with the script of every rule."""
 PACKAGES = ("retu", SCRIPTS)
-PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-RULES_FOLDER = PACKAGE_ROOT / "rules"
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+RULES_FOLDER = PROJECT_ROOT / "rules"
 JOB_CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
 """Where a rule says what it runs: `job("module", "options")`, defined in rules/common.smk."""
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
@@ -41,7 +41,7 @@ CARRIED_BY_SPECIFICATION = frozenset(
 
 def find_module_file(name: str) -> Path | None:
     """The file of a dotted module name inside our packages, None if there is none."""
-    base = PACKAGE_ROOT.joinpath(*name.split("."))
+    base = PROJECT_ROOT.joinpath(*name.split("."))
     candidates = (base / "__init__.py", base.with_suffix(".py"))
     return next((path for path in candidates if path.is_file()), None)
 

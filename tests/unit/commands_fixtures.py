@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retu.planning.code_identity import PACKAGE_ROOT, PACKAGES, is_prose
+from retu.planning.code_identity import PACKAGES, PROJECT_ROOT, is_prose
 
 HEADS = r"snakemake|retu|dvc|git|jq|cd|make(?= [a-z-]+[)`;]| rehearse)|python -m"
 # It follows a bracket, a backtick, a colon, "run" or the like, and ends with one of these.
@@ -42,16 +42,16 @@ class Advice:
 def find_advice() -> list[Advice]:
     """All commands of all modules, in the order of their files."""
     paths = (
-        path for package in PACKAGES for path in sorted((PACKAGE_ROOT / package).rglob("*.py"))
+        path for package in PACKAGES for path in sorted((PROJECT_ROOT / package).rglob("*.py"))
     )
     return [found for path in paths for found in advice_of(path)]
 
 
 def advice_of(path: Path) -> Iterator[Advice]:
     """The commands of one module."""
-    name = ".".join(path.relative_to(PACKAGE_ROOT).with_suffix("").parts)
+    name = ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    yield from advice_in(tree, name, f"{path.relative_to(PACKAGE_ROOT)}")
+    yield from advice_in(tree, name, f"{path.relative_to(PROJECT_ROOT)}")
 
 
 def advice_in(tree: ast.Module, module: str, where: str) -> Iterator[Advice]:

@@ -8,6 +8,7 @@ from code_fixtures import clear_caches, replace_text
 
 from retu.planning import code_identity
 from retu.planning.code_identity import (
+    PACKAGES,
     compute_code_digest,
     compute_file_digest,
     compute_options_digest,
@@ -16,7 +17,9 @@ from retu.planning.code_identity import (
     list_used_modules,
 )
 
-SOURCES = sorted(code_identity.PACKAGE_ROOT.rglob("*.py"))
+SOURCES = sorted(
+    path for name in PACKAGES for path in (code_identity.PROJECT_ROOT / name).rglob("*.py")
+)
 
 
 def digest_script(script: str) -> str:

@@ -116,7 +116,7 @@ def find_rule_file(rule: str, module: str) -> str:
     files = code_identity.list_rule_files(module)
     named = re.compile(rf"^ *(use )?rule .*\b{re.escape(rule)}\b", re.MULTILINE)
     texts = {
-        name: (code_identity.PACKAGE_ROOT / name).read_text(encoding="utf-8") for name in files
+        name: (code_identity.PROJECT_ROOT / name).read_text(encoding="utf-8") for name in files
     }
     own = [name for name, text in texts.items() if named.search(text)]
     return ", ".join(own or files) or code_identity.RULES_FOLDER.name
@@ -145,7 +145,7 @@ def locate_module(module: str) -> str:
     path = code_identity.find_module_file(module)
     if path is None:
         return module.replace(".", "/") + ".py"
-    return path.relative_to(code_identity.PACKAGE_ROOT).as_posix()
+    return path.relative_to(code_identity.PROJECT_ROOT).as_posix()
 
 
 def find_environment_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
