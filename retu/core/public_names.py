@@ -40,11 +40,19 @@ def load_public_name(namespace: dict[str, Any], name: str) -> object:
 
     Raises:
         AttributeError: the package offers no such thing.
+        ModuleNotFoundError: it needs a library that is not installed; says which extra brings it.
     """
     if name == "__all__":
         return list_public_names(namespace)
     home = read_public_names(Path(namespace["__file__"]).with_suffix(".pyi")).get(name)
     if home is None:
         raise AttributeError(f"module {namespace['__name__']!r} has no attribute {name!r}")
-    value = namespace[name] = getattr(import_module(home), name)
+    try:
+        value = namespace[name] = getattr(import_module(home), name)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{namespace['__name__']}.{name}: needs {error.name}, which is not installed; install"
+            " retu[lab], or retu[gpu] for GPUs",
+            name=error.name,
+        ) from error
     return value

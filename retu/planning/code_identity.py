@@ -93,8 +93,9 @@ def list_imported_modules(tree: ast.Module) -> set[str]:
 
 def find_public_homes(package: str, names: Iterable[str]) -> set[str]:
     """The modules that define what is imported from a package by its public names."""
-    path = find_module_file(package) if package.split(".")[0] in PACKAGES else None
-    homes = read_public_names(path.with_suffix(".pyi")) if path else {}
+    if package.split(".")[0] not in PACKAGES:
+        return set()
+    homes = read_public_names(PACKAGE_ROOT.joinpath(*package.split("."), "__init__.pyi"))
     return {homes[name] for name in names if name in homes}
 
 

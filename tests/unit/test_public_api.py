@@ -123,3 +123,17 @@ def test_one_answer_is_graded_by_the_name_of_a_grader() -> None:
         grade("2", "2", grader="math_verfy")
     with pytest.raises(InputError, match=r"^gold: is 2; give a text$"):
         grade("2", 2)  # type: ignore[arg-type]
+
+
+def test_a_library_that_is_missing_is_named_with_its_remedy() -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+try:
+    from retu.training import MixedGRPOTrainer
+except ModuleNotFoundError as error:
+    print(error.name, error)
+"""
+    told = run_python(code)
+    assert told.startswith("torch retu.training.MixedGRPOTrainer: needs torch, which is not instal")
+    assert "retu[lab]" in told
