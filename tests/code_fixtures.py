@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from retu.core.public_names import read_public_names
 from retu.lineage.graph import stale_causes
 from retu.planning import code_identity, stages
 from retu.planning.stages import ROOT
@@ -17,6 +18,7 @@ from retu.planning.stages import ROOT
 
 def clear_caches() -> None:
     """Empty the caches: files are read once per process otherwise."""
+    read_public_names.cache_clear()
     code_identity.parse_module.cache_clear()
     code_identity.list_used_modules.cache_clear()
     code_identity.compute_code_digest.cache_clear()

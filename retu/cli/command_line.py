@@ -36,6 +36,8 @@ class Subcommand:
 
     module: str
     summary: str
+    needs_project: bool = True
+    """It asks about studies, rules and results, which an installed package alone has not."""
 
 
 # Modules are imported when they are asked for: help comes at once.
@@ -48,7 +50,9 @@ SUBCOMMANDS = {
         "retu.cli.lineage_command",
         "what made a result: ask, verify, compare, restore, export",
     ),
-    "grade": Subcommand("retu.cli.grade_command", "grade answers with a study's graders"),
+    "grade": Subcommand(
+        "retu.cli.grade_command", "grade answers with a study's graders", needs_project=False
+    ),
     "plan": Subcommand("retu.cli.plan_command", "what a study costs: GPU-hours, days, disk"),
     "cluster": Subcommand(
         "retu.cli.cluster_command",
@@ -159,6 +163,20 @@ def refuse_other_checkout(words: Sequence[str]) -> None:
         )
 
 
+def refuse_without_project(command: str) -> None:
+    """Refuse to ask about studies and results where there are none.
+
+    Raises:
+        InputError: this `retu` was installed as a package, not from a checkout.
+    """
+    if SUBCOMMANDS[command].needs_project and not (PROJECT.parent / "Snakefile").is_file():
+        raise InputError(
+            f"retu {command}: is about the studies and results of a checkout of this project, and"
+            f" this retu is installed without one; clone it and run there: python -m {PACKAGE}"
+            f" {command}"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status is 0 (fine), 1 (findings) or 2 (bad input, told in a line)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -166,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = build_parser(chosen).parse_args(given)
         refuse_other_checkout(given)
+        refuse_without_project(options.command)
         status = import_module(SUBCOMMANDS[options.command].module).main(options)
         sys.stdout.flush()
     except InputError as error:

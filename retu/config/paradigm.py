@@ -171,7 +171,7 @@ def check_trl_arguments(settings: ParadigmSettings, args: Any, where: str = "GRP
         if getattr(args, name) != value:
             raise InputError(
                 f"{where}: {name} is {getattr(args, name)!r}, and the paradigm needs {value!r};"
-                " pass **trl_arguments(paradigm)"
+                " pass **make_trl_arguments(paradigm)"
             )
     if settings.planner.needs_experts and args.temperature != 1.0:
         raise InputError(

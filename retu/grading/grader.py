@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from retu.config.graders import GraderSettings
+from retu.config.graders import DEFAULT_GRADER, GraderSettings
 from retu.core.errors import InputError
 from retu.grading import boxed, choice, paper_rules
 from retu.grading.grade_verdict import (
@@ -88,13 +88,32 @@ def judge_answer(answer: str, gold: str, settings: GraderSettings) -> Grade:
     return get_rule(settings).judge(answer, gold, settings)
 
 
-def grade(generation: str, gold: str, settings: GraderSettings | None = None) -> Grade:
-    """Grade one generation against its gold answer.
+def grade(generation: str, gold: str, grader: str | GraderSettings = DEFAULT_GRADER) -> Grade:
+    r"""Grade one generation against its gold answer, in this process.
+
+        grade(r"so it is \boxed{1/2}", "0.5").correct
+        grade("The answer is 4", "4", grader="paper_lenient").correct
+
+    A hostile answer may take as long and as much memory as it likes; `GradingService` bounds both,
+    with the same verdicts.
+
+    Args:
+        generation: the whole text that a model wrote.
+        gold: the right answer alone, as LaTeX or plain text.
+        grader: a name in `config/graders.yaml` (math_verify, paper_strict, paper_lenient,
+            multiple_choice), or its settings.
+
+    Returns:
+        The verdict: `correct`, what was read (`parsed`), and the `reason`.
 
     Raises:
-        InputError: the gold answer cannot be used.
+        InputError: an unknown grader, something else than a text, or a gold answer that cannot be
+            used.
     """
-    settings = settings or GraderSettings()
+    for name, text in (("generation", generation), ("gold", gold)):
+        if not isinstance(text, str):
+            raise InputError(f"{name}: is {text!r}; give a text")
+    settings = GraderSettings(grader) if isinstance(grader, str) else grader
     get_rule(settings).show_gold(gold, settings)
     answer = find_answer(generation, settings)
     return answer if isinstance(answer, Grade) else judge_answer(answer, gold, settings)

@@ -13,8 +13,10 @@ import hashlib
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from retu.core.public_names import read_public_names
 
 SCRIPTS = "workflow_scripts"
 """The package with the script of every rule."""
@@ -84,8 +86,17 @@ def list_imported_modules(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            names.update(find_public_homes(node.module, [alias.name for alias in node.names]))
     inside = {name for name in names if name.split(".")[0] in PACKAGES and find_module_file(name)}
     return inside | {parent for name in inside for parent in list_parent_packages(name)}
+
+
+def find_public_homes(package: str, names: Iterable[str]) -> set[str]:
+    """The modules that define what is imported from a package by its public names."""
+    if package.split(".")[0] not in PACKAGES:
+        return set()
+    homes = read_public_names(PACKAGE_ROOT.joinpath(*package.split("."), "__init__.pyi"))
+    return {homes[name] for name in names if name in homes}
 
 
 def list_parent_packages(name: str) -> list[str]:

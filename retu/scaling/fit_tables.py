@@ -19,7 +19,7 @@ CHECKPOINT = ["study", "model", "dataset", "sft_step", "seed"]
 
 def find_common_compute(branches: list[MeasuredBranch]) -> float:
     """Largest RL compute that every branch from SFT reached before any collapse, EFLOPs."""
-    from_sft = [b for b in branches if b.key["paradigm"] == "SFT-then-RL"] or branches
+    from_sft = [b for b in branches if b.key.get("paradigm") == "SFT-then-RL"] or branches
     return min(float(b.branch.x[b.branch.end - 1]) for b in from_sft)
 
 
@@ -32,14 +32,20 @@ def fit_branches(
     x_common = job.fit.common_compute or find_common_compute(branches)
     fitted = []
     for measured in branches:
-        place = (str(measured.key["dataset"]), int(str(measured.key["sft_step"])))
-        given = ListedSettings() if listed is None else listed.get(place)
+        given = ListedSettings() if listed is None else find_listed_settings(measured, listed)
         stream = zlib.crc32(measured.title.encode())
         # A branch that the authors did not fit has no settings of theirs: nothing is invented.
         branch = measured.branch if given else measured.branch.take_first(1)
         fit, draws = fit_branch(branch, job.protocol, job.fit, given, x_common, stream)
         fitted.append(FittedBranch(fit, draws))
     return fitted
+
+
+def find_listed_settings(
+    measured: MeasuredBranch, listed: dict[tuple[str, int], ListedSettings]
+) -> ListedSettings | None:
+    """What a table says about a branch, None if it does not list it."""
+    return listed.get((str(measured.key["dataset"]), int(str(measured.key["sft_step"]))))
 
 
 def tabulate_fits(

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from retu.config.paradigm import (
     check_trl_arguments,
     make_trl_arguments,
 )
+from retu.config.presets import load_paradigm
 from retu.core.errors import InputError
 from retu.core.yaml_files import validate_content
 from retu.training.paradigms import trl_version
@@ -297,3 +299,16 @@ def test_a_thought_is_opened_once(thinking: bool) -> None:
     made, _ = add_expert_tokens(rows, tokenizer, [1], 99, settings, options, "data")
     text = "".join(map(chr, made[3]["expert_tokens"][:-1]))
     assert text == (texts[3].removeprefix("<think>") if thinking else texts[3])
+
+
+def test_a_divergence_needs_a_reference_model_of_its_own() -> None:
+    """An adapter's base is no reference model of a mixed paradigm; TRL's own loss may use it."""
+
+    def make_trainer(name: str) -> SimpleNamespace:
+        paradigm = load_paradigm(name, objective={"kl_coef": 0.1})
+        facts = {"aux_loss_enabled": False, "is_deepspeed_enabled": False, "ref_model": None}
+        return SimpleNamespace(paradigm=paradigm, **facts)
+
+    with pytest.raises(InputError, match=r"paradigm\.objective\.kl_coef: needs a reference model"):
+        check_model(make_trainer("luffy"))
+    check_model(make_trainer("grpo"))

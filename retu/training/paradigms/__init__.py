@@ -4,7 +4,7 @@
         objective=ObjectiveSettings("luffy", reduction="const", clip=None, entropy_coef=0.001),
         planner=PlannerSettings(n_expert=1),
     )
-    args = GRPOConfig(..., num_generations=8, **trl_arguments(paradigm))
+    args = GRPOConfig(..., num_generations=8, **make_trl_arguments(paradigm))
     MixedGRPOTrainer(paradigm=paradigm, args=args, model=..., reward_funcs=..., train_dataset=...)
 
 `retu.config.paradigm` says what a paradigm consists of and needs neither TRL nor PyTorch. Modules,

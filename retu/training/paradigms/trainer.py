@@ -50,7 +50,7 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
 
     Args:
         paradigm: the paradigm.
-        args: TRL's `GRPOConfig`, made with `trl_arguments(paradigm)`.
+        args: TRL's `GRPOConfig`, made with `make_trl_arguments(paradigm)`.
         train_dataset: a `datasets.Dataset`.
         others: what else `GRPOTrainer` takes: model, reward_funcs, processing_class, ...
 

@@ -1,0 +1,1 @@
+from retu.core.errors import InputError as InputError

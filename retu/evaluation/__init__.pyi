@@ -1,0 +1,4 @@
+from retu.evaluation.intervals import compute_wilson_interval as compute_wilson_interval
+from retu.evaluation.statistics import compute_pass_at_k as compute_pass_at_k
+from retu.evaluation.statistics import compute_statistics as compute_statistics
+from retu.evaluation.statistics import score_problems as score_problems
