@@ -95,7 +95,7 @@ def find_public_homes(package: str, names: Iterable[str]) -> set[str]:
     """The modules that define what is imported from a package by its public names."""
     if package.split(".")[0] not in PACKAGES:
         return set()
-    homes = read_public_names(PACKAGE_ROOT.joinpath(*package.split("."), "__init__.pyi"))
+    homes = read_public_names(PROJECT_ROOT.joinpath(*package.split("."), "__init__.pyi"))
     return {homes[name] for name in names if name in homes}
 
 
