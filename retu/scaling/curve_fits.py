@@ -52,7 +52,7 @@ def fit_curves(
     """
     check_reference("fit_curves", "protocol", protocol, load_protocols())
     where = "curves" if isinstance(curves, pd.DataFrame) else str(curves)
-    table = curves if isinstance(curves, pd.DataFrame) else read_points(Path(curves))
+    table = curves if isinstance(curves, pd.DataFrame) else read_curve_points(Path(curves))
     job = make_fit_job(protocol, fit or FitSettings())
     try:
         own = not by and set(FITTED_CURVE_COLUMNS) <= set(table.columns)
@@ -76,7 +76,7 @@ def fit_curves(
     return shorten_floats(pd.DataFrame(rows), floats)
 
 
-def read_points(path: Path) -> pd.DataFrame:
+def read_curve_points(path: Path) -> pd.DataFrame:
     """Read a table of points.
 
     Raises:

@@ -50,14 +50,14 @@ def tabulate_statements(rows: pd.DataFrame) -> TextTable:
     columns = {"By ceiling": BY_CEILING, "At equal compute": BY_COMMON, "Best observed": BY_BEST}
     return make_table(
         [
-            ("Sentence", False, format_text_cells(rows["sentence"])),
-            ("Place", False, format_text_cells(rows["place"])),
+            ("Sentence", False, format_filled_cells(rows["sentence"])),
+            ("Place", False, format_filled_cells(rows["place"])),
             *[
                 (name, True, [format_number(p, 2) for p in rows[column]])
                 for name, column in columns.items()
             ],
-            ("Verdict (ceiling)", False, format_text_cells(rows["verdict"])),
-            ("Note", False, format_text_cells(rows["note"])),
+            ("Verdict (ceiling)", False, format_filled_cells(rows["verdict"])),
+            ("Note", False, format_filled_cells(rows["note"])),
         ]
     )
 
@@ -73,14 +73,14 @@ def tabulate_ledger(claims: pd.DataFrame) -> TextTable:
     ends = zip(rows["low"], rows["high"], strict=True)
     return make_table(
         [
-            ("Claim", False, format_text_cells(rows["id"])),
-            ("Place", False, format_text_cells(rows["place"])),
-            ("Published", True, format_text_cells(rows["published"])),
+            ("Claim", False, format_filled_cells(rows["id"])),
+            ("Place", False, format_filled_cells(rows["place"])),
+            ("Published", True, format_filled_cells(rows["published"])),
             ("Ours", True, [format_our_value(value) for value in rows["ours"]]),
             ("90% interval", True, [format_interval(low, high, 2) for low, high in ends]),
-            ("Verdict", False, format_text_cells(rows["verdict"])),
-            ("Source", False, format_text_cells(rows["source"])),
-            ("Note", False, format_text_cells(rows["note"])),
+            ("Verdict", False, format_filled_cells(rows["verdict"])),
+            ("Source", False, format_filled_cells(rows["source"])),
+            ("Note", False, format_filled_cells(rows["note"])),
         ]
     )
 
@@ -109,15 +109,15 @@ def tabulate_findings(quality: pd.DataFrame) -> TextTable:
     return make_table(
         [
             ("Kind", False, [str(kind).replace("_", " ") for kind in quality["kind"]]),
-            ("Data set", False, format_text_cells(quality["dataset"])),
+            ("Data set", False, format_filled_cells(quality["dataset"])),
             (
                 "SFT step",
                 True,
                 [format_integer(step) for step in quality["sft_step"].astype(float)],
             ),
-            ("Where", False, format_text_cells(quality["where"])),
-            ("What", False, format_text_cells(quality["what"])),
-            ("Consequence", False, format_text_cells(quality["consequence"])),
+            ("Where", False, format_filled_cells(quality["where"])),
+            ("What", False, format_filled_cells(quality["what"])),
+            ("Consequence", False, format_filled_cells(quality["consequence"])),
         ]
     )
 
@@ -128,7 +128,7 @@ def tabulate_labels(labels: pd.DataFrame) -> TextTable:
     rows = labels[~plain.astype(bool).all(axis=1)]
     return make_table(
         [
-            ("Data set", False, format_text_cells(rows["dataset"])),
+            ("Data set", False, format_filled_cells(rows["dataset"])),
             ("SFT step", True, [format_integer(step) for step in rows["sft_step"]]),
             ("Loss, digitised", True, [format_number(loss, 4) for loss in rows["val_loss"]]),
             ("two decimals", True, [format_number(loss, 2) for loss in rows["val_loss_2dp"]]),
@@ -137,10 +137,10 @@ def tabulate_labels(labels: pd.DataFrame) -> TextTable:
                 True,
                 [format_signed(margin, 4) for margin in rows["margin_stable_digitised"]],
             ),
-            ("Drawn", False, format_text_cells(rows["subphase_in_figure"])),
-            ("By digitised loss", False, format_text_cells(rows["subphase_digitised"])),
-            ("Possible within its error", False, format_text_cells(rows["possible_digitised"])),
-            ("Possible with two decimals", False, format_text_cells(rows["possible_2dp"])),
+            ("Drawn", False, format_filled_cells(rows["subphase_in_figure"])),
+            ("By digitised loss", False, format_filled_cells(rows["subphase_digitised"])),
+            ("Possible within its error", False, format_filled_cells(rows["possible_digitised"])),
+            ("Possible with two decimals", False, format_filled_cells(rows["possible_2dp"])),
         ]
     )
 
@@ -149,7 +149,7 @@ def tabulate_forecasts(scores: pd.DataFrame) -> TextTable:
     """Errors of the forecasts and of simple rules."""
     return make_table(
         [
-            ("Method", False, format_text_cells(scores["method"])),
+            ("Method", False, format_filled_cells(scores["method"])),
             ("From the first", True, [format_percent(share) for share in scores["fraction"]]),
             ("Branches", True, [str(n) for n in scores["n"]]),
             ("RMSE, median", True, [format_number(value, 2) for value in scores["median_rmse"]]),
@@ -168,13 +168,13 @@ def tabulate_caches(caches: pd.DataFrame) -> TextTable:
     """The released files and their hashes."""
     return make_table(
         [
-            ("File", False, format_text_cells(caches["path"])),
+            ("File", False, format_filled_cells(caches["path"])),
             ("Bytes", True, [format_integer(size) for size in caches["bytes"]]),
-            ("SHA-256", False, format_text_cells(caches["sha256"])),
+            ("SHA-256", False, format_filled_cells(caches["sha256"])),
         ]
     )
 
 
-def format_text_cells(column: pd.Series) -> list[str]:
-    """Cells as text, a dash for empty ones."""
+def format_filled_cells(column: pd.Series) -> list[str]:
+    """Cells as text, a dash for empty and for blank ones."""
     return [MISSING if pd.isna(value) or value == "" else str(value) for value in column]
