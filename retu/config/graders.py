@@ -141,7 +141,7 @@ def make_grader_identity(
 
     Args:
         settings: the grader.
-        versions: of `PACKAGES` as a lock file gives them; those installed here if left out.
+        versions: of `ENGINE_PACKAGES` as a lock file gives them; those installed here if left out.
     """
     facts = {
         "name": settings.name,

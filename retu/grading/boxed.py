@@ -4,7 +4,7 @@ The last boxed answer counts (`\boxed{1} and \boxed{2}` count as one), unless "f
 follows it; without a box, a LaTeX answer that the word "answer" announces. A bare number is never
 taken for an answer: the library's default extraction does that, and rewards an untrained model for
 luck. Gold and answer are read alike (`reading`) and compared by kind (`comparing`). Hostile answers
-are refused with a reason before the engine sees them (`guard`).
+are refused with a reason before the engine sees them (`parsing_guard`).
 """
 
 import functools

@@ -152,7 +152,7 @@ class AnalysisPlan(ABC):
     """What every kind of study does with its curves; a study's plan says where they come from.
 
     A rule's stage is the method of the rule's name and takes its wildcards; the rules that draw
-    tables and figures (`make_table_4`) share `artefact`.
+    tables and figures (`make_table_4`) share `plan_artefact`.
     """
 
     config: Config

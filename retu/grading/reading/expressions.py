@@ -33,7 +33,7 @@ def parse_expression(tokens: Sequence[str]) -> Any:
     """A sympy expression (or matrix) from canonical tokens.
 
     Raises:
-        UnreadableError: the engine does not read it, or it must not be compared (`guard`).
+        UnreadableError: the engine does not read it, or it must not be compared (`parsing_guard`).
     """
     stand_ins: dict[str, Any] = {}
     prepared = hide_joint_functions(replace_set_braces(spell_letters(tokens)), stand_ins)
