@@ -231,7 +231,7 @@ def grade_rows(
 def summarise_verdicts(
     counted: pd.DataFrame, settings: GraderSettings, ks: list[int], source: str
 ) -> dict[str, Any]:
-    """What the verdicts that count (`VerdictTotals.make_table`) add up to: scores with intervals."""
+    """What the verdicts of `VerdictTotals.make_table` add up to: scores with intervals."""
     scores = compute_statistics(counted, ks, source=source) if len(counted) else pd.DataFrame()
     if len(scores) == 3:  # one benchmark: the two means over benchmarks say the same again
         scores = scores.iloc[:1]

@@ -72,7 +72,9 @@ def build_audit_table_4(
     fixed_points: pd.DataFrame,
     order: Sequence[str],
 ) -> pd.DataFrame:
-    """One row a fitted branch, columns `AUDIT_TABLE_4_COLUMNS`; NaN and empty text where nothing is published.
+    """One row a fitted branch, columns `AUDIT_TABLE_4_COLUMNS`.
+
+    NaN and empty text stand where nothing is published.
 
     Args:
         published: claims/table_4.csv.
