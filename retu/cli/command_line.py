@@ -172,8 +172,7 @@ def refuse_without_project(command: str) -> None:
     if SUBCOMMANDS[command].needs_project and not (PROJECT.parent / "Snakefile").is_file():
         raise InputError(
             f"retu {command}: is about the studies and results of a checkout of this project, and"
-            f" this retu is installed without one; clone it and run there: python -m {PACKAGE}"
-            f" {command}"
+            " this retu is installed without one; clone it and ask there"
         )
 
 
