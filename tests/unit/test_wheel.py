@@ -110,4 +110,4 @@ def test_what_needs_a_checkout_says_so_in_a_line(run: Run) -> None:
     done = run("-m", "retu", "lineage", "list")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert "this retu is installed without one; clone it and run there" in done.stderr
+    assert "this retu is installed without one; clone it and ask there" in done.stderr
