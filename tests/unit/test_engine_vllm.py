@@ -141,6 +141,8 @@ def test_vllm_is_started_as_the_study_says(
         "gpu_memory_utilization": 0.5,
     }
     expected |= {"max_model_len": 64, "dtype": "float32", "logprobs_mode": "processed_logprobs"}
+    # The checkpoint's own settings would be vLLM's default.
+    expected |= {"generation_config": "vllm"}
     assert expected.items() <= started[0].items()
     with pytest.raises(InputError, match=r"does not start \(max_model_len is too small\)"):
         load_engine(weightless_checkpoint, make_vllm_execution(max_length=1))

@@ -17,6 +17,7 @@ from retu.data.stored_sets import write_dataset
 from retu.data.tokenizer import make_tokenizer
 from retu.evaluation.generations import SampledGeneration
 from retu.planning.jobs import GenerateJob
+from retu.runtime.usage import IGNORED_SETTINGS
 from workflow_scripts import generate
 
 LIMIT = 4
@@ -102,6 +103,18 @@ def test_every_checkpoint_answers_in_parts(run_generate: Callable[..., None]) ->
     assert table["step"].tolist() == [3] * 10 + [7] * 10
     assert table["generation"].tolist() == [f"{s} {n}" for s in (3, 7) for n in range(10)]
     assert table["problem_id"].tolist() == [f"p{n // 2}" for n in range(10)] * 2
+
+
+def test_settings_of_checkpoints_that_are_ignored_are_told_once(
+    run_generate: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for step in (3, 7):
+        path = Path(f"run/checkpoints/step-{step:06d}/generation_config.json")
+        path.write_text('{"min_p": 0.9, "eos_token_id": 2}')
+    write_manifest(Path("run/manifest.json"), Path("run/checkpoints"))
+    run_generate()
+    assert capsys.readouterr().out.count("sampling follows the study and ignores min_p = 0.9") == 1
+    assert IGNORED_SETTINGS == {"min_p": 0.9}
 
 
 def test_a_job_that_is_stopped_goes_on_where_it_was(

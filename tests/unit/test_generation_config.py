@@ -223,7 +223,8 @@ def test_training_saves_in_spite_of_a_contradiction(
 ) -> None:
     write_training_files(tmp_path)
     base = tmp_path / "base" / "checkpoints"
-    add_settings(base / "step-000000", POISON)
+    # With do_sample, as in POISON, nothing contradicts.
+    add_settings(base / "step-000000", {**POISON, "do_sample": False})
     write_manifest(tmp_path / "base" / "manifest.json", base, seed=0, steps=[0])
     with pytest.raises(ValueError, match="GenerationConfig is invalid"):
         GenerationConfig(temperature=0.6, do_sample=False).save_pretrained(tmp_path)

@@ -6,11 +6,23 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from markupsafe import escape
-from reporting_fixtures import ORDER, MadeParameters, make_frames, read_frames, write_study
+from reporting_fixtures import (
+    ORDER,
+    MadeParameters,
+    make_dataset_stats,
+    make_frames,
+    read_frames,
+    write_study,
+)
 
-from retu.reporting.page import answer_models, load_page_template
+from retu.reporting.page import PageArtefacts, render_report_page
 from retu.reporting.paradigm_table import build_paradigm_table, tabulate_paradigms
-from retu.reporting.result_tables import build_table_4, format_subphase_table, format_table_4
+from retu.reporting.result_tables import (
+    build_table_3,
+    build_table_4,
+    format_subphase_table,
+    format_table_4,
+)
 from retu.reporting.terminal import TERMINAL_WIDTH, format_run_summary
 from retu.reporting.tidy_files import fill_text_cells, read_curves
 from retu.reporting.token_cuts import CUT_HEADER, add_cuts, describe_cut_answers
@@ -100,21 +112,21 @@ def test_scripts_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_page_has_the_line() -> None:
     curves, fits = read_frames()
-    lines = describe_cut_answers(make_cut_curves(curves))
-    subphases = fill_text_cells(make_frames(MadeParameters())["subphases"])
+    with_share = make_cut_curves(curves)
+    (line,) = describe_cut_answers(with_share)
+    made = MadeParameters()
     study = {"name": "made", "title": "T", "description": "D", "seeds": [0], "order": ORDER}
-    table = format_table_4(build_table_4(fits, ORDER))
-    page = load_page_template("page.html.j2").render(
-        study=study | {"benchmarks": []},
-        answers=answer_models(curves, fits, subphases, ORDER),
-        **dict.fromkeys(("table_3", "table_4", "paradigms", "subphases"), table),
-        figures=dict.fromkeys(("figure_2", "figure_3", "figure_8"), ""),
-        counts={},
-        cuts=lines,
-        versions=[],
-        origins={},
+    artefacts = PageArtefacts(
+        build_table_3(make_dataset_stats(made)),
+        build_table_4(fits, ORDER),
+        build_paradigm_table(with_share, fits, ORDER),
+        dict.fromkeys(("figure_2", "figure_3", "figure_8"), ""),
     )
-    assert f"<b>Cut answers.</b> {escape(lines[0])}" in page
+    subphases = fill_text_cells(make_frames(made)["subphases"])
+    page = render_report_page(
+        study | {"benchmarks": []}, artefacts, with_share, fits, subphases, {}, {}
+    )
+    assert f"<b>Cut answers.</b> {escape(line)}" in page
 
 
 def test_curves_without_the_column_are_read(tmp_path: Path) -> None:

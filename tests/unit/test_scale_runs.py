@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -31,7 +32,7 @@ from retu.runtime.script import run_main
 from retu.training.batch_filling import fill_batches
 from retu.training.reinforcement import format_prompts
 from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
-from retu.training.tokenized_sets import load_tokenised_set
+from retu.training.tokenized_sets import IGNORED_LABEL, load_tokenised_set
 from workflow_scripts import train_rl, train_sft
 
 pytestmark = pytest.mark.slow
@@ -108,6 +109,57 @@ def test_the_validation_loss_does_not_depend_on_batches(tmp_path: Path) -> None:
         make_tiny_trainer(tmp_path, None, (train, rows)).evaluate()["eval_loss"] for rows in batches
     ]
     assert sum(means) / len(means) != pytest.approx(losses[0], rel=1e-3)
+
+
+def test_shared_sequences_are_trained_on_the_token_mean_of_an_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes with half of every sequence each, micro-batches of one row (without ZeRO)."""
+    _, rows = make_uneven_sets(tmp_path)
+    trainer = make_tiny_trainer(tmp_path, None, (rows, None))
+    whole = trainer.data_collator(list(rows))
+    logits, labels = trainer.model(**whole).logits[:, :-1], whole["labels"][:, 1:]
+    mean = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+    mean.backward()
+    expected = {name: weight.grad.clone() for name, weight in trainer.model.named_parameters()}
+    trainer.model.zero_grad()
+    monkeypatch.setattr(type(trainer.accelerator), "num_processes", 2)
+    # With it the library takes its own loss, which counts no tokens.
+    shares = SimpleNamespace(sp_backend="deepspeed", sp_enabled=True, cp_enabled=False)
+    monkeypatch.setattr(type(trainer.accelerator), "parallelism_config", shares)
+    tokens = (labels != IGNORED_LABEL).sum()
+    counted: list[torch.Tensor] = []
+
+    def reduce_over_both(own: torch.Tensor) -> torch.Tensor:
+        counted.append(own)
+        return tokens
+
+    monkeypatch.setattr(trainer.accelerator, "reduce", reduce_over_both)
+    trainer.current_gradient_accumulation_steps = len(rows)
+    loss = torch.zeros(())
+    for process in (0, 1):
+        batches = [make_shared_batch(trainer.data_collator([row]), process) for row in rows]
+        count = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
+        loss += sum(trainer.training_step(trainer.model, batch, count) for batch in batches)
+    assert sum(counted) == tokens
+    assert float(loss / 2) == pytest.approx(mean.item(), rel=1e-6)
+    # ZeRO's stage 3 takes the mean of the processes.
+    for name, weight in trainer.model.named_parameters():
+        torch.testing.assert_close(weight.grad / 2, expected[name], atol=1e-7, rtol=1e-5)
+
+
+def make_shared_batch(batch: dict[str, torch.Tensor], process: int) -> dict[str, torch.Tensor]:
+    """A batch of which one of two processes learns its half, labelled as DeepSpeed's loader does.
+
+    The process sees all tokens here; DeepSpeed's attention would fetch the other half's.
+    """
+    labels = batch["labels"].roll(-1, dims=1)
+    middle = labels.shape[1] // 2 + 2
+    labels[:, -1] = IGNORED_LABEL
+    labels[:, slice(middle, None) if process == 0 else slice(middle)] = IGNORED_LABEL
+    return {name: value for name, value in batch.items() if name != "labels"} | {
+        "shift_labels": labels
+    }
 
 
 def test_losses_and_saves_between_checkpoints(start_script: Any, tmp_path: Path) -> None:
