@@ -16,25 +16,12 @@ second time, so it refuses to start before they have ended. Exit status:
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
+from retu.cli.actions import Action, add_actions, run_action
 from retu.planning.stages import ROOT
 
-CLUSTER_PACKAGE = "retu.cluster"
 PROFILE_FOLDER = Path("slurm")
-
-
-@dataclass(frozen=True)
-class ClusterCommand:
-    """A sub-command: `module.function(options)` carries it out."""
-
-    module: str
-    function: str
-    summary: str
-    arguments: tuple[Callable[[argparse.ArgumentParser], None], ...] = ()
 
 
 def parse_wait_seconds(text: str) -> float:
@@ -77,46 +64,43 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
 
 
 CLUSTER_COMMANDS = {
-    "check": ClusterCommand(
-        "check",
+    "check": Action(
+        "retu.cluster.check",
         "run_check",
         "whether a launch can succeed: partitions, GPUs, limits",
-        (add_launch_options,),
+        arguments=(add_launch_options,),
     ),
-    "status": ClusterCommand(
-        "actions", "run_status", "jobs of this folder, why they wait, who looks after them"
+    "status": Action(
+        "retu.cluster.actions",
+        "run_status",
+        "jobs of this folder, why they wait, who looks after them",
     ),
-    "wait": ClusterCommand(
-        "actions", "run_wait", "wait until no orphan is left", (add_interval_option,)
+    "wait": Action(
+        "retu.cluster.actions",
+        "run_wait",
+        "wait until no orphan is left",
+        arguments=(add_interval_option,),
     ),
-    "cancel": ClusterCommand(
-        "actions", "run_cancel", "cancel the orphans", (add_other_hosts_option,)
+    "cancel": Action(
+        "retu.cluster.actions",
+        "run_cancel",
+        "cancel the orphans",
+        arguments=(add_other_hosts_option,),
     ),
-    "unlock": ClusterCommand(
-        "actions",
+    "unlock": Action(
+        "retu.cluster.actions",
         "run_unlock",
         "unlock the work folder once no job is left",
-        (add_other_hosts_option,),
+        arguments=(add_other_hosts_option,),
     ),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sub-commands of `retu cluster`."""
-    commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
-    for name, command in CLUSTER_COMMANDS.items():
-        told = f"{command.summary[0].upper()}{command.summary[1:]}."
-        below = commands.add_parser(
-            name, help=command.summary, description=told, allow_abbrev=False
-        )
-        for add in command.arguments:
-            add(below)
-        below.set_defaults(root=ROOT)
+    """Add the actions of `retu cluster`."""
+    add_actions(parser, CLUSTER_COMMANDS, ROOT)
 
 
 def main(options: argparse.Namespace) -> int:
-    """Carry out a sub-command; its exit status."""
-    command = CLUSTER_COMMANDS[options.action]
-    # Imported only now: reading the profile needs Snakemake, the others need nothing.
-    function = getattr(import_module(f"{CLUSTER_PACKAGE}.{command.module}"), command.function)
-    return int(function(options))
+    """Carry out an action; its exit status."""
+    return run_action(CLUSTER_COMMANDS[options.action], options)

@@ -22,28 +22,13 @@ An OUTPUT is a path, relative to the current folder or to the project. Exit stat
 
 import argparse
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass
-from importlib import import_module
 from typing import TextIO, cast
 
+from retu.cli.actions import Action, add_actions, run_action
 from retu.core.errors import InputError
 from retu.core.text import EscapedStream, escape_hidden
 from retu.planning.stages import ROOT
-
-LINEAGE_PACKAGE = "retu.lineage"
-
-
-@dataclass(frozen=True)
-class LineageCommand:
-    """A sub-command: `module.function(options)` carries it out."""
-
-    module: str
-    function: str
-    summary: str
-    details: str
-    arguments: tuple[Callable[[argparse.ArgumentParser], None], ...]
 
 
 def add_study_option(parser: argparse.ArgumentParser) -> None:
@@ -152,53 +137,57 @@ Jobs are aligned by rule and wildcards and compared from the data on; what diffe
 first. Exit status 0: nothing differs.
 """
 LINEAGE_COMMANDS = {
-    "list": LineageCommand(
-        "queries.show", "run_list", "the jobs of a study: when, how long, current or stale", "",
+    "list": Action(
+        "retu.lineage.queries.show", "run_list",
+        "the jobs of a study: when, how long, current or stale", "",
         (add_study_option, add_json_option),
     ),
-    "show": LineageCommand(
-        "queries.show", "run_show", "everything in the record of an"
+    "show": Action(
+        "retu.lineage.queries.show", "run_show", "everything in the record of an"
             " output", "", (add_output_argument, add_json_option)
     ),
-    "why": LineageCommand(
-        "queries.why", "run_why", "what stands behind an output or one cell of a table", WHY_HELP,
+    "why": Action(
+        "retu.lineage.queries.why", "run_why",
+        "what stands behind an output or one cell of a table", WHY_HELP,
         (add_why_options, add_study_option),
     ),
-    "diff": LineageCommand(
-        "queries.diff", "run_diff",
+    "diff": Action(
+        "retu.lineage.queries.diff", "run_diff",
         "what differs first between two outputs, studies, revisions or bundles",
         DIFF_HELP, (add_diff_arguments, add_study_option, add_json_option),
     ),
-    "verify": LineageCommand(
-        "queries.verify", "run_verify", "hash everything again and point at the first broken link",
+    "verify": Action(
+        "retu.lineage.queries.verify", "run_verify",
+        "hash everything again and point at the first broken link",
         "Without OUTPUT the whole study. Every output is hashed again and compared with its record,"
         "\nevery record with its inputs, the code, the study and the pointers of DVC.",
         (add_optional_output, add_study_option, add_json_option, add_public_keys_option),
     ),
-    "restore": LineageCommand(
-        "storage.restore", "run_restore", "bring outputs back from DVC's cache or remote",
+    "restore": Action(
+        "retu.lineage.storage.restore", "run_restore",
+        "bring outputs back from DVC's cache or remote",
         "    retu lineage restore results/lab/tables/table_4.csv\n"
         "    retu lineage restore HEAD~3 --study lab\n\n"
         "What it needs is fetched, checked and put in place; Snakemake then plans nothing for it.",
         (add_restore_arguments, add_study_option),
     ),
-    "sign": LineageCommand(
-        "queries.signature", "run_sign", "sign the lock of a study with an SSH key",
+    "sign": Action(
+        "retu.lineage.queries.signature", "run_sign", "sign the lock of a study with an SSH key",
         "    retu lineage sign --key ~/.ssh/id_ed25519 --study lab\n"
         "    retu lineage verify table_4.lineage.tar.gz --key author.pub\n\n"
         "ssh-keygen signs dvc.lock; `verify --key` then tells whether results, here or in a"
         " bundle,\nare those that the owner of a public key vouches for.",
         (add_private_key_option, add_study_option),
     ),
-    "record": LineageCommand(
-        "queries.dvc_pointers", "run_record",
+    "record": Action(
+        "retu.lineage.queries.dvc_pointers", "run_record",
         "write lineage/STUDY/dvc.yaml and dvc.lock from the records",
         "The rule `lineage` does this at the end of a whole run; after a run of single targets it"
         "\nis done by hand.",
         (add_study_option,),
     ),
-    "export": LineageCommand(
-        "queries.export", "run_export",
+    "export": Action(
+        "retu.lineage.queries.export", "run_export",
         "a small archive that someone else can check without training",
         "It holds the output, the records of all that stands behind it, and its graph;\n"
         "`retu lineage verify FILE.tar.gz` checks it. For tools of others, also of a study:\n\n"
@@ -212,28 +201,14 @@ LINEAGE_COMMANDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sub-commands of `retu lineage`."""
-    commands = parser.add_subparsers(dest="action", metavar="COMMAND", required=True)
-    for name, command in LINEAGE_COMMANDS.items():
-        below = commands.add_parser(
-            name,
-            help=command.summary,
-            description=f"{command.summary[0].upper()}{command.summary[1:]}.\n\n{command.details}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        for add in command.arguments:
-            add(below)
-        below.set_defaults(root=ROOT)
+    """Add the actions of `retu lineage`."""
+    add_actions(parser, LINEAGE_COMMANDS, ROOT)
 
 
 def main(options: argparse.Namespace) -> int:
-    """Carry out a sub-command; its exit status."""
-    command = LINEAGE_COMMANDS[options.action]
-    # Imported only now: asking for help or for one command does not pay for the others.
-    function = getattr(import_module(f"{LINEAGE_PACKAGE}.{command.module}"), command.function)
+    """Carry out an action; its exit status."""
     try:
         with redirect_stdout(cast(TextIO, EscapedStream(sys.stdout))):
-            return int(function(options))
+            return run_action(LINEAGE_COMMANDS[options.action], options)
     except InputError as error:
         raise InputError(escape_hidden(str(error))) from error

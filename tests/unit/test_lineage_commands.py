@@ -289,5 +289,5 @@ def test_every_command_has_help_and_a_module(name: str, capsys: pytest.CaptureFi
     assert raised.value.code == 0
     assert f"usage: retu lineage {name}" in capsys.readouterr().out
     command = lineage_command.LINEAGE_COMMANDS[name]
-    module = PROJECT / "retu" / "lineage" / f"{command.module.replace('.', '/')}.py"
+    module = PROJECT / f"{command.module.replace('.', '/')}.py"
     assert f"def {command.function}(options: argparse.Namespace) -> int:" in module.read_text()
