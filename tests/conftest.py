@@ -23,10 +23,12 @@ SMOKE = ("study=smoke",)
 
 @pytest.fixture(autouse=True)
 def forget_last_job() -> None:
-    """A job is a process and notes what it read and what it cost; here many tests share one."""
+    """A job is a process and notes what it read, what it cost and what to do at its end."""
     from retu.runtime.mirror_files import READ
+    from retu.runtime.script import AT_END
     from retu.runtime.usage import IGNORED_SETTINGS, JOB_FACTS
 
+    AT_END.clear()
     for notes in (READ, JOB_FACTS, IGNORED_SETTINGS):
         notes.clear()
 
