@@ -20,6 +20,7 @@ from vllm.model_executor.layers import utils
 
 from retu.grading.reward import get_completion_text
 from retu.runtime.script import run_main
+from retu.training import rl_inputs
 from workflow_scripts import train_rl
 
 
@@ -43,6 +44,6 @@ def make_even_reward(settings: Any) -> Callable[..., list[float]]:
 if __name__ == "__main__":
     with (
         patch.object(utils, "dispatch_cpu_unquantized_gemm", keep_weights),
-        patch.object(train_rl, "make_reward", make_even_reward),
+        patch.object(rl_inputs, "make_reward", make_even_reward),
     ):
         run_main(train_rl.main)
