@@ -108,7 +108,9 @@ def cache_stage(
     names = list(inspect.signature(method).parameters)[1:]
 
     @functools.wraps(method)
-    def found(plan: Owner, /, *given: Wildcards.args, **named: Wildcards.kwargs) -> Returned:
+    def get_stage_once(
+        plan: Owner, /, *given: Wildcards.args, **named: Wildcards.kwargs
+    ) -> Returned:
         rest = names[len(given) :]
         if set(named) != set(rest):
             return method(plan, *given, **named)
@@ -119,7 +121,7 @@ def cache_stage(
             made[asked] = method(plan, *given, **named)
         return cast(Returned, made[asked])
 
-    return found
+    return get_stage_once
 
 
 class StageCache:

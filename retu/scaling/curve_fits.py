@@ -14,7 +14,7 @@ from retu.core.tables import shorten_floats
 from retu.core.yaml_files import check_reference
 from retu.scaling.branch import make_branch
 from retu.scaling.curve_checks import check_numbers
-from retu.scaling.fit_tables import find_common_compute, fit_branches
+from retu.scaling.fit_tables import find_common_compute, fit_branches, make_fit_row
 from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, MeasuredBranch, extract_branches
 
 POINT_COLUMNS = ("x_rl_eflops", "score")
@@ -61,18 +61,12 @@ def fit_curves(
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     x_common = job.fit.common_compute or find_common_compute(branches)
-    facts = [asdict(result.fit) for result in fitted]
     rows = [
-        {
-            **measured.key,
-            "protocol": protocol,
-            "x_max_eflops": measured.branch.x[-1],
-            "x_common_eflops": x_common,
-            **fact,
-        }
-        for measured, fact in zip(branches, facts, strict=True)
+        make_fit_row(measured, result.fit, job, x_common, {})
+        for measured, result in zip(branches, fitted, strict=True)
     ]
-    floats = [name for name, value in facts[0].items() if isinstance(value, float)]
+    fields = asdict(fitted[0].fit)
+    floats = [name for name, value in fields.items() if isinstance(value, float)]
     return shorten_floats(pd.DataFrame(rows), floats)
 
 

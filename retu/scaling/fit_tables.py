@@ -1,6 +1,7 @@
 """Fits of every branch of a curve table, as tables of fits and of their draws."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -11,7 +12,7 @@ from retu.core.errors import InputError
 from retu.core.tables import shorten_floats
 from retu.scaling.branch import ListedSettings
 from retu.scaling.fit import fit_branch
-from retu.scaling.fit_result import FittedBranch
+from retu.scaling.fit_result import BranchFit, FittedBranch
 from retu.scaling.measured_branches import MeasuredBranch
 
 CHECKPOINT = ["study", "model", "dataset", "sft_step", "seed"]
@@ -48,6 +49,24 @@ def find_listed_settings(
     return listed.get((str(measured.key["dataset"]), int(str(measured.key["sft_step"]))))
 
 
+def make_fit_row(
+    measured: MeasuredBranch,
+    fit: BranchFit,
+    job: FitJob,
+    x_common: float,
+    facts: Mapping[str, object],
+) -> dict[str, object]:
+    """The row of one branch; `facts` are what else is known of it, told before the compute."""
+    return {
+        **measured.key,
+        "protocol": job.name,
+        **facts,
+        "x_max_eflops": measured.branch.x[-1],
+        "x_common_eflops": x_common,
+        **asdict(fit),
+    }
+
+
 def tabulate_fits(
     branches: list[MeasuredBranch], fitted: list[FittedBranch], subphases: pd.DataFrame, job: FitJob
 ) -> pd.DataFrame:
@@ -65,17 +84,11 @@ def tabulate_fits(
             raise InputError(
                 f"branch {measured.title}: no sub-phase for it; label the SFT run first"
             )
-        rows.append(
-            {
-                **measured.key,
-                "protocol": job.name,
-                "subphase": labels.get(checkpoint, ""),
-                "x_sft_eflops": measured.x_sft_eflops,
-                "x_max_eflops": measured.branch.x[-1],
-                "x_common_eflops": x_common,
-                **asdict(fit),
-            }
-        )
+        facts = {
+            "subphase": labels.get(checkpoint, ""),
+            "x_sft_eflops": measured.x_sft_eflops,
+        }
+        rows.append(make_fit_row(measured, fit, job, x_common, facts))
     table = pd.DataFrame(rows)
     return shorten_floats(
         table, [name for name in asdict(fitted[0].fit) if table[name].dtype == float]

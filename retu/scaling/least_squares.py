@@ -39,18 +39,7 @@ def fit_least_squares(
     x_common: float = NAN,
     stream: int = 0,
 ) -> FittedBranch:
-    """Fit one branch by one protocol.
-
-    The result depends on this branch and the settings only: a new branch changes no other row.
-
-    Args:
-        branch: the points.
-        protocol: how to fit.
-        settings: draws, seed, and the lines between identified and not.
-        listed: what a table says about this branch.
-        x_common: compute at which branches are compared, EFLOPs.
-        stream: number of the branch's own random stream, so that branches draw independently.
-    """
+    """Fit one branch by least squares; arguments as `fit_branch` has them."""
     given = listed or ListedSettings()
     facts = describe_observations(branch)
     problem = make_problem(branch, protocol, given)
