@@ -6,8 +6,9 @@
 
 Compute is exact by the paper's formulas (appendix E) for the mean lengths that the study says; RL's
 is as long as its rollouts are. Hours are estimates: what they rest on is printed below them, and
-options override it. If labels decide where RL branches off, the price covers every branch that they
-could choose.
+options override it. Once jobs of the study have run, their records say what they took: the page
+shows that beside the estimate and prices the other jobs by it (--assume ignores it). If labels
+decide where RL branches off, the price covers every branch that they could choose.
 """
 
 import argparse
@@ -24,12 +25,16 @@ from retu.cost.estimate import (
     price_jobs,
     read_gpus_per_rule,
 )
+from retu.cost.measured import adjust_costs, read_measured_seconds, time_jobs
+from retu.cost.workload import list_priced_work, list_study_work
 from retu.lineage.graph.resolve import read_config
 from retu.planning.hub_plan import HubPlan
 from retu.planning.load_plan import load_plan
 from retu.planning.released_plan import ReleasedPlan
 from retu.planning.stages import ROOT
 
+RESULTS_ROOT = ROOT
+"""Where records are looked for."""
 OVERRIDES = {
     "gpus": "GPUs that the study has at once",
     "gpu_tflops": "what a GPU can do in bfloat16, dense",
@@ -54,6 +59,9 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--profile", type=Path, default=SLURM_PROFILE, help="folder of the profile (default: slurm)"
     )
+    to.add_argument(
+        "--assume", action="store_true", help="by the assumptions alone, whatever was measured"
+    )
     for name, told in OVERRIDES.items():
         option = f"--{name.replace('_', '-')}"
         to.add_argument(option, type=parse_positive, dest=name, metavar="N", help=told)
@@ -73,11 +81,15 @@ def main(options: argparse.Namespace) -> None:
             f"study {name}: trains nothing; it takes minutes on a CPU and no more disk than its"
             " downloads"
         )
+    measured = {} if options.assume else read_measured_seconds(RESULTS_ROOT, plan, name)
     jobs = {target: collect_stages(stages) for target, stages in list_artefact_stages(plan).items()}
     if not isinstance(plan, HubPlan) or plan.study.execution.device == "cpu":
-        print(format_job_counts(name, jobs))
+        times = time_jobs(list_study_work(plan), measured)
+        print(format_job_counts(name, jobs, times, options.runs))
         return
     given = {key: getattr(options, key) for key in OVERRIDES}
     assumed = read_assumptions({key: value for key, value in given.items() if value is not None})
     works = price_jobs(plan, assumed, read_gpus_per_rule(options.profile))
-    print(format_cost_page(name, jobs, works, assumed, options.runs))
+    times = time_jobs(list_priced_work(works), measured, assumed=1.0)
+    known = adjust_costs(works, times)
+    print(format_cost_page(name, jobs, known, assumed, options.runs, times))

@@ -14,6 +14,7 @@ from retu.cost.estimate import (
     sum_costs,
 )
 from retu.cost.job_cost import JobCost, WorkKind
+from retu.cost.measured import JobTime
 
 GIB = 2**30
 HOURS_PER_DAY = 24
@@ -100,6 +101,60 @@ def tabulate_runs(jobs: StagesByKey, works: Mapping[str, JobCost]) -> str:
     return format_aligned_table(("job", "EFLOPs", "GPUs", "GPU-hours", "hours"), rows)
 
 
+def tabulate_measured(times: Sequence[JobTime], unit: str) -> str:
+    """Kind of work -> jobs that have run, what they were estimated at and took, what is left.
+
+    The estimate of a job is what the others of its kind and model tell of it.
+    """
+    rows = []
+    for kind in get_args(WorkKind):
+        of_kind = [time for time in times if time.work.kind == kind]
+        run = [time for time in of_kind if time.measured is not None]
+        known = [time for time in run if time.estimated]
+        ratios = [(time.measured or 0) / (time.estimated or 1) for time in known]
+        left = [time.estimated for time in of_kind if time.measured is None]
+        if of_kind:
+            rows.append(
+                [
+                    kind,
+                    f"{len(run)} of {len(of_kind)}",
+                    format_figure(sum(time.estimated or 0 for time in known), 2),
+                    format_figure(sum(time.measured or 0 for time in run), 2),
+                    f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else DASH,
+                    "?" if None in left else format_figure(sum(filter(None, left)), 2),
+                ]
+            )
+    header = ("work", "run", f"estimated, {unit}", f"measured, {unit}", "ratio", f"left, {unit}")
+    return format_aligned_table(header, rows)
+
+
+def tabulate_job_times(times: Sequence[JobTime], unit: str) -> str:
+    """Every job that has run: estimated and measured."""
+    run = [time for time in times if time.measured is not None]
+    rows = [
+        [
+            time.work.name,
+            DASH if time.estimated is None else format_figure(time.estimated, 3),
+            format_figure(time.measured or 0, 3),
+            f"{time.measured / time.estimated:.2f}" if time.measured and time.estimated else DASH,
+        ]
+        for time in sorted(run, key=lambda time: time.measured or 0, reverse=True)
+    ]
+    return format_aligned_table(("job", f"estimated, {unit}", f"measured, {unit}", "ratio"), rows)
+
+
+def format_measured(times: Sequence[JobTime], unit: str, runs: bool) -> Iterator[str]:
+    """What was measured, and that the figures of this page use it; nothing without any."""
+    if any(time.measured is not None for time in times):
+        yield (
+            "measured, by the records of this study; what has not run is estimated by the pace of"
+            " what has"
+        )
+        yield tabulate_measured(times, unit)
+        if runs:
+            yield tabulate_job_times(times, unit)
+
+
 def format_time(jobs: StagesByKey, works: Mapping[str, JobCost], gpus: float) -> Iterator[str]:
     """How long all of it takes."""
     spent, chain = sum_costs(jobs, works).gpu_hours, compute_longest_chain(jobs, works)
@@ -131,14 +186,16 @@ def format_cost_page(
     works: Mapping[str, JobCost],
     assumed: Assumptions,
     runs: bool,
+    times: Sequence[JobTime] = (),
 ) -> str:
-    """All of it."""
+    """All of it; `works` with what was measured, `times` how that came about."""
     jobs, gpus = targets[WHOLE_STUDY], assumed.gpus.value
     parts = [
         f"study {study}: what it costs, estimated before anything is loaded",
         tabulate_kinds(jobs, works),
         tabulate_artefacts(targets, works, gpus),
         *([tabulate_runs(jobs, works)] if runs else []),
+        *format_measured(times, "GPU-hours", runs),
         "\n".join(
             [*format_time(jobs, works, gpus), *format_disk(estimate_disk(jobs, works, gpus), gpus)]
         ),
@@ -147,14 +204,17 @@ def format_cost_page(
     return "\n\n".join(parts)
 
 
-def format_job_counts(study: str, targets: Mapping[str, StagesByKey]) -> str:
-    """The counts of a study of small models on a CPU."""
+def format_job_counts(
+    study: str, targets: Mapping[str, StagesByKey], times: Sequence[JobTime], runs: bool
+) -> str:
+    """The counts of a study of small models on a CPU, and the times of those that have run."""
     counts: dict[int, list[str]] = {}
     for name, jobs in targets.items():
         counts.setdefault(len(jobs), []).append(name)
     rows = [[", ".join(names), str(count)] for count, names in counts.items()]
-    told = (
-        "Its models are small and run on a CPU: minutes to hours, no GPU, no gigabytes."
-        f"\nWhat its jobs took, once they have run: retu lineage list --study {study}"
-    )
-    return "\n\n".join([f"study {study}", format_aligned_table(("artefact", "jobs"), rows), told])
+    told = "Its models are small and run on a CPU: minutes to hours, no GPU, no gigabytes."
+    measured = [*format_measured(times, "hours", runs)] or [
+        "Once some of its jobs have run, this page tells what the others will take."
+    ]
+    table = format_aligned_table(("artefact", "jobs"), rows)
+    return "\n\n".join([f"study {study}", table, told, *measured])

@@ -63,6 +63,7 @@ class JobCost:
         eflops: compute in the paper's convention.
         gpus: that the job holds.
         gpu_hours: in all.
+        model: that it trains or asks.
         stays: bytes of its results.
         state: bytes of its training state at its largest.
         cached: bytes that it downloads.
@@ -73,6 +74,7 @@ class JobCost:
     eflops: float = 0.0
     gpus: int = 0
     gpu_hours: float = 0.0
+    model: str = ""
     stays: float = 0.0
     state: float = 0.0
     cached: float = 0.0
@@ -157,6 +159,7 @@ class JobPricer:
             name,
             gpus=gpus,
             gpu_hours=seconds / SECONDS_PER_HOUR,
+            model=run.model,
             stays=size,
         )
 
@@ -173,6 +176,7 @@ class JobPricer:
             eflops=flops / EFLOPS,
             gpus=self.gpus["train_sft"],
             gpu_hours=self.assumed.estimate_training_seconds(flops) / SECONDS_PER_HOUR,
+            model=run.model,
             stays=len(sft.checkpoints) * self.compute_weight_bytes(run.model),
             state=self.compute_state_bytes(run.model) + trained_on,
         )
@@ -201,6 +205,7 @@ class JobPricer:
             gpus=self.gpus["train_rl"],
             gpu_hours=(self.assumed.estimate_training_seconds(updates) + rolled + asked)
             / SECONDS_PER_HOUR,
+            model=run.model,
             stays=self.compute_weight_bytes(run.model) + size,
             state=self.compute_state_bytes(run.model),
         )
@@ -218,6 +223,7 @@ class JobPricer:
             "reference/generations.parquet",
             gpus=self.gpus["generate_reference"],
             gpu_hours=seconds / SECONDS_PER_HOUR,
+            model=reference.model,
             stays=tokens * self.assumed.text_bytes.value,
         )
 
