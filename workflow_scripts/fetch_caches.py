@@ -5,15 +5,15 @@ r"""Rule `fetch_caches`: the authors' released result files, from their reposito
         --out data/released/caches --manifest data/released/caches.manifest.json
 
 Every file must have the size and SHA-256 that the list says. Nothing is in `--out` until all of
-them have; what an interrupted download left waits in the state folder. With `--mirror FOLDER` the
+them have; what an interrupted fetch had waits in the state folder. With `--mirror FOLDER` the
 files are copied from FOLDER/OWNER/NAME/SHA and the network is not used.
 """
 
 import shutil
 from pathlib import Path
 
-from retu.audit.released.download import RetryPolicy
 from retu.audit.released.fetch_files import (
+    RetryPolicy,
     download_cache_file,
     fetch_files,
     get_tree_path,

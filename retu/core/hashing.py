@@ -64,11 +64,8 @@ def compute_md5(path: Path) -> str:
     times = (stat.st_mtime_ns, stat.st_ctime_ns)
     seen = (str(path.resolve()), stat.st_ino, stat.st_size, *times)
     if seen not in _known:
-        digest = hashlib.md5(usedforsecurity=False)
         with path.open("rb", buffering=0) as handle:
-            while block := handle.read(READ_BYTES):
-                digest.update(block)
-        _known[seen] = digest.hexdigest()
+            _known[seen] = hashlib.file_digest(handle, "md5").hexdigest()
     return _known[seen]
 
 

@@ -46,7 +46,11 @@ def correlate_pairs(x: Sequence[float], y: Sequence[float], level: float = 0.95)
 
 
 def fisher_interval(r: float, n: int, level: float) -> tuple[float, float]:
-    """Fisher's interval of a Pearson r over n pairs; [-1, 1] when n = 3, [r, r] when |r| = 1."""
+    """Fisher's interval of a Pearson r over n pairs; [-1, 1] when n = 3, [r, r] when |r| = 1.
+
+    Not scipy's `pearsonr`: its r and its interval differ in the last digit, which the CSV of
+    figure 8 keeps, and it warns of the two cases that are none here.
+    """
     if n <= MIN_DATASETS:
         return -1.0, 1.0
     if abs(r) >= 1:

@@ -20,8 +20,14 @@ from released_fixtures import (
     write_small_release,
 )
 
-from retu.audit.released.download import RetryPolicy, download_file
-from retu.audit.released.fetch_files import fetch_files, get_tree_path, read_mirror_file
+from retu.audit.released.fetch_files import (
+    RetryPolicy,
+    download_cache_file,
+    download_file,
+    fetch_files,
+    get_tree_path,
+    read_mirror_file,
+)
 from retu.audit.released.released_files import CacheFile, read_caches
 from retu.core.errors import InputError
 from retu.core.manifest import check_manifest
@@ -39,7 +45,7 @@ class FaultyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), FaultyHandler)
         self.folder = folder
         self.plan: list[str] = []
-        self.ranges: list[str | None] = []
+        self.asked: list[str] = []
 
     @property
     def url(self) -> str:
@@ -57,24 +63,18 @@ class FaultyHandler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        """One answer: a status code, or the file, cut or from the wrong place."""
-        wanted = self.headers["Range"]
-        self.server.ranges.append(wanted)
+        """One answer: a status code, or the file, cut or whole."""
+        self.server.asked.append(self.path)
         step = self.server.plan.pop(0) if self.server.plan else "full"
         place = self.server.folder / self.path.lstrip("/")
         if step.isdigit() or not place.is_file():
             self.send_error(int(step) if step.isdigit() else 404)
             return
         data = place.read_bytes()
-        start = int(wanted[len("bytes=") : -1]) if wanted and step != "ignore range" else 0
-        self.send_response(206 if start else 200)
-        if start:
-            first = start + 1 if step == "other range" else start
-            self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
-        body = data[start:] + (b"more" if step == "longer" else b"")
-        self.send_header("Content-Length", str(len(body)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if step == "cut" else body)
+        self.wfile.write(data[: len(data) // 2] if step == "cut" else data)
         self.close_connection = True
 
 
@@ -97,59 +97,34 @@ def file(tmp_path: Path) -> CacheFile:
     return read_caches(listed)[0]
 
 
-def download_listed(server: FaultyServer, file: CacheFile, part: Path) -> bytes:
+def download_listed(server: FaultyServer, file: CacheFile, state: Path) -> bytes:
     """Download a file from the server's root."""
-    return download_file(f"{server.url}/{file.path}", file, part, QUICK)
+    return download_cache_file(server.url, state, QUICK, file)
 
 
 @pytest.mark.parametrize(
-    ("plan", "ranges"),
-    [
-        ([], [None]),
-        (["500", "503"], [None, None, None]),
-        (["429"], [None, None]),
-        (["cut"], [None, "bytes=500-"]),
-        (["cut", "cut"], [None, "bytes=500-", "bytes=750-"]),
-        (["cut", "500"], [None, "bytes=500-", "bytes=500-"]),
-        (["cut", "ignore range"], [None, "bytes=500-"]),
-        (["cut", "416"], [None, "bytes=500-", None]),
-        (["cut", "other range"], [None, "bytes=500-", None]),
-    ],
+    "plan", [[], ["500", "503"], ["429"], ["cut"], ["cut", "cut"], ["cut", "500", "cut"]]
 )
 def test_a_failing_server_is_asked_again(
-    server: FaultyServer, file: CacheFile, tmp_path: Path, plan: list[str], ranges: list[str | None]
+    server: FaultyServer, file: CacheFile, tmp_path: Path, plan: list[str]
 ) -> None:
     server.plan = [*plan]
-    assert download_listed(server, file, tmp_path / "part") == bytes(range(250)) * 4
-    assert server.ranges == ranges
+    assert download_listed(server, file, tmp_path / "state") == bytes(range(250)) * 4
+    assert len(server.asked) == len(plan) + 1
 
 
-def test_a_part_of_an_earlier_run_is_gone_on_with(
-    server: FaultyServer, file: CacheFile, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kept", "requests"),
+    [(bytes(range(250)) * 4, 0), (bytes(300), 1), (b"x" * 1000, 1), (bytes(1200), 1)],
+)
+def test_a_file_of_an_earlier_run_is_kept_if_it_is_the_listed_one(
+    server: FaultyServer, file: CacheFile, tmp_path: Path, kept: bytes, requests: int
 ) -> None:
-    part = tmp_path / "part"
-    part.write_bytes((bytes(range(250)) * 4)[:300])
-    assert file.find_fault(download_listed(server, file, part)) is None
-    assert server.ranges == ["bytes=300-"]
-
-
-def test_a_finished_part_is_not_asked_for_again(
-    server: FaultyServer, file: CacheFile, tmp_path: Path
-) -> None:
-    part = tmp_path / "part"
-    part.write_bytes(bytes(range(250)) * 4)
-    download_listed(server, file, part)
-    assert server.ranges == []
-
-
-@pytest.mark.parametrize("size", [300, 1000, 1200])
-def test_a_part_of_another_file_is_thrown_away(
-    server: FaultyServer, file: CacheFile, tmp_path: Path, size: int
-) -> None:
-    part = tmp_path / "part"
-    part.write_bytes(b"x" * size)
-    assert file.find_fault(download_listed(server, file, part)) is None
-    assert server.ranges[-1] is None
+    place = tmp_path / "state" / file.path
+    place.parent.mkdir(parents=True)
+    place.write_bytes(kept)
+    assert file.find_fault(download_listed(server, file, tmp_path / "state")) is None
+    assert len(server.asked) == requests
 
 
 @pytest.mark.parametrize(
@@ -165,8 +140,8 @@ def test_another_file_is_refused_and_not_kept(
 ) -> None:
     (tmp_path / "served" / file.path).write_bytes(served)
     with pytest.raises(InputError, match=f"{re.escape(file.path)}: {fault}.*check the commit"):
-        download_listed(server, file, tmp_path / "part")
-    assert not (tmp_path / "part").exists()
+        download_listed(server, file, tmp_path / "state")
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize("code", ["404", "403"])
@@ -175,21 +150,21 @@ def test_a_missing_file_is_said_at_once(
 ) -> None:
     server.plan = [code]
     with pytest.raises(InputError, match=f"answers {code}.*check the repository and the commit"):
-        download_listed(server, file, tmp_path / "part")
-    assert len(server.ranges) == 1
+        download_listed(server, file, tmp_path / "state")
+    assert len(server.asked) == 1
 
 
 def test_patience_ends(server: FaultyServer, file: CacheFile, tmp_path: Path) -> None:
     server.plan = ["500"] * 9
     with pytest.raises(InputError, match=r"4 attempts \(the server answers 500 .*RETU_MIRROR"):
-        download_listed(server, file, tmp_path / "part")
-    assert len(server.ranges) == QUICK.attempts
+        download_listed(server, file, tmp_path / "state")
+    assert len(server.asked) == QUICK.attempts
 
 
 def test_no_network_names_both_remedies(file: CacheFile, tmp_path: Path) -> None:
     url = "http://127.0.0.1:1/file"
     with pytest.raises(InputError, match=r"mirror=FOLDER or RETU_MIRROR=FOLDER") as error:
-        download_file(url, file, tmp_path / "part", RetryPolicy(attempts=1))
+        download_file(url, file, RetryPolicy(attempts=1))
     assert "check the network" in str(error.value)
 
 
@@ -217,15 +192,15 @@ def test_the_script_fetches_all_files_from_the_pinned_tree(
     arguments = make_fetch_command(tmp_path, listed, "--base-url", server.url)
     run_fetch_caches(monkeypatch, tmp_path, arguments)
     files = read_caches(listed)
-    assert len(server.ranges) == len(files) == 4
+    assert len(server.asked) == len(files) == 4
     assert all(
         file.find_fault((tmp_path / "out" / file.path).read_bytes()) is None for file in files
     )
     manifest = check_manifest(tmp_path / "out.manifest.json", tmp_path / "out")
     assert (manifest["repository"], manifest["commit"]) == (REPOSITORY, COMMIT)
     run_fetch_caches(monkeypatch, tmp_path, arguments)
-    assert len(server.ranges) == 4
-    assert not (tmp_path / "state").exists() or not [*(tmp_path / "state").rglob("*.part")]
+    assert len(server.asked) == 4
+    assert not [*(tmp_path / "state").rglob("*.pkl")]
 
 
 def test_an_interrupted_fetch_leaves_nothing_half_done_and_goes_on(
@@ -238,7 +213,7 @@ def test_an_interrupted_fetch_leaves_nothing_half_done_and_goes_on(
         run_fetch_caches(monkeypatch, tmp_path, arguments)
     assert not (tmp_path / "out").exists()
     run_fetch_caches(monkeypatch, tmp_path, arguments)
-    assert len(server.ranges) == 5
+    assert len(server.asked) == 5
     assert len([*(tmp_path / "out").rglob("*.pkl")]) == 4
 
 

@@ -1,20 +1,33 @@
 """The authors' result files, from their repository or a folder."""
 
 import re
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from retu.audit.released.download import RetryPolicy, download_file
+import requests
+
 from retu.audit.released.released_files import CacheFile
 from retu.core.atomic_files import replace_folder
 from retu.core.errors import InputError
 from retu.runtime.mirror_files import note_source
 
 REPOSITORY = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
-
-
 COMMIT = re.compile(r"[0-9a-f]{40}")
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers that may be another one a little later."""
+FOLDER_REMEDY = "take the files from a folder: --config mirror=FOLDER or RETU_MIRROR=FOLDER"
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How long to try: seconds without an answer, attempts, pause before the second one."""
+
+    timeout_s: float = 20.0
+    attempts: int = 4
+    pause_s: float = 1.0
 
 
 def get_tree_path(repository: str, commit: str) -> str:
@@ -45,9 +58,61 @@ def read_mirror_file(folder: Path, file: CacheFile) -> bytes:
 def download_cache_file(
     tree_url: str, state: Path, patience: RetryPolicy, file: CacheFile
 ) -> bytes:
-    """The bytes of a file of the repository; finished and begun files are kept in `state`."""
-    url = f"{tree_url}/{quote(file.path)}"
-    return download_file(url, file, state / f"{file.path}.part", patience)
+    """The bytes of a file of the repository; finished files are kept in `state`."""
+    kept = read_kept_file(state, file)
+    if kept is not None:
+        return kept
+    data = download_file(f"{tree_url}/{quote(file.path)}", file, patience)
+    place = state / file.path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+    return data
+
+
+def download_file(url: str, file: CacheFile, patience: RetryPolicy) -> bytes:
+    """Fetch `file` from `url`, whole: it has a few kilobytes, and a cut one is asked for again.
+
+    Attempts are counted here and not by urllib3's `Retry`, which is done once the body begins.
+
+    Raises:
+        InputError: out of reach, not there, or another file than the listed one.
+    """
+    reason = ""
+    for attempt in range(patience.attempts):
+        if attempt:
+            time.sleep(patience.pause_s * 2 ** (attempt - 1))
+        try:
+            with requests.get(url, timeout=patience.timeout_s, stream=True) as answer:
+                if answer.status_code not in TRANSIENT_STATUSES:
+                    return read_answer(answer, url, file)
+                reason = f"the server answers {answer.status_code} {answer.reason}"
+        except requests.RequestException as error:
+            reason = str(error) or type(error).__name__
+    raise InputError(
+        f"{url}: no file after {patience.attempts} attempts ({reason}); check the network and run "
+        f"again to go on, or {FOLDER_REMEDY}"
+    )
+
+
+def read_answer(answer: requests.Response, url: str, file: CacheFile) -> bytes:
+    """The listed file in a server's last word, of which one byte too many at most is read.
+
+    Raises:
+        InputError: the server has no such file, or another one.
+        requests.RequestException: the connection was cut.
+    """
+    if not answer.ok:
+        raise InputError(
+            f"{url}: the server answers {answer.status_code} {answer.reason}; check the repository"
+            f" and the commit, or {FOLDER_REMEDY}"
+        )
+    data = next(answer.iter_content(file.size + 1), b"")
+    if fault := file.find_fault(data):
+        raise InputError(
+            f"{url}: {fault}; this is not the file that was examined, so check the commit, or"
+            f" {FOLDER_REMEDY}"
+        )
+    return data
 
 
 def read_kept_file(folder: Path, file: CacheFile) -> bytes | None:

@@ -35,7 +35,6 @@ from retu.core.yaml_files import read_yaml, validate_content
 RepositoryKind = Literal["dataset", "model"]
 CommitHash = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 IS_COMMIT = re.compile(r"[0-9a-f]{40}")
-BLOCK = 1 << 22
 
 
 def check_relative_path(path: str) -> str:
@@ -123,10 +122,8 @@ class HubLock(Section):
 
 def describe_file(path: Path) -> LockedFile:
     """SHA-256 and size of a file."""
-    digest = hashlib.sha256()
     with path.open("rb", buffering=0) as handle:
-        while block := handle.read(BLOCK):
-            digest.update(block)
+        digest = hashlib.file_digest(handle, "sha256")
     return LockedFile(sha256=digest.hexdigest(), size=path.stat().st_size)
 
 

@@ -151,7 +151,11 @@ def climb(path: str) -> Iterator[str]:
 
 
 def _sort_depth_first(start: Iterable[str], before: Callable[[str], list[str]]) -> Iterator[str]:
-    """Walk a graph depth first: every name comes after all names that `before(name)` gives."""
+    """Walk a graph depth first: every name comes after all names that `before(name)` gives.
+
+    Not graphlib, which sorts whole graphs: a walk from some jobs would be needed before it. And
+    records come from others; of one that leads to itself, `verify` must tell and not fail.
+    """
     done: set[str] = set()
     for first in start:
         stack = [(first, False)]
