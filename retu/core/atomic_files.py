@@ -1,6 +1,7 @@
 """Writing files and folders so that readers see all of one or nothing."""
 
 import errno
+import itertools
 import os
 import re
 import shutil
@@ -11,7 +12,8 @@ from pathlib import Path
 from retu.core.errors import InputError
 
 TEMPORARY = re.compile(r"^\..+\.(?P<pid>\d+)(?:-\d+)?\.tmp$")
-"""Names of what is on its way in: `.NAME.PID.tmp`, or `.NAME.PID-COUNT.tmp`."""
+"""Names of what is on its way in: `.NAME.PID-COUNT.tmp`, once `.NAME.PID.tmp`."""
+_name_counter = itertools.count()
 # What the moves below fail with when another process has just moved or removed the same thing.
 OVERTAKEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 
@@ -22,8 +24,8 @@ def is_temporary(name: str) -> bool:
 
 
 def make_temporary_path(path: Path) -> Path:
-    """The name beside `path` under which this process fills it."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """A name beside `path` that nothing has, for what is on its way in or out."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_name_counter)}.tmp")
 
 
 def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +122,11 @@ def _make_tree_hash(target: Path, paths: list[Path], hashes: list[str]) -> TreeH
     )
     size = sum(file.size for file in files)
     return TreeHash(hash_folder_listing(files) if target.is_dir() else files[0].md5, size, files)
+
+
+def list_changed_names(then: Mapping[str, str | None], now: Mapping[str, str | None]) -> list[str]:
+    """The names, sorted, that are new, gone or of another hash in the second of two listings."""
+    return [name for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
 
 
 def encode_folder_listing(files: Iterable[ListedFile]) -> bytes:

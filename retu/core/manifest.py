@@ -2,6 +2,11 @@
 
 A manifest lists every file with its MD5 (the hash DVC uses, so both agree) and size, and the
 digest of the whole. Readers check it before they trust the bytes behind it.
+
+A record (`retu.lineage.record`) has the same hashes and cannot stand in for it: it tells time,
+machine and cost, so that it is another after every run, and whatever read it would be made again.
+What reads a manifest is told of its facts (rows, tokens, commit), too, and scripts that are called
+by hand leave one, but no record.
 """
 
 import hashlib
@@ -11,7 +16,7 @@ from typing import Any
 
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
-from retu.core.hashing import hash_tree
+from retu.core.hashing import hash_tree, list_changed_names
 
 
 def describe_files(target: Path) -> dict[str, Any]:
@@ -47,12 +52,9 @@ def check_manifest(path: Path, target: Path) -> dict[str, Any]:
     content = read_manifest(path)
     found = {item["path"]: item["md5"] for item in describe_files(target)["files"]}
     listed = {item["path"]: item["md5"] for item in content["files"]}
-    for name in sorted(listed | found):
-        if listed.get(name) != found.get(name):
-            state = "has changed" if name in listed else "is new"
-            state = state if name in found else "is missing"
-            where = target.parent / name
-            raise InputError(
-                f"{where}: {state} since {path} was written; delete both and run again"
-            )
+    for name in list_changed_names(listed, found):
+        state = "has changed" if name in listed else "is new"
+        state = state if name in found else "is missing"
+        where = target.parent / name
+        raise InputError(f"{where}: {state} since {path} was written; delete both and run again")
     return content

@@ -1,6 +1,6 @@
 """Words that all questions share: so many jobs, the first of a list, a path that is too long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 CUT_MARK = "…"
@@ -19,6 +19,12 @@ def format_rest(count: int, shown: int) -> str:
 def join_names(names: Sequence[str], most: int) -> str:
     """The first names, at most so many, and how many more there are."""
     return ", ".join(names[:most]) + format_rest(len(names), most)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines; nothing, not even an empty line, where there are none."""
+    for line in lines:
+        print(line)
 
 
 def cut_middle(path: str, width: int) -> str:

@@ -4,8 +4,7 @@ Every job writes a record; everything else reads them. Modules by what they are 
 
 write   `pending_record` is a record before its job has run, `record` the record and its seal,
         `host` the machine, the commit and the libraries, `numerics` what decides the last digits.
-        `run_snapshot` is what a workflow was planned with; `input_checks` refuses what is not as
-        its own record tells.
+        `run_snapshot` is what a workflow was planned with.
 read    `record_graph` reads the records of a study and knows what comes before what; `resolve`
         finds the output, the study and its plan of today that a command is about; `history` reads
         the records of a git revision, `dvc_lock` what DVC's lock says.

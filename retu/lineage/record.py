@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
-from retu.core.hashing import TreeHash
+from retu.core.hashing import TreeHash, list_changed_names
 from retu.core.sections import Section
 from retu.core.text import escape_hidden
 
@@ -79,11 +79,20 @@ class Artefact(Section):
         files = tuple(FileEntry(path=f.path, md5=f.md5, size=f.size) for f in kept)
         return cls(path=path, md5=tree.md5, size=tree.size, files=files)
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.md5.endswith(".dir")
+
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """Path -> hash of the files of a folder, as far as they are listed."""
+        return {file.path: file.md5 for file in self.files}
+
     def list_changes(self, tree: TreeHash) -> list[str]:
         """The files that are new, gone or not as listed in what the folder is now."""
-        then = {file.path: file.md5 for file in self.files}
         now = {file.path: file.md5 for file in tree.files}
-        return [name for name in sorted(then | now) if then.get(name) != now.get(name)]
+        return list_changed_names(self.file_hashes, now)
 
 
 class MirrorFile(Section):
@@ -185,6 +194,16 @@ class JobRecord(Section):
     ignored: dict[str, Any] = Field(default_factory=dict)
     digest: str = ""
 
+    @property
+    def job_name(self) -> tuple[object, ...]:
+        """Rule and wildcards: what tells a job from all others of a study."""
+        return (self.rule, *sorted(self.wildcards.items()))
+
+    @property
+    def first_output(self) -> str:
+        """The first output, to be named on a command line; the record of a job without any."""
+        return self.outputs[0].path if self.outputs else self.path
+
 
 def digest_content(content: Mapping[str, Any]) -> str:
     """MD5 of the JSON object of a record without its digest, keys sorted.
@@ -255,8 +274,7 @@ def parse_record(text: str, where: str) -> JobRecord:
     if isinstance(version, int) and version > RECORD_VERSION:
         raise InputError(
             f"{where}: a record of version {version}, and this project reads up to"
-            f" {RECORD_VERSION};"
-            f" {UPDATE_REMEDY}"
+            f" {RECORD_VERSION}; {UPDATE_REMEDY}"
         )
     if (ESCAPED_CONTROL.search(text) or not text.isascii()) and (
         hidden := find_control_characters(content)

@@ -8,7 +8,7 @@ from job_fixtures import OUT, RECORD, make_subphases_command, prepare_work_folde
 
 from retu.core.errors import InputError
 from retu.lineage.record import JobRecord
-from retu.lineage.recording import input_checks
+from retu.lineage.recording import pending_record
 
 # A job that reads what the first has written.
 NEXT = "results/smoke/next.csv"
@@ -20,7 +20,7 @@ def made_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work folder in which one job has left its output and record."""
     folder = prepare_work_folder(tmp_path, monkeypatch)
     run_launcher(monkeypatch, make_subphases_command())
-    input_checks.read_folder_records.cache_clear()
+    pending_record.read_folder_records.cache_clear()
     return folder
 
 

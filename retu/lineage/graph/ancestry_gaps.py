@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from retu.core.text import format_rest
 from retu.lineage.graph.dvc_lock import find_data_path
-from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage
+from retu.lineage.graph.record_graph import Lineage
 from retu.lineage.graph.remedies import format_lineage_command
 
 
@@ -28,10 +28,8 @@ def find_gaps(
     """The gaps right before any of the jobs; what data.dvc describes (`data`) needs no record."""
     read: dict[str, list[str]] = {}
     for job in jobs:
-        for artefact in lineage.records[job].inputs:
-            inside = artefact.path.split("/")[0] in RECORDED_FOLDERS
-            if inside and lineage.find_producer(artefact.path) is None:
-                read.setdefault(artefact.path, []).append(job)
+        for path in lineage.list_orphan_inputs(job):
+            read.setdefault(path, []).append(job)
     lost = {made.path for record in lineage.unsealed.values() for made in record.outputs}
     return [
         RecordGap(path, tuple(readers), path in lost or path in lineage.damaged)
@@ -45,6 +43,5 @@ def format_gaps(lineage: Lineage, gaps: Sequence[RecordGap]) -> Iterator[str]:
     if gaps:
         yield (
             f"{'incomplete':<12} {gaps[0]}{format_rest(len(gaps), 1)}: what stands behind is not"
-            f" all"
-            f" known; what to do: {format_lineage_command(lineage, 'verify')}"
+            f" all known; what to do: {format_lineage_command(lineage, 'verify')}"
         )

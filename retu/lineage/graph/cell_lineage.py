@@ -115,7 +115,11 @@ class CellTracer:
             # Without rows it carries nothing.
             return
         columns = [name for name in self.facts if name in table[0]]
-        found = [n for n, row in enumerate(table, 1) if has_facts(row, self.facts, columns)]
+        found = [
+            number
+            for number, row in enumerate(table, 1)
+            if all(is_same_value(row[name], self.facts[name]) for name in columns)
+        ]
         if columns and found:
             self.rows[artefact.path] = found
             self.sources[artefact.path] = collect_sources(table[n - 1] for n in found)
@@ -145,11 +149,6 @@ class CellTracer:
 def collect_sources(rows: Iterable[TextRow]) -> set[str]:
     """The files that rows name as theirs (column `source`)."""
     return {row["source"] for row in rows if row.get("source")}
-
-
-def has_facts(row: TextRow, facts: dict[str, str], columns: Sequence[str]) -> bool:
-    """Whether a row is about the same."""
-    return all(is_same_value(row[name], facts[name]) for name in columns)
 
 
 def is_foreign_path(path: str, study: str, facts: dict[str, str]) -> bool:

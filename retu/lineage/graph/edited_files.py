@@ -1,11 +1,11 @@
 """Outputs and local inputs that are not what the records say, found without reading all again."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retu.core.hashing import list_files_below
+from retu.core.hashing import list_changed_names, list_files_below
 from retu.lineage.graph.hash_memory import HashCache
 from retu.lineage.graph.record_graph import Lineage
 from retu.lineage.record import Artefact, JobRecord, MirrorFile
@@ -62,25 +62,27 @@ def find_output_edits(
 ) -> Iterator[EditedFile]:
     """What is wrong with an output, given its files and their hashes as they are now."""
     target = root / made.path
-    folder = made.md5.endswith(".dir")
-    if not target.exists() or target.is_dir() != folder:
-        there = (
-            "a folder now" if target.is_dir() else "a file now" if target.exists() else "not there"
-        )
+    if not target.exists() or target.is_dir() != made.is_folder:
+        kind = "folder" if target.is_dir() else "file"
+        there = f"a {kind} now" if target.exists() else "not there"
         yield EditedFile(made.path, f"is {there}; {record.rule} made it", record.path)
         return
-    if not folder:
+    if not made.is_folder:
         if hashes[made.path] != made.md5:
             yield EditedFile(made.path, f"is not what {record.rule} wrote", record.path)
         return
-    then = {file.path: file.md5 for file in made.files}
+    then = made.file_hashes
     now = {name_from_root(target, path): hashes[name_from_root(root, path)] for path in paths}
-    for name in sorted(then | now):
-        if name not in now:
-            yield EditedFile(f"{made.path}/{name}", f"is gone; {record.rule} made it", record.path)
-        elif then.get(name) != now[name]:
-            state = f"is not what {record.rule} wrote" if name in then else "came in afterwards"
-            yield EditedFile(f"{made.path}/{name}", state, record.path)
+    for name in list_changed_names(then, now):
+        state = describe_file_change(record.rule, name, then, now)
+        yield EditedFile(f"{made.path}/{name}", state, record.path)
+
+
+def describe_file_change(rule: str, name: str, then: Container[str], now: Container[str]) -> str:
+    """What became of a file that is in a record of the rule (`then`), on the disk (`now`)."""
+    if name not in now:
+        return f"is gone; {rule} made it"
+    return f"is not what {rule} wrote" if name in then else "came in afterwards"
 
 
 def locate_source(root: Path, source: MirrorFile) -> str | None:

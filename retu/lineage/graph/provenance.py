@@ -1,6 +1,6 @@
 """What stands behind an output besides files: code, environments, seeds, machines."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from retu.core.text import format_quantity, join_names
@@ -17,7 +17,7 @@ def describe_provenance(view: Subgraph) -> dict[str, Any]:
         "code": count_commits(records),
         "environments": group_environments(records),
         "seeds": sorted({seed for record in records for seed in record.seeds}),
-        "hosts": drop_repeated_names(str(record.host.get("name", "unknown")) for record in records),
+        "hosts": list(dict.fromkeys(str(r.host.get("name", "unknown")) for r in records)),
     }
 
 
@@ -50,11 +50,6 @@ def group_environments(records: list[JobRecord]) -> list[dict[str, Any]]:
             if version not in versions:
                 versions.append(version)
     return list(table.values())
-
-
-def drop_repeated_names(names: Iterable[str]) -> list[str]:
-    """Names without repetition, in order."""
-    return list(dict.fromkeys(names))
 
 
 def format_provenance(view: Subgraph) -> str:

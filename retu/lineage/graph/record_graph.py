@@ -44,11 +44,7 @@ class Lineage:
     @cached_property
     def outputs(self) -> dict[str, str]:
         """Path of every output -> the job that made it."""
-        return {
-            artefact.path: job
-            for job, record in self.records.items()
-            for artefact in record.outputs
-        }
+        return {made.path: job for job, record in self.records.items() for made in record.outputs}
 
     def find_producer(self, path: str) -> str | None:
         """The job that made a path (an output, a file in an output folder, a record), or None."""
@@ -85,10 +81,8 @@ class Lineage:
         """The inputs of jobs that are not what their makers' records say (`recorded`)."""
         for job in jobs:
             for read in self.records[job].inputs:
-                made, maker = (
-                    self.find_recorded_hash(read.path, root),
-                    self.find_producer(read.path),
-                )
+                made = self.find_recorded_hash(read.path, root)
+                maker = self.find_producer(read.path)
                 if made is not None and maker is not None and made != read.md5:
                     yield MismatchedInput(job, read, maker, made)
 
@@ -96,6 +90,12 @@ class Lineage:
         """The jobs whose outputs a job reads, without repetition, in the order of its inputs."""
         found = (self.find_producer(artefact.path) for artefact in self.records[job].inputs)
         return list(dict.fromkeys(parent for parent in found if parent))
+
+    def list_orphan_inputs(self, job: str) -> list[str]:
+        """What a job reads in results/ or data/ that no record tells of."""
+        read = [artefact.path for artefact in self.records[job].inputs]
+        inside = (path for path in read if path.split("/")[0] in RECORDED_FOLDERS)
+        return [path for path in inside if self.find_producer(path) is None]
 
     @cached_property
     def children(self) -> dict[str, list[str]]:

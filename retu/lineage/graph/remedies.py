@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from retu.lineage.graph.record_graph import Lineage
+from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage
 
 MAX_TARGETS = 8
 """Targets that a command names; of more, the whole study is made again."""
@@ -29,11 +29,15 @@ def find_last_config(lineage: Lineage) -> Mapping[str, Any]:
 def format_config_options(lineage: Lineage) -> list[str]:
     """The options that have Snakemake plan this study as its last run did."""
     last = find_last_config(lineage)
-    words = ["--config", f"study={last.get('study') or lineage.study}"]
-    words += [f"branching={last['branching']}"] if last.get("branching") else []
+    words = list_config_options(last.get("study") or lineage.study, last.get("branching"))
     # Where the files of a mirror were read, only the mirror has them.
     folders = {source.folder: None for r in lineage.records.values() for source in r.sources}
     return [*words, *(f"mirror={folder}" for folder in list(folders)[-1:])]
+
+
+def list_config_options(study: str, branching: str | None) -> list[str]:
+    """The options that have Snakemake plan a study by one way of branching."""
+    return ["--config", f"study={study}", *([f"branching={branching}"] if branching else [])]
 
 
 def format_run_command(lineage: Lineage) -> str:
@@ -72,11 +76,8 @@ def find_targets(lineage: Lineage, path: str, lock: Iterable[str] = ()) -> list[
     """
     told = dict.fromkeys(artefact.path for r in lineage.records.values() for artefact in r.inputs)
     told |= dict.fromkeys(lock)
-    return list(
-        find_related_paths(
-            path, [name for name in told if name.split("/")[0] in ("results", "data")]
-        )
-    )
+    made = (name for name in told if name.split("/")[0] in RECORDED_FOLDERS)
+    return list(find_related_paths(path, made))
 
 
 def find_related_paths(path: str, names: Iterable[str]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from retu.planning.load_plan import load_plan
 from retu.planning.stages import AnalysisPlan
 
 CONFIG_FILE = "config.yaml"
+BUNDLE_SUFFIX = ".tar.gz"
+"""Of an archive that `export` makes; what reads one is loaded for one only."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,11 @@ class JobStates:
     unknown: str = ""
     edits: tuple[EditedFile, ...] = ()
 
-    @cached_property
-    def edited_jobs(self) -> frozenset[str]:
-        """The jobs with outputs or local inputs that are not as recorded."""
-        return frozenset(edit.job for edit in self.edits)
-
     def get_state(self, job: str) -> str:
         """`current`, `stale` or `unknown`; `edited` besides when its files are not as recorded."""
         state = "stale" if job in self.stale else "current"
         state = "unknown" if self.unknown else state
-        if job not in self.edited_jobs:
+        if all(edit.job != job for edit in self.edits):
             return state
         return "edited" if state == "current" else f"{state}, edited"
 
@@ -79,9 +75,22 @@ def read_config(root: Path) -> dict[str, Any]:
     return read_yaml(root / CONFIG_FILE)
 
 
-def read_output_lineage(root: Path, path: str) -> Lineage:
-    """The lineage of the study that an output belongs to; InputError when it is in none."""
-    return read_lineage(root, get_study_name(path))
+def resolve_subject(root: Path, output: str | None, study: str | None) -> tuple[str | None, str]:
+    """The output that a command is about, if any was named, and the study."""
+    if output is None:
+        return None, resolve_study(root, study)
+    path = resolve_output_path(root, output)
+    return path, get_study_name(path)
+
+
+def read_output_lineage(root: Path, given: str) -> tuple[str, Lineage]:
+    """An output of the command line by its path, and the lineage of its study.
+
+    Raises:
+        InputError: it is in no study.
+    """
+    path = resolve_output_path(root, given)
+    return path, read_lineage(root, get_study_name(path))
 
 
 def load_current_plan(root: Path, lineage: Lineage) -> AnalysisPlan:

@@ -43,6 +43,15 @@ class Subgraph:
         """The record of a job."""
         return self.lineage.records[job]
 
+    def list_notes(self, path: str) -> tuple[str, ...]:
+        """What is to be said of a file, if anything."""
+        return (self.notes[path],) if path in self.notes else ()
+
+    def shorten_hash(self, path: str) -> str:
+        """The first digits of the hash of the output that a path is, or lies in; empty if none."""
+        output = self.lineage.find_output(path)
+        return output.md5[:HASH_DIGITS] if output else ""
+
     def list_parents(self, job: str) -> dict[str, list[str]]:
         """The jobs that a job reads from, each with the paths that it reads."""
         found: dict[str, list[str]] = {}
@@ -82,11 +91,10 @@ def find_producer(lineage: Lineage, path: str) -> str:
     job = lineage.find_producer(path)
     if job is not None:
         return job
-    broken = next(
-        (text for name, text in lineage.damaged.items() if is_record_of_file(name, path)), None
-    )
-    if broken:
-        raise InputError(broken)
+    for record, broken in lineage.damaged.items():
+        # `table_4.record.json` is that of `table_4.csv`.
+        if record.split(".")[0] == path.split(".")[0]:
+            raise InputError(broken)
     # If some job has read the path, it is an output whose record is lost.
     known = find_targets(lineage, path)
     again = f", or make it again ({format_remake_command(lineage, known)})" if known else ""
@@ -94,11 +102,6 @@ def find_producer(lineage: Lineage, path: str) -> str:
         f"{path}: no record knows it; choose an output"
         f" ({format_lineage_command(lineage, 'list')}){again}"
     )
-
-
-def is_record_of_file(record: str, path: str) -> bool:
-    """Whether a record file is one by its name (`table_4.record.json`, `table_4.csv`)."""
-    return record.split(".")[0] == path.split(".")[0]
 
 
 def shorten_path(path: str, study: str) -> str:

@@ -128,15 +128,17 @@ def find_row(rows: Sequence[TextRow], given: str, path: str) -> int:
     if given.isdecimal():
         if 1 <= int(given) <= len(rows):
             return int(given)
-        raise InputError(f"{path}: has rows 1 to {len(rows)}, not {given}; {suggest_columns(rows)}")
+        named = ", ".join(find_identifying_columns(rows)[:MAX_SHOWN_ROWS])
+        raise InputError(
+            f"{path}: has rows 1 to {len(rows)}, not {given}; name a row by values of {named}"
+        )
     parts = next(csv.reader([given], skipinitialspace=True))
     wanted = [parse_pair(part, rows[0], path) for part in parts]
-    kept = list(rows[0])
-    for columns in (find_identifying_columns(rows), kept):
+    for columns in (find_identifying_columns(rows), list(rows[0])):
         found = [
-            n
-            for n, row in enumerate(rows, 1)
-            if all(has_cell_value(row, w, columns) for w in wanted)
+            number
+            for number, row in enumerate(rows, 1)
+            if all(has_cell_value(row, part, columns) for part in wanted)
         ]
         if len(found) == 1:
             return found[0]
@@ -145,11 +147,6 @@ def find_row(rows: Sequence[TextRow], given: str, path: str) -> int:
                 f"{path}: {len(found)} rows are {given}; choose {describe_candidates(rows, found)}"
             )
     raise InputError(f"{path}: no row is {given}; {suggest_rows(rows, wanted)}")
-
-
-def suggest_columns(rows: Sequence[TextRow]) -> str:
-    """How to name a row by what it holds."""
-    return f"name a row by values of {', '.join(find_identifying_columns(rows)[:MAX_SHOWN_ROWS])}"
 
 
 def parse_pair(part: str, columns: TextRow, path: str) -> tuple[str, str]:

@@ -20,17 +20,17 @@ from retu.core.atomic_files import replace_atomically
 from retu.core.errors import InputError
 from retu.core.hashing import hash_tree
 from retu.core.sections import Name, Section
+from retu.core.text import print_lines
 from retu.lineage.graph.dvc_lock import DVC_LOCK_FILE, PIPELINE, SIGNATURE_FILE, get_pointer_folder
-from retu.lineage.graph.record_graph import Lineage, get_study_name, read_lineage
+from retu.lineage.graph.record_graph import Lineage
 from retu.lineage.graph.remedies import format_lineage_command
-from retu.lineage.graph.resolve import JobStates, resolve_output_path
+from retu.lineage.graph.resolve import BUNDLE_SUFFIX, JobStates, read_output_lineage
 from retu.lineage.graph.subgraph import trace_output
 from retu.lineage.queries import verify_checks
 from retu.lineage.queries.render import format_mermaid
 from retu.lineage.queries.verify_findings import CheckedStudy
-from retu.lineage.record import Artefact
+from retu.lineage.record import Artefact, FileEntry
 
-BUNDLE_SUFFIX = ".tar.gz"
 ABOUT, README, GRAPH = "bundle.json", "README.txt", "graph.mmd"
 MAX_FILE_BYTES = 1 << 20
 MAX_BUNDLE_BYTES = 1 << 26
@@ -60,14 +60,6 @@ its files, as DVC computes it. To make it all again: snakemake {target} --config
 """
 
 
-class BundleEntry(Section):
-    """A file or folder with its hash and its size in bytes."""
-
-    path: str
-    md5: str
-    size: int
-
-
 class BundleManifest(Section):
     """What an archive says of itself: what it is about, what is in it, and what is not.
 
@@ -80,8 +72,8 @@ class BundleManifest(Section):
     target: str
     lineage: str
     commits: list[str]
-    files: list[BundleEntry]
-    left_out: list[BundleEntry]
+    files: list[FileEntry]
+    left_out: list[FileEntry]
     edges: list[tuple[str, str]]
 
 
@@ -142,13 +134,10 @@ def format_graph(lineage: Lineage, target: str) -> bytes:
 def require_intact_records(study: CheckedStudy, jobs: Iterable[str], target: str) -> None:
     """End with an InputError when records do not hold together: nobody could check them."""
     advice = f"what to do: {shlex.join(['retu', 'lineage', 'verify', target])}"
-    inputs = {a.path for job in jobs for a in study.graph.records[job].inputs}
-    for path in verify_checks.find_orphan_inputs(study):
-        if path in inputs:
+    for job in jobs:
+        for path in study.graph.list_orphan_inputs(job):
             raise InputError(f"{path}: went into {target} and has no whole record; {advice}")
-    found = verify_checks.hash_artefacts(
-        study.root, [a for job in jobs for a in study.graph.records[job].outputs]
-    )
+    found = verify_checks.hash_outputs(study, jobs)
     for job in jobs:
         if job in study.lineage.damaged:
             raise InputError(f"{study.lineage.damaged[job]}; {advice}")
@@ -184,19 +173,16 @@ def read_matching_pointers(
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """DVC's pointers; none, and a note, when they are older than the records of the jobs."""
     folder = get_pointer_folder(study.root, study.graph.study)
+    where = folder.relative_to(study.root).as_posix()
     for job in jobs:
         for finding in verify_checks.check_pointers(study, job):
-            where = folder.relative_to(study.root).as_posix()
             again = format_lineage_command(study.graph, "record")
             return {}, (
                 f"{where}: left out, it does not agree with the records ({finding.path}:"
                 f" {finding.problem}); to have it in: {again}",
             )
-    there = (
-        folder / name
-        for name in (PIPELINE, DVC_LOCK_FILE, SIGNATURE_FILE)
-        if (folder / name).is_file()
-    )
+    paths = (folder / name for name in (PIPELINE, DVC_LOCK_FILE, SIGNATURE_FILE))
+    there = [path for path in paths if path.is_file()]
     return {path.relative_to(study.root).as_posix(): path.read_bytes() for path in there}, ()
 
 
@@ -212,10 +198,10 @@ def describe_bundle(
         lineage=graph.digest_lineage(target),
         commits=list_commits(graph, known),
         files=[
-            BundleEntry(path=path, md5=hash_tree(study.root / path).md5, size=len(found))
+            FileEntry(path=path, md5=hash_tree(study.root / path).md5, size=len(found))
             for path, found in sorted(content.files.items())
         ],
-        left_out=[BundleEntry(path=a.path, md5=a.md5, size=a.size) for a in content.left_out],
+        left_out=[FileEntry(path=a.path, md5=a.md5, size=a.size) for a in content.left_out],
         edges=list_edges(graph, known),
     )
 
@@ -262,14 +248,13 @@ def pack_archive(members: Mapping[str, bytes]) -> bytes:
 
 def run_bundle_export(options: argparse.Namespace) -> int:
     """`retu lineage export OUTPUT [--out FILE.tar.gz]`."""
-    root: Path = options.root
-    target = resolve_output_path(root, options.output)
+    target, lineage = read_output_lineage(options.root, options.output)
     out = Path(options.out or f"{Path(target).stem}.lineage{BUNDLE_SUFFIX}")
     if not out.name.endswith(BUNDLE_SUFFIX):
         raise InputError(f"--out {out}: must end in {BUNDLE_SUFFIX}")
-    done = export_bundle(root, read_lineage(root, get_study_name(target)), target, out)
+    done = export_bundle(options.root, lineage, target, out)
     about = done.about
-    print(*done.notes, sep="\n", end="\n" if done.notes else "")
+    print_lines(done.notes)
     print(
         f"{out}: {target} with {len(about.files)} files, {out.stat().st_size / 1e6:.2g} MB;"
         f" {len(about.left_out)} others are listed in it; lineage {about.lineage}"

@@ -56,13 +56,12 @@ def compare_sides(a: DiffSide, b: DiffSide) -> LineageDiff:
     """Align two sides and compare every pair of jobs."""
     pairing = pair_jobs(a, b)
     pairs = ((a.lineage.records[x], b.lineage.records[y]) for x, y in pairing.pairs)
-    found = (compare_records(x, y, lambda path: has_producer(a, b, path)) for x, y in pairs)
+
+    def is_made(path: str) -> bool:
+        return any(side.lineage.find_producer(path) is not None for side in (a, b))
+
+    found = (compare_records(x, y, is_made) for x, y in pairs)
     return LineageDiff(a, b, pairing, tuple(one for one in found if one.parts))
-
-
-def has_producer(a: DiffSide, b: DiffSide, path: str) -> bool:
-    """Whether a job of either side made a path."""
-    return any(side.lineage.find_producer(path) is not None for side in (a, b))
 
 
 def format_diff(found: LineageDiff) -> Iterator[str]:
@@ -78,14 +77,11 @@ def format_diff(found: LineageDiff) -> Iterator[str]:
     if found.first_difference:
         yield "\ndiffers first"
         yield from format_first_difference(found, found.first_difference)
-    for side, jobs in (("A", found.pairing.only_a), ("B", found.pairing.only_b)):
+    sides = (("A", found.a, found.pairing.only_a), ("B", found.b, found.pairing.only_b))
+    for name, side, jobs in sides:
         if jobs:
-            records = found.a.lineage.records if side == "A" else found.b.lineage.records
-            names = [name_job(records[job]) for job in jobs]
-            yield (
-                f"\nonly in {side}: {format_quantity(len(jobs))}: "
-                f"{join_names(names, MAX_NAMED_JOBS)}"
-            )
+            named = join_names([name_job(side.lineage.records[j]) for j in jobs], MAX_NAMED_JOBS)
+            yield f"\nonly in {name}: {format_quantity(len(jobs))}: {named}"
     yield ""
     yield from summarise_differences(found)
     yield f"{format_quantity(count - len(found.differences))} the same on both sides"

@@ -1,18 +1,16 @@
 """The two sides of a comparison: what they name, and which of their jobs are the same."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retu.core.errors import InputError
 from retu.core.text import format_quantity, join_names
 from retu.lineage.graph.provenance import format_commit
-from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, get_study_name, read_lineage
-from retu.lineage.graph.resolve import resolve_output_path
+from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, read_lineage
+from retu.lineage.graph.resolve import BUNDLE_SUFFIX, read_output_lineage
 from retu.lineage.graph.subgraph import find_producer
-from retu.lineage.record import JobRecord
 
-BUNDLE_SUFFIX = ".tar.gz"
 MAX_LISTED_COMMITS = 3
 
 
@@ -62,13 +60,16 @@ def resolve_side(root: Path, given: str, study: str) -> DiffSide:
         InputError: it is none of them.
     """
     if given.endswith(BUNDLE_SUFFIX):
-        return read_bundle_side(given)
+        from retu.lineage.queries.unbundle import read_bundle
+
+        bundle = read_bundle(Path(given))
+        label = f"{given} ({describe_lineage(bundle.lineage)})"
+        return DiffSide(label, bundle.lineage, bundle.target)
     parts = Path(given).parts
     if parts[:1] in [(tree,) for tree in RECORDED_FOLDERS] or (
         len(parts) > 1 and Path(given).exists()
     ):
-        path = resolve_output_path(root, given)
-        lineage = read_lineage(root, get_study_name(path))
+        path, lineage = read_output_lineage(root, given)
         return DiffSide(f"{path} ({describe_lineage(lineage)})", lineage, path)
     if (root / "results" / given).is_dir() or (root / "studies" / f"{given}.yaml").is_file():
         lineage = read_lineage(root, given)
@@ -80,23 +81,13 @@ def resolve_side(root: Path, given: str, study: str) -> DiffSide:
     return DiffSide(f"study {study} at {given} ({describe_lineage(lineage)})", lineage)
 
 
-def read_bundle_side(given: str) -> DiffSide:
-    """The lineage in a bundle."""
-    from retu.lineage.queries.unbundle import read_bundle
-
-    bundle = read_bundle(Path(given))
-    return DiffSide(f"{given} ({describe_lineage(bundle.lineage)})", bundle.lineage, bundle.target)
-
-
 def describe_lineage(lineage: Lineage) -> str:
     """How many jobs, of which commits."""
     if lineage.damaged:
         raise InputError(next(iter(lineage.damaged.values())))
     found = (record.git for record in lineage.records.values())
-    named = list(
-        dict.fromkeys(git.commit[:8] if git.commit else format_commit(git) for git in found)
-    )
-    return f"{format_quantity(len(lineage.records))}, {join_names(named, MAX_LISTED_COMMITS)}"
+    named = dict.fromkeys(git.commit[:8] if git.commit else format_commit(git) for git in found)
+    return f"{format_quantity(len(lineage.records))}, {join_names([*named], MAX_LISTED_COMMITS)}"
 
 
 def pair_jobs(a: DiffSide, b: DiffSide) -> JobPairing:
@@ -111,7 +102,7 @@ def pair_jobs(a: DiffSide, b: DiffSide) -> JobPairing:
         pairs[a.job] = b.job
     rest_a = [job for job in a.jobs if job not in pairs]
     rest_b = [job for job in b.jobs if job not in pairs.values()]
-    pairs |= match_by_key(a.lineage, b.lineage, rest_a, rest_b, get_pairing_key)
+    pairs |= match_by_wildcards(a.lineage, b.lineage, rest_a, rest_b)
     if a.target and b.target:
         rest_a = [job for job in rest_a if job not in pairs]
         rest_b = [job for job in rest_b if job not in pairs.values()]
@@ -124,22 +115,13 @@ def pair_jobs(a: DiffSide, b: DiffSide) -> JobPairing:
     )
 
 
-def get_pairing_key(record: JobRecord) -> tuple[object, ...]:
-    """What jobs with the same rule and wildcards share."""
-    return (record.rule, *sorted(record.wildcards.items()))
-
-
-def match_by_key(
-    a: Lineage,
-    b: Lineage,
-    jobs_a: Iterable[str],
-    jobs_b: Iterable[str],
-    key: Callable[[JobRecord], object],
+def match_by_wildcards(
+    a: Lineage, b: Lineage, jobs_a: Iterable[str], jobs_b: Iterable[str]
 ) -> dict[str, str]:
-    """Jobs of A -> the job of B with the same key."""
-    table = {key(b.records[job]): job for job in jobs_b}
-    keys = {job: key(a.records[job]) for job in jobs_a}
-    return {job: table[found] for job, found in keys.items() if found in table}
+    """Jobs of A -> the job of B of the same rule and wildcards."""
+    table = {b.records[job].job_name: job for job in jobs_b}
+    names = {job: a.records[job].job_name for job in jobs_a}
+    return {job: table[name] for job, name in names.items() if name in table}
 
 
 def match_by_rule(a: Lineage, b: Lineage, jobs_a: list[str], jobs_b: list[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ project's root describes is left to that file.
 """
 
 import argparse
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.core.hashing import list_files_below
-from retu.core.text import join_names
+from retu.core.text import join_names, print_lines
 from retu.lineage.graph.dvc_lock import (
     DVC_LOCK_FILE,
     PIPELINE,
@@ -29,14 +30,14 @@ from retu.lineage.graph.dvc_lock import (
     to_yaml,
 )
 from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, read_lineage
-from retu.lineage.graph.remedies import format_lineage_command
+from retu.lineage.graph.remedies import format_lineage_command, list_config_options
 from retu.lineage.graph.resolve import load_current_plan, resolve_study
 from retu.lineage.graph.stale_causes import find_planned_stage, is_record_current
 from retu.lineage.queries.verify_checks import find_unrecorded_paths
 from retu.lineage.queries.verify_findings import CheckedStudy
 from retu.lineage.record import Artefact, JobRecord
 from retu.lineage.storage.dvc_cache import find_local_cache
-from retu.lineage.storage.dvc_metrics import METRICS_FILE, format_metrics, list_plots, read_tables
+from retu.lineage.storage.dvc_metrics import METRICS_FILE, list_plots, read_tables
 from retu.lineage.storage.stage_keys import add_key
 from retu.lineage.storage.stored_outputs import (
     cache_data,
@@ -50,8 +51,6 @@ from retu.planning.stages import AnalysisPlan
 GENERATED_NOTE = (
     "# Written by `snakemake lineage` from the study's records; commit it, do not edit it.\n"
 )
-
-
 MAX_NAMED_LEFTOVERS = 8
 
 
@@ -100,30 +99,25 @@ class Pointers:
         names = {self.find_data_path(path) for path in made}
         return {name: md5 for name, md5 in self.data.items() if name in names}
 
-    def list_own_outputs(self, record: JobRecord) -> list[Artefact]:
-        """The outputs of a job that are its stage's own."""
-        return [made for made in record.outputs if not self.find_data_path(made.path)]
-
     def list_entries(self, job: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """What a stage reads and what it makes, as dvc.lock has them, sorted by path."""
         record = self.records[job]
-        reads = {made.path: self.make_entry(made) for made in record.inputs}
+        reads = {made.path: made for made in record.inputs}
+        makes = {job: hash_current_path(self.root, job)}
         for made in record.outputs:
             if name := self.find_data_path(made.path):
-                reads[name] = self.make_entry(hash_current_path(self.root, name))
-        makes = [
-            *map(self.make_entry, self.list_own_outputs(record)),
-            self.make_entry(hash_current_path(self.root, job)),
-        ]
-        return (
-            [reads[name] for name in sorted(reads)],
-            sorted(makes, key=lambda entry: str(entry["path"])),
+                reads[name] = hash_current_path(self.root, name)
+            else:
+                makes[made.path] = made
+        first, second = (
+            [self.make_entry(table[path]) for path in sorted(table)] for table in (reads, makes)
         )
+        return first, second
 
     def make_entry(self, artefact: Artefact) -> dict[str, Any]:
         """A file or folder as dvc.lock has it."""
         entry = {"path": artefact.path, "hash": "md5", "md5": artefact.md5, "size": artefact.size}
-        if artefact.md5.endswith(".dir"):
+        if artefact.is_folder:
             listed = len(artefact.files) or self.file_counts.get(artefact.path)
             entry["nfiles"] = listed or len(list_files_below(self.root / artefact.path))
         return entry
@@ -132,12 +126,12 @@ class Pointers:
         """Write all files, each in one step; those that the lock tells of come before it."""
         stages, lock = {}, {}
         study = self.lineage.study
+        config = list_config_options(plan.config.study, plan.config.branching)
         for job in sorted(self.records, key=self.stage_names.__getitem__):
             record, name = self.records[job], self.stage_names[job]
             reads, makes = self.list_entries(job)
-            command = add_key(
-                format_rebuild_command(record, plan), find_planned_stage(record, plan)
-            )
+            again = shlex.join(["snakemake", record.path, *config])
+            command = add_key(again, find_planned_stage(record, plan))
             found = {"deps": reads} if reads else {}
             lock[name] = {"cmd": command, **found, "outs": makes}
             paths = {kind: [entry["path"] for entry in e] for kind, e in found.items()}
@@ -152,7 +146,7 @@ class Pointers:
         shown = {"metrics": [METRICS_FILE], **({"plots": plots} if plots else {})}
         # All texts are made before the first is written.
         texts = {
-            METRICS_FILE: format_metrics(read_tables(self.root, known)),
+            METRICS_FILE: json.dumps(read_tables(self.root, known), indent=1) + "\n",
             PIPELINE: GENERATED_NOTE + to_yaml({"stages": stages, **shown}),
             DVC_LOCK_FILE: to_yaml({"schema": "2.0", "stages": lock}),
         }
@@ -217,12 +211,12 @@ def read_signed_lock(root: Path, study: str) -> bytes:
 
 def select_current_records(lineage: Lineage, plan: AnalysisPlan) -> dict[str, JobRecord]:
     """The records that the present plan would make again as they are, one a job: the newest."""
-    chosen: dict[tuple[str, ...], str] = {}
+    chosen: dict[tuple[object, ...], str] = {}
     newest = sorted(lineage.records, key=lambda job: lineage.records[job].usage.ended)
     for job in newest:
         record = lineage.records[job]
         if is_record_current(record, plan):
-            chosen[record.rule, *(f"{k}={v}" for k, v in sorted(record.wildcards.items()))] = job
+            chosen[record.job_name] = job
     return {job: lineage.records[job] for job in sorted(chosen.values())}
 
 
@@ -253,10 +247,8 @@ def describe_leftovers(
     cut_off = [job for job in lineage.order if job in planned and job not in current]
     stray = find_unrecorded_paths(CheckedStudy(root, lineage))
     lost = [path for path in stray if not find_data_path(path, data)]
-    why, verify = (
-        format_lineage_command(lineage, "why", "--stale"),
-        format_lineage_command(lineage, "verify"),
-    )
+    why = format_lineage_command(lineage, "why", "--stale")
+    verify = format_lineage_command(lineage, "verify")
     told = (
         ("made by other code or settings than now", others, why),
         ("something that it was made from is left out or has no record", cut_off, verify),
@@ -270,19 +262,11 @@ def describe_leftovers(
     return notes, len(cut_off) + len(lost)
 
 
-def format_rebuild_command(record: JobRecord, plan: AnalysisPlan) -> str:
-    """The command that makes a job's outputs again."""
-    config = [f"study={plan.config.study}"]
-    if plan.config.branching:
-        config.append(f"branching={plan.config.branching}")
-    return shlex.join(["snakemake", record.path, "--config", *config])
-
-
 def run_record(options: argparse.Namespace) -> int:
     """`retu lineage record`: write the pointers of a study; 1 when they leave out what it has."""
     study = resolve_study(options.root, options.study)
     done = record_study(options.root, study)
-    print(*done.notes, summarise_recording(study, done), sep="\n")
+    print_lines([*done.notes, summarise_recording(study, done)])
     return 1 if done.gaps else 0
 
 

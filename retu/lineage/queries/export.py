@@ -4,7 +4,7 @@ import argparse
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,8 +14,8 @@ from retu.core.atomic_files import replace_folder, write_text
 from retu.core.errors import InputError
 from retu.core.hashing import compute_md5
 from retu.core.text import format_quantity
-from retu.lineage.graph.record_graph import Lineage, get_study_name, read_lineage
-from retu.lineage.graph.resolve import resolve_output_path, resolve_study
+from retu.lineage.graph.record_graph import Lineage, read_lineage
+from retu.lineage.graph.resolve import resolve_subject
 from retu.lineage.queries import bundle
 from retu.lineage.queries.verify_findings import CheckedStudy
 
@@ -69,8 +69,7 @@ def select_export(root: Path, study: str, target: str | None) -> ExportSelection
 def run_export(options: argparse.Namespace) -> int:
     """`retu lineage export [OUTPUT] [--study NAME] [--ro-crate | --prov] [--out PATH]`."""
     root: Path = options.root
-    target = resolve_output_path(root, options.output) if options.output else None
-    study = get_study_name(target) if target else resolve_study(root, options.study)
+    target, study = resolve_subject(root, options.output, options.study)
     if not (options.ro_crate or options.prov):
         if target is None:
             raise InputError("name an OUTPUT; of a whole study there is --ro-crate and --prov")
@@ -91,9 +90,7 @@ def write_crate(chosen: ExportSelection, out: Path, agent: str | None) -> None:
     Raises:
         InputError: the library is not installed, or something else is in the folder's place.
     """
-    writer: Callable[..., None] = (
-        import_exporter("ro_crate").CrateWriter(chosen, agent).write_crate_files
-    )
+    writer = import_exporter("ro_crate").CrateWriter(chosen, agent).write_crate_files
     if out.suffix == ".zip":
         with tempfile.TemporaryDirectory(prefix="retu-") as folder:
             made = Path(folder) / out.name
@@ -108,9 +105,8 @@ def write_crate(chosen: ExportSelection, out: Path, agent: str | None) -> None:
 
 def write_prov(chosen: ExportSelection, out: Path, agent: str | None) -> None:
     """Write PROV-JSON; InputError when the library is not installed."""
-    write_text(
-        out, import_exporter("prov").build_prov_document(chosen, agent).serialize(indent=1) + "\n"
-    )
+    document = import_exporter("prov").build_prov_document(chosen, agent)
+    write_text(out, document.serialize(indent=1) + "\n")
 
 
 def import_exporter(module: str) -> ModuleType:

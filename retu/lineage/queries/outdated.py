@@ -5,12 +5,17 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from retu.core.text import format_quantity, join_names
+from retu.core.text import format_quantity, join_names, print_lines
 from retu.lineage.graph.ancestry_gaps import RecordGap, find_gaps, format_gaps
 from retu.lineage.graph.edited_files import EditedFile, find_edits
-from retu.lineage.graph.record_graph import Lineage, get_study_name, read_lineage
-from retu.lineage.graph.remedies import format_lineage_command, format_run_command
-from retu.lineage.graph.resolve import load_current_plan, resolve_output_path, resolve_study
+from retu.lineage.graph.record_graph import Lineage, read_lineage
+from retu.lineage.graph.remedies import (
+    find_related_paths,
+    format_lineage_command,
+    format_remake_command,
+    format_run_command,
+)
+from retu.lineage.graph.resolve import load_current_plan, resolve_subject
 from retu.lineage.graph.staleness import RootCause, StaleReport, build_stale_report
 from retu.lineage.queries.show import format_first_output
 from retu.lineage.queries.verify_findings import CheckedStudy
@@ -23,9 +28,7 @@ MAX_NAMED_OUTPUTS = 4
 
 def explain_stale(options: argparse.Namespace) -> int:
     """Print what is stale or edited in a study and why; 1 when anything is, or cannot be told."""
-    given = options.output
-    asked = get_study_name(resolve_output_path(options.root, given)) if given else None
-    study = asked or resolve_study(options.root, options.study)
+    _, study = resolve_subject(options.root, options.output, options.study)
     lineage = read_lineage(options.root, study)
     plan = load_current_plan(options.root, lineage)
     found = build_stale_report(lineage, plan)
@@ -36,10 +39,9 @@ def explain_stale(options: argparse.Namespace) -> int:
         print(json.dumps(serialise_staleness(lineage, found, edits, gaps), indent=1))
     else:
         checked = CheckedStudy(options.root, lineage)
-        print(*format_gaps(lineage, gaps), sep="\n", end="\n" if gaps else "")
-        print(
-            "\n".join([*format_stale_causes(found, lineage), *format_edited_files(checked, edits)])
-        )
+        print_lines(format_gaps(lineage, gaps))
+        print_lines(format_stale_causes(found, lineage))
+        print_lines(format_edited_files(checked, edits))
     return EXIT_FINDINGS if found.reasons or edits or gaps else 0
 
 
@@ -88,19 +90,15 @@ def format_edited_files(study: CheckedStudy, edits: Sequence[EditedFile]) -> Ite
     """What is not as recorded, and what came of it."""
     for edit in edits:
         record = study.graph.records[edit.job]
-        readers = study.find_readers([edit.path]) or [] if not edit.source else [edit.job]
+        readers = [edit.job] if edit.source else study.find_readers([edit.path])
         yield f"\n{edit}"
         if readers:
             yield f"  read by     {name_some_jobs(readers, study.lineage)}"
         if edit.source:
-            yield (
-                f"  put it back, or make again what came of it: "
-                f"{study.format_remake_command(record)}"
-            )
+            again = format_remake_command(study.graph, [record.first_output])
+            yield f"  put it back, or make again what came of it: {again}"
         else:
-            made = next(
-                a.path for a in record.outputs if (edit.path + "/").startswith(a.path + "/")
-            )
+            made = next(find_related_paths(edit.path, [output.path for output in record.outputs]))
             yield f"  {study.describe_recovery(made)}"
 
 

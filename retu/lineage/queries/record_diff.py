@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from retu.core.hashing import list_changed_names
 from retu.core.text import join_names
 from retu.lineage.graph.config_sources import shorten_value
 from retu.lineage.graph.stale_causes import diff_values
@@ -14,8 +15,10 @@ from retu.lineage.record import Artefact, JobRecord
 NONDETERMINISM_NOTE = (
     "same inputs, code and environment, different output: not deterministic, or another machine"
 )
+DIGEST = re.compile(r"[0-9a-f]{16}")
 # What a job reads and writes is no difference of its own.
 PROPAGATED_PARTS = ("inputs", "outputs")
+MAX_NAMED_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,9 @@ def describe_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str
         elif name not in a:
             yield f"{name}: only in B"
         elif a[name] != b[name]:
-            digests = all(is_digest(value) for value in (a[name], b[name]))
-            yield (
-                name if digests else f"{name}: {shorten_value(a[name])} -> {shorten_value(b[name])}"
-            )
-
-
-def is_digest(value: Any) -> bool:
-    """Whether a value is 16 hexadecimal digits."""
-    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{16}", value) is not None
+            digests = all(DIGEST.fullmatch(str(value)) for value in (a[name], b[name]))
+            values = f": {shorten_value(a[name])} -> {shorten_value(b[name])}"
+            yield name if digests else f"{name}{values}"
 
 
 def compare_code(a: JobRecord, b: JobRecord) -> Iterator[str]:
@@ -104,10 +101,8 @@ def compare_environments(a: JobRecord, b: JobRecord) -> Iterator[str]:
     """Another lock, or other versions."""
     one, other = a.environment, b.environment
     if (one.lock, one.digest) != (other.lock, other.digest):
-        yield (
-            f"lock {one.lock} {one.digest[:HASH_DIGITS]} -> {other.lock} "
-            f"{other.digest[:HASH_DIGITS]}"
-        )
+        first, second = (f"{e.lock} {e.digest[:HASH_DIGITS]}" for e in (one, other))
+        yield f"lock {first} -> {second}"
     yield from describe_changes(one.versions, other.versions)
 
 
@@ -119,14 +114,10 @@ def compare_specs(a: JobRecord, b: JobRecord) -> Iterator[str]:
     for key, one, other in diff_values(a.spec, b.spec):
         yield f"{key}: {shorten_value(one)} -> {shorten_value(other)}"
     if a.wildcards == b.wildcards:
-        first, second = list_options(a), list_options(b)
+        # The study's name is left out of paths.
+        first, second = ([strip_study(word) for word in record.command] for record in (a, b))
         yield from (f"option only in A: {word}" for word in first if word not in second)
         yield from (f"option only in B: {word}" for word in second if word not in first)
-
-
-def list_options(record: JobRecord) -> list[str]:
-    """The options of the script, with the study's name left out of paths."""
-    return [strip_study(word) for word in record.command]
 
 
 def strip_study(path: str) -> str:
@@ -147,14 +138,6 @@ def compare_files(a: Sequence[Artefact], b: Sequence[Artefact]) -> Iterator[str]
         yield from (f"{path}: only in B" for path in only_b)
     for x, y in pairs:
         if x.md5 != y.md5:
-            yield (
-                f"{x.path} {x.md5[:HASH_DIGITS]} -> {y.md5[:HASH_DIGITS]}"
-                f"{compare_folder_files(x, y)}"
-            )
-
-
-def compare_folder_files(a: Artefact, b: Artefact) -> str:
-    """Which files of a folder differ."""
-    one, other = ({file.path: file.md5 for file in side.files} for side in (a, b))
-    names = [path for path in {**one, **other} if one.get(path) != other.get(path)]
-    return f" (in it {join_names(names, 3)})" if names else ""
+            names = list_changed_names(x.file_hashes, y.file_hashes)
+            inside = f" (in it {join_names(names, MAX_NAMED_FILES)})" if names else ""
+            yield f"{x.path} {x.md5[:HASH_DIGITS]} -> {y.md5[:HASH_DIGITS]}{inside}"

@@ -15,7 +15,6 @@ from retu.lineage.graph.subgraph import (
     format_row_ranges,
     shorten_path,
 )
-from retu.lineage.record import Artefact
 from retu.lineage.storage.stored_outputs import DATA_POINTER
 
 MANIFEST = "manifest.json"
@@ -72,15 +71,13 @@ class TreeWalker:
         record, study = self.view.get_record(job), self.view.lineage.study
         first, *others = sorted(read, key=lambda path: path.endswith(MANIFEST))
         names = [PurePosixPath(path).name for path in others if not path.endswith(MANIFEST)]
-        output = self.view.lineage.find_output(first)
-        digest = output.md5[:HASH_DIGITS] if output else ""
-        words = [f"with {', '.join(names)}"] if names else []
+        digest = self.view.shorten_hash(first)
         rows = self.view.rows.get(first)
         words = [
             describe_settings(record),
             format_row_ranges(rows) if rows else "",
-            self.view.notes.get(first, ""),
-            *words,
+            *self.view.list_notes(first),
+            f"with {', '.join(names)}" if names else "",
         ]
         kept = tuple(word for word in words if word)
         return TreeLine(branch, shorten_path(first, study), record.rule, digest, kept, job, again)
@@ -90,7 +87,7 @@ def list_source_lines(view: Subgraph, job: str) -> list[tuple[str, TreeLine]]:
     """Lines of what no job made: data without a record, facts kept with the code, data.dvc."""
     data = [a for a in view.list_sources(job) if not a.path.endswith(MANIFEST)]
     lines = [
-        (a.path, TreeLine("", a.path, "no record", a.md5[:HASH_DIGITS], annotate_source(view, a)))
+        (a.path, TreeLine("", a.path, "no record", a.md5[:HASH_DIGITS], view.list_notes(a.path)))
         for a in data
     ]
     folders: dict[str, list[str]] = {}
@@ -105,19 +102,9 @@ def list_source_lines(view: Subgraph, job: str) -> list[tuple[str, TreeLine]]:
                 (name, TreeLine("", name, "fact", facts[name][:HASH_DIGITS], ())) for name in names
             ]
     for path, md5 in view.find_pointers(job).items():
-        lines.append(
-            (
-                f"{DATA_POINTER} ({path})",
-                TreeLine("", DATA_POINTER, "pointer", md5[:HASH_DIGITS], (path,)),
-            )
-        )
+        line = TreeLine("", DATA_POINTER, "pointer", md5[:HASH_DIGITS], (path,))
+        lines.append((f"{DATA_POINTER} ({path})", line))
     return lines
-
-
-def annotate_source(view: Subgraph, artefact: Artefact) -> tuple[str, ...]:
-    """What is to be said of a source."""
-    note = view.notes.get(artefact.path)
-    return (note,) if note else ()
 
 
 def format_tree(view: Subgraph, standing: JobStates, width: int = 0) -> str:
@@ -139,12 +126,9 @@ def align_lines(
     for line in lines:
         name = cut_middle(line.name, max(MIN_NAME // 2, left - len(line.branch)))
         number = numbers.get(line.job)
-        words = [
-            *filter(None, [standing.describe_state(line.job) if line.job else ""]),
-            *line.words,
-        ]
+        state = standing.describe_state(line.job) if line.job else ""
         reference = f"see [{number}]" if line.again else f"[{number}]" if number else ""
-        tail = [reference, "; ".join(words)]
+        tail = [reference, "; ".join(filter(None, [state, *line.words]))]
         digest = line.digest.ljust(HASH_DIGITS)
         start = f"{(line.branch + name).ljust(left)}  {line.rule.ljust(rule)}  {digest}"
         yield cut_end("  ".join([start, *filter(None, tail)]), width)
@@ -220,25 +204,17 @@ def format_mermaid(view: Subgraph, standing: JobStates) -> str:
             *(names[parent] for parent in view.list_parents(job)),
         ]
     ]
-    style = (
-        ["  classDef stale stroke:#c00,stroke-dasharray:4"]
-        if standing.stale or standing.edits
-        else []
-    )
-    return "\n".join(["flowchart TD", *nodes, *edges, *style])
+    style = ["  classDef stale stroke:#c00,stroke-dasharray:4"]
+    styles = style if standing.stale or standing.edits else []
+    return "\n".join(["flowchart TD", *nodes, *edges, *styles])
 
 
 def format_job_label(view: Subgraph, job: str, read: Sequence[str]) -> list[str]:
     """The lines of a job's node: the first output that is read, rule and hash, what it was told."""
     record = view.get_record(job)
-    output = view.lineage.find_output(read[0])
     others = sum(not path.endswith(MANIFEST) for path in read[1:])
     name = shorten_path(read[0], view.lineage.study) + (f" +{others}" if others else "")
-    return [
-        name,
-        f"{record.rule} {output.md5[:HASH_DIGITS] if output else ''}",
-        describe_settings(record),
-    ]
+    return [name, f"{record.rule} {view.shorten_hash(read[0])}", describe_settings(record)]
 
 
 def quote_label(lines: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from retu.core.text import format_quantity, format_rest
+from retu.core.text import format_quantity, format_rest, print_lines
 from retu.lineage.graph.ancestry_gaps import find_gaps, format_gaps
 from retu.lineage.graph.edited_files import EditedFile, find_edits
 from retu.lineage.graph.provenance import format_commit
@@ -16,7 +16,6 @@ from retu.lineage.graph.resolve import (
     JobStates,
     assess_jobs,
     read_output_lineage,
-    resolve_output_path,
     resolve_study,
 )
 from retu.lineage.graph.subgraph import HASH_DIGITS, find_producer, shorten_path
@@ -35,12 +34,11 @@ def run_list(options: argparse.Namespace) -> int:
     state = assess_jobs(options.root, lineage)
     jobs = [describe_job(lineage, job, state) for job in lineage.order]
     if options.json:
-        print(
-            json.dumps({"study": study, "jobs": jobs, "damaged": dict(lineage.damaged)}, indent=1)
-        )
+        told = {"study": study, "jobs": jobs, "damaged": dict(lineage.damaged)}
+        print(json.dumps(told, indent=1))
         return 0
-    print("\n".join(align_columns([HEADERS, *map(format_job_row, jobs)])))
-    print("\n".join(["", *format_totals(lineage, state, read_data_hashes(options.root))]))
+    print_lines(align_columns([HEADERS, *map(format_job_row, jobs)]))
+    print_lines(["", *format_totals(lineage, state, read_data_hashes(options.root))])
     return 0
 
 
@@ -90,9 +88,8 @@ def format_totals(
         yield f"{format_quantity(count)}; current or stale cannot be told: {state.unknown}"
     elif state.stale:
         ask = f"retu lineage why --stale --study {lineage.study}"
-        yield (
-            f"{format_quantity(count)}, {len(state.stale)} of them stale; what made them so: {ask}"
-        )
+        stale = f"{len(state.stale)} of them stale"
+        yield f"{format_quantity(count)}, {stale}; what made them so: {ask}"
     else:
         yield f"{format_quantity(count)}, {'none of them stale' if state.edits else 'all current'}"
     yield from format_edit_count(lineage, state.edits)
@@ -103,23 +100,19 @@ def format_totals(
 def format_edit_count(lineage: Lineage, edits: Sequence[EditedFile]) -> Iterator[str]:
     """What is not as recorded, in a line."""
     if edits:
-        more = format_rest(len(edits), 1)
-        yield (
-            f"{'edited':<12} {edits[0]}{more}; what to do: "
-            f"{format_lineage_command(lineage, 'verify')}"
-        )
+        ask = format_lineage_command(lineage, "verify")
+        yield f"{'edited':<12} {edits[0]}{format_rest(len(edits), 1)}; what to do: {ask}"
 
 
 def run_show(options: argparse.Namespace) -> int:
     """Print the record of the job that made an output; 1 when its files are not as recorded."""
-    path = resolve_output_path(options.root, options.output)
-    lineage = read_output_lineage(options.root, path)
+    path, lineage = read_output_lineage(options.root, options.output)
     record = lineage.records[find_producer(lineage, path)]
     if options.json:
         print(json.dumps(record.model_dump(), indent=1))
         return 1 if find_edits(options.root, lineage, [record.path]) else 0
     state = assess_jobs(options.root, lineage, [record.path])
-    print(*format_edit_count(lineage, state.edits), sep="\n", end="\n" if state.edits else "")
+    print_lines(format_edit_count(lineage, state.edits))
     for name, lines in format_record(record, state.get_state(record.path)):
         for index, line in enumerate(lines):
             print(f"{name if index == 0 else '':<12} {line}".rstrip())

@@ -31,10 +31,8 @@ KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
 
 def run_sign(options: argparse.Namespace) -> int:
     """`retu lineage sign --key FILE [--study NAME]`: write dvc.lock.sig beside the lock."""
-    study = resolve_study(options.root, options.study)
-    path = sign_lock(
-        CheckedStudy(options.root, read_lineage(options.root, study)), Path(options.key)
-    )
+    lineage = read_lineage(options.root, resolve_study(options.root, options.study))
+    path = sign_lock(CheckedStudy(options.root, lineage), Path(options.key))
     print(f"{path}: signed; commit it, or export a bundle, and hand over your public key")
     return 0
 
@@ -110,9 +108,8 @@ def find_signature_fault(lock: Path, signers: Path, key: Path) -> str:
         return f"is by no key of {key} ({read_complaint(found)})"
     options = ["verify", "-f", str(signers), "-I", names[0], "-s", signature]
     done = run_keygen(options, lock.read_bytes())
-    return (
-        "" if done.returncode == 0 else f"is not of this {DVC_LOCK_FILE} ({read_complaint(done)})"
-    )
+    fault = f"is not of this {DVC_LOCK_FILE} ({read_complaint(done)})"
+    return fault if done.returncode else ""
 
 
 def run_keygen(

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from retu.core.errors import InputError
-from retu.core.hashing import compute_md5
+from retu.core.hashing import compute_md5, list_changed_names
 from retu.core.text import escape_hidden
 from retu.core.validation import explain_mistakes
 from retu.lineage.graph.record_graph import Lineage, read_lineage
@@ -46,6 +46,10 @@ MAX_UNPACKED_BYTES = 1 << 28
 """Bytes that an archive may have unpacked."""
 DISTRUST_ARCHIVE = "do not trust this archive"
 EXPORT_REMEDY = "export it again"
+UNSIGNED_NOTE = (
+    "note: nobody's key was asked for: whoever changes files, records and lock together leaves no"
+    " trace (verify with --key FILE what its author has signed)"
+)
 
 
 @dataclass(frozen=True)
@@ -183,19 +187,14 @@ def check_bundle(bundle: Bundle, key: Path | None = None) -> BundleReport:
     study = CheckedStudy(bundle.root, bundle.lineage)
     stray = verify_checks.find_unrecorded_paths(study)
     jobs = study.graph.order
-    made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
-    found = verify_checks.hash_artefacts(bundle.root, made)
+    found = verify_checks.hash_outputs(study, jobs)
     findings = [
         *verify_checks.check_records(study, stray),
         *verify_checks.check_unrecorded(study, stray),
+        *verify_checks.check_jobs(study, jobs, found, partial=True),
+        *check_listing(study, bundle.about),
+        *check_manifest_claims(study, bundle.about),
     ]
-    for job in jobs:
-        findings += verify_checks.check_inputs(study, job)
-        findings += verify_checks.check_outputs(study, job, found, partial=True)
-        if job not in bundle.lineage.damaged:
-            findings += verify_checks.check_record_facts(study, job)
-            findings += verify_checks.check_pointers(study, job)
-    findings += [*check_listing(study, bundle.about), *check_manifest_claims(study, bundle.about)]
     findings += check_signature(bundle.root, bundle.about.study, key) if key else []
     ordered = sorted(findings, key=lambda finding: finding.place)
     records = study.graph.records.values()
@@ -213,19 +212,13 @@ def check_bundle(bundle: Bundle, key: Path | None = None) -> BundleReport:
 def check_listing(study: CheckedStudy, about: BundleManifest) -> Iterator[IntegrityFinding]:
     """What an archive holds, against what it says of that."""
     told = {listed.path: listed.md5 for listed in about.files}
-    there = {
-        path.relative_to(study.root).as_posix(): path
-        for path in study.root.rglob("*")
-        if path.is_file()
-    }
+    found = (path for path in study.root.rglob("*") if path.is_file())
+    there = {path.relative_to(study.root).as_posix(): compute_md5(path) for path in found}
     for own in (ABOUT, GRAPH, README):
         there.pop(own, None)
-    for name in sorted(told | there):
-        state = "is not in the archive" if name in told else "came in afterwards"
-        if name in there and told.get(name) not in (None, compute_md5(there[name])):
-            state = f"is not what {ABOUT} lists"
-        elif name in there and name in told:
-            continue
+    for name in list_changed_names(told, there):
+        state = f"is not what {ABOUT} lists" if name in told else "came in afterwards"
+        state = state if name in there else "is not in the archive"
         yield study.make_finding("broken", name, state, EXPORT_REMEDY, study.find_readers([name]))
 
 
@@ -237,9 +230,8 @@ def check_manifest_claims(study: CheckedStudy, about: BundleManifest) -> Iterato
             problem = "is listed with another hash than its record has"
             yield study.make_finding("false", listed.path, problem, EXPORT_REMEDY, [])
     if study.graph.find_producer(about.target) is None:
-        yield study.make_finding(
-            "unrecorded", about.target, "has no record in it", EXPORT_REMEDY, []
-        )
+        problem = "has no record in it"
+        yield study.make_finding("unrecorded", about.target, problem, EXPORT_REMEDY, [])
         return
     if study.graph.digest_lineage(about.target) != about.lineage:
         problem = f"has another lineage than {about.lineage}"
@@ -250,10 +242,9 @@ def check_manifest_claims(study: CheckedStudy, about: BundleManifest) -> Iterato
         "commits": list_commits(study.graph, jobs),
         "edges": sorted(list_edges(study.graph, jobs)),
     }
-    for key, value in told.items():
-        if value != by_records[key]:
-            problem = f"its {key} are not those of the records"
-            yield study.make_finding("false", ABOUT, problem, EXPORT_REMEDY, [])
+    for key in (key for key, value in told.items() if value != by_records[key]):
+        problem = f"its {key} are not those of the records"
+        yield study.make_finding("false", ABOUT, problem, EXPORT_REMEDY, [])
     drawn = study.root / GRAPH
     if not drawn.is_file() or drawn.read_bytes() != format_graph(study.graph, about.target):
         problem = "is not the graph of the records as this project draws it"
@@ -262,31 +253,17 @@ def check_manifest_claims(study: CheckedStudy, about: BundleManifest) -> Iterato
 
 def find_changed_modules(study: CheckedStudy) -> list[str]:
     """The modules that ran and that this project has otherwise, or not at all."""
-    ran = {
-        (name, digest)
-        for record in study.graph.records.values()
-        for name, digest in record.code.modules.items()
-    }
+    records = study.graph.records.values()
+    ran = {item for record in records for item in record.code.modules.items()}
     return sorted({name for name, digest in ran if digest_current_module(name) != digest})
 
 
 def digest_current_module(module: str) -> str | None:
     """The digest of a module of this project as records have it; None when there is none."""
-    if (
-        module.split(".")[0] not in code_identity.PACKAGES
-        or code_identity.find_module_file(module) is None
-    ):
+    ours = module.split(".")[0] in code_identity.PACKAGES
+    if not ours or code_identity.find_module_file(module) is None:
         return None
     return code_identity.parse_module(module)[0][:16]
-
-
-def warn_unsigned(verdict: BundleReport) -> Iterator[str]:
-    """A word on an archive that nobody's key vouches for."""
-    if not verdict.signed:
-        yield (
-            "note: nobody's key was asked for: whoever changes files, records and lock together"
-            " leaves no trace (verify with --key FILE what its author has signed)"
-        )
 
 
 def format_bundle_report(path: Path, verdict: BundleReport) -> list[str]:
@@ -303,7 +280,7 @@ def format_bundle_report(path: Path, verdict: BundleReport) -> list[str]:
         f"{path}: {about.target}, {verdict.jobs} jobs, {len(about.files)} files: {state}",
         *format_findings(verdict.findings),
         f"lineage: {about.lineage}; compare it with the one in the study's report",
-        *warn_unsigned(verdict),
+        *([] if verdict.signed else [UNSIGNED_NOTE]),
         f"not included, not checked: {len(about.left_out)} outputs, {size / 1e6:.3g} MB",
         f"code: commit {commits}{dirty}; {other if modules else 'the same as here'}",
     ]

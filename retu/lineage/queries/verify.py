@@ -16,9 +16,9 @@ from retu.core.errors import InputError
 from retu.core.text import format_quantity
 from retu.lineage.graph.dvc_lock import DVC_LOCK_FILE, get_pointer_folder
 from retu.lineage.graph.edited_files import locate_source
-from retu.lineage.graph.record_graph import Lineage, get_study_name, read_lineage
+from retu.lineage.graph.record_graph import Lineage, read_lineage
 from retu.lineage.graph.remedies import format_lineage_command
-from retu.lineage.graph.resolve import load_current_plan, resolve_output_path, resolve_study
+from retu.lineage.graph.resolve import BUNDLE_SUFFIX, load_current_plan, resolve_subject
 from retu.lineage.queries import verify_checks
 from retu.lineage.queries.verify_findings import (
     CheckedStudy,
@@ -28,9 +28,6 @@ from retu.lineage.queries.verify_findings import (
     join_shown_names,
 )
 from retu.planning.stages import AnalysisPlan
-
-ENDING = ".tar.gz"
-"""Of a bundle; what reads one is loaded for one only."""
 
 
 @dataclass(frozen=True)
@@ -67,24 +64,16 @@ def verify_study(
     study = CheckedStudy(root, lineage)
     stray = verify_checks.find_unrecorded_paths(study)
     jobs = study.graph.order if target is None else select_target_jobs(study, target, stray)
-    made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
-    found = verify_checks.hash_artefacts(root, made)
+    found = verify_checks.hash_outputs(study, jobs)
     findings = [
         *verify_checks.check_records(study, stray),
         *verify_checks.check_unrecorded(study, stray),
         *verify_checks.check_data_pointer(study),
     ]
     if target is not None:
-        paths = {target, *(artefact.path for artefact in made)}
-        wanted = paths | {str(above) for path in paths for above in PurePosixPath(path).parents}
-        findings = [finding for finding in findings if is_relevant(finding, wanted)]
-    for job in jobs:
-        findings += verify_checks.check_inputs(study, job)
-        findings += verify_checks.check_outputs(study, job, found)
-        if job not in lineage.damaged:
-            findings += verify_checks.check_record_facts(study, job)
-            findings += verify_checks.check_pointers(study, job)
-            findings += verify_checks.check_local_inputs(study, job)
+        findings = select_relevant_findings(study, findings, target, jobs)
+    findings += verify_checks.check_jobs(study, jobs, found)
+    findings += verify_checks.check_local_inputs(study, jobs)
     findings += verify_checks.check_staleness(study, plan, jobs)
     if key:
         # Rarely asked for, and it loads what starts other programs.
@@ -121,9 +110,13 @@ def select_target_jobs(study: CheckedStudy, target: str, stray: Iterable[str]) -
     )
 
 
-def is_relevant(finding: IntegrityFinding, wanted: set[str]) -> bool:
-    """Whether a finding is about any of the wanted paths, or they are downstream of it."""
-    return finding.path in wanted or not wanted.isdisjoint(finding.downstream)
+def select_relevant_findings(
+    study: CheckedStudy, findings: Iterable[IntegrityFinding], target: str, jobs: Iterable[str]
+) -> list[IntegrityFinding]:
+    """The findings about a target or outputs of jobs, about a folder of theirs, or upstream."""
+    paths = {target, *(made.path for job in jobs for made in study.graph.records[job].outputs)}
+    wanted = paths | {str(above) for path in paths for above in PurePosixPath(path).parents}
+    return [f for f in findings if f.path in wanted or not wanted.isdisjoint(f.downstream)]
 
 
 def collect_notes(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
@@ -154,10 +147,8 @@ def note_absent_sources(root: Path, lineage: Lineage, jobs: Sequence[str]) -> It
     sources = [source for job in jobs for source in lineage.records[job].sources]
     absent = [source.path for source in sources if locate_source(root, source) is None]
     if absent:
-        yield (
-            f"{format_quantity(len(absent), 'file')} of a mirror are not here: "
-            f"{join_shown_names(absent)}"
-        )
+        count = format_quantity(len(absent), "file")
+        yield f"{count} of a mirror are not here: {join_shown_names(absent)}"
 
 
 def note_unpinned_records(root: Path, study: str) -> Iterator[str]:
@@ -183,7 +174,7 @@ def run_verify(options: argparse.Namespace) -> int:
     """`retu lineage verify [OUTPUT | BUNDLE] [--key FILE]`: 1 if anything is wrong."""
     given, root = options.output, options.root
     key = Path(options.key) if options.key else None
-    if given and given.endswith(ENDING):
+    if given and given.endswith(BUNDLE_SUFFIX):
         from retu.lineage.queries import unbundle
 
         with unbundle.open_bundle(Path(given)) as bundle:
@@ -191,8 +182,7 @@ def run_verify(options: argparse.Namespace) -> int:
         lines = unbundle.format_bundle_report(Path(given), checked)
         found, content = checked.findings, checked.serialise()
     else:
-        target = resolve_output_path(root, given) if given else None
-        study = get_study_name(target) if target else resolve_study(root, options.study)
+        target, study = resolve_subject(root, given, options.study)
         lineage = read_lineage(root, study)
         verdict = verify_study(root, lineage, load_current_plan(root, lineage), target, key)
         lines, found, content = format_verify_report(verdict), verdict.findings, verdict.serialise()

@@ -9,16 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from retu.core.hashing import (
-    IGNORED_NAMES,
-    TreeHash,
-    compute_md5,
-    hash_tree,
-    hash_trees,
-    list_files_below,
-)
+from retu.core.hashing import TreeHash, compute_md5, hash_tree, hash_trees, list_files_below
 from retu.core.text import format_quantity
-from retu.lineage.graph.edited_files import locate_source
+from retu.lineage.graph.edited_files import describe_file_change, locate_source
+from retu.lineage.graph.record_graph import RECORDED_FOLDERS
 from retu.lineage.graph.remedies import (
     find_targets,
     format_lineage_command,
@@ -31,6 +25,21 @@ from retu.lineage.queries.verify_findings import CheckedStudy, FindingKind, Inte
 from retu.lineage.record import RECORD_SUFFIX, UPDATE_REMEDY, Artefact, JobRecord, find_seeds
 from retu.lineage.storage.stored_outputs import DATA_POINTER, read_data_hashes
 from retu.planning.stages import AnalysisPlan
+
+
+def check_jobs(
+    study: CheckedStudy,
+    jobs: Iterable[str],
+    found: Mapping[str, TreeHash | OSError],
+    partial: bool = False,
+) -> Iterator[IntegrityFinding]:
+    """Inputs, outputs, facts and pointers of jobs; `found` and `partial` as in `check_outputs`."""
+    for job in jobs:
+        yield from check_inputs(study, job)
+        yield from check_outputs(study, job, found, partial)
+        if job not in study.lineage.damaged:
+            yield from check_record_facts(study, job)
+            yield from check_pointers(study, job)
 
 
 def check_records(study: CheckedStudy, stray: Sequence[str]) -> Iterator[IntegrityFinding]:
@@ -69,35 +78,26 @@ def find_unrecorded_paths(study: CheckedStudy) -> list[str]:
 
     Where nothing in a folder is known, the folder stands for its files.
     """
-    root, graph = study.root, study.graph
-    logs = root / "results" / graph.study / "logs"
+    graph = study.graph
     records = {*graph.records, *graph.damaged}
     names = {*graph.outputs, *records}
     folders = {parent for name in names for parent in PurePosixPath(name).parents}
     found: dict[str, None] = {}
-    for path in [*list_study_files(root, graph.study, logs), *find_orphan_inputs(study)]:
+    orphans = (path for job in graph.records for path in graph.list_orphan_inputs(job))
+    for path in [*list_study_files(study.root, graph.study), *orphans]:
         if path not in records and graph.find_producer(path) is None:
             above = [*reversed(PurePosixPath(path).parents), PurePosixPath(path)]
             found[str(next(part for part in above if part not in folders))] = None
     return sorted(found)
 
 
-def list_study_files(root: Path, study: str, logs: Path) -> Iterator[str]:
+def list_study_files(root: Path, study: str) -> Iterator[str]:
     """Every file below results/STUDY and data/STUDY but logs."""
-    for folder in (root / "results" / study, root / "data" / study):
+    for folder in (root / tree / study for tree in RECORDED_FOLDERS):
         if folder.is_dir():
             for path in list_files_below(folder):
-                if path.name not in IGNORED_NAMES and not path.is_relative_to(logs):
+                if not path.is_relative_to(root / "results" / study / "logs"):
                     yield path.relative_to(root).as_posix()
-
-
-def find_orphan_inputs(study: CheckedStudy) -> Iterator[str]:
-    """Inputs in results/ or data/ that no record tells of."""
-    for record in study.graph.records.values():
-        for artefact in record.inputs:
-            inside = artefact.path.split("/")[0] in ("results", "data")
-            if inside and study.graph.find_producer(artefact.path) is None:
-                yield artefact.path
 
 
 def check_unrecorded(study: CheckedStudy, paths: Iterable[str]) -> Iterator[IntegrityFinding]:
@@ -107,9 +107,8 @@ def check_unrecorded(study: CheckedStudy, paths: Iterable[str]) -> Iterator[Inte
             there = (study.root / path).exists()
             problem = "has no record" if there else "is missing, and so is its record"
             remedy = describe_origin_remedy(study, path)
-            yield study.make_finding(
-                "unrecorded", path, problem, remedy, study.find_readers([path])
-            )
+            readers = study.find_readers([path])
+            yield study.make_finding("unrecorded", path, problem, remedy, readers)
 
 
 def describe_origin_remedy(study: CheckedStudy, path: str) -> str:
@@ -133,10 +132,14 @@ def check_inputs(study: CheckedStudy, job: str) -> Iterator[IntegrityFinding]:
                 f"{record.rule} read another {read.path} ({read.md5[:8]}) than {found.maker} tells"
                 f" of ({found.made[:8]})"
             )
-            remedy = (
-                f"make it again ({format_remake_command(study.graph, [choose_target(record)])})"
-            )
+            remedy = f"make it again ({format_remake_command(study.graph, [record.first_output])})"
             yield study.make_finding("link", job, problem, remedy, [job], job)
+
+
+def hash_outputs(study: CheckedStudy, jobs: Iterable[str]) -> dict[str, TreeHash | OSError]:
+    """What the outputs of jobs are now, as far as they are there, for `check_outputs`."""
+    made = [artefact for job in jobs for artefact in study.graph.records[job].outputs]
+    return hash_artefacts(study.root, made)
 
 
 def hash_artefacts(root: Path, artefacts: Iterable[Artefact]) -> dict[str, TreeHash | OSError]:
@@ -168,9 +171,8 @@ def check_outputs(
             continue
         for kind, path, problem in diff_artefact(record, artefact, tree):
             remedy = study.describe_recovery(artefact.path)
-            yield study.make_finding(
-                kind, path, problem, remedy, study.find_readers([artefact.path]), job
-            )
+            readers = study.find_readers([artefact.path])
+            yield study.make_finding(kind, path, problem, remedy, readers, job)
 
 
 def diff_artefact(
@@ -193,8 +195,7 @@ def diff_artefact(
         yield "broken", artefact.path, f"is not what {record.rule} wrote (md5 {hashes})"
         return
     for name in changed:
-        state = f"is not what {record.rule} wrote" if name in then else "came in afterwards"
-        state = state if name in now else "is gone"
+        state = describe_file_change(record.rule, name, then, now)
         yield "broken", f"{artefact.path}/{name}", state
 
 
@@ -225,36 +226,38 @@ def check_pointers(study: CheckedStudy, job: str) -> Iterator[IntegrityFinding]:
     they may lack.
     """
     record, lock = study.graph.records[job], study.lock_hashes
+    if not lock:
+        return
     where = f"lineage/{study.graph.study}/dvc.lock"
     again = format_lineage_command(study.graph, "record")
-    if lock and job not in lock and REGRADED_FOLDER in Path(job).parts:
+    if job not in lock:
+        if REGRADED_FOLDER not in Path(job).parts:
+            remedy = f"record it ({again}) if {record.rule} made it here"
+            problem = f"{where} has no stage for it"
+            yield study.make_finding("pointer", job, problem, remedy, [job], job)
         return
-    if lock and job not in lock:
-        remedy = f"record it ({again}) if {record.rule} made it here"
-        yield study.make_finding("pointer", job, f"{where} has no stage for it", remedy, [job], job)
-        return
-    ran = f"record it if you ran {record.rule} again ({again}), or"
-    if lock and lock[job] != compute_md5(study.root / job):
-        problem, remedy = (
-            f"is not the record that {where} names",
-            f"{ran} {study.describe_recovery(job)}",
-        )
-        yield study.make_finding("pointer", job, problem, remedy, [job], job)
-        return
-    for made in record.outputs:
-        if lock.get(made.path, made.md5) != made.md5:
-            problem = f"{where} names another hash of it than its record"
-            remedy = f"{ran} {study.describe_recovery(job)}"
-            yield study.make_finding("pointer", made.path, problem, remedy, [job], job)
+    if lock[job] != compute_md5(study.root / job):
+        problems = [(job, f"is not the record that {where} names")]
+    else:
+        other = f"{where} names another hash of it than its record"
+        problems = [
+            (made.path, other)
+            for made in record.outputs
+            if lock.get(made.path, made.md5) != made.md5
+        ]
+    for path, problem in problems:
+        ran = f"record it if you ran {record.rule} again ({again}), or"
+        remedy = f"{ran} {study.describe_recovery(job)}"
+        yield study.make_finding("pointer", path, problem, remedy, [job], job)
 
 
-def check_local_inputs(study: CheckedStudy, job: str) -> Iterator[IntegrityFinding]:
-    """Files of a mirror that are not what a job read, as far as they are here."""
-    record = study.graph.records[job]
-    for source in record.sources:
-        place = locate_source(study.root, source)
+def check_local_inputs(study: CheckedStudy, jobs: Iterable[str]) -> Iterator[IntegrityFinding]:
+    """Files of a mirror that are not what jobs read, as far as they are here."""
+    records = [study.graph.records[job] for job in jobs if job not in study.lineage.damaged]
+    for record, source in ((r, source) for r in records for source in r.sources):
+        place, job = locate_source(study.root, source), record.path
         if place and compute_md5(study.root / place) != source.md5:
-            again = format_remake_command(study.graph, [choose_target(record)])
+            again = format_remake_command(study.graph, [record.first_output])
             problem = f"is not what {record.rule} read"
             remedy = f"put it back, or make again what came of it ({again})"
             yield study.make_finding("source", place, problem, remedy, [job], job)
@@ -287,8 +290,3 @@ def check_staleness(
             remedy = f"run the study again ({format_run_command(study.graph)}) or undo the change"
             touched = (*root.jobs, *root.downstream)
             yield study.make_finding("stale", root.cause.path, problem, remedy, touched, made[0])
-
-
-def choose_target(record: JobRecord) -> str:
-    """An output to name on Snakemake's command line."""
-    return record.outputs[0].path if record.outputs else record.path

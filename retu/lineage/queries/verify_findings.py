@@ -14,20 +14,13 @@ from retu.lineage.graph.remedies import (
     format_remake_command,
     format_restore_command,
 )
-from retu.lineage.record import JobRecord
 
+# fmt: off
 FindingKind = Literal[
-    "damaged",
-    "broken",
-    "missing",
-    "unrecorded",
-    "link",
-    "pointer",
-    "false",
-    "source",
-    "stale",
-    "signature",
+    "damaged", "broken", "missing", "unrecorded", "link",
+    "pointer", "false", "source", "stale", "signature",
 ]
+# fmt: on
 MAX_SHOWN_NAMES = 8
 """Names that are shown of a longer list; `--json` has all of them."""
 LAST_INDEX = 1 << 30
@@ -77,10 +70,6 @@ class CheckedStudy:
         """Path -> hash of all that DVC's lock of the study names; {} without one."""
         return read_dvc_lock(self.root, self.lineage.study)
 
-    def format_remake_command(self, record: JobRecord) -> str:
-        """The command that makes the outputs of a job again."""
-        return format_remake_command(self.graph, [artefact.path for artefact in record.outputs[:1]])
-
     def describe_recovery(self, path: str) -> str:
         """How to have an output as it was, in words: restored, if that can be, or made again."""
         again = f"make it again ({format_remake_command(self.graph, [path])})"
@@ -128,9 +117,8 @@ class CheckedStudy:
         touched = list(jobs)
         first = min((self.job_index[name] for name in touched), default=LAST_INDEX)
         place = self.job_index.get(job, first)
-        return IntegrityFinding(
-            kind, path, problem, remedy, self.list_affected_outputs(touched), place
-        )
+        outputs = self.list_affected_outputs(touched)
+        return IntegrityFinding(kind, path, problem, remedy, outputs, place)
 
 
 def describe_first_break(findings: Sequence[IntegrityFinding]) -> str:

@@ -17,12 +17,7 @@ from retu.lineage.graph.cell_lineage import needs_all_rows, trace_cell
 from retu.lineage.graph.provenance import format_provenance
 from retu.lineage.graph.record_graph import Lineage
 from retu.lineage.graph.remedies import format_lineage_command
-from retu.lineage.graph.resolve import (
-    JobStates,
-    assess_jobs,
-    read_output_lineage,
-    resolve_output_path,
-)
+from retu.lineage.graph.resolve import JobStates, assess_jobs, read_output_lineage
 from retu.lineage.graph.subgraph import Subgraph, trace_output
 from retu.lineage.graph.table_cells import Cell, find_cell, format_cell, split_cell
 from retu.lineage.queries.render import format_mermaid, format_tree, serialise_tree
@@ -43,8 +38,7 @@ def run_why(options: argparse.Namespace) -> int:
     if options.output is None:
         raise InputError("name an OUTPUT, a cell (OUTPUT#ROW/COLUMN), or ask with --stale")
     asked = split_cell(options.output)
-    path = resolve_output_path(options.root, asked[0] if asked else options.output)
-    lineage = read_output_lineage(options.root, path)
+    path, lineage = read_output_lineage(options.root, asked[0] if asked else options.output)
     view = trace_output(lineage, path)
     cell = None
     if asked:
@@ -85,7 +79,9 @@ def print_subgraph(
         print(format_mermaid(view, state))
     else:
         print("\n".join(format_header(view, cell, health)), end="\n\n")
-        print(format_tree(view, state, get_terminal_width()), end="\n\n")
+        # Lines are cut for a terminal only.
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+        print(format_tree(view, state, width), end="\n\n")
         print(format_provenance(view))
 
 
@@ -122,23 +118,15 @@ def format_table_share(view: Subgraph, cell: Cell | None) -> str:
     if cell is None:
         return ""
     if needs_all_rows(cell.column):
-        return (
-            f" (of the table; {cell.column} compares rows, so that all of it belongs to the cell)"
-        )
-    count = len(view.lineage.list_ancestors([view.job]))
-    return f" (of the table, with {count} jobs)"
+        why = f"{cell.column} compares rows, so that all of it belongs to the cell"
+        return f" (of the table; {why})"
+    return f" (of the table, with {len(view.lineage.list_ancestors([view.job]))} jobs)"
 
 
 def describe_change(root: Path, lineage: Lineage, path: str) -> str:
     """What is wrong when a file is not what its record says; empty when it is, or is not there."""
-    output = lineage.find_output(path)
-    file = root / path
-    if (
-        output is None
-        or output.path != path
-        or not file.is_file()
-        or compute_md5(file) == output.md5
-    ):
+    recorded, file = lineage.find_recorded_hash(path), root / path
+    if recorded is None or not file.is_file() or compute_md5(file) == recorded:
         return ""
     ask = shlex.join(["retu", "lineage", "verify", path])
     return f"since its record was written: what follows made another file ({ask})"
@@ -154,8 +142,3 @@ def serialise_cell(cell: Cell) -> dict[str, object]:
         "interval": cell.interval,
         "besides": cell.details,
     }
-
-
-def get_terminal_width() -> int:
-    """Columns of the terminal; 0, no limit, when the output goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0

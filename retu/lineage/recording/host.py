@@ -81,12 +81,8 @@ def describe_checkout(root: Path) -> GitCommit:
     """
     # Many jobs run git at once; none may take the lock that the user's `git commit` needs.
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "-z"]
-    command += [
-        "--untracked-files=all",
-        "--",
-        ".",
-        *(f":(exclude){name}" for name in POINTER_PATHS),
-    ]
+    command += ["--untracked-files=all", "--", "."]
+    command += [f":(exclude){name}" for name in POINTER_PATHS]
     # What git says is read, so it must say it in English.
     spoken = {**os.environ, "LC_ALL": "C"}
     try:
@@ -96,7 +92,8 @@ def describe_checkout(root: Path) -> GitCommit:
     except subprocess.CalledProcessError as error:
         said = os.fsdecode(error.stderr).strip()
         # A copy of the project outside a repository: the code's digests still hold.
-        reason = None if NO_REPOSITORY_TEXT in said else get_first_line(said) or "git failed"
+        first = said.partition("\n")[0] or "git failed"
+        reason = None if NO_REPOSITORY_TEXT in said else first
         return GitCommit(commit=None, dirty=[], reason=reason)
     fields = iter(os.fsdecode(done.stdout).split("\0")[:-1])
     commit, dirty = None, []
@@ -109,11 +106,6 @@ def describe_checkout(root: Path) -> GitCommit:
             # Its former name is a field of its own.
             next(fields)
     return GitCommit(commit=None if commit == NO_COMMIT else commit, dirty=dirty)
-
-
-def get_first_line(text: str) -> str:
-    """The first line of a text."""
-    return text.partition("\n")[0]
 
 
 def parse_status_path(field: str) -> str:

@@ -5,15 +5,20 @@ project may be another, and the state that a failed job resumes from is gone.
 """
 
 import argparse
+import functools
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from retu.core.errors import InputError
 from retu.core.hashing import hash_tree
 from retu.core.validation import explain_mistakes
+from retu.lineage.graph.record_graph import relocate_record
+from retu.lineage.graph.remedies import format_restore_command, make_command
 from retu.lineage.record import (
+    RECORD_SUFFIX,
     Artefact,
     CodeDigests,
     JobRecord,
@@ -21,9 +26,9 @@ from retu.lineage.record import (
     PlannedStage,
     ResourceUsage,
     find_seeds,
+    read_record,
 )
 from retu.lineage.recording.host import describe_checkout
-from retu.lineage.recording.input_checks import check_recorded_inputs
 from retu.lineage.recording.run_snapshot import check_snapshot
 from retu.planning.code_identity import (
     SCRIPTS,
@@ -35,12 +40,7 @@ from retu.planning.code_identity import (
 from retu.planning.stages import ROOT, digest_lock
 
 EMPTY_USAGE = ResourceUsage(
-    started="",
-    ended="",
-    seconds=0.0,
-    recording_seconds=0.0,
-    cpu_seconds=0.0,
-    peak_memory_mb=0.0,
+    started="", ended="", seconds=0, recording_seconds=0, cpu_seconds=0, peak_memory_mb=0
 )
 """The cost of a job that has not run yet."""
 
@@ -68,7 +68,7 @@ def draft_record(given: argparse.Namespace, command: list[str]) -> JobRecord:
             rule=given.rule,
             wildcards=given.wildcards,
             key=stage.key,
-            config=read_config_choices(),
+            config=parse_json(os.environ.get("RETU_CONFIG", "{}"), "RETU_CONFIG"),
             spec=spec,
             command=options,
             seeds=collect_seeds(spec, given.wildcards),
@@ -109,6 +109,39 @@ def hash_artefact(path: str, listed: bool) -> Artefact:
         raise InputError(f"{path}: cannot be read ({error.strerror}); run again") from error
 
 
+def check_recorded_inputs(inputs: Iterable[Artefact]) -> None:
+    """Hold inputs against the records beside them; what has no record is not looked at.
+
+    Raises:
+        InputError: an input is not what its job wrote, or a record beside it is damaged: a result
+            that was edited by hand, or came from elsewhere, must not enter what is made from it.
+    """
+    for read in inputs:
+        for record in read_folder_records(Path(read.path).parent):
+            made = next((output for output in record.outputs if output.path == read.path), None)
+            if made and made.md5 != read.md5:
+                raise InputError(
+                    f"{find_first_change(made)}: is not what {record.rule} wrote (md5 of"
+                    f" {read.path} {read.md5[:8]}, recorded {made.md5[:8]}); put it back"
+                    f" ({format_restore_command(read.path)}), or make it again"
+                    f" ({make_command(read.path)})"
+                )
+
+
+def find_first_change(made: Artefact) -> str:
+    """The first file of an output that is new, gone or not as recorded; or the output itself."""
+    changed = made.list_changes(hash_tree(Path(made.path))) if made.files else []
+    return f"{made.path}/{changed[0]}" if changed else made.path
+
+
+@functools.cache
+def read_folder_records(folder: Path) -> tuple[JobRecord, ...]:
+    """The records in a folder, and the one of the folder as a whole beside it."""
+    whole = folder.with_name(folder.name + RECORD_SUFFIX) if folder.name else folder / RECORD_SUFFIX
+    found = [*sorted(folder.glob(f"*{RECORD_SUFFIX}")), *([whole] if whole.is_file() else [])]
+    return tuple(relocate_record(read_record(path), path.as_posix()) for path in found)
+
+
 def describe_environment(stage: PlannedStage) -> LockedEnvironment:
     """The locked environment; what is loaded of it is known only after the job."""
     try:
@@ -126,11 +159,6 @@ def digest_facts(stage: PlannedStage) -> dict[str, str]:
         raise InputError(
             f"{error.filename}: cannot be read ({error.strerror}); restore it"
         ) from error
-
-
-def read_config_choices() -> Any:
-    """The choices of config.yaml, from `RETU_CONFIG`."""
-    return parse_json(os.environ.get("RETU_CONFIG", "{}"), "RETU_CONFIG")
 
 
 def split_spec(command: list[str]) -> tuple[Any, list[str]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from retu.core.errors import InputError
 from retu.lineage.graph.record_graph import Lineage
+from retu.lineage.graph.remedies import list_config_options
 from retu.lineage.record import RECORD_SUFFIX
 from retu.planning.stages import AnalysisPlan
 
@@ -41,11 +42,9 @@ def adopt_outputs(
     Raises:
         InputError: it does not, as while another Snakemake runs here.
     """
-    config = [f"study={plan.config.study}"]
-    if plan.config.branching:
-        config.append(f"branching={plan.config.branching}")
+    config = list_config_options(plan.config.study, plan.config.branching)
     command = [sys.executable, "-m", "snakemake", "--touch", "--forceall", "--cores", "1"]
-    command += ["--quiet", "all", "--config", *config, "--", *list_leaf_jobs(lineage, jobs), *also]
+    command += ["--quiet", "all", *config, "--", *list_leaf_jobs(lineage, jobs), *also]
     done = subprocess.run(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -56,12 +55,8 @@ def adopt_outputs(
             f" once that is mended, run: snakemake {shlex.join(command[3:])}"
         )
     set_output_times(root, lineage, jobs)
-    remove_empty_logs(root / "results" / lineage.study / "logs")
-
-
-def remove_empty_logs(folder: Path) -> None:
-    """Remove the logs that `--touch` made: the jobs ran elsewhere, and theirs are not here."""
-    for path in folder.rglob("*.log"):
+    # `--touch` made logs: the jobs ran elsewhere, and theirs are not here.
+    for path in (root / "results" / lineage.study / "logs").rglob("*.log"):
         if path.stat().st_size == 0:
             path.unlink()
 

@@ -8,16 +8,16 @@ reruns its job no more.
 
 import errno
 import hashlib
-import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from retu.core import hashing
+from retu.core.atomic_files import make_temporary_path
 from retu.core.errors import InputError
 
 MIN_LINK_BYTES = 1 << 20
@@ -26,7 +26,6 @@ READ_ONLY_MODE = 0o444
 # too many links.
 NO_LINK_ERRORS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 OBJECT_NAME = re.compile(r"[0-9a-f]{32}(\.dir)?")
-_name_counter = itertools.count()
 
 
 class ChangedFileError(Exception):
@@ -49,11 +48,6 @@ class DvcCache:
             raise InputError(f"{md5!r}: is no hash; do not trust the file that has it for one")
         return self.folder / "files" / "md5" / md5[:2] / md5[2:]
 
-    def has_object(self, md5: str, size: int) -> bool:
-        """Whether there is an object of that name and size."""
-        found = self.get_object_path(md5)
-        return found.is_file() and found.stat().st_size == size
-
     def is_intact(self, md5: str) -> bool:
         """Whether an object is there and has the content that its name says; reads it."""
         found = self.get_object_path(md5)
@@ -70,15 +64,16 @@ class DvcCache:
         not what its name says is replaced.
 
         Raises:
-            ChangedError: the file is another one than its record says.
+            ChangedFileError: the file is another one than its record says.
             OSError: it cannot be read, or the cache cannot be written.
         """
         stat = source.stat()
         if stat.st_size != size:
             raise ChangedFileError
-        kept = self.has_object(md5, size)
-        if kept or (link and size >= MIN_LINK_BYTES):
-            shared = kept and self.get_object_path(md5).samefile(source)
+        found, may_link = self.get_object_path(md5), link and size >= MIN_LINK_BYTES
+        kept = found.is_file() and found.stat().st_size == size
+        if kept or may_link:
+            shared = kept and found.samefile(source)
             touched = stat.st_mtime if shared else max(stat.st_mtime, stat.st_ctime)
             if size < MIN_LINK_BYTES or touched > since:
                 if hashing.compute_md5(source) != md5:
@@ -86,20 +81,16 @@ class DvcCache:
                 if kept and not shared and not self.is_intact(md5):
                     self.remove_object(md5)
                     kept = False
-            if kept or (
-                link
-                and size >= MIN_LINK_BYTES
-                and self._link_file(source.resolve(), self.get_object_path(md5))
-            ):
+            if kept or (may_link and self._link_file(source.resolve(), found)):
                 return
-        with open_temporary(self.get_object_path(md5)) as temporary:
+        with open_temporary(found) as temporary:
             if copy_and_hash(source, temporary) != md5:
                 raise ChangedFileError
             temporary.chmod(READ_ONLY_MODE)
 
-    def add_bytes(self, content: bytes, md5: str) -> None:
+    def add_listing(self, files: Iterable[hashing.ListedFile], md5: str) -> None:
         """Put the list of a folder's files in."""
-        found = self.get_object_path(md5)
+        found, content = self.get_object_path(md5), hashing.encode_folder_listing(files)
         if not found.is_file() or found.read_bytes() != content:
             with open_temporary(found) as temporary:
                 temporary.write_bytes(content)
@@ -109,7 +100,7 @@ class DvcCache:
         """Put an object's content at `target`, which must not be there; `link` as in `keep`.
 
         Raises:
-            ChangedError: what is in the object is not what its name says.
+            ChangedFileError: what is in the object is not what its name says.
         """
         found = self.get_object_path(md5)
         if link and found.stat().st_size >= MIN_LINK_BYTES:
@@ -170,7 +161,7 @@ def replace_link(path: Path) -> None:
     """Put what a link leads to in its place; anything else stays."""
     if not path.is_symlink():
         return
-    behind, temporary = path.resolve(strict=True), make_free_name(path)
+    behind, temporary = path.resolve(strict=True), make_temporary_path(path)
     try:
         if behind.is_dir():
             shutil.copytree(behind, temporary, copy_function=share_or_copy)
@@ -208,9 +199,12 @@ def copy_and_hash(source: Path, target: Path) -> str:
 
 @contextmanager
 def open_temporary(target: Path) -> Iterator[Path]:
-    """A temporary file beside `target` that takes its place at the end, or goes on an error."""
+    """A temporary file beside `target` that takes its place at the end, or goes on an error.
+
+    It is not forced to the disk, as other files are: half an object is known by its hash.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = make_free_name(target)
+    temporary = make_temporary_path(target)
     try:
         yield temporary
         os.replace(temporary, target)
@@ -234,11 +228,6 @@ def find_local_cache(root: Path) -> DvcCache | None:
     except ConfigError as error:
         raise InputError(f".dvc/config: {error}; correct it (docs/lineage.md)") from error
     return DvcCache(Path(configured) if configured else root / ".dvc" / "cache")
-
-
-def make_free_name(path: Path) -> Path:
-    """A name beside `path` that nothing has, for what is on its way in or out."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{next(_name_counter)}.tmp")
 
 
 def remove_path(path: Path) -> None:

@@ -5,9 +5,8 @@ from JSON and not from CSV, so that the tables are written once more, in lineage
 """
 
 import csv
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +60,6 @@ def parse_cell_value(cell: str) -> float | str:
     except ValueError:
         return cell
     return number if abs(number) < float("inf") else cell
-
-
-def format_metrics(tables: Mapping[str, Any]) -> str:
-    """The tables as DVC reads them."""
-    return json.dumps(tables, indent=1) + "\n"
 
 
 def list_plots(records: Iterable[JobRecord], folder: str, absent: Iterable[str]) -> list[Any]:

@@ -11,12 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retu.core.atomic_files import make_temporary_path
 from retu.core.errors import InputError
-from retu.core.hashing import encode_folder_listing, hash_tree
-from retu.core.text import format_quantity, join_names
-from retu.lineage.graph.dvc_lock import DVC_LOCK_FILE, POINTERS_FOLDER, lock_pointers, read_dvc_lock
-from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, get_study_name, read_lineage
-from retu.lineage.graph.resolve import load_current_plan, resolve_output_path, resolve_study
+from retu.core.hashing import hash_tree
+from retu.core.text import format_quantity, join_names, print_lines
+from retu.lineage.graph.dvc_lock import (
+    DVC_LOCK_FILE,
+    POINTERS_FOLDER,
+    find_data_path,
+    lock_pointers,
+    read_dvc_lock,
+)
+from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, read_lineage
+from retu.lineage.graph.resolve import load_current_plan, resolve_subject
 from retu.lineage.graph.stale_causes import is_record_current
 from retu.lineage.graph.staleness import find_stale_reasons
 from retu.lineage.record import Artefact
@@ -25,12 +32,12 @@ from retu.lineage.storage.dvc_cache import (
     ChangedFileError,
     DvcCache,
     find_local_cache,
-    make_free_name,
     remove_path,
 )
 from retu.lineage.storage.dvc_remote import fetch_objects
 from retu.lineage.storage.history import find_absent_records, read_locked_lineage, read_past_lock
 from retu.lineage.storage.stored_outputs import (
+    add_copies,
     cache_data,
     check_output_paths,
     check_record_links,
@@ -40,7 +47,7 @@ from retu.lineage.storage.stored_outputs import (
 from retu.planning.stages import AnalysisPlan
 
 MAX_SHOWN_JOBS = 8
-NOTHING_RESTORED = "nothing was put in place"
+UNKNOWN_SIZE = -1
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,13 @@ class RestoreResult:
 
 def run_restore(options: argparse.Namespace) -> int:
     """Restore an output with its ancestors, or all outputs of a study at a git revision."""
-    root: Path = options.root
-    path = resolve_output_path(root, options.target) if is_output_path(options.target) else None
-    study = get_study_name(path) if path else resolve_study(root, options.study)
+    root, target = options.root, options.target
+    # The path of an output, here or in the project, or else a revision.
+    named = target.split("/")[0] in RECORDED_FOLDERS or Path(target).exists()
+    path, study = resolve_subject(root, target if named else None, options.study)
     with lock_pointers(root, study):
         check_not_running(root, study)
-        return restore_study(root, study, path, options.target)
+        return restore_study(root, study, path, target)
 
 
 def restore_study(root: Path, study: str, path: str | None, target: str) -> int:
@@ -82,23 +90,18 @@ def restore_study(root: Path, study: str, path: str | None, target: str) -> int:
     jobs = select_complete_jobs(
         lineage, [job for job in asked if is_record_current(lineage.records[job], plan)]
     )
-    stale = exclude_stale_jobs(lineage, plan, [job for job in asked if job not in jobs])
+    stale = [job for job in asked if job not in jobs]
+    print_excluded_jobs(lineage, plan, stale)
     if path and stale:
         return 1
     done = restore_outputs(root, cache, lineage, hashes, jobs)
     if jobs:
         print("handing the files to Snakemake ...", flush=True)
         whole = not path and not stale and read_dvc_lock(root, study) == hashes
-        adopt_outputs(
-            root,
-            plan,
-            lineage,
-            jobs,
-            [f"{POINTERS_FOLDER}/{study}/{DVC_LOCK_FILE}"] if whole else [],
-        )
+        also = [f"{POINTERS_FOLDER}/{study}/{DVC_LOCK_FILE}"] if whole else []
+        adopt_outputs(root, plan, lineage, jobs, also)
     # Without its listing in the cache, `dvc status` calls the study's data changed.
-    notes = cache_data(root, cache, select_data_hashes(root, lineage, jobs))
-    print(*notes, sep="\n", end="\n" if notes else "")
+    print_lines(cache_data(root, cache, select_data_hashes(root, lineage, jobs)))
     print_restored(done, jobs)
     left = print_mismatches(root, study) if jobs else False
     return 1 if stale or left else 0
@@ -108,11 +111,8 @@ def select_data_hashes(root: Path, lineage: Lineage, jobs: Iterable[str]) -> dic
     """Path -> hash of what data.dvc describes and one of the jobs has made."""
     made = [output.path for job in jobs for output in lineage.records[job].outputs]
     described = read_data_hashes(root)
-    return {
-        name: md5
-        for name, md5 in described.items()
-        if any(path == name or path.startswith(f"{name}/") for path in made)
-    }
+    names = {find_data_path(path, described) for path in made}
+    return {name: md5 for name, md5 in described.items() if name in names}
 
 
 def print_mismatches(root: Path, study: str) -> bool:
@@ -127,15 +127,10 @@ def print_mismatches(root: Path, study: str) -> bool:
                  for made in lineage.records[job].outputs]  # fmt: skip
         print(
             f"{format_quantity(len(jobs))} did not read what is there now; delete their outputs"
-            f" and what"
-            f" came of them, and run the workflow again: {join_names(after, MAX_SHOWN_JOBS)}"
+            f" and what came of them, and run the workflow again:"
+            f" {join_names(after, MAX_SHOWN_JOBS)}"
         )
     return bool(jobs)
-
-
-def is_output_path(target: str) -> bool:
-    """Whether an argument is the path of an output, here or in the project, and no revision."""
-    return target.split("/")[0] in RECORDED_FOLDERS or Path(target).exists()
 
 
 def require_producer(lineage: Lineage, path: str) -> str:
@@ -144,8 +139,7 @@ def require_producer(lineage: Lineage, path: str) -> str:
     if job is None:
         raise InputError(
             f"{path}: is not in {POINTERS_FOLDER}/{lineage.study}/{DVC_LOCK_FILE}; name another"
-            f" output, or a revision"
-            " that has it"
+            " output, or a revision that has it"
         )
     return job
 
@@ -159,7 +153,7 @@ def select_complete_jobs(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
     return list(kept)
 
 
-def exclude_stale_jobs(lineage: Lineage, plan: AnalysisPlan, jobs: Sequence[str]) -> list[str]:
+def print_excluded_jobs(lineage: Lineage, plan: AnalysisPlan, jobs: Sequence[str]) -> None:
     """Name the jobs that other code, settings or inputs made, with the reasons; they stay out."""
     for job in jobs[:MAX_SHOWN_JOBS]:
         reasons = find_stale_reasons(lineage.records[job], plan, lineage)
@@ -170,7 +164,6 @@ def exclude_stale_jobs(lineage: Lineage, plan: AnalysisPlan, jobs: Sequence[str]
         commit = lineage.records[jobs[0]].git.commit
         how = f" (git worktree add --detach ../{commit[:12]} {commit})" if commit else ""
         print(f"To have them as they were, check out the revision that made them{how}.")
-    return list(jobs)
 
 
 def restore_outputs(
@@ -182,10 +175,14 @@ def restore_outputs(
         InputError: something cannot be had whole, then nothing was moved; or moving failed, and
             how far it came.
     """
+    # The size of a record is not known before it is there.
     outputs = [
         made
         for job in jobs
-        for made in (*lineage.records[job].outputs, describe_record_file(job, hashes))
+        for made in (
+            *lineage.records[job].outputs,
+            Artefact(path=job, md5=hashes[job], size=UNKNOWN_SIZE),
+        )
     ]
     check_output_paths(lineage.study, outputs)
     check_record_links(lineage, jobs)
@@ -209,9 +206,8 @@ def restore_outputs(
         ) from error
     except OSError as error:
         count = f"{moved} of {format_quantity(len(wanted), 'output')}"
-        state = (
-            f"{count} were put in place, the others are as they were" if moved else NOTHING_RESTORED
-        )
+        some = f"{count} were put in place, the others are as they were"
+        state = some if moved else "nothing was put in place"
         raise InputError(
             f"{error.filename or root}: {error.strerror}; {state}; mend that and run again"
         ) from error
@@ -221,19 +217,12 @@ def restore_outputs(
     return RestoreResult(tuple(wanted), len(outputs) - len(wanted), tuple(aside))
 
 
-def describe_record_file(job: str, hashes: dict[str, str]) -> Artefact:
-    """The record of a job as a file; its size is not known before it is there."""
-    return Artefact(path=job, md5=hashes[job], size=-1)
-
-
 def is_in_place(root: Path, made: Artefact) -> bool:
     """Whether an output is there with the recorded content; reads it when the size is right."""
     path = root / made.path
-    if not path.exists() or (
-        made.size >= 0 and path.is_file() and path.stat().st_size != made.size
-    ):
+    if path.is_file() and made.size not in (UNKNOWN_SIZE, path.stat().st_size):
         return False
-    return hash_tree(path).md5 == made.md5
+    return path.exists() and hash_tree(path).md5 == made.md5
 
 
 def ensure_files_cached(root: Path, cache: DvcCache, wanted: Iterable[Artefact]) -> None:
@@ -243,8 +232,8 @@ def ensure_files_cached(root: Path, cache: DvcCache, wanted: Iterable[Artefact])
         for path, file in list_files(made):
             if not cache.is_intact(file.md5):
                 lacking[file.md5] = path
-        if made.md5.endswith(".dir"):
-            cache.add_bytes(encode_folder_listing(made.files), made.md5)
+        if made.is_folder:
+            cache.add_listing(made.files, made.md5)
     fetch_objects(root, cache, lacking)
 
 
@@ -252,14 +241,14 @@ def prepare_output(root: Path, cache: DvcCache, made: Artefact) -> Path:
     """Put an output beside its place under another name."""
     target = root / made.path
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary, folder = make_free_name(target), made.md5.endswith(".dir")
+    temporary = make_temporary_path(target)
     try:
-        if folder:
+        if made.is_folder:
             temporary.mkdir()
         for _, file in list_files(made):
-            inside = temporary / file.path if folder else temporary
+            inside = temporary / file.path if made.is_folder else temporary
             inside.parent.mkdir(parents=True, exist_ok=True)
-            cache.place_object(file.md5, inside, link=folder)
+            cache.place_object(file.md5, inside, link=made.is_folder)
     except BaseException:
         remove_path(temporary)
         raise
@@ -271,7 +260,7 @@ def swap_into_place(temporary: Path, target: Path) -> None:
     if not target.is_dir():
         temporary.replace(target)
         return
-    old = make_free_name(target)
+    old = make_temporary_path(target)
     target.rename(old)
     try:
         temporary.rename(target)
@@ -285,21 +274,17 @@ def back_up_output(root: Path, cache: DvcCache, target: Path) -> list[str]:
     """Keep the content of an output that is about to be replaced in the cache; a line on it."""
     if not target.exists():
         return []
-    found = hash_tree(target)
-    for file in found.files:
-        source = target / file.path if found.is_folder else target
-        # `since=0.0` makes the cache check its copy: the old output must not be deleted unless that
-        # copy is intact.
-        cache.add_file(source, file.md5, file.size, since=0.0, link=False)
-    if found.is_folder:
-        cache.add_bytes(encode_folder_listing(found.files), found.md5)
-    name, kept = target.relative_to(root), os.path.relpath(cache.get_object_path(found.md5), root)
+    name = target.relative_to(root).as_posix()
+    found = Artefact.from_tree(name, hash_tree(target), listed=True)
+    # The old output must not be deleted unless the copy in the cache is intact.
+    add_copies(root, cache, found)
+    kept = os.path.relpath(cache.get_object_path(found.md5), root)
     return [f"{name}: was different; what it was is kept as {kept}"]
 
 
 def print_restored(done: RestoreResult, jobs: Sequence[str]) -> None:
     """Say what was done."""
-    print(*done.set_aside, sep="\n", end="\n" if done.set_aside else "")
+    print_lines(done.set_aside)
     size = sum(made.size for made in done.placed if made.size > 0)
     print(
         f"{len(jobs)} jobs: {len(done.placed)} outputs restored ({size / 1e6:.1f} MB),"

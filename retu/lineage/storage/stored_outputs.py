@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from retu.core.errors import InputError
-from retu.core.hashing import encode_folder_listing, hash_folder_listing, hash_tree
+from retu.core.hashing import hash_folder_listing, hash_tree
 from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage
 from retu.lineage.graph.remedies import format_remake_command, format_restore_command, make_command
 from retu.lineage.record import RECORD_SUFFIX, Artefact, FileEntry, JobRecord
@@ -27,7 +27,7 @@ def cache_outputs(root: Path, cache: DvcCache, record: JobRecord) -> None:
     """
     since = (root / record.path).stat().st_mtime
     for artefact in (*record.outputs, hash_current_path(root, record.path)):
-        if artefact.md5.endswith(".dir"):
+        if artefact.is_folder:
             replace_folder_links(root, artefact)
         for path, file in list_files(artefact):
             try:
@@ -39,8 +39,19 @@ def cache_outputs(root: Path, cache: DvcCache, record: JobRecord) -> None:
                     f" ({format_restore_command(artefact.path)}) or make it again"
                     f" ({make_command(artefact.path)})"
                 ) from error
-        if artefact.md5.endswith(".dir"):
-            cache.add_bytes(encode_folder_listing(artefact.files), artefact.md5)
+        if artefact.is_folder:
+            cache.add_listing(artefact.files, artefact.md5)
+
+
+def add_copies(root: Path, cache: DvcCache, artefact: Artefact) -> None:
+    """Put the files of an artefact that was hashed a moment ago into the cache, as copies.
+
+    They are not believed to be in the cache already: whatever it has of them is read, too.
+    """
+    for path, file in list_files(artefact):
+        cache.add_file(root / path, file.md5, file.size, since=0.0, link=False)
+    if artefact.is_folder:
+        cache.add_listing(artefact.files, artefact.md5)
 
 
 def replace_folder_links(root: Path, artefact: Artefact) -> None:
@@ -56,7 +67,7 @@ def replace_folder_links(root: Path, artefact: Artefact) -> None:
 
 def list_files(artefact: Artefact) -> Iterator[tuple[str, FileEntry]]:
     """The files of an artefact with their paths from the project's root."""
-    if artefact.md5.endswith(".dir"):
+    if artefact.is_folder:
         for file in artefact.files:
             yield f"{artefact.path}/{file.path}", file
     else:
@@ -71,16 +82,11 @@ def cache_data(root: Path, cache: DvcCache, described: Mapping[str, str]) -> lis
         if artefact.md5 != md5:
             notes.append(
                 f"{name}: is not what {DATA_POINTER} says; if the study's data are meant to be"
-                f" others,"
-                f" run `dvc commit --force {DATA_POINTER}` and commit it, otherwise"
+                f" others, run `dvc commit --force {DATA_POINTER}` and commit it, otherwise"
                 f" `dvc checkout --force {DATA_POINTER}`"
             )
-            continue
-        for path, file in list_files(artefact):
-            # Hashed a moment ago, and not read again: what is in the cache is to be checked.
-            cache.add_file(root / path, file.md5, file.size, since=0.0, link=False)
-        if artefact.files:
-            cache.add_bytes(encode_folder_listing(artefact.files), artefact.md5)
+        else:
+            add_copies(root, cache, artefact)
     return notes
 
 
@@ -127,26 +133,18 @@ def check_output_paths(study: str, outputs: Iterable[Artefact]) -> None:
             below or made.path in (f"data/{study}", f"data/{study}{RECORD_SUFFIX}")
         ):
             raise InputError(f"{made.path}: is no place for an output; {DISTRUST_POINTERS}")
-        if made.md5.endswith(".dir"):
-            for file in made.files:
-                if not is_plain_path(file.path):
-                    raise InputError(
-                        f"{file.path}: is no place in {made.path}; {DISTRUST_POINTERS}"
-                    )
-            if hash_folder_listing(made.files) != made.md5:
-                raise InputError(
-                    f"{made.path}: its files are not those of its hash; {DISTRUST_POINTERS}"
-                )
+        for file in made.files:
+            if not is_plain_path(file.path):
+                raise InputError(f"{file.path}: is no place in {made.path}; {DISTRUST_POINTERS}")
+        if made.is_folder and hash_folder_listing(made.files) != made.md5:
+            raise InputError(
+                f"{made.path}: its files are not those of its hash; {DISTRUST_POINTERS}"
+            )
 
 
 def is_plain_path(path: str) -> bool:
     """Whether a path leads straight down from where it starts."""
     return not {"", ".", ".."} & {*path.split("/")} and "\0" not in path
-
-
-def name_first_output(lineage: Lineage, job: str) -> str:
-    """The first output of a job, or its record."""
-    return next((made.path for made in lineage.records[job].outputs), job)
 
 
 def check_record_links(lineage: Lineage, jobs: Iterable[str]) -> None:
@@ -156,9 +154,8 @@ def check_record_links(lineage: Lineage, jobs: Iterable[str]) -> None:
         InputError: the input, and the two records.
     """
     for found in lineage.find_mismatches(jobs):
-        path = found.read.path
+        again = format_remake_command(lineage, [lineage.records[found.job].first_output])
         raise InputError(
-            f"{path}: {found.job} read another one than {found.maker} made;"
-            f" make it again"
-            f" ({format_remake_command(lineage, [name_first_output(lineage, found.job)])})"
+            f"{found.read.path}: {found.job} read another one than {found.maker} made; make it"
+            f" again ({again})"
         )
