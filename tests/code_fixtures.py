@@ -64,7 +64,7 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the locks and of the report's templates that may be edited."""
     copy = tmp_path / "project"
     for name in ("envs", stages.PAGE_TEMPLATES):

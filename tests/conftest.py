@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-pytest_plugins = ("code_fixtures",)
+pytest_plugins = (
+    *("code_fixtures", "lineage_fixtures", "pointer_fixtures", "bundle_fixtures", "lineage_toy"),
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a run reads; never results, data or state, so a test run starts from nothing.

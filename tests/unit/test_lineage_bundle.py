@@ -1,37 +1,22 @@
 """Bundles: the same bytes each time, checkable alone, and nothing leads out of them."""
 
-import argparse
 import json
 import tarfile
 from pathlib import Path
 
 import pytest
 from bundle_fixtures import list_archive_findings, read_archive_members
-from lineage_fixtures import BASE, DATA, RESULTS, SFT, TABLE, MadeStudy, make_study
+from lineage_fixtures import BASE, DATA, RESULTS, SFT, TABLE, WEIGHTS, Ask, MadeStudy
 from pointer_fixtures import LOCK_FILE
 
+from retu.cli import lineage_command
 from retu.core.errors import InputError
 from retu.lineage.queries import bundle, unbundle
-from retu.lineage.queries.bundle import ABOUT, export_bundle, run_bundle_export
+from retu.lineage.queries.bundle import ABOUT, export_bundle
 from retu.lineage.queries.dvc_pointers import write_pointers
 from retu.lineage.queries.unbundle import read_bundle
-from retu.lineage.queries.verify import run_verify
 
 REPORT = f"{RESULTS}/report.html"
-
-
-@pytest.fixture
-def made_study(tmp_path: Path) -> MadeStudy:
-    """A made-up finished study."""
-    return make_study(tmp_path / "study")
-
-
-@pytest.fixture
-def archive(made_study: MadeStudy, tmp_path: Path) -> Path:
-    """The exported table."""
-    path = tmp_path / "table_4.lineage.tar.gz"
-    export_bundle(made_study.root, made_study.lineage, TABLE, path)
-    return path
 
 
 def test_it_holds_the_table_its_records_and_the_small_files(
@@ -97,53 +82,38 @@ def test_big_files_and_pointers(
 
 
 def test_it_is_checked_without_any_results(
-    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Ask
 ) -> None:
-    given = argparse.Namespace(
-        output=str(archive), study=None, key=None, json=False, root=tmp_path / "no"
-    )
-    assert run_verify(given) == 0
-    first, lineage, note, left_out, code = capsys.readouterr().out.splitlines()
+    monkeypatch.setattr(lineage_command, "ROOT", tmp_path / "no")
+    first, lineage, note, left_out, code = ask("verify", str(archive)).lines
     assert note.startswith("note: nobody's key was asked for: ")
     assert first == f"{archive}: {TABLE}, 10 jobs, 21 files: all as recorded"
     assert lineage.startswith(f"lineage: {read_bundle(archive).about.lineage}; compare it")
     assert left_out.startswith("not included, not checked: 2 outputs, ")
     assert code == f"code: commit {'f00d' * 10}; the same as here"
-    assert run_verify(argparse.Namespace(**{**vars(given), "json": True})) == 0
-    content = json.loads(capsys.readouterr().out)
+    content = json.loads(ask("verify", str(archive), "--json").out)
     assert (content["jobs"], content["findings"], content["code_changed_since"]) == (10, [], [])
 
 
-def test_other_code_here_is_told(
-    archive: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_other_code_here_is_told(archive: Path, monkeypatch: pytest.MonkeyPatch, ask: Ask) -> None:
     changed = {"workflow_scripts.table_4": "0" * 16, "retu.core.errors": None}
     original = unbundle.digest_current_module
     monkeypatch.setattr(unbundle, "digest_current_module", lambda m: changed.get(m, original(m)))
-    given = argparse.Namespace(output=str(archive), study=None, key=None, json=False, root=tmp_path)
-    assert run_verify(given) == 0
-    assert capsys.readouterr().out.endswith(
-        "2 modules are others here (retu.core.errors, table_4)\n"
-    )
+    told = "2 modules are others here (retu.core.errors, table_4)"
+    assert ask("verify", str(archive)).lines[-1].endswith(told)
     assert unbundle.digest_current_module("workflow_scripts.no_such") is None
     assert unbundle.digest_current_module("os.path") is None
 
 
 def test_pointers_older_than_the_records_stay_out(
-    made_study: MadeStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_study: MadeStudy, tmp_path: Path, ask: Ask
 ) -> None:
     write_pointers(made_study.root, made_study.lineage, made_study.plan)
     path = tmp_path / "table.tar.gz"
-    given = argparse.Namespace(output=TABLE, out=str(path), root=made_study.root)
-    assert run_bundle_export(given) == 0
+    assert len(ask("export", TABLE, "--out", str(path)).lines) == 1
     assert LOCK_FILE in read_archive_members(path)
-    assert len(capsys.readouterr().out.splitlines()) == 1
     made_study.rewrite_record(f"{RESULTS}/curves.record.json", slurm_job="12")
-    assert run_bundle_export(given) == 0
-    note, _ = capsys.readouterr().out.splitlines()
+    note, _ = ask("export", TABLE, "--out", str(path)).lines
     assert note.startswith("lineage/smoke: left out, it does not agree with the records (results/")
     assert "retu lineage record" in note
     assert LOCK_FILE not in read_archive_members(path)
@@ -171,9 +141,7 @@ def test_what_is_broken_is_not_exported(made_study: MadeStudy, tmp_path: Path) -
     assert_refused("grades.parquet: is not what grade wrote .*; what to do: retu lineage verify")
     (made_study.root / f"{SFT}/grades.parquet").write_text("grades")
     # What stays out of the archive is looked at, too.
-    weights = next(
-        path for path in sorted((made_study.root / SFT).rglob("step-*/*")) if path.is_file()
-    )
+    weights = made_study.root / WEIGHTS
     before = weights.read_bytes()
     weights.write_bytes(before + b"x")
     assert_refused("is not what train_sft wrote")
@@ -193,17 +161,12 @@ def test_what_is_broken_is_not_exported(made_study: MadeStudy, tmp_path: Path) -
 
 
 def test_the_command_names_its_archive_and_says_what_is_in_it(
-    made_study: MadeStudy,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    made_study: MadeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Ask
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = argparse.Namespace(output=TABLE, out=None, root=made_study.root)
-    assert run_bundle_export(given) == 0
-    text = capsys.readouterr().out
+    text = ask("export", TABLE).out
     assert text.startswith(f"table_4.lineage.tar.gz: {TABLE} with 21 files, ")
     assert "; 2 others are listed in it; lineage " in text
     assert list_archive_findings(tmp_path / "table_4.lineage.tar.gz") == []
-    with pytest.raises(InputError, match=r"--out x\.zip: must end in \.tar\.gz"):
-        run_bundle_export(argparse.Namespace(output=TABLE, out="x.zip", root=made_study.root))
+    said = ask("export", TABLE, "--out", "x.zip", status=2).err
+    assert "--out x.zip: must end in .tar.gz" in said

@@ -1,21 +1,20 @@
-"""What a recording puts into DVC's cache, and how: linked or copied, whole or not at all."""
+"""DVC's cache: what a recording puts into it and how, and the records of a revision from it."""
 
 import errno
 import os
 from pathlib import Path
 
 import pytest
-from lineage_fixtures import SFT, TABLE, WEIGHTS
-from pointer_fixtures import PointerProject, make_project
+from lineage_fixtures import RESULTS, SFT, TABLE, WEIGHTS
+from pointer_fixtures import LOCK_FILE, PointerProject, make_project
 
 from retu.core.errors import InputError
 from retu.core.hashing import compute_md5, hash_tree
+from retu.lineage.graph.dvc_lock import read_dvc_lock
+from retu.lineage.graph.record_graph import Lineage
+from retu.lineage.storage import stored_outputs
 from retu.lineage.storage.dvc_cache import replace_links
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> PointerProject:
-    return make_project(tmp_path / "a project")
+from retu.lineage.storage.history import read_past_lineage
 
 
 def test_big_files_of_checkpoints_are_linked_and_all_others_copied(project: PointerProject) -> None:
@@ -174,3 +173,50 @@ def test_a_data_pointer_that_is_none_is_told_with_its_remedy(project: PointerPro
     (project.root / "data.dvc").write_text("<<<<<<< HEAD\n")
     with pytest.raises(InputError, match=r"^data\.dvc: .*\(git checkout HEAD -- data\.dvc\)$"):
         project.write_pointers()
+
+
+def test_the_lineage_of_a_revision(project: PointerProject) -> None:
+    project.write_pointers()
+    revision = project.commit_all()
+    then = project.study.lineage
+    for job in [*then.records]:
+        (project.root / job).unlink()
+    found = read_past_lineage(project.root, "smoke", revision)
+    assert found == Lineage("smoke", {job: then.records[job] for job in found.records})
+    assert found.records.keys() == then.records.keys()
+
+
+def test_a_revision_whose_records_are_not_at_hand(project: PointerProject) -> None:
+    project.write_pointers()
+    revision = project.commit_all()
+    job = f"{RESULTS}/curves.record.json"
+    project.cache.remove_object(compute_md5(project.root / job))
+    (project.root / job).unlink()
+    with pytest.raises(InputError, match=rf"^{job}: as it was at .*dvc fetch --all-commits"):
+        read_past_lineage(project.root, "smoke", revision)
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [("nothing", "neither an output of a study nor a revision"), ("HEAD", "was not committed at")],
+)
+def test_a_revision_that_has_no_pointers(project: PointerProject, revision: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_past_lineage(project.root, "smoke", revision)
+
+
+def test_a_lock_that_is_none(project: PointerProject) -> None:
+    (project.root / "lineage/smoke").mkdir(parents=True)
+    (project.root / LOCK_FILE).write_text("<<<<<<< HEAD\nschema: '2.0'\n")
+    with pytest.raises(InputError, match=r"is no dvc\.lock of a study; restore it from git"):
+        read_dvc_lock(project.root, "smoke")
+    assert stored_outputs.read_data_hashes(project.root) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["<<<<<<< HEAD\nouts:\n- md5: 0\n=======\n", "", "- 1\n", "outs: 3\n"]
+)
+def test_a_data_pointer_that_is_none(project: PointerProject, text: str) -> None:
+    (project.root / "data.dvc").write_text(text)
+    with pytest.raises(InputError, match=r"^data\.dvc: is not as DVC writes it; restore it"):
+        stored_outputs.read_data_hashes(project.root)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from code_fixtures import clear_caches, replace_text, rewrite_file
-from lineage_fixtures import RESULTS, SFT, MadeStudy, make_study
+from lineage_fixtures import FITS, GRADES, TABLE_4, TRAIN, MadeStudy
 
 from retu.config.study import Config
 from retu.core.errors import InputError
@@ -16,30 +16,15 @@ from retu.lineage.graph.stale_causes import (
     is_record_current,
     parse_pins,
 )
-from retu.lineage.graph.staleness import build_stale_report, find_stale_reasons
-from retu.lineage.record import JobRecord, LockedEnvironment
+from retu.lineage.graph.staleness import build_stale_report
+from retu.lineage.record import LockedEnvironment
 from retu.planning.stages import Stage
 
 CONFIG = Config(study="smoke", branching=None, mirror=None)
-TRAIN = f"{SFT}/train.record.json"
-GRADES = f"{SFT}/grades.record.json"
-TABLE_4 = f"{RESULTS}/tables/table_4.record.json"
-FITS = f"{RESULTS}/fits/robust.record.json"
 
 
-@pytest.fixture
-def made_study(tmp_path: Path) -> MadeStudy:
-    """A made-up finished study."""
-    return make_study(tmp_path / "study")
-
-
-def list_reasons(made: MadeStudy, job: str) -> list[str]:
-    """The reasons of a job, with its lineage at hand."""
-    return find_stale_reasons(made.lineage.records[job], made.plan, made.lineage)
-
-
-def test_a_lock_names_the_versions_that_moved(made_study: MadeStudy, project: Path) -> None:
-    lock = project / "envs" / "analysis.txt"
+def test_a_lock_names_the_versions_that_moved(made_study: MadeStudy, project_files: Path) -> None:
+    lock = project_files / "envs" / "analysis.txt"
     text = lock.read_text()
     replace_text(lock, "numpy==2.4.6", "numpy==2.4.7")
     roots = build_stale_report(made_study.lineage, made_study.plan).roots
@@ -49,15 +34,15 @@ def test_a_lock_names_the_versions_that_moved(made_study: MadeStudy, project: Pa
     assert FITS in roots[0].jobs
     assert TRAIN not in roots[0].jobs
     rewrite_file(lock, "# A remark.\n" + text)
-    assert list_reasons(made_study, TABLE_4)[0] == "envs/analysis.txt: has changed"
+    assert made_study.list_reasons(TABLE_4)[0] == "envs/analysis.txt: has changed"
     rewrite_file(lock, "")
     assert (
-        list_reasons(made_study, TABLE_4)[0]
+        made_study.list_reasons(TABLE_4)[0]
         == "envs/analysis.txt: has changed: numpy 2.4.6 -> (none)"
     )
     lock.unlink()
     clear_caches()
-    assert list_reasons(made_study, TABLE_4)[0] == "envs/analysis.txt: is gone"
+    assert made_study.list_reasons(TABLE_4)[0] == "envs/analysis.txt: is gone"
 
 
 def test_another_lock(made_study: MadeStudy) -> None:
@@ -65,29 +50,24 @@ def test_another_lock(made_study: MadeStudy) -> None:
     other = LockedEnvironment(
         lock="envs/gpu.txt", packages=[], digest="0", versions={"python": "3"}
     )
-    reasons = find_stale_reasons(record.model_copy(update={"environment": other}), made_study.plan)
+    reasons = made_study.list_own_reasons(record.model_copy(update={"environment": other}))
     assert reasons == ["envs/lab.txt: is the lock of its environment now; it was envs/gpu.txt"]
 
 
-def test_only_the_packages_that_matter_count(made_study: MadeStudy, project: Path) -> None:
-    lock = project / "envs" / "lab.txt"
+def test_only_the_packages_that_matter_count(made_study: MadeStudy, project_files: Path) -> None:
+    lock = project_files / "envs" / "lab.txt"
     text = lock.read_text()
     grades, train = (made_study.lineage.records[job] for job in (GRADES, TRAIN))
     assert grades.environment.packages
     assert train.environment.packages[0].startswith("-")
-
-    def list_causes(record: JobRecord) -> list[str]:
-        now = stale_causes.find_planned_stage(record, made_study.plan)
-        return [
-            str(cause) for cause in stale_causes.find_own_causes(record, now, ConfigSources(CONFIG))
-        ]
-
     replace_text(lock, "math-verify==", "math-verify==9.")
-    assert list_causes(grades) == ["envs/lab.txt: has changed: math-verify 0.9.0 -> 9.0.9.0"]
-    assert list_causes(train) == []
+    assert made_study.list_own_reasons(grades) == [
+        "envs/lab.txt: has changed: math-verify 0.9.0 -> 9.0.9.0"
+    ]
+    assert made_study.list_own_reasons(train) == []
     rewrite_file(lock, text.replace("torch==", "torch==9."))
-    assert list_causes(grades) == []
-    assert list_causes(train) == ["envs/lab.txt: has changed"]
+    assert made_study.list_own_reasons(grades) == []
+    assert made_study.list_own_reasons(train) == ["envs/lab.txt: has changed"]
 
 
 def test_stages_after_a_fact_that_is_gone_have_no_key() -> None:
@@ -115,10 +95,10 @@ def test_a_remark_in_a_rule_makes_nothing_stale(made_study: MadeStudy, rules: Pa
 def test_a_record_from_before_options_counted(made_study: MadeStudy) -> None:
     record = made_study.lineage.records[TABLE_4]
     early = record.model_copy(update={"code": record.code.model_copy(update={"options": None})})
-    assert find_stale_reasons(early, made_study.plan) == []
+    assert made_study.list_own_reasons(early) == []
     what = "the options of table_4 count now; the record is from before they did"
     early = early.model_copy(update={"key": "0" * 16})
-    assert find_stale_reasons(early, made_study.plan) == [f"rules/tables.smk: {what}"]
+    assert made_study.list_own_reasons(early) == [f"rules/tables.smk: {what}"]
 
 
 @pytest.mark.parametrize(
@@ -135,10 +115,10 @@ def test_the_file_of_a_rule(rule: str, module: str, file: str) -> None:
     assert stale_causes.find_rule_file(rule, module) == file
 
 
-def test_without_its_lock_no_job_is_current(made_study: MadeStudy, project: Path) -> None:
+def test_without_its_lock_no_job_is_current(made_study: MadeStudy, project_files: Path) -> None:
     record = made_study.lineage.records[TABLE_4]
     assert is_record_current(record, made_study.plan)
-    (project / "envs" / "analysis.txt").unlink()
+    (project_files / "envs" / "analysis.txt").unlink()
     clear_caches()
     assert not is_record_current(record, made_study.plan)
 
@@ -157,7 +137,7 @@ def test_with_broken_code_no_job_is_current(
     clear_caches()
     assert not is_record_current(record, plan)
     if text is None:
-        assert find_stale_reasons(record, plan) == ["workflow_scripts/table_4.py: is gone"]
+        assert made_study.list_own_reasons(record) == ["workflow_scripts/table_4.py: is gone"]
     clear_caches()
 
 
@@ -168,7 +148,7 @@ def test_broken_rules_are_one_line_and_leave_no_key(made_study: MadeStudy, rules
     clear_caches()
     assert get_stage_key(Stage("table_4", "", "analysis")) is None
     with pytest.raises(InputError, match=r"rules/: .*job\( of line 3 never ends .*; correct it"):
-        find_stale_reasons(made_study.lineage.records[TABLE_4], made_study.plan)
+        made_study.list_own_reasons(made_study.lineage.records[TABLE_4])
 
 
 def test_differences_are_told_by_their_keys() -> None:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from lineage_fixtures import Ask
 from lineage_toy import RESULTS, TABLE, ToyStudy, rewrite_record
 
 from retu import lineage
@@ -21,21 +22,10 @@ DATA_RECORD = "data/smoke.record.json"
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with the made-up study, which the commands take for theirs."""
-    (tmp_path / "config.yaml").write_text("study: toy\n")
-    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
-    return ToyStudy(tmp_path).write_study()
-
-
-@pytest.fixture
-def smoke_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def smoke_project(smoke_toy: Path) -> Path:
     """The made-up study by the name of a real one: its data are current, all else is stale."""
-    (tmp_path / "config.yaml").write_text("study: lab\nbranching: null\n")
-    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
-    root = ToyStudy(tmp_path, "smoke").write_study()
-    make_record_current(root / DATA_RECORD)
-    return root
+    make_record_current(smoke_toy / DATA_RECORD)
+    return smoke_toy
 
 
 def make_record_current(record: Path) -> None:
@@ -55,16 +45,8 @@ def make_record_current(record: Path) -> None:
     )
 
 
-def run_retu_lineage(*words: str) -> int:
-    """Exit status of `retu lineage`."""
-    return command_line.main(["lineage", *words])
-
-
-def test_the_list_has_every_job_after_what_it_depends_on(
-    toy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_retu_lineage("list") == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_the_list_has_every_job_after_what_it_depends_on(toy: Path, ask: Ask) -> None:
+    lines = ask("list").lines
     head = ["rule", "output", "ended", "(UTC)", "seconds", "key", "state"]
     assert lines[0].split() == head
     assert lines[1].split() == [
@@ -75,32 +57,26 @@ def test_the_list_has_every_job_after_what_it_depends_on(
     assert lines[-1].startswith("20 jobs; current or stale cannot be told: study 'toy'")
 
 
-def test_the_list_tells_current_from_stale(
-    smoke_project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_retu_lineage("list", "--study", "smoke", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
+def test_the_list_tells_current_from_stale(smoke_project: Path, ask: Ask) -> None:
+    told = json.loads(ask("list", "--study", "smoke", "--json").out)
     states = {job["record"]: job["state"] for job in told["jobs"]}
     assert told["jobs"][0]["seconds"] == 5.0
     assert [job for job, state in states.items() if state == "current"] == [DATA_RECORD]
     assert set(states.values()) == {"current", "stale"}
-    run_retu_lineage("list", "--study", "smoke")
-    last = capsys.readouterr().out.splitlines()[-1]
+    last = ask("list", "--study", "smoke").lines[-1]
     assert last == (
         "20 jobs, 19 of them stale; what made them so: retu lineage why --stale --study smoke"
     )
 
 
-def test_the_list_names_damaged_records(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_names_damaged_records(toy: Path, ask: Ask) -> None:
     (toy / f"{RESULTS}/curves.record.json").write_text("{")
-    assert run_retu_lineage("list") == 0
-    assert "damaged: results/toy/curves.record.json" in capsys.readouterr().out.splitlines()[-1]
+    assert "damaged: results/toy/curves.record.json" in ask("list").lines[-1]
 
 
-def test_show_tells_everything_in_a_record(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_tells_everything_in_a_record(toy: Path, ask: Ask) -> None:
     folder = f"{RESULTS}/sft/M/A/seed0"
-    assert run_retu_lineage("show", f"{folder}/losses.csv") == 0
-    text = capsys.readouterr().out
+    text = ask("show", f"{folder}/losses.csv").out
     record = read_lineage(toy, "toy").records[f"{folder}/train.record.json"]
     for part in (
         "train_sft (model M) (dataset A) (seed 0)",
@@ -123,31 +99,28 @@ def test_show_tells_everything_in_a_record(toy: Path, capsys: pytest.CaptureFixt
         assert part in text, part
 
 
-def test_show_json_is_the_record_itself(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_retu_lineage("show", TABLE, "--json") == 0
+def test_show_json_is_the_record_itself(toy: Path, ask: Ask) -> None:
+    done = ask("show", TABLE, "--json")
     record = toy / TABLE.replace(".csv", ".record.json")
-    assert json.loads(capsys.readouterr().out) == json.loads(record.read_text())
+    assert json.loads(done.out) == json.loads(record.read_text())
 
 
-def test_why_an_output(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_retu_lineage("why", TABLE) == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_why_an_output(toy: Path, ask: Ask) -> None:
+    lines = ask("why", TABLE).lines
     digest = read_lineage(toy, "toy").digest_lineage(TABLE)[:12]
     assert lines[:2] == [TABLE, f"lineage      {digest}"]
     assert lines[4].startswith("tables/table_4.csv ")
     assert lines[-1] == "machines     here"
 
 
-def test_why_a_cell(smoke_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_a_cell(smoke_project: Path, ask: Ask) -> None:
     table = "results/smoke/tables/table_4.csv"
-    assert run_retu_lineage("why", f"{table}#A,luffy/a_post") == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = ask("why", f"{table}#A,luffy/a_post").lines
     assert lines[0] == f"{table}#3/a_post = 3.5"
     assert lines[4].endswith(" (of the table, with 20 jobs)")
     assert lines[5].startswith("jobs         10 jobs stand behind it, 9 of them stale")
     assert any("data/smoke/pool.parquet" in line and "stale" not in line for line in lines)
-    assert run_retu_lineage("why", f"{table}#A,luffy/a_post", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(ask("why", f"{table}#A,luffy/a_post", "--json").out)
     assert told["cell"]["value"] == "3.5"
     assert told["cell"]["interval"] == {"a_post_low": "3.1", "a_post_high": "3.9"}
     (fits,) = [
@@ -156,18 +129,17 @@ def test_why_a_cell(smoke_project: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert fits["rows"] == [3]
 
 
-def test_why_as_a_graph(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_retu_lineage("why", TABLE, "--mermaid") == 0
-    assert capsys.readouterr().out.startswith("flowchart TD\n  j0[")
+def test_why_as_a_graph(toy: Path, ask: Ask) -> None:
+    assert ask("why", TABLE, "--mermaid").out.startswith("flowchart TD\n  j0[")
 
 
-def test_a_table_that_was_edited_is_a_finding(
-    toy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_table_that_was_edited_is_a_finding(toy: Path, ask: Ask) -> None:
     table = toy / TABLE
     table.write_text(table.read_text().replace("3.5", "9.5"))
-    assert run_retu_lineage("why", f"{TABLE}#3/a_post") == 1
-    assert "\nchanged      since its record was written" in capsys.readouterr().out
+    assert (
+        "\nchanged      since its record was written"
+        in ask("why", f"{TABLE}#3/a_post", status=1).out
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,10 +158,9 @@ def test_a_table_that_was_edited_is_a_finding(
     ],
 )
 def test_what_cannot_be_answered_is_told_in_one_line(
-    words: list[str], told: str, toy: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], told: str, toy: Path, ask: Ask
 ) -> None:
-    assert run_retu_lineage(*words) == 2
-    done = capsys.readouterr()
+    done = ask(*words, status=2)
     assert done.out == ""
     assert done.err.startswith("error: ")
     assert told in done.err
@@ -216,7 +187,7 @@ def test_every_command_is_about_the_same_project(
     told: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    ask: Ask,
 ) -> None:
     """Not about the current folder, nor about the checkout of the tests."""
     files = {"config.yaml": "study: lab\n", "results/smoke/a.record.json": "{"}
@@ -224,13 +195,10 @@ def test_every_command_is_about_the_same_project(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
-    assert run_retu_lineage(*words) == 2
-    assert told in capsys.readouterr().err
+    assert told in ask(*words, status=2).err
 
 
-def test_show_tells_what_the_environment_and_the_rules_were(
-    toy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_tells_what_the_environment_and_the_rules_were(toy: Path, ask: Ask) -> None:
     record = toy / TABLE.replace(".csv", ".record.json")
     found = read_record(record)
     code = found.code.model_copy(update={"options": "0123456789abcdef"})
@@ -238,41 +206,35 @@ def test_show_tells_what_the_environment_and_the_rules_were(
     lock = found.environment.model_copy(update={"differs": {"python": "3.11.6 -> 3.11.7"}})
     git = GitCommit(commit=None, dirty=[], reason="git does not run")
     rewrite_record(record, code=code, usage=usage, environment=lock, git=git)
-    assert run_retu_lineage("show", TABLE) == 0
-    text = capsys.readouterr().out
+    text = ask("show", TABLE).out
     assert "rules        options of the script, digest 0123456789abcdef\n" in text
     assert "resumed: times and memory are those of the last attempt\n" in text
     assert "python 3.11.7 (not as locked: 3.11.6 -> 3.11.7)\n" in text
     assert "commit unknown: git does not run\n" in text
-    assert run_retu_lineage("why", TABLE) == 0
-    text = capsys.readouterr().out
+    text = ask("why", TABLE).out
     assert "python 3.11.7; not as locked: python 3.11.6 -> 3.11.7\n" in text
     assert "code         1 job: commit unknown: git does not run\n" in text
 
 
-def test_why_stale_names_first_causes(
-    smoke_project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_retu_lineage("why", "--stale", "--study", "smoke") == 1
-    text = capsys.readouterr().out
+def test_why_stale_names_first_causes(smoke_project: Path, ask: Ask) -> None:
+    text = ask("why", "--stale", "--study", "smoke", status=1).out
     assert text.startswith("study smoke: 19 of 20 jobs are stale\n")
     assert text.endswith("to make them again: snakemake --config study=smoke\n")
-    assert run_retu_lineage("why", "results/smoke/curves.csv", "--stale", "--json") == 1
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(ask("why", "results/smoke/curves.csv", "--stale", "--json", status=1).out)
     assert (told["study"], told["stale"]) == ("smoke", 19)
     assert any("luffy" in job for cause in told["causes"] for job in cause["jobs"])
 
 
 def test_nothing_stale_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Ask
 ) -> None:
     monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
     (tmp_path / "config.yaml").write_text("study: smoke\n")
     outputs = {"data/smoke/pool.parquet": "pool"}
     ToyStudy(tmp_path, "smoke").write_job(DATA_RECORD, "make_data", outputs)
     make_record_current(tmp_path / DATA_RECORD)
-    assert run_retu_lineage("why", "--stale") == 0
-    assert capsys.readouterr().out == (
+    done = ask("why", "--stale")
+    assert done.out == (
         "study smoke: 1 job, all current (every byte: retu lineage verify --study smoke)\n"
     )
 
@@ -285,7 +247,7 @@ def test_the_package_tells_what_each_module_is_for() -> None:
 @pytest.mark.parametrize("name", lineage_command.LINEAGE_COMMANDS)
 def test_every_command_has_help_and_a_module(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
-        run_retu_lineage(name, "--help")
+        command_line.main(["lineage", name, "--help"])
     assert raised.value.code == 0
     assert f"usage: retu lineage {name}" in capsys.readouterr().out
     command = lineage_command.LINEAGE_COMMANDS[name]

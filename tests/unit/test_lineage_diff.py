@@ -1,7 +1,7 @@
 """What differs first between two lineages."""
 
-import argparse
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lineage_fixtures import Ask
 from lineage_toy import DATA, RESULTS, TABLE, ToyStudy
 
-from retu.core.errors import InputError
-from retu.lineage.queries.diff import run_diff
 from retu.lineage.queries.record_diff import compare_files
 from retu.lineage.record import Artefact
 
@@ -22,29 +21,14 @@ WEIGHTS = f"{RESULTS}/sft/M/A/seed0/checkpoints/step-000010/model.safetensors"
 SFT_LINE = "  train_sft M A seed 0  (sft/M/A/seed0/train.record.json)"
 
 
-def write_two_toys(root: Path, changes: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Two studies that were made alike but for some changes in the second."""
-    (root / "config.yaml").write_text("study: toy\n")
-    ToyStudy(root).write_study()
-    return ToyStudy(root, "other", changes, renamed=False).write_study()
+def write_other(toy: Path, changes: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    """A second study that was made like the first but for some changes."""
+    ToyStudy(toy, "other", changes or {}, renamed=False).write_study()
 
 
-def make_diff_options(root: Path, a: str, b: str, as_json: bool = False) -> argparse.Namespace:
-    """The options of the command."""
-    return argparse.Namespace(root=root, a=a, b=b, study=None, json=as_json)
-
-
-def run_diff_command(
-    root: Path, a: str, b: str, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, list[str]]:
-    """Exit status and lines of the command."""
-    status = run_diff(make_diff_options(root, a, b))
-    return status, capsys.readouterr().out.splitlines()
-
-
-def test_studies_that_were_made_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, lines = run_diff_command(write_two_toys(tmp_path, {}), "toy", "other", capsys)
-    assert status == 0
+def test_studies_that_were_made_alike(toy: Path, ask: Ask) -> None:
+    write_other(toy)
+    lines = ask("diff", "toy", "other").lines
     assert lines == [
         "A  study toy (20 jobs, f00df00d)",
         "B  study other (20 jobs, f00df00d)",
@@ -92,19 +76,16 @@ CAUSES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("change", "line"), CAUSES.values(), ids=CAUSES.keys())
 def test_the_first_difference_is_named(
-    change: dict[str, Any], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: dict[str, Any], line: str, toy: Path, ask: Ask
 ) -> None:
-    root = write_two_toys(tmp_path, {SFT_A: {**change, "outputs": NEW}})
-    status, lines = run_diff_command(root, "toy", "other", capsys)
-    assert status == 1
+    write_other(toy, {SFT_A: {**change, "outputs": NEW}})
+    lines = ask("diff", "toy", "other", status=1).lines
     assert lines[3:6] == ["differs first", SFT_LINE, line]
 
 
-def test_what_only_read_something_else_is_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = write_two_toys(tmp_path, {SFT_A: {"seeds": [0], "spec": {"seed": 1}, "outputs": NEW}})
-    _, lines = run_diff_command(root, "toy", "other", capsys)
+def test_what_only_read_something_else_is_counted(toy: Path, ask: Ask) -> None:
+    write_other(toy, {SFT_A: {"seeds": [0], "spec": {"seed": 1}, "outputs": NEW}})
+    lines = ask("diff", "toy", "other", status=1).lines
     assert (
         "3 jobs only by what was read: grade M A seed 0, train_rl M A step 10 dapo seed 0,"
         in (lines[-2])
@@ -112,92 +93,76 @@ def test_what_only_read_something_else_is_counted(
     assert lines[-1] == "16 jobs the same on both sides"
 
 
-def test_folders_name_the_files_that_differ(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = write_two_toys(tmp_path, {SFT_A: {"outputs": NEW}})
-    _, lines = run_diff_command(root, "toy", "other", capsys)
+def test_folders_name_the_files_that_differ(toy: Path, ask: Ask) -> None:
+    write_other(toy, {SFT_A: {"outputs": NEW}})
+    lines = ask("diff", "toy", "other", status=1).lines
     (line,) = [line for line in lines if "/checkpoints " in line]
     assert line.endswith("(in it step-000010/model.safetensors)")
 
 
-def test_a_machine_is_named_when_nothing_else_differs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_machine_is_named_when_nothing_else_differs(toy: Path, ask: Ask) -> None:
     host = {"name": "there", "cores": 2}
-    root = write_two_toys(tmp_path, {SFT_A: {"host": host, "outputs": NEW}, GRADES: {"host": host}})
-    _, lines = run_diff_command(root, "toy", "other", capsys)
+    write_other(toy, {SFT_A: {"host": host, "outputs": NEW}, GRADES: {"host": host}})
+    lines = ask("diff", "toy", "other", status=1).lines
     assert lines[6].strip() == 'name: "here" -> "there"'
     assert not any("cores" in line for line in lines)
 
 
-def test_causes_elsewhere_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_causes_elsewhere_are_counted(toy: Path, ask: Ask) -> None:
     new = {"versions": {"python": "3.11.8"}}
     changes = {SFT_A: new, GRADES: new, "results/other/curves.record.json": new}
-    _, lines = run_diff_command(write_two_toys(tmp_path, changes), "toy", "other", capsys)
+    write_other(toy, changes)
+    lines = ask("diff", "toy", "other", status=1).lines
     at = lines.index("differs elsewhere")
     assert lines[at + 1] == '  environment    python: "3.11.7" -> "3.11.8"  (2 jobs)'
     assert lines[-1] == "17 jobs the same on both sides"
 
 
-def test_data_that_no_job_made_is_a_first_difference(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = write_two_toys(
-        tmp_path, {"data/other.record.json": {"outputs": {f"{DATA}/pool.parquet": "new"}}}
-    )
+def test_data_that_no_job_made_is_a_first_difference(toy: Path, ask: Ask) -> None:
+    write_other(toy, {"data/other.record.json": {"outputs": {f"{DATA}/pool.parquet": "new"}}})
     for study in ("toy", "other"):
-        (root / f"data/{study}.record.json").unlink()
+        (toy / f"data/{study}.record.json").unlink()
     # Without the record of the data, the base model is the first that read something else.
-    _, lines = run_diff_command(root, "toy", "other", capsys)
+    lines = ask("diff", "toy", "other", status=1).lines
     assert lines[4].startswith("  pretrain_base M ")
     assert lines[5].startswith("  data           data/toy/pool.parquet")
 
 
-def test_jobs_of_one_side_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = write_two_toys(tmp_path, {})
-    shutil.rmtree(root / "results/other/rl/M/A/step10/luffy")
-    status, lines = run_diff_command(root, "toy", "other", capsys)
-    assert status == 1
+def test_jobs_of_one_side_are_listed(toy: Path, ask: Ask) -> None:
+    write_other(toy)
+    shutil.rmtree(toy / "results/other/rl/M/A/step10/luffy")
+    lines = ask("diff", "toy", "other", status=1).lines
     assert (
         "only in A: 2 jobs: train_rl M A step 10 luffy seed 0, grade M A step 10 luffy seed 0"
         in (lines)
     )
 
 
-def test_two_runs_are_compared_with_all_behind_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = write_two_toys(tmp_path, {})
+def test_two_runs_are_compared_with_all_behind_them(toy: Path, ask: Ask) -> None:
+    write_other(toy)
     runs = [f"{RESULTS}/rl/M/A/step10/{name}/seed0/grades.parquet" for name in ("dapo", "luffy")]
-    status, lines = run_diff_command(root, runs[0], runs[1], capsys)
-    assert status == 1
+    lines = ask("diff", runs[0], runs[1], status=1).lines
     assert lines[4].startswith("  train_rl M A step 10 dapo seed 0 / train_rl M A step 10 luffy")
     assert lines[5] == '  specification  recipe.title: "dapo" -> "luffy"'
     assert lines[-1] == "4 jobs the same on both sides"
 
 
-def test_an_output_and_a_study_compare_that_output(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = write_two_toys(tmp_path, {})
-    shutil.rmtree(root / "results/other/rl/M/A/step10/luffy")
-    status, lines = run_diff_command(root, f"{RESULTS}/sft_sets/A.parquet", "other", capsys)
-    assert status == 0
+def test_an_output_and_a_study_compare_that_output(toy: Path, ask: Ask) -> None:
+    write_other(toy)
+    shutil.rmtree(toy / "results/other/rl/M/A/step10/luffy")
+    lines = ask("diff", f"{RESULTS}/sft_sets/A.parquet", "other").lines
     assert lines[-2] == "nothing differs: the records of 2 jobs tell the same"
 
 
-def test_tables_of_other_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, lines = run_diff_command(
-        write_two_toys(tmp_path, {}), TABLE, f"{RESULTS}/curves.csv", capsys
-    )
+def test_tables_of_other_rules(toy: Path, ask: Ask) -> None:
+    write_other(toy)
+    lines = ask("diff", TABLE, f"{RESULTS}/curves.csv", status=1).lines
     assert lines[5] == "  rule           make_table_4 -> curves"
 
 
-def test_json_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = write_two_toys(tmp_path, {SFT_A: {"spec": {"seed": 1}, "outputs": NEW}})
-    assert run_diff(make_diff_options(root, "toy", "other", as_json=True)) == 1
-    found = json.loads(capsys.readouterr().out)
+def test_json_has_all_of_it(toy: Path, ask: Ask) -> None:
+    write_other(toy, {SFT_A: {"spec": {"seed": 1}, "outputs": NEW}})
+    found = json.loads(ask("diff", "toy", "other", "--json", status=1).out)
     assert found["first"]["b"] == SFT_A
     assert found["first"]["parts"]["specification"] == [
         'recipe: {"steps": 20} -> (none)',
@@ -222,22 +187,21 @@ def test_inputs_are_paired_by_name_before_they_are_paired_by_place() -> None:
     ]
 
 
-def test_what_is_no_side_is_told(tmp_path: Path) -> None:
-    root = write_two_toys(tmp_path, {})
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    with pytest.raises(InputError, match="no-such"):
-        run_diff(make_diff_options(root, "toy", "no-such"))
-    with pytest.raises(InputError, match=r"x\.tgz"):
-        run_diff(make_diff_options(root, "toy", "x.tgz"))
-    with pytest.raises(InputError, match=r"gone\.csv"):
-        run_diff(make_diff_options(root, f"{RESULTS}/gone.csv", "other"))
-    (root / "results/other/curves.record.json").unlink()
-    with pytest.raises(InputError, match=r"^study other \(19 jobs, .*curves\.csv: no record"):
-        run_diff(make_diff_options(root, f"{RESULTS}/curves.csv", "other"))
+def test_what_is_no_side_is_told(toy: Path, ask: Ask) -> None:
+    write_other(toy)
+    subprocess.run(["git", "init", "-q"], cwd=toy, check=True)
+    for words, told in (
+        (("toy", "no-such"), "no-such"),
+        (("toy", "x.tgz"), "x.tgz"),
+        ((f"{RESULTS}/gone.csv", "other"), "gone.csv"),
+    ):
+        assert told in ask("diff", *words, status=2).err
+    (toy / "results/other/curves.record.json").unlink()
+    said = ask("diff", f"{RESULTS}/curves.csv", "other", status=2).err
+    assert re.match(r"error: study other \(19 jobs, .*curves\.csv: no record", said)
 
 
-def test_a_damaged_record_is_not_compared(tmp_path: Path) -> None:
-    root = write_two_toys(tmp_path, {})
-    (root / SFT_A).write_text("{")
-    with pytest.raises(InputError, match=r"train\.record\.json: not a whole record"):
-        run_diff(make_diff_options(root, "toy", "other"))
+def test_a_damaged_record_is_not_compared(toy: Path, ask: Ask) -> None:
+    write_other(toy)
+    (toy / SFT_A).write_text("{")
+    assert "train.record.json: not a whole record" in ask("diff", "toy", "other", status=2).err

@@ -7,30 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lineage_fixtures import SFT, TABLE, WEIGHTS, MadeStudy, make_study
+from lineage_fixtures import DATA_RECORD, SFT, TABLE, WEIGHTS, Ask, MadeStudy
 
-from retu.cli import command_line, lineage_command
 from retu.core.hashing import hash_tree
 from retu.lineage.graph import hash_memory
 from retu.lineage.graph.edited_files import find_edits
 from retu.lineage.graph.hash_memory import HashCache
 from retu.lineage.record import MirrorFile, read_record
 
-DATA_RECORD = "data/smoke.record.json"
 
-
-@pytest.fixture
-def made_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
-    """The made-up finished study, which the commands take for theirs; all of it is remembered."""
-    (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
-    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
+@pytest.fixture(autouse=True)
+def remember_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file is too new for its hash to be remembered."""
     monkeypatch.setattr(hash_memory, "TICK_NS", -(10**12))
-    return make_study(tmp_path)
-
-
-def run_retu_lineage(*words: str) -> int:
-    """Exit status of `retu lineage`."""
-    return command_line.main(["lineage", *words])
 
 
 def edit_in_place(path: Path, content: bytes) -> None:
@@ -48,26 +37,23 @@ def edit_in_place(path: Path, content: bytes) -> None:
     [(TABLE, b"a_post\n71.6\n", "make_table_4"), (WEIGHTS, b"weights 21", "train_sft")],
 )
 def test_an_edit_that_keeps_the_times_is_found(
-    made_study: MadeStudy, path: str, content: bytes, rule: str, capsys: pytest.CaptureFixture[str]
+    made_study: MadeStudy, path: str, content: bytes, rule: str, ask: Ask
 ) -> None:
     for words in (["why", "--stale"], ["show", path], ["why", TABLE], ["list"]):
-        assert run_retu_lineage(*words) == 0
-    capsys.readouterr()
+        ask(*words)
     edit_in_place(made_study.root / path, content)
     told = f"{path}: is not what {rule} wrote"
-    assert run_retu_lineage("why", "--stale") == 1
-    assert f"\n{told}\n" in capsys.readouterr().out
-    assert run_retu_lineage("why", "--stale", "--json") == 1
-    (found,) = json.loads(capsys.readouterr().out)["edited"]
+    line = f"edited       {told}; "
+    for words, status, text in (
+        (["why", "--stale"], 1, f"\n{told}\n"),
+        (["show", path], 1, "\nstate        edited\n"),
+        (["why", TABLE], 1, f"\n{line}"),
+        (["list"], 0, f"\n{line}"),
+    ):
+        assert text in ask(*words, status=status).out
+    assert ask("show", path, status=1).out.startswith(line)
+    (found,) = json.loads(ask("why", "--stale", "--json", status=1).out)["edited"]
     assert (found["file"], found["source"]) == (path, False)
-    assert run_retu_lineage("show", path) == 1
-    text = capsys.readouterr().out
-    assert text.startswith(f"edited       {told}; ")
-    assert "\nstate        edited\n" in text
-    assert run_retu_lineage("why", TABLE) == 1
-    assert f"\nedited       {told}; " in capsys.readouterr().out
-    assert run_retu_lineage("list") == 0
-    assert f"\nedited       {told}; " in capsys.readouterr().out
 
 
 GONE: dict[str, tuple[Callable[[MadeStudy], object], str]] = {
@@ -140,19 +126,16 @@ def mirror(made_study: MadeStudy) -> Path:
     return path
 
 
-def test_an_edited_file_of_a_mirror_is_found(
-    made_study: MadeStudy, mirror: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_retu_lineage("why", "--stale") == 0
+def test_an_edited_file_of_a_mirror_is_found(made_study: MadeStudy, mirror: Path, ask: Ask) -> None:
+    ask("why", "--stale")
     assert made_study.verify().findings == ()
-    capsys.readouterr()
     edit_in_place(mirror, b"prompts 2")
     name = mirror.relative_to(made_study.root)
-    assert run_retu_lineage("why", "--stale") == 1
-    text = capsys.readouterr().out
-    assert f"\n{name}: is not what make_data read\n" in text
-    assert "snakemake --force data/smoke/pool.parquet --config study=smoke mirror=mirror" in text
-    assert run_retu_lineage("show", "data/smoke/pool.parquet") == 1
+    done = ask("why", "--stale", status=1)
+    assert f"\n{name}: is not what make_data read\n" in done.out
+    again = "snakemake --force data/smoke/pool.parquet --config study=smoke mirror=mirror"
+    assert again in done.out
+    ask("show", "data/smoke/pool.parquet", status=1)
     (finding,) = made_study.verify().findings
     assert (finding.kind, finding.path) == ("source", str(name))
     assert TABLE in finding.downstream

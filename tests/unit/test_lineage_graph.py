@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, TABLE, WEIGHTS, MadeStudy, make_study
+from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, TABLE, WEIGHTS, MadeStudy
 
 from retu.core.errors import InputError
 from retu.core.hashing import compute_md5, hash_tree
@@ -13,12 +13,6 @@ from retu.lineage.queries.verify_checks import check_inputs
 from retu.lineage.queries.verify_findings import CheckedStudy
 from retu.lineage.record import read_record
 from retu.lineage.storage.stored_outputs import check_record_links
-
-
-@pytest.fixture
-def made_study(tmp_path: Path) -> MadeStudy:
-    """A made-up finished study."""
-    return make_study(tmp_path)
 
 
 def test_the_maker_of_a_path_is_found(made_study: MadeStudy) -> None:
@@ -58,7 +52,7 @@ def test_the_hash_of_a_lineage_is_that_of_all_behind_it(
     made_study: MadeStudy, tmp_path: Path
 ) -> None:
     before = made_study.lineage.digest_lineage(TABLE)
-    copy = shutil.copytree(tmp_path, tmp_path.with_name("copy"))
+    copy = shutil.copytree(made_study.root, tmp_path / "copy")
     assert read_lineage(copy, "smoke").digest_lineage(TABLE) == before
     made_study.rewrite_record(f"{RESULTS}/report.record.json", key="0" * 16)
     made_study.rewrite_record(f"{DATA}.record.json", host={"name": "elsewhere"})

@@ -7,35 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bundle_fixtures import read_archive_members
-from lineage_fixtures import RESULTS, TABLE, MadeStudy, make_study
+from bundle_fixtures import repack_archive
+from lineage_fixtures import CURVES, TABLE, Ask, MadeStudy
 
-from retu.cli import command_line, lineage_command
 from retu.core.errors import InputError
 from retu.core.text import escape_hidden
 from retu.lineage.graph.dvc_lock import parse_dvc_lock
-from retu.lineage.queries.bundle import ABOUT, export_bundle, pack_archive
+from retu.lineage.queries.bundle import ABOUT
 from retu.lineage.queries.unbundle import open_bundle
 from retu.lineage.record import GitCommit, digest_content, parse_record, read_record
 
 EVIL = "x\x1b]0;owned\x07\x1b[2J\nall as recorded\u202e"
-CURVES = f"{RESULTS}/curves.record.json"
-
-
-@pytest.fixture
-def made_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
-    """The made-up finished study, which the commands take for theirs."""
-    (tmp_path / "config.yaml").write_text("study: smoke\nbranching: null\n")
-    monkeypatch.setattr(lineage_command, "ROOT", tmp_path)
-    return make_study(tmp_path)
-
-
-@pytest.fixture
-def archive(made_study: MadeStudy) -> Path:
-    """An archive of the table."""
-    out = made_study.root / "table.tar.gz"
-    export_bundle(made_study.root, made_study.lineage, TABLE, out)
-    return out
 
 
 def assert_shown(text: str) -> None:
@@ -68,15 +50,9 @@ FORGED: dict[str, Callable[[dict[str, bytes]], object]] = {
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
 def test_an_archive_prints_nothing_raw(
-    archive: Path,
-    forge: Callable[[dict[str, bytes]], object],
-    capsys: pytest.CaptureFixture[str],
+    archive: Path, forge: Callable[[dict[str, bytes]], object], ask: Ask
 ) -> None:
-    files = read_archive_members(archive)
-    forge(files)
-    archive.write_bytes(pack_archive(files))
-    assert command_line.main(["lineage", "verify", str(archive)]) in (1, 2)
-    done = capsys.readouterr()
+    done = ask("verify", str(repack_archive(archive, forge)), status={1, 2})
     assert_shown(done.out + done.err)
     assert "all as recorded" not in (done.out + done.err).split("\n")
 
@@ -112,14 +88,11 @@ def test_a_file_of_the_checkout_with_an_odd_name_is_written_out(made_study: Made
     assert parse_record(text, "x").git.dirty == ["a\\nb"]
 
 
-def test_a_cell_of_a_table_is_written_out(
-    made_study: MadeStudy, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_cell_of_a_table_is_written_out(made_study: MadeStudy, ask: Ask) -> None:
     (made_study.root / TABLE).write_text("a_post\n\x1b[2J71\n")
-    assert command_line.main(["lineage", "why", f"{TABLE}#1/a_post"]) == 1
-    out = capsys.readouterr().out
-    assert_shown(out)
-    assert "\\x1b[2J71" in out
+    text = ask("why", f"{TABLE}#1/a_post", status=1).out
+    assert_shown(text)
+    assert "\\x1b[2J71" in text
 
 
 def test_pointers_with_an_unseen_name_are_refused() -> None:

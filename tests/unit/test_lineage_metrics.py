@@ -1,29 +1,27 @@
-"""What DVC shows of tables, curves and losses, and that it agrees on what is stale."""
+"""What DVC shows of a study, and that it agrees with us on what is stale and on ancestors."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lineage_fixtures import RESULTS, SFT, TABLE, MadeStudy, hash_artefact
+import yaml
+from lineage_fixtures import DATA, RESULTS, SFT, TABLE, Ask, MadeStudy, hash_artefact
 from pointer_fixtures import PointerProject, make_project
 
+from retu.lineage.graph.dvc_lock import PIPELINE
 from retu.lineage.graph.staleness import build_stale_report
+from retu.lineage.queries.dvc_pointers import Pointers
 from retu.lineage.record import read_record
 from retu.lineage.storage.dvc_metrics import list_plots, name_rows, parse_cell_value
 from retu.lineage.storage.stage_keys import refresh_keys
 
-RECORD = f"{RESULTS}/tables/table_4.record.json"
-REPORT = f"{RESULTS}/report.record.json"
-
 
 @pytest.fixture
-def project(tmp_path: Path) -> PointerProject:
+def project(project: PointerProject) -> PointerProject:
     """A recorded and committed study."""
-    made = make_project(tmp_path / "a project")
-    made.write_pointers()
-    made.commit_all()
-    return made
+    project.write_pointers()
+    project.commit_all()
+    return project
 
 
 def rewrite_output(project: PointerProject, path: str, content: str) -> None:
@@ -84,11 +82,7 @@ def test_losses_and_curves_of_two_revisions_are_drawn(
 def test_repro_runs_what_is_stale_and_nothing_else(project: PointerProject) -> None:
     made = project.study
     assert list_planned_stages(project) == set()
-    recipes = made.plan.study.recipes
-    recipe = recipes.sft["standard"].model_copy(update={"learning_rate": 0.125})
-    changed = recipes.model_copy(update={"sft": {"standard": recipe}})
-    study = made.plan.study.model_copy(update={"recipes": changed})
-    other = replace(made, plan=replace(made.plan, study=study))
+    other = made.change_learning_rate()
     assert_dvc_agrees(project, other)
     assert len(list_planned_stages(project)) > 5
     assert_dvc_agrees(project, made)
@@ -144,3 +138,43 @@ def test_only_runs_are_drawn(project: PointerProject) -> None:
     assert [next(iter(plot)) for plot in plots] == ["validation loss", "curves"]
     assert list(plots[0]["validation loss"]["y"]) == [f"../../{SFT}/losses.csv"]
     assert list_plots(records, "lineage/smoke", [f"{SFT}/losses.csv"])[0].keys() == {"curves"}
+
+
+def list_dvc_ancestors(project: PointerProject) -> tuple[set[str], set[str]]:
+    """The stages of dvc.yaml that stand behind the table, and what they read that none makes."""
+    text = (project.root / "lineage" / "smoke" / PIPELINE).read_text()
+    stages = yaml.safe_load(text)["stages"]
+    maker = {path: name for name, stage in stages.items() for path in stage["outs"]}
+    found: set[str] = set()
+    sources: set[str] = set()
+    queue = [TABLE]
+    while queue:
+        path = queue.pop()
+        name = next((maker[out] for out in maker if Path(path).is_relative_to(out)), None)
+        if name is None:
+            sources.add(path)
+        elif name not in found:
+            found.add(name)
+            queue += stages[name].get("deps", [])
+    return found, sources
+
+
+@pytest.mark.parametrize("described", [False, True])
+def test_the_ancestors_are_the_same(described: bool, project: PointerProject, ask: Ask) -> None:
+    if described:
+        project.study.describe_data()
+    project.write_pointers()
+    told, lineage = json.loads(ask("why", TABLE, "--json").out), project.study.lineage
+    job = lineage.find_producer(TABLE)
+    assert job is not None
+    assert {job["record"] for job in told["jobs"]} == set(lineage.list_ancestors([job]))
+    names = Pointers(project.root, lineage, lineage.records, {}).stage_names
+    # What data.dvc describes ends there for DVC; `why` knows the job that made it, too.
+    ends = {job["record"] for job in told["jobs"] if job["pointers"]}
+    stages, sources = list_dvc_ancestors(project)
+    assert stages == {names[job["record"]] for job in told["jobs"] if job["record"] not in ends}
+    assert ends == ({f"{DATA}.record.json"} if described else set())
+    pointers = [(p["path"], p["describes"]) for job in told["jobs"] for p in job["pointers"]]
+    assert pointers == ([("data.dvc", DATA)] if described else [])
+    assert bool(sources) == described
+    assert all(Path(path).is_relative_to(DATA) for path in sources)

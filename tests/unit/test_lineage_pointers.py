@@ -11,22 +11,17 @@ from pathlib import Path
 import pytest
 import yaml
 from lineage_fixtures import DATA, RESULTS, SFT, TABLE, WEIGHTS
-from pointer_fixtures import LOCK_FILE, PointerProject, make_project
+from pointer_fixtures import LOCK_FILE, PointerProject
 from ruamel.yaml import YAML
 
 from retu.core import hashing
 from retu.core.errors import InputError
-from retu.core.hashing import compute_md5, hash_tree
+from retu.core.hashing import compute_md5
 from retu.lineage.graph.dvc_lock import PIPELINE, lock_pointers, read_dvc_lock, to_yaml
 from retu.lineage.queries import dvc_pointers
 from retu.lineage.queries.dvc_pointers import Pointers
 from retu.lineage.record import read_record
 from retu.planning.stages import ROOT
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> PointerProject:
-    return make_project(tmp_path / "a project")
 
 
 def map_stage_names(project: PointerProject) -> dict[str, str]:
@@ -191,15 +186,8 @@ def test_a_damaged_record_is_refused(project: PointerProject) -> None:
         project.write_pointers()
 
 
-def describe_data(project: PointerProject) -> None:
-    """Have a data.dvc describe the study's data, as data.dvc does those of the lab."""
-    tree = hash_tree(project.root / DATA)
-    entry = {"path": DATA, "md5": tree.md5, "size": tree.size, "nfiles": 2, "hash": "md5"}
-    (project.root / "data.dvc").write_text(yaml.safe_dump({"outs": [entry]}))
-
-
 def test_what_data_dvc_describes_is_left_to_it(project: PointerProject) -> None:
-    describe_data(project)
+    project.study.describe_data()
     before = (project.root / "data.dvc").read_bytes()
     assert project.write_pointers().notes == ()
     stage = yaml.safe_load((project.root / LOCK_FILE).read_text())["stages"]["data-smoke"]
@@ -211,7 +199,7 @@ def test_what_data_dvc_describes_is_left_to_it(project: PointerProject) -> None:
 
 
 def test_other_data_than_data_dvc_describes_are_named(project: PointerProject) -> None:
-    describe_data(project)
+    project.study.describe_data()
     (project.root / DATA / "notes.txt").write_text("new")
     (note,) = project.write_pointers().notes
     assert note.startswith(f"{DATA}: is not what data.dvc says")
@@ -248,7 +236,7 @@ def test_two_processes_record_at_once(project: PointerProject) -> None:
         "from retu.lineage.queries.dvc_pointers import record_study;"
         "[record_study(Path(sys.argv[1]), 'smoke', make_smoke_plan()) for _ in range(5)]"
     )
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "unit")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     environment = {**os.environ, "PYTHONPATH": path}
     command = [sys.executable, "-c", code, str(project.root)]
     both = [subprocess.Popen(command, env=environment) for _ in range(2)]

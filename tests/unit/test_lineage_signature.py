@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 from bundle_fixtures import read_archive_members
-from lineage_fixtures import RESULTS, TABLE
-from pointer_fixtures import LOCK_FILE, PointerProject, make_project
-from test_lineage_missing_stages import forge_cell
+from lineage_fixtures import RESULTS, TABLE, Ask
+from pointer_fixtures import LOCK_FILE, PointerProject
+from test_lineage_gaps import forge_cell
 
-from retu.cli import command_line, lineage_command
 from retu.core.errors import InputError
 from retu.lineage.queries.bundle import export_bundle
 from retu.lineage.queries.signature import check_signature, sign_lock
@@ -34,16 +33,11 @@ def keys(tmp_path: Path) -> dict[str, Path]:
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Path]
-) -> PointerProject:
+def project(project: PointerProject, keys: dict[str, Path], ask: Ask) -> PointerProject:
     """A recorded study whose lock the author has signed."""
-    made = make_project(tmp_path / "a project")
-    (made.root / "config.yaml").write_text("study: smoke\n")
-    monkeypatch.setattr(lineage_command, "ROOT", made.root)
-    made.write_pointers()
-    assert command_line.main(["lineage", "sign", "--key", str(keys["author"])]) == 0
-    return made
+    project.write_pointers()
+    ask("sign", "--key", str(keys["author"]))
+    return project
 
 
 def list_signature_faults(project: PointerProject, key: Path) -> list[str]:
@@ -57,18 +51,14 @@ def get_public_key(keys: dict[str, Path], name: str) -> Path:
 
 
 def test_a_signature_counts_for_its_lock_and_key_alone(
-    project: PointerProject, keys: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    project: PointerProject, keys: dict[str, Path], ask: Ask
 ) -> None:
     assert list_signature_faults(project, get_public_key(keys, "author")) == []
     (fault,) = list_signature_faults(project, get_public_key(keys, "other"))
     assert fault.startswith("is by no key of ")
-    assert (
-        command_line.main(["lineage", "verify", "--key", str(get_public_key(keys, "author"))]) == 0
-    )
-    assert (
-        command_line.main(["lineage", "verify", "--key", str(get_public_key(keys, "other"))]) == 1
-    )
-    assert f"signature: {SIGNATURE}: is by no key of " in capsys.readouterr().out
+    ask("verify", "--key", str(get_public_key(keys, "author")))
+    said = ask("verify", "--key", str(get_public_key(keys, "other")), status=1).out
+    assert f"signature: {SIGNATURE}: is by no key of " in said
     lock = project.root / LOCK_FILE
     lock.write_text(lock.read_text() + "# more\n")
     (fault,) = list_signature_faults(project, get_public_key(keys, "author"))
@@ -107,7 +97,7 @@ def test_a_signature_for_something_else_does_not_count(
 
 
 def test_a_whole_forgery_is_found_by_the_signature_alone(
-    project: PointerProject, keys: dict[str, Path], tmp_path: Path
+    project: PointerProject, keys: dict[str, Path], tmp_path: Path, ask: Ask
 ) -> None:
     """The leaf, its record, the record of its reader, the lock and the bundle, all consistent."""
     forge_cell(project)
@@ -115,42 +105,22 @@ def test_a_whole_forgery_is_found_by_the_signature_alone(
     assert project.study.verify().findings == ()
     bundle = tmp_path / "forged.tar.gz"
     export_bundle(project.root, project.study.lineage, TABLE, bundle)
-    assert command_line.main(["lineage", "verify", str(bundle)]) == 0
-    assert (
-        command_line.main(
-            ["lineage", "verify", str(bundle), "--key", str(get_public_key(keys, "author"))]
-        )
-        == 1
-    )
+    ask("verify", str(bundle))
+    ask("verify", str(bundle), "--key", str(get_public_key(keys, "author")), status=1)
 
 
 def test_a_bundle_brings_the_signature(
-    project: PointerProject,
-    keys: dict[str, Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    project: PointerProject, keys: dict[str, Path], tmp_path: Path, ask: Ask
 ) -> None:
     bundle = tmp_path / "table.tar.gz"
     export_bundle(project.root, project.study.lineage, TABLE, bundle)
     assert SIGNATURE in read_archive_members(bundle)
     shutil.rmtree(project.root / "results")
     shutil.rmtree(project.root / "lineage")
-    capsys.readouterr()
-    assert (
-        command_line.main(
-            ["lineage", "verify", str(bundle), "--key", str(get_public_key(keys, "author"))]
-        )
-        == 0
-    )
-    assert "nobody's key" not in capsys.readouterr().out
-    assert command_line.main(["lineage", "verify", str(bundle)]) == 0
-    assert "nobody's key" in capsys.readouterr().out
-    assert (
-        command_line.main(
-            ["lineage", "verify", str(bundle), "--key", str(get_public_key(keys, "other"))]
-        )
-        == 1
-    )
+    said = ask("verify", str(bundle), "--key", str(get_public_key(keys, "author"))).out
+    assert "nobody's key" not in said
+    assert "nobody's key" in ask("verify", str(bundle)).out
+    ask("verify", str(bundle), "--key", str(get_public_key(keys, "other")), status=1)
 
 
 def test_recording_says_that_the_signature_is_old(project: PointerProject) -> None:

@@ -8,28 +8,25 @@ from typing import Any
 
 import pytest
 from code_fixtures import clear_caches, replace_text
-from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, MadeStudy, make_study
+from lineage_fixtures import (
+    BASE,
+    CURVES,
+    DATA,
+    GRADES,
+    JOBS,
+    REPORT,
+    RESULTS,
+    SFT,
+    TABLE_4,
+    TRAIN,
+    MadeStudy,
+)
 
 from retu.config import load
-from retu.config.study import Config, Study
 from retu.core.errors import InputError
-from retu.lineage.graph.staleness import build_stale_report, find_stale_reasons
+from retu.lineage.graph.staleness import build_stale_report
 from retu.lineage.record import read_record
 from retu.planning.stages import PAGE_TEMPLATES
-
-CONFIG = Config(study="smoke", branching=None, mirror=None)
-TRAIN = f"{SFT}/train.record.json"
-GRADES = f"{SFT}/grades.record.json"
-CURVES = f"{RESULTS}/curves.record.json"
-TABLE_4 = f"{RESULTS}/tables/table_4.record.json"
-REPORT = f"{RESULTS}/report.record.json"
-FITS = f"{RESULTS}/fits/robust.record.json"
-
-
-@pytest.fixture
-def made_study(tmp_path: Path) -> MadeStudy:
-    """A made-up finished study."""
-    return make_study(tmp_path / "study")
 
 
 @pytest.fixture
@@ -40,22 +37,10 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def list_reasons(made: MadeStudy, job: str) -> list[str]:
-    """The reasons of a job, with its lineage at hand."""
-    return find_stale_reasons(made.lineage.records[job], made.plan, made.lineage)
-
-
 def replan_study(made: MadeStudy) -> MadeStudy:
     """The made study with the plan that its files now give."""
     plan = replace(made.plan, study=load.load_training_study("smoke"))
     return replace(made, plan=plan)
-
-
-def change_study(made: MadeStudy, change: Callable[[dict[str, Any]], object]) -> MadeStudy:
-    """The made study with a plan of another study."""
-    content = made.plan.study.model_dump()
-    change(content)
-    return replace(made, plan=replace(made.plan, study=Study.model_validate(content)))
 
 
 def test_a_study_that_nothing_happened_to_is_current(made_study: MadeStudy) -> None:
@@ -63,8 +48,7 @@ def test_a_study_that_nothing_happened_to_is_current(made_study: MadeStudy) -> N
     assert report.roots == ()
     assert report.reasons == {}
     assert [
-        find_stale_reasons(record, made_study.plan)
-        for record in made_study.lineage.records.values()
+        made_study.list_own_reasons(record) for record in made_study.lineage.records.values()
     ] == [[]] * 11
 
 
@@ -78,10 +62,8 @@ def test_a_line_of_code_names_its_file_and_who_used_it(
     assert set(root.downstream) == {
         job.record for job in JOBS if not job.record.startswith((DATA, BASE, TRAIN))
     }
-    assert list_reasons(made_study, GRADES) == [f"{SFT}/generations.record.json: is stale itself"]
-    # Without a lineage one cannot tell which of the jobs before it is.
-    alone = find_stale_reasons(made_study.lineage.records[GRADES], made_study.plan)
-    assert alone == [f"{GRADES}: something that it was made from is stale"]
+    assert made_study.list_reasons(GRADES) == [f"{SFT}/generations.record.json: is stale itself"]
+    assert made_study.list_own_reasons(made_study.lineage.records[GRADES]) == []
 
 
 def test_prose_makes_nothing_stale(made_study: MadeStudy, package: Path) -> None:
@@ -97,7 +79,7 @@ def test_modules_that_come_and_go(made_study: MadeStudy, package: Path) -> None:
     )
     (package / "workflow_scripts" / "late.py").write_text("VALUE = 1\n")
     clear_caches()
-    assert list_reasons(made_study, TABLE_4) == [
+    assert made_study.list_reasons(TABLE_4) == [
         "workflow_scripts/table_4.py: its code has changed",
         "workflow_scripts/late.py: is used now and was not",
     ]
@@ -109,7 +91,7 @@ def test_modules_that_come_and_go(made_study: MadeStudy, package: Path) -> None:
         "retu.training.loss_curve": "0",
     }
     code = record.code.model_copy(update={"modules": modules})
-    reasons = find_stale_reasons(record.model_copy(update={"code": code}), made_study.plan)
+    reasons = made_study.list_own_reasons(record.model_copy(update={"code": code}))
     assert "workflow_scripts/gone.py: is gone" in reasons
     assert "retu/training/loss_curve.py: is used no longer" in reasons
 
@@ -125,28 +107,28 @@ def test_code_that_does_not_parse_is_one_line(made_study: MadeStudy, package: Pa
 def test_another_script_for_the_rule(made_study: MadeStudy) -> None:
     record = made_study.lineage.records[TABLE_4]
     code = record.code.model_copy(update={"module": "workflow_scripts.audit_table_4"})
-    reasons = find_stale_reasons(record.model_copy(update={"code": code}), made_study.plan)
+    reasons = made_study.list_own_reasons(record.model_copy(update={"code": code}))
     ran = "is what the rule runs now; it ran workflow_scripts/audit_table_4.py"
     assert reasons == [f"workflow_scripts/table_4.py: {ran}"]
 
 
-def test_facts_that_change_come_and_go(made_study: MadeStudy, project: Path) -> None:
-    template = next((project / PAGE_TEMPLATES).iterdir())
+def test_facts_that_change_come_and_go(made_study: MadeStudy, project_files: Path) -> None:
+    template = next((project_files / PAGE_TEMPLATES).iterdir())
     template.write_text(template.read_text() + " ")
-    assert list_reasons(made_study, REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: has changed"]
+    assert made_study.list_reasons(REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: has changed"]
     record = made_study.lineage.records[REPORT]
     facts = {
         name: h for name, h in record.facts.items() if name != f"{PAGE_TEMPLATES}/{template.name}"
     }
-    reasons = find_stale_reasons(
-        record.model_copy(update={"facts": {**facts, "x.csv": "0"}}), made_study.plan
+    reasons = made_study.list_own_reasons(
+        record.model_copy(update={"facts": {**facts, "x.csv": "0"}})
     )
     assert reasons == [
         f"{PAGE_TEMPLATES}/{template.name}: is read now and was not",
         "x.csv: is read no longer",
     ]
     template.unlink()
-    assert list_reasons(made_study, REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: is gone"]
+    assert made_study.list_reasons(REPORT) == [f"{PAGE_TEMPLATES}/{template.name}: is gone"]
     report = build_stale_report(made_study.lineage, made_study.plan)
     assert [root.jobs for root in report.roots] == [(REPORT,)]
 
@@ -195,7 +177,7 @@ def test_a_default_is_a_matter_of_the_study(made_study: MadeStudy) -> None:
     def change(study: dict[str, Any]) -> None:
         study["execution"]["threads"] = 3
 
-    (root,) = build_stale_report(made_study.lineage, change_study(made_study, change).plan).roots
+    (root,) = build_stale_report(made_study.lineage, made_study.change_study(change).plan).roots
     what = "execution.threads: 1 -> 3"
     assert str(root.cause) == f"studies/smoke.yaml: {what}"
     assert root.jobs == (
@@ -216,7 +198,7 @@ def test_a_default_is_a_matter_of_the_study(made_study: MadeStudy) -> None:
 def test_jobs_that_the_study_has_no_longer(
     made_study: MadeStudy, change: Callable[[dict[str, Any]], object], reason: str
 ) -> None:
-    report = build_stale_report(made_study.lineage, change_study(made_study, change).plan)
+    report = build_stale_report(made_study.lineage, made_study.change_study(change).plan)
     (root,) = report.roots
     assert str(root.cause) == f"studies/smoke.yaml: asks for this job no longer ({reason})"
     assert TRAIN in root.jobs
@@ -231,7 +213,7 @@ def test_rules_and_wildcards_that_are_no_more(made_study: MadeStudy) -> None:
         ({"wildcards": {"model": "LabQwen"}}, "(no train_sft for {'model': 'LabQwen'})"),
         ({"rule": "grade", "wildcards": {"run": "x"}}, "(no grade for {'run': 'x'})"),
     ):
-        reasons = find_stale_reasons(record.model_copy(update=changes), made_study.plan)
+        reasons = made_study.list_own_reasons(record.model_copy(update=changes))
         assert reasons == [f"{gone} {reason}"]
 
 
@@ -243,7 +225,7 @@ def test_a_run_that_is_added(made_study: MadeStudy) -> None:
         study["rl_runs"].append({"start": "base", "recipe": "dapo_dc", "models": ["Other"]})
 
     made_study.rewrite_record(CURVES, inputs=[])
-    (root,) = build_stale_report(made_study.lineage, change_study(made_study, change).plan).roots
+    (root,) = build_stale_report(made_study.lineage, made_study.change_study(change).plan).roots
     assert root.jobs == (CURVES,)
     what = "gives curves other inputs now, and they are not made ("
     assert root.cause.what.startswith(what)
@@ -264,4 +246,4 @@ def test_a_run_that_is_left_out(made_study: MadeStudy) -> None:
 def test_what_a_script_is_told_by_options(made_study: MadeStudy) -> None:
     made_study.rewrite_record(TABLE_4, key="0" * 16, command=["--order", "LabSmall,LabFull"])
     told = 'something else now: ["LabFull", "LabSmall"]; it was --order LabSmall,LabFull'
-    assert list_reasons(made_study, TABLE_4) == [f"studies/smoke.yaml: tells make_table_4 {told}"]
+    assert made_study.list_reasons(TABLE_4) == [f"studies/smoke.yaml: tells make_table_4 {told}"]

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 from lineage_fixtures import RESULTS, SFT
-from pointer_fixtures import PointerProject, delete_outputs, make_project, read_refusal
+from pointer_fixtures import PointerProject, delete_outputs, read_refusal
 
 from retu.core.hashing import hash_folder_listing
 from retu.lineage.graph.record_graph import Lineage
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> PointerProject:
-    made = make_project(tmp_path / "a project")
-    made.write_pointers()
-    return made
+def project(project: PointerProject) -> PointerProject:
+    project.write_pointers()
+    return project
 
 
 def forge_output(lineage: Lineage, path: str, /, **changes: object) -> Lineage:

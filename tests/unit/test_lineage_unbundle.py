@@ -8,30 +8,16 @@ import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bundle_fixtures import list_archive_findings, repack_archive, replace_member
-from lineage_fixtures import BASE, RESULTS, SFT, TABLE, MadeStudy, make_study
+from lineage_fixtures import BASE, RESULTS, SFT, TABLE, MadeStudy
 
 from retu.core.errors import InputError
 from retu.lineage.queries import unbundle
 from retu.lineage.queries.bundle import ABOUT, GRAPH, export_bundle
 from retu.lineage.queries.unbundle import check_bundle, open_bundle, read_bundle
-
-
-@pytest.fixture
-def made_study(tmp_path: Path) -> MadeStudy:
-    """A made-up finished study."""
-    return make_study(tmp_path / "study")
-
-
-@pytest.fixture
-def archive(made_study: MadeStudy, tmp_path: Path) -> Path:
-    """The exported table."""
-    path = tmp_path / "table_4.lineage.tar.gz"
-    export_bundle(made_study.root, made_study.lineage, TABLE, path)
-    return path
-
 
 TAMPERS: dict[str, tuple[Callable[[dict[str, bytes]], object], tuple[str, str]]] = {
     "one cell": (lambda f: replace_member(f, TABLE, b"71.5", b"72.5"), ("broken", TABLE)),
@@ -65,7 +51,10 @@ TAMPERS: dict[str, tuple[Callable[[dict[str, bytes]], object], tuple[str, str]]]
         lambda f: replace_member(f, ABOUT, b"f00df00d", b"beefbeef"),
         ("false", ABOUT),
     ),
-    "an edge less": (lambda f: f.update({ABOUT: drop_edge(f[ABOUT])}), ("false", ABOUT)),
+    "an edge less": (
+        lambda f: change_about(f, lambda about: about["edges"].pop(0)),
+        ("false", ABOUT),
+    ),
     "another graph": (
         lambda f: f.update({GRAPH: b"flowchart TD\n  j0[all is well]\n"}),
         ("false", GRAPH),
@@ -76,33 +65,30 @@ TAMPERS: dict[str, tuple[Callable[[dict[str, bytes]], object], tuple[str, str]]]
         ("broken", "x/README.txt"),
     ),
     "another hash of what is left out": (
-        lambda f: f.update({ABOUT: replace_hash(f[ABOUT])}),
+        lambda f: change_about(f, lambda about: about["left_out"][0].update(md5="0" * 32)),
         ("false", f"{BASE}/checkpoints"),
     ),
 }
 
 
-def forge_cell(files: dict[str, bytes]) -> None:
-    """Change the table and what the archive says of it; only the record knows better."""
-    replace_member(files, TABLE, b"71.5", b"72.5")
+def change_about(files: dict[str, bytes], change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what an archive says of itself."""
     about = json.loads(files[ABOUT])
-    (listed,) = (listed for listed in about["files"] if listed["path"] == TABLE)
-    listed["md5"] = hashlib.md5(files[TABLE]).hexdigest()
+    change(about)
     files[ABOUT] = json.dumps(about).encode()
 
 
-def drop_edge(about: bytes) -> bytes:
-    """The list of an archive without the first edge of its graph."""
-    content = json.loads(about)
-    del content["edges"][0]
-    return json.dumps(content).encode()
-
-
-def replace_hash(about: bytes) -> bytes:
-    """The list of an archive with another hash of the first output that is not in it."""
-    content = json.loads(about)
-    content["left_out"][0]["md5"] = "0" * 32
-    return json.dumps(content).encode()
+def forge_cell(files: dict[str, bytes]) -> None:
+    """Change the table and what the archive says of it; only the record knows better."""
+    replace_member(files, TABLE, b"71.5", b"72.5")
+    digest = hashlib.md5(files[TABLE]).hexdigest()
+    listed = {"path": TABLE, "md5": digest, "size": len(files[TABLE])}
+    change_about(
+        files,
+        lambda about: about.update(
+            files=[listed if one["path"] == TABLE else one for one in about["files"]]
+        ),
+    )
 
 
 @pytest.mark.parametrize(("tamper", "found"), TAMPERS.values(), ids=TAMPERS.keys())

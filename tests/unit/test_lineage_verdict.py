@@ -1,6 +1,5 @@
 """What `verify` says of a whole study: pointers, notes, text and JSON; every file is read once."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -8,27 +7,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lineage_fixtures import BASE, DATA, JOBS, RESULTS, SFT, TABLE, MadeStudy, make_study
+from lineage_fixtures import BASE, DATA, EVERYTHING, JOBS, RESULTS, SFT, TABLE, Ask, MadeStudy
 
 from retu.core.errors import InputError
-from retu.core.hashing import compute_md5, hash_tree
+from retu.core.hashing import compute_md5
 from retu.lineage.graph.dvc_lock import parse_dvc_lock
-from retu.lineage.queries.verify import format_verify_report, run_verify
+from retu.lineage.queries.verify import format_verify_report
 from retu.lineage.queries.verify_findings import IntegrityFinding
 from retu.lineage.record import GitCommit, read_record
 from retu.planning.stages import ROOT
-
-EVERYTHING = tuple(
-    path
-    for job in JOBS
-    for path in dict.fromkeys(path.partition("/step-")[0] for path in job.outputs)
-)
-
-
-@pytest.fixture
-def made_study(tmp_path: Path) -> MadeStudy:
-    """A made-up finished study."""
-    return make_study(tmp_path)
 
 
 def get_only_finding(made: MadeStudy) -> IntegrityFinding:
@@ -82,16 +69,13 @@ def test_pointers_with_other_hashes_than_the_records(made_study: MadeStudy) -> N
 
 
 def test_data_are_held_against_data_dvc(made_study: MadeStudy) -> None:
-    pointer = {"outs": [{"path": DATA, "md5": hash_tree(made_study.root / DATA).md5}]}
-    (made_study.root / "data.dvc").write_text(yaml.safe_dump(pointer))
+    made_study.describe_data()
     assert made_study.verify().findings == ()
-    pointer["outs"][0]["md5"] = "0" * 32 + ".dir"
-    (made_study.root / "data.dvc").write_text(yaml.safe_dump(pointer))
+    made_study.describe_data(md5="0" * 32 + ".dir")
     finding = get_only_finding(made_study)
     assert (finding.kind, finding.path) == ("pointer", DATA)
     assert f"{BASE}/checkpoints" in finding.downstream
-    pointer["outs"][0]["path"] = "data/other"
-    (made_study.root / "data.dvc").write_text(yaml.safe_dump(pointer))
+    made_study.describe_data(path="data/other", md5="0" * 32 + ".dir")
     assert made_study.verify().findings == ()
 
 
@@ -132,26 +116,18 @@ def test_what_is_known_of_git_and_of_versions_is_noted(made_study: MadeStudy) ->
     )
 
 
-def test_text_shortens_and_json_does_not(
-    made_study: MadeStudy, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_text_shortens_and_json_does_not(made_study: MadeStudy, ask: Ask) -> None:
     (made_study.root / f"{DATA}/pool.parquet").write_text("other")
-    options = argparse.Namespace(
-        output=None, study="smoke", key=None, json=False, root=made_study.root
-    )
-    (made_study.root / "config.yaml").write_text("study: smoke\nbranching: null\nmirror: null\n")
-    assert run_verify(options) == 1
-    lines = capsys.readouterr().out.splitlines()
+    lines = ask("verify", status=1).lines
     assert lines[0].endswith(f"MB: broken link: {DATA}/pool.parquet")
     assert lines[1].startswith(f"broken: {DATA}/pool.parquet: is not what make_data wrote")
     assert lines[2].startswith(f"  downstream: {BASE}/checkpoints, ")
     assert lines[2].endswith(" and 4 more")
-    assert run_verify(argparse.Namespace(**{**vars(options), "json": True})) == 1
-    content = json.loads(capsys.readouterr().out)
+    content = json.loads(ask("verify", "--json", status=1).out)
     assert (content["study"], content["jobs"], len(content["findings"])) == ("smoke", 11, 1)
     assert {*content["findings"][0]["downstream"]} == {p for p in EVERYTHING if p[:4] != "data"}
     (made_study.root / f"{DATA}/pool.parquet").write_text("pool")
-    assert run_verify(options) == 0
+    ask("verify")
 
 
 def test_every_file_is_read_once(made_study: MadeStudy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,21 +2,22 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from code_fixtures import replace_text
 from lineage_fixtures import (
     AFTER_SFT,
     BASE,
     DATA,
+    EVERYTHING,
     JOBS,
     RESULTS,
     SFT,
     TABLE,
+    TRAIN,
     WEIGHTS,
     MadeStudy,
-    make_study,
 )
 
 from retu.core.errors import InputError
@@ -24,20 +25,14 @@ from retu.lineage.queries.verify import format_verify_report
 from retu.lineage.queries.verify_findings import IntegrityFinding
 from retu.lineage.record import read_record
 
-TRAIN = f"{SFT}/train.record.json"
 AFTER_TABLE = (f"{RESULTS}/report.html",)
 OF_SFT = (f"{SFT}/checkpoints", f"{SFT}/losses.csv")
-EVERYTHING = tuple(
-    path
-    for job in JOBS
-    for path in dict.fromkeys(path.partition("/step-")[0] for path in job.outputs)
+AFTER_CHECKPOINTS = tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv")
+AFTER_RECORD = (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv")
+AFTER_GRADES = (
+    *(f"{SFT}/grades.parquet", f"{RESULTS}/curves.csv", f"{RESULTS}/fits/robust.csv"),
+    *(TABLE, f"{RESULTS}/tables/table_4.md", *AFTER_TABLE),
 )
-
-
-@pytest.fixture
-def made_study(tmp_path: Path) -> MadeStudy:
-    """A made-up finished study."""
-    return make_study(tmp_path)
 
 
 def get_only_finding(made: MadeStudy, target: str | None = None) -> IntegrityFinding:
@@ -51,8 +46,8 @@ def test_nothing_is_found_in_a_study_that_nobody_touched(made_study: MadeStudy) 
     verdict = made_study.verify()
     assert verdict.findings == ()
     assert (verdict.jobs, verdict.files) == (len(JOBS), 15)
-    made_files = [p for p in made_study.root.rglob("*") if p.is_file() and ".record." not in p.name]
-    assert verdict.size == sum(path.stat().st_size for path in made_files)
+    made_files = {path: len(text) for job in JOBS for path, text in job.outputs.items()}
+    assert verdict.size == sum(made_files.values())
     assert format_verify_report(verdict)[0] == "11 jobs, 15 files, 0.000146 MB: all as recorded"
 
 
@@ -71,17 +66,17 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
     "one byte of a checkpoint": (
         lambda made: (made.root / WEIGHTS).write_text("weights 21"),
         *("broken", WEIGHTS, "is not what train_sft wrote"),
-        tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
+        AFTER_CHECKPOINTS,
     ),
     "a file of a checkpoint gone": (
         lambda made: (made.root / WEIGHTS).unlink(),
         *("broken", WEIGHTS, "is gone"),
-        tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
+        AFTER_CHECKPOINTS,
     ),
     "a file put into a checkpoint": (
         lambda made: (made.root / SFT / "checkpoints" / "x").write_text("x"),
         *("broken", f"{SFT}/checkpoints/x", "came in afterwards"),
-        tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
+        AFTER_CHECKPOINTS,
     ),
     "one cell of a table": (
         lambda made: (made.root / TABLE).write_text("a_post\n71.6\n"),
@@ -101,17 +96,17 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
     "a file that cannot be read": (
         lambda made: link_nowhere(made.root / WEIGHTS),
         *("broken", f"{SFT}/checkpoints", "cannot be read"),
-        tuple(path for path in AFTER_SFT if path != f"{RESULTS}/subphases.csv"),
+        AFTER_CHECKPOINTS,
     ),
     "one value of a record": (
         lambda made: replace_text(made.root / TRAIN, '"seeds": [\n  0', '"seeds": [\n  1'),
         *("damaged", TRAIN, "has changed since it was written; make it again (snakemake --force"),
-        (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
+        AFTER_RECORD,
     ),
     "half a record": (
         lambda made: (made.root / TRAIN).write_text((made.root / TRAIN).read_text()[:900]),
         *("damaged", TRAIN, "not a whole record"),
-        (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
+        AFTER_RECORD,
     ),
     "half the record of the data, beside them": (
         lambda made: (made.root / f"{DATA}.record.json").write_text("{"),
@@ -121,7 +116,7 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
     "a record of a newer version": (
         lambda made: replace_text(made.root / TRAIN, '"version": 1', '"version": 2'),
         *("damaged", TRAIN, "reads up to 1; update the project"),
-        (*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"),
+        AFTER_RECORD,
     ),
     "no record": (
         lambda made: (made.root / f"{RESULTS}/fits/robust.record.json").unlink(),
@@ -151,10 +146,7 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
     "another folder than its maker tells of": (
         lambda made: read_another(made, f"{SFT}/generations.record.json", f"{SFT}/checkpoints"),
         *("link", f"{SFT}/generations.record.json", "generate_sft read another"),
-        (
-            *(f"{SFT}/generations.parquet", f"{SFT}/grades.parquet", f"{RESULTS}/curves.csv"),
-            *(f"{RESULTS}/fits/robust.csv", TABLE, f"{RESULTS}/tables/table_4.md", *AFTER_TABLE),
-        ),
+        (f"{SFT}/generations.parquet", *AFTER_GRADES),
     ),
     "another record than its reader read": (
         lambda made: made.rewrite_record(
@@ -166,10 +158,7 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
     "seeds that the specification lacks": (
         lambda made: made.rewrite_record(f"{SFT}/grades.record.json", seeds=[5]),
         *("false", f"{SFT}/grades.record.json", "tells the seeds [5], and its specification []"),
-        (
-            *(f"{SFT}/grades.parquet", f"{RESULTS}/curves.csv", f"{RESULTS}/fits/robust.csv"),
-            *(TABLE, f"{RESULTS}/tables/table_4.md", *AFTER_TABLE),
-        ),
+        AFTER_GRADES,
     ),
     "a copy of a record": (
         lambda made: shutil.copy(
@@ -179,13 +168,6 @@ TAMPERS: dict[str, tuple[Tamper, str, str, str, tuple[str, ...]]] = {
         AFTER_TABLE,
     ),
 }
-
-
-def replace_text(path: Path, old: str, new: str) -> None:
-    """Replace one piece of text in a file; it must be there."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
 
 
 def put_folder(path: Path) -> None:
@@ -305,15 +287,11 @@ def test_a_record_that_lies_where_its_wildcards_do_not_lead(made_study: MadeStud
 
 
 def test_what_other_settings_made_is_told_once_with_all_that_follows(made_study: MadeStudy) -> None:
-    recipes = made_study.plan.study.recipes
-    recipe = recipes.sft["standard"].model_copy(update={"learning_rate": 0.125})
-    changed = recipes.model_copy(update={"sft": {"standard": recipe}})
-    study = made_study.plan.study.model_copy(update={"recipes": changed})
-    other = replace(made_study, plan=replace(made_study.plan, study=study))
+    other = made_study.change_learning_rate()
     finding = get_only_finding(other)
     assert (finding.kind, finding.path) == ("stale", "studies/smoke.yaml")
     told_of = "recipe.learning_rate: 0.0002 -> 0.125; 1 job ran before that (train_sft)"
     assert finding.problem == told_of
-    assert {*finding.downstream} == {*OF_SFT, *AFTER_SFT, f"{SFT}/subphases.csv"}
+    assert {*finding.downstream} == {*AFTER_RECORD}
     assert other.verify(f"{BASE}/checkpoints").findings == ()
     assert get_only_finding(other, f"{SFT}/losses.csv") == finding

@@ -19,54 +19,43 @@ def explain_hub_errors(repository: Repository) -> Iterator[None]:
     try:
         yield
     except (OSError, httpx2.HTTPError) as error:
-        message = (
-            describe_response_error(error, repository)
-            or describe_connection_error(error)
-            or describe_disk_error(error)
-        )
-        if message is None:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            message = f"cannot be fetched ({reason}); run again to go on"
-        raise InputError(f"{repository.label}: {message}") from error
+        message = f"{repository.label}: {describe_hub_error(error, repository)}"
+        raise InputError(message) from error
 
 
-def describe_response_error(error: Exception, repository: Repository) -> str | None:
-    """The message when the hub answered, but not with a file."""
-    from huggingface_hub import errors
-
-    folder = "datasets/" if repository.kind == "dataset" else ""
-    page = f"https://huggingface.co/{folder}{repository.name}"
-    # A gated repository is also one that is not found, so the order matters.
-    if isinstance(error, errors.GatedRepoError):
-        return f"is gated; accept its terms at {page} and {LOG_IN}, or {MIRROR}"
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return f"is not on the hub, or is private; correct its name, or {LOG_IN}"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"has no revision {repository.requested_revision}; correct it"
-    if isinstance(error, errors.RemoteEntryNotFoundError):
-        return f"lacks a file at {repository.requested_revision}; correct the paths"
-    if isinstance(error, errors.HfHubHTTPError):
-        return f"the hub answers {error.response.status_code}; try again later, or {MIRROR}"
-    return None
-
-
-def describe_connection_error(error: Exception) -> str | None:
-    """The message when the hub was not asked, or did not answer."""
+def describe_hub_error(error: Exception, repository: Repository) -> str:
+    """What went wrong while the hub was asked for a repository, and what to do about it."""
     import httpx2
     from huggingface_hub import errors
 
-    if isinstance(error.__cause__ or error, errors.OfflineModeIsEnabled):
-        return f"is not in the hub's cache, and HF_HUB_OFFLINE is set; unset it once, or {MIRROR}"
-    if isinstance(error, errors.LocalEntryNotFoundError | httpx2.TransportError):
-        return f"the hub is out of reach; check network and proxy and run again, or {MIRROR}"
-    return None
-
-
-def describe_disk_error(error: Exception) -> str | None:
-    """The message when the disk is full."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return describe_full_cache_disk("no room is")
-    return None
+    # The hub's client raises one error because of another.
+    if isinstance(error.__cause__, errors.OfflineModeIsEnabled):
+        error = error.__cause__
+    revision = repository.requested_revision
+    folder = "datasets/" if repository.kind == "dataset" else ""
+    page = f"https://huggingface.co/{folder}{repository.name}"
+    status = getattr(getattr(error, "response", None), "status_code", "")
+    offline = "is not in the hub's cache, and HF_HUB_OFFLINE is set; unset it once"
+    away = f"the hub is out of reach; check network and proxy and run again, or {MIRROR}"
+    # The first that fits counts: a gated repository is also one that is not found.
+    messages = (
+        (errors.OfflineModeIsEnabled, f"{offline}, or {MIRROR}"),
+        (errors.GatedRepoError, f"is gated; accept its terms at {page} and {LOG_IN}, or {MIRROR}"),
+        (
+            errors.RepositoryNotFoundError,
+            f"is not on the hub, or is private; correct its name, or {LOG_IN}",
+        ),
+        (errors.RevisionNotFoundError, f"has no revision {revision}; correct it"),
+        (errors.RemoteEntryNotFoundError, f"lacks a file at {revision}; correct the paths"),
+        (errors.HfHubHTTPError, f"the hub answers {status}; try again later, or {MIRROR}"),
+        (errors.LocalEntryNotFoundError, away),
+        (httpx2.TransportError, away),
+    )
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    other = f"cannot be fetched ({reason}); run again to go on"
+    return next((text for kind, text in messages if isinstance(error, kind)), other)
 
 
 def describe_full_cache_disk(what: str) -> str:

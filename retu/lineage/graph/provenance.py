@@ -12,7 +12,7 @@ MAX_LISTED_FILES = 4
 
 def describe_provenance(view: Subgraph) -> dict[str, Any]:
     """Commits, locks with the versions that were loaded, seeds and machines of a view's jobs."""
-    records = [view.get_record(job) for job in view.inputs]
+    records = [view.lineage.records[job] for job in view.inputs]
     return {
         "code": count_commits(records),
         "environments": group_environments(records),

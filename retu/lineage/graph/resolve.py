@@ -41,6 +41,16 @@ class JobStates:
             return state
         return "edited" if state == "current" else f"{state}, edited"
 
+    def summarise_states(self, count: str, jobs: Iterable[str], study: str, known: bool) -> str:
+        """How many of the jobs (in words: `count`) are stale; `known`: none lacks its record."""
+        if self.unknown:
+            return f"{count}; current or stale cannot be told: {self.unknown}"
+        if stale := len(self.stale.intersection(jobs)):
+            ask = f"retu lineage why --stale --study {study}"
+            return f"{count}, {stale} of them stale; what made them so: {ask}"
+        current = "all current" if known else "all that are known current"
+        return f"{count}, {'none of them stale' if self.edits else current}"
+
     def describe_state(self, job: str) -> str:
         """The state of a job where it is worth a word beside it; empty for a current one."""
         state = self.get_state(job)

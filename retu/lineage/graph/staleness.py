@@ -39,24 +39,6 @@ class StaleReport:
     reasons: Mapping[str, tuple[StaleCause, ...]]
 
 
-def find_stale_reasons(
-    record: JobRecord, plan: AnalysisPlan, lineage: Lineage | None = None
-) -> list[str]:
-    """Every reason why a record is not what the project would make now. Empty: it is current.
-
-    With the `lineage` that it belongs to, what is stale before it is named too.
-    """
-    if lineage is not None:
-        return [
-            str(cause) for cause in build_stale_report(lineage, plan).reasons.get(record.path, ())
-        ]
-    stage = find_planned_stage(record, plan)
-    own = find_own_causes(record, stage, ConfigSources(plan.config))
-    if not own and get_stage_key(stage) != record.key:
-        return [f"{record.path}: something that it was made from is stale"]
-    return [str(cause) for cause in own]
-
-
 def build_stale_report(lineage: Lineage, plan: AnalysisPlan) -> StaleReport:
     """The first causes of all that is stale in a study, and what each of them makes stale."""
     stages = {job: find_planned_stage(lineage.records[job], plan) for job in lineage.order}
@@ -77,9 +59,8 @@ def build_stale_report(lineage: Lineage, plan: AnalysisPlan) -> StaleReport:
         if isinstance(stage, Stage) and not own[job] and not upstream[job]:
             upstream[job] = find_stale_predecessors(stage, stages, stale)
             if not upstream[job]:
-                own[job] = [
-                    make_indirect_cause(lineage.records[job], stage, origins.study, lineage)
-                ]
+                record = lineage.records[job]
+                own[job] = [make_indirect_cause(record, stage, origins.study, lineage)]
         before = [StaleCause(parent, "is stale itself") for parent in upstream[job]]
         reasons[job] = (*own[job], *before)
     caused: dict[StaleCause, list[str]] = {}
@@ -125,9 +106,8 @@ def make_indirect_cause(
     if gone:
         return StaleCause(where, f"gives {record.rule} other inputs now, without {', '.join(gone)}")
     told = " ".join(record.command)
-    otherwise = StaleCause(
-        where, f"tells {record.rule} something else now: {stage.spec}; it was {told}"
-    )
+    what = f"tells {record.rule} something else now: {stage.spec}; it was {told}"
+    otherwise = StaleCause(where, what)
     names = json.loads(stage.spec) if record.spec is None and stage.spec else None
     if isinstance(names, list) and ",".join(names) not in told and any(n in told for n in names):
         return otherwise
@@ -135,9 +115,8 @@ def make_indirect_cause(
     new = Counter(other.module for key, other in before.items() if key not in recorded)
     if new:
         jobs = ", ".join(f"{count} {module}" for module, count in sorted(new.items()))
-        return StaleCause(
-            where, f"gives {record.rule} other inputs now, and they are not made ({jobs})"
-        )
+        what = f"gives {record.rule} other inputs now, and they are not made ({jobs})"
+        return StaleCause(where, what)
     return otherwise
 
 

@@ -39,10 +39,6 @@ class Subgraph:
         """The job that made the target."""
         return find_producer(self.lineage, self.target)
 
-    def get_record(self, job: str) -> JobRecord:
-        """The record of a job."""
-        return self.lineage.records[job]
-
     def list_notes(self, path: str) -> tuple[str, ...]:
         """What is to be said of a file, if anything."""
         return (self.notes[path],) if path in self.notes else ()
@@ -67,7 +63,7 @@ class Subgraph:
 
     def find_pointers(self, job: str) -> dict[str, str]:
         """What data.dvc has of a job's outputs and of what no job made: path -> hash there."""
-        found = (*self.get_record(job).outputs, *self.list_sources(job))
+        found = (*self.lineage.records[job].outputs, *self.list_sources(job))
         paths = [PurePosixPath(artefact.path) for artefact in found]
         return {
             path: md5

@@ -45,6 +45,7 @@ from retu.lineage.storage.stored_outputs import (
     check_record_links,
     hash_current_path,
     read_data_hashes,
+    select_made_data,
 )
 from retu.planning.stages import AnalysisPlan
 
@@ -89,23 +90,13 @@ class Pointers:
         made = [artefact for record in self.records.values() for artefact in record.outputs]
         return {artefact.path: len(artefact.files) for artefact in made if artefact.files}
 
-    def find_data_path(self, path: str) -> str | None:
-        """The path in data.dvc that a path is or lies in."""
-        return find_data_path(path, self.data)
-
-    def select_made_data(self) -> dict[str, str]:
-        """Of what data.dvc describes, what jobs have made."""
-        made = [artefact.path for record in self.records.values() for artefact in record.outputs]
-        names = {self.find_data_path(path) for path in made}
-        return {name: md5 for name, md5 in self.data.items() if name in names}
-
     def list_entries(self, job: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """What a stage reads and what it makes, as dvc.lock has them, sorted by path."""
         record = self.records[job]
         reads = {made.path: made for made in record.inputs}
         makes = {job: hash_current_path(self.root, job)}
         for made in record.outputs:
-            if name := self.find_data_path(made.path):
+            if name := find_data_path(made.path, self.data):
                 reads[name] = hash_current_path(self.root, name)
             else:
                 makes[made.path] = made
@@ -140,8 +131,8 @@ class Pointers:
             stages[name] = {"cmd": command, "wdir": "../..", **paths, "outs": outs}
         folder = get_pointer_folder(self.root, study)
         known = self.records.values()
-        data = [made.path for record in known for made in record.outputs]
-        others = [path for path in data if self.find_data_path(path)]
+        made = [artefact.path for record in known for artefact in record.outputs]
+        others = [path for path in made if find_data_path(path, self.data)]
         plots = list_plots(known, f"{POINTERS_FOLDER}/{study}", others)
         shown = {"metrics": [METRICS_FILE], **({"plots": plots} if plots else {})}
         # All texts are made before the first is written.
@@ -190,7 +181,7 @@ def write_pointers(root: Path, lineage: Lineage, plan: AnalysisPlan) -> Recordin
     else:
         for record in current.values():
             cache_outputs(root, cache, record)
-        notes += cache_data(root, cache, pointers.select_made_data())
+        notes += cache_data(root, cache, select_made_data(data, current.values()))
     pointers.write_files(plan)
     if signed not in (b"", read_signed_lock(root, lineage.study)):
         where = f"{POINTERS_FOLDER}/{lineage.study}/{SIGNATURE_FILE}"

@@ -68,7 +68,7 @@ class TreeWalker:
 
     def make_job_line(self, job: str, read: Sequence[str], branch: str, again: bool) -> TreeLine:
         """The line of a job: the first output that is read, and the names of the others."""
-        record, study = self.view.get_record(job), self.view.lineage.study
+        record, study = self.view.lineage.records[job], self.view.lineage.study
         first, *others = sorted(read, key=lambda path: path.endswith(MANIFEST))
         names = [PurePosixPath(path).name for path in others if not path.endswith(MANIFEST)]
         digest = self.view.shorten_hash(first)
@@ -91,13 +91,13 @@ def list_source_lines(view: Subgraph, job: str) -> list[tuple[str, TreeLine]]:
         for a in data
     ]
     folders: dict[str, list[str]] = {}
-    for name in view.get_record(job).facts:
+    for name in view.lineage.records[job].facts:
         folders.setdefault(str(PurePosixPath(name).parent), []).append(name)
     for folder, names in folders.items():
         if len(names) > MAX_LISTED_FACTS:
             lines.append((folder, TreeLine("", f"{folder}/", "fact", "", (f"{len(names)} files",))))
         else:
-            facts = view.get_record(job).facts
+            facts = view.lineage.records[job].facts
             lines += [
                 (name, TreeLine("", name, "fact", facts[name][:HASH_DIGITS], ())) for name in names
             ]
@@ -149,7 +149,7 @@ def serialise_tree(view: Subgraph, standing: JobStates) -> dict[str, Any]:
 
 def serialise_job(view: Subgraph, job: str, standing: JobStates) -> dict[str, Any]:
     """A job of the view."""
-    record = view.get_record(job)
+    record = view.lineage.records[job]
     outputs = [
         {"path": a.path, "md5": a.md5, "size": a.size, "rows": list(view.rows.get(a.path, ()))}
         for a in record.outputs
@@ -211,7 +211,7 @@ def format_mermaid(view: Subgraph, standing: JobStates) -> str:
 
 def format_job_label(view: Subgraph, job: str, read: Sequence[str]) -> list[str]:
     """The lines of a job's node: the first output that is read, rule and hash, what it was told."""
-    record = view.get_record(job)
+    record = view.lineage.records[job]
     others = sum(not path.endswith(MANIFEST) for path in read[1:])
     name = shorten_path(read[0], view.lineage.study) + (f" +{others}" if others else "")
     return [name, f"{record.rule} {view.shorten_hash(read[0])}", describe_settings(record)]

@@ -83,15 +83,8 @@ def format_totals(
     lineage: Lineage, state: JobStates, described: Mapping[str, str]
 ) -> Iterator[str]:
     """How many jobs there are, and what is wrong with how many of them."""
-    count = len(lineage.records)
-    if state.unknown:
-        yield f"{format_quantity(count)}; current or stale cannot be told: {state.unknown}"
-    elif state.stale:
-        ask = f"retu lineage why --stale --study {lineage.study}"
-        stale = f"{len(state.stale)} of them stale"
-        yield f"{format_quantity(count)}, {stale}; what made them so: {ask}"
-    else:
-        yield f"{format_quantity(count)}, {'none of them stale' if state.edits else 'all current'}"
+    count = format_quantity(len(lineage.records))
+    yield state.summarise_states(count, lineage.records, lineage.study, known=True)
     yield from format_edit_count(lineage, state.edits)
     yield from format_gaps(lineage, find_gaps(lineage, lineage.records, described))
     yield from (f"damaged: {text}" for text in lineage.damaged.values())

@@ -56,10 +56,8 @@ def verify_study(
 ) -> VerifyReport:
     """Check a study, or what lies behind one output (`target`, relative to the project).
 
-    With `key`, a file of public keys, the lock must be signed by one of them.
-
-    Raises:
-        InputError: nothing is known of the target.
+    With `key`, a file of public keys, the lock must be signed by one of them. InputError when
+    nothing is known of the target.
     """
     study = CheckedStudy(root, lineage)
     stray = verify_checks.find_unrecorded_paths(study)
@@ -81,19 +79,11 @@ def verify_study(
 
         findings += check_signature(root, lineage.study, key)
     trees = [tree for tree in found.values() if not isinstance(tree, OSError)]
-    return VerifyReport(
-        study=lineage.study,
-        jobs=len(jobs),
-        files=sum(len(tree.files) for tree in trees),
-        size=sum(tree.size for tree in trees),
-        # Sorting keeps the order of findings of the same job.
-        findings=tuple(sorted(findings, key=lambda finding: finding.place)),
-        notes=(
-            *collect_notes(study.graph, jobs),
-            *note_absent_sources(root, study.graph, jobs),
-            *note_unpinned_records(root, lineage.study),
-        ),
-    )
+    files, size = sum(len(tree.files) for tree in trees), sum(tree.size for tree in trees)
+    # Sorting keeps the order of findings of the same job.
+    ordered = tuple(sorted(findings, key=lambda finding: finding.place))
+    notes = tuple(collect_notes(root, study.graph, jobs))
+    return VerifyReport(lineage.study, len(jobs), files, size, ordered, notes)
 
 
 def select_target_jobs(study: CheckedStudy, target: str, stray: Iterable[str]) -> list[str]:
@@ -119,45 +109,36 @@ def select_relevant_findings(
     return [f for f in findings if f.path in wanted or not wanted.isdisjoint(f.downstream)]
 
 
-def collect_notes(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
+def collect_notes(root: Path, lineage: Lineage, jobs: Sequence[str]) -> Iterator[str]:
     """What no check forbids, but a reader should know: code and versions kept nowhere else."""
-    told = []
     commits = [lineage.records[job].git for job in jobs]
     dirty = Counter(path for commit in commits for path in commit.dirty)
     count = sum(bool(commit.dirty) for commit in commits)
     if dirty:
         files = join_shown_names([path for path, _ in dirty.most_common()])
-        told.append(f"{count} of {len(jobs)} jobs ran with uncommitted files: {files}")
+        yield f"{count} of {len(jobs)} jobs ran with uncommitted files: {files}"
     bare = sum(commit.commit is None and commit.reason is None for commit in commits)
     if bare:
-        told.append(f"{bare} of {len(jobs)} jobs ran outside a git repository with commits")
+        yield f"{bare} of {len(jobs)} jobs ran outside a git repository with commits"
     reasons = Counter(commit.reason for commit in commits if commit.reason)
-    told += [f"{n} of {len(jobs)} jobs: commit unknown: {why}" for why, n in reasons.items()]
+    yield from (f"{n} of {len(jobs)} jobs: commit unknown: {why}" for why, n in reasons.items())
     used = [lineage.records[job].environment for job in jobs]
     differs = Counter(f"{name} {v}" for one in used for name, v in one.differs.items())
     if differs:
         count = sum(bool(one.differs) for one in used)
         named = join_shown_names([words for words, _ in differs.most_common()])
-        told.append(f"{count} of {len(jobs)} jobs loaded other versions than are locked: {named}")
-    return told
-
-
-def note_absent_sources(root: Path, lineage: Lineage, jobs: Sequence[str]) -> Iterator[str]:
-    """A word on files of a mirror that nobody can look at here."""
+        yield f"{count} of {len(jobs)} jobs loaded other versions than are locked: {named}"
     sources = [source for job in jobs for source in lineage.records[job].sources]
     absent = [source.path for source in sources if locate_source(root, source) is None]
     if absent:
-        count = format_quantity(len(absent), "file")
-        yield f"{count} of a mirror are not here: {join_shown_names(absent)}"
-
-
-def note_unpinned_records(root: Path, study: str) -> Iterator[str]:
-    """A word on records that nothing outside them vouches for."""
-    lock = get_pointer_folder(root, study) / DVC_LOCK_FILE
+        told = format_quantity(len(absent), "file")
+        yield f"{told} of a mirror are not here: {join_shown_names(absent)}"
+    lock = get_pointer_folder(root, lineage.study) / DVC_LOCK_FILE
     if not lock.is_file():
         yield (
             f"there is no {lock.relative_to(root)}: outputs that were changed together with their"
-            f" records may go unnoticed (retu lineage record --study {study}), then commit it"
+            f" records may go unnoticed (retu lineage record --study {lineage.study}), then commit"
+            " it"
         )
 
 

@@ -97,17 +97,10 @@ def format_header(view: Subgraph, cell: Cell | None, health: LineageWarnings) ->
         f"{'lineage':<12} {view.lineage.digest_lineage(view.target)[:LINEAGE_DIGITS]}"
         f"{format_table_share(view, cell)}"
     )
-    stale = [job for job in view.inputs if job in state.stale]
     verb = "stands" if len(view.inputs) == 1 else "stand"
-    jobs = f"{format_quantity(len(view.inputs))} {verb} behind it"
-    if state.unknown:
-        yield f"{'jobs':<12} {jobs}; current or stale cannot be told: {state.unknown}"
-    elif stale:
-        ask = f"retu lineage why --stale --study {view.lineage.study}"
-        yield f"{'jobs':<12} {jobs}, {len(stale)} of them stale; what made them so: {ask}"
-    else:
-        known = "all that are known current" if health.gaps else "all current"
-        yield f"{'jobs':<12} {jobs}, {'none of them stale' if state.edits else known}"
+    count, study = f"{format_quantity(len(view.inputs))} {verb} behind it", view.lineage.study
+    words = state.summarise_states(count, view.inputs, study, known=not health.gaps)
+    yield f"{'jobs':<12} {words}"
     if view.lineage.damaged:
         ask = format_lineage_command(view.lineage, "verify")
         yield f"{'damaged':<12} {len(view.lineage.damaged)} records; named by {ask}"

@@ -16,22 +16,10 @@ from retu.lineage.record import GitCommit
 
 # Import name -> distribution. Recorded when the job has loaded them.
 RECORDED_LIBRARIES = {
-    "torch": "torch",
-    "transformers": "transformers",
-    "trl": "trl",
-    "accelerate": "accelerate",
-    "datasets": "datasets",
-    "deepspeed": "deepspeed",
-    "vllm": "vllm",
+    **{name: name for name in ("torch", "transformers", "trl", "accelerate", "datasets")},
+    **{name: name for name in ("deepspeed", "vllm", "latex2sympy2_extended", "sympy", "numpy")},
+    **{name: name for name in ("scipy", "pandas", "pyarrow", "matplotlib", "jinja2")},
     "math_verify": "math-verify",
-    "latex2sympy2_extended": "latex2sympy2_extended",
-    "sympy": "sympy",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "pandas": "pandas",
-    "pyarrow": "pyarrow",
-    "matplotlib": "matplotlib",
-    "jinja2": "jinja2",
 }
 CPUINFO = Path("/proc/cpuinfo")
 # Pointers to results change with every run; they decide no result.

@@ -1,7 +1,7 @@
 """Fetching single objects from DVC's remote into its cache, by DVC itself."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from retu.core.errors import InputError
@@ -24,6 +24,26 @@ def fetch_objects(root: Path, cache: DvcCache, wanted: Mapping[str, str]) -> Non
     for md5 in wanted:
         # DVC would take a damaged object for a whole one.
         cache.remove_object(md5)
+    url, there = pull_objects(root, wanted, where)
+    if not there:
+        raise InputError(
+            f"{where}: not in the cache, and the remote {url} is not there; bring it back or name"
+            " another (dvc remote modify --local NAME url URL)"
+        )
+    lacking = [path for md5, path in wanted.items() if not cache.is_intact(md5)]
+    if lacking:
+        raise InputError(
+            f"{join_names(sorted(lacking), MAX_SHOWN_OBJECTS)}: neither in the cache nor whole in"
+            f" the remote {url}; push from where they were made (dvc push), or run the workflow"
+        )
+
+
+def pull_objects(root: Path, hashes: Iterable[str], where: str) -> tuple[str, bool]:
+    """Pull objects for the files `where` from the remote; its address, and whether it is there.
+
+    Raises:
+        InputError: no remote, or one that cannot be read.
+    """
     # A second that nothing else needs to spend.
     from dvc.config import NoRemoteError
     from dvc.repo import Repo
@@ -33,10 +53,10 @@ def fetch_objects(root: Path, cache: DvcCache, wanted: Mapping[str, str]) -> Non
     try:
         with Repo(str(root)) as repo:
             store = repo.cloud.get_remote_odb()
-            url = store.fs.unstrip_protocol(store.path)
-            there = store.fs.exists(store.path)
+            there = bool(store.fs.exists(store.path))
             if there:
-                repo.cloud.pull([HashInfo("md5", md5) for md5 in wanted], odb=store)
+                repo.cloud.pull([HashInfo("md5", md5) for md5 in hashes], odb=store)
+            return str(store.fs.unstrip_protocol(store.path)), there
     except NoRemoteError as error:
         raise InputError(
             f"{where}: not in the cache, and there is no remote to fetch from; name the one that"
@@ -48,15 +68,3 @@ def fetch_objects(root: Path, cache: DvcCache, wanted: Mapping[str, str]) -> Non
         raise InputError(
             f"{where}: cannot be fetched ({reason}); see docs/lineage.md, then try again"
         ) from error
-    if not there:
-        raise InputError(
-            f"{where}: not in the cache, and the remote {url} is not there; bring it back or name"
-            " another (dvc remote modify --local NAME url URL)"
-        )
-    lacking = [path for md5, path in wanted.items() if not cache.is_intact(md5)]
-    if lacking:
-        raise InputError(
-            f"{join_names(sorted(lacking), MAX_SHOWN_OBJECTS)}: neither in the cache nor whole in"
-            f" the remote {url};"
-            " push from where they were made (dvc push), or run the workflow"
-        )

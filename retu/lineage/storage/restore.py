@@ -18,14 +18,13 @@ from retu.core.text import format_quantity, join_names, print_lines
 from retu.lineage.graph.dvc_lock import (
     DVC_LOCK_FILE,
     POINTERS_FOLDER,
-    find_data_path,
     lock_pointers,
     read_dvc_lock,
 )
 from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, read_lineage
 from retu.lineage.graph.resolve import load_current_plan, resolve_subject
 from retu.lineage.graph.stale_causes import is_record_current
-from retu.lineage.graph.staleness import find_stale_reasons
+from retu.lineage.graph.staleness import build_stale_report
 from retu.lineage.record import Artefact
 from retu.lineage.storage.adopt import adopt_outputs, check_not_running
 from retu.lineage.storage.dvc_cache import (
@@ -43,6 +42,7 @@ from retu.lineage.storage.stored_outputs import (
     check_record_links,
     list_files,
     read_data_hashes,
+    select_made_data,
 )
 from retu.planning.stages import AnalysisPlan
 
@@ -101,18 +101,11 @@ def restore_study(root: Path, study: str, path: str | None, target: str) -> int:
         also = [f"{POINTERS_FOLDER}/{study}/{DVC_LOCK_FILE}"] if whole else []
         adopt_outputs(root, plan, lineage, jobs, also)
     # Without its listing in the cache, `dvc status` calls the study's data changed.
-    print_lines(cache_data(root, cache, select_data_hashes(root, lineage, jobs)))
+    made = select_made_data(read_data_hashes(root), [lineage.records[job] for job in jobs])
+    print_lines(cache_data(root, cache, made))
     print_restored(done, jobs)
     left = print_mismatches(root, study) if jobs else False
     return 1 if stale or left else 0
-
-
-def select_data_hashes(root: Path, lineage: Lineage, jobs: Iterable[str]) -> dict[str, str]:
-    """Path -> hash of what data.dvc describes and one of the jobs has made."""
-    made = [output.path for job in jobs for output in lineage.records[job].outputs]
-    described = read_data_hashes(root)
-    names = {find_data_path(path, described) for path in made}
-    return {name: md5 for name, md5 in described.items() if name in names}
 
 
 def print_mismatches(root: Path, study: str) -> bool:
@@ -155,9 +148,10 @@ def select_complete_jobs(lineage: Lineage, jobs: Sequence[str]) -> list[str]:
 
 def print_excluded_jobs(lineage: Lineage, plan: AnalysisPlan, jobs: Sequence[str]) -> None:
     """Name the jobs that other code, settings or inputs made, with the reasons; they stay out."""
+    found = build_stale_report(lineage, plan).reasons if jobs else {}
     for job in jobs[:MAX_SHOWN_JOBS]:
-        reasons = find_stale_reasons(lineage.records[job], plan, lineage)
-        print(f"not restored, made otherwise than now: {job} ({'; '.join(reasons[:2])})")
+        reasons = "; ".join(map(str, found.get(job, ())[:2]))
+        print(f"not restored, made otherwise than now: {job} ({reasons})")
     if len(jobs) > MAX_SHOWN_JOBS:
         print(f"not restored, made otherwise than now: {len(jobs) - MAX_SHOWN_JOBS} more")
     if jobs:
@@ -172,8 +166,7 @@ def restore_outputs(
     """Fetch, check and lay ready the outputs and records of jobs, then move all of them in.
 
     Raises:
-        InputError: something cannot be had whole, then nothing was moved; or moving failed, and
-            how far it came.
+        InputError: something cannot be had whole, then nothing was moved; or as `place_outputs`.
     """
     # The size of a record is not known before it is there.
     outputs = [
@@ -188,6 +181,19 @@ def restore_outputs(
     check_record_links(lineage, jobs)
     wanted = [made for made in outputs if not is_in_place(root, made)]
     ensure_files_cached(root, cache, wanted)
+    aside = place_outputs(root, cache, wanted)
+    return RestoreResult(tuple(wanted), len(outputs) - len(wanted), tuple(aside))
+
+
+def place_outputs(root: Path, cache: DvcCache, wanted: Sequence[Artefact]) -> list[str]:
+    """Lay outputs ready, keep what they replace, and move all of them in.
+
+    Returns:
+        A line on everything that was replaced.
+
+    Raises:
+        InputError: something changed or failed meanwhile; says how far it came.
+    """
     ready: list[tuple[Path, Path]] = []
     aside: list[str] = []
     moved = 0
@@ -214,7 +220,7 @@ def restore_outputs(
     finally:
         for temporary, _ in ready:
             remove_path(temporary)
-    return RestoreResult(tuple(wanted), len(outputs) - len(wanted), tuple(aside))
+    return aside
 
 
 def is_in_place(root: Path, made: Artefact) -> bool:

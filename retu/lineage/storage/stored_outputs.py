@@ -8,6 +8,7 @@ import yaml
 
 from retu.core.errors import InputError
 from retu.core.hashing import hash_folder_listing, hash_tree
+from retu.lineage.graph.dvc_lock import find_data_path
 from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage
 from retu.lineage.graph.remedies import format_remake_command, format_restore_command, make_command
 from retu.lineage.record import RECORD_SUFFIX, Artefact, FileEntry, JobRecord
@@ -117,6 +118,13 @@ def read_data_hashes(root: Path) -> dict[str, str]:
             f"{DATA_POINTER}: is not as DVC writes it; restore it (git checkout HEAD --"
             f" {DATA_POINTER})"
         ) from error
+
+
+def select_made_data(described: Mapping[str, str], records: Iterable[JobRecord]) -> dict[str, str]:
+    """Of what data.dvc describes (path -> hash), what jobs have made."""
+    made = (artefact.path for record in records for artefact in record.outputs)
+    names = {find_data_path(path, described) for path in made}
+    return {name: md5 for name, md5 in described.items() if name in names}
 
 
 def check_output_paths(study: str, outputs: Iterable[Artefact]) -> None:

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from retu.core.hashing import hash_tree
+import pytest
+from lineage_fixtures import hash_artefact, make_usage, take_for_project
+
 from retu.lineage.record import (
     Artefact,
     CodeDigests,
     GitCommit,
     JobRecord,
     LockedEnvironment,
-    ResourceUsage,
     read_record,
     write_record,
 )
@@ -84,8 +85,7 @@ class ToyStudy:
 
     def make_artefact(self, path: str, listed: bool) -> Artefact:
         """A file as it is now."""
-        path = self.rename_path(path)
-        return Artefact.from_tree(path, hash_tree(self.root / path), listed)
+        return hash_artefact(self.root, self.rename_path(path), listed)
 
     def write_study(self) -> Path:
         """Write the whole study; its root."""
@@ -184,6 +184,20 @@ class ToyStudy:
         )
 
 
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the made-up study of records, which the commands take for theirs."""
+    take_for_project(monkeypatch, tmp_path, STUDY)
+    return ToyStudy(tmp_path).write_study()
+
+
+@pytest.fixture
+def smoke_toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same by the name of a real study: all of it is stale."""
+    take_for_project(monkeypatch, tmp_path, "lab")
+    return ToyStudy(tmp_path, "smoke").write_study()
+
+
 def make_code_and_cost(rule: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Code, environment and usage of a record."""
     module = f"workflow_scripts.{rule}"
@@ -200,15 +214,7 @@ def make_code_and_cost(rule: str, given: Mapping[str, Any]) -> dict[str, Any]:
             digest=given.get("lock", "10c4" * 4),
             versions=given.get("versions", {"python": "3.11.7"}),
         ),
-        "usage": ResourceUsage(
-            started="2026-01-02T03:04:00+00:00",
-            ended=given.get("ended", "2026-01-02T03:04:05+00:00"),
-            seconds=5.0,
-            recording_seconds=0.1,
-            cpu_seconds=4.0,
-            peak_memory_mb=100.0,
-            eflops=given.get("eflops"),
-        ),
+        "usage": make_usage(eflops=given.get("eflops")),
     }
 
 

@@ -3,15 +3,22 @@
 import functools
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
+
+from retu.cli import command_line, lineage_command
 from retu.config.load import load_training_study
-from retu.config.study import Config
+from retu.config.study import Config, Study
 from retu.core.hashing import hash_tree
+from retu.lineage.graph.config_sources import ConfigSources
 from retu.lineage.graph.record_graph import Lineage, read_lineage
+from retu.lineage.graph.stale_causes import find_own_causes, find_planned_stage
+from retu.lineage.graph.staleness import build_stale_report
 from retu.lineage.queries.verify import VerifyReport, verify_study
 from retu.lineage.record import (
     Artefact,
@@ -33,6 +40,13 @@ SFT = f"{RESULTS}/sft/LabQwen/LabFull/seed0"
 BASE = f"{RESULTS}/base/LabQwen"
 WEIGHTS = f"{SFT}/checkpoints/step-000020/model.safetensors"
 TABLE = f"{RESULTS}/tables/table_4.csv"
+DATA_RECORD = f"{DATA}.record.json"
+TRAIN = f"{SFT}/train.record.json"
+GRADES = f"{SFT}/grades.record.json"
+CURVES = f"{RESULTS}/curves.record.json"
+FITS = f"{RESULTS}/fits/robust.record.json"
+TABLE_4 = f"{RESULTS}/tables/table_4.record.json"
+REPORT = f"{RESULTS}/report.record.json"
 TOLD_BY_OPTIONS = frozenset({"make_table_4", "make_report", "subphases"})
 """Rules whose scripts have no `--spec`."""
 
@@ -131,12 +145,16 @@ JOBS = (
         {f"{RESULTS}/report.html": "<p>71.5</p>"},
     ),
 )
-AFTER_SFT = tuple(
-    path
-    for job in JOBS[3:]
-    for path in dict.fromkeys(path.partition("/step-")[0] for path in job.outputs)
-    if path != f"{SFT}/subphases.csv"
-)
+
+
+def list_outputs(jobs: Sequence[MadeJob]) -> tuple[str, ...]:
+    """What jobs made; a folder is one output."""
+    made = (path.partition("/step-")[0] for job in jobs for path in job.outputs)
+    return tuple(dict.fromkeys(made))
+
+
+EVERYTHING = list_outputs(JOBS)
+AFTER_SFT = tuple(path for path in list_outputs(JOBS[3:]) if path != f"{SFT}/subphases.csv")
 
 
 @dataclass(frozen=True)
@@ -155,10 +173,84 @@ class MadeStudy:
         """What `verify` says of it."""
         return verify_study(self.root, self.lineage, self.plan, target)
 
+    def list_reasons(self, job: str) -> list[str]:
+        """Why a job is stale, in itself and by what was before it."""
+        return [str(cause) for cause in build_stale_report(self.lineage, self.plan).reasons[job]]
+
+    def list_own_reasons(self, record: JobRecord) -> list[str]:
+        """Why a job with a record is stale in itself."""
+        stage, origins = find_planned_stage(record, self.plan), ConfigSources(self.plan.config)
+        return [str(cause) for cause in find_own_causes(record, stage, origins)]
+
+    def change_study(self, change: Callable[[dict[str, Any]], object]) -> "MadeStudy":
+        """The same files with the plan of another study."""
+        content = self.plan.study.model_dump()
+        change(content)
+        return replace(self, plan=replace(self.plan, study=Study.model_validate(content)))
+
+    def change_learning_rate(self) -> "MadeStudy":
+        """The same files with the plan of a study whose SFT has another learning rate."""
+
+        def change(study: dict[str, Any]) -> None:
+            study["recipes"]["sft"]["standard"]["learning_rate"] = 0.125
+
+        return self.change_study(change)
+
+    def describe_data(self, path: str = DATA, md5: str = "") -> None:
+        """Have a data.dvc describe the study's data, as data.dvc does those of the lab."""
+        tree = hash_tree(self.root / DATA)
+        entry = {"path": path, "md5": md5 or tree.md5, "size": tree.size, "nfiles": 2}
+        content = {"outs": [{**entry, "hash": "md5"}]}
+        (self.root / "data.dvc").write_text(yaml.safe_dump(content))
+
     def rewrite_record(self, record: str, **changes: Any) -> None:
         """Change parts of a record and seal it again, as someone who knows how would."""
         path = self.root / record
         write_record(path, read_record(path).model_copy(update=changes))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed."""
+
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of its output."""
+        return self.out.splitlines()
+
+
+Ask = Callable[..., Answer]
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Ask `retu lineage` something, word by word; its exit status must be `status`, or in it."""
+
+    def ask_lineage(*words: str, status: int | set[int] = 0) -> Answer:
+        capsys.readouterr()
+        found = command_line.main(["lineage", *words])
+        done = Answer(*capsys.readouterr())
+        assert found in ({status} if isinstance(status, int) else status), done.out + done.err
+        return done
+
+    return ask_lineage
+
+
+def take_for_project(monkeypatch: pytest.MonkeyPatch, root: Path, study: str) -> None:
+    """Have the commands take a folder for the project, and a study for that of config.yaml."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "config.yaml").write_text(f"study: {study}\nbranching: null\n")
+    monkeypatch.setattr(lineage_command, "ROOT", root)
+
+
+@pytest.fixture
+def made_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeStudy:
+    """The made-up finished study, which the commands take for theirs."""
+    take_for_project(monkeypatch, tmp_path / "study", "smoke")
+    return make_study(tmp_path / "study")
 
 
 @functools.cache
@@ -227,14 +319,20 @@ def make_record(made: MadeStudy, job: MadeJob) -> JobRecord:
         git=GitCommit(commit="f00d" * 10, dirty=[]),
         host={"name": "here", "cores": 2},
         slurm_job=None,
-        usage=ResourceUsage(
-            started="2026-01-02T03:04:00+00:00",
-            ended="2026-01-02T03:04:05+00:00",
-            seconds=5.0,
-            recording_seconds=0.1,
-            cpu_seconds=4.0,
-            peak_memory_mb=100.0,
-        ),
+        usage=make_usage(),
+    )
+
+
+def make_usage(ended: str = "2026-01-02T03:04:05+00:00", **more: Any) -> ResourceUsage:
+    """What a made-up job has cost."""
+    return ResourceUsage(
+        started="2026-01-02T03:04:00+00:00",
+        ended=ended,
+        seconds=5.0,
+        recording_seconds=0.1,
+        cpu_seconds=4.0,
+        peak_memory_mb=100.0,
+        **more,
     )
 
 

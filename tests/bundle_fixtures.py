@@ -4,8 +4,19 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from retu.lineage.queries.bundle import pack_archive
+import pytest
+from lineage_fixtures import TABLE, MadeStudy
+
+from retu.lineage.queries.bundle import export_bundle, pack_archive
 from retu.lineage.queries.unbundle import check_bundle, open_bundle
+
+
+@pytest.fixture
+def archive(made_study: MadeStudy, tmp_path: Path) -> Path:
+    """The exported table of the made-up study."""
+    path = tmp_path / "table_4.lineage.tar.gz"
+    export_bundle(made_study.root, made_study.lineage, TABLE, path)
+    return path
 
 
 def read_archive_members(archive: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lineage_fixtures import WEIGHTS, MadeStudy, make_study
+from lineage_fixtures import WEIGHTS, MadeStudy, make_study, take_for_project
 
 from retu.core.errors import InputError
 from retu.core.hashing import hash_tree
@@ -70,6 +70,14 @@ class PointerProject:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PointerProject:
+    """The made-up study under git and DVC, not yet recorded; the commands take it for theirs."""
+    made = make_project(tmp_path / "a project")
+    take_for_project(monkeypatch, made.root, "smoke")
+    return made
 
 
 def make_project(root: Path) -> PointerProject:
