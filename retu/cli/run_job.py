@@ -25,7 +25,6 @@ from retu.lineage.numerics import read_variables
 from retu.lineage.record import (
     LockedEnvironment,
     MirrorFile,
-    PlannedStage,
     ResourceUsage,
     write_record,
 )
@@ -36,6 +35,7 @@ from retu.lineage.recording.host import (
     list_loaded_versions,
 )
 from retu.lineage.recording.pending_record import draft_record, hash_artefact
+from retu.lineage.recording.run_snapshot import PlannedStage
 from retu.planning.code_identity import SCRIPTS
 from retu.planning.stages import ROOT
 from retu.runtime.interruption import listen_for_sigterm, requeue_job

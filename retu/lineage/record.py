@@ -41,35 +41,17 @@ ESCAPED_CONTROL = re.compile(r"\\[ubfnrt]")
 InnerPath = Annotated[str, AfterValidator(check_inner_path)]
 
 
-class PlannedStage(Section):
-    """What the plan says of a job's stage: its key, code, options, lock, and the facts it reads.
-
-    `options` is the digest of what its rule tells its script (`compute_options_digest`). Where
-    `packages` are named, only their lines of the lock matter; `-NAME`: all but theirs.
-    """
-
-    key: str
-    code: str
-    options: str
-    lock: str
-    packages: list[str]
-    facts: list[str]
-
-
 class FileEntry(Section):
-    """A file of a folder, `path` relative to it."""
+    """A file by path, hash and size in bytes; that of a folder has its path from there."""
 
     path: InnerPath
     md5: str
     size: int
 
 
-class Artefact(Section):
+class Artefact(FileEntry):
     """A file or folder with its hash and its size in bytes; of an output folder also the files."""
 
-    path: InnerPath
-    md5: str
-    size: int
     files: tuple[FileEntry, ...] = ()
 
     @classmethod
@@ -242,10 +224,7 @@ def find_control_characters(content: Any) -> str | None:
         pairs = [pair for pair in content.items() if pair[0] not in FREE_TEXT_FIELDS]
         content = [part for pair in pairs for part in pair]
     if isinstance(content, list):
-        return next(
-            (found for part in content if (found := find_control_characters(part)) is not None),
-            None,
-        )
+        return next(filter(None, map(find_control_characters, content)), None)
     return content if isinstance(content, str) and not content.isprintable() else None
 
 

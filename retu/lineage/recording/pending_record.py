@@ -23,13 +23,12 @@ from retu.lineage.record import (
     CodeDigests,
     JobRecord,
     LockedEnvironment,
-    PlannedStage,
     ResourceUsage,
     find_seeds,
     read_record,
 )
 from retu.lineage.recording.host import describe_checkout
-from retu.lineage.recording.run_snapshot import check_snapshot
+from retu.lineage.recording.run_snapshot import PlannedStage, check_snapshot
 from retu.planning.code_identity import (
     SCRIPTS,
     compute_code_digest,

@@ -18,7 +18,6 @@ from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.core.sections import Section
 from retu.lineage.graph.staleness import collect_prior_stages
-from retu.lineage.record import PlannedStage
 from retu.planning.code_identity import (
     compute_code_digest,
     compute_file_digest,
@@ -34,6 +33,21 @@ SNAPSHOT_FOLDER = Path(".state", "planned")
 OLDEST_DAYS = 30.0
 """A job that waits in a queue needs the snapshot for as long."""
 RESTART_REMEDY = "since the workflow started; run the same command again"
+
+
+class PlannedStage(Section):
+    """What the plan says of a job's stage: its key, code, options, lock, and the facts it reads.
+
+    `options` is the digest of what its rule tells its script (`compute_options_digest`). Where
+    `packages` are named, only their lines of the lock matter; `-NAME`: all but theirs.
+    """
+
+    key: str
+    code: str
+    options: str
+    lock: str
+    packages: list[str]
+    facts: list[str]
 
 
 class PlanSnapshot(Section):

@@ -72,7 +72,7 @@ def list_files(artefact: Artefact) -> Iterator[tuple[str, FileEntry]]:
         for file in artefact.files:
             yield f"{artefact.path}/{file.path}", file
     else:
-        yield artefact.path, FileEntry(path=artefact.path, md5=artefact.md5, size=artefact.size)
+        yield artefact.path, artefact
 
 
 def cache_data(root: Path, cache: DvcCache, described: Mapping[str, str]) -> list[str]:
