@@ -89,7 +89,9 @@ class ExpertSettings(Section):
     missing: Literal["error", "drop"] = "error"
     too_long: Literal["error", "drop"] = "error"
     min_success_rate: Fraction = Field(
-        0.0, description="smallest share of expert trajectories that the reward must call right"
+        0.0,
+        description="smallest share of expert trajectories that the reward must call right before"
+        " training; 0: they are not graded then",
     )
 
 

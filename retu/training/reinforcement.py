@@ -33,7 +33,7 @@ from retu.runtime.processes import get_world_size, is_main_process
 from retu.runtime.progress import ProgressCallback
 from retu.training.checkpoints import NanGuard, SaveCallback
 from retu.training.inline_evaluation import InlineEvaluation, InlineEvaluationCallback
-from retu.training.paradigms.step_metrics import METRIC_PREFIX
+from retu.training.paradigms.metrics import METRIC_PREFIX
 
 if TYPE_CHECKING:
     from datasets import Dataset

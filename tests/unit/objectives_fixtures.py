@@ -10,9 +10,9 @@ from torch import Tensor
 
 from retu.config.objectives import Clip, ObjectiveSettings
 from retu.training.paradigms.advantages import compute_group_advantages
-from retu.training.paradigms.objective import ObjectiveTerms, compute_objective
+from retu.training.paradigms.losses import ObjectiveTerms, compute_objective
 from retu.training.paradigms.reduction import WindowCounts, count_window_totals
-from retu.training.paradigms.token_batch import PolicyBatch
+from retu.training.paradigms.token_losses import PolicyBatch
 
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "algorithm_vectors.json").read_text(encoding="utf-8")

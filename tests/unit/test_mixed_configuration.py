@@ -1,6 +1,7 @@
 """Settings of a paradigm, what they ask of TRL, and every input that is refused."""
 
 import importlib.metadata
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,10 +27,11 @@ from retu.config.paradigm import (
 from retu.config.presets import load_paradigm
 from retu.core.errors import InputError
 from retu.core.yaml_files import validate_content
-from retu.training.paradigms import trl_version
-from retu.training.paradigms.expert_tokens import add_expert_tokens
-from retu.training.paradigms.resume_state import load_buffer, load_state
-from retu.training.paradigms.trainer_checks import check_model
+from retu.training.paradigms.checks import SUPPORTED, check_model, import_grpo_trainer
+from retu.training.paradigms.experts import add_expert_tokens
+from retu.training.paradigms.resume import load_buffer, load_state
+
+EXPERTS = [EXPERT.format(n=n) for n in range(len(PROMPTS))]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -164,6 +166,32 @@ def test_unusable_experts_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("name", "right", "message"),
+    [
+        ("luffy", 6, "calls 6 of 10 .* below experts.min_success_rate, 0.7"),
+        ("luffy", 7, None),
+        ("upt", 0, "calls none of 10 expert trajectories right"),
+        ("grpo", 0, None),
+    ],
+)
+def test_experts_are_graded_before_training_if_asked(
+    tmp_path: Path, name: str, right: int, message: str | None
+) -> None:
+    graded: list[str] = []
+
+    def reward(completions: list[str], expert: list[str], **_: Any) -> list[float]:
+        assert completions == expert
+        graded.extend(completions)
+        return [float(text in EXPERTS[:right]) for text in completions]
+
+    planner = {**PRESETS[name].get("planner", {}), "experts": {"min_success_rate": 0.7}}
+    paradigm = make_preset(name, planner=planner)
+    with nullcontext() if message is None else pytest.raises(InputError, match=message):
+        make_mixed_trainer(tmp_path, paradigm, {"reward_funcs": reward})
+    assert graded == ([] if name == "grpo" else EXPERTS)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"train_dataset": make_expert_dataset().remove_columns("expert")}, "has no column expert"),
@@ -257,12 +285,12 @@ def test_another_trl_is_refused(monkeypatch: pytest.MonkeyPatch, installed: str 
     monkeypatch.setattr(importlib.metadata, "version", get_version)
     message = f"version {installed or 'none'} is installed.* run: pip install trl==1.16.0"
     with pytest.raises(InputError, match=message):
-        trl_version.import_grpo_trainer()
+        import_grpo_trainer()
 
 
 def test_the_project_installs_the_supported_trl() -> None:
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'"trl=={trl_version.SUPPORTED}"' in project
+    assert f'"trl=={SUPPORTED}"' in project
 
 
 def test_foreign_checkpoints_are_refused(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import torch
 from mixed_fixtures import list_steps, make_mixed_trainer, make_preset
 from torch import Tensor
 
-from retu.training.paradigms import padding
-from retu.training.paradigms.padding import find_used_columns, run_without_padding
+from retu.training.paradigms import batch
+from retu.training.paradigms.batch import find_used_columns, run_without_padding
 
 # Prompts of 2, 1 and 3 tokens and completions of 1, 2 and 0, in 3 + 4 columns.
 MASK = torch.tensor([[0, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0, 0]])
@@ -49,7 +49,7 @@ def test_training_without_padding_is_the_same(
     }
     padded = make_mixed_trainer(tmp_path / "padded", make_preset(name), **shape)
     padded.train()
-    monkeypatch.setattr(padding, "DEVICES", {"cpu"})
+    monkeypatch.setattr(batch, "DEVICES", {"cpu"})
     cut = make_mixed_trainer(tmp_path / "cut", make_preset(name), **shape)
     widths: list[int] = []
     cut.model.register_forward_pre_hook(

@@ -22,10 +22,10 @@ from torch import Tensor
 
 from retu.data.arithmetic import VOCABULARY
 from retu.training.paradigms import generation
-from retu.training.paradigms.expert_tokens import EXPERT_TOKENS
-from retu.training.paradigms.prefix_logits import force_prefixes
-from retu.training.paradigms.prompt_sampler import PromptStream
-from retu.training.paradigms.row_tensors import CompletionRows, join_rows, trim_padding
+from retu.training.paradigms.batch import CompletionRows, join_rows, trim_padding
+from retu.training.paradigms.dynamic_sampling import PromptStream
+from retu.training.paradigms.experts import EXPERT_TOKENS
+from retu.training.paradigms.prefix import force_prefixes
 from retu.training.paradigms.trainer import MixedGRPOTrainer
 
 END, PAD = VOCABULARY.index("<eos>"), VOCABULARY.index("<pad>")
@@ -61,7 +61,7 @@ def test_the_last_row_of_a_group_is_the_experts(tmp_path: Path, name: str) -> No
         assert read_completion(batch, row) == make_expert_tokens(n)
     # Three rows a prompt were sampled, none in vain, and the expert was graded by the same reward.
     lengths = [len(read_completion(batch, row)) for row in (0, 1, 2, 4, 5, 6)]
-    assert run._figures.generated[:2] == [6, sum(lengths) + 6 * 6]
+    assert run._step_metrics.generated[:2] == [6, sum(lengths) + 6 * 6]
     texts = [
         make_lab_tokenizer().decode(read_completion(batch, row), skip_special_tokens=True)
         for row in range(8)
@@ -164,10 +164,10 @@ def test_the_gate_exchanges_rollouts_for_the_expert(
         assert read_completion(batch, 7) == make_expert_tokens(5)
         # The expert is compared with all four rollouts, those that it displaced included.
         assert batch["advantages"][[3, 7]].tolist() == [1 - mean] * 2
-    figures = run._figures
-    assert figures.values[f"gate/{route}"] == 1.0
-    assert figures.samples["success_on_policy"] == (2.0 * wins, 8)
-    assert figures.samples["success_expert"] == (2.0, 2)
+    metrics = run._step_metrics
+    assert metrics.values[f"gate/{route}"] == 1.0
+    assert metrics.samples["success_on_policy"] == (2.0 * wins, 8)
+    assert metrics.samples["success_expert"] == (2.0, 2)
 
 
 def test_dynamic_sampling_trains_on_the_first_groups_that_teach(tmp_path: Path) -> None:
@@ -177,9 +177,9 @@ def test_dynamic_sampling_trains_on_the_first_groups_that_teach(tmp_path: Path) 
     wins = batch["accuracy"].view(2, ROLLOUTS).sum(1)
     assert bool(((wins > 0) & (wins < ROLLOUTS)).all())
     assert run._sampling.offered % 6 == 0
-    figures = run._figures.values
-    assert figures["sampling/groups_generated"] == run._sampling.offered
-    assert figures["sampling/samples_discarded"] == ROLLOUTS * (run._sampling.offered - 2)
+    metrics = run._step_metrics.values
+    assert metrics["sampling/groups_generated"] == run._sampling.offered
+    assert metrics["sampling/samples_discarded"] == ROLLOUTS * (run._sampling.offered - 2)
     # Each of the groups is one of the prompts that the stream says come next.
     prompts = [
         make_lab_tokenizer().decode(ids[mask.bool()])

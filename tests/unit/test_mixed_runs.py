@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 from retu.core.errors import InputError
 from retu.models.loading import build_model
 from retu.training.checkpoints import NanGuard, SaveCallback, train_resumably
-from retu.training.paradigms.resume_state import STATE_FILE
+from retu.training.paradigms.resume import STATE_FILE
 from retu.training.training_state import find_latest_complete
 
 EVERYWHERE = {

@@ -15,10 +15,13 @@ from objectives_fixtures import (
 from torch import Tensor
 
 from retu.config.objectives import Clip, ObjectiveSettings
-from retu.training.paradigms.objective import compute_objective
+from retu.training.paradigms.losses import compute_objective
 from retu.training.paradigms.reduction import WindowCounts
-from retu.training.paradigms.surrogate import compute_importance_ratio, shape_probability
-from retu.training.paradigms.token_batch import PolicyBatch
+from retu.training.paradigms.token_losses import (
+    PolicyBatch,
+    compute_importance_ratio,
+    shape_probability,
+)
 
 STEP = 1e-6
 LIMIT = 10

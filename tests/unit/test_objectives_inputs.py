@@ -21,16 +21,13 @@ from retu.config.objectives import Clip, ObjectiveSettings
 from retu.core.errors import InputError
 from retu.training.paradigms.advantages import (
     compute_group_advantages,
-    compute_overlong_penalty,
     compute_separate_prefix_advantages,
 )
-from retu.training.paradigms.gate_rows import count_correct_rows, gate_rows
-from retu.training.paradigms.imitation import find_low_entropy_tokens
-from retu.training.paradigms.objective import compute_objective
+from retu.training.paradigms.losses import compute_objective
 from retu.training.paradigms.reduction import reduce_loss
+from retu.training.paradigms.token_losses import find_low_entropy_tokens
 
-GROUP = torch.tensor([4, 4, 4])
-EXPERT = make_bool_tensor([0, 0, 1])
+GROUP = torch.tensor([4, 4])
 
 
 def make_luffy_settings(**changes: Any) -> ObjectiveSettings:
@@ -68,7 +65,7 @@ BAD: dict[str, tuple[str, Callable[[], object]]] = {
         "rollouts: prompt 4 has fewer than 2",
         lambda: compute_group_advantages(
             make_float_tensor([1, 0]),
-            GROUP[:2],
+            GROUP,
             divide_by_std=True,
             baseline="on_policy",
             expert_row=make_bool_tensor([0, 1]),
@@ -77,21 +74,7 @@ BAD: dict[str, tuple[str, Callable[[], object]]] = {
     "lone plain row": (
         "rollouts: prompt 4 has fewer than 2 rollouts without a prefix",
         lambda: compute_separate_prefix_advantages(
-            make_float_tensor([1, 0]), GROUP[:2], make_bool_tensor([[0, 0], [1, 0]])
-        ),
-    ),
-    "overlong buffer": (
-        "overlong_buffer: is 9; choose a number of tokens from 1 to the completion limit, 8",
-        lambda: compute_overlong_penalty(torch.tensor([3]), length_limit=8, buffer=9),
-    ),
-    "fractional wins": (
-        "reward: is 0.5 in a rollout",
-        lambda: count_correct_rows(make_float_tensor([0.5, 1, 0]), GROUP, ~EXPERT),
-    ),
-    "no expert": (
-        "experts: prompt 4 wins at most 0 times and has no expert trajectory",
-        lambda: gate_rows(
-            make_float_tensor([0, 0, 0]), GROUP, make_bool_tensor([0, 0, 0]), switch_gate=0
+            make_float_tensor([1, 0]), GROUP, make_bool_tensor([[0, 0], [1, 0]])
         ),
     ),
     "entropy keep": (
@@ -142,21 +125,6 @@ def test_bad_input_is_told_in_one_line(name: str) -> None:
 def test_shapes_must_agree(name: str, value: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=f"^{name}: has shape"):
         replace(make_golden_batch(SHARED.reward), **{name: value})
-
-
-def test_rewards_of_experts_are_not_counted_as_wins_nor_refused() -> None:
-    wins = count_correct_rows(make_float_tensor([1.0, 0.0, 0.25]), GROUP, ~EXPERT)
-    assert wins.tolist() == [1, 1, 1]
-
-
-def test_between_two_gates_experts_are_active_but_not_imitated() -> None:
-    group = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
-    expert_row = make_bool_tensor([0, 0, 1] * 3)
-    gated = gate_rows(
-        make_float_tensor([0, 0, 1, 1, 0, 1, 1, 1, 1]), group, expert_row, 0, switch_gate_off=1
-    )
-    assert gated.active.tolist() == [False, False, True] * 2 + [True, True, False]
-    assert gated.imitated.tolist() == [False, False, True] + [False] * 6
 
 
 def test_upt_trains_experts_between_two_gates_by_luffys_expert_loss() -> None:

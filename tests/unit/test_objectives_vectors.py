@@ -19,25 +19,24 @@ from objectives_fixtures import (
 from torch import Tensor
 
 from retu.config.objectives import Clip, ObjectiveSettings, Reduction
+from retu.config.planner import SwitchGate
 from retu.training.paradigms.advantages import (
     compute_group_advantages,
-    compute_overlong_penalty,
     compute_separate_prefix_advantages,
 )
-from retu.training.paradigms.gate_rows import count_correct_rows, gate_rows
-from retu.training.paradigms.imitation import (
-    compute_srft_imitation_loss,
-    compute_srft_self_loss,
-    find_low_entropy_tokens,
-)
+from retu.training.paradigms.checks import count_correct
 from retu.training.paradigms.reduction import WindowCounts, compute_row_means, reduce_loss
-from retu.training.paradigms.surrogate import (
+from retu.training.paradigms.token_losses import (
+    PolicyBatch,
     compute_importance_ratio,
     compute_k3_divergence,
+    compute_srft_imitation_loss,
+    compute_srft_self_loss,
     compute_surrogate_loss,
+    find_low_entropy_tokens,
     shape_probability,
 )
-from retu.training.paradigms.token_batch import PolicyBatch
+from retu.training.paradigms.upt_gate import decide_route, plan_gated_group
 
 REDUCED: dict[Reduction, str] = {
     "token_mean": "token_mean",
@@ -102,16 +101,11 @@ def test_group_advantages(name: str) -> None:
         assert_close_to_golden(got, make_float_tensor(GOLDEN["advantages"][name])[order].tolist())
 
 
-def test_advantages_of_equal_rewards_and_of_a_lone_row() -> None:
+def test_advantages_of_equal_rewards() -> None:
     equal = GOLDEN["advantages"]["all_equal_group_std"]
     group = torch.zeros(4, dtype=torch.int64)
     got = compute_group_advantages(make_float_tensor(equal["rewards"]), group, divide_by_std=True)
     assert_close_to_golden(got, equal["advantages"])
-    lone = GOLDEN["advantages"]["single_member_group"]
-    verl = compute_group_advantages(
-        make_float_tensor(lone["rewards"]), group[:1], divide_by_std=True, lone_row="reward"
-    )
-    assert_close_to_golden(verl, lone["advantages"])
 
 
 def test_ratios() -> None:
@@ -177,13 +171,6 @@ def test_k3_divergence() -> None:
     result, _ = evaluate_objective(batch, settings)
     assert_close_to_golden(2 * result.loss, GOLDEN["grpo"]["k3_kl"]["value"])
     assert_close_to_golden(result.metrics["old_kl"], GOLDEN["grpo"]["k3_kl"]["value"])
-
-
-def test_overlong_penalty() -> None:
-    block = GOLDEN["dapo_overlong_penalty"]
-    length = torch.tensor(block["lengths"])
-    got = compute_overlong_penalty(length, block["L_max"], block["buffer"], block["factor"])
-    assert_close_to_golden(got.double(), block["penalty"])
 
 
 def test_policy_shaping_and_its_gradient() -> None:
@@ -282,10 +269,15 @@ def make_upt_batch(case: dict[str, Any]) -> PolicyBatch:
         reward, group, divide_by_std=False, baseline="on_policy", expert_row=expert_row
     )
     assert_close_to_golden(advantage[:8], case["advantages_before_removal"])
-    assert count_correct_rows(reward, group, ~expert_row)[8:].tolist() == case["wins"]
-    gated = gate_rows(reward, group, expert_row, case["switch_gate"])
-    assert gated.active[8:].tolist() == make_bool_tensor(case["prompt_uses_sft"]).tolist()
-    assert gated.active[:8].tolist() == make_bool_tensor(case["row_kept_for_rl"]).tolist()
+    groups = [block["rewards"][:4], block["rewards"][4:]]
+    assert [count_correct(rewards, "rollouts") for rewards in groups] == case["wins"]
+    gate = SwitchGate(switch_gate=case["switch_gate"])
+    routes = [decide_route(rewards, gate, "rollouts") for rewards in groups]
+    roles = [role for route in routes for role in plan_gated_group(route, 4)]
+    sft = [route == "sft" for route in routes]
+    kept = [role.source == "on_policy" and role.is_active for role in roles]
+    assert [int(flag) for flag in sft] == case["prompt_uses_sft"]
+    assert [int(flag) for flag in kept] == case["row_kept_for_rl"]
     log_prob = torch.cat([SHARED.log_prob, make_float_tensor(block["expert_logp"])])
     return PolicyBatch(
         log_prob=log_prob.requires_grad_(),
@@ -294,8 +286,8 @@ def make_upt_batch(case: dict[str, Any]) -> PolicyBatch:
         mask=torch.cat([SHARED.mask, make_bool_tensor(block["expert_mask"])]),
         advantage=advantage,
         expert_row=expert_row,
-        imitated=gated.imitated,
-        active=gated.active,
+        imitated=make_bool_tensor([False] * 8 + sft),
+        active=make_bool_tensor(kept + sft),
     )
 
 
@@ -319,16 +311,6 @@ def test_the_gradient_of_upt() -> None:
     _, gradient = evaluate_objective(make_upt_batch(block["cases"][0]), settings)
     assert_close_to_golden(gradient[:8], block["grad_rl_logp_gate0"])
     assert_close_to_golden(gradient[8:], block["grad_expert_logp_gate0"])
-
-
-@pytest.mark.parametrize(("name", "gate"), [("qwen_gate_0", 0), ("llama_gate_2", 2)])
-def test_gate_table(name: str, gate: int) -> None:
-    expert_row = torch.arange(9) == 8
-    for wins, (rl, sft) in enumerate(GOLDEN["upt_hpt"]["gate_table_n8"][name]):
-        reward = (torch.arange(9) < wins).double()
-        gated = gate_rows(reward, torch.zeros(9, dtype=torch.int64), expert_row, gate)
-        assert gated.active.tolist() == [bool(rl)] * 8 + [bool(sft)]
-        assert gated.imitated[8].item() == bool(sft)
 
 
 def make_prefix_batch() -> PolicyBatch:
@@ -375,10 +357,6 @@ def test_prefix_rft_separate_groups() -> None:
     reward, prefix = make_float_tensor(block["rewards"]), make_bool_tensor(block["prefix_mask"])
     got = compute_separate_prefix_advantages(reward, SHARED.group, prefix)
     assert_close_to_golden(mask_padding(got), block["variant_separate_groups_token_advantages"])
-    second = compute_separate_prefix_advantages(reward, SHARED.group, prefix, continuation="zero")
-    assert_close_to_golden(
-        mask_padding(second), block["variant_separate_groups_v2_token_advantages"]
-    )
 
 
 def test_sft() -> None:

@@ -20,10 +20,10 @@ from objectives_fixtures import (
 from torch import Tensor
 
 from retu.config.objectives import Clip, ObjectiveSettings, Reduction
-from retu.training.paradigms.loss_metrics import merge_metrics
-from retu.training.paradigms.objective import compute_objective
+from retu.training.paradigms.losses import compute_objective
+from retu.training.paradigms.metrics import merge_metrics
 from retu.training.paradigms.reduction import WindowCounts, count_window_totals
-from retu.training.paradigms.token_batch import PolicyBatch
+from retu.training.paradigms.token_losses import PolicyBatch
 
 LIMIT = 10
 SPLITS = {
@@ -207,8 +207,8 @@ def test_entropy_scope_of_the_batch_is_what_depends_on_the_split() -> None:
 
 def test_nothing_but_pytorch_is_imported() -> None:
     code = (
-        "import sys, retu.training.paradigms.objective\n"
-        "import retu.training.paradigms.gate_rows\n"
+        "import sys, retu.training.paradigms.losses\n"
+        "import retu.training.paradigms.upt_gate\n"
         "print({'trl', 'transformers', 'datasets'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,14 +1,18 @@
-"""Expert trajectories: matched by prompt, refused or dropped when unfit, judged by the reward."""
+"""Expert trajectories: refused or dropped when unfit, judged by the reward."""
+
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from retu.config.planner import ExpertSettings
 from retu.core.errors import InputError
-from retu.training.paradigms.expert_choice import (
+from retu.training.paradigms.experts import (
     ExpertChoice,
+    check_experts,
+    check_success_rate,
     choose_prompts,
-    compute_success_rate,
-    match_experts,
 )
 
 STRICT = ExpertSettings()
@@ -16,27 +20,9 @@ LENIENT = ExpertSettings(missing="drop", too_long="drop")
 WORKED = "worked out"
 
 
-def test_prompts_match_by_text_up_to_white_space() -> None:
-    experts = ["1 + 1 =", "What is\n 2 + 2?", "7 * 7 ="]
-    prompts = [" 7 * 7 =", "What is 2 + 2? ", "1+1=", "1 + 1 ="]
-    assert match_experts(prompts, experts) == [2, 1, None, 0]
-
-
-def test_the_first_of_several_answers_is_taken() -> None:
-    assert match_experts(["b", "a"], ["a", "b ", "b", "a"]) == [1, 0]
-
-
 def test_a_set_built_like_mix37k() -> None:
-    prompts, experts = ["p0", "p1", "p2", "p3", "p4"], ["p3", "p1", "p9", "p4"]
-    texts, lengths = ["t3", "t1", "t9", "t4"], [10, 8, 4, 11]
-    places = match_experts(prompts, experts)
-    choice = choose_prompts(
-        [None if place is None else texts[place] for place in places],
-        [0 if place is None else lengths[place] for place in places],
-        limit=10,
-        settings=LENIENT,
-        where="prompts",
-    )
+    texts, lengths = [None, "t1", None, "t3", "t4"], [0, 8, 0, 10, 11]
+    choice = choose_prompts(texts, lengths, limit=10, settings=LENIENT, where="prompts")
     assert choice == ExpertChoice(rows=(1, 3), missing=2, too_long=1)
 
 
@@ -71,9 +57,9 @@ def test_nothing_left() -> None:
 
 
 def test_success_rate_is_the_share_of_right_experts() -> None:
-    assert compute_success_rate([1, 0, 1.0, 1], STRICT, "experts") == 0.75
+    assert check_success_rate([1, 0, 1.0, 1], STRICT, "experts") == 0.75
     asked = ExpertSettings(min_success_rate=0.75)
-    assert compute_success_rate([1, 0, 1, 1], asked, "experts") == 0.75
+    assert check_success_rate([1, 0, 1, 1], asked, "experts") == 0.75
 
 
 @pytest.mark.parametrize(
@@ -90,4 +76,23 @@ def test_experts_that_the_reward_does_not_bear_out(
 ) -> None:
     settings = ExpertSettings(min_success_rate=least)
     with pytest.raises(InputError, match=f"^experts: .*{words}"):
-        compute_success_rate(rewards, settings, "experts")
+        check_success_rate(rewards, settings, "experts")
+
+
+@pytest.mark.parametrize("rows", [1, 7, 250])
+def test_processes_share_the_grading_of_experts(rows: int) -> None:
+    parts: list[list[int]] = []
+    dataset: Any = list(range(rows))
+    asked = ExpertSettings(min_success_rate=1.0)
+    for index in range(3):
+
+        def grade(mine: list[int]) -> torch.Tensor:
+            parts.append(mine)
+            return torch.ones(3 * len(mine), 2)
+
+        accelerator = SimpleNamespace(num_processes=3, process_index=index)
+        check_experts(grade, dataset, asked, accelerator)  # type: ignore[arg-type]
+    rounds = len(parts) // 3
+    assert len({len(part) for part in parts}) == 1
+    gathered = [row for turn in range(rounds) for part in parts[turn::rounds] for row in part]
+    assert gathered[:rows] == dataset

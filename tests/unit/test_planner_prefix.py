@@ -11,7 +11,7 @@ from scipy import stats
 from retu.config.planner import Constant, PrefixController, PrefixSettings, Ramp
 from retu.core.errors import InputError
 from retu.core.yaml_files import validate_content
-from retu.training.paradigms.prefix_schedule import (
+from retu.training.paradigms.prefix import (
     PrefixSchedule,
     compute_controller_value,
     compute_prefix_length,

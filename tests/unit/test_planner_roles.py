@@ -15,8 +15,14 @@ from retu.config.planner import (
 )
 from retu.core.errors import InputError
 from retu.core.yaml_files import validate_content
-from retu.training.paradigms.row_roles import Role, plan_gated_group, plan_group_roles
-from retu.training.paradigms.upt_gate import Route, choose_route, compute_gate_metrics, decide_route
+from retu.training.paradigms.row_plan import Role, plan_group_roles
+from retu.training.paradigms.upt_gate import (
+    Route,
+    choose_route,
+    compute_gate_metrics,
+    decide_route,
+    plan_gated_group,
+)
 
 VECTORS = Path(__file__).parents[1] / "golden" / "algorithm_vectors.json"
 GOLDEN = json.loads(VECTORS.read_text(encoding="utf-8"))["upt_hpt"]
@@ -28,7 +34,7 @@ PREFIX = PrefixSettings()
 
 @pytest.mark.parametrize(("gate", "table"), [(0, "qwen_gate_0"), (2, "llama_gate_2")])
 def test_golden_gate_tables(gate: int, table: str) -> None:
-    routes = [choose_route(wins, SwitchGate(switch_gate=gate)) for wins in range(9)]
+    routes = [choose_route(n_correct, SwitchGate(switch_gate=gate)) for n_correct in range(9)]
     assert [WEIGHTS[route] for route in routes] == GOLDEN["gate_table_n8"][table]
 
 
@@ -45,7 +51,7 @@ def test_golden_gates_on_rewards(case: dict[str, Any]) -> None:
 
 def test_the_middle_zone_is_off_policy() -> None:
     gate = SwitchGate(switch_gate=0, switch_gate_off=2)
-    assert [choose_route(wins, gate) for wins in range(4)] == [
+    assert [choose_route(n_correct, gate) for n_correct in range(4)] == [
         "sft",
         "off_policy",
         "off_policy",
@@ -55,7 +61,8 @@ def test_the_middle_zone_is_off_policy() -> None:
 
 @pytest.mark.parametrize(("gate", "route"), [(-1, "rl"), (8, "sft"), (20, "sft")])
 def test_limits_of_the_gate(gate: int, route: Route) -> None:
-    assert {choose_route(wins, SwitchGate(switch_gate=gate)) for wins in range(9)} == {route}
+    settings = SwitchGate(switch_gate=gate)
+    assert {choose_route(n_correct, settings) for n_correct in range(9)} == {route}
 
 
 @pytest.mark.parametrize("reward", [0.5, 2, float("nan")])

@@ -16,13 +16,12 @@ from retu.training.paradigms.dynamic_sampling import (
     SamplingState,
     TrainBatch,
     compute_sampling_metrics,
-    dump_state,
     needs_more_rounds,
-    restore_state,
     score_round,
     start_sampling,
     take_update_groups,
 )
+from retu.training.paradigms.resume import dump_state, restore_state
 
 VECTORS = Path(__file__).parents[1] / "golden" / "algorithm_vectors.json"
 GOLDEN = json.loads(VECTORS.read_text(encoding="utf-8"))["dapo_dynamic_sampling"]
@@ -130,7 +129,9 @@ def test_random_streams_against_the_plain_telling(seed: int) -> None:
     total = SamplingCounts()
     for batch, after in results:
         counts = batch.counts
-        assert [group.wins for group in batch.groups] == [flat[g.position] for g in batch.groups]
+        assert [group.n_correct for group in batch.groups] == [
+            flat[g.position] for g in batch.groups
+        ]
         assert counts.generated == counts.trained + counts.n_discarded == sum(batch.histogram)
         assert counts.generated == counts.rounds * rule.gen_prompts
         assert len(batch.groups) + batch.missing == rule.train_prompts
@@ -152,7 +153,7 @@ def test_a_run_resumed_before_any_transition_has_the_same_groups(seed: int) -> N
 def test_without_a_range_groups_of_equal_rewards_are_left_out() -> None:
     rule = make_rule(rollouts=8)
     kept = [len(set(rewards)) > 1 for rewards in make_rewards(list(range(9)), 8)]
-    assert [rule.is_allowed_count(wins) for wins in range(9)] == kept
+    assert [rule.is_allowed_count(n_correct) for n_correct in range(9)] == kept
 
 
 def test_transitions_leave_their_argument_as_it_was() -> None:
@@ -212,7 +213,7 @@ def test_rewards_may_be_floats_or_truth_values() -> None:
     state = score_round(
         start_sampling(rule), rule, [[1.0, 0.0, 0.0, 1.0], [True, False, False, False]]
     )
-    assert [group.wins for group in state.kept] == [2, 1]
+    assert [group.n_correct for group in state.kept] == [2, 1]
 
 
 @pytest.mark.parametrize("rewards", [[], [[0, 1, 1]], [[0, 1, 1, 0], [1] * 5]])
@@ -241,14 +242,14 @@ MIDDLE = dump_state(
         {"offered": 5},
         {"rounds": 0},
         {"rounds": 11},
-        {"kept": [{"position": 1, "wins": 2}]},
-        {"kept": [{"position": 1, "wins": 4}, {"position": 3, "wins": 1}]},
-        {"kept": [{"position": 3, "wins": 1}, {"position": 1, "wins": 2}]},
-        {"kept": [{"position": 3, "wins": 2}, {"position": 3, "wins": 1}]},
-        {"kept": [{"position": 1, "wins": 2}, {"position": 4, "wins": 1}]},
+        {"kept": [{"position": 1, "n_correct": 2}]},
+        {"kept": [{"position": 1, "n_correct": 4}, {"position": 3, "n_correct": 1}]},
+        {"kept": [{"position": 3, "n_correct": 1}, {"position": 1, "n_correct": 2}]},
+        {"kept": [{"position": 3, "n_correct": 2}, {"position": 3, "n_correct": 1}]},
+        {"kept": [{"position": 1, "n_correct": 2}, {"position": 4, "n_correct": 1}]},
         {
             "offered": 8,
-            "kept": [{"position": 5, "wins": 2}, {"position": 7, "wins": 1}],
+            "kept": [{"position": 5, "n_correct": 2}, {"position": 7, "n_correct": 1}],
             "total": SamplingCounts(rounds=1, generated=4, trained=3).model_dump(),
         },
     ],

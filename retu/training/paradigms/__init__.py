@@ -10,16 +10,13 @@
 `retu.config.paradigm` says what a paradigm consists of and needs neither TRL nor PyTorch. Modules,
 in the order in which a generation batch meets them:
 
-prompts     `trl_version` imports TRL's trainer, `trainer_checks` refuses what it cannot do,
-            `expert_choice` keeps prompts with a usable trajectory, `expert_tokens` encodes these,
-            `prompt_sampler` gives dynamic sampling its prompts
-rows        `row_roles` and `row_plan` say who writes which row, `prefix_schedule` how long prefixes
-            are; `generation` generates, with `prefix_logits` (prefixes), `logprob_check` (vLLM
-            against the trainer), `generation_rounds` and `dynamic_sampling` (rounds, and groups
-            worth training on), `upt_gate` and `gated_rollouts` (UPT), `win_counts`
-tensors     `row_tensors`, `policy_batches`, `token_batch`, `gate_rows`; `padding` is what a forward
-            pass leaves out
-loss        `advantages`; `objective` finds the loss in `paradigm_losses`, which are made of
-            `surrogate`, `imitation` and `reduction`; `loss_metrics` and `step_metrics` log it
-resume      `resume_state` is what a checkpoint adds
+prompts     `checks` refuses what the trainer cannot do, `experts` turns trajectories into tokens
+            and keeps the prompts that have a usable one
+rows        `row_plan` says who writes which row, `prefix` how long prefixes are; `generation` makes
+            and scores the rows, `dynamic_sampling` rounds of them until there are groups worth
+            training on; `upt_gate` exchanges rollouts for experts; `advantages` compares rewards
+tensors     `batch`, from TRL's dictionaries to what a loss reads
+loss        `trainer` finds it in `losses`; these are made of `token_losses`, and `reduction` makes
+            one number of them; `metrics` is what is logged
+resume      `resume` is what a checkpoint adds
 """

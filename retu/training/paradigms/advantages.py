@@ -9,7 +9,6 @@ from torch import Tensor
 from retu.core.errors import InputError
 
 Baseline = Literal["group", "on_policy"]
-LoneRow = Literal["error", "reward"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,6 @@ def compute_group_advantages(
     eps: float = 1e-6,
     baseline: Baseline = "group",
     expert_row: Tensor | None = None,
-    lone_row: LoneRow = "error",
 ) -> Tensor:
     """Group-relative advantages r - mean, or (r - mean) / (std + eps).
 
@@ -61,47 +59,38 @@ def compute_group_advantages(
         baseline: `group` takes mean and std over all rows of the prompt, its expert included
             (LUFFY, SRFT); `on_policy` over all but the expert (UPT, and LUFFY's ablation).
         expert_row: (B,) bool, rows that are expert trajectories; none if not given.
-        lone_row: what to do where fewer than two rows define a baseline: stop, or take the
-            reward for the advantage as verl does.
 
     Returns:
         (B,) float.
 
     Raises:
-        InputError: a group has too few rows and `lone_row` is `error`.
+        InputError: fewer than two rows define the baseline of a group.
     """
     member = torch.ones_like(group, dtype=torch.bool)
     if baseline == "on_policy" and expert_row is not None:
         member = ~expert_row
     statistics = compute_group_statistics(reward, group, member)
     lone = statistics.count < 2
-    if lone_row == "error" and bool(lone.any()):
+    if bool(lone.any()):
         raise InputError(
             f"rollouts: prompt {int(group[lone][0])} has fewer than 2 rollouts to compare; set"
             " rollouts to 2 or more, besides the expert where it is left out of the baseline"
         )
     centred = reward - statistics.mean
-    advantage = centred / (statistics.std + eps) if divide_by_std else centred
-    return torch.where(lone, reward, advantage)
+    return centred / (statistics.std + eps) if divide_by_std else centred
 
 
-def compute_separate_prefix_advantages(
-    reward: Tensor,
-    group: Tensor,
-    prefix: Tensor,
-    continuation: Literal["reward", "zero"] = "reward",
-) -> Tensor:
+def compute_separate_prefix_advantages(reward: Tensor, group: Tensor, prefix: Tensor) -> Tensor:
     """Prefix-RFT's alternative to the joint group: plain and hybrid rows do not mix.
 
     Plain rows: r - mean of the prompt's plain rows. A hybrid row, the only continuation of its
     prefix: its own tokens get r, the expert's tokens r - that mean. (Estimator `dr_grpo_prefix` of
-    the authors' code; `continuation="zero"` is its v2, where r is replaced by 0.)
+    the authors' code.)
 
     Args:
         reward: (B,) float.
         group: (B,) integer ids of prompts.
         prefix: (B, T) bool, the expert's tokens; a row is hybrid if it has one.
-        continuation: the advantage of a hybrid row's own tokens.
 
     Returns:
         (B, T) float, padding not masked.
@@ -117,28 +106,6 @@ def compute_separate_prefix_advantages(
             f"rollouts: prompt {prompt} has fewer than 2 rollouts without a prefix; set rollouts"
             " to 3 or more or use the joint advantage"
         )
-    own = reward if continuation == "reward" else torch.zeros_like(reward)
-    row = torch.where(hybrid, own, reward - statistics.mean)
-    return torch.where(prefix, (own - statistics.mean)[:, None], row[:, None])
-
-
-def compute_overlong_penalty(
-    length: Tensor, length_limit: int, buffer: int, factor: float = 1.0
-) -> Tensor:
-    """DAPO's soft penalty on long completions, to be added to the reward; off in RETU.
-
-    Zero up to `length_limit` - `buffer` tokens, then falling linearly to -`factor` at the limit.
-
-    Args:
-        length: (B,) completion lengths in tokens.
-
-    Raises:
-        InputError: the buffer is empty or longer than the limit.
-    """
-    if not 0 < buffer <= length_limit:
-        raise InputError(
-            f"overlong_buffer: is {buffer}; choose a number of tokens from 1 to the completion"
-            f" limit, {length_limit}"
-        )
-    excess = length - (length_limit - buffer)
-    return (-excess / buffer * factor).clamp(max=0.0)
+    centred = reward - statistics.mean
+    row = torch.where(hybrid, reward, centred)
+    return torch.where(prefix, centred[:, None], row[:, None])

@@ -1,29 +1,30 @@
 """Dynamic sampling (DAPO): generate until there are enough groups that can teach something.
 
-A state machine with three transitions, none of which changes its argument:
+A state machine, of which no function changes its argument:
 
-    offer   one more generation round is scored: groups whose win count is allowed are kept
-    take    there are enough (or no more rounds): the first ones are trained on, the rest is dropped
-    resume  a stored state, plain JSON, is checked and taken up again
+    score_round         one more generation round is scored: groups with an allowed number of right
+                        answers are kept
+    take_update_groups  there are enough (or no more rounds): the first ones are trained on, the
+                        rest is dropped
 
-`needs_more_rounds` says which comes next. Groups are known by their position in the stream of
-prompts, counted from the start of the run, so a state says where the stream goes on after a
-restart, too. The rows of kept groups belong to the caller. All processes feed the gathered rewards
+`needs_more_rounds` says which comes next, and `sample_groups` goes through them with real rows.
+Groups are known by their position in the stream of prompts, counted from the start of the run, so
+a state says where the stream goes on after a restart, too. All processes feed the gathered rewards
 in the same order and so reach the same state.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import functools
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import NonNegativeInt
 
 from retu.config.planner import DynamicSampling
 from retu.core.errors import InputError
 from retu.core.sections import Section
-from retu.core.yaml_files import validate_content
-from retu.training.paradigms.win_counts import count_correct
+from retu.training.paradigms.batch import CompletionRows, join_rows, select_groups, silence_rows
+from retu.training.paradigms.checks import count_correct
 
 
 @dataclass(frozen=True)
@@ -45,23 +46,23 @@ class SamplingRule:
         """Prompts of one generation round."""
         return self.settings.gen_batch_factor * self.train_prompts
 
-    def is_allowed_count(self, wins: int) -> bool:
-        """Whether a group with so many wins is kept."""
+    def is_allowed_count(self, n_correct: int) -> bool:
+        """Whether a group with so many right rows is kept."""
         allowed = self.settings.win_num_range
-        return 0 < wins < self.rollouts if allowed is None else wins in allowed
+        return 0 < n_correct < self.rollouts if allowed is None else n_correct in allowed
 
 
 class KeptGroup(Section):
-    """A group worth training on: its position in the stream of prompts, and its wins."""
+    """A group worth training on: its position in the stream of prompts, and its right rows."""
 
     position: NonNegativeInt
-    wins: NonNegativeInt
+    n_correct: NonNegativeInt
 
 
 class SamplingCounts(Section):
     """What sampling cost, in generation rounds and groups: generated = trained + discarded.
 
-    `filtered` groups had a win count that is not allowed, `surplus` ones came too late.
+    `filtered` groups had a number of right rows that is not allowed, `surplus` came too late.
     """
 
     rounds: NonNegativeInt = 0
@@ -86,7 +87,7 @@ class SamplingState(Section):
     Attributes:
         offered: groups offered since the start of the run, the next one's position in the stream.
         rounds: generation rounds of the update that is being filled.
-        histogram: groups of this update with 0, 1, ..., n wins.
+        histogram: groups of this update with 0, 1, ..., n right rows.
         kept: the groups kept so far, in order of arrival.
         total: what all finished updates cost.
     """
@@ -106,7 +107,7 @@ class TrainBatch:
         groups: the groups to train on, in order of arrival.
         missing: groups too few for a full update; above 0 only with `train_on_what_there_is`, and
             then possibly all of them. The caller fills up with rows whose loss is masked.
-        histogram: groups with 0, 1, ..., n wins among all that were generated.
+        histogram: groups with 0, 1, ..., n right rows among all that were generated.
         counts: what the update cost.
     """
 
@@ -114,6 +115,80 @@ class TrainBatch:
     missing: int
     histogram: tuple[int, ...]
     counts: SamplingCounts
+
+
+@dataclass(frozen=True)
+class SamplingResult:
+    """The rows to train on, of all processes; what they cost; and where sampling stands then."""
+
+    rows: CompletionRows
+    batch: TrainBatch
+    state: SamplingState
+
+
+@dataclass(frozen=True)
+class PromptStream:
+    """Passes through a data set, each in another order.
+
+    Attributes:
+        rows: rows of the data set.
+        seed: the run's seed.
+        shuffled: whether passes are shuffled; else all are in the order of the data set.
+    """
+
+    rows: int
+    seed: int
+    shuffled: bool = True
+
+    def get_row_index(self, position: int) -> int:
+        """The row of the data set at a position of the stream, counted from 0."""
+        cycle, place = divmod(position, self.rows)
+        return shuffle_row_indices(self.rows, self.seed, cycle)[place] if self.shuffled else place
+
+
+# Neighbouring positions share a pass; a round may reach into the next one.
+@functools.lru_cache(maxsize=2)
+def shuffle_row_indices(rows: int, seed: int, cycle: int) -> tuple[int, ...]:
+    """The order of one pass."""
+    places = list(range(rows))
+    random.Random(f"{seed}/prompts/{cycle}").shuffle(places)
+    return tuple(places)
+
+
+def sample_groups(
+    state: SamplingState, rule: SamplingRule, generate: Callable[[int], CompletionRows], pad: int
+) -> SamplingResult:
+    """Generate rounds until there are enough groups, or no more rounds.
+
+    Args:
+        state: where sampling stands; not changed.
+        rule: what the run asks of its groups.
+        generate: from the position of a round's first group in the stream of prompts to the rows
+            of its `rule.gen_prompts` groups, on all processes.
+        pad: the padding token's id.
+
+    Returns:
+        `rule.train_prompts` groups; those that are missing are filled up with rows without a loss,
+        because every process must pass as many rows as ever.
+
+    Raises:
+        InputError: as `needs_more_rounds` and `score_round`.
+    """
+    kept: list[CompletionRows] = []
+    spare: CompletionRows | None = None
+    while needs_more_rounds(state, rule):
+        first = state.offered
+        rows = generate(first)
+        state = score_round(state, rule, rows.accuracy.view(-1, rule.rollouts).tolist())
+        new = [group.position - first for group in state.kept if group.position >= first]
+        kept.append(select_groups(rows, new, rule.rollouts))
+        spare = select_groups(rows, [0], rule.rollouts)
+    if spare is None:
+        raise ValueError("sampling started with a full batch")
+    batch, following = take_update_groups(state, rule)
+    trained = select_groups(join_rows(kept, pad), range(len(batch.groups)), rule.rollouts)
+    filled = join_rows([trained, *[silence_rows(spare)] * batch.missing], pad)
+    return SamplingResult(filled, batch, following)
 
 
 def start_sampling(rule: SamplingRule) -> SamplingState:
@@ -140,10 +215,10 @@ def score_round(
         raise ValueError(f"a generation round has groups of {rule.rollouts} rewards each")
     histogram, kept = list(state.histogram), list(state.kept)
     for position, group in enumerate(rewards, start=state.offered):
-        wins = count_correct(group, f"dynamic sampling: group {position} of the prompt stream")
-        histogram[wins] += 1
-        if rule.is_allowed_count(wins):
-            kept.append(KeptGroup(position=position, wins=wins))
+        right = count_correct(group, f"dynamic sampling: group {position} of the prompt stream")
+        histogram[right] += 1
+        if rule.is_allowed_count(right):
+            kept.append(KeptGroup(position=position, n_correct=right))
     return SamplingState(
         offered=state.offered + len(rewards),
         rounds=state.rounds + 1,
@@ -154,7 +229,7 @@ def score_round(
 
 
 def needs_more_rounds(state: SamplingState, rule: SamplingRule) -> bool:
-    """Whether another round must be generated before `take`.
+    """Whether another round must be generated before `take_update_groups`.
 
     Raises:
         InputError: the last round is over, too few groups were kept and the settings say `raise`.
@@ -166,18 +241,13 @@ def needs_more_rounds(state: SamplingState, rule: SamplingRule) -> bool:
         return True
     if rule.settings.when_exhausted == "train_on_what_there_is":
         return False
+    histogram = ", ".join(f"{right}: {groups}" for right, groups in enumerate(state.histogram))
     raise InputError(
         f"dynamic sampling: {state.rounds} generation rounds gave {len(state.kept)} of"
-        f" {rule.train_prompts} groups with an allowed win count ({format_histogram(state)}); take"
-        " easier or harder prompts, widen win_num_range, raise max_num_gen_batches, or set"
+        f" {rule.train_prompts} groups with an allowed win count (groups by wins: {histogram});"
+        " take easier or harder prompts, widen win_num_range, raise max_num_gen_batches, or set"
         " when_exhausted: train_on_what_there_is"
     )
-
-
-def format_histogram(state: SamplingState) -> str:
-    """The histogram in words: `groups by wins: 0: 12, 1: 3, ...`."""
-    counts = ", ".join(f"{wins}: {groups}" for wins, groups in enumerate(state.histogram))
-    return f"groups by wins: {counts}"
 
 
 def take_update_groups(
@@ -208,49 +278,6 @@ def take_update_groups(
         update={"offered": state.offered, "total": state.total.add(counts)}
     )
     return batch, following
-
-
-def dump_state(state: SamplingState) -> dict[str, Any]:
-    """The state as plain JSON values."""
-    return state.model_dump(mode="json")
-
-
-def restore_state(content: Mapping[str, Any], rule: SamplingRule, where: str) -> SamplingState:
-    """A stored state, checked to be one that `rule` can reach.
-
-    Args:
-        content: what `stored` gave.
-        rule: the run's rule.
-        where: the file it comes from, the start of an error message.
-
-    Raises:
-        InputError: it is no state, or one of another rule.
-    """
-    state = validate_content(SamplingState, content, where)
-    if not is_reachable(state, rule):
-        raise InputError(
-            f"{where}: the state of dynamic sampling is not one of this recipe; delete it and"
-            " start the run again"
-        )
-    return state
-
-
-def is_reachable(state: SamplingState, rule: SamplingRule) -> bool:
-    """Whether the parts of a state agree with each other and with the rule."""
-    generated = sum(state.histogram)
-    first = state.offered - generated
-    positions = [group.position for group in state.kept]
-    wins = Counter(group.wins for group in state.kept)
-    allowed = {w: n for w, n in enumerate(state.histogram) if n and rule.is_allowed_count(w)}
-    total, limit = state.total, rule.settings.max_num_gen_batches
-    return (
-        len(state.histogram) == rule.rollouts + 1
-        and wins == allowed
-        and positions == sorted({*positions} & {*range(first, state.offered)})
-        and total.generated == first == total.trained + total.n_discarded
-        and (generated == 0) == (state.rounds == 0)
-        and (limit == 0 or state.rounds <= limit)
-    )
 
 
 def compute_sampling_metrics(counts: SamplingCounts, rule: SamplingRule) -> dict[str, int]:

@@ -3,8 +3,7 @@
 Overridden hooks of TRL's trainer, each around TRL's own method:
 
     _generate_and_score_completions     plan rows, sample in rounds, gate, complete the batch
-    _generate_single_turn               generate what the policy writes, insert what it does not,
-                                        and compare vLLM's log-probabilities with the trainer's
+    _generate_single_turn               generate what the policy writes, insert what it does not
     _calculate_rewards                  keep the rewards of all processes
     _get_per_token_logps_and_entropies  not before the rows are final, and without padding on GPUs
 """
@@ -19,37 +18,42 @@ from torch import Tensor
 from retu.config.paradigm import ParadigmSettings, check_paradigm, check_trl_arguments
 from retu.config.planner import SwitchGate
 from retu.models.generation_config import clear_sampling_settings
-from retu.training.paradigms import padding
-from retu.training.paradigms.dynamic_sampling import (
-    SamplingRule,
-    compute_sampling_metrics,
-    start_sampling,
-)
-from retu.training.paradigms.expert_tokens import EXPERT_TOKENS, add_expert_tokens
-from retu.training.paradigms.gated_rollouts import apply_gate
-from retu.training.paradigms.generation_rounds import sample_groups
-from retu.training.paradigms.logprob_check import measure_engine_gap
-from retu.training.paradigms.policy_batches import make_buffer, make_scored_rows
-from retu.training.paradigms.prefix_logits import force_prefixes
-from retu.training.paradigms.prefix_schedule import PrefixSchedule, make_prefix_schedule
-from retu.training.paradigms.prompt_sampler import PromptStream
-from retu.training.paradigms.row_plan import PlannedRow, RowPlanner, group_rows_by_author
-from retu.training.paradigms.row_roles import Role
-from retu.training.paradigms.row_tensors import (
+from retu.training.paradigms.batch import (
     CompletionRows,
     gather_rows,
+    is_padding_cut_on,
+    make_buffer,
+    make_scored_rows,
+    run_without_padding,
     select_groups,
     trim_padding,
 )
-from retu.training.paradigms.step_metrics import StepMetrics
-from retu.training.paradigms.trainer_checks import (
+from retu.training.paradigms.checks import (
     check_model,
     check_parts,
     check_size,
+    import_grpo_trainer,
+    measure_engine_gap,
     refuse_unscored_rows,
 )
-from retu.training.paradigms.trl_version import import_grpo_trainer
-from retu.training.paradigms.upt_gate import compute_gate_metrics, decide_route
+from retu.training.paradigms.dynamic_sampling import (
+    PromptStream,
+    SamplingRule,
+    compute_sampling_metrics,
+    sample_groups,
+    start_sampling,
+)
+from retu.training.paradigms.experts import (
+    EXPERT_TOKENS,
+    add_expert_tokens,
+    check_experts,
+    grade_experts,
+    hide_expert_tokens,
+)
+from retu.training.paradigms.metrics import StepMetrics
+from retu.training.paradigms.prefix import force_prefixes, make_prefix_schedule
+from retu.training.paradigms.row_plan import PlannedRow, Role, RowPlanner, group_rows_by_author
+from retu.training.paradigms.upt_gate import apply_gate, compute_gate_metrics, decide_route
 
 GRPOTrainer: Any = import_grpo_trainer()
 PromptInputs = Sequence[Mapping[str, Any]]
@@ -60,6 +64,7 @@ class PlannedGenerationTrainer(GRPOTrainer):
 
     train_dataset: Any
     _rewards: Tensor
+    _entropies: Tensor | None = None  # of the last forward pass, (B, T), in nats
 
     def __init__(
         self, *, paradigm: ParadigmSettings, args: Any, train_dataset: Any, **others: Any
@@ -69,7 +74,7 @@ class PlannedGenerationTrainer(GRPOTrainer):
         check_parts(train_dataset, others)
         self.paradigm = paradigm
         self._plan: tuple[PlannedRow, ...] | None = None
-        self._figures = StepMetrics()
+        self._step_metrics = StepMetrics()
         super().__init__(args=args, train_dataset=train_dataset, **others)
         clear_sampling_settings(self.model)
         check_model(self)
@@ -77,33 +82,38 @@ class PlannedGenerationTrainer(GRPOTrainer):
         self._pad: int = self._tokenizer.pad_token_id
         self._prepare_experts()
         check_size(self.train_dataset, self._groups)
-        self._planner = RowPlanner(paradigm.planner, args.num_generations, self._schedule())
+        prefix = paradigm.planner.prefix
+        schedule = (
+            None
+            if prefix is None
+            else make_prefix_schedule(prefix, args.max_steps, args.seed, "paradigm.planner")
+        )
+        self._planner = RowPlanner(paradigm.planner, args.num_generations, schedule)
         self._stream = PromptStream(len(self.train_dataset), args.seed, args.shuffle_dataset)
         self._rule: SamplingRule | None = None
-        if paradigm.planner.dynamic_sampling is not None:
-            settings = paradigm.planner.dynamic_sampling
-            self._rule = SamplingRule(settings, args.num_generations, self._groups)
+        if (sampling := paradigm.planner.dynamic_sampling) is not None:
+            self._rule = SamplingRule(sampling, args.num_generations, self._groups)
             self._sampling = start_sampling(self._rule)
 
     def _prepare_experts(self) -> None:
         """Turn trajectories into tokens and leave prompts out that have none to train on."""
-        if self.paradigm.planner.needs_experts:
-            self.train_dataset, self.expert_choice = add_expert_tokens(
-                self.train_dataset,
-                self._tokenizer,
-                self.eos_token_ids,
-                self.max_completion_length,
-                self.paradigm.planner.experts,
-                self.chat_template_kwargs,
-                "train_dataset",
-            )
+        if not self.paradigm.planner.needs_experts:
+            return
+        settings = self.paradigm.planner.experts
+        self.train_dataset, self.expert_choice = add_expert_tokens(
+            self.train_dataset,
+            self._tokenizer,
+            self.eos_token_ids,
+            self.max_completion_length,
+            settings,
+            self.chat_template_kwargs,
+            "train_dataset",
+        )
+        check_experts(self._grade_experts, self.train_dataset, settings, self.accelerator)
 
-    def _schedule(self) -> PrefixSchedule | None:
-        """The prefix lengths of this run, if it has hybrid rows."""
-        settings, args = self.paradigm.planner.prefix, self.args
-        if settings is None:
-            return None
-        return make_prefix_schedule(settings, args.max_steps, args.seed, "paradigm.planner")
+    def _grade_experts(self, rows: PromptInputs) -> Tensor:
+        """Gathered rewards (rows of all processes, functions) of the rows' expert trajectories."""
+        return grade_experts(super()._calculate_rewards, self.processing_class, rows)
 
     def _generate_and_score_completions(self, inputs: PromptInputs) -> dict[str, Any]:
         """Make the rows of the next updates: tensors (B, ...), B the rows of this process."""
@@ -113,18 +123,18 @@ class PlannedGenerationTrainer(GRPOTrainer):
         share = self._groups // self.accelerator.num_processes
         first = self.accelerator.process_index * share
         if self._rule is None:
-            rows = self._score(inputs, first)
+            rows = self._score_groups(inputs, first)
         else:
             rule = self._rule
             sampled = sample_groups(
-                self._sampling, rule, lambda at: self._round(rule, at), self._pad
+                self._sampling, rule, lambda at: self._generate_round(rule, at), self._pad
             )
             self._sampling = sampled.state
-            self._figures.values |= compute_sampling_metrics(sampled.batch.counts, rule)
+            self._step_metrics.values |= compute_sampling_metrics(sampled.batch.counts, rule)
             rows = select_groups(sampled.rows, range(first, first + share), self.num_generations)
-        return self._complete(trim_padding(rows))
+        return self._make_buffer(trim_padding(rows))
 
-    def _round(self, rule: SamplingRule, first: int) -> CompletionRows:
+    def _generate_round(self, rule: SamplingRule, first: int) -> CompletionRows:
         """A round of dynamic sampling from this position of the stream: rows of all processes."""
         share = rule.gen_prompts // self.accelerator.num_processes
         mine = first + self.accelerator.process_index * share
@@ -132,71 +142,65 @@ class PlannedGenerationTrainer(GRPOTrainer):
             self.train_dataset[self._stream.get_row_index(mine + place)] for place in range(share)
         ]
         inputs = [prompt for prompt in prompts for _ in range(self.num_generations)]
-        return gather_rows(self._score(inputs, mine), self.accelerator, self._pad)
+        return gather_rows(self._score_groups(inputs, mine), self.accelerator, self._pad)
 
-    def _score(self, inputs: PromptInputs, first: int) -> CompletionRows:
+    def _score_groups(self, inputs: PromptInputs, first: int) -> CompletionRows:
         """Generate and score whole groups, of which the first has this number among the step's."""
         plan = self._planner.plan_rows(inputs, self.state.global_step, first)
-        visible = [{name: row[name] for name in row if name != EXPERT_TOKENS} for row in inputs]
         self._plan = plan
         try:
-            output = super()._generate_and_score_completions(visible)
+            output = super()._generate_and_score_completions(hide_expert_tokens(inputs))
         finally:
             self._plan = None
         settings, rollouts = self.paradigm.advantage, self.num_generations
-        rows = make_scored_rows(output, plan, *self._verdicts(self._rewards), rollouts, settings)
+        verdicts = self._split_verdicts(self._rewards)
+        rows = make_scored_rows(output, plan, *verdicts, rollouts, settings)
         gate = self.paradigm.planner.gate
-        return rows if gate is None else self._gate(gate, rows, inputs, visible)
+        return rows if gate is None else self._apply_gate(gate, rows, inputs[::rollouts])
 
-    def _gate(
-        self, gate: SwitchGate, rows: CompletionRows, inputs: PromptInputs, visible: PromptInputs
+    def _apply_gate(
+        self, gate: SwitchGate, rows: CompletionRows, prompts: PromptInputs
     ) -> CompletionRows:
         """Apply UPT's gate; every prompt's expert is graded, so that all processes do the same."""
-        rollouts = self.num_generations
-        wins = self._rewards[:, 0].view(-1, rollouts).tolist()
-        routes = [decide_route(group, gate, "switch gate") for group in wins]
-        experts = [row[EXPERT_TOKENS] for row in inputs[::rollouts]]
-        texts = self.processing_class.batch_decode(experts, skip_special_tokens=True)
-        prompts = [row["prompt"] for row in visible[::rollouts]]
-        if not isinstance(prompts[0], str):
-            texts = [[{"role": "assistant", "content": text}] for text in texts]
-        verdicts = super()._calculate_rewards(list(visible[::rollouts]), prompts, texts, experts)
-        refuse_unscored_rows(verdicts)
-        self._figures.add_samples("success_expert", verdicts[:, 0])
-        self._figures.values |= compute_gate_metrics(routes)
+        groups = self._rewards[:, 0].view(-1, self.num_generations).tolist()
+        routes = [decide_route(rewards, gate, "switch gate") for rewards in groups]
+        experts = [row[EXPERT_TOKENS] for row in prompts]
+        verdicts = self._grade_experts(prompts)
+        self._step_metrics.add_samples("success_expert", verdicts[:, 0])
+        self._step_metrics.values |= compute_gate_metrics(routes)
         first = self.accelerator.process_index * len(experts)
         mine = routes[first : first + len(experts)]
         return apply_gate(
-            rows, mine, experts, self._verdicts(verdicts), self.paradigm.advantage, self._pad
+            rows, mine, experts, self._split_verdicts(verdicts), self.paradigm.advantage, self._pad
         )
 
-    def _verdicts(self, rewards: Tensor) -> tuple[Tensor, Tensor]:
+    def _split_verdicts(self, rewards: Tensor) -> tuple[Tensor, Tensor]:
         """This process's part of gathered rewards, (rows, functions): first one, weighted sum."""
         count = len(rewards) // self.accelerator.num_processes
         mine = rewards[self.accelerator.process_index * count :][:count]
         return mine[:, 0], (mine * self.reward_weights.to(mine.device)).sum(-1)
 
-    def _complete(self, rows: CompletionRows) -> dict[str, Tensor]:
+    def _make_buffer(self, rows: CompletionRows) -> dict[str, Tensor]:
         """The rows as TRL's buffer, with log-probabilities that later updates compare with."""
         batch = make_buffer(rows, self.num_generations, self.paradigm.advantage)
-        if self.args.gradient_accumulation_steps != self._updates_end:
-            batch["old_per_token_logps"] = self._log_probs(self.model, batch)
+        if self.args.gradient_accumulation_steps != self._micro_batches_a_generation:
+            batch["old_per_token_logps"] = self._compute_log_probs(self.model, batch)
         if self.paradigm.objective.kl_coef > 0:
-            batch["ref_per_token_logps"] = self._log_probs(self.ref_model, batch)
+            batch["ref_per_token_logps"] = self._compute_log_probs(self.ref_model, batch)
         return batch
 
     @property
-    def _updates_end(self) -> int:
+    def _micro_batches_a_generation(self) -> int:
         """After how many micro-batches new rows are generated."""
         return int(self.args.steps_per_generation * self.num_iterations)
 
     @torch.no_grad()
-    def _log_probs(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    def _compute_log_probs(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """Log-probabilities (B, T) of completions, in micro-batches."""
         size = self.args.per_device_train_batch_size
-        return self._forward(model, batch, batch_size=size)[0]
+        return self._run_forward(model, batch, batch_size=size)[0]
 
-    def _forward(
+    def _run_forward(
         self, model: Any, batch: Mapping[str, Tensor], **options: Any
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and, if asked for, entropies of completions, (B, T), in nats."""
@@ -222,32 +226,30 @@ class PlannedGenerationTrainer(GRPOTrainer):
             return None, None, None
         forward = super()._get_per_token_logps_and_entropies
         # The loss that keeps a mixture's experts busy is no figure of a token.
-        if ids.device.type not in padding.DEVICES or self.aux_loss_enabled:
-            return forward(model, ids, mask, width, batch_size, **options)
-        passes = partial(forward, model, **options)
-        return padding.run_without_padding(passes, ids, mask, width, batch_size or len(ids))
+        if self.aux_loss_enabled or not is_padding_cut_on(ids.device):
+            outputs = forward(model, ids, mask, width, batch_size, **options)
+        else:
+            passes = partial(forward, model, **options)
+            outputs = run_without_padding(passes, ids, mask, width, batch_size or len(ids))
+        self._entropies = outputs[1]
+        return outputs
 
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, **_: Any
     ) -> tuple[list[list[int]], Any]:
         """Completions of all rows: what the expert wrote, then what the policy writes."""
         if self._plan is None:
-            written, log_probs = self._sampled(
+            written, log_probs = self._sample_completions(
                 prompt_ids, num_generations, images, multimodal_fields
             )
         else:
-            written, log_probs = self._write(self._plan, prompt_ids), None
+            written, log_probs = self._write_rows(self._plan, prompt_ids), None
         if self.model.training:
-            planned = self._plan or [PlannedRow(Role("on_policy"))] * len(written)
-            own = [place for place, row in enumerate(planned) if row.is_generated]
-            lengths, made = [len(prompt_ids[place]) for place in own], [written[p] for p in own]
-            hybrid = [row.role.prefix for row in planned if row.role.source == "hybrid"]
-            self._figures.count_generations(lengths, made, hybrid, self.eos_token_ids)
+            plan = self._plan or [PlannedRow(Role("on_policy"))] * len(written)
+            self._step_metrics.count_generations(plan, prompt_ids, written, self.eos_token_ids)
         return written, log_probs
 
-    def _write(
-        self, plan: Sequence[PlannedRow], prompt_ids: Sequence[list[int]]
-    ) -> list[list[int]]:
+    def _write_rows(self, plan: Sequence[PlannedRow], prompt_ids: Any) -> list[list[int]]:
         """Let the policy write its part of planned rows."""
         own = [place for place, row in enumerate(plan) if row.is_generated]
         prompts = [prompt_ids[place] for place in own]
@@ -256,11 +258,11 @@ class PlannedGenerationTrainer(GRPOTrainer):
         repeats = 1 if any(given) else self.num_generations - self.paradigm.planner.n_expert
         if self.use_vllm or self.use_transformers_continuous_batching:
             prompts = [[*ids, *row] for ids, row in zip(prompts, given, strict=True)]
-            made, _ = self._sampled(prompts, repeats)
+            made, _ = self._sample_completions(prompts, repeats)
             made = [[*row, *tokens] for row, tokens in zip(given, made, strict=True)]
         else:
             with force_prefixes(self.accelerator.unwrap_model(self.model_wrapped), given):
-                made, _ = self._sampled(prompts, repeats)
+                made, _ = self._sample_completions(prompts, repeats)
         completions = [list(row.given) for row in plan]
         for place, row, tokens in zip(own, given, made, strict=True):
             if tokens[: len(row)] != row:
@@ -268,7 +270,7 @@ class PlannedGenerationTrainer(GRPOTrainer):
             completions[place] = tokens[: self.max_completion_length]
         return completions
 
-    def _sampled(
+    def _sample_completions(
         self, prompts: Any, repeats: int, images: Any = None, multimodal_fields: Any = None
     ) -> tuple[list[list[int]], Any]:
         """Sample completions; vLLM's log-probabilities must agree with the trainer's."""
@@ -276,16 +278,13 @@ class PlannedGenerationTrainer(GRPOTrainer):
             prompts, images, multimodal_fields or {}, repeats
         )
         if self.use_vllm and log_probs is not None and self.model.training:
-            # Of a few tokens the mean is mostly rounding.
-            row = max(range(len(made)), key=lambda place: len(made[place]))
-            gap = measure_engine_gap(
+            self._step_metrics.values["engine_gap"] = measure_engine_gap(
                 super()._get_per_token_logps_and_entropies,
                 self.model,
-                (list(prompts[row]), list(made[row]), log_probs[row]),
+                (prompts, made, log_probs),
                 self.args,
                 self.state.global_step,
             )
-            self._figures.values["engine_gap"] = gap
         return made, log_probs
 
     def _calculate_rewards(self, *inputs: Any) -> Tensor:
@@ -297,5 +296,5 @@ class PlannedGenerationTrainer(GRPOTrainer):
             self._rewards = rewards
             verdicts = rewards[:, 0].view(-1, self.num_generations)
             for author, places in group_rows_by_author(self._plan, self.num_generations).items():
-                self._figures.add_samples(f"success_{author}", verdicts[:, places])
+                self._step_metrics.add_samples(f"success_{author}", verdicts[:, places])
         return rewards

@@ -2,11 +2,11 @@
 
 A plain paradigm (GRPO, DAPO without dynamic sampling) leaves generation and loss to TRL, to the
 bit, but for the entropy bonus: TRL's is a mean of each micro-batch, and an update would depend on
-how its rows are split. Any other generates as `generation` says and trains by the losses of
-`objectives`. Private hooks of TRL's trainer that are overridden, there and here, and nowhere else:
+how its rows are split. Any other generates as `generation` says and trains by `losses`. Private
+hooks of TRL's trainer that are overridden, there and here, and nowhere else:
 
     _generate_and_score_completions, _generate_single_turn, _calculate_rewards,
-    _get_per_token_logps_and_entropies  in `generation`, and here to keep the entropies
+    _get_per_token_logps_and_entropies  in `generation`
     _compute_loss                       the paradigm's loss, by the totals of the window
     _get_grad_norm                      drop the gradient of an update whose norm is too large
     _save_checkpoint, _load_optimizer_and_scheduler, _get_train_sampler
@@ -20,25 +20,21 @@ from typing import Any
 
 from torch import Tensor
 
-from retu.training.paradigms.dynamic_sampling import dump_state, restore_state
 from retu.training.paradigms.generation import PlannedGenerationTrainer
-from retu.training.paradigms.objective import compute_objective
-from retu.training.paradigms.policy_batches import make_policy_batch
+from retu.training.paradigms.losses import compute_objective
+from retu.training.paradigms.metrics import METRIC_PREFIX, StepMetrics, UpdateWindow, sum_window
 from retu.training.paradigms.reduction import reduce_loss
-from retu.training.paradigms.resume_state import (
+from retu.training.paradigms.resume import (
     STATE_FILE,
     SavedState,
+    dump_state,
     load_buffer,
     load_state,
+    restore_state,
     save_buffer,
     save_state,
 )
-from retu.training.paradigms.step_metrics import (
-    METRIC_PREFIX,
-    StepMetrics,
-    UpdateWindow,
-    sum_window,
-)
+from retu.training.paradigms.token_losses import make_policy_batch
 
 
 class MixedGRPOTrainer(PlannedGenerationTrainer):
@@ -46,7 +42,7 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
 
     The data set needs the columns `prompt` and what the reward functions ask for, and `expert`
     (the expert's answer as text) if the paradigm uses experts. The first reward function is the
-    verdict, 0 or 1, of which wins are counted; others are added for the advantages alone.
+    verdict, 0 or 1, by which right rows are counted; others are added for the advantages alone.
 
     Args:
         paradigm: the paradigm.
@@ -60,7 +56,6 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
 
     entropy_coef: float
     _window: UpdateWindow
-    _entropies: Tensor | None = None
     _steps_skipped = 0
 
     def _compute_loss(self, model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -73,15 +68,15 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
             first = self._step % self.args.steps_per_generation
             batches = self._buffered_inputs[first : first + length]
             self._window = sum_window(
-                batches, self._figures.generated, self.accelerator, self.max_completion_length
+                batches, self._step_metrics.generated, self.accelerator, self.max_completion_length
             )
         if self.paradigm.is_plain:
             loss = self._compute_plain_loss(model, inputs)
         else:
-            log_prob, entropy = self._forward(model, inputs, compute_entropy=True)
+            log_prob, entropy = self._run_forward(model, inputs, compute_entropy=True)
             batch = make_policy_batch(inputs, log_prob, entropy)
             terms = compute_objective(batch, self.paradigm.objective, self._window.counts)
-            self._figures.add_terms(terms)
+            self._step_metrics.add_micro_batch(terms.terms, terms.metrics)
             loss = terms.loss
         if place == length - 1:
             self._close_window()
@@ -104,20 +99,14 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
         mask = inputs["completion_mask"].bool()
         return loss - coefficient * reduce_loss(entropies, mask, "token_mean", self._window.counts)
 
-    def _get_per_token_logps_and_entropies(self, *given: Any, **options: Any) -> Any:
-        """TRL's, keeping the entropies of the last pass, (B, T), for the bonus."""
-        outputs = super()._get_per_token_logps_and_entropies(*given, **options)
-        self._entropies = outputs[1]
-        return outputs
-
     def _close_window(self) -> None:
-        """Hand the update's figures to TRL's log."""
-        figures = self._figures.collect_metrics(self._window, self.accelerator)
+        """Hand the update's metrics to TRL's log."""
+        metrics = self._step_metrics.collect_metrics(self._window, self.accelerator)
         if not self.paradigm.is_plain:
-            figures["entropy"] = figures[f"{METRIC_PREFIX}entropy"]
-        for name, value in figures.items():
+            metrics["entropy"] = metrics[f"{METRIC_PREFIX}entropy"]
+        for name, value in metrics.items():
             self._metrics["train"][name].append(value)
-        self._figures = StepMetrics()
+        self._step_metrics = StepMetrics()
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The norm before clipping; above the limit the update is left out and counted."""
@@ -144,7 +133,7 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
         if self.args.should_save:
             sampling = None if self._rule is None else dump_state(self._sampling)
             save_state(folder, SavedState(steps_skipped=self._steps_skipped, sampling=sampling))
-        if self._step % self._updates_end:
+        if self._step % self._micro_batches_a_generation:
             save_buffer(folder, self.accelerator.process_index, self._buffered_inputs)
         # Whoever marks the checkpoint as complete must find the files of all processes.
         self.accelerator.wait_for_everyone()
@@ -168,6 +157,6 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
             next(iter(self._sampler))
         # It also counts micro-batches anew, which is right only where new rows are due.
         self._step = self.state.global_step * self.args.gradient_accumulation_steps
-        if self._step % self._updates_end:
+        if self._step % self._micro_batches_a_generation:
             place = self.accelerator.process_index
             self._buffered_inputs = load_buffer(folder, place, self.accelerator.device)

@@ -1,4 +1,4 @@
-"""How many tokens of its expert trajectory a hybrid row of Prefix-RFT starts with.
+"""Prefix-RFT: how long an expert prefix is, and how the policy is made to begin with it.
 
     ratio = low(t) + (high(t) - low(t)) u,  u ~ Beta(alpha, beta)
     k = min(tokens - 1, max(min_prefix, int(ratio tokens)))
@@ -6,14 +6,28 @@
 with t the number of optimizer steps done (RETU, appendix C.2.1: low falls from 0.95 to 0.05 along
 a cosine, high stays at 0.95). A draw depends on the seed, the step and the row alone, never on what
 was drawn before, so a resumed run and every process draw the same.
+
+Generation does not extend the prompt. Transformers pads all prompts of a batch to the longest and
+lets all rows write as many tokens: a prefix in the prompt would make every other row's prompt
+longer, and its own row too long. Written word by word beside the other rows, it costs nothing.
 """
 
+import functools
 import math
 import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from retu.config.planner import Constant, PrefixController, PrefixSettings
 from retu.core.errors import InputError
+
+NONE = -1
 
 
 @dataclass(frozen=True)
@@ -104,3 +118,51 @@ def compute_prefix_length(ratio: float, tokens: int, min_prefix: int) -> int:
     if tokens < 1:
         raise ValueError(f"an expert trajectory of {tokens} tokens has no prefix")
     return min(tokens - 1, max(min_prefix, int(ratio * tokens)))
+
+
+class PrefixLogitsProcessor(LogitsProcessor):
+    """Force the given prefix tokens of each row: all other tokens get a logit of minus infinity.
+
+    Args:
+        given: for every row the tokens it starts with; none for a row that is free.
+    """
+
+    def __init__(self, given: Sequence[Sequence[int]]) -> None:
+        self.steps = max(map(len, given))
+        self.tokens = torch.tensor(
+            [[*row, *[NONE] * (self.steps - len(row))] for row in given], dtype=torch.long
+        )
+        self.start: int | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Logits (B, vocabulary) of the next token, in place; certainty where it is given."""
+        if self.start is None:
+            self.start = input_ids.shape[1]
+        step = input_ids.shape[1] - self.start
+        if step < self.steps:
+            rows = (self.tokens[:, step] != NONE).nonzero()[:, 0]
+            chosen = self.tokens[rows, step].to(scores.device)
+            rows = rows.to(scores.device)
+            scores[rows] = -torch.inf
+            scores[rows, chosen] = 0.0
+        return scores
+
+
+@contextmanager
+def force_prefixes(model: Any, given: Sequence[Sequence[int]]) -> Iterator[None]:
+    """While it lasts, `model.generate` starts its rows with the given tokens.
+
+    TRL passes no logits processor on, and has no hook for one.
+    """
+    if not any(given):
+        yield
+        return
+    replaced = vars(model).get("generate")
+    processors = LogitsProcessorList([PrefixLogitsProcessor(given)])
+    model.generate = functools.partial(model.generate, logits_processor=processors)
+    try:
+        yield
+    finally:
+        del model.generate
+        if replaced is not None:
+            model.generate = replaced

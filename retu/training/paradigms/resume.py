@@ -1,21 +1,22 @@
 """What a checkpoint holds besides the trainer's own state, so that resuming is exact."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import NonNegativeInt
-from torch import Tensor
 
 from retu.core.errors import InputError
 from retu.core.sections import Section
 from retu.core.yaml_files import validate_content
+from retu.training.paradigms.batch import Batch
+from retu.training.paradigms.dynamic_sampling import SamplingRule, SamplingState
 
 STATE_FILE = "paradigm_state.json"
 ROWS_FILE = "paradigm_rows_{}.safetensors"
 """One a process, there only if the checkpoint lies between two updates with the same rows."""
-
-Batch = dict[str, Tensor]
 
 
 class SavedState(Section):
@@ -50,6 +51,49 @@ def load_state(folder: Path) -> SavedState:
             " and run again"
         ) from error
     return validate_content(SavedState, content, str(path))
+
+
+def dump_state(state: SamplingState) -> dict[str, Any]:
+    """The state as plain JSON values."""
+    return state.model_dump(mode="json")
+
+
+def restore_state(content: Mapping[str, Any], rule: SamplingRule, where: str) -> SamplingState:
+    """A stored state, checked to be one that `rule` can reach.
+
+    Args:
+        content: what `dump_state` gave.
+        rule: the run's rule.
+        where: the file it comes from, the start of an error message.
+
+    Raises:
+        InputError: it is no state, or one of another rule.
+    """
+    state = validate_content(SamplingState, content, where)
+    if not is_reachable(state, rule):
+        raise InputError(
+            f"{where}: the state of dynamic sampling is not one of this recipe; delete it and"
+            " start the run again"
+        )
+    return state
+
+
+def is_reachable(state: SamplingState, rule: SamplingRule) -> bool:
+    """Whether the parts of a state agree with each other and with the rule."""
+    generated = sum(state.histogram)
+    first = state.offered - generated
+    positions = [group.position for group in state.kept]
+    kept = Counter(group.n_correct for group in state.kept)
+    allowed = {k: n for k, n in enumerate(state.histogram) if n and rule.is_allowed_count(k)}
+    total, limit = state.total, rule.settings.max_num_gen_batches
+    return (
+        len(state.histogram) == rule.rollouts + 1
+        and kept == allowed
+        and positions == sorted({*positions} & {*range(first, state.offered)})
+        and total.generated == first == total.trained + total.n_discarded
+        and (generated == 0) == (state.rounds == 0)
+        and (limit == 0 or state.rounds <= limit)
+    )
 
 
 def save_buffer(folder: Path, process: int, batches: list[Batch]) -> None:

@@ -10,29 +10,31 @@ compared runs were made with it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
-from retu.config.objectives import ObjectiveSettings
+from retu.config.objectives import Clip, ObjectiveSettings
 from retu.core.errors import InputError
-from retu.training.paradigms.imitation import (
-    compute_nll,
-    compute_srft_imitation_loss,
-    compute_srft_self_loss,
-    find_low_entropy_tokens,
-)
-from retu.training.paradigms.loss_metrics import (
+from retu.training.paradigms.metrics import (
     Metrics,
+    compute_entropy_metrics,
     compute_expert_metrics,
     compute_ratio_metrics,
     compute_share,
 )
 from retu.training.paradigms.reduction import WindowCounts, reduce_loss
-from retu.training.paradigms.surrogate import (
+from retu.training.paradigms.token_losses import (
+    MaskedTokens,
+    PolicyBatch,
     compute_importance_ratio,
+    compute_k3_divergence,
+    compute_srft_imitation_loss,
+    compute_srft_self_loss,
     compute_surrogate_loss,
+    find_low_entropy_tokens,
+    mask_tokens,
     shape_probability,
 )
-from retu.training.paradigms.token_batch import MaskedTokens
 
 Terms = dict[str, Tensor]
 """The summands of a loss by name, weights and signs included."""
@@ -48,15 +50,95 @@ class LossInputs:
     counts: WindowCounts
 
 
+@dataclass(frozen=True)
+class ObjectiveTerms:
+    """A micro-batch's addend of the window's loss.
+
+    loss: scalar to call `backward` on, not to be divided by the number of micro-batches.
+    terms: its summands, weights and signs included, detached.
+    metrics: see `merge_metrics`, detached.
+    """
+
+    loss: Tensor
+    terms: Terms
+    metrics: Metrics
+
+
+def compute_objective(
+    batch: PolicyBatch, settings: ObjectiveSettings, counts: WindowCounts
+) -> ObjectiveTerms:
+    """Compute a paradigm's loss on one micro-batch of an optimiser window.
+
+    The sum over the window's micro-batches (and the mean over processes) is the window's loss,
+    however its rows are split; only `entropy_scope="batch"` depends on the split.
+
+    Args:
+        batch: B rows of at most T tokens.
+        settings: the method and its constants.
+        counts: totals of the whole window, not of `batch`.
+
+    Raises:
+        InputError: the method needs rewards, or the KL term a reference, that is not there.
+    """
+    inputs = LossInputs(mask_tokens(batch), batch.reward, settings, counts)
+    terms, metrics = PARADIGMS[settings.method](inputs)
+    terms |= compute_regularisers(inputs, batch.reference_log_prob)
+    loss = sum(terms.values())
+    detached = {name: term.detach() for name, term in terms.items()}
+    return ObjectiveTerms(loss, detached, metrics | compute_entropy_metrics(inputs.tokens, counts))
+
+
+def compute_regularisers(inputs: LossInputs, reference: Tensor | None) -> Terms:
+    """The entropy bonus (a token mean) and the divergence from a reference, where asked for."""
+    tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
+    terms: Terms = {}
+    if settings.entropy_coef > 0:
+        bonus = reduce_loss(tokens.entropy, tokens.trained, "token_mean", counts)
+        terms["entropy_bonus"] = -settings.entropy_coef * bonus
+    if settings.kl_coef > 0:
+        if reference is None:
+            raise InputError(
+                "kl_coef: is positive, but the batch has no log-probabilities of a reference"
+                " model; give them or set it to 0"
+            )
+        divergence = compute_k3_divergence(
+            tokens.log_prob, torch.where(tokens.trained, reference, 0.0)
+        )
+        reduced = reduce_loss(divergence, tokens.trained, settings.reduction, counts)
+        terms["kl"] = settings.kl_coef * reduced
+    return terms
+
+
+def compute_policy_loss(inputs: LossInputs) -> tuple[Tensor, Tensor]:
+    """Importance ratios, and the losses max(-A rho, -A clip(rho)) of all tokens, (B, T) each."""
+    tokens = inputs.tokens
+    ratio = compute_importance_ratio(tokens.log_prob, tokens.old_log_prob)
+    return ratio, compute_surrogate_loss(ratio, tokens.advantage, inputs.settings.clip)
+
+
+def compute_expert_policy_loss(inputs: LossInputs, mask: Tensor, counts: WindowCounts) -> Tensor:
+    """The mean of -A f(p) over masked tokens, (B, T) bool, with the denominator of `counts`."""
+    tokens, settings = inputs.tokens, inputs.settings
+    loss = -tokens.advantage * shape_probability(tokens.log_prob, settings.gamma)
+    return reduce_loss(loss, mask, settings.reduction, counts)
+
+
+def compute_mixed_metrics(inputs: LossInputs, ratio: Tensor, clip: Clip | None) -> Metrics:
+    """Ratios of rollouts, of which `clip` is the trust region, and probabilities of experts."""
+    tokens, counts = inputs.tokens, inputs.counts
+    return {
+        **compute_ratio_metrics(ratio, tokens, tokens.sampled, clip, counts.select_sampled()),
+        **compute_expert_metrics(tokens, inputs.settings.gamma, counts),
+    }
+
+
 def compute_grpo_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """GRPO and DAPO: mean of the clipped surrogate (arXiv 2402.03300 and 2503.14476).
 
-    Rows are not told apart by role. What else makes DAPO happens before: dynamic sampling chooses
-    the rows, and the length penalty is part of the reward.
+    Rows are not told apart by role. What else makes DAPO, dynamic sampling, chooses the rows.
     """
     tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
-    ratio = compute_importance_ratio(tokens.log_prob, tokens.old_log_prob)
-    loss = compute_surrogate_loss(ratio, tokens.advantage, settings.clip)
+    ratio, loss = compute_policy_loss(inputs)
     terms = {"policy": reduce_loss(loss, tokens.trained, settings.reduction, counts)}
     return terms, compute_ratio_metrics(ratio, tokens, tokens.trained, settings.clip, counts)
 
@@ -68,25 +150,12 @@ def compute_luffy_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     same denominator: that of all rows.
     """
     tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
-    ratio = compute_importance_ratio(tokens.log_prob, tokens.old_log_prob)
-    loss = compute_surrogate_loss(ratio, tokens.advantage, settings.clip)
+    ratio, loss = compute_policy_loss(inputs)
     terms = {
         "policy": reduce_loss(loss, tokens.sampled, settings.reduction, counts),
         "expert": compute_expert_policy_loss(inputs, tokens.expert, counts),
     }
-    return terms, {
-        **compute_ratio_metrics(
-            ratio, tokens, tokens.sampled, settings.clip, counts.select_sampled()
-        ),
-        **compute_expert_metrics(tokens, settings.gamma, counts),
-    }
-
-
-def compute_expert_policy_loss(inputs: LossInputs, mask: Tensor, counts: WindowCounts) -> Tensor:
-    """The mean of -A f(p) over masked tokens, (B, T) bool, with the denominator of `counts`."""
-    tokens, settings = inputs.tokens, inputs.settings
-    loss = -tokens.advantage * shape_probability(tokens.log_prob, settings.gamma)
-    return reduce_loss(loss, mask, settings.reduction, counts)
+    return terms, compute_mixed_metrics(inputs, ratio, settings.clip)
 
 
 def compute_srft_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
@@ -109,36 +178,26 @@ def compute_srft_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
         "rl_demo": compute_expert_policy_loss(inputs, tokens.expert, counts),
         "rl_self": reduce_loss(own, tokens.sampled, settings.reduction, counts),
     }
-    return terms, {
-        **compute_ratio_metrics(ratio, tokens, tokens.sampled, None, counts.select_sampled()),
-        **compute_expert_metrics(tokens, settings.gamma, counts),
-    }
+    return terms, compute_mixed_metrics(inputs, ratio, None)
 
 
 def compute_upt_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """UPT (HPT): RL on active rollouts, SFT on active experts (arXiv 2509.04419).
 
     Mean over rollouts of -A rho, plus `sft_weight` times the token mean over imitated experts of
-    -log p; experts in the zone between two gates get LUFFY's -A f(p) instead. `gate_rows` says
+    -log p; experts in the zone between two gates get LUFFY's -A f(p) instead. `upt_gate` says
     which rows are active and which imitated. RL and SFT have denominators of their own.
     """
     tokens, settings, counts = inputs.tokens, inputs.settings, inputs.counts
-    ratio = compute_importance_ratio(tokens.log_prob, tokens.old_log_prob)
-    loss = compute_surrogate_loss(ratio, tokens.advantage, settings.clip)
-    imitation = compute_nll(tokens.log_prob)
-    demo = reduce_loss(imitation, tokens.imitated, "token_mean", counts.select_imitated())
+    ratio, loss = compute_policy_loss(inputs)
+    demo = reduce_loss(-tokens.log_prob, tokens.imitated, "token_mean", counts.select_imitated())
     off_policy = tokens.expert & ~tokens.imitated
     terms = {
         "policy": reduce_loss(loss, tokens.sampled, settings.reduction, counts.select_reinforced()),
         "expert": compute_expert_policy_loss(inputs, off_policy, counts.select_reinforced()),
         "sft": settings.sft_weight * demo,
     }
-    return terms, {
-        **compute_ratio_metrics(
-            ratio, tokens, tokens.sampled, settings.clip, counts.select_sampled()
-        ),
-        **compute_expert_metrics(tokens, settings.gamma, counts),
-    }
+    return terms, compute_mixed_metrics(inputs, ratio, settings.clip)
 
 
 def compute_prefix_rft_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
@@ -162,9 +221,8 @@ def compute_prefix_rft_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
 def compute_sft_loss(inputs: LossInputs) -> tuple[Terms, Metrics]:
     """SFT: the token mean of -log p over expert rows; other rows add nothing (paper section 4)."""
     tokens, counts = inputs.tokens, inputs.counts
-    imitation = compute_nll(tokens.log_prob)
-    terms = {"sft": reduce_loss(imitation, tokens.expert, "token_mean", counts.select_expert())}
-    return terms, compute_expert_metrics(tokens, inputs.settings.gamma, counts)
+    loss = reduce_loss(-tokens.log_prob, tokens.expert, "token_mean", counts.select_expert())
+    return {"sft": loss}, compute_expert_metrics(tokens, inputs.settings.gamma, counts)
 
 
 PARADIGMS: Mapping[str, Callable[[LossInputs], tuple[Terms, Metrics]]] = {
