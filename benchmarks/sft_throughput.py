@@ -35,6 +35,7 @@ from retu.config.study import SftRecipe
 from retu.data.tokenizer import load_tokenizer, make_tokenizer
 from retu.models.compatibility import check_sft
 from retu.models.loading import configure_torch, load_trainable
+from retu.planning.jobs import SftJob
 from retu.training.checkpoints import train_resumably
 from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
 
@@ -121,17 +122,18 @@ def run_our_trainer(
     """A run of the trainer of `train_sft`."""
     how = make_benchmark_execution(options)
     last = options.warm_up + options.steps
-    plan = SupervisedRun("SFT", [last], last, SEED, state, how)
     recipe = SftRecipe(
         batch_size=options.batch,
         learning_rate=LEARNING_RATE,
         scheduler="constant",
         max_length=options.length,
     )
-    config = make_sft_config(plan, recipe)
+    job = SftJob(recipe=recipe, checkpoints=[last], steps=last, seed=SEED, execution=how)
+    run = SupervisedRun("SFT", job, state)
+    config = make_sft_config(run)
     tokenizer = load_tokenizer(folder)
     model = load_trainable(folder, how, how.sft, tokenizer)
-    trainer = make_supervised_trainer(plan, config, model, tokenizer, rows)
+    trainer = make_supervised_trainer(run, config, model, tokenizer, rows)
     return time_training(trainer, options, lambda: train_resumably(trainer, state))
 
 

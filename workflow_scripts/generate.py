@@ -25,7 +25,8 @@ from retu.planning.jobs import GenerateJob
 from retu.runtime.progress import print_progress
 from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
 from retu.runtime.usage import count_work_time
-from retu.training.checkpoints import close_state, list_checkpoints, open_state
+from retu.training.published_checkpoints import list_checkpoints
+from retu.training.training_state import close_state, open_state
 
 # Tokens that the answers of a part may have at most: 1,024 answers of 8k tokens.
 PART_TOKENS = 2**23

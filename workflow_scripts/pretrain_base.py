@@ -14,16 +14,16 @@ from retu.planning.code_identity import compute_code_digest
 from retu.planning.jobs import PretrainJob
 from retu.runtime.processes import is_main_process
 from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
-from retu.training.checkpoints import (
-    close_state,
-    open_state,
-    publish_checkpoints,
-    train_resumably,
+from retu.training.checkpoints import train_resumably
+from retu.training.published_checkpoints import publish_checkpoints
+from retu.training.supervised import (
+    SupervisedRun,
+    make_pretraining_job,
+    make_sft_config,
+    make_supervised_trainer,
 )
-from retu.training.supervised import SupervisedRun, make_pretraining_config, make_supervised_trainer
 from retu.training.tokenized_sets import load_tokenised_set
-
-SAVES = 4
+from retu.training.training_state import close_state, open_state
 
 
 def main() -> None:
@@ -45,21 +45,14 @@ def main() -> None:
         state, compute_code_digest("workflow_scripts.pretrain_base"), job.model_dump_json(), data
     )
     configure_torch(job.execution, recipe.seed)
-    plan = SupervisedRun(
-        title=f"pre-training {options.checkpoints.parent.name}",
-        checkpoints=[recipe.steps],
-        steps=recipe.steps,
-        seed=recipe.seed,
-        state=state,
-        execution=job.execution,
-        save_every=max(1, recipe.steps // SAVES),
-    )
-    config = make_pretraining_config(plan, recipe)
+    title = f"pre-training {options.checkpoints.parent.name}"
+    run = SupervisedRun(title, make_pretraining_job(job), state)
+    config = make_sft_config(run)
     tokenizer = make_tokenizer(job.model.max_positions)
     folder, threads = state / "tokens", job.execution.threads
     train = load_tokenised_set(options.documents, tokenizer, folder, threads, recipe.max_length)
     model = build_model(job.model, recipe.seed)
-    trainer = make_supervised_trainer(plan, config, model, tokenizer, train)
+    trainer = make_supervised_trainer(run, config, model, tokenizer, train)
     train_resumably(trainer, state)
     publish_checkpoints(state, {recipe.steps: 0}, options.checkpoints)
     if is_main_process():

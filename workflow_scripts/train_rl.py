@@ -16,13 +16,11 @@ from retu.planning.jobs import RlJob
 from retu.runtime.processes import is_main_process
 from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
 from retu.runtime.usage import JOB_FACTS
-from retu.training.checkpoints import (
-    close_state,
+from retu.training.checkpoints import train_resumably
+from retu.training.published_checkpoints import (
     find_checkpoint,
-    open_state,
     publish_checkpoints,
     read_model_config,
-    train_resumably,
 )
 from retu.training.reinforcement import (
     list_evaluation_steps,
@@ -32,6 +30,7 @@ from retu.training.reinforcement import (
     tabulate_history,
 )
 from retu.training.rl_inputs import prepare_run
+from retu.training.training_state import close_state, open_state
 
 
 def main() -> None:
@@ -62,7 +61,7 @@ def main() -> None:
     JOB_FACTS["eflops"] = float(compute["x_rl_eflops"].max())
     publish_checkpoints(state, {job.recipe.steps: job.recipe.steps}, options.checkpoints)
     if is_main_process():
-        steps = list_evaluation_steps(job.recipe.steps, job.recipe.evaluate_every)
+        steps = list_evaluation_steps(job.recipe)
         parts = [read_table(plan.inline_evaluation.get_path(step)) for step in steps]
         write_parquet(pd.concat(parts, ignore_index=True), options.generations)
         write_parquet(history, options.history)

@@ -14,17 +14,12 @@ from retu.planning.jobs import SftJob
 from retu.runtime.processes import is_main_process
 from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
 from retu.runtime.usage import JOB_FACTS
-from retu.training.checkpoints import (
-    close_state,
-    find_checkpoint,
-    open_state,
-    publish_checkpoints,
-    train_resumably,
-)
-from retu.training.loss_curve import tabulate_losses
-from retu.training.sft_inputs import add_compute, read_sets
+from retu.training.checkpoints import train_resumably
+from retu.training.loss_curve import add_compute, tabulate_losses
+from retu.training.published_checkpoints import find_checkpoint, publish_checkpoints
 from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
-from retu.training.tokenized_sets import count_cut_rows, list_trained_lengths
+from retu.training.tokenized_sets import count_cut_rows, list_trained_lengths, read_sets
+from retu.training.training_state import close_state, open_state
 
 
 def main() -> None:
@@ -47,21 +42,12 @@ def main() -> None:
     open_state(state, code, job.model_dump_json(), base_manifest["digest"], *data)
     configure_torch(job.execution, job.seed)
     report_ignored_settings(base)
-    plan = SupervisedRun(
-        title=f"SFT {options.title}",
-        checkpoints=job.checkpoints,
-        steps=job.steps,
-        seed=job.seed,
-        state=state,
-        execution=job.execution,
-        evaluate_every=job.evaluate_every,
-        save_every=job.recipe.save_every,
-    )
+    run = SupervisedRun(f"SFT {options.title}", job, state)
     # In this order: the arguments connect the processes and say how large models are read.
-    config = make_sft_config(plan, job.recipe)
+    config = make_sft_config(run)
     train, validation = read_sets(sets, job, tokenizer, state)
     model = load_trainable(base, job.execution, job.execution.sft, tokenizer)
-    trainer = make_supervised_trainer(plan, config, model, tokenizer, train, validation)
+    trainer = make_supervised_trainer(run, config, model, tokenizer, train, validation)
     train_resumably(trainer, state)
 
     # Packed, a sequence of the batch holds several trajectories.

@@ -21,7 +21,7 @@ from retu.data.hub.hub_files import ROOT, RepositorySnapshot
 from retu.data.hub.hub_lock import Repository
 from retu.data.tokenizer import load_tokenizer
 
-# The same as of `retu.training.checkpoints`, which this does not import: how training saves its
+# As in `retu.training.published_checkpoints`, which this does not import: how training saves its
 # state is not what a downloaded model depends on.
 FIRST_CHECKPOINT = "step-000000"
 WEIGHTS_INDEX = "model.safetensors.index.json"

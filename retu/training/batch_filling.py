@@ -71,11 +71,13 @@ def check_updates(rows: int, args: Any, processes: int, sharing: int) -> None:
         rows: of the training set.
         args: the trainer's.
         processes: of the job.
-        sharing: how many of them take the same sequences.
+        sharing: how many of them take the same sequences; 1: nothing is refused.
 
     Raises:
         InputError: names the layout and what fits.
     """
+    if sharing == 1:
+        return
     together = args.per_device_train_batch_size * processes
     batch_size = together // sharing * args.gradient_accumulation_steps
     filled = rows + -rows % together

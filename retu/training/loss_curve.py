@@ -1,9 +1,13 @@
-"""The loss curve of an SFT run, from the trainer's history."""
+"""The loss curve of an SFT run, from the trainer's history, and what its steps cost."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from retu.compute.flops import EFLOPS, ModelShape, sft_step_flops
+from retu.training.published_checkpoints import read_model_config
 
 
 def count_epochs(step: int, rows: int, batch_size: int) -> float:
@@ -35,3 +39,21 @@ def tabulate_losses(history: list[dict[str, Any]], rows: int, batch_size: int) -
                 "train_loss": None if train_loss is None else float(train_loss),
             }
     return pd.DataFrame([evaluations[step] for step in sorted(evaluations)])
+
+
+def add_compute(losses: pd.DataFrame, lengths: list[int], batch: float, base: Path) -> pd.DataFrame:
+    """Add cumulative tokens and x_sft in EFLOPs, every step costing a batch of mean length.
+
+    Args:
+        losses: the loss curve.
+        lengths: tokens of every trajectory with its prompt.
+        batch: trajectories of a step, on average.
+        base: the model, for its shape.
+    """
+    mean_length = sum(lengths) / len(lengths)
+    shape = ModelShape.from_config(read_model_config(base))
+    flops = sft_step_flops(shape, batch, mean_length)
+    return losses.assign(
+        tokens=losses["step"] * batch * mean_length,
+        x_sft_eflops=losses["step"] * flops / EFLOPS,
+    )

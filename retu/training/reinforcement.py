@@ -15,6 +15,7 @@ import pandas as pd
 from retu.compute.flops import EFLOPS, ModelShape, rl_flops
 from retu.config.execution import VllmSettings
 from retu.config.paradigm import make_trl_arguments
+from retu.config.study import RlRecipe
 from retu.core.errors import InputError
 from retu.data.chat import (
     check_same_prompt,
@@ -31,7 +32,7 @@ from retu.models.trainer_arguments import (
 from retu.planning.jobs import RlJob
 from retu.runtime.processes import get_world_size, is_main_process
 from retu.runtime.progress import ProgressCallback
-from retu.training.checkpoints import NanGuard, SaveCallback
+from retu.training.checkpoints import NanGuard, SaveCallback, list_due_steps
 from retu.training.inline_evaluation import InlineEvaluation, InlineEvaluationCallback
 from retu.training.paradigms.metrics import METRIC_PREFIX
 
@@ -74,9 +75,9 @@ class ReinforcementRun:
         return InlineEvaluation(self.attempts, job.evaluation, job.execution.rl.vllm, self.state)
 
 
-def list_evaluation_steps(steps: int, every: int) -> list[int]:
+def list_evaluation_steps(recipe: RlRecipe) -> list[int]:
     """The steps at which an RL run is evaluated: every so many, and the last."""
-    return sorted({*range(every, steps + 1, every), steps})
+    return list_due_steps([recipe.steps], recipe.evaluate_every, recipe.steps)
 
 
 def make_grpo_config(
@@ -185,32 +186,35 @@ def make_rl_trainer(
     """
     from retu.training.paradigms.trainer import MixedGRPOTrainer
 
-    recipe, tokenizer = run.job.recipe, run.tokenizer
-    steps = list_evaluation_steps(recipe.steps, recipe.evaluate_every)
+    recipe = run.job.recipe
+    steps = list_evaluation_steps(recipe)
+    saved = list_due_steps(steps, recipe.save_every, recipe.steps)
     evaluation = InlineEvaluationCallback(run.inline_evaluation, steps)
     trainer = MixedGRPOTrainer(
         paradigm=recipe.paradigm,
         model=model,
         reward_funcs=run.reward,
         args=config,
-        train_dataset=format_prompts(run.prompts, tokenizer),
-        processing_class=tokenizer,
+        train_dataset=format_prompts(run.prompts, run.tokenizer),
+        processing_class=run.tokenizer,
         callbacks=[
             evaluation,
-            SaveCallback(
-                sorted(
-                    {
-                        *steps,
-                        *list_evaluation_steps(recipe.steps, recipe.save_every or recipe.steps),
-                    }
-                ),
-                evaluate=False,
-                published=[recipe.steps],
-            ),
+            SaveCallback(saved, published=[recipe.steps]),
             NanGuard(),
             ProgressCallback(run.title),
         ],
     )
+    check_shown_prompts(run, trainer)
+    evaluation.trainer = trainer
+    vllm = run.job.execution.rl.vllm
+    if vllm is not None and vllm.mode == "server" and is_main_process():
+        check_vllm_server(trainer.vllm_generation.vllm_client)
+    return trainer
+
+
+def check_shown_prompts(run: ReinforcementRun, trainer: "MixedGRPOTrainer") -> None:
+    """InputError unless SFT, RL and evaluation show the model a problem alike."""
+    tokenizer = run.tokenizer
     stages = {
         "SFT": lambda question: get_prompt_ids(encode_example(tokenizer, question, "")),
         "RL": lambda question: trainer._tokenize_prompts([make_rl_prompt(tokenizer, question)])[0][
@@ -223,11 +227,6 @@ def make_rl_trainer(
         *run.attempts["prompt"].drop_duplicates()[:TRIED_PROMPTS],
     ]
     check_same_prompt(tokenizer, tried, stages)
-    evaluation.trainer = trainer
-    vllm = run.job.execution.rl.vllm
-    if vllm is not None and vllm.mode == "server" and is_main_process():
-        check_vllm_server(trainer.vllm_generation.vllm_client)
-    return trainer
 
 
 def format_prompts(prompts: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":

@@ -17,9 +17,7 @@ from retu.grading.reward import make_reward
 from retu.models.compatibility import check_rl
 from retu.planning.jobs import RlJob
 from retu.runtime.processes import is_main_process
-from retu.training.checkpoints import (
-    read_model_config,
-)
+from retu.training.published_checkpoints import read_model_config
 from retu.training.reinforcement import (
     ReinforcementRun,
 )

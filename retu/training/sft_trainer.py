@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from trl import SFTTrainer
 
-from retu.training.batch_filling import FilledSampler, add_empty_rows
+from retu.runtime.processes import get_world_size
+from retu.training.batch_filling import FilledSampler, add_empty_rows, fill_batches
 from retu.training.sequence_parallel import SequenceParallelLoader
 from retu.training.tokenized_sets import IGNORED_LABEL
 
@@ -23,7 +24,7 @@ SHARED_LABELS = "shift_labels"
 
 
 class TokenMeanSFTTrainer(SFTTrainer):
-    """`trl.SFTTrainer`; its validation set must fill the batches of all processes (`filling`)."""
+    """`trl.SFTTrainer`; batches of several processes are filled with rows without a loss."""
 
     # Losses are divided by the update's tokens here, also of shared sequences; the trainer takes
     # those for means of micro-batches and would divide them by their number besides.
@@ -31,8 +32,11 @@ class TokenMeanSFTTrainer(SFTTrainer):
     train_dataset: Any
     _filled: FilledSampler | None = None
 
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
+    def __init__(self, *, args: Any, eval_dataset: Any = None, **options: Any) -> None:
+        if eval_dataset is not None and get_world_size() > 1:
+            together = args.per_device_eval_batch_size * get_world_size()
+            eval_dataset = fill_batches(eval_dataset, together)
+        super().__init__(args=args, eval_dataset=eval_dataset, **options)
         share = self.accelerator.deepspeed_ulysses_dl_adapter
         self.accelerator.deepspeed_ulysses_dl_adapter = lambda loader, model: (
             SequenceParallelLoader(share(loader, model), self)

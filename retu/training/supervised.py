@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
-from retu.config.execution import Execution
-from retu.config.lab_study import PretrainingSettings
 from retu.config.study import SftRecipe
 from retu.models.trainer_arguments import (
     make_accumulation_arguments,
@@ -22,9 +20,10 @@ from retu.models.trainer_arguments import (
     make_sequence_parallel_arguments,
     make_trainer_arguments,
 )
+from retu.planning.jobs import PretrainJob, SftJob
 from retu.runtime.processes import get_world_size
 from retu.runtime.progress import ProgressCallback
-from retu.training.checkpoints import NanGuard, SaveCallback
+from retu.training.checkpoints import NanGuard, SaveCallback, list_due_steps
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 EVALUATED_AT_A_TIME = 256
 """Validation rows of a process at a time where the study names no micro_batch."""
+PRETRAINING_SAVES = 4
+"""How often pre-training saves: what a kill can cost is a part of it."""
 
 
 class EvaluationCallback(TrainerCallback):
@@ -58,76 +59,67 @@ class EvaluationCallback(TrainerCallback):
 
 @dataclass(frozen=True)
 class SupervisedRun:
-    """What a supervised run needs besides its hyperparameters, its data and its model.
-
-    Attributes:
-        title: what it is called while it runs.
-        checkpoints: steps that are published.
-        steps: the length of the run and of its learning rate's schedule.
-        evaluate_every: steps between evaluations, besides those at checkpoints.
-        save_every: steps between saves, besides the checkpoints.
-        seed: of the order of rows.
-        state: where the trainer keeps its state.
-        execution: the study's.
-    """
+    """What a supervised run is called, what its job says, and where the trainer keeps its state."""
 
     title: str
-    checkpoints: list[int]
-    steps: int
-    seed: int
+    job: SftJob
     state: Path
-    execution: Execution
-    evaluate_every: int | None = None
-    save_every: int | None = None
+
+    @property
+    def saved_steps(self) -> list[int]:
+        """The checkpoints to publish, and steps between them so that a kill costs less."""
+        return list_due_steps(self.job.checkpoints, self.job.recipe.save_every, self.job.steps)
+
+    @property
+    def evaluated_steps(self) -> list[int]:
+        """Where the validation loss is measured, besides the start."""
+        return list_due_steps(self.job.checkpoints, self.job.evaluate_every, self.job.steps)
 
 
-def list_due_steps(checkpoints: list[int], every: int | None, last: int) -> list[int]:
-    """The checkpoints, and every so many steps up to the last step of the run."""
-    return sorted({*checkpoints, *(range(every, last + 1, every) if every else ())})
-
-
-def make_base_arguments(run: SupervisedRun, batch_size: int, max_length: int) -> dict[str, Any]:
-    """Trainer arguments that every supervised run shares."""
-    training = run.execution.sft
-    return {
-        **make_trainer_arguments(run.state, run.execution, run.seed),
-        **make_accumulation_arguments(
-            training, batch_size, get_world_size(), training.sequence_parallel
-        ),
-        **make_memory_arguments(training),
-        **make_packing_arguments(training, max_length),
-        **make_sequence_parallel_arguments(training, run.execution.attention, get_world_size()),
-        "per_device_eval_batch_size": training.micro_batch or EVALUATED_AT_A_TIME,
-        "max_steps": run.steps,
-        "eval_strategy": "no",
-        "logging_steps": 10,
-        "completion_only_loss": True,
-    }
-
-
-def make_pretraining_config(run: SupervisedRun, recipe: PretrainingSettings) -> "SFTConfig":
-    """SFTConfig of pre-training: loss on what follows the problem; the problem itself is random."""
-    from trl import SFTConfig
-
-    return SFTConfig(
-        **make_base_arguments(run, recipe.batch_size, recipe.max_length),
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=recipe.warmup_steps,
-        weight_decay=recipe.weight_decay,
+def make_pretraining_job(job: PretrainJob) -> SftJob:
+    """Pre-training as an SFT job: the loss is on what follows the problem, which is random."""
+    settings = job.model.pretraining
+    recipe = SftRecipe(
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        scheduler="cosine",
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
         adam_beta2=0.98,
+        max_length=settings.max_length,
+        save_every=max(1, settings.steps // PRETRAINING_SAVES),
+    )
+    return SftJob(
+        recipe=recipe,
+        checkpoints=[settings.steps],
+        steps=settings.steps,
+        seed=settings.seed,
+        execution=job.execution,
     )
 
 
-def make_sft_config(run: SupervisedRun, recipe: SftRecipe) -> "SFTConfig":
-    """SFTConfig of fine-tuning: loss on the trajectory, end-of-sequence included."""
+def make_sft_config(run: SupervisedRun) -> "SFTConfig":
+    """SFTConfig of a run: loss on the trajectory, end-of-sequence included."""
     from trl import SFTConfig
 
+    job, recipe, training = run.job, run.job.recipe, run.job.execution.sft
+    processes = get_world_size()
     return SFTConfig(
-        **make_base_arguments(run, recipe.batch_size, recipe.max_length),
+        **make_trainer_arguments(run.state, job.execution, job.seed),
+        **make_accumulation_arguments(
+            training, recipe.batch_size, processes, training.sequence_parallel
+        ),
+        **make_memory_arguments(training),
+        **make_packing_arguments(training, recipe.max_length),
+        **make_sequence_parallel_arguments(training, job.execution.attention, processes),
+        per_device_eval_batch_size=training.micro_batch or EVALUATED_AT_A_TIME,
+        max_steps=job.steps,
+        eval_strategy="no",
+        logging_steps=10,
+        completion_only_loss=True,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.scheduler,
-        warmup_steps=count_warmup_steps(recipe, run.steps),
+        warmup_steps=count_warmup_steps(recipe, job.steps),
         weight_decay=recipe.weight_decay,
         adam_beta1=recipe.adam_beta1,
         adam_beta2=recipe.adam_beta2,
@@ -153,26 +145,17 @@ def make_supervised_trainer(
     """The trainer, with our checkpoints, progress and guards.
 
     Args:
-        run: what is run.
+        run, model, tokenizer: what is trained.
         config: made before the model was loaded: it says how weights are read with ZeRO's stage 3.
-        model, tokenizer: what is trained.
         train, validation: rows of `load_tokenised_set`.
 
     Raises:
         InputError: processes that share sequences would end a pass with an empty update.
     """
-    from retu.training.batch_filling import check_updates, fill_batches
+    from retu.training.batch_filling import check_updates
     from retu.training.sft_trainer import TokenMeanSFTTrainer
 
-    if validation is not None and get_world_size() > 1:
-        validation = fill_batches(validation, config.per_device_eval_batch_size * get_world_size())
-    evaluated = (
-        list_due_steps(run.checkpoints, run.evaluate_every, run.steps)
-        if validation is not None
-        else []
-    )
-    saved = list_due_steps(run.checkpoints, run.save_every, run.steps)
-    evaluation = EvaluationCallback(evaluated)
+    evaluation = EvaluationCallback(run.evaluated_steps)
     trainer = TokenMeanSFTTrainer(
         model=model,
         args=config,
@@ -180,15 +163,13 @@ def make_supervised_trainer(
         eval_dataset=validation,
         processing_class=tokenizer,
         callbacks=[
-            SaveCallback(saved, evaluate=False, published=run.checkpoints),
-            evaluation,
+            SaveCallback(run.saved_steps, published=run.job.checkpoints),
+            *([] if validation is None else [evaluation]),
             NanGuard(),
             ProgressCallback(run.title),
         ],
     )
-    sharing = run.execution.sft.sequence_parallel
-    if sharing > 1:
-        check_updates(len(trainer.train_dataset), config, get_world_size(), sharing)
-    if validation is not None:
-        evaluation.trainer = trainer
+    sharing = run.job.execution.sft.sequence_parallel
+    check_updates(len(trainer.train_dataset), config, get_world_size(), sharing)
+    evaluation.trainer = trainer
     return trainer

@@ -17,6 +17,7 @@ from retu.data.chat import (
 )
 from retu.data.split_checks import check_lengths
 from retu.data.stored_sets import map_dataset
+from retu.planning.jobs import SftJob
 from retu.runtime.processes import is_main_process, wait_for_everyone
 
 if TYPE_CHECKING:
@@ -30,6 +31,25 @@ LENGTH_COLUMN = "length"
 PROMPT_LENGTH_COLUMN = "prompt_length"
 TRIED_ROWS = 3
 """Problems of a set by which it is tried whether SFT shows them as RL and evaluation will."""
+
+
+def read_sets(
+    sets: Sequence[Path], job: SftJob, tokenizer: "PreTrainedTokenizerBase", state: Path
+) -> list["Dataset"]:
+    """The training and the validation set as tokens.
+
+    Raises:
+        InputError: a row to train on is too long and the recipe does not allow to cut it.
+    """
+    recipe, threads = job.recipe, job.execution.threads
+    remedy = "raise max_length in the SFT recipe, or set too_long: truncate"
+    remedies = (remedy if recipe.too_long == "error" else None, None)
+    return [
+        load_tokenised_set(
+            path, tokenizer, state / "tokens" / name, threads, recipe.max_length, remedy
+        )
+        for name, path, remedy in zip(("train", "validation"), sets, remedies, strict=True)
+    ]
 
 
 def load_tokenised_set(
@@ -68,13 +88,18 @@ def load_tokenised_set(
         wait_for_everyone()
     if remedy is not None:
         check_lengths(read_column(dataset, LENGTH_COLUMN), limit, str(path), remedy)
+    check_prompt_lengths(dataset, limit, path)
+    return dataset
+
+
+def check_prompt_lengths(dataset: "Dataset", limit: int, path: Path) -> None:
+    """InputError if a prompt alone reaches the limit in tokens, so that nothing would be learnt."""
     for row, length in enumerate(read_column(dataset, PROMPT_LENGTH_COLUMN)):
         if length >= limit:
             raise InputError(
                 f"{path}: row {row} has a prompt of {length} tokens, which leaves none of {limit}"
                 " for its trajectory; raise max_length in the SFT recipe or leave the row out"
             )
-    return dataset
 
 
 def tokenise_once(
@@ -93,21 +118,9 @@ def tokenise_once(
 
     # Left to itself, `datasets` keeps labels in eight bytes each.
     ids, number = List(Value("int32")), Value("int32")
-
-    def encode(batch: Mapping[str, Sequence[str]]) -> dict[str, list[list[int]] | list[int]]:
-        rows = [
-            encode_example(tokenizer, prompt, trajectory)
-            for prompt, trajectory in zip(*(batch[name] for name in TEXT_COLUMNS), strict=True)
-        ]
-        return {
-            "input_ids": [row["input_ids"][:limit] for row in rows],
-            "labels": [mask_prompt_labels(row)[:limit] for row in rows],
-            LENGTH_COLUMN: [len(row["input_ids"]) for row in rows],
-            PROMPT_LENGTH_COLUMN: [len(get_prompt_ids(row)) for row in rows],
-        }
-
     return texts.map(
-        encode,
+        encode_batch,
+        fn_kwargs={"tokenizer": tokenizer, "limit": limit},
         batched=True,
         remove_columns=list(TEXT_COLUMNS),
         features=Features(
@@ -118,6 +131,22 @@ def tokenise_once(
         # The state folder belongs to one request: there is nothing else to tell apart.
         new_fingerprint="tokens",
     )
+
+
+def encode_batch(
+    batch: Mapping[str, Sequence[str]], tokenizer: "PreTrainedTokenizerBase", limit: int
+) -> dict[str, list[list[int]] | list[int]]:
+    """The columns of `load_tokenised_set` for some prompts and trajectories."""
+    rows = [
+        encode_example(tokenizer, prompt, trajectory)
+        for prompt, trajectory in zip(*(batch[name] for name in TEXT_COLUMNS), strict=True)
+    ]
+    return {
+        "input_ids": [row["input_ids"][:limit] for row in rows],
+        "labels": [mask_prompt_labels(row)[:limit] for row in rows],
+        LENGTH_COLUMN: [len(row["input_ids"]) for row in rows],
+        PROMPT_LENGTH_COLUMN: [len(get_prompt_ids(row)) for row in rows],
+    }
 
 
 def mask_prompt_labels(row: Mapping[str, Sequence[int]]) -> list[int]:

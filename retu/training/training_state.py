@@ -4,19 +4,33 @@ A checkpoint counts only once its `complete` mark is there, so a kill in the mid
 the steps since the one before and nothing else. Of the newest one everything is kept; older ones
 that are to be published keep what is published of them, and the others go: the trainer's state
 (optimiser, generators) takes several times the disk of the weights.
+
+With several processes every one of them opens and closes the folder, and the first alone writes.
 """
 
 import contextlib
 import fnmatch
+import glob
+import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
+import time
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
-from retu.runtime.processes import get_world_size
+from retu.runtime.processes import get_rank, get_world_size, is_main_process
+from retu.runtime.progress import print_progress
+from retu.runtime.script import AT_END
+
+TRAINERS = ("torch", "transformers", "trl", "accelerate", "datasets")
+REQUEST_FILE = "request"
+MAIN_PROCESS_SECONDS = 4 * 3600.0
+"""It hashes all that comes in first, which may be tens of gigabytes on a busy disk."""
 
 MARKER = "complete"
 MODEL_ONLY = "model_only"
@@ -41,6 +55,73 @@ NOT_PUBLISHED = (
     MARKER,
     MODEL_ONLY,
 )
+
+
+def open_state(folder: Path, *request: str) -> None:
+    """Make the state folder ready for a job; state of a different request is put aside.
+
+    `request` is everything that decides the run (its code, its specification and the digests of
+    its inputs), to which the installed versions of the trainers are added: a resumed run must be
+    the continuation of the same one.
+
+    Raises:
+        InputError: the main process does not get the folder ready.
+    """
+    versions = [importlib.metadata.version(package) for package in TRAINERS]
+    digest = hashlib.sha256(json.dumps([*request, *versions]).encode()).hexdigest()
+    note = folder / REQUEST_FILE
+    if is_main_process():
+        if folder.exists() and not has_text(note, digest):
+            put_state_aside(folder)
+        if not folder.exists() and (earlier := get_aside_folder(folder, digest)).exists():
+            earlier.rename(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(note, digest)
+        return
+    # The processes are not connected yet, but they share the folder.
+    deadline = time.monotonic() + MAIN_PROCESS_SECONDS
+    while not has_text(note, digest):
+        if time.monotonic() > deadline:
+            raise InputError(
+                f"{folder}: does not appear to process {get_rank()}; keep .state/ (RETU_STATE) on a"
+                " disk that all nodes share"
+            )
+        time.sleep(0.1)
+
+
+def has_text(path: Path, text: str) -> bool:
+    """Whether a file is there and holds the text."""
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def get_aside_folder(folder: Path, digest: str) -> Path:
+    """Where the state of a request waits while the folder belongs to another one."""
+    return folder.with_name(f"{folder.name}.{digest[:16]}")
+
+
+def put_state_aside(folder: Path) -> None:
+    """Keep what another request has saved, perhaps in days: its code and settings may come back.
+
+    What tells of no request, or has saved nothing, goes.
+    """
+    note = folder / REQUEST_FILE
+    if not note.is_file() or [path.name for path in folder.iterdir()] == [REQUEST_FILE]:
+        shutil.rmtree(folder)
+        return
+    kept = get_aside_folder(folder, note.read_text(encoding="utf-8"))
+    shutil.rmtree(kept, ignore_errors=True)
+    folder.rename(kept)
+    print_progress(
+        f"{folder}: holds a run of other code, settings or inputs that is not done; kept as {kept}"
+        " until this one is"
+    )
+
+
+def close_state(folder: Path) -> None:
+    """Drop the state of a run once all else has succeeded: without it, it would train again."""
+    if is_main_process():
+        for state in (folder, *folder.parent.glob(f"{glob.escape(folder.name)}.*")):
+            AT_END.append(partial(shutil.rmtree, state))
 
 
 def is_published(name: str) -> bool:

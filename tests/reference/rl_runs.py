@@ -164,7 +164,7 @@ def make_rl_case_trainer(case: RlCase, folder: Path, *callbacks: TrainerCallback
         reward_funcs=judge_completions,
         train_dataset=Dataset.from_dict({"prompt": prompts, "expert": experts}),
         processing_class=TOKENIZER,
-        callbacks=[SaveCallback([1], evaluate=False), *callbacks],
+        callbacks=[SaveCallback([1]), *callbacks],
     )
 
 

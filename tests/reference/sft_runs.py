@@ -13,6 +13,7 @@ from retu.config.study import SftRecipe
 from retu.data.arithmetic import VOCABULARY
 from retu.data.tokenizer import make_tokenizer
 from retu.models.loading import build_model
+from retu.planning.jobs import SftJob
 from retu.training.checkpoints import train_resumably
 from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
 from retu.training.tokenized_sets import IGNORED_LABEL
@@ -114,21 +115,21 @@ def make_sft_case_trainer(case: SftCase, state: Path) -> Any:
     """The trainer of a case, which tells of every update."""
     execution = dict(case.execution)
     attention = execution.pop("attention", "sdpa")
-    plan = SupervisedRun(
-        title=case.name,
+    recipe = RECIPE | case.recipe | {"save_every": 4 if case.dies_at else None}
+    job = SftJob(
+        recipe=SftRecipe.model_validate(recipe),
         checkpoints=[STEPS],
         steps=STEPS,
         seed=SEED,
-        state=state,
         execution=Execution.model_validate({"sft": execution, "attention": attention}),
-        save_every=4 if case.dies_at else None,
     )
-    config = make_sft_config(plan, SftRecipe.model_validate(RECIPE | case.recipe))
+    run = SupervisedRun(case.name, job, state)
+    config = make_sft_config(run)
     config.logging_steps, config.optim, config.adam_epsilon = 1, case.optimiser, EPSILON
     model = build_model(SHAPE, SEED)
     model.set_attn_implementation(attention)
     rows = Dataset.from_list(make_random_rows())
-    return make_supervised_trainer(plan, config, model, make_tokenizer(64), rows)
+    return make_supervised_trainer(run, config, model, make_tokenizer(64), rows)
 
 
 def run_sft_case(case: SftCase, state: Path) -> tuple[list[dict[str, float]], dict[str, Any]]:

@@ -13,20 +13,15 @@ from checkpoints_fixtures import MODEL, list_names, write_checkpoint
 
 from retu.core.errors import InputError
 from retu.runtime import script
-from retu.training import checkpoints
-from retu.training.checkpoints import (
-    NanGuard,
-    ResumeCallback,
-    SaveCallback,
-    close_state,
+from retu.training import training_state
+from retu.training.checkpoints import NanGuard, ResumeCallback, SaveCallback, train_resumably
+from retu.training.published_checkpoints import (
     find_checkpoint,
     list_checkpoints,
-    open_state,
     publish_checkpoints,
     read_model_config,
-    train_resumably,
 )
-from retu.training.training_state import MARKER, find_latest_complete
+from retu.training.training_state import MARKER, close_state, find_latest_complete, open_state
 
 
 @pytest.fixture(autouse=True)
@@ -143,23 +138,24 @@ def test_a_main_process_that_shares_no_folder_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "3")
-    monkeypatch.setattr(checkpoints, "MAIN_PROCESS_SECONDS", 0.0)
+    monkeypatch.setattr(training_state, "MAIN_PROCESS_SECONDS", 0.0)
     with pytest.raises(InputError, match="does not appear to process 3; keep"):
         open_state(tmp_path / "s", "code")
 
 
-def test_saves_and_evaluates_at_its_steps_and_logs_first() -> None:
-    callback = SaveCallback([10, 20], evaluate=True)
+def test_saves_at_its_steps_and_logs_first() -> None:
+    callback = SaveCallback([10, 20])
     wanted = {}
     for step in (9, 10, 11, 20):
         state, told = SimpleNamespace(global_step=step), make_control()
         callback.on_step_end(None, state, told)
-        wanted[step] = (told.should_log, told.should_evaluate, told.should_save)
-    assert wanted == {9: (False,) * 3, 10: (True,) * 3, 11: (False,) * 3, 20: (True,) * 3}
+        wanted[step] = (told.should_log, told.should_save, told.should_evaluate)
+    due, not_due = (True, True, False), (False,) * 3
+    assert wanted == {9: not_due, 10: due, 11: not_due, 20: due}
 
 
-def test_a_save_without_evaluation_keeps_a_log_that_is_due() -> None:
-    callback, told = SaveCallback([10], evaluate=False), make_control()
+def test_a_log_that_is_due_stays_due() -> None:
+    callback, told = SaveCallback([10]), make_control()
     told.should_log = True
     callback.on_step_end(None, SimpleNamespace(global_step=5), told)
     assert (told.should_log, told.should_save) == (True, False)
@@ -233,7 +229,7 @@ def test_training_starts_over_or_resumes(tmp_path: Path) -> None:
 def test_what_an_earlier_start_left_is_pruned_first(tmp_path: Path) -> None:
     for step in (2, 4, 6, 8):
         write_checkpoint(tmp_path, step, complete=step < 8)
-    train_resumably(FakeTrainer(None, SaveCallback([2, 4, 6], False, published=[4])), tmp_path)
+    train_resumably(FakeTrainer(None, SaveCallback([2, 4, 6], published=[4])), tmp_path)
     assert list_names(tmp_path) == ["checkpoint-4", "checkpoint-6"]
 
 

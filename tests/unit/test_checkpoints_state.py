@@ -6,7 +6,7 @@ import pytest
 from checkpoints_fixtures import MODEL, STATE, list_names, write_checkpoint
 
 from retu.core.errors import InputError
-from retu.training.checkpoints import list_checkpoints, publish_checkpoints
+from retu.training.published_checkpoints import list_checkpoints, publish_checkpoints
 from retu.training.training_state import find_latest_complete, mark_complete, prune_checkpoints
 
 

@@ -17,6 +17,7 @@ from retu.core.errors import JobInterrupted
 from retu.models.loading import build_model
 from retu.training.checkpoints import SaveCallback, train_resumably
 from retu.training.loss_curve import tabulate_losses
+from retu.training.supervised import EvaluationCallback
 from retu.training.training_state import find_latest_complete
 
 pytestmark = pytest.mark.slow
@@ -65,13 +66,13 @@ def make_small_sft_run(folder: Path, *callbacks: TrainerCallback) -> Any:
         train_dataset=Dataset.from_dict(rows),
         eval_dataset=Dataset.from_dict(rows),
         processing_class=make_lab_tokenizer(),
-        callbacks=[SaveCallback(SAVED, evaluate=True), *callbacks],
+        callbacks=[SaveCallback(SAVED), EvaluationCallback(SAVED), *callbacks],
     )
 
 
 def make_small_rl_run(folder: Path, *callbacks: TrainerCallback) -> Any:
     """A small RL run with dynamic sampling."""
-    saving = SaveCallback(SAVED, evaluate=False, published=[LAST])
+    saving = SaveCallback(SAVED, published=[LAST])
     changes = {"callbacks": [saving, *callbacks]}
     return make_mixed_trainer(folder, make_preset("dapo_dc"), changes, max_steps=LAST)
 

@@ -180,7 +180,7 @@ def test_a_resumed_run_is_the_same_run(tmp_path: Path, name: str) -> None:
     arguments: dict[str, Any] = {"max_steps": 6, **CASES[name]}
 
     def make_saving_trainer(folder: Path, *others: Any) -> Any:
-        callbacks = [SaveCallback([3, 5], evaluate=False), *others]
+        callbacks = [SaveCallback([3, 5]), *others]
         return make_mixed_trainer(folder, make_preset(name), {"callbacks": callbacks}, **arguments)
 
     left_alone = make_saving_trainer(tmp_path / "alone")
@@ -202,7 +202,7 @@ def test_a_resumed_run_is_the_same_run(tmp_path: Path, name: str) -> None:
 
 
 def test_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
-    save = SaveCallback([2], evaluate=False)
+    save = SaveCallback([2])
     make_mixed_trainer(tmp_path, make_preset("dapo_dc"), {"callbacks": [save]}).train()
     larger: dict[str, Any] = {"num_generations": 8, "per_device_train_batch_size": 16}
     other = make_mixed_trainer(tmp_path, make_preset("dapo_d"), max_steps=3, **larger)

@@ -23,13 +23,14 @@ from retu.models.trainer_arguments import (
     make_packing_arguments,
     make_sequence_parallel_arguments,
 )
+from retu.planning.jobs import SftJob
+from retu.training.checkpoints import list_due_steps
 from retu.training.inline_evaluation import EvaluationShare, assign_share, group_repeated_prompts
 from retu.training.reinforcement import SERVER, check_vllm_server, make_vllm_arguments
 from retu.training.sequence_parallel import SequenceParallelLoader
 from retu.training.supervised import (
     SupervisedRun,
     count_warmup_steps,
-    list_due_steps,
     make_sft_config,
 )
 from retu.training.tokenized_sets import list_trained_lengths, load_tokenised_set
@@ -121,16 +122,13 @@ def test_batching_and_sharing_of_sequences() -> None:
     assert shared["pad_to_multiple_of"] == 2
 
 
-def make_ten_step_run(folder: Path, **changes: Any) -> SupervisedRun:
+def make_ten_step_run(
+    folder: Path, recipe: SftRecipe, execution: Execution | None = None
+) -> SupervisedRun:
     """A run of 10 steps."""
-    fixed: dict[str, Any] = {
-        "title": "t",
-        "checkpoints": [4, 10],
-        "steps": 10,
-        "seed": 0,
-        "state": folder,
-    }
-    return SupervisedRun(**{**fixed, "execution": Execution(), **changes})
+    how = execution or Execution()
+    job = SftJob(recipe=recipe, checkpoints=[4, 10], steps=10, seed=0, execution=how)
+    return SupervisedRun("t", job, folder)
 
 
 def make_sft_recipe(**changes: Any) -> SftRecipe:
@@ -142,18 +140,15 @@ def test_arguments_of_a_recipe(tmp_path: Path) -> None:
     execution = Execution.model_validate(
         {"sft": {"micro_batch": 2, "gradient_checkpointing": True}}
     )
-    config = make_sft_config(
-        make_ten_step_run(tmp_path, execution=execution), make_sft_recipe(warmup_ratio=0.25)
-    )
+    recipe = make_sft_recipe(warmup_ratio=0.25)
+    config = make_sft_config(make_ten_step_run(tmp_path, recipe, execution))
     assert config.per_device_train_batch_size * config.gradient_accumulation_steps == 8
     assert config.per_device_eval_batch_size == 2
     assert (config.max_steps, config.warmup_steps) == (10, 3)
     assert config.gradient_checkpointing_kwargs == {"use_reentrant": False}
     assert (config.packing, config.max_length, config.bf16) == (False, None, False)
-    assert (
-        make_sft_config(make_ten_step_run(tmp_path), make_sft_recipe()).per_device_eval_batch_size
-        == 256
-    )
+    plain = make_sft_config(make_ten_step_run(tmp_path, make_sft_recipe()))
+    assert plain.per_device_eval_batch_size == 256
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from retu.data.chat import encode_prompt, list_stop_ids
 from retu.data.stored_sets import write_dataset
 from retu.data.tokenizer import load_tokenizer, make_tokenizer
 from retu.models.loading import build_model, load_trainable
+from retu.planning.jobs import SftJob
 from retu.runtime.script import run_main
 from retu.training.batch_filling import fill_batches
 from retu.training.reinforcement import format_prompts
@@ -85,9 +86,11 @@ def make_uneven_sets(folder: Path) -> tuple[Dataset, Dataset]:
 def make_tiny_trainer(folder: Path, micro: int | None, data: tuple[Dataset, Dataset | None]) -> Any:
     """A trainer of the tiny model."""
     execution = Execution.model_validate({"sft": {"micro_batch": micro}})
-    plan = SupervisedRun("t", [2], 2, 0, folder / "state", execution)
-    config = make_sft_config(plan, SftRecipe.model_validate(SFT_RECIPE))
-    return make_supervised_trainer(plan, config, build_model(SHAPE, 3), TOKENIZER, *data)
+    recipe = SftRecipe.model_validate(SFT_RECIPE)
+    job = SftJob(recipe=recipe, checkpoints=[2], steps=2, seed=0, execution=execution)
+    run = SupervisedRun("t", job, folder / "state")
+    config = make_sft_config(run)
+    return make_supervised_trainer(run, config, build_model(SHAPE, 3), TOKENIZER, *data)
 
 
 def test_the_validation_loss_does_not_depend_on_batches(tmp_path: Path) -> None:

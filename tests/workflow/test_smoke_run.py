@@ -16,7 +16,7 @@ from retu.config.graders import GraderSettings
 from retu.config.load import load_training_study
 from retu.core.manifest import check_manifest
 from retu.grading.grade_tables import grade_table
-from retu.training.checkpoints import find_checkpoint, read_model_config
+from retu.training.published_checkpoints import find_checkpoint, read_model_config
 
 pytestmark = pytest.mark.slow
 
