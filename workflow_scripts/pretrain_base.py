@@ -15,13 +15,9 @@ from retu.planning.jobs import PretrainJob
 from retu.runtime.processes import is_main_process
 from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
 from retu.training.checkpoints import train_resumably
+from retu.training.pretraining import make_pretraining_job
 from retu.training.published_checkpoints import publish_checkpoints
-from retu.training.supervised import (
-    SupervisedRun,
-    make_pretraining_job,
-    make_sft_config,
-    make_supervised_trainer,
-)
+from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
 from retu.training.tokenized_sets import load_tokenised_set
 from retu.training.training_state import close_state, open_state
 

@@ -49,11 +49,11 @@ def main() -> None:
 
     configure_torch(job.execution, job.seed)
     report_ignored_settings(start)
-    plan = prepare_run(options.title, job, start, options.prompts, options.benchmarks, state)
+    run = prepare_run(options.title, job, start, options.prompts, options.benchmarks, state)
     # In this order: the arguments connect the processes and say how large models are read.
-    config = make_grpo_config(job, state, list_stop_ids(plan.tokenizer))
-    model = load_trainable(start, job.execution, job.execution.rl, plan.tokenizer)
-    trainer = make_rl_trainer(plan, config, model)
+    config = make_grpo_config(job, state, list_stop_ids(run.tokenizer))
+    model = load_trainable(start, job.execution, job.execution.rl, run.tokenizer)
+    trainer = make_rl_trainer(run, config, model)
     train_resumably(trainer, state)
 
     history = tabulate_history(trainer.state.log_history)
@@ -62,7 +62,7 @@ def main() -> None:
     publish_checkpoints(state, {job.recipe.steps: job.recipe.steps}, options.checkpoints)
     if is_main_process():
         steps = list_evaluation_steps(job.recipe)
-        parts = [read_table(plan.inline_evaluation.get_path(step)) for step in steps]
+        parts = [read_table(run.inline_evaluation.get_path(step)) for step in steps]
         write_parquet(pd.concat(parts, ignore_index=True), options.generations)
         write_parquet(history, options.history)
         write_csv(compute, options.compute)

@@ -47,7 +47,7 @@ GUIDED_BY: Mapping[str, str] = MappingProxyType(
 
 
 class AdvantageSettings(Section):
-    """How rewards become advantages (`objectives.advantages`)."""
+    """How the rewards of a group become advantages."""
 
     divide_by_std: bool = Field(
         False, description="divide by the group's standard deviation; no in the mixed paradigms"
@@ -90,8 +90,8 @@ class ParadigmSettings(Section):
 def make_trl_arguments(settings: ParadigmSettings) -> dict[str, Any]:
     """The arguments of TRL's `GRPOConfig` that follow from a paradigm.
 
-    They are all that TRL needs to compute a plain paradigm itself. A mixed one is computed by
-    `objectives`, and they only keep TRL from doing something else besides.
+    They are all that TRL needs to compute a plain paradigm itself. A mixed one is computed by our
+    own trainer, and they only keep TRL from doing something else besides.
     """
     objective, clip = settings.objective, settings.objective.clip
     bounds = {} if clip is None else {"epsilon": clip.low, "epsilon_high": clip.high}

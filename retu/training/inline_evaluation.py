@@ -56,8 +56,8 @@ def assign_share(vllm: VllmSettings | None, process: int, processes: int) -> Eva
         return EvaluationShare(process, processes, writes=True)
     if vllm.mode == "server":
         return EvaluationShare(0, 1, writes=process == 0)
-    group, place = divmod(process, vllm.tensor_parallel)
-    return EvaluationShare(group, processes // vllm.tensor_parallel, writes=place == 0)
+    group, index = divmod(process, vllm.tensor_parallel)
+    return EvaluationShare(group, processes // vllm.tensor_parallel, writes=index == 0)
 
 
 @dataclass(frozen=True)
@@ -81,48 +81,50 @@ class InlineEvaluation:
 class InlineEvaluationCallback(TrainerCallback):
     """Answer at the given steps, before the trainer saves: a saved step has its answers."""
 
-    def __init__(self, answering: InlineEvaluation, steps: Sequence[int]) -> None:
-        self.answering = answering
+    def __init__(self, evaluation: InlineEvaluation, steps: Sequence[int]) -> None:
+        self.evaluation = evaluation
         self.steps = frozenset(steps)
         self.trainer: Any = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Answer if it is time."""
         if state.global_step in self.steps and self.trainer is not None:
-            generate_inline(self.answering, self.trainer, state.global_step)
+            generate_inline(self.evaluation, self.trainer, state.global_step)
 
 
-def generate_inline(answering: InlineEvaluation, trainer: Any, step: int) -> None:
+def generate_inline(evaluation: InlineEvaluation, trainer: Any, step: int) -> None:
     """Answer all rows and store the table; every process must call this."""
-    share = assign_share(answering.vllm, get_rank(), get_world_size())
-    mine = share.take_rows(answering.attempts)
-    with open_trainer_engine(trainer, answering.vllm) as engine:
+    share = assign_share(evaluation.vllm, get_rank(), get_world_size())
+    mine = share.take_rows(evaluation.attempts)
+    with open_trainer_engine(trainer, evaluation.vllm) as engine:
         if len(mine) and engine is not None:
-            rows = sample_generations(engine, mine, step, answering.sampling, share.index, share.of)
+            rows = sample_generations(
+                engine, mine, step, evaluation.sampling, share.index, share.of
+            )
             if share.writes:
-                write_parquet(rows, answering.get_part_path(step, share.index))
+                write_parquet(rows, evaluation.get_part_path(step, share.index))
     wait_for_everyone()
     if is_main_process():
-        join_parts(answering, step, share.of)
+        join_parts(evaluation, step, share.of)
 
 
-def join_parts(answering: InlineEvaluation, step: int, of: int) -> None:
+def join_parts(evaluation: InlineEvaluation, step: int, of: int) -> None:
     """Join the generations of all processes into one table, in row order.
 
     Raises:
         InputError: some are not there.
     """
-    paths = [answering.get_part_path(step, index) for index in range(of)]
+    paths = [evaluation.get_part_path(step, index) for index in range(of)]
     parts = {index: read_table(path) for index, path in enumerate(paths) if path.is_file()}
-    rows = len(answering.attempts)
+    rows = len(evaluation.attempts)
     there = sum(map(len, parts.values()))
     if there != rows:
         raise InputError(
-            f"{answering.get_path(step)}: {there} of {rows} answers are there; keep .state/"
+            f"{evaluation.get_path(step)}: {there} of {rows} answers are there; keep .state/"
             " (RETU_STATE) on a disk that all nodes see at once, and start again"
         )
     placed = [part.set_axis(range(index, rows, of)) for index, part in parts.items()]
-    write_parquet(pd.concat(placed).sort_index(ignore_index=True), answering.get_path(step))
+    write_parquet(pd.concat(placed).sort_index(ignore_index=True), evaluation.get_path(step))
     for index in parts:
         paths[index].unlink()
 
@@ -186,9 +188,9 @@ class ServerEngine:
     ) -> list[SampledGeneration]:
         """See `Engine`."""
         answers: dict[int, SampledGeneration] = {}
-        for turn, places in enumerate(group_repeated_prompts(prompts)):
+        for turn, indices in enumerate(group_repeated_prompts(prompts)):
             made = self.client.generate(
-                [list(prompts[place]) for place in places],
+                [list(prompts[index]) for index in indices],
                 temperature=settings.temperature,
                 max_tokens=settings.max_new_tokens,
                 generation_kwargs={
@@ -196,11 +198,11 @@ class ServerEngine:
                     "stop_token_ids": self.ends,
                 },
             )
-            rows = zip(places, made["completion_ids"], made["logprobs"], strict=True)
-            for place, ids, log_probs in rows:
+            rows = zip(indices, made["completion_ids"], made["logprobs"], strict=True)
+            for index, ids, log_probs in rows:
                 sampled = [token[0] for token in log_probs]
-                answers[place] = make_generation(self.tokenizer, ids, sampled, self.ends)
-        return [answers[place] for place in range(len(prompts))]
+                answers[index] = make_generation(self.tokenizer, ids, sampled, self.ends)
+        return [answers[index] for index in range(len(prompts))]
 
     def close(self) -> None:
         """See `Engine`: the server belongs to the trainer."""
@@ -210,10 +212,10 @@ def group_repeated_prompts(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
     """Indices of prompts by repetition: all first occurrences, all second ones, and so on."""
     seen: dict[tuple[int, ...], int] = {}
     turns: list[list[int]] = []
-    for place, prompt in enumerate(prompts):
+    for index, prompt in enumerate(prompts):
         turn = seen.setdefault(tuple(prompt), 0)
         seen[tuple(prompt)] += 1
         if turn == len(turns):
             turns.append([])
-        turns[turn].append(place)
+        turns[turn].append(index)
     return turns

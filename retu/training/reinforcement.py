@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from retu.training.paradigms.trainer import MixedGRPOTrainer
 
-# Wall-clock figures have no place among results that two equal runs must share to the byte.
+# Wall-clock times do not belong among results that two equal runs must share to the byte.
 NOT_REPEATABLE = (
     *("step_time", "train_runtime"),
     *("train_samples_per_second", "train_steps_per_second"),
@@ -238,7 +238,7 @@ def format_prompts(prompts: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> 
 
 
 def tabulate_history(log_history: list[dict[str, Any]]) -> pd.DataFrame:
-    """Every logged figure of every step, without wall-clock times."""
+    """Every logged metric of every step, without wall-clock times."""
     rows = [entry for entry in log_history if "loss" in entry]
     frame = pd.DataFrame(rows).drop(columns=list(NOT_REPEATABLE), errors="ignore")
     return frame[["step", *sorted(set(frame.columns) - {"step"})]].astype({"step": int})

@@ -39,8 +39,8 @@ class SequenceParallelLoader:
         self.loader.micro_batches.clear()
         done = 0 if self.begun else count_trained_batches(self.trainer, len(self))
         self.begun = True
-        for place, batch in zip(range(len(self)), self.loader, strict=False):
-            if place >= done:
+        for index, batch in zip(range(len(self)), self.loader, strict=False):
+            if index >= done:
                 yield batch
 
 

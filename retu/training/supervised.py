@@ -20,7 +20,7 @@ from retu.models.trainer_arguments import (
     make_sequence_parallel_arguments,
     make_trainer_arguments,
 )
-from retu.planning.jobs import PretrainJob, SftJob
+from retu.planning.jobs import SftJob
 from retu.runtime.processes import get_world_size
 from retu.runtime.progress import ProgressCallback
 from retu.training.checkpoints import NanGuard, SaveCallback, list_due_steps
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 EVALUATED_AT_A_TIME = 256
 """Validation rows of a process at a time where the study names no micro_batch."""
-PRETRAINING_SAVES = 4
-"""How often pre-training saves: what a kill can cost is a part of it."""
 
 
 class EvaluationCallback(TrainerCallback):
@@ -74,28 +72,6 @@ class SupervisedRun:
     def evaluated_steps(self) -> list[int]:
         """Where the validation loss is measured, besides the start."""
         return list_due_steps(self.job.checkpoints, self.job.evaluate_every, self.job.steps)
-
-
-def make_pretraining_job(job: PretrainJob) -> SftJob:
-    """Pre-training as an SFT job: the loss is on what follows the problem, which is random."""
-    settings = job.model.pretraining
-    recipe = SftRecipe(
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        scheduler="cosine",
-        warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay,
-        adam_beta2=0.98,
-        max_length=settings.max_length,
-        save_every=max(1, settings.steps // PRETRAINING_SAVES),
-    )
-    return SftJob(
-        recipe=recipe,
-        checkpoints=[settings.steps],
-        steps=settings.steps,
-        seed=settings.seed,
-        execution=job.execution,
-    )
 
 
 def make_sft_config(run: SupervisedRun) -> "SFTConfig":

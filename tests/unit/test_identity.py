@@ -28,10 +28,10 @@ def digest_script(script: str) -> str:
 
 
 PROSE = {
-    "comment": ("SAVES = 4", "# Four times.\nSAVES = 4"),
+    "comment": ("    config = make_", "    # TRL's.\n    config = make_"),
     "module docstring": ('"""Rule `pretrain_base`:', '"""The rule `pretrain_base`:'),
     "function docstring": ('    """Pre-train and publish', '    """Train and publish'),
-    "layout": ("SAVES = 4", "SAVES = (\n    4\n)"),
+    "layout": ("steps=[0])", "steps=[\n            0\n        ])"),
 }
 
 
@@ -44,7 +44,7 @@ def test_prose_and_layout_change_nothing(package: Path, old: str, new: str) -> N
 
 def test_code_changes_the_digest_and_only_of_its_users(package: Path) -> None:
     before = {name: digest_script(name) for name in ("pretrain_base", "train_sft")}
-    replace_text(package / "workflow_scripts" / "pretrain_base.py", "SAVES = 4", "SAVES = 5")
+    replace_text(package / "workflow_scripts" / "pretrain_base.py", "steps=[0]", "steps=[1]")
     assert digest_script("pretrain_base") != before["pretrain_base"]
     assert digest_script("train_sft") == before["train_sft"]
 

@@ -60,8 +60,8 @@ class CompletionRows:
     @property
     def prefix_mask(self) -> Tensor:
         """(B, C) bool, the given tokens of hybrid rows."""
-        places = torch.arange(self.completion_ids.shape[1], device=self.prefix_length.device)
-        return places < self.prefix_length[:, None]
+        indices = torch.arange(self.completion_ids.shape[1], device=self.prefix_length.device)
+        return indices < self.prefix_length[:, None]
 
 
 def make_scored_rows(
@@ -134,7 +134,7 @@ def widen_tensor(name: str, tensor: Tensor, width: int, pad: int) -> Tensor:
 
 
 def select_groups(rows: CompletionRows, groups: Sequence[int], rollouts: int) -> CompletionRows:
-    """The rows of the groups with these places, in this order."""
+    """The rows of the groups with these indices, in this order."""
     first = torch.tensor(groups, dtype=torch.long, device=rows.reward.device) * rollouts
     within = torch.arange(rollouts, device=first.device)
     index = (first[:, None] + within).flatten()

@@ -116,7 +116,7 @@ def count_correct(rewards: Sequence[float], where: str) -> int:
 def refuse_unscored_rows(rewards: Tensor) -> None:
     """InputError if a reward function gave a row, (rows, functions), no reward."""
     if bool(rewards.isnan().any()):
-        row, function = (int(place) for place in rewards.isnan().nonzero()[0])
+        row, function = (int(index) for index in rewards.isnan().nonzero()[0])
         raise InputError(
             f"reward: function {function} gave row {row} none, and a group compares all of its"
             " rows; return a number for every row"
@@ -149,7 +149,7 @@ def measure_engine_gap(
         InputError: it is too large for rounding (`MAX_LOGPROB_GAP`).
     """
     # Of a few tokens the mean is mostly rounding.
-    row = max(range(len(sampled[1])), key=lambda place: len(sampled[1][place]))
+    row = max(range(len(sampled[1])), key=lambda index: len(sampled[1][index]))
     prompt, completion, engine = (part[row] for part in sampled)
     ids = torch.tensor([[*prompt, *completion]], device=args.device)
     trainer, _, _ = log_probs(model, ids, torch.ones_like(ids), len(completion), batch_size=1)

@@ -142,17 +142,17 @@ class PromptStream:
 
     def get_row_index(self, position: int) -> int:
         """The row of the data set at a position of the stream, counted from 0."""
-        cycle, place = divmod(position, self.rows)
-        return shuffle_row_indices(self.rows, self.seed, cycle)[place] if self.shuffled else place
+        cycle, index = divmod(position, self.rows)
+        return shuffle_row_indices(self.rows, self.seed, cycle)[index] if self.shuffled else index
 
 
 # Neighbouring positions share a pass; a round may reach into the next one.
 @functools.lru_cache(maxsize=2)
 def shuffle_row_indices(rows: int, seed: int, cycle: int) -> tuple[int, ...]:
     """The order of one pass."""
-    places = list(range(rows))
-    random.Random(f"{seed}/prompts/{cycle}").shuffle(places)
-    return tuple(places)
+    indices = list(range(rows))
+    random.Random(f"{seed}/prompts/{cycle}").shuffle(indices)
+    return tuple(indices)
 
 
 def sample_groups(

@@ -35,7 +35,7 @@ class ExpertChoice:
     """The RL prompts that are trained on.
 
     Attributes:
-        rows: their places in the set of prompts, increasing.
+        rows: their indices in the set of prompts, increasing.
         missing: prompts left out for want of a trajectory.
         too_long: prompts left out because their trajectory exceeds the limit.
     """
@@ -239,7 +239,7 @@ def check_experts(
     for start in range(0, rows, size * processes):
         first = start + size * accelerator.process_index
         # The last part is filled up with rows from the start, which are not counted twice.
-        graded.append(grade([dataset[place % rows] for place in range(first, first + size)])[:, 0])
+        graded.append(grade([dataset[index % rows] for index in range(first, first + size)])[:, 0])
     check_success_rate(torch.cat(graded)[:rows].tolist(), settings, "train_dataset")
 
 

@@ -139,7 +139,7 @@ class PlannedGenerationTrainer(GRPOTrainer):
         share = rule.gen_prompts // self.accelerator.num_processes
         mine = first + self.accelerator.process_index * share
         prompts = [
-            self.train_dataset[self._stream.get_row_index(mine + place)] for place in range(share)
+            self.train_dataset[self._stream.get_row_index(mine + index)] for index in range(share)
         ]
         inputs = [prompt for prompt in prompts for _ in range(self.num_generations)]
         return gather_rows(self._score_groups(inputs, mine), self.accelerator, self._pad)
@@ -225,7 +225,7 @@ class PlannedGenerationTrainer(GRPOTrainer):
         if self._plan is not None:
             return None, None, None
         forward = super()._get_per_token_logps_and_entropies
-        # The loss that keeps a mixture's experts busy is no figure of a token.
+        # The loss that keeps a mixture's experts busy is no metric of a token.
         if self.aux_loss_enabled or not is_padding_cut_on(ids.device):
             outputs = forward(model, ids, mask, width, batch_size, **options)
         else:
@@ -251,9 +251,9 @@ class PlannedGenerationTrainer(GRPOTrainer):
 
     def _write_rows(self, plan: Sequence[PlannedRow], prompt_ids: Any) -> list[list[int]]:
         """Let the policy write its part of planned rows."""
-        own = [place for place, row in enumerate(plan) if row.is_generated]
-        prompts = [prompt_ids[place] for place in own]
-        given = [list(plan[place].given) for place in own]
+        own = [index for index, row in enumerate(plan) if row.is_generated]
+        prompts = [prompt_ids[index] for index in own]
+        given = [list(plan[index].given) for index in own]
         # Of every n prompts in a row TRL sends the first to a vLLM server, for n completions.
         repeats = 1 if any(given) else self.num_generations - self.paradigm.planner.n_expert
         if self.use_vllm or self.use_transformers_continuous_batching:
@@ -264,10 +264,10 @@ class PlannedGenerationTrainer(GRPOTrainer):
             with force_prefixes(self.accelerator.unwrap_model(self.model_wrapped), given):
                 made, _ = self._sample_completions(prompts, repeats)
         completions = [list(row.given) for row in plan]
-        for place, row, tokens in zip(own, given, made, strict=True):
+        for index, row, tokens in zip(own, given, made, strict=True):
             if tokens[: len(row)] != row:
                 raise RuntimeError("generation did not start with the tokens of the expert")
-            completions[place] = tokens[: self.max_completion_length]
+            completions[index] = tokens[: self.max_completion_length]
         return completions
 
     def _sample_completions(
@@ -295,6 +295,6 @@ class PlannedGenerationTrainer(GRPOTrainer):
                 refuse_unscored_rows(rewards)
             self._rewards = rewards
             verdicts = rewards[:, 0].view(-1, self.num_generations)
-            for author, places in group_rows_by_author(self._plan, self.num_generations).items():
-                self._step_metrics.add_samples(f"success_{author}", verdicts[:, places])
+            for author, indices in group_rows_by_author(self._plan, self.num_generations).items():
+                self._step_metrics.add_samples(f"success_{author}", verdicts[:, indices])
         return rewards

@@ -80,9 +80,9 @@ class StepMetrics:
             prompts, completions: their tokens.
             ends: ids of end-of-sequence tokens.
         """
-        own = [place for place, row in enumerate(plan) if row.is_generated]
-        tokens = sum(len(prompts[place]) + len(completions[place]) for place in own)
-        truncated = sum(completions[place][-1] not in ends for place in own)
+        own = [index for index, row in enumerate(plan) if row.is_generated]
+        tokens = sum(len(prompts[index]) + len(completions[index]) for index in own)
+        truncated = sum(completions[index][-1] not in ends for index in own)
         prefixes = [row.role.prefix for row in plan if row.role.source == "hybrid"]
         added = (len(own), tokens, truncated, len(prefixes), sum(prefixes))
         self.generated = [a + b for a, b in zip(self.generated, added, strict=True)]
@@ -113,8 +113,8 @@ def reduce_over_processes(metrics: Metrics, accelerator: Any) -> dict[str, float
     everyone = accelerator.gather(local).view(-1, len(metrics))
     means, largest = everyone.mean(0).tolist(), everyone.amax(0).tolist()
     return {
-        name: largest[place] if name.endswith("_max") else means[place]
-        for place, name in enumerate(metrics)
+        name: largest[index] if name.endswith("_max") else means[index]
+        for index, name in enumerate(metrics)
     }
 
 

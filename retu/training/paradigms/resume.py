@@ -102,8 +102,8 @@ def save_buffer(folder: Path, process: int, batches: list[Batch]) -> None:
 
     # Slices of one tensor share memory, which the format refuses.
     named = {
-        f"{place}.{name}": tensor.detach().cpu().clone().contiguous()
-        for place, batch in enumerate(batches)
+        f"{index}.{name}": tensor.detach().cpu().clone().contiguous()
+        for index, batch in enumerate(batches)
         for name, tensor in batch.items()
     }
     save_file(named, folder / ROWS_FILE.format(process))
@@ -125,6 +125,6 @@ def load_buffer(folder: Path, process: int, device: Any) -> list[Batch]:
         )
     batches: dict[int, Batch] = {}
     for key, tensor in load_file(path).items():
-        place, name = key.split(".", 1)
-        batches.setdefault(int(place), {})[name] = tensor.to(device)
-    return [batches[place] for place in sorted(batches)]
+        index, name = key.split(".", 1)
+        batches.setdefault(int(index), {})[name] = tensor.to(device)
+    return [batches[index] for index in sorted(batches)]

@@ -122,13 +122,13 @@ def count_given_tokens(role: Role, trajectory: int) -> int:
 
 
 def group_rows_by_author(plan: Sequence[PlannedRow] | None, rollouts: int) -> dict[str, list[int]]:
-    """Who writes the rows of a group: `on_policy`, `expert`, `hybrid` -> their places in it.
+    """Who writes the rows of a group: `on_policy`, `expert`, `hybrid` -> their indices in it.
 
     The same in every group, on every process. Without a plan all rows are the policy's.
     """
     if plan is None:
         return {"on_policy": list(range(rollouts))}
-    places: dict[str, list[int]] = {}
-    for place, row in enumerate(plan[:rollouts]):
-        places.setdefault(row.role.source, []).append(place)
-    return places
+    indices: dict[str, list[int]] = {}
+    for index, row in enumerate(plan[:rollouts]):
+        indices.setdefault(row.role.source, []).append(index)
+    return indices

@@ -18,7 +18,7 @@ MAX_LOG_RATIO = 20.0
 """Log-ratios are clamped to +-20 before exp, as in the verl version the paper used."""
 SRFT_SFT = 0.5
 """Factor of exp(-H) in SRFT's imitation of demonstrations; fixed in the authors' code."""
-SRFT_WIN = 0.1
+SRFT_RIGHT = 0.1
 """Factor of exp(H) in SRFT's weight of right rollouts; fixed in the authors' code."""
 
 
@@ -239,8 +239,8 @@ def compute_srft_self_loss(score: Tensor, entropy: Tensor, mask: Tensor, reward:
         mask: (B, T) bool, the tokens over which H is the mean.
         reward: (B,), right where it is 1.
     """
-    win = SRFT_WIN * compute_row_means(entropy, mask).exp()
-    weight = torch.where(reward == 1, win, -1.0).detach()
+    right = SRFT_RIGHT * compute_row_means(entropy, mask).exp()
+    weight = torch.where(reward == 1, right, -1.0).detach()
     return -weight[:, None] * score
 
 

@@ -63,8 +63,8 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
         if not self.model.training:
             return super()._compute_loss(model, inputs)
         length = self.args.gradient_accumulation_steps
-        place = self._step % length
-        if place == 0:
+        index = self._step % length
+        if index == 0:
             first = self._step % self.args.steps_per_generation
             batches = self._buffered_inputs[first : first + length]
             self._window = sum_window(
@@ -78,7 +78,7 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
             terms = compute_objective(batch, self.paradigm.objective, self._window.counts)
             self._step_metrics.add_micro_batch(terms.terms, terms.metrics)
             loss = terms.loss
-        if place == length - 1:
+        if index == length - 1:
             self._close_window()
         return loss
 
@@ -158,5 +158,5 @@ class MixedGRPOTrainer(PlannedGenerationTrainer):
         # It also counts micro-batches anew, which is right only where new rows are due.
         self._step = self.state.global_step * self.args.gradient_accumulation_steps
         if self._step % self._micro_batches_a_generation:
-            place = self.accelerator.process_index
-            self._buffered_inputs = load_buffer(folder, place, self.accelerator.device)
+            index = self.accelerator.process_index
+            self._buffered_inputs = load_buffer(folder, index, self.accelerator.device)
