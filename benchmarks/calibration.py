@@ -28,7 +28,7 @@ from retu.config.analysis import FitSettings
 from retu.config.protocols import load_protocols
 from retu.core.errors import InputError
 from retu.scaling.branch import Branch, ListedSettings
-from retu.scaling.fit import fit_branch
+from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.forecasting.forecast_settings import ForecastSettings
 from retu.scaling.forecasting.predict import GainPrior, forecast_branch
 from retu.scaling.law import SCORE_MAX, FloatArray, compute_rise_fraction

@@ -30,7 +30,7 @@ from retu.scaling.bootstrap import resample_residuals
 from retu.scaling.branch import ListedSettings, read_listed_settings
 from retu.scaling.engine import compute_theta_bounds, solve_rows
 from retu.scaling.fit_rows import Bounds
-from retu.scaling.fit_tables import fit_branches
+from retu.scaling.fitting.fit_tables import fit_branches
 from retu.scaling.forecasting import replay_tables
 from retu.scaling.forecasting.forecast_settings import parse_spec
 from retu.scaling.law import FloatArray, compute_rise_fraction
@@ -148,7 +148,7 @@ def time_kit(kit: Path, python: str, count: int) -> tuple[int, float]:
 WHOLE = """
 import sys, time
 from pathlib import Path
-from retu.scaling.fit_tables import fit_branches
+from retu.scaling.fitting.fit_tables import fit_branches
 from retu.scaling.forecasting import replay_tables
 from retu.scaling.forecasting.forecast_settings import parse_spec
 from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, extract_branches

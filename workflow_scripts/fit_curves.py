@@ -17,7 +17,7 @@ from retu.core.errors import InputError
 from retu.core.tables import read_table, write_csv, write_parquet
 from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 from retu.scaling.branch import read_listed_settings
-from retu.scaling.fit_tables import CHECKPOINT, fit_branches, tabulate_draws, tabulate_fits
+from retu.scaling.fitting.fit_tables import CHECKPOINT, fit_branches, tabulate_draws, tabulate_fits
 from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, extract_branches
 
 

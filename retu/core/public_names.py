@@ -2,7 +2,7 @@
 
 A package says in `__init__.pyi` what others may use, one name a line and nothing else:
 
-    from retu.scaling.curve_fits import fit_curves as fit_curves
+    from retu.scaling.fitting.curve_fits import fit_curves as fit_curves
 
 Type checkers read that file; `load_public_name` reads it, too, so that nothing is said twice. The
 package itself imports nothing: starting `retu`, planning a study and every rule's script pay for no

@@ -10,8 +10,8 @@ import pytest
 from retu.config.analysis import FitSettings
 from retu.config.protocols import load_protocols, make_fit_job
 from retu.core.errors import InputError
-from retu.scaling.curve_fits import fit_curves
-from retu.scaling.fit_tables import fit_branches, tabulate_fits
+from retu.scaling.fitting.curve_fits import fit_curves
+from retu.scaling.fitting.fit_tables import fit_branches, tabulate_fits
 from retu.scaling.law import compute_gain
 from retu.scaling.measured_branches import extract_branches
 

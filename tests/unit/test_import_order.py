@@ -1,6 +1,7 @@
 """Packages of the library import one way only, and nothing imports a rule's script."""
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_a_package_imports_only_those_before_it(package: str) -> None:
         for name in imported_names(path.read_text(encoding="utf-8")):
             if name.startswith("retu."):
                 assert name.split(".")[1] in allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_folders_of_a_package_import_one_way(package: str) -> None:
+    folder = ROOT / "retu" / package
+    parents: dict[str, set[str]] = {}
+    for path in sorted(folder.rglob("*.py")):
+        room = path.relative_to(folder).parts[0]
+        used = parents.setdefault(room if (folder / room).is_dir() else ".", set())
+        for name in imported_names(path.read_text(encoding="utf-8")):
+            if name.startswith(f"retu.{package}."):
+                imported = name.split(".")[2]
+                used.add(imported if (folder / imported).is_dir() else ".")
+    graphlib.TopologicalSorter({room: used - {room} for room, used in parents.items()}).prepare()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -14,7 +14,7 @@ from retu.config.load import load_study
 from retu.config.protocols import make_fit_job
 from retu.core.tables import read_facts
 from retu.scaling.branch import read_listed_settings
-from retu.scaling.fit_tables import fit_branches
+from retu.scaling.fitting.fit_tables import fit_branches
 from retu.scaling.fixed_point_search import search_branches
 from retu.scaling.measured_branches import MeasuredBranch, extract_branches
 

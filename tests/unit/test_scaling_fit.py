@@ -15,9 +15,9 @@ from retu.scaling.best_curve import fit_problem
 from retu.scaling.branch import Branch, ListedSettings, make_branch
 from retu.scaling.ceiling_profile import compute_profile_interval
 from retu.scaling.engine import Solution, solve_rows
-from retu.scaling.fit import fit_branch
 from retu.scaling.fit_result import BranchFit
 from retu.scaling.fit_rows import Bounds, CurveRows
+from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.law import FloatArray, compute_gain
 from retu.scaling.problem import make_problem
 

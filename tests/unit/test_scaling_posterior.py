@@ -11,8 +11,8 @@ import pytest
 from retu.config.analysis import FitSettings
 from retu.config.protocols import load_protocols
 from retu.scaling.branch import Branch, make_branch
-from retu.scaling.fit import fit_branch
 from retu.scaling.fit_result import ENDS_EARLY, FALLS, LEANS, WIDE, BranchFit
+from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.law import FloatArray, compute_gain
 from retu.scaling.posterior.branch_posterior import (
     condition_on_branch,

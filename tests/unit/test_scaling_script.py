@@ -10,8 +10,8 @@ import pytest
 from retu.config.analysis import FitSettings
 from retu.config.protocols import make_fit_job
 from retu.core.errors import InputError
-from retu.scaling import fit_tables
 from retu.scaling.branch import ListedSettings
+from retu.scaling.fitting import fit_tables
 from retu.scaling.law import compute_gain
 from retu.scaling.measured_branches import extract_branches
 from workflow_scripts import fit_curves as script

@@ -14,7 +14,7 @@ from retu.core.tables import shorten_floats
 from retu.core.yaml_files import check_reference
 from retu.scaling.branch import make_branch
 from retu.scaling.curve_checks import check_numbers
-from retu.scaling.fit_tables import find_common_compute, fit_branches, make_fit_row
+from retu.scaling.fitting.fit_tables import find_common_compute, fit_branches, make_fit_row
 from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, MeasuredBranch, extract_branches
 
 POINT_COLUMNS = ("x_rl_eflops", "score")

@@ -11,8 +11,8 @@ from retu.config.analysis import FitJob
 from retu.core.errors import InputError
 from retu.core.tables import shorten_floats
 from retu.scaling.branch import ListedSettings
-from retu.scaling.fit import fit_branch
 from retu.scaling.fit_result import BranchFit, FittedBranch
+from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.measured_branches import MeasuredBranch
 
 CHECKPOINT = ["study", "model", "dataset", "sft_step", "seed"]

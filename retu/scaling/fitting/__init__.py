@@ -1,0 +1,1 @@
+"""Fits of branches by any protocol, and their tables."""
