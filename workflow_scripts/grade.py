@@ -7,22 +7,21 @@ Generation and grading are separate so that a new grader regrades without a GPU.
 
 from pathlib import Path
 
+from retu.config.graders import GraderSettings
 from retu.core.tables import read_table, write_parquet
-from retu.evaluation.scores import (
-    check_grades,
-)
-from retu.grading.grade_tables import grade_table, parse_grader_settings, warn_of_cut_generations
-from retu.runtime.script import parse_arguments, run_main
+from retu.evaluation.scores import check_grades
+from retu.grading.grade_tables import grade_table, warn_of_cut_generations
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 GENERATION_COLUMNS = ("step", "benchmark", "problem_id", "sample", "gold", "generation")
 
 
 def main() -> None:
     """Grade every stored generation and write one row for each."""
-    args = parse_arguments(__doc__, generations=Path, spec=str, out=Path)
-    settings = parse_grader_settings(args.spec)
+    read_settings = make_spec_reader(GraderSettings)
+    args = parse_arguments(__doc__, generations=Path, spec=read_settings, out=Path)
     source = str(args.generations)
-    table = grade_table(read_table(args.generations, GENERATION_COLUMNS), settings, source)
+    table = grade_table(read_table(args.generations, GENERATION_COLUMNS), args.spec, source)
     check_grades(table, source)
     write_parquet(table, args.out)
     if line := warn_of_cut_generations(table, source):

@@ -25,6 +25,7 @@ import pandas as pd
 
 from retu.config.graders import DEFAULT_GRADER, GraderSettings, load_graders, make_grader_identity
 from retu.core.errors import InputError
+from retu.core.yaml_files import validate_content
 from retu.evaluation.scores import CUT_LIMIT
 from retu.evaluation.statistics import UNWEIGHTED, compute_statistics, score_problems
 from retu.grading import disagreements
@@ -75,10 +76,9 @@ def main(options: argparse.Namespace) -> None:
     if any(k < 1 for k in options.k):
         raise InputError(f"--k {min(options.k)}: use at least 1")
     disagreements.check_judge_arguments(options)
-    settings = GraderSettings.from_spec(
-        {"name": options.grader, **parse_overrides(options.changes)}
-    )
-    other = GraderSettings(options.compare) if options.compare else None
+    content = {"name": options.grader, **parse_overrides(options.changes)}
+    settings = validate_content(GraderSettings, content, "grader")
+    other = GraderSettings(name=options.compare) if options.compare else None
     if settings.near_miss is not None:
         print(f"note: {settings.name} pays for near misses: for audit only", file=sys.stderr)
     with open_generations(options.file) as source, ExitStack() as services:

@@ -3,30 +3,22 @@
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import Field, model_validator
 
 from retu.core.errors import InputError
+from retu.core.sections import Fraction, Section
 
 GRADERS = Path(__file__).with_name("graders.yaml")
 ENGINE_PACKAGES = ("math-verify", "latex2sympy2-extended", "sympy", "antlr4-python3-runtime")
 DEFAULT_GRADER = "math_verify"
-SETTING_KINDS: dict[str, tuple[type, str]] = {
-    "max_chars": (int, "positive whole number"),
-    "tail_chars": (int, "positive whole number"),
-    "float_rounding": (int, "positive whole number"),
-    "strict": (bool, "true or false"),
-    "near_miss": (float, "number between 0 and 1"),
-    "letters": (str, "few capital letters such as ABCD"),
-    "seconds": (int, "positive whole number"),
-    "megabytes": (int, "positive whole number"),
-}
-OVERRIDABLE = tuple(SETTING_KINDS)
-# What a field holds until `graders.yaml` fills it; None stays where the grader does not read it.
+Count = Annotated[int, Field(strict=True, gt=0)]
+# What a setting holds until `graders.yaml` fills it; None stays where the grader does not read it.
 UNSET: Any = None
 
 
@@ -46,70 +38,51 @@ def load_graders() -> dict[str, GraderFacts]:
     return {name: GraderFacts(**facts) for name, facts in content.items()}
 
 
-def complete_settings(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings of the grader `name`: its own, replaced by `overrides` that are not None.
+def complete_settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A grader's name and all settings that it reads: its own, replaced by what is not None.
 
     Raises:
-        InputError: unknown grader, a setting that it does not read, or a value of another kind.
+        InputError: unknown grader, or a setting that it does not read.
     """
-    if name not in load_graders():
+    name = content.get("name", DEFAULT_GRADER)
+    if name not in list(load_graders()):
         raise InputError(f"grader {name!r}: unknown; use {', '.join(load_graders())}")
     own = load_graders()[name].settings
-    given = {key: value for key, value in overrides.items() if value is not None}
-    for key, value in given.items():
+    given = {k: v for k, v in content.items() if k != "name" and v is not None}
+    for key in given:
         if key not in own:
             raise InputError(f"grader {name}: unknown setting {key!r}; use {', '.join(own)}")
-        if not is_allowed(key, value):
-            raise InputError(f"grader {name}: {key} = {value!r}; use a {SETTING_KINDS[key][1]}")
-    return {**own, **given}
+    return {"name": name, **own, **given}
 
 
-def is_allowed(key: str, value: object) -> bool:
-    """Whether a setting may have this value."""
-    kind = SETTING_KINDS[key][0]
-    if type(value) is not kind:
-        return False
-    if isinstance(value, str):
-        return value.isascii() and value.isalpha() and value.isupper()
-    if isinstance(value, float):
-        return 0.0 <= value <= 1.0
-    return isinstance(value, bool) or (isinstance(value, int) and value >= 1)
+class GraderSettings(Section):
+    """A grader of `config/graders.yaml`, and what is changed about it.
 
-
-@dataclass(frozen=True)
-class GraderSettings:
-    """A grader and what may change its verdicts; `graders.yaml` fills what is left out.
-
-    Attributes:
-        name: a grader of `graders.yaml`, which also says what the others mean.
+    Settings that are left out are the grader's own; after validation they are all there, so that
+    a change of that file regrades as a change of a study does. It never regenerates.
     """
 
-    name: str = DEFAULT_GRADER
-    max_chars: int = UNSET
-    tail_chars: int = UNSET
-    float_rounding: int = UNSET
-    strict: bool = UNSET
-    near_miss: float = UNSET
-    letters: str = UNSET
-    seconds: int = UNSET
-    megabytes: int = UNSET
+    name: str = Field(DEFAULT_GRADER, description="a grader of config/graders.yaml")
+    max_chars: Count = Field(UNSET, description="longest answer that is parsed")
+    tail_chars: Count = Field(UNSET, description="how much of an unboxed answer is searched")
+    float_rounding: Count = Field(UNSET, description="decimal places to which numbers agree")
+    strict: Annotated[bool, Field(strict=True)] = Field(
+        UNSET, description="variables and kinds of sets must agree, too (paper graders only)"
+    )
+    near_miss: Annotated[Fraction, Field(strict=True)] = Field(
+        UNSET, description="similarity above which strings are equal (paper_lenient only)"
+    )
+    letters: Annotated[str, Field(pattern="^[A-Z]+$")] = Field(
+        UNSET, description="capital letters that name the options (multiple_choice only)"
+    )
+    seconds: Count = Field(UNSET, description="processor time for one answer")
+    megabytes: Count = Field(UNSET, description="address space of a grading worker")
 
-    def __post_init__(self) -> None:
-        """Fill in what the grader reads and was not given."""
-        overrides = {key: value for key, value in asdict(self).items() if key != "name"}
-        for key, value in complete_settings(self.name, overrides).items():
-            object.__setattr__(self, key, value)
-
+    @model_validator(mode="before")
     @classmethod
-    def from_spec(cls, spec: object) -> "GraderSettings":
-        """Settings from decoded JSON; InputError for an unknown key or a value of another kind."""
-        if not isinstance(spec, dict):
-            raise InputError("grader settings: expected a JSON object such as {}")
-        names = [field.name for field in fields(cls)]
-        for key in spec:
-            if key not in names:
-                raise InputError(f"grader settings: unknown key {key!r}; use {', '.join(names)}")
-        return cls(**spec)
+    def fill_in(cls, content: Any) -> Any:
+        """Add the grader's own settings; refuse those that it does not read."""
+        return complete_settings(content) if isinstance(content, dict) else content
 
     @property
     def rule(self) -> str:

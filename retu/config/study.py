@@ -14,13 +14,11 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     Tag,
-    model_validator,
 )
 
 from retu.config.analysis import FitSettings, SubphaseThresholds
 from retu.config.execution import Execution
-from retu.config.graders import DEFAULT_GRADER as DEFAULT_GRADER
-from retu.config.graders import OVERRIDABLE, complete_settings
+from retu.config.graders import GraderSettings
 from retu.config.hub_study import HubBenchmark, HubData, HubModel, ReleasedSet
 from retu.config.lab_study import ArithmeticData, Benchmark, DrawnSet, LabModel
 from retu.config.paradigm import ParadigmSettings
@@ -137,42 +135,6 @@ class SftRun(Section):
         return self.steps or max(self.checkpoints)
 
 
-class Grader(Section):
-    """A grader of `config/graders.yaml`, and what a study changes about it.
-
-    Settings that are left out are the grader's own; after validation they are all there, so that
-    a change of that file regrades as a change of the study does. It never regenerates.
-    """
-
-    name: str = Field(DEFAULT_GRADER, description="a grader of config/graders.yaml")
-    max_chars: PositiveInt | None = Field(None, description="longest answer that is parsed")
-    tail_chars: PositiveInt | None = Field(
-        None, description="how much of an unboxed answer is searched"
-    )
-    float_rounding: PositiveInt | None = Field(
-        None, description="decimal places to which numbers agree"
-    )
-    strict: bool | None = Field(
-        None, description="variables and kinds of sets must agree, too (paper graders only)"
-    )
-    near_miss: Fraction | None = Field(
-        None, description="similarity above which strings are equal (paper_lenient only)"
-    )
-    letters: str | None = Field(None, description="letters of the options (multiple_choice only)")
-    seconds: PositiveInt | None = Field(None, description="processor time for one answer")
-    megabytes: PositiveInt | None = Field(None, description="address space of a grading worker")
-
-    @model_validator(mode="before")
-    @classmethod
-    def fill_in(cls, content: Any) -> Any:
-        """Add the grader's own settings; refuse those that it does not read."""
-        if not isinstance(content, dict):
-            return content
-        name = content.get("name", DEFAULT_GRADER)
-        given = {key: value for key, value in content.items() if key in OVERRIDABLE}
-        return {**content, **complete_settings(name, given)}
-
-
 class RlRecipe(Section):
     """Hyperparameters of RL: a paradigm (paper appendix C.2) and what depends on scale."""
 
@@ -195,8 +157,8 @@ class RlRecipe(Section):
     temperature: PositiveFloat = 1.0
     max_completion_length: PositiveInt
     max_grad_norm: PositiveFloat = 1.0
-    reward: Grader = Field(
-        Grader(), description="grades rollouts: 1 if correct (the paper: its lenient rules)"
+    reward: GraderSettings = Field(
+        GraderSettings(), description="grades rollouts: 1 if correct (the paper: its lenient rules)"
     )
 
 
@@ -231,7 +193,7 @@ class Sampling(Section):
 class Evaluation(Sampling):
     """How checkpoints are scored: answers are sampled, then graded."""
 
-    grader: Grader = Grader()
+    grader: GraderSettings = GraderSettings()
 
     @property
     def sampling(self) -> Sampling:
@@ -250,7 +212,7 @@ class ReferenceModel(Section):
     steps: PositiveInt | None = None
     attempts: PositiveInt = 4
     sampling: Sampling
-    grader: Grader = Grader()
+    grader: GraderSettings = GraderSettings()
 
 
 class Study(Section):

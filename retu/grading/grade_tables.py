@@ -1,11 +1,8 @@
 """Stored generations to a table with a verdict for each."""
 
-import json
-
 import pandas as pd
 
 from retu.config.graders import GraderSettings
-from retu.core.errors import InputError
 from retu.evaluation.scores import (
     CUT_LIMIT,
     FINISHED,
@@ -14,14 +11,6 @@ from retu.evaluation.scores import (
 )
 from retu.grading.grader import refuse_golds
 from retu.grading.service import GradingService
-
-
-def parse_grader_settings(spec: str) -> GraderSettings:
-    """Grader settings from the command line; InputError when it is not JSON."""
-    try:
-        return GraderSettings.from_spec(json.loads(spec))
-    except json.JSONDecodeError as error:
-        raise InputError(f"--spec: not JSON ({error}); pass an object such as {{}}") from error
 
 
 def grade_table(

@@ -113,7 +113,7 @@ def grade(generation: str, gold: str, grader: str | GraderSettings = DEFAULT_GRA
     for name, text in (("generation", generation), ("gold", gold)):
         if not isinstance(text, str):
             raise InputError(f"{name}: is {text!r}; give a text")
-    settings = GraderSettings(grader) if isinstance(grader, str) else grader
+    settings = GraderSettings(name=grader) if isinstance(grader, str) else grader
     get_rule(settings).show_gold(gold, settings)
     answer = find_answer(generation, settings)
     return answer if isinstance(answer, Grade) else judge_answer(answer, gold, settings)

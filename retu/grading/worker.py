@@ -54,7 +54,7 @@ def judge_stream(source: TextIO, sink: TextIO, settings: GraderSettings) -> None
 
 def main() -> None:
     """Serve with the settings given as JSON in the only argument."""
-    settings = GraderSettings.from_spec(json.loads(sys.argv[1]))
+    settings = GraderSettings.model_validate_json(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service ends its workers itself
     if settings.rule != "choice":
         load_symbolic_engine()

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -77,7 +76,7 @@ class WorkerProcess:
         """The process, started anew when there is none."""
         if self.process is not None:
             return self.process
-        spec = json.dumps({k: v for k, v in asdict(self.settings).items() if v is not None})
+        spec = self.settings.model_dump_json(exclude_none=True)
         # A program of its own, never a fork: the caller may hold torch, threads and a GPU.
         process = self.process = subprocess.Popen(
             [sys.executable, "-m", WORKER_MODULE, spec],

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from retu.config.analysis import FitSettings, Protocol, SubphaseThresholds
 from retu.config.execution import Execution
+from retu.config.graders import GraderSettings
 from retu.config.hub_study import HubModel, MatchedSet, ReleasedSet, TrajectoryPool
 from retu.config.lab_study import ArithmeticData, DrawnSet, LabModel, ProblemCounts
 from retu.config.released_study import SampleCount
-from retu.config.study import Branching, Grader, RlRecipe, Sampling, SftRecipe
+from retu.config.study import Branching, RlRecipe, Sampling, SftRecipe
 from retu.core.sections import Section
 
 
@@ -138,8 +139,8 @@ class CompareJob(Section):
     """Compare what a study shows under two graders."""
 
     study: str
-    before: Grader
-    after: Grader
+    before: GraderSettings
+    after: GraderSettings
 
 
 class RlJob(Section):

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from retu.config.analysis import FitSettings
-from retu.config.graders import ENGINE_PACKAGES, load_graders
+from retu.config.graders import ENGINE_PACKAGES, GraderSettings, load_graders
 from retu.config.hub_study import HubData
 from retu.config.lab_study import DrawnSet
-from retu.config.study import Grader, ReferenceModel
+from retu.config.study import ReferenceModel
 from retu.core.run_paths import NO_DATASET, Run, parse_run
 from retu.core.sections import Section
 from retu.planning import jobs
@@ -156,7 +156,7 @@ class Plan(StudyRuns, AnalysisPlan):
         """Answer the benchmarks with the checkpoints of an SFT run."""
         return self.plan_generation(self.train_sft(model, dataset, seed))
 
-    def plan_grading(self, of: Stage, grader: Grader) -> Stage:
+    def plan_grading(self, of: Stage, grader: GraderSettings) -> Stage:
         """Grade the generations of a stage."""
         return Stage("grade", grader.model_dump_json(), "lab", (of,), packages=ENGINE_PACKAGES)
 
@@ -277,7 +277,8 @@ class Plan(StudyRuns, AnalysisPlan):
         """
         if grader not in load_graders():
             raise LookupError(f"no grader {grader}")
-        evaluation = self.study.evaluation.model_copy(update={"grader": Grader(name=grader)})
+        settings = GraderSettings(name=grader)
+        evaluation = self.study.evaluation.model_copy(update={"grader": settings})
         return replace(self, study=self.study.model_copy(update={"evaluation": evaluation}))
 
     def get_stage(self, rule: str, **wildcards: str) -> Stage:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from retu.config.study import Grader
+from retu.config.graders import GraderSettings
 from retu.core.markdown import make_table
 from retu.planning.jobs import CompareJob
 from retu.reporting.grader_effects import select_largest_effects
@@ -62,7 +62,7 @@ def format_count(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def describe_grader(grader: Grader) -> str:
+def describe_grader(grader: GraderSettings) -> str:
     """A grader with the settings that it reads."""
     settings = grader.model_dump(exclude={"name"}, exclude_none=True)
     return f"{grader.name} ({', '.join(f'{key} {value}' for key, value in settings.items())})"

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
 from retu.data.chat import encode_prompt
 from retu.data.split_checks import check_disjoint, check_lengths
@@ -38,8 +37,7 @@ def prepare_run(
     if is_main_process():
         # Tens of thousands of answers take minutes to parse; all processes have the same.
         golds = [*problems["gold"], *dataset["gold"]]
-        reward = GraderSettings(**job.recipe.reward.model_dump())
-        check_golds(golds, reward, where=f"{benchmarks}, {prompts}")
+        check_golds(golds, job.recipe.reward, where=f"{benchmarks}, {prompts}")
     trained, answered = (
         [len(encode_prompt(tokenizer, text)) + room for text in texts]
         for texts, room in (
@@ -58,7 +56,7 @@ def prepare_run(
         tokenizer=tokenizer,
         prompts=dataset,
         attempts=repeat_problems(problems, job.samples),
-        reward=make_reward(GraderSettings(**job.recipe.reward.model_dump())),
+        reward=make_reward(job.recipe.reward),
         state=state,
     )
 

@@ -10,7 +10,7 @@ import pytest
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
 from retu.grading.extraction import find_boxes, find_last_boxes, pair_braces
-from retu.grading.grade_tables import grade_table, parse_grader_settings
+from retu.grading.grade_tables import grade_table
 from retu.grading.grader import check_golds, find_answer, grade
 from retu.grading.reward import make_reward
 from retu.grading.symbolic.parsing_guard import (
@@ -19,6 +19,7 @@ from retu.grading.symbolic.parsing_guard import (
     explain_unsafe_text,
     measure_nesting,
 )
+from retu.runtime.script import make_spec_reader
 
 LAB = r"9 b + 9 = 8 thus c * 4 = 2 so \boxed{ 2 }"
 
@@ -134,7 +135,7 @@ def test_rounding_is_a_setting() -> None:
 
 
 def test_letters_may_differ_for_the_papers_graders_only() -> None:
-    loose = GraderSettings("paper_strict", strict=False)
+    loose = GraderSettings(name="paper_strict", strict=False)
     assert grade(r"$\boxed{y+1}$", "x+1", loose).correct
     with pytest.raises(InputError, match="unknown setting 'strict'"):
         GraderSettings(strict=False)
@@ -193,17 +194,17 @@ def test_reward_takes_texts_and_chats() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("{", "not JSON"),
-        ("[]", "JSON object"),
-        ('{"tolerance": 1}', "unknown key 'tolerance'"),
-        ('{"max_chars": 0}', "positive whole number"),
-        ('{"max_chars": true}', "positive whole number"),
-        ('{"name": "paper_strict", "strict": 1}', "true or false"),
+        ("{", "invalid JSON"),
+        ("[]", "an object"),
+        ('{"tolerance": 1}', "unknown setting 'tolerance'; use max_chars"),
+        ('{"max_chars": 0}', "max_chars: input should be greater than 0, got 0"),
+        ('{"max_chars": true}', "max_chars: input should be a valid integer"),
+        ('{"name": "paper_strict", "strict": 1}', "strict: input should be a valid boolean, got 1"),
     ],
 )
 def test_bad_settings(spec: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        parse_grader_settings(spec)
+        make_spec_reader(GraderSettings)(spec)
 
 
 def test_grade_table_keeps_order_and_counts_empty_as_wrong() -> None:
@@ -253,7 +254,7 @@ def test_a_generation_is_searched_for_boxes_once(
 
     for user in (module, "extraction"):
         monkeypatch.setattr(f"retu.grading.{user}.find_boxes", count)
-    find_answer(text, GraderSettings(name))
+    find_answer(text, GraderSettings(name=name))
     assert searched == [text]
 
 

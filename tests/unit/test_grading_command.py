@@ -158,7 +158,10 @@ def test_bad_files_are_refused(tmp_path: Path, content: bytes, message: str) -> 
     [
         (["--grader", "mine"], "grader 'mine': unknown"),
         (["--set", "strict"], "write KEY=VALUE"),
-        (["--set", "float_rounding=maybe"], "positive whole number"),
+        (
+            ["--set", "float_rounding=maybe"],
+            "float_rounding: input should be a valid integer, got 'maybe'",
+        ),
         (["--k", "3"], "1 of 2 problems have fewer than 3 samples|2 of 2 problems"),
         (["--k", "0"], "at least 1"),
         (["--workers", "0"], "at least 1"),

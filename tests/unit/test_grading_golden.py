@@ -72,7 +72,7 @@ def test_every_kind_has_right_and_wrong_answers() -> None:
 def test_every_verdict_is_as_expected(name: str) -> None:
     """In this process, where the graders share what the engine has read."""
     cases = [case for case in CASES + KINDS if name in case]
-    settings = GraderSettings(name)
+    settings = GraderSettings(name=name)
     wrong = [
         f"{case['generation']!r} for {case['gold']!r}: {found}, not {case[name]}"
         for case in cases
@@ -94,7 +94,7 @@ def test_a_worker_gives_the_same_verdicts_in_time(name: str) -> None:
     """Each in a second of processor time, as rewards are computed."""
     cases = [case for case in CASES + KINDS if name in case][::SERVICE_STEP]
     golds = [case["gold"] for case in cases]
-    with GradingService(GraderSettings(name, seconds=1), workers=1) as service:
+    with GradingService(GraderSettings(name=name, seconds=1), workers=1) as service:
         facts = service.read_golds(golds)
         verdicts = service.grade([case["generation"] for case in cases], golds)
     found = [
@@ -102,7 +102,7 @@ def test_a_worker_gives_the_same_verdicts_in_time(name: str) -> None:
         for gold, verdict in zip(golds, verdicts, strict=True)
     ]
     assert found == [case[name] for case in cases]
-    problems = {gold: describe_gold_problem(gold, GraderSettings(name)) for gold in golds}
+    problems = {gold: describe_gold_problem(gold, GraderSettings(name=name)) for gold in golds}
     assert {gold: None if f.usable else f.reason for gold, f in facts.items()} == problems
 
 

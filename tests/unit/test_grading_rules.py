@@ -11,8 +11,8 @@ from retu.grading.paper_rules import find_option_letter
 from retu.grading.reading.canonical_latex import clean_latex, show_tokens
 from retu.grading.strings import compute_similarity, measure_common_subsequence, tidy_string
 
-LENIENT, STRICT = GraderSettings("paper_lenient"), GraderSettings("paper_strict")
-CHOICE = GraderSettings("multiple_choice")
+LENIENT, STRICT = GraderSettings(name="paper_lenient"), GraderSettings(name="paper_strict")
+CHOICE = GraderSettings(name="multiple_choice")
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_the_second_stage_repairs_nothing_and_the_first_does() -> None:
 def test_near_misses_end_at_the_threshold() -> None:
     assert compute_similarity("north", "south") == pytest.approx(0.6)
     assert not grade("south", "north", LENIENT).correct
-    assert grade("south", "north", GraderSettings("paper_lenient", near_miss=0.59)).correct
+    assert grade("south", "north", GraderSettings(name="paper_lenient", near_miss=0.59)).correct
 
 
 def test_too_long_responses_and_golds_are_refused() -> None:
-    short = GraderSettings("paper_strict", max_chars=10)
+    short = GraderSettings(name="paper_strict", max_chars=10)
     assert grade("so 2" + " " * 7, "2", short).reason == "refused: longer than 10 characters"
     with pytest.raises(InputError, match="longer than 10"):
         grade("2", "2" * 11, short)
@@ -149,7 +149,8 @@ def test_multiple_choice(generation: str, gold: str, reason: str) -> None:
 
 
 def test_letters_are_a_setting_and_other_golds_are_refused() -> None:
-    assert grade(r"\boxed{F}", "F", GraderSettings("multiple_choice", letters="ABCDEF")).correct
+    with_f = GraderSettings(name="multiple_choice", letters="ABCDEF")
+    assert grade(r"\boxed{F}", "F", with_f).correct
     with pytest.raises(InputError, match=r"2 unusable: gold answer '17'.*'F'.*of ABCDE"):
         check_golds(["17", "A", "F"], CHOICE)
 

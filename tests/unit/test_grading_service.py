@@ -18,7 +18,7 @@ from retu.grading.symbolic.symbolic_engine import load_symbolic_engine
 from retu.grading.worker import judge_pair
 
 STUB = "tests.unit.grading_stub_worker"
-STRICT = GraderSettings("paper_strict", seconds=1)
+STRICT = GraderSettings(name="paper_strict", seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_a_worker_killed_from_outside_is_replaced_and_the_answer_tried_again() -
 
 def test_memory_is_limited() -> None:
     """A limit below what the engine itself takes: the first answer meets it."""
-    with GradingService(GraderSettings("paper_strict", megabytes=1), workers=1) as service:
+    with GradingService(GraderSettings(name="paper_strict", megabytes=1), workers=1) as service:
         text = "x" * 90_000 + r" \boxed{\frac{1}{2}}"
         verdict = service.grade([text], ["0.5"])[0]
     assert not verdict.correct

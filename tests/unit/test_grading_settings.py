@@ -1,4 +1,4 @@
-"""Graders as data: completion, refusal, identity, and the section of a study."""
+"""Graders as data: completion, refusal, identity, and their way to a script."""
 
 import json
 
@@ -6,14 +6,13 @@ import pytest
 
 from retu.config.graders import (
     ENGINE_PACKAGES,
-    SETTING_KINDS,
     GraderSettings,
     get_installed_version,
     load_graders,
     make_grader_identity,
 )
-from retu.config.study import Grader
 from retu.core.errors import InputError
+from retu.core.yaml_files import validate_content
 from retu.grading.grader import GRADING_RULES
 
 VERSIONS = dict.fromkeys(ENGINE_PACKAGES, "1.0")
@@ -23,19 +22,19 @@ def test_every_grader_is_complete() -> None:
     for name, facts in load_graders().items():
         assert facts.rule in GRADING_RULES
         assert facts.title
-        assert set(facts.settings) <= set(SETTING_KINDS)
-        assert GraderSettings(name).list_used_settings() == dict(facts.settings)
+        assert set(facts.settings) < set(GraderSettings.model_fields)
+        assert GraderSettings(name=name).list_used_settings() == dict(facts.settings)
     assert {facts.rule for facts in load_graders().values()} == set(GRADING_RULES)
 
 
 def test_identity_is_canonical_and_changes_with_everything_that_counts() -> None:
     base = make_grader_identity(GraderSettings(), VERSIONS)
-    assert base == make_grader_identity(GraderSettings.from_spec({"max_chars": 300}), VERSIONS)
+    assert base == make_grader_identity(GraderSettings(max_chars=300), VERSIONS)
     assert json.loads(base)["versions"] == VERSIONS
     changed = [
         make_grader_identity(GraderSettings(float_rounding=5), VERSIONS),
-        make_grader_identity(GraderSettings("paper_strict"), VERSIONS),
-        make_grader_identity(GraderSettings("paper_lenient"), VERSIONS),
+        make_grader_identity(GraderSettings(name="paper_strict"), VERSIONS),
+        make_grader_identity(GraderSettings(name="paper_lenient"), VERSIONS),
         *(
             make_grader_identity(GraderSettings(), {**VERSIONS, package: "1.1"})
             for package in ENGINE_PACKAGES
@@ -50,22 +49,30 @@ def test_identity_is_canonical_and_changes_with_everything_that_counts() -> None
     ("spec", "message"),
     [
         ({"name": "strict"}, "grader 'strict': unknown; use math_verify, paper_lenient"),
-        ({"name": "paper_strict", "near_miss": 0.5}, "unknown setting 'near_miss'; use max_chars"),
-        ({"name": "paper_lenient", "near_miss": 1.5}, "number between 0 and 1"),
-        ({"name": "paper_lenient", "near_miss": 1}, "number between 0 and 1"),
-        ({"name": "multiple_choice", "letters": "abc"}, "capital letters"),
-        ({"seconds": 0}, "positive whole number"),
+        (
+            {"name": "paper_strict", "near_miss": 0.5},
+            "unknown setting 'near_miss'; use max_chars",
+        ),
+        ({"name": "paper_lenient", "near_miss": 1.5}, "near_miss: input .* equal to 1, got 1.5"),
+        ({"name": "paper_lenient", "near_miss": "1"}, "near_miss: input should be a valid number"),
+        ({"name": "multiple_choice", "letters": "abc"}, r"letters: .* '\^\[A-Z\]\+\$', got 'abc'"),
+        ({"seconds": 0}, "seconds: input should be greater than 0, got 0"),
+        ({"seconds": 2.0}, "seconds: input should be a valid integer, got 2.0"),
     ],
 )
-def test_bad_settings_are_refused_everywhere(spec: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        GraderSettings.from_spec(spec)
-    with pytest.raises(InputError, match=message):
-        Grader.model_validate(spec)
+def test_bad_settings_are_refused(spec: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=f"here: .*{message}"):
+        validate_content(GraderSettings, spec, "here")
 
 
 @pytest.mark.parametrize("name", sorted(load_graders()))
-def test_a_study_and_a_script_mean_the_same_grader(name: str) -> None:
-    section = Grader(name=name)
-    assert GraderSettings(**section.model_dump()) == GraderSettings(name)
-    assert Grader.model_validate_json(section.model_dump_json()) == section
+def test_settings_reach_a_script_as_they_are(name: str) -> None:
+    settings = GraderSettings(name=name)
+    for without_unset in (True, False):
+        spec = settings.model_dump_json(exclude_none=without_unset)
+        assert GraderSettings.model_validate_json(spec) == settings
+
+
+def test_whole_numbers_are_numbers() -> None:
+    one, same = (GraderSettings(name="paper_lenient", near_miss=value) for value in (1, 1.0))
+    assert make_grader_identity(one) == make_grader_identity(same)

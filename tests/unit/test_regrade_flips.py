@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from retu.config.study import Grader
+from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
 from retu.lineage.graph.table_cells import find_cell
 from retu.planning.jobs import CompareJob
@@ -191,7 +191,8 @@ def test_tables_that_are_none_are_refused(tmp_path: Path, content: str, message:
 
 def make_page(flips: pd.DataFrame, changed: pd.DataFrame) -> str:
     """The page about math_verify and paper_lenient."""
-    job = CompareJob(study="tiny", before=Grader(), after=Grader(name="paper_lenient"))
+    lenient = GraderSettings(name="paper_lenient")
+    job = CompareJob(study="tiny", before=GraderSettings(), after=lenient)
     counted = count_flips(pd.Series({"a": 1, "b": 3}), flips)
     return render_comparison_page(job, counted, flips, changed, 1)
 

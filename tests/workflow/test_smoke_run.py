@@ -12,7 +12,6 @@ from conftest import ROOT, clean_environment, copy_checkout, run_snakemake
 from smoke_scripts import format_options, make_smoke_plan, run_rule_module
 
 from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
-from retu.config.graders import GraderSettings
 from retu.config.load import load_training_study
 from retu.core.manifest import check_manifest
 from retu.grading.grade_tables import grade_table
@@ -95,11 +94,10 @@ def test_the_runs_are_those_of_the_study_and_its_labels(results: Path) -> None:
 
 
 def test_grades_follow_from_stored_answers(results: Path) -> None:
-    settings = GraderSettings(**STUDY.evaluation.grader.model_dump())
     for folder in list_runs(results).values():
         answers = pd.read_parquet(folder / "generations.parquet")
         stored = pd.read_parquet(folder / "grades.parquet")
-        pd.testing.assert_frame_equal(grade_table(answers, settings), stored)
+        pd.testing.assert_frame_equal(grade_table(answers, STUDY.evaluation.grader), stored)
 
 
 def test_every_answer_that_counts_has_the_gold_in_its_last_box(results: Path) -> None:
