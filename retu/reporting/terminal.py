@@ -2,6 +2,8 @@
 
 import textwrap
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import pandas as pd
 
@@ -13,17 +15,18 @@ from retu.core.markdown import (
     format_number,
     make_table,
 )
+from retu.core.text import CUT_MARK
 from retu.reporting.result_tables import (
     build_table_4,
     find_varying_columns,
     format_text_cells,
     label_branches,
 )
+from retu.reporting.tidy_files import NO_DATASET
 from retu.reporting.token_cuts import CUT_SHARE, add_cuts, describe_cut_answers, format_cut_columns
 
 TERMINAL_WIDTH = 100
 COLUMN_GAP = "  "
-CUT_MARK = "\N{HORIZONTAL ELLIPSIS}"
 SHORT_SUBPHASES = {"Mild Overfitting": "Mild", "Severe Overfitting": "Severe"}
 
 
@@ -41,15 +44,40 @@ def format_run_summary(fits: pd.DataFrame, report: str, curves: pd.DataFrame | N
             for text in describe_cut_answers(curves)
             for line in textwrap.wrap(text, TERMINAL_WIDTH, break_on_hyphens=False)
         ]
-    # A data set, and the model, recipe or seed where the study has several: names to shorten.
-    text = render_table(tabulate_run_summary(table), n_names=1 + len(find_varying_columns(table)))
+    names = list_name_columns(table)
+    header, rule, *rows = render_table(
+        tabulate_run_summary(table, names), n_names=1 + len(names)
+    ).splitlines()
+    text = "\n".join([header, rule, *name_models(rows, table["model"].tolist())])
     title = f"Study {fits['study'].iloc[0]}: {len(table)} RL runs, scores in percent"
     told = "".join(f"{line}\n" for line in notes)
-    return f"{title}\n\n{text}\n{told}Report: {report}\n"
+    return f"{title}\n\n{text}\n\n{told}Report: {report}\n"
 
 
-def tabulate_run_summary(table: pd.DataFrame) -> TextTable:
-    """The columns worth a glance."""
+def list_name_columns(table: pd.DataFrame) -> list[str]:
+    """Which of recipe and seed need a column; models have lines of their own."""
+    return [name for name in find_varying_columns(table) if name != "model"]
+
+
+def name_models(rows: Sequence[str], models: Sequence[str]) -> list[str]:
+    """The lines of the table, which is sorted by model, below the name of each of several."""
+    lines = []
+    for model, of_model in groupby(zip(models, rows, strict=True), key=itemgetter(0)):
+        lines += [*([f"{model}:"] if len(set(models)) > 1 else []), *(row for _, row in of_model)]
+    return lines
+
+
+def name_starts(table: pd.DataFrame) -> list[str]:
+    """Where RL started: the data set of SFT, or the paradigm of a run from the base model."""
+    starts = zip(table["paradigm"], table["dataset"], strict=True)
+    return [paradigm if dataset == NO_DATASET else dataset for paradigm, dataset in starts]
+
+
+def tabulate_run_summary(table: pd.DataFrame, names: Sequence[str]) -> TextTable:
+    """The columns worth a glance, after the data set those in `names`.
+
+    Where recipes have a column, it tells what `SFT-then-LUFFY` beside the data set would.
+    """
     ends = zip(table["a_post_low"], table["a_post_high"], strict=True)
     subphases = [
         SHORT_SUBPHASES.get(label, label) or MISSING
@@ -57,11 +85,8 @@ def tabulate_run_summary(table: pd.DataFrame) -> TextTable:
     ]
     return make_table(
         [
-            ("data set", False, label_branches(table)),
-            *[
-                (name, False, format_text_cells(table[name]))
-                for name in find_varying_columns(table)
-            ],
+            ("data set", False, (name_starts if "recipe" in names else label_branches)(table)),
+            *[(name, False, format_text_cells(table[name])) for name in names],
             ("step", True, [format_integer(value) for value in table["sft_step"]]),
             ("sub-phase", False, subphases),
             ("P_sft", True, [format_number(value) for value in table["p_sft"]]),

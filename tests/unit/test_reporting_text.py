@@ -312,7 +312,8 @@ def test_summary_shortens_names_before_it_cuts_a_verdict() -> None:
         datasets=("LabFull", "LabSmall"), methods=("LUFFY", "UPT"), after_sft=("LUFFY", "UPT")
     )
     fits = make_reporting_frames(made)["fits"]
-    fits["recipe"] = "recipe_" + fits["recipe"]
+    after_sft = fits["paradigm"].isin(["SFT-then-LUFFY", "SFT-then-UPT"])
+    fits.loc[after_sft, "recipe"] = "the_recipe_after_sft_" + fits["recipe"]
     fits["verdict"] = "not identified"
     lines = format_run_summary(fits, "report.html").splitlines()
     table = lines[2 : lines.index("", 2)]
@@ -320,9 +321,27 @@ def test_summary_shortens_names_before_it_cuts_a_verdict() -> None:
     assert all(line.endswith("  not identified") for line in table[2:])
     assert len(table[2:]) == len(fits)
     shortened = [line for line in table if CUT in line]
-    starts = [f"SFT-then{CUT}LabSmall  recipe_{name} " for name in ("luffy", "upt")]
+    starts = [f"LabSmall  the_recipe{CUT}{name} " for name in ("_sft_luffy", "er_sft_upt")]
     assert len(shortened) == len(starts)
     assert all(line.startswith(start) for line, start in zip(shortened, starts, strict=True))
+
+
+def test_summary_names_what_differs_once() -> None:
+    made = MadeParameters(
+        datasets=("LabFull", "LabSmall"), models=("one", "two"), after_sft=("LUFFY",)
+    )
+    fits = make_reporting_frames(made)["fits"]
+    lines = format_run_summary(fits, "report.html").splitlines()
+    table = lines[4 : lines.index("", 2)]
+    assert [line for line in table if line.endswith(":")] == ["one:", "two:"]
+    runs = len(fits) // 2
+    assert table.index("two:") == 1 + runs
+    assert table[1].startswith("Pure RL   grpo")
+    assert [line.split()[:3] for line in table if "luffy" in line] == [
+        ["LabSmall", "luffy", "160"]
+    ] * 2
+    alone = format_run_summary(fits[fits["recipe"] == "luffy"], "report.html")
+    assert alone.count("SFT-then-LUFFY, LabSmall ") == 2, "no column of recipes"
 
 
 def test_a_name_that_fits_stays_whole_and_a_longer_one_keeps_both_ends() -> None:
