@@ -24,6 +24,18 @@ class TextTable:
         return "".join(f"| {' | '.join(escape_cell(cell) for cell in line)} |\n" for line in lines)
 
 
+def align_columns(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Lines of cells as columns two blanks apart; `right` says which of them are flush right."""
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+
+
 def make_table(columns: Sequence[tuple[str, bool, Sequence[str]]]) -> TextTable:
     """Build a table from (header, align right, cells) columns of equal length."""
     headers = tuple(header for header, _, _ in columns)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
+from retu.core.markdown import align_columns
 from retu.cost.assumptions import Assumption, Assumptions
 from retu.cost.estimate import (
     WHOLE_STUDY,
@@ -23,15 +24,8 @@ DASH = "-"
 
 def format_aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns side by side, the first one flush left, numbers flush right."""
-    lines = [header, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    right = [i > 0 for i in range(len(header))]
+    return "\n".join(align_columns([header, *rows], right))
 
 
 def format_figure(value: float, digits: int = 0) -> str:

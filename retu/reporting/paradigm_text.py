@@ -1,7 +1,6 @@
 """Sentences that compare paradigms: leads between kinds of them, collapses, instability."""
 
 import math
-from statistics import NormalDist
 
 import pandas as pd
 
@@ -15,10 +14,10 @@ from retu.reporting.paradigm_styles import (
     SFT_THEN_SYNCHRONISED,
     SYNCHRONISED,
 )
-from retu.reporting.tidy_files import LEVEL, NO_DATASET, PURE_SFT
+from retu.reporting.tidy_files import NO_DATASET, PURE_SFT
+from retu.scaling.sampling_noise import Z, compute_binomial_error
 
 COMPARED_KINDS = (PURE, SYNCHRONISED, SFT_THEN_SYNCHRONISED)
-Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
 def find_rivals(ranked: pd.DataFrame) -> tuple[pd.Series, dict[str, pd.Series]]:
@@ -103,5 +102,4 @@ def compute_sampling_noise(curves: pd.DataFrame, *scores: float) -> float:
     """
     problems = max(float(curves["n_problems"].min()), 1.0) + 2.0
     rights = [min(max(score / 100, 0.0), 1.0) * (problems - 2.0) + 1.0 for score in scores]
-    shares = [right / problems for right in rights]
-    return 100 * Z * math.sqrt(sum(share * (1 - share) for share in shares) / problems)
+    return Z * math.hypot(*(compute_binomial_error(right / problems, problems) for right in rights))

@@ -10,6 +10,7 @@ import pandas as pd
 from retu.core.markdown import (
     MISSING,
     TextTable,
+    align_columns,
     format_integer,
     format_interval,
     format_number,
@@ -26,7 +27,7 @@ from retu.reporting.tidy_files import NO_DATASET
 from retu.reporting.token_cuts import CUT_SHARE, add_cuts, describe_cut_answers, format_cut_columns
 
 TERMINAL_WIDTH = 100
-COLUMN_GAP = "  "
+COLUMN_GAP = 2
 SHORT_SUBPHASES = {"Mild Overfitting": "Mild", "Severe Overfitting": "Severe"}
 
 
@@ -110,7 +111,7 @@ def shorten_name(name: str, width: int) -> str:
 def compute_name_widths(widths: Sequence[int], n_names: int) -> list[int]:
     """Widths at which a line fits the terminal: the widest of the first `n_names` give way."""
     fitted = list(widths)
-    excess = sum(fitted) + len(COLUMN_GAP) * (len(fitted) - 1) - TERMINAL_WIDTH
+    excess = sum(fitted) + COLUMN_GAP * (len(fitted) - 1) - TERMINAL_WIDTH
     for _ in range(excess):
         widest = max(range(n_names), key=lambda i: fitted[i])
         fitted[widest] = max(1, fitted[widest] - 1)
@@ -122,16 +123,8 @@ def render_table(table: TextTable, n_names: int = 1) -> str:
     lines = [table.headers, *table.rows]
     longest = [max(len(line[i]) for line in lines) for i in range(len(table.headers))]
     widths = compute_name_widths(longest, n_names)
-    columns = list(zip(widths, table.right, strict=True))
     shown = [
         [shorten_name(cell, w) for cell, w in zip(line, widths, strict=True)] for line in lines
     ]
-    cells = [
-        [
-            cell.rjust(w) if right else cell.ljust(w)
-            for cell, (w, right) in zip(line, columns, strict=True)
-        ]
-        for line in shown
-    ]
-    printed = [COLUMN_GAP.join(line).rstrip() for line in cells]
+    printed = align_columns(shown, table.right)
     return "\n".join([printed[0], "-" * max(map(len, printed)), *printed[1:]]) + "\n"

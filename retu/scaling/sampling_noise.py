@@ -13,14 +13,36 @@ scatter by 0.5 to 0.65 of it. Protocols therefore use it for the relative weight
 the scale from the residuals.
 """
 
+from statistics import NormalDist
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from retu.config.analysis import LEVEL
 from retu.core.errors import InputError
 from retu.evaluation.scores import OVERALL
 from retu.scaling.law import FloatArray
 
+Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+"""Half-width of an interval that holds `LEVEL` of a normal distribution, standard deviations."""
 COUNT_COLUMNS = ("rl_step", "benchmark", "n_problems", "n_samples", "score")
+
+
+def compute_binomial_error(share: float | FloatArray, count: float) -> Any:
+    """Standard error of a percentage, points: 100 sqrt(p (1 - p) / n).
+
+    Problems, not samples, are the independent units; more samples a problem make the error of a
+    mixed score a little smaller, so this is an upper bound.
+
+    Args:
+        share: p in [0, 1], a number or an array.
+        count: independent answers, n.
+
+    Returns:
+        Of the shape of `share`.
+    """
+    return 100.0 * np.sqrt(share * (1.0 - share) / count)
 
 
 def compute_score_error(

@@ -5,7 +5,6 @@ from itertools import product
 
 import pytest
 
-from retu.audit.claims.binomial_noise import compute_binomial_error, compute_noise_interval
 from retu.audit.claims.granularity import (
     count_decimals,
     find_fewest_samples,
@@ -13,7 +12,9 @@ from retu.audit.claims.granularity import (
     is_possible_score,
     is_rounded_to,
 )
+from retu.audit.claims.measured_checks import compute_noise_interval
 from retu.core.errors import InputError
+from retu.scaling.sampling_noise import compute_binomial_error
 
 
 def list_roundings(value: Fraction, decimals: int) -> set[str]:
@@ -86,8 +87,8 @@ def test_impossible_counts_are_refused(problems: int, samples: int) -> None:
 
 
 def test_noise_follows_the_binomial() -> None:
-    assert compute_binomial_error(50.0, 100) == pytest.approx(5.0)
-    assert compute_binomial_error(77.0, 2157) == pytest.approx(0.906, abs=1e-3)
-    assert compute_binomial_error(100.0, 10) == 0.0
+    assert compute_binomial_error(0.5, 100) == pytest.approx(5.0)
+    assert compute_binomial_error(0.77, 2157) == pytest.approx(0.906, abs=1e-3)
+    assert compute_binomial_error(1.0, 10) == 0.0
     low, high = compute_noise_interval(50.0, 100)
     assert high - low == pytest.approx(2 * 1.6449 * 5.0 * 2**0.5, rel=1e-3)

@@ -1,12 +1,14 @@
 """Checks against what was measured: released scores, compute, digitised losses, script flags."""
 
+import math
+
 import numpy as np
 
-from retu.audit.claims.binomial_noise import compute_noise_interval
 from retu.audit.claims.check_context import ClaimContext, get_branch, judge_against, make_missing
 from retu.audit.claims.claim_verdict import EXACT, OUTSIDE, ROUNDED, Outcome, judge_remeasured
 from retu.audit.claims.evidence import parse_float
 from retu.audit.claims.ledger import Claim
+from retu.scaling.sampling_noise import Z, compute_binomial_error
 
 READING_ERROR = 0.001
 """Of a validation loss digitised from Figure 3; the released files have none."""
@@ -107,6 +109,16 @@ def check_sft_peak(claim: Claim, context: ClaimContext) -> Outcome:
         if len(inside)
         else make_missing("no curve")
     )
+
+
+def compute_noise_interval(score: float, n_problems: int) -> tuple[float, float]:
+    """Where a second measurement of a score falls with probability `LEVEL`, percent.
+
+    Both measurements have the binomial error, hence the factor sqrt(2).
+    """
+    share = min(max(score / 100.0, 0.0), 1.0)
+    width = Z * math.sqrt(2.0) * float(compute_binomial_error(share, n_problems))
+    return score - width, score + width
 
 
 def judge_other_evaluation(claim: Claim, ours: float) -> Outcome:

@@ -12,7 +12,7 @@ import pandas as pd
 from retu.audit.released.inferred_steps import compute_gap_ratios
 from retu.evaluation.scores import OVERALL
 from retu.scaling.collapse import find_collapse_start
-from retu.scaling.sampling_noise import compute_score_error
+from retu.scaling.sampling_noise import compute_binomial_error, compute_score_error
 
 FINDING_KINDS = {
     "identical_scores": "equal scores on every benchmark at different compute",
@@ -226,6 +226,6 @@ def measure_drops(score: pd.Series, n_answers: int) -> np.ndarray:
     after = score[::-1].rolling(N_AROUND, min_periods=2).median()[::-1].shift(-1)
     level = np.minimum(before.to_numpy(dtype=np.float64), after.to_numpy(dtype=np.float64))
     share = np.clip(level / 100, 1 / n_answers, 1 - 1 / n_answers)
-    error = 100 * np.sqrt(share * (1 - share) / n_answers)
-    fall = (level - score.to_numpy(dtype=np.float64)) / error
+    fall = level - score.to_numpy(dtype=np.float64)
+    fall /= compute_binomial_error(share, n_answers)
     return np.asarray(np.nan_to_num(fall, nan=0.0).clip(min=0.0))

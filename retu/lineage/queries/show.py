@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from retu.core.markdown import align_columns
 from retu.core.text import format_quantity, format_rest, print_lines
 from retu.lineage.graph.ancestry_gaps import find_gaps, format_gaps
 from retu.lineage.graph.edited_files import EditedFile, find_edits
@@ -37,7 +38,8 @@ def run_list(options: argparse.Namespace) -> int:
         told = {"study": study, "jobs": jobs, "damaged": dict(lineage.damaged)}
         print(json.dumps(told, indent=1))
         return 0
-    print_lines(align_columns([HEADERS, *map(format_job_row, jobs)]))
+    right = [name in NUMERIC_HEADERS for name in HEADERS]
+    print_lines(align_columns([HEADERS, *map(format_job_row, jobs)], right))
     print_lines(["", *format_totals(lineage, state, read_data_hashes(options.root))])
     return 0
 
@@ -68,15 +70,6 @@ def format_first_output(record: JobRecord, study: str) -> str:
     """The first output, and how many there are besides."""
     more = f" +{len(record.outputs) - 1}" if len(record.outputs) > 1 else ""
     return shorten_path(record.outputs[0].path, study) + more
-
-
-def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as columns; the first row is the header."""
-    widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
-    right = [name in NUMERIC_HEADERS for name in rows[0]]
-    for line in rows:
-        cells = zip(line, widths, right, strict=True)
-        yield "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in cells).rstrip()
 
 
 def format_totals(
