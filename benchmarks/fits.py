@@ -32,7 +32,7 @@ from retu.scaling.engine import compute_theta_bounds, solve_rows
 from retu.scaling.fit_rows import Bounds
 from retu.scaling.fitting.fit_tables import fit_branches
 from retu.scaling.forecasting import replay_tables
-from retu.scaling.forecasting.forecast_settings import parse_spec
+from retu.scaling.forecasting.forecast_settings import ForecastSpec
 from retu.scaling.law import FloatArray, compute_rise_fraction
 from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, MeasuredBranch, extract_branches
 from retu.scaling.problem import make_problem
@@ -150,7 +150,7 @@ import sys, time
 from pathlib import Path
 from retu.scaling.fitting.fit_tables import fit_branches
 from retu.scaling.forecasting import replay_tables
-from retu.scaling.forecasting.forecast_settings import parse_spec
+from retu.scaling.forecasting.forecast_settings import ForecastSpec
 from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, extract_branches
 from retu.config.load import load_study
 from retu.config.protocols import make_fit_job
@@ -158,7 +158,7 @@ from retu.core.tables import read_table
 curves = read_table(Path(sys.argv[1]), FITTED_CURVE_COLUMNS)
 fit = load_study("released").fit.model_copy(update={"n_bootstrap": int(sys.argv[2])})
 branches, known = extract_branches(curves), replay_tables.read_branches(curves)
-spec, started = parse_spec("{}"), time.process_time()
+spec, started = ForecastSpec(), time.process_time()
 fit_branches(branches, make_fit_job("robust", fit), None)
 fitted = time.process_time()
 for part in spec.fractions:
@@ -222,7 +222,7 @@ def main() -> None:
         "Engine alone (plain law)", [measure_engine(branches, options.draws, options.checked)]
     )
     known = replay_tables.read_branches(read_table(options.curves, FITTED_CURVE_COLUMNS))
-    spec = parse_spec("{}")
+    spec = ForecastSpec()
     scores = [
         row
         for part in spec.fractions

@@ -16,15 +16,16 @@ import pandas as pd
 
 from retu.core.errors import InputError
 from retu.core.tables import read_table, shorten_floats, write_csv
-from retu.runtime.script import parse_arguments, run_main
-from retu.scaling.forecasting.forecast_settings import parse_spec
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
+from retu.scaling.forecasting.forecast_settings import ForecastSpec
 from retu.scaling.forecasting.replay_tables import PREDICTED, read_branches, replay_branches
 from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS
 
 
 def main() -> None:
     """Read curves.csv, write forecasts.csv and forecast_scores.csv."""
-    options = parse_arguments(__doc__, curves=Path, spec=parse_spec, out=Path, out_summary=Path)
+    read_spec = make_spec_reader(ForecastSpec)
+    options = parse_arguments(__doc__, curves=Path, spec=read_spec, out=Path, out_summary=Path)
     curves = read_table(options.curves, FITTED_CURVE_COLUMNS)
     try:
         branches = read_branches(curves)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from retu.core.errors import InputError
+from retu.runtime.script import make_spec_reader
 from retu.scaling.branch import Branch
-from retu.scaling.forecasting.forecast_settings import MIN_POINTS, ForecastSettings, parse_spec
+from retu.scaling.forecasting.forecast_settings import MIN_POINTS, ForecastSettings, ForecastSpec
 from retu.scaling.forecasting.predict import Forecast, GainPrior, forecast_branch, learn_prior
 from retu.scaling.forecasting.replay import FinishedBranch, learn_prior_without
 from retu.scaling.law import FloatArray, compute_gain
@@ -181,7 +182,7 @@ def test_too_few_branches_teach_nothing() -> None:
 )
 def test_wrong_specifications_are_told_in_one_line(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        parse_spec(text)
+        make_spec_reader(ForecastSpec)(text)
     assert "\n" not in str(error.value)
 
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from retu.core.errors import InputError
-from retu.core.validation import explain_mistakes
 
 MIN_POINTS = 5
 """Points that a forecast needs, x = 0 among them: one more than the law has parameters."""
@@ -70,13 +69,3 @@ class ForecastSpec:
             raise InputError(
                 f"forecast: fractions between 0 and 1 are needed, not {self.fractions}"
             )
-
-
-def parse_spec(text: str) -> ForecastSpec:
-    """Read a `ForecastSpec` from JSON; keys left out take their defaults.
-
-    Raises:
-        InputError: not JSON, an unknown key or a value of the wrong type or range.
-    """
-    with explain_mistakes("--spec"):
-        return TypeAdapter(ForecastSpec).validate_json(text)
