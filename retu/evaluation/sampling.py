@@ -1,7 +1,7 @@
 """Answering problem sets with a model, as rows to store before anything is graded."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from retu.data.chat import encode_prompt
 from retu.evaluation.generations import Engine
 
 PROBLEM_COLUMNS = ("benchmark", "problem_id", "prompt", "gold")
+ATTEMPT_COLUMNS = ("benchmark", "problem_id", "sample", "prompt", "gold")
 
 
 def repeat_problems(problems: pd.DataFrame, samples: Mapping[str, int]) -> pd.DataFrame:
@@ -29,6 +30,15 @@ def repeat_problems(problems: pd.DataFrame, samples: Mapping[str, int]) -> pd.Da
     return rows
 
 
+def check_log_probs(log_probs: Sequence[float], step: int) -> None:
+    """Refuse the answers of a model whose probabilities are no numbers."""
+    if not all(map(math.isfinite, log_probs)):
+        raise InputError(
+            f"step {step}: the model's probabilities are no numbers; delete its checkpoint, lower"
+            " learning_rate in the recipe that made it and run again"
+        )
+
+
 def sample_generations(
     engine: Engine,
     rows: pd.DataFrame,
@@ -42,12 +52,10 @@ def sample_generations(
     Token ids are not kept: text and length are what is graded, and the ids would double the file.
 
     Args:
-        engine: holds the model.
         rows: what to answer.
         step: of the model; steps have seeds of their own.
         settings: how to sample.
-        first: the place of the first row in the whole table.
-        every: how far apart there the rows are.
+        first, every: the first row's place in the whole table, and how far apart rows are there.
 
     Returns:
         columns step, benchmark, problem_id, sample, prompt, gold, generation, n_tokens, finished,
@@ -60,17 +68,11 @@ def sample_generations(
     prompts = [encoded[text] for text in rows["prompt"]]
     answers = engine.sample(prompts, settings, settings.seed + step, first, every)
     log_probs = [answer.mean_log_prob for answer in answers]
-    if not all(map(math.isfinite, log_probs)):
-        raise InputError(
-            f"step {step}: the model's probabilities are no numbers; delete its checkpoint, lower"
-            " learning_rate in the recipe that made it and run again"
-        )
+    check_log_probs(log_probs, step)
     return pd.DataFrame(
         {
             "step": step,
-            **{
-                name: rows[name] for name in ("benchmark", "problem_id", "sample", "prompt", "gold")
-            },
+            **{name: rows[name] for name in ATTEMPT_COLUMNS},
             "generation": [answer.text for answer in answers],
             "n_tokens": [len(answer.token_ids) for answer in answers],
             "finished": [answer.is_finished for answer in answers],

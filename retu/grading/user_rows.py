@@ -16,9 +16,9 @@ from typing import IO, Any
 import pandas as pd
 
 from retu.core.errors import InputError
+from retu.evaluation.scores import FINISHED
 
 REQUIRED_KEYS = ("id", "gold", "generation")
-FINISHED = "finished"
 ONLY = "all"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LONGEST_LINE = 32 * 2**20

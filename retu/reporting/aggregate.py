@@ -194,18 +194,16 @@ def measure_run(points: pd.DataFrame, x_end: float) -> dict[str, float]:
         cut_share: highest share of cut answers at a point; NaN where unknown.
         best_score, best_before_collapse: highest score, percent; best_smoothed: highest running
             median of five before a collapse, which the few checkpoints of an SFT run do not have.
-        end_score: running median at the last point (the last three); of an SFT run its last score.
-        variance: of the scores of the last third of an RL run, or from the last point before its
-            collapse where that comes earlier; freedom: its degrees of freedom.
-        x_total_eflops: SFT and RL compute of the whole run; x_near_best_eflops: where the running
-            median (SFT: the score) first reaches 95% of its own best; x_collapse_eflops: of the
-            last point before a collapse, NaN without one.
+        end_score: running median of the last three points; of an SFT run its last score.
+        variance: of the scores of the last third of an RL run, or from the last point before an
+            earlier collapse; freedom: its degrees of freedom.
+        x_total_eflops: SFT and RL compute in all; x_near_best_eflops: where the running median
+            (SFT: the score) first reaches 95% of its own best; x_collapse_eflops: last before one.
     """
-    total = points["x_sft_eflops"] + points["x_rl_eflops"]
-    rows = points.assign(x=total).sort_values("x", kind="stable")
-    score, x = rows["score"].to_numpy(dtype=float), rows["x"].to_numpy(dtype=float)
+    rows = points.eval("x = x_sft_eflops + x_rl_eflops").sort_values("x", kind="stable")
+    score, x, x_rl = (rows[name].to_numpy(float) for name in ("score", "x", "x_rl_eflops"))
     # Fitted compute keeps six digits, so the last point may lie a hair beyond its own value.
-    usable = rows["x_rl_eflops"].to_numpy(dtype=float) <= x_end * (1 + 1e-5)
+    usable = x_rl <= x_end * (1 + 1e-5)
     pure_sft = bool((rows["paradigm"] == PURE_SFT).all())
     curve = score if pure_sft else compute_centred_median(score[usable])
     # A collapsed run can be steady at its low scores: the variance must include the fall.

@@ -133,20 +133,27 @@ def format_table_4(table: pd.DataFrame) -> TextTable:
     return make_table(columns)
 
 
-def format_subphase_table(
+def add_sft_scores(
     subphases: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
-) -> TextTable:
-    """Every SFT checkpoint: loss, ratio, margins, label, P_sft, cut answers, branch or not."""
-    rank = rank_names(subphases["dataset"], order_datasets(subphases, order))
+) -> pd.DataFrame:
+    """SFT checkpoints by model, data set, seed and step, with their score and cut answers."""
     rows = subphases.assign(
-        rank=rank, model_rank=rank_names(subphases["model"], list_models(subphases))
+        rank=rank_names(subphases["dataset"], order_datasets(subphases, order)),
+        model_rank=rank_names(subphases["model"], list_models(subphases)),
     )
     rows = rows.sort_values(["model_rank", "rank", "seed", "sft_step"], kind="stable")
     keys = ["model", "dataset", "seed", "sft_step"]
     pure = ensure_cut_share(curves[curves["paradigm"] == PURE_SFT])
     scores = pure.drop_duplicates(keys)[[*keys, "score", CUT_SHARE]]
-    rows = rows.merge(scores, on=keys, how="left")
-    unit = choose_unit(rows["x_sft_eflops"])
+    return rows.merge(scores, on=keys, how="left")
+
+
+def format_subphase_table(
+    subphases: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
+) -> TextTable:
+    """Every SFT checkpoint: loss, ratio, margins, label, P_sft, cut answers, branch or not."""
+    rows = add_sft_scores(subphases, curves, order)
+    unit, labels = choose_unit(rows["x_sft_eflops"]), format_text_cells(rows["subphase"])
     return make_table(
         [
             ("Data set", False, format_text_cells(rows["dataset"])),
@@ -158,21 +165,11 @@ def format_subphase_table(
             (f"x_sft ({unit.name})", True, format_compute(rows["x_sft_eflops"], unit.per_eflop)),
             ("Validation loss", True, [format_number(value, 4) for value in rows["val_loss"]]),
             ("Ratio to minimum", True, [format_number(value, 3) for value in rows["ratio"]]),
-            (
-                "Margin to Stable",
-                True,
-                [format_signed(value, 3) for value in rows["margin_stable"]],
-            ),
-            (
-                "Margin to Severe",
-                True,
-                [format_signed(value, 3) for value in rows["margin_severe"]],
-            ),
-            (
-                "Sub-phase",
-                False,
-                [label or MISSING for label in format_text_cells(rows["subphase"])],
-            ),
+            *[
+                (f"Margin to {name}", True, [format_signed(v, 3) for v in rows[column]])
+                for name, column in (("Stable", "margin_stable"), ("Severe", "margin_severe"))
+            ],
+            ("Sub-phase", False, [label or MISSING for label in labels]),
             ("P_sft", True, [format_number(value) for value in rows["score"]]),
             *format_cut_columns(rows[CUT_SHARE].tolist()),
             ("RL branch", False, ["yes" if branch else "no" for branch in rows["branch"]]),
