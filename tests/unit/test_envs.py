@@ -13,6 +13,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from processes import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("analysis", "lab", "dev", "gpu")
@@ -106,9 +107,7 @@ def test_the_environments_snakemake_reads_the_command_line_first(tmp_path: Path)
         (["--config", "study=smoke", "table_4"], 2, "error: --config takes KEY=VALUE"),
         (["--version"], 0, "9."),
     ):
-        done = subprocess.run(
-            [script, *words], cwd=ROOT, env=settings, capture_output=True, text=True, check=False
-        )
+        done = run_command([script, *words], cwd=ROOT, env=settings)
         assert (done.returncode, (done.stdout + done.stderr).startswith(said)) == (code, True), done
 
 
@@ -122,12 +121,5 @@ def test_the_check_leaves_no_code_of_its_own_checkout_behind(tmp_path: Path) -> 
         "sys.argv = ['snakemake']\nmain()"
     )
     settings = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=settings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command([sys.executable, "-c", code], cwd=tmp_path, env=settings)
     assert done.stdout == "[]\n", done.stderr

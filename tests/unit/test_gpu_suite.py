@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from processes import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "gpu"
@@ -29,12 +30,9 @@ def run_gpu_suite(
     tools: Path, *arguments: str, **changes: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run tests/gpu/run.sh with `tools` and the system's own programs on the path."""
-    return subprocess.run(
+    return run_command(
         [str(FOLDER / "run.sh"), *arguments],
         env={**os.environ, "PATH": f"{tools}{os.pathsep}/usr/bin{os.pathsep}/bin", **changes},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 
@@ -88,13 +86,10 @@ def test_one_gpu_is_enough(visible: str | None, expected: str) -> None:
 
 @pytest.mark.slow
 def test_the_tests_pass_on_a_cpu() -> None:
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, str(FOLDER / "run.py"), "-q", "-k", "not smoke and not zero"],
         cwd=ROOT,
         env={**os.environ, "RETU_TEST_DEVICE": "cpu", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stdout
     assert "10 passed" in done.stdout

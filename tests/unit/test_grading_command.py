@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from lasting_services import LastingService, shared_services
+from processes import run_command
 
 from retu.cli import grade_command
 from retu.core.errors import InputError
@@ -254,7 +255,7 @@ def test_verdicts_do_not_depend_on_the_size_of_a_batch(
 def test_what_comes_through_a_pipe_is_graded(tmp_path: Path) -> None:
     content = "".join(json.dumps(row) + "\n" for row in GOOD)
     command_line = [sys.executable, "-m", "retu.cli.grade_command", "/dev/stdin"]
-    done = subprocess.run(command_line, input=content, capture_output=True, text=True, check=False)
+    done = run_command(command_line, input=content)
     assert "2 of 4 samples correct" in done.stdout, done.stderr
 
 
@@ -290,6 +291,6 @@ def test_as_a_program(tmp_path: Path) -> None:
     start = [sys.executable, "-m", "retu.cli.grade_command"]
     done = subprocess.run([*start, str(path)], capture_output=True, text=True, check=True)
     assert "1 of 1 samples correct" in done.stdout
-    failed = subprocess.run([*start, "none.jsonl"], capture_output=True, text=True, check=False)
+    failed = run_command([*start, "none.jsonl"])
     assert (failed.returncode, failed.stdout) == (2, "")
     assert failed.stderr.startswith("error: none.jsonl: cannot be read")

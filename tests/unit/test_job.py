@@ -21,6 +21,7 @@ from job_fixtures import (
     run_launcher,
 )
 from lineage_fixtures import make_smoke_plan
+from processes import run_command
 
 from retu.core.errors import InputError
 from retu.lineage.recording import host
@@ -182,12 +183,9 @@ def test_bad_input_is_one_line_and_no_record(
 
 def test_a_job_that_fails_leaves_no_record_and_says_why(folder: Path) -> None:
     (folder / TABLES[0]).write_text("step\n")
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, "-m", "retu.cli.run_job", *make_subphases_command()],
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 2
     assert done.stderr == f"error: {TABLES[0]}: has no rows; delete it and run again\n"

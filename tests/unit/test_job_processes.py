@@ -15,6 +15,7 @@ from job_fixtures import (
     prepare_work_folder,
     run_launcher,
 )
+from processes import run_command
 
 from retu.cli import run_job
 from retu.core.errors import InputError, JobInterrupted
@@ -106,12 +107,9 @@ def test_a_job_that_is_asked_to_stop_leaves_no_record(
 
 @pytest.mark.slow
 def test_a_job_of_two_processes_leaves_one_record(folder: Path) -> None:
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, "-m", "retu.cli.run_job", *make_process_command(2)],
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert (folder / OUT).read_text() == "step\n1\n1\n"

@@ -3,11 +3,11 @@
 import ast
 import importlib
 import inspect
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run_command
 
 from retu.config.load import PRESETS
 from retu.config.presets import load_paradigm
@@ -24,9 +24,7 @@ NAMES = [(package, name) for package, stub in PACKAGES.items() for name in read_
 
 def run_python(code: str) -> str:
     """What a fresh interpreter prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run_command([sys.executable, "-c", code], cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

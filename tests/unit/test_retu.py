@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from processes import run_command
 
 from retu.cli import command_line
 from retu.core.errors import InputError
@@ -20,13 +21,10 @@ HEAVY = ("pandas", "numpy", "torch", "pydantic", "yaml", "snakemake", "dvc")
 
 def run_retu(*words: str, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
     """`retu` as a process."""
-    return subprocess.run(
+    return run_command(
         [sys.executable, "-m", "retu", *words],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 
@@ -126,12 +124,9 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         "retu.import_module = lambda name: command;"
         "sys.exit(retu.main(['lineage']))"
     )
-    done = subprocess.run(
+    done = run_command(
         ["bash", "-o", "pipefail", "-c", '"$0" -c "$1" | head -1', sys.executable, script],
         cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "line\n", "")
 
@@ -176,13 +171,7 @@ def test_another_checkout_is_refused_with_the_command_for_it(
     command = told.partition("use that one's own: ")[2]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        env={**environment, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command(["bash", "-c", command], env={**environment, "PATH": path})
     assert "no record knows it; choose an output (retu lineage list --study mine)" in done.stderr
     assert done.returncode == 2
 

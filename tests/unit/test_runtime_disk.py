@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import run_command
 
 from retu.config.load import load_config
 from retu.core.atomic_files import replace_atomically, replace_folder, write_text
@@ -121,13 +122,10 @@ def test_a_job_on_a_full_disk_says_so_though_its_log_is_there_too(small_disk: Pa
     """As rules call it: the log on the same disk, the terminal as descriptor 3."""
     (small_disk / "filler").write_bytes(b"x" * (2**20 - 8192))
     script = 'exec python -c "$JOB" 3>&2 > job.log 2>&1'
-    done = subprocess.run(
+    done = run_command(
         ["bash", "-c", script],
         cwd=small_disk,
         env={**os.environ, "JOB": JOB, "RETU_PROGRESS_FD": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 2
     said = done.stderr + (small_disk / "job.log").read_text()

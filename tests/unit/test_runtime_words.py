@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from processes import run_command
 
 from retu.cli import command_line
 from retu.config.load import load_config
@@ -159,7 +160,7 @@ def test_null_is_no_name_of_a_study() -> None:
 def run_make(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """What `make -n` says, as if no other make had started the tests."""
     outer = [word for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS") for word in ("-u", name)]
-    return subprocess.run(
+    return run_command(
         [
             "env",
             *outer,
@@ -169,9 +170,6 @@ def run_make(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]"
             *words,
         ],
         cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

@@ -1,9 +1,9 @@
 """The entry point of scripts: one line for bad input, and who may end the process."""
 
-import subprocess
 import sys
 
 import pytest
+from processes import run_command
 
 from retu.core.errors import InputError
 from retu.runtime.script import run_main
@@ -35,6 +35,6 @@ def test_a_script_of_its_own_ends_with_its_output_and_exit_handlers_done() -> No
         "def main() -> None:\n    print('work')\n"
         "run_main(main)\nprint('never reached')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_command([sys.executable, "-c", code])
     assert done.returncode == 0
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["work", "usage", "handler"]

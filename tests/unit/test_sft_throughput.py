@@ -4,13 +4,13 @@ import argparse
 import importlib.util
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
+from processes import run_command
 
 from retu.compute.flops import ModelShape, exact_forward_flops_per_token
 
@@ -100,13 +100,10 @@ def test_runs_that_differ_are_not_compared(benchmark: ModuleType) -> None:
 def test_a_small_run_on_a_cpu() -> None:
     sizes = {"size": "tiny", "length": 32, "batch": 4, "micro-batch": 2, "steps": 2}
     given = {"device": "cpu", "dtype": "float32", "warm-up": 1, "repeats": 1, **sizes}
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, str(SCRIPT), *(f"--{key}={value}" for key, value in given.items())],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "CPU, tiny, float32, sdpa, 4 x 32 tokens an update" in done.stdout

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from processes import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "envs" / "vllm_cpu.txt"
@@ -76,13 +77,8 @@ def build_environment(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     confined = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
     confined["PIP_FIND_LINKS"] = str(project / "registry")
-    return subprocess.run(
-        ["envs/vllm_cpu.sh", python, "venv"],
-        cwd=project,
-        env={**kept, **confined, **changes},
-        capture_output=True,
-        text=True,
-        check=False,
+    return run_command(
+        ["envs/vllm_cpu.sh", python, "venv"], cwd=project, env={**kept, **confined, **changes}
     )
 
 

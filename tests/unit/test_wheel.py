@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -25,12 +26,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-    done = subprocess.run(
-        [*command, "--no-index", "--quiet", "--wheel-dir", str(folder), str(source)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command([*command, "--no-index", "--quiet", "--wheel-dir", str(folder), str(source)])
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("retu-*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -43,13 +39,8 @@ def run(unpacked: Path, tmp_path: Path) -> Run:
     """Runs a module of the wheel in an empty folder."""
 
     def start(*words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, *words],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(unpacked)},
-            capture_output=True,
-            text=True,
-            check=False,
+        return run_command(
+            [sys.executable, *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(unpacked)}
         )
 
     return start

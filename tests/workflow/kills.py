@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conftest import clean_environment, copy_checkout, make_snakemake_command, run_snakemake
+from processes import run_command
 
 from retu.core.hashing import hash_tree
 from retu.workflow.work_folder import LOCKS, SWEPT_FOLDERS, find_temporaries
@@ -210,9 +211,7 @@ def find_faults(
     now = hash_outputs(checkout, jobs)
     yield from (f"{path}: other bytes" for path in expected if now.get(path) != expected[path])
     verify = [sys.executable, "-m", "retu", "lineage", "verify", "--study", STUDY]
-    done = subprocess.run(
-        verify, cwd=checkout, env=clean_environment(), capture_output=True, text=True, check=False
-    )
+    done = run_command(verify, cwd=checkout, env=clean_environment())
     if done.returncode != 0:
         yield f"verify: {done.stdout}{done.stderr}"
     yield from (f"lock left: {path.name}" for path in (checkout / LOCKS).glob("*.lock"))

@@ -2,12 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import clean_environment, copy_checkout
+from processes import run_command
 from test_plans import count_planned_jobs
 
 from retu.config.load import load_training_study
@@ -92,13 +92,10 @@ def test_an_artefact_alone(fresh_checkout: Path, stage_counts: dict[str, int], t
 def test_the_profile_plans_the_paper_on_slurm_without_a_cluster(fresh_checkout: Path) -> None:
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="needs the executor for SLURM")
     # Its own `config` names the study; one on the command line would replace it.
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n"],
         cwd=fresh_checkout,
         env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"^train_rl +71$", done.stdout + done.stderr, re.MULTILINE)

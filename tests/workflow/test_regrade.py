@@ -1,7 +1,6 @@
 """Regrading a finished study: what is planned, what it leaves, and what it leaves alone."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import SMOKE, clean_environment, run_snakemake
+from processes import run_command
 from test_plans import CheckoutEdit, count_planned_jobs
 
 pytestmark = pytest.mark.slow
@@ -141,14 +141,7 @@ def test_every_job_leaves_a_record_that_holds(
         "--study",
         "smoke",
     ]
-    done = subprocess.run(
-        command,
-        cwd=remembered,
-        env=clean_environment(PYTHONPATH=str(remembered)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command(command, cwd=remembered, env=clean_environment(PYTHONPATH=str(remembered)))
     assert (done.returncode, "all as recorded" in done.stdout) == (0, True), done.stdout
 
 

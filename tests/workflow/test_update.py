@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import clean_environment
+from processes import run_command
 
 pytestmark = pytest.mark.slow
 
@@ -69,14 +70,7 @@ def test_a_deleted_branch_is_trained_again_with_what_follows(
 
 def test_a_target_that_there_is_not_is_one_line(remembered: Path) -> None:
     command = [sys.executable, "-m", "retu", "update", "table_44"]
-    done = subprocess.run(
-        command,
-        cwd=remembered,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command(command, cwd=remembered, env=clean_environment())
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr == "error: study lab has no rule that makes table_44; did you mean table_4?\n"
