@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from processes import run_as_on_terminal
 
 pytest_plugins = (
     *("code_fixtures", "lineage_fixtures", "pointer_fixtures", "bundle_fixtures", "lineage_toy"),
@@ -69,14 +70,10 @@ def run_snakemake(
     folder: Path, *arguments: str, config: Sequence[str] = SMOKE, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run Snakemake in a checkout; stdout and stderr come back as one text in `stdout`."""
-    return subprocess.run(
+    return run_as_on_terminal(
         make_snakemake_command(*arguments, config=config),
         cwd=folder,
         env=clean_environment(**environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
     )
 
 
@@ -123,6 +120,33 @@ def remembered(finished_checkout: Path, tmp_path_factory: pytest.TempPathFactory
     """A copy of the finished run, Snakemake's memory included, for the tests of one file."""
     target = tmp_path_factory.mktemp("remembered") / "checkout"
     return shutil.copytree(finished_checkout, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+class CheckoutEdit:
+    """Replaces text in files of a checkout and puts it back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.originals: dict[Path, str] = {}
+
+    def __call__(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        text = path.read_text()
+        self.originals.setdefault(path, text)
+        assert old in text, f"{name} no longer has {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+    def undo(self) -> None:
+        for path, text in self.originals.items():
+            path.write_text(text)
+
+
+@pytest.fixture
+def edit(remembered: Path) -> Iterator[CheckoutEdit]:
+    """Edits of `remembered` that last for one test."""
+    made = CheckoutEdit(remembered)
+    yield made
+    made.undo()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from processes import run_command
+from processes import run_as_on_terminal, run_command
 
 from retu.cli import command_line
 from retu.config.load import load_config
@@ -194,14 +194,10 @@ def test_what_is_said_last_follows_snakemakes_own_end(tmp_path: Path) -> None:
         "rule all:\n    shell: 'exit 1'\n"
         "onerror:\n    say_last(lambda: print('error: why', file=sys.stderr))\n"
     )
-    done = subprocess.run(
+    done = run_as_on_terminal(
         [sys.executable, "-m", "snakemake", "--cores", "1"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
     )
     assert "At least one job did not complete" in done.stdout
     assert done.stdout.splitlines()[-1] == "error: why"

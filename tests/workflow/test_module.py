@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT, clean_environment, copy_checkout
+from processes import run_as_on_terminal
 
 from retu.lineage.record import read_record
 
@@ -70,14 +71,8 @@ def run_module_snakemake(
         GIT_CONFIG_KEY_0=f"url.{published.as_uri()}.insteadOf",
         GIT_CONFIG_VALUE_0=HOST,
     )
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+    return run_as_on_terminal(
+        [sys.executable, "-m", "snakemake", "--cores", "1", *arguments], cwd=folder, env=environment
     )
 
 

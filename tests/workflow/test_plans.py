@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import SMOKE, copy_checkout, run_snakemake
+from conftest import SMOKE, CheckoutEdit, copy_checkout, run_snakemake
 
 from retu.config.load import load_training_study
 from retu.config.study import Config, Study
@@ -36,33 +36,6 @@ def count_planned_jobs(
 def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout without results."""
     return copy_checkout(tmp_path_factory.mktemp("fresh") / "checkout")
-
-
-class CheckoutEdit:
-    """Replaces text in files of a checkout and puts it back."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.originals: dict[Path, str] = {}
-
-    def __call__(self, name: str, old: str, new: str) -> None:
-        path = self.folder / name
-        text = path.read_text()
-        self.originals.setdefault(path, text)
-        assert old in text, f"{name} no longer has {old!r}"
-        path.write_text(text.replace(old, new, 1))
-
-    def undo(self) -> None:
-        for path, text in self.originals.items():
-            path.write_text(text)
-
-
-@pytest.fixture
-def edit(remembered: Path) -> Iterator[CheckoutEdit]:
-    """Edits of `remembered` that last for one test."""
-    made = CheckoutEdit(remembered)
-    yield made
-    made.undo()
 
 
 def list_all_branches(study: Study) -> list[Run]:

@@ -2,14 +2,13 @@
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SMOKE, clean_environment, run_snakemake
+from conftest import SMOKE, CheckoutEdit, clean_environment, run_snakemake
 from processes import run_command
-from test_plans import CheckoutEdit, count_planned_jobs
+from test_plans import count_planned_jobs
 
 pytestmark = pytest.mark.slow
 
@@ -21,14 +20,6 @@ REMADE = ("grade", "curves", "fit_curves", "make_table_4", "make_figure_2", "mak
 ALL = {"compare_graders", "regrade", *(f"regrade_{rule}" for rule in REMADE)}
 # Reference and base models: nothing before the first grades may be made again.
 UPSTREAM = {"make_data", "pretrain_base", "train_reference", "generate_reference", "generate_base"}
-
-
-@pytest.fixture
-def edit(remembered: Path) -> Iterator[CheckoutEdit]:
-    """Edits of `remembered` that last for one test."""
-    made = CheckoutEdit(remembered)
-    yield made
-    made.undo()
 
 
 def list_graded_runs(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import ROOT, clean_environment, copy_checkout, run_snakemake
+from processes import read_output
 from smoke_scripts import format_options, make_smoke_plan, run_rule_module
 
 from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
@@ -263,14 +264,8 @@ def keep_by_dvc(folder: Path) -> None:
 
 def run_dvc(folder: Path, *words: str) -> str:
     """What DVC prints; it must succeed."""
-    done = subprocess.run(
+    return read_output(
         [sys.executable, "-m", "dvc", *words],
         cwd=folder,
         env=clean_environment(DVC_NO_ANALYTICS="1"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
     )
-    assert done.returncode == 0, done.stdout
-    return done.stdout

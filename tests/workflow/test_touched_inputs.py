@@ -1,13 +1,13 @@
 """What is touched and not changed plans nothing, whatever its size."""
 
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, clean_environment
+from processes import read_output
 
 pytestmark = pytest.mark.slow
 
@@ -29,17 +29,11 @@ rule copy:
 
 def dry_run(folder: Path, *arguments: str) -> str:
     """What Snakemake says in a folder, by this project's profile."""
-    done = subprocess.run(
+    return read_output(
         [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
         cwd=folder,
         env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
     )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def test_a_touched_big_input_plans_nothing(tmp_path: Path) -> None:

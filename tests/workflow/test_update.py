@@ -2,13 +2,12 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import clean_environment
-from processes import run_command
+from processes import read_output, run_command
 
 pytestmark = pytest.mark.slow
 
@@ -20,17 +19,7 @@ BRANCH = "results/smoke/rl/LabQwen/none/step0/luffy"
 def run_retu_update(folder: Path, *words: str) -> str:
     """What `retu update` of the smoke study prints."""
     command = [sys.executable, "-m", "retu", "update", "--study", "smoke", *words]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return read_output(command, cwd=folder, env=clean_environment())
 
 
 def parse_planned_rules(said: str) -> set[str]:
