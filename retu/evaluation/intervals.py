@@ -28,9 +28,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from retu.core.arrays import FloatArray
 
 DRAWS = 2**16
 """Weights drawn for one benchmark: the ends of a 95% interval are then off by about a hundredth of

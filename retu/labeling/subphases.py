@@ -20,16 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from retu.config.study import Branching
+from retu.core.arrays import BoolArray, FloatArray
 from retu.core.errors import InputError
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 ADAPTATION = "Adaptation"
 STABLE = "Stable"
 BETWEEN_STABLE = "Between Stable"
 MILD = "Mild Overfitting"
 SEVERE = "Severe Overfitting"
+SUBPHASES = (ADAPTATION, STABLE, BETWEEN_STABLE, MILD, SEVERE)
 
 _DECIMALS = 12
 """Margins are rounded to this, far finer than any loss is known: a loss of exactly 1.02 L_min in

@@ -8,6 +8,8 @@ One operation is easy for a tiny model, two are hard, so that win rates differ.
 import random
 from dataclasses import dataclass
 
+from retu.data.arithmetic import OPERATORS
+
 WORDINGS = (
     "What is {}?",
     "Work out {}.",
@@ -17,7 +19,6 @@ WORDINGS = (
     "Tell me what {} makes.",
 )
 CHINESE = "请计算 {}"
-OPERATORS = "+-*"
 BOXED = "\\boxed{"
 
 

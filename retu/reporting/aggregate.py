@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from retu.core.arrays import FloatArray
 from retu.reporting.tidy_files import (
     IDENTIFIED,
     LEVEL,
@@ -183,6 +184,14 @@ def measure_starts(curves: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
+def cut_last_part(score: FloatArray, end: int) -> FloatArray:
+    """The last third of a run, or all from `end` on, the last point before its collapse.
+
+    A collapsed run can be steady at its low scores: its variance must include the fall.
+    """
+    return score[min(score.size - math.ceil(score.size * LAST_PART), end) :]
+
+
 def measure_run(points: pd.DataFrame, x_end: float) -> dict[str, float]:
     """What one run reached, how steadily, and at what compute.
 
@@ -200,14 +209,14 @@ def measure_run(points: pd.DataFrame, x_end: float) -> dict[str, float]:
         x_total_eflops: SFT and RL compute in all; x_near_best_eflops: where the running median
             (SFT: the score) first reaches 95% of its own best; x_collapse_eflops: last before one.
     """
-    rows = points.eval("x = x_sft_eflops + x_rl_eflops").sort_values("x", kind="stable")
+    total = points["x_sft_eflops"] + points["x_rl_eflops"]
+    rows = points.assign(x=total).sort_values("x", kind="stable")
     score, x, x_rl = (rows[name].to_numpy(float) for name in ("score", "x", "x_rl_eflops"))
     # Fitted compute keeps six digits, so the last point may lie a hair beyond its own value.
     usable = x_rl <= x_end * (1 + 1e-5)
     pure_sft = bool((rows["paradigm"] == PURE_SFT).all())
     curve = score if pure_sft else compute_centred_median(score[usable])
-    # A collapsed run can be steady at its low scores: the variance must include the fall.
-    tail = score[min(score.size - math.ceil(score.size * LAST_PART), int(usable.sum()) - 1) :]
+    tail = cut_last_part(score, int(usable.sum()) - 1)
     varies = tail.size > 1 and not pure_sft
     return {
         "n_points": score.size,

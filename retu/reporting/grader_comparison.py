@@ -7,6 +7,7 @@ import pandas as pd
 
 from retu.config.graders import GraderSettings
 from retu.core.markdown import make_table
+from retu.core.text import CUT_MARK
 from retu.planning.jobs import CompareJob
 from retu.reporting.grader_effects import select_largest_effects
 from retu.reporting.grader_flips import DIRECTIONS, FLIP_COUNT_COLUMNS, pick_examples
@@ -15,7 +16,6 @@ EXAMPLES_EACH_WAY = 5
 EFFECTS_A_TABLE = 5
 LONGEST_ANSWER, LONGEST_GENERATION = 30, 60
 TABLE_4 = "tables/table_4.csv"
-ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
 def render_comparison_page(
@@ -125,4 +125,4 @@ def render_flip_table(flips: pd.DataFrame) -> str:
 def show_text_end(text: object, longest: int) -> str:
     """The end of a model's text, safe on a terminal: nothing in it can move the cursor."""
     safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text or ""))
-    return safe if len(safe) <= longest else ELLIPSIS + safe[-longest + 1 :]
+    return safe if len(safe) <= longest else CUT_MARK + safe[-longest + 1 :]

@@ -9,9 +9,9 @@ from retu.core.errors import InputError
 from retu.core.tables import round_to_six_digits
 from retu.evaluation.scores import OVERALL
 from retu.lineage.graph.table_cells import read_text_rows
+from retu.reporting.tidy_files import RUN_COLUMNS
 
 NamedRows = Mapping[str, Mapping[str, str]]
-RUN_COLUMNS = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
 TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     "curves.csv": (*RUN_COLUMNS, "rl_step", "benchmark"),
     "tables/table_4.csv": RUN_COLUMNS,

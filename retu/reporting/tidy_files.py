@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from retu.config.analysis import LEVEL as LEVEL
+from retu.core.run_paths import NO_DATASET as NO_DATASET
 from retu.core.tables import read_table
-from retu.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
+from retu.evaluation.scores import OVERALL as OVERALL
+from retu.labeling.subphases import SUBPHASES as SUBPHASES
 
 REPORT_CURVE_COLUMNS = (
     *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"),
@@ -31,14 +33,13 @@ STATS_COLUMNS = (
     *("dataset", "role", "rows", "mean_prompt_tokens", "mean_response_tokens"),
     *("mean_steps", "win_rate", "attempts", "selection"),
 )
+RUN_COLUMNS = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
+"""What tells the RL runs of a study apart."""
 
 PURE_SFT = "Pure SFT"
 PURE_RL = "Pure RL"
 SFT_THEN_RL = "SFT-then-RL"
-NO_DATASET = "none"
-OVERALL = "overall"
 IDENTIFIED = "identified"
-SUBPHASES = (ADAPTATION, STABLE, BETWEEN_STABLE, MILD, SEVERE)
 
 
 def read_curves(path: Path) -> pd.DataFrame:

@@ -7,11 +7,10 @@ import pandas as pd
 
 from retu.core.markdown import MISSING, format_number
 from retu.evaluation.scores import CUT_LIMIT
-from retu.reporting.tidy_files import NO_DATASET
+from retu.reporting.tidy_files import NO_DATASET, RUN_COLUMNS
 
 CUT_SHARE = "cut_share"
 CUT_HEADER = "Cut (%)"
-RUN_COLUMNS = ["model", "dataset", "sft_step", "paradigm", "recipe", "seed"]
 MAX_LISTED_POINTS = 3
 """How many places a warning names."""
 
@@ -28,10 +27,9 @@ def add_cuts(branches: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         branches: one row per branch and seed, with the columns `BRANCH`.
         curves: overall rows of curves.csv.
     """
-    highest = (
-        ensure_cut_share(curves).groupby(RUN_COLUMNS, sort=False)[CUT_SHARE].max().reset_index()
-    )
-    return branches.merge(highest, on=RUN_COLUMNS, how="left")
+    runs = ensure_cut_share(curves).groupby(list(RUN_COLUMNS), sort=False)
+    highest = runs[CUT_SHARE].max().reset_index()
+    return branches.merge(highest, on=list(RUN_COLUMNS), how="left")
 
 
 def format_cut_columns(shares: Sequence[float]) -> list[tuple[str, bool, list[str]]]:

@@ -10,8 +10,8 @@ steepness and epsilon >= 0 the alignment offset g(0), zero in most published fit
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from retu.core.arrays import BoolArray as BoolArray
+from retu.core.arrays import FloatArray as FloatArray
 
 SCORE_MAX = 100.0
 """Scores are percentages, so no ceiling is higher."""

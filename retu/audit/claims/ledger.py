@@ -23,7 +23,7 @@ from retu.audit.claims.ledger_files import (
 )
 from retu.core.errors import InputError
 from retu.core.yaml_files import parse_yaml, read_yaml, validate_content
-from retu.labeling.subphases import ADAPTATION, BETWEEN_STABLE, MILD, SEVERE, STABLE
+from retu.labeling.subphases import SUBPHASES
 
 NUMBER_COLUMNS = (
     *("id", "place", "quantity", "model", "dataset", "sft_step", "value", "unit", "counts"),
@@ -42,7 +42,6 @@ CHECK_SOURCES = {
     "sft_peak": ("EFLOPs", 2),
     "spearman": ("table", 1),
 }
-SUBPHASES = (ADAPTATION, STABLE, BETWEEN_STABLE, MILD, SEVERE)
 
 
 @dataclass(frozen=True)

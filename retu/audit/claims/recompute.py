@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from retu.audit.claims.granularity import get_half_unit
 from retu.audit.claims.ledger import Claim, Ledger
 from retu.compute.flops import EFLOPS, ModelShape, sft_step_flops
+from retu.core.run_paths import NO_DATASET
 from retu.scaling.correlation import correlate_pairs
 
 MAX_MEAN_LENGTH = 1_000_000.0
 """Tokens: the upper end when a mean length is sought."""
 
-NO_DATASET = "none"
 
 FIGURE_ONLY = "Severe Overfitting"
 """The averages of Figure 3 leave this branch (Easy102K step 6120) out."""
