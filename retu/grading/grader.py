@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from retu.config.graders import DEFAULT_GRADER, GraderSettings
 from retu.core.errors import InputError
+from retu.core.text import format_rest
 from retu.grading import boxed, choice, paper_rules
 from retu.grading.grade_verdict import (
     Grade,
@@ -147,7 +148,5 @@ def refuse_golds(problems: Iterable[str], where: str) -> None:
     """Raise an InputError that lists the problems of gold answers, if there are any."""
     bad = list(problems)
     if bad:
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise InputError(
-            f"{where}: {len(bad)} unusable: {'; '.join(bad[:5])}{more}; mend the data set"
-        )
+        listed = "; ".join(bad[:5]) + format_rest(len(bad), 5)
+        raise InputError(f"{where}: {len(bad)} unusable: {listed}; mend the data set")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from retu.core.markdown import MISSING, format_number
+from retu.core.text import format_rest
 from retu.evaluation.scores import CUT_LIMIT
 from retu.reporting.tidy_files import NO_DATASET, RUN_COLUMNS
 
@@ -67,16 +68,11 @@ def describe_cut_answers(curves: pd.DataFrame) -> list[str]:
         f"{format_number(100 * row[CUT_SHARE])}% at {name_point(row)}" for _, row in many.iterrows()
     ]
     distinct = list(dict.fromkeys(places))
-    rest = (
-        f" and {len(distinct) - MAX_LISTED_POINTS} more"
-        if len(distinct) > MAX_LISTED_POINTS
-        else ""
-    )
+    rest = format_rest(len(distinct), MAX_LISTED_POINTS)
     return [
         f"Warning: more than {CUT_LIMIT:.0%} of the answers were cut at the token limit"
         f" ({'; '.join(distinct[:MAX_LISTED_POINTS])}{rest}): these scores may be the limit's;"
-        f" raise"
-        " max_new_tokens."
+        " raise max_new_tokens."
     ]
 
 

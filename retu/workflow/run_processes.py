@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from retu.cluster.controller import ENDED_STATES, PROC_FOLDER, STATE, read_process_start
+from retu.core.text import join_names
 from retu.workflow.active_runs import RUN_VARIABLE, SLURM_JOB, SnakemakeRun
 
 PARENT_FIELD = 1
@@ -79,8 +80,7 @@ def read_process(pid: int) -> Process | None:
 def describe_work(processes: Iterable[Process]) -> str:
     """The jobs among processes, in words."""
     works = sorted({process.work for process in processes if process.work})
-    more = f" and {len(works) - 4} more" if len(works) > 4 else ""
-    return ", ".join(works[:4]) + more if works else "no job at the moment"
+    return join_names(works, 4) or "no job at the moment"
 
 
 def end_processes(processes: Sequence[Process], patience: float = END_PATIENCE) -> None:
