@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -87,7 +86,10 @@ def test_only_the_jobs_that_are_asked_for_are_compared(smoke_toy: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cell_of_a_big_study_is_explained_in_seconds(tmp_path: Path) -> None:
-    """500 jobs, as a whole process; a machine under load gets three times the goal."""
+    """500 jobs, as a whole process: of its CPU time, which no other process on the machine adds to.
+
+    It takes one to two seconds.
+    """
     root = write_big_study(tmp_path)
     script = (
         "import sys; from pathlib import Path; from retu.cli import command_line as retu;"
@@ -95,7 +97,7 @@ def test_a_cell_of_a_big_study_is_explained_in_seconds(tmp_path: Path) -> None:
         f"commands.ROOT = Path({str(root)!r});"
         f"sys.exit(retu.main(['lineage', 'why', {TABLE!r} + '#A,dapo/a_post']))"
     )
-    before = time.monotonic()
+    before = os.times()
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=PROJECT,
@@ -104,9 +106,10 @@ def test_a_cell_of_a_big_study_is_explained_in_seconds(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    seconds = time.monotonic() - before
+    after = os.times()
     assert "jobs stand behind it" in done.stdout
-    assert seconds < 6
+    spent = (after.children_user, after.children_system)
+    assert sum(spent) - before.children_user - before.children_system < 5
 
 
 def write_big_study(root: Path) -> Path:
