@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from scipy.stats import beta
 
+from retu.core.arrays import FloatArray
 from retu.core.errors import InputError
-from retu.evaluation.intervals import FloatArray, compute_wilson_interval, draw_means, find_interval
+from retu.evaluation.intervals import compute_wilson_interval, draw_means, find_interval
 from retu.evaluation.scores import OVERALL, score_checkpoints
 from retu.evaluation.statistics import (
     STATISTICS_COLUMNS,
