@@ -17,6 +17,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/jobs.smk"
 
 
 pathvars:

@@ -3,16 +3,14 @@
 In: curves.csv, subphases.csv, fits of all protocols, claims/ (published values). Out: <results>/tables, <results>/figures
 """
 
-ORDER = ",".join(study.datasets)
-
 
 rule make_table_4:
     input:
         fits=FITS,
         fixed_points="<results>/fixed_points.csv",
     output:
-        csv="<results>/tables/table_4.csv",
-        md="<results>/tables/table_4.md",
+        out_csv="<results>/tables/table_4.csv",
+        out_md="<results>/tables/table_4.md",
         record="<results>/tables/table_4.record.json",
     log:
         "<logs>/table_4.log",
@@ -20,16 +18,10 @@ rule make_table_4:
         "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.plan_artefact("table_4")),
-        order=ORDER,
     message:
         "table 4: every fit as published and refitted"
     shell:
-        job(
-            "audit_table_4",
-            "--published claims/table_4.csv"
-            " --fits {input.fits} --fixed-points {input.fixed_points} --order {params.order}"
-            " --out-csv {output.csv} --out-md {output.md}",
-        )
+        job("audit_table_4")
 
 
 rule make_table_5:
@@ -38,8 +30,8 @@ rule make_table_5:
         draws=DRAWS,
         subphases="<results>/subphases.csv",
     output:
-        csv="<results>/tables/table_5.csv",
-        md="<results>/tables/table_5.md",
+        out_csv="<results>/tables/table_5.csv",
+        out_md="<results>/tables/table_5.md",
         record="<results>/tables/table_5.record.json",
     log:
         "<logs>/table_5.log",
@@ -50,12 +42,7 @@ rule make_table_5:
     message:
         "table 5: ceilings and minimum losses over sets of growing size"
     shell:
-        job(
-            "audit_table_5",
-            "--published claims/table_5.csv"
-            " --fits {input.fits} --draws {input.draws} --subphases {input.subphases}"
-            " --out-csv {output.csv} --out-md {output.md}",
-        )
+        job("audit_table_5")
 
 
 rule make_figure_3:
@@ -65,8 +52,8 @@ rule make_figure_3:
         subphases="<results>/subphases.csv",
         table_4="<results>/tables/table_4.csv",
     output:
-        svg="<results>/figures/figure_3.svg",
-        png="<results>/figures/figure_3.png",
+        out_svg="<results>/figures/figure_3.svg",
+        out_png="<results>/figures/figure_3.png",
         record="<results>/figures/figure_3.record.json",
     log:
         "<logs>/figure_3.log",
@@ -74,16 +61,10 @@ rule make_figure_3:
         "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.plan_artefact("figure_3")),
-        order=ORDER,
     message:
         "figure 3: all branches, measured, published and refitted"
     shell:
-        job(
-            "audit_figure_3",
-            "--curves {input.curves} --fits {input.fits}"
-            " --subphases {input.subphases} --table-4 {input.table_4} --order {params.order}"
-            " --out-svg {output.svg} --out-png {output.png}",
-        )
+        job("audit_figure_3")
 
 
 rule make_figure_8:
@@ -91,11 +72,11 @@ rule make_figure_8:
         fits=FITS,
         draws=DRAWS,
         subphases="<results>/subphases.csv",
-        recipes="<results>/sensitivity_recipes.csv",
+        sensitivity="<results>/sensitivity_recipes.csv",
     output:
-        svg="<results>/figures/figure_8.svg",
-        png="<results>/figures/figure_8.png",
-        csv="<results>/figures/figure_8.csv",
+        out_svg="<results>/figures/figure_8.svg",
+        out_png="<results>/figures/figure_8.png",
+        out_csv="<results>/figures/figure_8.csv",
         record="<results>/figures/figure_8.record.json",
     log:
         "<logs>/figure_8.log",
@@ -103,17 +84,10 @@ rule make_figure_8:
         "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.plan_artefact("figure_8")),
-        order=ORDER,
     message:
         "figure 8: highest ceiling against minimum validation loss"
     shell:
-        job(
-            "audit_figure_8",
-            "--published claims/figure_8.csv"
-            " --fits {input.fits} --draws {input.draws} --subphases {input.subphases}"
-            " --sensitivity {input.recipes} --order {params.order} --out-svg {output.svg}"
-            " --out-png {output.png} --out-csv {output.csv}",
-        )
+        job("audit_figure_8")
 
 
 rule table_4:

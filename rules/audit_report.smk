@@ -6,19 +6,19 @@ In: all artefacts of a released study. Out: <results>/report.html, <results>/sum
 
 rule make_report:
     input:
-        study="<results>/study.json",
+        "<results>/figures/figure_8.csv",
+        study_json="<results>/study.json",
         versions="<results>/versions.json",
         tables=[f"<results>/tables/table_{n}.csv" for n in (4, 5)],
         figures=[f"<results>/figures/figure_{n}.svg" for n in (3, 8)],
-        correlations="<results>/figures/figure_8.csv",
         claims="<results>/claims.csv",
-        quality="<results>/data_quality.csv",
-        labels="<results>/labels_check.csv",
-        forecasts="<results>/forecast_scores.csv",
+        data_quality="<results>/data_quality.csv",
+        labels_check="<results>/labels_check.csv",
+        forecast_scores="<results>/forecast_scores.csv",
         sensitivity="<results>/sensitivity.csv",
-        recipes="<results>/sensitivity_summary.csv",
+        sensitivity_summary="<results>/sensitivity_summary.csv",
     output:
-        page="<results>/report.html",
+        out="<results>/report.html",
         record="<results>/report.record.json",
     log:
         "<logs>/report.log",
@@ -26,18 +26,10 @@ rule make_report:
         "../envs/analysis.yaml"
     params:
         **stage(plan.make_report),
-        caches=RELEASE.caches,
     message:
         "writing the report"
     shell:
-        job(
-            "audit_report",
-            "--study-json {input.study}"
-            " --versions {input.versions} --tables-dir $(dirname {input.tables[0]}) --figures-dir $(dirname {input.figures[0]})"
-            " --claims {input.claims} --data-quality {input.quality} --labels-check {input.labels}"
-            " --forecast-scores {input.forecasts} --sensitivity {input.sensitivity}"
-            " --sensitivity-summary {input.recipes} --caches {params.caches} --out {output.page}",
-        )
+        job("audit_report")
 
 
 rule report:
@@ -52,7 +44,7 @@ rule summary:
         figure_8="<results>/figures/figure_8.csv",
         report="<results>/report.html",
     output:
-        text="<results>/summary.txt",
+        out="<results>/summary.txt",
         record="<results>/summary.record.json",
     log:
         "<logs>/summary.log",
@@ -60,16 +52,10 @@ rule summary:
         "../envs/analysis.yaml"
     params:
         **stage(plan.summary),
-        study=study.name,
     message:
         "summing up"
     shell:
-        job(
-            "audit_summary",
-            "--study {params.study} --claims {input.claims}"
-            " --table-4 {input.table_4} --figure-8 {input.figure_8} --report {input.report}"
-            " --out {output.text}",
-        )
+        job("audit_summary")
 
 
 localrules:

@@ -24,10 +24,4 @@ rule pretrain_base:
     message:
         "pre-training the base model {wildcards.model}"
     shell:
-        job(
-            "pretrain_base",
-            "--spec {params.spec:q}"
-            " --documents {input.documents} --checkpoints {output.checkpoints}"
-            " --losses {output.losses} --manifest {output.manifest}",
-            environment=TRAINING,
-        )
+        job("pretrain_base", environment=TRAINING)

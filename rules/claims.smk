@@ -10,9 +10,9 @@ DRAWS = [f"<results>/fits/{protocol}.draws.parquet" for protocol in study.fit.pr
 
 rule fixed_points:
     input:
-        "<results>/curves.csv",
+        curves="<results>/curves.csv",
     output:
-        points="<results>/fixed_points.csv",
+        out="<results>/fixed_points.csv",
         record="<results>/fixed_points.record.json",
     log:
         "<logs>/fixed_points.log",
@@ -20,15 +20,10 @@ rule fixed_points:
         "../envs/analysis.yaml"
     params:
         **stage(plan.fixed_points),
-        listed=study.fit.listed["paper"],
     message:
         "looking for the published fits among the fixed points of trimming"
     shell:
-        job(
-            "fixed_points",
-            "--curves {input} --spec {params.spec:q}"
-            " --listed {params.listed} --table-4 claims/table_4.csv --out {output.points}",
-        )
+        job("fixed_points")
 
 
 rule refit_by_recipes:
@@ -36,10 +31,10 @@ rule refit_by_recipes:
         curves="<results>/curves.csv",
         subphases="<results>/subphases.csv",
     output:
-        branches="<results>/sensitivity.csv",
-        recipes="<results>/sensitivity_recipes.csv",
-        summary="<results>/sensitivity_summary.csv",
-        md="<results>/sensitivity.md",
+        out="<results>/sensitivity.csv",
+        out_recipes="<results>/sensitivity_recipes.csv",
+        out_summary="<results>/sensitivity_summary.csv",
+        out_md="<results>/sensitivity.md",
         record="<results>/sensitivity.record.json",
     log:
         "<logs>/sensitivity.log",
@@ -50,12 +45,7 @@ rule refit_by_recipes:
     message:
         "refitting every branch under a grid of recipes"
     shell:
-        job(
-            "sensitivity",
-            "--curves {input.curves}"
-            " --subphases {input.subphases} --spec {params.spec:q} --out {output.branches}"
-            " --out-recipes {output.recipes} --out-summary {output.summary} --out-md {output.md}",
-        )
+        job("sensitivity")
 
 
 rule judge_claims:
@@ -65,8 +55,8 @@ rule judge_claims:
         fits=FITS,
         draws=DRAWS[0],
     output:
-        csv="<results>/claims.csv",
-        md="<results>/claims.md",
+        out="<results>/claims.csv",
+        out_md="<results>/claims.md",
         record="<results>/claims.record.json",
     log:
         "<logs>/claims.log",
@@ -74,16 +64,10 @@ rule judge_claims:
         "../envs/analysis.yaml"
     params:
         **stage(plan.judge_claims),
-        settings=RELEASE.kit_settings,
     message:
         "judging every published number"
     shell:
-        job(
-            "claims_ledger",
-            "--claims-dir claims --curves {input.curves}"
-            " --subphases {input.subphases} --fits {input.fits} --draws {input.draws}"
-            " --settings {params.settings} --out {output.csv} --out-md {output.md}",
-        )
+        job("claims_ledger")
 
 
 rule sensitivity:

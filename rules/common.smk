@@ -1,10 +1,9 @@
-"""What every chapter uses: the validated study, its plan, and how a job is described.
+"""What every chapter uses: the validated study and its plan.
 
 Nothing here makes a file. A mistake in config.yaml or the study ends Snakemake before any rule
 exists.
 """
 
-import json
 import os
 import re
 import shlex
@@ -67,7 +66,7 @@ TRAINING = "lab" if RELEASED else plan.training_environment
 deployed = bool(workflow.deployment_settings.deployment_method)
 chosen = settings.model_dump_json(exclude=NO_CHOICE).replace("{", "{{").replace("}", "}}")
 python_first = "" if deployed else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
-mirror = f"RETU_MIRROR={shlex.quote(settings.mirror)}" if HUB and settings.mirror else ""
+mirror = f"RETU_MIRROR={shlex.quote(settings.mirror)}" if settings.mirror else ""
 shell.prefix(
     f"set -euo pipefail; export {python_first} {mirror}"
     f" OMP_NUM_THREADS=${{{{OMP_NUM_THREADS:-{THREADS}}}}}"
@@ -85,46 +84,16 @@ wildcard_constraints:
 
 onstart:
     if workflow.is_main_process:
-        os.environ[SNAPSHOT_VARIABLE] = str(write_snapshot(SNAPSHOT_FOLDER, plan).absolute())
+        files = {rule.name: Path(str(rule.snakefile)).absolute() for rule in workflow.rules}
+        os.environ[SNAPSHOT_VARIABLE] = str(
+            write_snapshot(SNAPSHOT_FOLDER, plan, files).absolute()
+        )
         try:
             made = [str(path) for job in workflow.dag.needrun_jobs() for path in job.output]
             claim_outputs(Path.cwd(), study.name, made)
             take_control(Path.cwd(), log, slurm=workflow.executor_plugin.name == "slurm")
         except InputError as error:
             sys.exit(f"error: {error}")
-
-
-def stage(find):
-    """The parameters of every rule: its specification, the key that makes it stale, and what else
-    the record of a job says of it."""
-    return {
-        "spec": lambda wildcards: find(**wildcards).spec,
-        "key": lambda wildcards: find(**wildcards).key,
-        "stage": lambda wildcards: find(**wildcards).job_json,
-        "wildcards": lambda wildcards: json.dumps(dict(wildcards)),
-    }
-
-
-def python(environment):
-    """The interpreter of an environment: config.yaml may have one of its own for it."""
-    folder = None if deployed else settings.environments.get(environment)
-    return shlex.quote(str(Path(folder).absolute() / "bin" / "python")) if folder else "python"
-
-
-def job(module, options, environment="lab", network=False, many=False):
-    """The shell command of a rule: run its module, log it, leave a record beside its outputs.
-
-    Only a job with `network` may ask a hub; one of `many` processes gets as many as its resources
-    say. The shell gives way to Python, which thus gets the signals of a scheduler.
-    """
-    processes = "--processes {resources.processes} --nodes {resources.nodes}" if many else ""
-    return (
-        ("" if network else "export HF_HUB_OFFLINE=1; ")
-        + f"exec {python(environment)} -m retu.cli.run_job {module} --rule {{rule}}"
-        f" --stage {{params.stage:q}} {processes}"
-        " --wildcards {params.wildcards:q} --inputs {input:q} --outputs {output:q}"
-        f" -- {options} 3>&2 > {{log}} 2>&1"
-    )
 
 
 def print_summary():

@@ -3,22 +3,13 @@
 In: the study alone. Out: <data>/SPLIT.parquet, each with its manifest
 """
 
+from retu.data.lab_splits import SPLITS
+
 
 rule make_data:
     output:
-        **{
-            f"{split}{kind}": f"<data>/{split}{suffix}"
-            for split in (
-                "benchmarks",
-                "validation",
-                "rl_prompts",
-                "mixed",
-                "pool",
-                "reference",
-                "documents",
-            )
-            for kind, suffix in (("", ".parquet"), ("_manifest", ".manifest.json"))
-        },
+        **{split: f"<data>/{split}.parquet" for split in SPLITS},
+        **{f"_{split}_manifest": f"<data>/{split}.manifest.json" for split in SPLITS},
         record="<data>.record.json",
     log:
         "<logs>/make_data.log",
@@ -30,7 +21,4 @@ rule make_data:
     message:
         "drawing the data"
     shell:
-        job(
-            "make_data",
-            "--spec {params.spec:q} --out $(dirname {output.pool})",
-        )
+        job("make_data")

@@ -6,8 +6,8 @@ In: the study alone. Out: <results>/study.json, <results>/versions.json
 
 rule describe_study:
     output:
-        study="<results>/study.json",
-        versions="<results>/versions.json",
+        out_study="<results>/study.json",
+        out_versions="<results>/versions.json",
         record="<results>/study.record.json",
     log:
         "<logs>/describe_study.log",
@@ -18,8 +18,4 @@ rule describe_study:
     message:
         "describing the study"
     shell:
-        job(
-            "describe_study",
-            "--spec {params.spec:q}"
-            " --out-study {output.study} --out-versions {output.versions}",
-        )
+        job("describe_study")

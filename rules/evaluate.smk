@@ -7,12 +7,12 @@ gathers every score with its compute in <results>/curves.csv.
 
 rule generate_base:
     input:
+        "<results>/base/{model}/manifest.json",
+        "<data>/benchmarks.manifest.json",
         checkpoints="<results>/base/{model}/checkpoints",
-        checkpoints_manifest="<results>/base/{model}/manifest.json",
         problems="<data>/benchmarks.parquet",
-        problems_manifest="<data>/benchmarks.manifest.json",
     output:
-        generations="<results>/base/{model}/generations.parquet",
+        out="<results>/base/{model}/generations.parquet",
         record="<results>/base/{model}/generations.record.json",
     log:
         "<logs>/generate_base/{model}.log",
@@ -25,22 +25,17 @@ rule generate_base:
     message:
         "answering the benchmarks with the base model {wildcards.model}"
     shell:
-        job(
-            "generate",
-            "--spec {params.spec:q} --title {wildcards.model}"
-            " --checkpoints {input.checkpoints} --problems {input.problems} --out {output.generations}",
-            environment=TRAINING,
-        )
+        job("generate", environment=TRAINING, title="{wildcards.model}")
 
 
 use rule generate_base as generate_sft with:
     input:
+        "<results>/sft/{model}/{dataset}/seed{seed}/manifest.json",
+        "<data>/benchmarks.manifest.json",
         checkpoints="<results>/sft/{model}/{dataset}/seed{seed}/checkpoints",
-        checkpoints_manifest="<results>/sft/{model}/{dataset}/seed{seed}/manifest.json",
         problems="<data>/benchmarks.parquet",
-        problems_manifest="<data>/benchmarks.manifest.json",
     output:
-        generations="<results>/sft/{model}/{dataset}/seed{seed}/generations.parquet",
+        out="<results>/sft/{model}/{dataset}/seed{seed}/generations.parquet",
         record="<results>/sft/{model}/{dataset}/seed{seed}/generations.record.json",
     log:
         "<logs>/generate_sft/{model}_{dataset}_seed{seed}.log",
@@ -53,9 +48,9 @@ use rule generate_base as generate_sft with:
 
 rule grade:
     input:
-        "<results>/{run}/generations.parquet",
+        generations="<results>/{run}/generations.parquet",
     output:
-        grades="<results>/{run}/grades.parquet",
+        out="<results>/{run}/grades.parquet",
         record="<results>/{run}/grades.record.json",
     log:
         "<logs>/grade/{run}.log",
@@ -69,17 +64,15 @@ rule grade:
     message:
         "grading {wildcards.run}"
     shell:
-        job(
-            "grade",
-            "--generations {input} --spec {params.spec:q}" " --out {output.grades}",
-        )
+        job("grade")
 
 
 rule curves:
     input:
-        run_files,
+        grades=of_runs(f"{RESULTS}/{{run}}/grades.parquet"),
+        compute=compute_of_runs,
     output:
-        curves="<results>/curves.csv",
+        out="<results>/curves.csv",
         record="<results>/curves.record.json",
     log:
         "<logs>/curves.log",
@@ -87,12 +80,7 @@ rule curves:
         "../envs/analysis.yaml"
     params:
         **stage(plan.curves),
-        runs=lambda wildcards: [run.path for run in evaluated_runs()],
     message:
         "gathering scores and compute of all runs"
     shell:
-        job(
-            "curves",
-            "--spec {params.spec:q} --results $(dirname {output.curves})"
-            " --runs {params.runs} --out {output.curves}",
-        )
+        job("curves")

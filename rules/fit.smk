@@ -9,8 +9,8 @@ rule fit_curves:
         curves="<results>/curves.csv",
         subphases="<results>/subphases.csv",
     output:
-        fits="<results>/fits/{protocol}.csv",
-        draws="<results>/fits/{protocol}.draws.parquet",
+        out="<results>/fits/{protocol}.csv",
+        out_draws="<results>/fits/{protocol}.draws.parquet",
         record="<results>/fits/{protocol}.record.json",
     log:
         "<logs>/fit_curves/{protocol}.log",
@@ -18,24 +18,18 @@ rule fit_curves:
         "../envs/analysis.yaml"
     params:
         **stage(plan.fit_curves),
-        listed=lambda wildcards: study.fit.listed.get(wildcards.protocol, "none"),
     message:
         "fitting the sigmoid law to every RL branch, protocol {wildcards.protocol}"
     shell:
-        job(
-            "fit_curves",
-            "--curves {input.curves} --subphases {input.subphases}"
-            " --spec {params.spec:q} --listed {params.listed} --out {output.fits}"
-            " --out-draws {output.draws}",
-        )
+        job("fit_curves")
 
 
 rule forecast:
     input:
-        "<results>/curves.csv",
+        curves="<results>/curves.csv",
     output:
-        points="<results>/forecasts.csv",
-        scores="<results>/forecast_scores.csv",
+        out="<results>/forecasts.csv",
+        out_summary="<results>/forecast_scores.csv",
         record="<results>/forecasts.record.json",
     log:
         "<logs>/forecast.log",
@@ -46,11 +40,7 @@ rule forecast:
     message:
         "forecasting the later part of every branch from its first"
     shell:
-        job(
-            "forecast",
-            "--curves {input} --spec {params.spec:q}"
-            " --out {output.points} --out-summary {output.scores}",
-        )
+        job("forecast")
 
 
 rule forecasts:

@@ -14,28 +14,10 @@ COUNTING = f"<results>/base/{study.data.tokenizer}"
 COUNTING_THREADS = study.execution.threads
 
 
-def experts_of(wildcards):
-    """The SFT set whose trajectories prompts are matched with."""
-    return [f"{RESULTS}/sft_sets/{MATCHED[wildcards.split].experts}.parquet"]
-
-
-def candidates_of(wildcards):
-    """The prompts that are matched; none where they are those of the SFT set."""
-    prompts = MATCHED[wildcards.split].prompts
-    return [f"data/{study.name}/{prompts}.parquet"] if prompts else []
-
-
-def manifests_of(find):
-    """The manifests of the files that an input function finds."""
-    return lambda wildcards: [
-        path.replace(".parquet", ".manifest.json") for path in find(wildcards)
-    ]
-
-
 rule load_benchmarks:
     output:
-        data=f"<data>/{LOADED_BENCHMARKS}.parquet",
-        manifest=f"<data>/{LOADED_BENCHMARKS}.manifest.json",
+        out=f"<data>/{LOADED_BENCHMARKS}.parquet",
+        _manifest=f"<data>/{LOADED_BENCHMARKS}.manifest.json",
         record=f"<data>/{LOADED_BENCHMARKS}.record.json",
     log:
         "<logs>/load_benchmarks.log",
@@ -47,20 +29,16 @@ rule load_benchmarks:
     message:
         "loading the benchmarks"
     shell:
-        job(
-            "load_benchmarks",
-            "--spec {params.spec:q} --out {output.data}",
-            network=True,
-        )
+        job("load_benchmarks", network=True)
 
 
 rule load_prompts:
     input:
+        f"{COUNTING}/manifest.json",
         tokenizer=f"{COUNTING}/checkpoints",
-        tokenizer_manifest=f"{COUNTING}/manifest.json",
     output:
-        data="<data>/{split}.parquet",
-        manifest="<data>/{split}.manifest.json",
+        out="<data>/{split}.parquet",
+        _manifest="<data>/{split}.manifest.json",
         record="<data>/{split}.record.json",
     log:
         "<logs>/load_prompts/{split}.log",
@@ -75,52 +53,18 @@ rule load_prompts:
     message:
         "loading {wildcards.split}"
     shell:
-        job(
-            "load_expert_set",
-            "--spec {params.spec:q} --tokenizer {input.tokenizer}/step-000000"
-            " --threads {threads} --out {output.data}",
-            network=True,
-        )
-
-
-rule match_prompts:
-    input:
-        experts=experts_of,
-        experts_manifest=manifests_of(experts_of),
-        prompts=candidates_of,
-        prompts_manifest=manifests_of(candidates_of),
-    output:
-        data="<data>/{split}.parquet",
-        manifest="<data>/{split}.manifest.json",
-        record="<data>/{split}.record.json",
-    log:
-        "<logs>/match_prompts/{split}.log",
-    wildcard_constraints:
-        split=one_of(MATCHED),
-    cache: True
-    conda:
-        "../envs/lab.yaml"
-    params:
-        **stage(plan.match_prompts),
-    message:
-        "matching the prompts of {wildcards.split} with expert trajectories"
-    shell:
-        job(
-            "match_prompts",
-            "--spec {params.spec:q} --experts {input.experts} --prompts {input.prompts}"
-            " --out {output.data}",
-        )
+        job("load_expert_set", network=True, threads=True)
 
 
 if study.data.pool:
 
     rule rebuild_pool:
         input:
+            f"{COUNTING}/manifest.json",
             tokenizer=f"{COUNTING}/checkpoints",
-            tokenizer_manifest=f"{COUNTING}/manifest.json",
         output:
-            data="<data>/pool.parquet",
-            manifest="<data>/pool.manifest.json",
+            out="<data>/pool.parquet",
+            _manifest="<data>/pool.manifest.json",
             record="<data>/pool.record.json",
         log:
             "<logs>/rebuild_pool.log",
@@ -133,12 +77,7 @@ if study.data.pool:
         message:
             "gathering the pool of expert trajectories"
         shell:
-            job(
-                "rebuild_pool",
-                "--spec {params.spec:q} --tokenizer {input.tokenizer}/step-000000"
-                " --threads {threads} --out {output.data}",
-                network=True,
-            )
+            job("rebuild_pool", network=True, threads=True)
 
 
 if study.data.decontamination:
@@ -150,15 +89,15 @@ if study.data.decontamination:
 
     rule decontaminate:
         input:
+            f"{EMBEDDER}/manifest.json",
+            f"<data>/{ALL_BENCHMARKS_SPLIT}.manifest.json",
+            [f"{name}.manifest.json" for name in TRAINED_ON],
             embedder=f"{EMBEDDER}/checkpoints",
-            embedder_manifest=f"{EMBEDDER}/manifest.json",
             benchmarks=f"<data>/{ALL_BENCHMARKS_SPLIT}.parquet",
-            benchmarks_manifest=f"<data>/{ALL_BENCHMARKS_SPLIT}.manifest.json",
             against=[f"{name}.parquet" for name in TRAINED_ON],
-            against_manifest=[f"{name}.manifest.json" for name in TRAINED_ON],
         output:
-            data="<data>/benchmarks.parquet",
-            manifest="<data>/benchmarks.manifest.json",
+            out="<data>/benchmarks.parquet",
+            _manifest="<data>/benchmarks.manifest.json",
             left_out="<data>/contaminated.csv",
             record="<data>/benchmarks.record.json",
         log:
@@ -172,10 +111,4 @@ if study.data.decontamination:
         message:
             "leaving out benchmark problems that training has seen"
         shell:
-            job(
-                "decontaminate",
-                "--spec {params.spec:q} --embedder {input.embedder}/step-000000"
-                " --benchmarks {input.benchmarks} --against {input.against}"
-                " --out {output.data} --left-out {output.left_out}",
-                environment=TRAINING,
-            )
+            job("decontaminate", environment=TRAINING)

@@ -20,9 +20,4 @@ rule fetch_base:
     message:
         "fetching the model {wildcards.model}"
     shell:
-        job(
-            "fetch_base",
-            "--spec {params.spec:q} --checkpoints {output.checkpoints}"
-            " --losses {output.losses} --manifest {output.manifest}",
-            network=True,
-        )
+        job("fetch_base", network=True)

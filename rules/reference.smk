@@ -9,12 +9,12 @@ if study.reference.recipe:
 
     rule train_reference:
         input:
+            f"<results>/base/{study.reference.model}/manifest.json",
+            "<data>/reference.manifest.json",
+            "<data>/validation.manifest.json",
             base=f"<results>/base/{study.reference.model}/checkpoints",
-            base_manifest=f"<results>/base/{study.reference.model}/manifest.json",
             train="<data>/reference.parquet",
-            train_manifest="<data>/reference.manifest.json",
             validation="<data>/validation.parquet",
-            validation_manifest="<data>/validation.manifest.json",
         output:
             checkpoints=directory("<results>/reference/checkpoints"),
             losses="<results>/reference/losses.csv",
@@ -34,25 +34,17 @@ if study.reference.recipe:
         message:
             "training the reference model"
         shell:
-            job(
-                "train_sft",
-                "--spec {params.spec:q} --title reference"
-                " --base {input.base} --train {input.train} --validation {input.validation}"
-                " --checkpoints {output.checkpoints} --losses {output.losses}"
-                " --manifest {output.manifest}",
-                environment=TRAINING,
-                many=True,
-            )
+            job("train_sft", environment=TRAINING, many=True, title="reference")
 
 
 rule generate_reference:
     input:
+        f"<results>/{REFERENCE}/manifest.json",
+        "<data>/pool.manifest.json",
         checkpoints=f"<results>/{REFERENCE}/checkpoints",
-        checkpoints_manifest=f"<results>/{REFERENCE}/manifest.json",
         problems="<data>/pool.parquet",
-        problems_manifest="<data>/pool.manifest.json",
     output:
-        generations="<results>/reference/generations.parquet",
+        out="<results>/reference/generations.parquet",
         record="<results>/reference/generations.record.json",
     log:
         "<logs>/generate_reference.log",
@@ -65,9 +57,4 @@ rule generate_reference:
     message:
         f"letting the reference model try the pool, {study.reference.attempts} attempts a problem"
     shell:
-        job(
-            "generate",
-            "--spec {params.spec:q} --title reference"
-            " --checkpoints {input.checkpoints} --problems {input.problems} --out {output.generations}",
-            environment=TRAINING,
-        )
+        job("generate", environment=TRAINING, title="reference")

@@ -9,6 +9,7 @@ from retu.config.graders import load_graders
 from retu.core.yaml_files import suggest_word
 
 REGRADED = f"{RESULTS}/regraded/{{grader}}"
+REGRADED_GRADES = of_runs(f"{REGRADED}/{{run}}/grades.parquet")
 
 
 # Snakemake does not tell a Snakefile its targets, and would explain neither mistake.
@@ -23,23 +24,6 @@ if ASKED:
     SUMMARY = f"{RESULTS}/regraded/{settings.grader}/regrade.md"
 
 
-def answered_runs():
-    """Every run whose answers count, those that the others start from included."""
-    runs = evaluated_runs()
-    return sorted({run.path for run in runs} | {run.parent.path for run in runs})
-
-
-def of_runs(file):
-    """An input function: `file` of every run."""
-    return lambda wildcards: [file.format(run=run, **wildcards) for run in answered_runs()]
-
-
-def regraded_files(wildcards):
-    """What the curves are made of, with the other grader's grades in the place of the study's."""
-    compute = [path for path in run_files(wildcards) if not path.endswith("grades.parquet")]
-    return [*of_runs(f"{REGRADED}/{{run}}/grades.parquet")(wildcards), *compute]
-
-
 def again(rule):
     """The parameters of a rule that does the work of another with the other grader's grades."""
     return stage(lambda **wildcards: plan.get_stage(f"regrade_{rule}", **wildcards))
@@ -51,7 +35,7 @@ wildcard_constraints:
 
 use rule grade as regrade_grade with:
     output:
-        grades="<results>/regraded/{grader}/{run}/grades.parquet",
+        out="<results>/regraded/{grader}/{run}/grades.parquet",
         record="<results>/regraded/{grader}/{run}/grades.record.json",
     log:
         "<logs>/regrade_grade/{grader}/{run}.log",
@@ -63,27 +47,19 @@ use rule grade as regrade_grade with:
         "grading {wildcards.run} again, by {wildcards.grader}"
 
 
-rule regrade_curves:
+use rule curves as regrade_curves with:
     input:
-        regraded_files,
+        grades=REGRADED_GRADES,
+        compute=compute_of_runs,
     output:
-        curves="<results>/regraded/{grader}/curves.csv",
+        out="<results>/regraded/{grader}/curves.csv",
         record="<results>/regraded/{grader}/curves.record.json",
     log:
         "<logs>/regrade_curves/{grader}.log",
-    conda:
-        "../envs/analysis.yaml"
     params:
         **again("curves"),
-        runs=lambda wildcards: [run.path for run in evaluated_runs()],
     message:
         "gathering the scores by {wildcards.grader}"
-    shell:
-        job(
-            "curves",
-            f"--spec {{params.spec:q}} --results {RESULTS} --grades $(dirname {{output.curves}})"
-            " --runs {params.runs} --out {output.curves}",
-        )
 
 
 use rule fit_curves as regrade_fit_curves with:
@@ -91,14 +67,13 @@ use rule fit_curves as regrade_fit_curves with:
         curves="<results>/regraded/{grader}/curves.csv",
         subphases="<results>/subphases.csv",
     output:
-        fits="<results>/regraded/{grader}/fits/{protocol}.csv",
-        draws="<results>/regraded/{grader}/fits/{protocol}.draws.parquet",
+        out="<results>/regraded/{grader}/fits/{protocol}.csv",
+        out_draws="<results>/regraded/{grader}/fits/{protocol}.draws.parquet",
         record="<results>/regraded/{grader}/fits/{protocol}.record.json",
     log:
         "<logs>/regrade_fit_curves/{grader}_{protocol}.log",
     params:
         **again("fit_curves"),
-        listed=lambda wildcards: study.fit.listed.get(wildcards.protocol, "none"),
     message:
         "fitting every RL branch as {wildcards.grader} scores it, protocol {wildcards.protocol}"
 
@@ -108,14 +83,14 @@ REGRADED_FITS = f"{REGRADED}/fits/{study.fit.protocols[0]}.csv"
 
 rule compare_graders:
     input:
+        [f"{folder}/{name}" for folder in (RESULTS, REGRADED) for name in TABLE_KEYS],
         generations=of_runs(f"{RESULTS}/{{run}}/generations.parquet"),
         before=of_runs(f"{RESULTS}/{{run}}/grades.parquet"),
-        after=of_runs(f"{REGRADED}/{{run}}/grades.parquet"),
-        tables=[f"{folder}/{name}" for folder in (RESULTS, REGRADED) for name in TABLE_KEYS],
+        after=REGRADED_GRADES,
     output:
-        flips="<results>/regraded/{grader}/flips.csv",
-        effects="<results>/regraded/{grader}/effects.csv",
-        page="<results>/regraded/{grader}/regrade.md",
+        out_flips="<results>/regraded/{grader}/flips.csv",
+        out_effects="<results>/regraded/{grader}/effects.csv",
+        out_page="<results>/regraded/{grader}/regrade.md",
         record="<results>/regraded/{grader}/regrade.record.json",
     log:
         "<logs>/compare_graders/{grader}.log",
@@ -123,16 +98,10 @@ rule compare_graders:
         "../envs/analysis.yaml"
     params:
         **stage(plan.compare_graders),
-        runs=lambda wildcards: answered_runs(),
     message:
         "comparing the study's grader with {wildcards.grader}"
     shell:
-        job(
-            "compare_graders",
-            f"--spec {{params.spec:q}} --results {RESULTS} --regraded $(dirname {{output.page}})"
-            " --runs {params.runs} --out-flips {output.flips} --out-effects {output.effects}"
-            " --out-page {output.page}",
-        )
+        job("compare_graders")
 
 
 rule regrade:

@@ -9,14 +9,13 @@ use rule make_table_4 as regrade_make_table_4 with:
         fits=REGRADED_FITS,
         curves="<results>/regraded/{grader}/curves.csv",
     output:
-        csv="<results>/regraded/{grader}/tables/table_4.csv",
-        md="<results>/regraded/{grader}/tables/table_4.md",
+        out_csv="<results>/regraded/{grader}/tables/table_4.csv",
+        out_md="<results>/regraded/{grader}/tables/table_4.md",
         record="<results>/regraded/{grader}/tables/table_4.record.json",
     log:
         "<logs>/regrade_make_table_4/{grader}.log",
     params:
         **again("make_table_4"),
-        order=ORDER,
     message:
         "table 4 as {wildcards.grader} has it"
 
@@ -26,16 +25,15 @@ use rule make_figure_2 as regrade_make_figure_2 with:
         curves="<results>/regraded/{grader}/curves.csv",
         fits=REGRADED_FITS,
     output:
-        svg="<results>/regraded/{grader}/figures/figure_2.svg",
-        png="<results>/regraded/{grader}/figures/figure_2.png",
-        csv="<results>/regraded/{grader}/figures/figure_2.csv",
-        md="<results>/regraded/{grader}/figures/figure_2.md",
+        out_svg="<results>/regraded/{grader}/figures/figure_2.svg",
+        out_png="<results>/regraded/{grader}/figures/figure_2.png",
+        out_csv="<results>/regraded/{grader}/figures/figure_2.csv",
+        out_md="<results>/regraded/{grader}/figures/figure_2.md",
         record="<results>/regraded/{grader}/figures/figure_2.record.json",
     log:
         "<logs>/regrade_make_figure_2/{grader}.log",
     params:
         **again("make_figure_2"),
-        order=ORDER,
     message:
         "figure 2 as {wildcards.grader} has it"
 
@@ -45,14 +43,13 @@ use rule make_figure_8 as regrade_make_figure_8 with:
         fits=REGRADED_FITS,
         subphases="<results>/subphases.csv",
     output:
-        svg="<results>/regraded/{grader}/figures/figure_8.svg",
-        png="<results>/regraded/{grader}/figures/figure_8.png",
-        csv="<results>/regraded/{grader}/figures/figure_8.csv",
+        out_svg="<results>/regraded/{grader}/figures/figure_8.svg",
+        out_png="<results>/regraded/{grader}/figures/figure_8.png",
+        out_csv="<results>/regraded/{grader}/figures/figure_8.csv",
         record="<results>/regraded/{grader}/figures/figure_8.record.json",
     log:
         "<logs>/regrade_make_figure_8/{grader}.log",
     params:
         **again("make_figure_8"),
-        order=ORDER,
     message:
         "figure 8 as {wildcards.grader} has it"

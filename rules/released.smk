@@ -16,7 +16,7 @@ if MIRROR and not Path(MIRROR).is_dir():
 
 rule fetch_caches:
     output:
-        caches=directory("<data>/caches"),
+        out=directory("<data>/caches"),
         manifest="<data>/caches.manifest.json",
         record="<data>/caches.record.json",
     log:
@@ -25,24 +25,18 @@ rule fetch_caches:
         "../envs/analysis.yaml"
     params:
         **stage(plan.fetch_caches),
-        release=RELEASE,
     message:
         "fetching the released curves"
     shell:
-        job(
-            "fetch_caches",
-            "--caches {params.release.caches}"
-            " --repository {params.release.repository} --commit {params.release.commit}"
-            f" --mirror {shlex.quote(MIRROR)} --out {{output.caches}} --manifest {{output.manifest}}",
-        )
+        job("fetch_caches")
 
 
 rule import_curves:
     input:
-        caches="<data>/caches",
-        manifest="<data>/caches.manifest.json",
+        "<data>/caches.manifest.json",
+        caches_dir="<data>/caches",
     output:
-        curves="<results>/curves.csv",
+        out="<results>/curves.csv",
         record="<results>/curves.record.json",
     log:
         "<logs>/import_curves.log",
@@ -50,23 +44,18 @@ rule import_curves:
         "../envs/analysis.yaml"
     params:
         **stage(plan.import_curves),
-        listed=RELEASE.caches,
     message:
         "reading the released curves"
     shell:
-        job(
-            "import_curves",
-            "--caches-dir {input.caches}"
-            " --caches {params.listed} --spec {params.spec:q} --out {output.curves}",
-        )
+        job("import_curves")
 
 
 rule label_published:
     input:
-        "<results>/curves.csv",
+        curves="<results>/curves.csv",
     output:
-        subphases="<results>/subphases.csv",
-        check="<results>/labels_check.csv",
+        out="<results>/subphases.csv",
+        out_check="<results>/labels_check.csv",
         record="<results>/subphases.record.json",
     log:
         "<logs>/label_published.log",
@@ -74,28 +63,20 @@ rule label_published:
         "../envs/analysis.yaml"
     params:
         **stage(plan.label_published),
-        losses=RELEASE.losses,
-        model=study.model,
-        seed=study.seed,
     message:
         "labelling the checkpoints from the published validation losses"
     shell:
-        job(
-            "label_published",
-            "--losses {params.losses} --curves {input}"
-            f" --study {study.name} --model {{params.model}} --seed {{params.seed}}"
-            " --spec {params.spec:q} --out {output.subphases} --out-check {output.check}",
-        )
+        job("label_published")
 
 
 rule data_quality:
     input:
+        "<data>/caches.manifest.json",
         curves="<results>/curves.csv",
-        caches="<data>/caches",
-        manifest="<data>/caches.manifest.json",
+        caches_dir="<data>/caches",
     output:
-        csv="<results>/data_quality.csv",
-        md="<results>/data_quality.md",
+        out="<results>/data_quality.csv",
+        out_md="<results>/data_quality.md",
         record="<results>/data_quality.record.json",
     log:
         "<logs>/data_quality.log",
@@ -103,13 +84,7 @@ rule data_quality:
         "../envs/analysis.yaml"
     params:
         **stage(plan.data_quality),
-        release=RELEASE,
     message:
         "looking for faults in the released curves"
     shell:
-        job(
-            "data_quality",
-            "--curves {input.curves} --caches-dir {input.caches}"
-            " --caches {params.release.caches} --settings {params.release.kit_settings}"
-            " --table-4 claims/table_4.csv --out {output.csv} --out-md {output.md}",
-        )
+        job("data_quality")

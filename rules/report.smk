@@ -6,17 +6,17 @@ In: all tables and figures. Out: <results>/report.html, <results>/summary.txt
 
 rule make_report:
     input:
-        study="<results>/study.json",
+        "<results>/figures/figure_2.csv",
+        "<results>/figures/figure_8.csv",
+        study_json="<results>/study.json",
         versions="<results>/versions.json",
         curves="<results>/curves.csv",
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
         tables=[f"<results>/tables/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
         figures=[f"<results>/figures/figure_{n}.svg" for n in (2, 3, 8)],
-        paradigms="<results>/figures/figure_2.csv",
-        correlation="<results>/figures/figure_8.csv",
     output:
-        page="<results>/report.html",
+        out="<results>/report.html",
         record="<results>/report.record.json",
     log:
         "<logs>/report.log",
@@ -27,13 +27,7 @@ rule make_report:
     message:
         "writing the report"
     shell:
-        job(
-            "report",
-            "--study-json {input.study} --versions {input.versions}"
-            " --tables-dir $(dirname {input.tables[0]}) --figures-dir $(dirname {input.figures[0]})"
-            " --curves {input.curves} --fits {input.fits} --subphases {input.subphases}"
-            " --out {output.page}",
-        )
+        job("report")
 
 
 rule report:
@@ -47,7 +41,7 @@ rule summary:
         curves="<results>/curves.csv",
         report="<results>/report.html",
     output:
-        text="<results>/summary.txt",
+        out="<results>/summary.txt",
         record="<results>/summary.record.json",
     log:
         "<logs>/summary.log",
@@ -58,11 +52,7 @@ rule summary:
     message:
         "summing up"
     shell:
-        job(
-            "summary",
-            "--fits {input.fits} --curves {input.curves} --report {input.report}"
-            " --out {output.text}",
-        )
+        job("summary")
 
 
 localrules:

@@ -4,24 +4,24 @@ In: checkpoints of SFT or base, RL prompts (with expert trajectories for the mix
 Out: <results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}
 """
 
+BRANCH = "<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}"
+
 
 rule train_rl:
     input:
+        lambda wildcards: f"{start_folder(wildcards)}/manifest.json",
+        lambda wildcards: f"{prompts_of(wildcards)}.manifest.json",
+        "<data>/benchmarks.manifest.json",
         start=lambda wildcards: f"{start_folder(wildcards)}/checkpoints",
-        start_manifest=lambda wildcards: f"{start_folder(wildcards)}/manifest.json",
         prompts=lambda wildcards: f"{prompts_of(wildcards)}.parquet",
-        prompts_manifest=lambda wildcards: f"{prompts_of(wildcards)}.manifest.json",
         benchmarks="<data>/benchmarks.parquet",
-        benchmarks_manifest="<data>/benchmarks.manifest.json",
     output:
-        checkpoints=directory(
-            "<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/checkpoints"
-        ),
-        generations="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/generations.parquet",
-        history="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/history.parquet",
-        compute="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/compute.csv",
-        manifest="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/manifest.json",
-        record="<results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/train.record.json",
+        checkpoints=directory(f"{BRANCH}/checkpoints"),
+        generations=f"{BRANCH}/generations.parquet",
+        history=f"{BRANCH}/history.parquet",
+        compute=f"{BRANCH}/compute.csv",
+        manifest=f"{BRANCH}/manifest.json",
+        record=f"{BRANCH}/train.record.json",
     log:
         "<logs>/train_rl/{model}_{dataset}_step{sft_step}_{recipe}_seed{seed}.log",
     cache: True
@@ -39,11 +39,7 @@ rule train_rl:
     shell:
         job(
             "train_rl",
-            "--spec {params.spec:q}"
-            " --title '{wildcards.dataset} step {wildcards.sft_step} seed {wildcards.seed}'"
-            " --start {input.start} --prompts {input.prompts} --benchmarks {input.benchmarks}"
-            " --checkpoints {output.checkpoints} --generations {output.generations}"
-            " --history {output.history} --compute {output.compute} --manifest {output.manifest}",
             environment=TRAINING,
             many=True,
+            title="{wildcards.dataset} step {wildcards.sft_step} seed {wildcards.seed}",
         )

@@ -31,7 +31,7 @@ def branch_steps(run):
     output = checkpoints.label_subphases.get(
         model=run.model, dataset=run.dataset, seed=run.seed
     ).output
-    frame = pd.read_csv(output.subphases)
+    frame = pd.read_csv(output.out)
     return frame.loc[frame["branch"], "sft_step"].tolist()
 
 
@@ -51,12 +51,18 @@ def prompts_of(wildcards):
     return f"data/{study.name}/{study.recipes.rl[wildcards.recipe].prompts}"
 
 
-def run_files(wildcards):
-    """Grades and compute of every run that enters the curves, and grades of the base models."""
-    compute = {"sft": "losses.csv", "rl": "compute.csv"}
+def answered_runs():
+    """The paths of all runs whose answers count, those that the others start from included."""
     runs = evaluated_runs()
-    folders = {run.path for run in runs} | {run.parent.path for run in runs}
-    return [
-        *(f"{RESULTS}/{folder}/grades.parquet" for folder in sorted(folders)),
-        *(f"{RESULTS}/{run.path}/{compute[run.kind]}" for run in runs),
-    ]
+    return sorted({run.path for run in runs} | {run.parent.path for run in runs})
+
+
+def of_runs(file):
+    """An input function: `file` of every run."""
+    return lambda wildcards: [file.format(run=run, **wildcards) for run in answered_runs()]
+
+
+def compute_of_runs(wildcards):
+    """The compute of every run that enters the curves, in their order."""
+    names = {"sft": "losses.csv", "rl": "compute.csv"}
+    return [f"{RESULTS}/{run.path}/{names[run.kind]}" for run in evaluated_runs()]

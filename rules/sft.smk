@@ -6,12 +6,12 @@ In: <results>/base, <results>/sft_sets. Out: <results>/sft/{model}/{dataset}/see
 
 rule train_sft:
     input:
+        "<results>/base/{model}/manifest.json",
+        "<results>/sft_sets/{dataset}.manifest.json",
+        "<data>/validation.manifest.json",
         base="<results>/base/{model}/checkpoints",
-        base_manifest="<results>/base/{model}/manifest.json",
         train="<results>/sft_sets/{dataset}.parquet",
-        train_manifest="<results>/sft_sets/{dataset}.manifest.json",
         validation="<data>/validation.parquet",
-        validation_manifest="<data>/validation.manifest.json",
     output:
         checkpoints=directory("<results>/sft/{model}/{dataset}/seed{seed}/checkpoints"),
         losses="<results>/sft/{model}/{dataset}/seed{seed}/losses.csv",
@@ -33,11 +33,7 @@ rule train_sft:
     shell:
         job(
             "train_sft",
-            "--spec {params.spec:q}"
-            " --title '{wildcards.dataset} seed {wildcards.seed}'"
-            " --base {input.base} --train {input.train} --validation {input.validation}"
-            " --checkpoints {output.checkpoints} --losses {output.losses}"
-            " --manifest {output.manifest}",
             environment=TRAINING,
             many=True,
+            title="{wildcards.dataset} seed {wildcards.seed}",
         )

@@ -6,17 +6,17 @@ In: <data>/pool.parquet, <results>/reference. Out: <results>/sft_sets, <results>
 
 rule select_sft_set:
     input:
+        "<data>/pool.manifest.json",
+        "<data>/benchmarks.manifest.json",
+        "<data>/validation.manifest.json",
         pool="<data>/pool.parquet",
-        pool_manifest="<data>/pool.manifest.json",
         benchmarks="<data>/benchmarks.parquet",
-        benchmarks_manifest="<data>/benchmarks.manifest.json",
         validation="<data>/validation.parquet",
-        validation_manifest="<data>/validation.manifest.json",
         # Without a reference, sets are drawn at random and carry no win rate.
         reference_grades=["<results>/reference/grades.parquet"] if study.reference else [],
     output:
-        data="<results>/sft_sets/{dataset}.parquet",
-        manifest="<results>/sft_sets/{dataset}.manifest.json",
+        out="<results>/sft_sets/{dataset}.parquet",
+        _manifest="<results>/sft_sets/{dataset}.manifest.json",
         record="<results>/sft_sets/{dataset}.record.json",
     log:
         "<logs>/select_sft_set/{dataset}.log",
@@ -30,14 +30,7 @@ rule select_sft_set:
     message:
         "drawing the SFT set {wildcards.dataset}"
     shell:
-        job(
-            "select_sft_set",
-            "--spec {params.spec:q} --pool {input.pool}"
-            " --reference-grades {input.reference_grades} --benchmarks {input.benchmarks}"
-            " --validation {input.validation} --out {output.data}"
-            # Drawn data are disjoint; of those of a hub, what is held out is left out here.
-            + (" --overlap leave_out" if HUB else ""),
-        )
+        job("select_sft_set")
 
 
 rule dataset_stats:
@@ -45,7 +38,7 @@ rule dataset_stats:
         sets=[f"<results>/sft_sets/{name}.parquet" for name in study.datasets],
         splits=[f"<data>/{name}.parquet" for name in plan.measured_splits],
     output:
-        stats="<results>/dataset_stats.csv",
+        out="<results>/dataset_stats.csv",
         record="<results>/dataset_stats.record.json",
     log:
         "<logs>/dataset_stats.log",
@@ -56,8 +49,4 @@ rule dataset_stats:
     message:
         "measuring the data sets"
     shell:
-        job(
-            "dataset_stats",
-            "--spec {params.spec:q} --sets {input.sets}"
-            " --splits {input.splits} --out {output.stats}",
-        )
+        job("dataset_stats")

@@ -8,7 +8,7 @@ checkpoint label_subphases:
     input:
         losses="<results>/sft/{model}/{dataset}/seed{seed}/losses.csv",
     output:
-        subphases="<results>/sft/{model}/{dataset}/seed{seed}/subphases.csv",
+        out="<results>/sft/{model}/{dataset}/seed{seed}/subphases.csv",
         record="<results>/sft/{model}/{dataset}/seed{seed}/subphases.record.json",
     log:
         "<logs>/label_subphases/{model}_{dataset}_seed{seed}.log",
@@ -16,23 +16,17 @@ checkpoint label_subphases:
         "../envs/analysis.yaml"
     params:
         **stage(plan.label_subphases),
-        study=study.name,
     message:
         "labelling the checkpoints of {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        job(
-            "label_subphases",
-            "--losses {input.losses} --study {params.study}"
-            " --model {wildcards.model} --dataset {wildcards.dataset} --seed {wildcards.seed}"
-            " --spec {params.spec:q} --out {output.subphases}",
-        )
+        job("label_subphases")
 
 
 rule subphases:
     input:
-        [f"<results>/{run.path}/subphases.csv" for run in plan.list_sft_runs()],
+        tables=[f"<results>/{run.path}/subphases.csv" for run in plan.list_sft_runs()],
     output:
-        subphases="<results>/subphases.csv",
+        out="<results>/subphases.csv",
         record="<results>/subphases.record.json",
     log:
         "<logs>/subphases.log",
@@ -43,7 +37,4 @@ rule subphases:
     message:
         "gathering the sub-phases of all SFT runs"
     shell:
-        job(
-            "concatenate",
-            "--tables {input} --out {output.subphases}",
-        )
+        job("concatenate")

@@ -3,15 +3,13 @@
 In: dataset_stats.csv, subphases.csv, curves.csv, fits. Out: <results>/tables, <results>/figures
 """
 
-ORDER = ",".join(study.datasets)
-
 
 rule make_table_3:
     input:
-        "<results>/dataset_stats.csv",
+        stats="<results>/dataset_stats.csv",
     output:
-        csv="<results>/tables/table_3.csv",
-        md="<results>/tables/table_3.md",
+        out_csv="<results>/tables/table_3.csv",
+        out_md="<results>/tables/table_3.md",
         record="<results>/tables/table_3.record.json",
     log:
         "<logs>/table_3.log",
@@ -22,10 +20,7 @@ rule make_table_3:
     message:
         "table 3: the data sets"
     shell:
-        job(
-            "table_3",
-            "--stats {input} --out-csv {output.csv}" " --out-md {output.md}",
-        )
+        job("table_3")
 
 
 rule make_table_4:
@@ -33,8 +28,8 @@ rule make_table_4:
         fits=MAIN_FITS,
         curves="<results>/curves.csv",
     output:
-        csv="<results>/tables/table_4.csv",
-        md="<results>/tables/table_4.md",
+        out_csv="<results>/tables/table_4.csv",
+        out_md="<results>/tables/table_4.md",
         record="<results>/tables/table_4.record.json",
     log:
         "<logs>/table_4.log",
@@ -42,15 +37,10 @@ rule make_table_4:
         "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.plan_artefact("table_4")),
-        order=ORDER,
     message:
         "table 4: the fitted curve of every branch"
     shell:
-        job(
-            "table_4",
-            "--fits {input.fits} --curves {input.curves} --order {params.order}"
-            " --out-csv {output.csv} --out-md {output.md}",
-        )
+        job("table_4")
 
 
 rule make_figure_2:
@@ -58,10 +48,10 @@ rule make_figure_2:
         curves="<results>/curves.csv",
         fits=MAIN_FITS,
     output:
-        svg="<results>/figures/figure_2.svg",
-        png="<results>/figures/figure_2.png",
-        csv="<results>/figures/figure_2.csv",
-        md="<results>/figures/figure_2.md",
+        out_svg="<results>/figures/figure_2.svg",
+        out_png="<results>/figures/figure_2.png",
+        out_csv="<results>/figures/figure_2.csv",
+        out_md="<results>/figures/figure_2.md",
         record="<results>/figures/figure_2.record.json",
     log:
         "<logs>/figure_2.log",
@@ -69,16 +59,10 @@ rule make_figure_2:
         "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.plan_artefact("figure_2")),
-        order=ORDER,
     message:
         "figure 2: the paradigms"
     shell:
-        job(
-            "figure_2",
-            "--curves {input.curves} --fits {input.fits}"
-            " --order {params.order} --out-svg {output.svg} --out-png {output.png}"
-            " --out-csv {output.csv} --out-md {output.md}",
-        )
+        job("figure_2")
 
 
 rule make_figure_3:
@@ -87,8 +71,8 @@ rule make_figure_3:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
-        svg="<results>/figures/figure_3.svg",
-        png="<results>/figures/figure_3.png",
+        out_svg="<results>/figures/figure_3.svg",
+        out_png="<results>/figures/figure_3.png",
         record="<results>/figures/figure_3.record.json",
     log:
         "<logs>/figure_3.log",
@@ -96,16 +80,10 @@ rule make_figure_3:
         "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.plan_artefact("figure_3")),
-        order=ORDER,
     message:
         "figure 3: RL from every branch point"
     shell:
-        job(
-            "figure_3",
-            "--curves {input.curves} --fits {input.fits}"
-            " --subphases {input.subphases} --order {params.order}"
-            " --out-svg {output.svg} --out-png {output.png}",
-        )
+        job("figure_3")
 
 
 rule make_figure_8:
@@ -113,9 +91,9 @@ rule make_figure_8:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
-        svg="<results>/figures/figure_8.svg",
-        png="<results>/figures/figure_8.png",
-        csv="<results>/figures/figure_8.csv",
+        out_svg="<results>/figures/figure_8.svg",
+        out_png="<results>/figures/figure_8.png",
+        out_csv="<results>/figures/figure_8.csv",
         record="<results>/figures/figure_8.record.json",
     log:
         "<logs>/figure_8.log",
@@ -123,16 +101,10 @@ rule make_figure_8:
         "../envs/analysis.yaml"
     params:
         **stage(lambda: plan.plan_artefact("figure_8")),
-        order=ORDER,
     message:
         "figure 8: ceiling against minimum validation loss"
     shell:
-        job(
-            "figure_8",
-            "--fits {input.fits} --subphases {input.subphases}"
-            " --order {params.order} --out-svg {output.svg} --out-png {output.png}"
-            " --out-csv {output.csv}",
-        )
+        job("figure_8")
 
 
 rule table_3:

@@ -1,4 +1,4 @@
-"""Copies of the project's code, rules and locks that a test may edit.
+"""Copies of the project's code and locks that a test may edit.
 
 A process reads them only once: `replace_text`, `rewrite_file` and `clear_caches` have it read them
 again.
@@ -13,6 +13,7 @@ import pytest
 from retu.core.public_names import read_public_names
 from retu.lineage.graph import stale_causes
 from retu.planning import code_identity, stages
+from retu.planning.analysis_plan import PAGE_TEMPLATES
 from retu.planning.stages import ROOT
 
 
@@ -22,7 +23,6 @@ def clear_caches() -> None:
     code_identity.parse_module.cache_clear()
     code_identity.list_used_modules.cache_clear()
     code_identity.compute_code_digest.cache_clear()
-    code_identity.read_rule_calls.cache_clear()
     stages.digest_lock.cache_clear()
     stages.forget_stages()
 
@@ -54,20 +54,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the rules that may be edited."""
-    copy = shutil.copytree(code_identity.RULES_FOLDER, tmp_path / "rules")
-    monkeypatch.setattr(code_identity, "RULES_FOLDER", copy)
-    clear_caches()
-    yield copy
-    clear_caches()
-
-
-@pytest.fixture
 def project_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the locks and of the report's templates that may be edited."""
     copy = tmp_path / "project"
-    for name in ("envs", stages.PAGE_TEMPLATES):
+    for name in ("envs", PAGE_TEMPLATES):
         shutil.copytree(ROOT / name, copy / name)
     for module in (stages, stale_causes):
         monkeypatch.setattr(module, "ROOT", copy)

@@ -47,8 +47,6 @@ CURVES = f"{RESULTS}/curves.record.json"
 FITS = f"{RESULTS}/fits/robust.record.json"
 TABLE_4 = f"{RESULTS}/tables/table_4.record.json"
 REPORT = f"{RESULTS}/report.record.json"
-TOLD_BY_OPTIONS = frozenset({"make_table_4", "make_report", "subphases"})
-"""Rules whose scripts have no `--spec`."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +283,7 @@ def make_record(made: MadeStudy, job: MadeJob) -> JobRecord:
     """The record that a job leaves."""
     stage = made.plan.get_stage(job.rule, **job.wildcards)
     module = f"{code_identity.SCRIPTS}.{stage.module}"
-    spec = None if job.rule in TOLD_BY_OPTIONS else json.loads(stage.spec)
+    spec = json.loads(stage.spec) if stage.spec else None
     modules = {
         name: code_identity.parse_module(name)[0][:16]
         for name in code_identity.list_used_modules(module)
@@ -299,13 +297,15 @@ def make_record(made: MadeStudy, job: MadeJob) -> JobRecord:
         key=stage.key,
         config={"study": "smoke", "branching": None},
         spec=spec,
-        command=["--out", next(iter(outputs))],
+        command=[
+            *("--out", next(iter(outputs))),
+            *(word for name, value in stage.options for word in (f"--{name}", value)),
+        ],
         seeds=sorted(find_seeds([spec, job.wildcards])),
         code=CodeDigests(
             module=module,
             digest=code_identity.compute_code_digest(module),
             modules=modules,
-            options=code_identity.compute_options_digest(stage.module),
         ),
         environment=LockedEnvironment(
             lock=stage.lock,

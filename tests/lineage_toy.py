@@ -206,7 +206,6 @@ def make_code_and_cost(rule: str, given: Mapping[str, Any]) -> dict[str, Any]:
             module=module,
             digest="c0de" * 4,
             modules=given.get("modules", {module: "a" * 16}),
-            options=given.get("options", "0b" * 8),
         ),
         "environment": LockedEnvironment(
             lock="envs/lab.txt",

@@ -1,13 +1,14 @@
 r"""The report of an audit: one self-contained HTML page.
 
     python -m workflow_scripts.audit_report --study-json study.json --versions versions.json \
-        --tables-dir tables --figures-dir figures --claims claims.csv \
+        --tables tables/table_4.csv tables/table_5.csv \
+        --figures figures/figure_3.svg figures/figure_8.svg --claims claims.csv \
         --data-quality data_quality.csv --labels-check labels_check.csv \
         --forecast-scores forecast_scores.csv --sensitivity sensitivity.csv \
         --sensitivity-summary sensitivity_summary.csv --caches studies/released/caches.csv \
         --out report.html
 
-The folders hold table_4.csv and table_5.csv; figure_8.csv, figure_3.svg and figure_8.svg.
+Beside the figures lies figure_8.csv.
 """
 
 from pathlib import Path
@@ -26,14 +27,13 @@ TABLES = (
 
 def main() -> None:
     """Read the finished tables and figures, write the page."""
-    paths = ("study_json", "versions", "tables_dir", "figures_dir", *TABLES, "out")
-    options = parse_arguments(__doc__, **dict.fromkeys(paths, Path))
+    paths = dict.fromkeys(("study_json", "versions", *TABLES, "out"), Path)
+    options = parse_arguments(__doc__, tables=[Path], figures=[Path], **paths)
     files = {name: getattr(options, name) for name in TABLES}
-    shown = read_page_content(options.tables_dir, options.figures_dir, files)
+    folders = options.tables[0].parent, options.figures[0].parent
+    shown = read_page_content(*folders, files)
     study = read_json(options.study_json, STUDY_KEYS)
-    known = find_origins(
-        study["name"], list_audit_files(options.tables_dir, options.figures_dir, files)
-    )
+    known = find_origins(study["name"], list_audit_files(*folders, files))
     versions = read_json(options.versions) | find_unlocked_versions(study["name"])
     page = render_audit_page(study, shown, versions, known)
     write_text(options.out, page)

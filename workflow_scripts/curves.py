@@ -2,25 +2,25 @@
 
 from pathlib import Path
 
-from retu.core.run_paths import parse_run
+from retu.core.run_paths import locate_runs
 from retu.core.tables import write_csv
 from retu.evaluation.curve_table import tabulate_curves
 from retu.planning.jobs import CurvesJob
-from retu.runtime.script import make_parser, make_spec_reader, run_main
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 
 def main() -> None:
-    """Read grades and compute of `--runs` (paths below `--results`) and write the table."""
-    options = make_parser(__doc__)
-    options.add_argument("--spec", type=make_spec_reader(CurvesJob), required=True)
-    options.add_argument("--results", type=Path, required=True, help="folder of the study")
-    options.add_argument("--grades", type=Path, help="folder of other grades of the same runs")
-    options.add_argument("--runs", type=parse_run, nargs="+", required=True)
-    options.add_argument("--out", type=Path, required=True)
-    given = options.parse_args()
-    job: CurvesJob = given.spec
-    table = tabulate_curves(job.study, given.results, given.runs, job.titles, given.grades)
-    write_csv(table, given.out)
+    """Read the compute of runs, and grades of these and of what they start from; write the table.
+
+    Grades may lie in another folder than the study's, below it in the same way.
+    """
+    options = parse_arguments(
+        __doc__, spec=make_spec_reader(CurvesJob), grades=[Path], compute=[Path], out=Path
+    )
+    job: CurvesJob = options.spec
+    results, runs = locate_runs(options.compute)
+    graded, _ = locate_runs(options.grades)
+    write_csv(tabulate_curves(job.study, results, runs, job.titles, graded), options.out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.core.yaml_files import validate_content
 from retu.data.expert_sets import ExpertSource, load_expert_set
 from retu.data.hub.hub_files import locate_hub
@@ -20,7 +21,7 @@ def main() -> None:
         validate_content(ExpertSource, job.source, f"source of {job.name}"),
         locate_hub(job.lock),
         options.out,
-        make_token_counter(options.tokenizer, options.threads),
+        make_token_counter(options.tokenizer / FIRST_CHECKPOINT, options.threads),
         LengthLimits(job.prompt_tokens),
     )
     print(f"{job.name}: {describe_counts(counts)}")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.data.expert_pool import PoolCounts, gather_trajectories, read_pool_sources
 from retu.data.hub.hub_files import locate_hub
 from retu.data.text_records import (
@@ -21,12 +22,13 @@ def main() -> None:
         __doc__, spec=make_spec_reader(PoolJob), tokenizer=Path, threads=int, out=Path
     )
     job: PoolJob = options.spec
+    count_tokens = make_token_counter(options.tokenizer / FIRST_CHECKPOINT, options.threads)
     left = PoolCounts()
     records = gather_trajectories(
         read_pool_sources(job.sources), job.pool.abilities, locate_hub(job.lock), left
     )
     counts = store_rows(
-        measure_records(records, make_token_counter(options.tokenizer, options.threads)),
+        measure_records(records, count_tokens),
         options.out,
         LengthLimits(job.pool.prompt_tokens, job.pool.trajectory_tokens),
         # Its counters are filled while the rows are written, before the manifest is.

@@ -20,8 +20,8 @@ def main() -> None:
     options = parse_arguments(
         __doc__,
         study_json=Path,
-        tables_dir=Path,
-        figures_dir=Path,
+        tables=[Path],
+        figures=[Path],
         curves=Path,
         fits=Path,
         subphases=Path,
@@ -29,10 +29,11 @@ def main() -> None:
         out=Path,
     )
     study = read_json(options.study_json, STUDY_KEYS)
-    files = list_report_files(options.tables_dir, options.figures_dir, options.subphases)
+    folders = options.tables[0].parent, options.figures[0].parent
+    files = list_report_files(*folders, options.subphases)
     page = render_report_page(
         study,
-        read_artefacts(options.tables_dir, options.figures_dir),
+        read_artefacts(*folders),
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),

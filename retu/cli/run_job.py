@@ -1,11 +1,13 @@
 """Run a rule's script and leave a record of it beside its outputs.
 
-    python -m retu.cli.run_job train_sft --rule train_sft --stage JSON --wildcards JSON \
-        --inputs FILE... --outputs FILE... -- OPTIONS OF THE SCRIPT
+    python -m retu.cli.run_job train_sft --rule train_sft --stage JSON --spec JSON \
+        --wildcards JSON --names JSON --inputs FILE... --outputs FILE... -- MORE OPTIONS
 
-The last output is the record; `RETU_CONFIG` holds the choices of config.yaml. Scripts know nothing
-of records: `python -m workflow_scripts.train_sft OPTIONS` does the same work without one. With
-`--processes N --nodes M` this starts itself again, N times on each node; the first process records.
+The options of the script are the inputs and outputs that have a name in their rule, what the plan
+tells it, and those after `--`. The last output is the record; `RETU_CONFIG` holds the choices of
+config.yaml. Scripts know nothing of records: `python -m workflow_scripts.train_sft OPTIONS` does
+the same work without one. With `--processes N --nodes M` this starts itself again, N times on each
+node; the first process records.
 """
 
 import argparse
@@ -13,10 +15,12 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from retu.core.errors import InputError, JobInterrupted
 from retu.core.hashing import hash_tree
@@ -44,6 +48,9 @@ from retu.runtime.mirror_files import READ
 from retu.runtime.processes import is_main_process
 from retu.runtime.script import exit_process, get_state_folder, make_parser, run_main
 from retu.runtime.usage import IGNORED_SETTINGS, JOB_FACTS, measure_cpu_seconds, measure_peak_memory
+
+Names = list[tuple[str, int]]
+RECORD = "record"
 
 
 def main() -> None:
@@ -110,18 +117,52 @@ def run_script(module: str, command: list[str]) -> None:
 
 
 def split_options(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The options before `--`, and those of the script after it."""
+    """The options before `--`, and those of the script."""
     here = given.index("--") if "--" in given else len(given)
     options = make_parser(__doc__)
     options.add_argument("module", help="script in workflow_scripts/, without .py")
     options.add_argument("--rule", required=True)
     options.add_argument("--stage", type=parse_stage, required=True)
     options.add_argument("--wildcards", type=json.loads, required=True)
+    options.add_argument("--spec", default="", help="the stage's specification; empty: none")
+    options.add_argument("--names", type=parse_names, default=([], []), help="[inputs, outputs]")
     options.add_argument("--inputs", nargs="*", required=True)
     options.add_argument("--outputs", nargs="+", required=True)
     options.add_argument("--processes", type=parse_count, default=1, help="on each node")
     options.add_argument("--nodes", type=parse_count, default=1)
-    return options.parse_args(given[:here]), given[here + 1 :]
+    parsed = options.parse_args(given[:here])
+    return parsed, [*tell_script(parsed), *given[here + 1 :]]
+
+
+def tell_script(given: argparse.Namespace) -> list[str]:
+    """The options that follow from the names of files, and from what the plan says.
+
+    A name without files is none, nor is one that begins with `_`; the record is written here.
+    """
+    inputs, outputs = given.names
+    told = [
+        *name_files(inputs, given.inputs),
+        *name_files(outputs, given.outputs),
+        *((name, [value]) for name, value in given.stage.options),
+    ]
+    if given.spec:
+        told.append(("spec", [given.spec]))
+    return [word for name, words in told for word in (f"--{name.replace('_', '-')}", *words)]
+
+
+def name_files(names: Names, paths: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The options of named files; those without a name come first in a rule."""
+    at = len(paths) - sum(count for _, count in names)
+    for name, count in names:
+        if count and name != RECORD and not name.startswith("_"):
+            yield name, paths[at : at + count]
+        at += count
+
+
+def parse_names(text: str) -> tuple[Names, Names]:
+    """Read `--names`: the names of inputs and of outputs, each with the number of its files."""
+    with explain_mistakes("--names"):
+        return TypeAdapter(tuple[Names, Names]).validate_json(text)
 
 
 def parse_stage(text: str) -> PlannedStage:

@@ -25,7 +25,8 @@ from retu.lineage.graph.record_graph import Lineage, read_lineage
 from retu.lineage.graph.resolve import load_current_plan, resolve_study
 from retu.lineage.graph.stale_causes import is_record_current
 from retu.lineage.queries.verify_checks import hash_artefacts
-from retu.planning.stages import ROOT, AnalysisPlan
+from retu.planning.analysis_plan import AnalysisPlan
+from retu.planning.stages import ROOT
 
 ALL_TARGET = "all"
 MAX_NAMED_FAULTS = 4

@@ -10,6 +10,8 @@ from pydantic import Field, PositiveInt
 
 from retu.core.sections import Fraction, Section
 
+CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
+
 
 class TrainingExecution(Section):
     """How a model that is trained is laid out over processes."""

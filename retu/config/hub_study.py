@@ -7,6 +7,8 @@ from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
 from retu.core.sections import Fraction, Name, Section
 from retu.core.validation import TAG
 
+CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
+
 HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
 Revision = Annotated[str, Field(pattern=r"^[\w][\w./-]*$")]
 

@@ -6,6 +6,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from retu.core.sections import Fraction, Section
 
+CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
+
 
 class ProblemCounts(Section):
     """A number of problems, drawn with the given share of each chain length."""

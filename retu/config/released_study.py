@@ -7,6 +7,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from retu.config.analysis import FitSettings, SubphaseThresholds
 from retu.core.sections import Name, Section
 
+CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
+
 
 class SampleCount(Section):
     """Problems of a benchmark, and samples of each."""

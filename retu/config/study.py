@@ -25,6 +25,8 @@ from retu.config.paradigm import ParadigmSettings
 from retu.core.sections import Fraction, Name, Section
 from retu.core.validation import TAG
 
+CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
+
 Branching = Literal["exhaustive", "guided"]
 
 

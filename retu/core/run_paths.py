@@ -8,11 +8,14 @@ rl/MODEL/DATASET/stepN/RECIPE/seedN                 an RL branch; DATASET is `no
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from retu.core.errors import InputError
 
 NO_DATASET = "none"
+FIRST_CHECKPOINT = "step-000000"
+"""The folder below `checkpoints` of a model that has not been trained yet."""
 RUN_PATTERNS = (
     re.compile(r"(?P<kind>base)/(?P<model>[^/]+)"),
     re.compile(r"(?P<kind>sft)/(?P<model>[^/]+)/(?P<dataset>[^/]+)/seed(?P<seed>\d+)"),
@@ -71,3 +74,25 @@ def parse_run(path: str) -> Run:
             if run.path == path:
                 return run
     raise InputError(f"{path}: is not the path of a run below results/STUDY")
+
+
+def locate_runs(paths: list[Path]) -> tuple[Path, list[Run]]:
+    """The folder that runs lie in, and the run of each file FOLDER/RUN/FILE.
+
+    Raises:
+        InputError: a file belongs to no run, or they lie in several folders.
+    """
+    found = [locate_run(path) for path in paths]
+    if len({folder for folder, _ in found}) != 1:
+        raise InputError(f"{', '.join(map(str, paths[:3]))}: must be files of one study's runs")
+    return found[0][0], [run for _, run in found]
+
+
+def locate_run(path: Path) -> tuple[Path, Run]:
+    """The folder that a run lies in, and the run of the file FOLDER/RUN/FILE; else InputError."""
+    for folder in path.parent.parents:
+        try:
+            return folder, parse_run(path.parent.relative_to(folder).as_posix())
+        except InputError:
+            continue
+    raise InputError(f"{path}: is no file of a run below results/STUDY")

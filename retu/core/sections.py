@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=64)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 

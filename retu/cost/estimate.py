@@ -6,8 +6,9 @@ from pathlib import Path
 
 from retu.cost.assumptions import Assumptions, read_assumptions
 from retu.cost.job_cost import JobCost, JobPricer, WorkKind, get_work_kind
+from retu.planning.analysis_plan import AnalysisPlan
 from retu.planning.hub_plan import HubPlan
-from retu.planning.stages import ROOT, AnalysisPlan, Stage
+from retu.planning.stages import ROOT, Stage
 from retu.planning.training_plan import TRAINING_ARTEFACTS, Plan
 from retu.runtime.slurm_profile import read_profile
 

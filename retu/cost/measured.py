@@ -16,7 +16,8 @@ from retu.cost.workload import JobWork
 from retu.lineage.graph.record_graph import list_record_paths, read_lineage
 from retu.lineage.graph.stale_causes import find_planned_stage
 from retu.lineage.record import JobRecord
-from retu.planning.stages import AnalysisPlan, Stage
+from retu.planning.analysis_plan import AnalysisPlan
+from retu.planning.stages import Stage
 
 Group = tuple[str, str]
 """Module and model."""

@@ -1,4 +1,4 @@
-"""Benchmark problems that are too similar to training prompts: read, place, count."""
+"""Benchmark problems that are too similar to training prompts: found, placed, counted."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,7 +8,34 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from retu.core.errors import InputError
+from retu.data.set_rules import Embedder, find_nearest_prompts, split_by_similarity
 from retu.data.stored_rows import RowIndices, read_stored_rows
+from retu.data.stored_sets import check_stored
+
+
+def split_problems(
+    problems: pd.DataFrame, against: Sequence[Path], embed: Embedder, threshold: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The problems that are kept and those that training has seen, with what they are similar to.
+
+    Args:
+        problems: with a column `prompt`.
+        against: the stored training data.
+        embed: texts -> vectors.
+        threshold: the cosine similarity above which a problem counts as seen.
+
+    Returns:
+        Both with the columns `similarity`, `set` and `row` added.
+
+    Raises:
+        InputError: a set is not what its manifest says, or has no prompts.
+    """
+    for path in against:
+        check_stored(path, ("prompt",))
+    found = find_nearest_prompts(list(problems["prompt"]), read_prompts(against), embed)
+    rows = locate_rows(found["training_row"].to_numpy(), against)
+    rated = pd.concat([problems, rows], axis=1)
+    return split_by_similarity(rated, list(found["similarity"]), threshold)
 
 
 def read_prompts(paths: Sequence[Path]) -> Iterator[str]:

@@ -14,6 +14,9 @@ from retu.data.arithmetic import (
     write_trajectory,
 )
 
+EXPERT_SPLITS = ("benchmarks", "validation", "rl_prompts", "pool", "reference")
+SPLITS = (*EXPERT_SPLITS, "mixed", "documents")
+
 
 def make_expert_rows(rng: random.Random, problems: list[ChainProblem]) -> pd.DataFrame:
     """Rows of an expert split: problem_id, prompt, gold, steps, trajectory."""

@@ -89,7 +89,7 @@ class MirrorFile(Section):
 class CodeDigests(Section):
     """The module that ran and the digest of every module of this project that it could use.
 
-    `options` is the digest of what rules tell the module; None in records from before it was kept.
+    Records of a time when rules spelt out the options of scripts have a digest of them, `options`.
     """
 
     module: str

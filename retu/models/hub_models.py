@@ -16,6 +16,7 @@ from retu.compute.flops import ModelShape
 from retu.config.hub_study import HubModel, HubModelShape
 from retu.core.atomic_files import replace_folder
 from retu.core.errors import InputError
+from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.data.chat import encode_prompt, render_prompt
 from retu.data.hub.hub_files import ROOT, RepositorySnapshot
 from retu.data.hub.hub_lock import Repository
@@ -23,7 +24,6 @@ from retu.data.tokenizer import load_tokenizer
 
 # As in `retu.training.published_checkpoints`, which this does not import: how training saves its
 # state is not what a downloaded model depends on.
-FIRST_CHECKPOINT = "step-000000"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 TOKENIZER_CONFIG = "tokenizer_config.json"

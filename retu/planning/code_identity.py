@@ -4,15 +4,11 @@ Snakemake notices neither a change in an imported module nor in an environment, 
 times do not survive a clone. Each rule therefore carries `compute_code_digest("module")` among its
 parameters: a hash over the module and everything of ours that it imports, directly or
 not, with comments, docstrings and layout left out. Editing a plot changes no training digest.
-What a rule tells its module on the command line is code as well, and has a digest of its own.
 """
 
 import ast
 import functools
 import hashlib
-import io
-import re
-import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,23 +18,13 @@ SCRIPTS = "workflow_scripts"
 """The package with the script of every rule."""
 PACKAGES = ("retu", SCRIPTS)
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-RULES_FOLDER = PROJECT_ROOT / "rules"
-JOB_CALL = re.compile(r"^[ \t]*(?:shell:[ \t]*)?(job\()", re.MULTILINE)
-"""Where a rule says what it runs: `job("module", "options")`, defined in rules/common.smk."""
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 """The parts of a statement that hold statements."""
-# Types without behaviour: what they say reaches a job as its specification, which is hashed too.
-CARRIED_BY_SPECIFICATION = frozenset(
-    (
-        "retu.config.execution",
-        "retu.config.hub_study",
-        "retu.config.lab_study",
-        "retu.config.released_study",
-        "retu.config.study",
-        "retu.core.sections",
-        "retu.planning.jobs",
-    )
-)
+MERE_TYPES = "\nCARRIED_BY_SPECIFICATION = True"
+"""What a module of types without behaviour says of itself.
+
+What they hold reaches a job as its specification, which is hashed too: no digest of code counts it.
+"""
 
 
 def find_module_file(name: str) -> Path | None:
@@ -106,15 +92,18 @@ def list_parent_packages(name: str) -> list[str]:
 
 
 @functools.cache
-def parse_module(name: str) -> tuple[str, frozenset[str]]:
-    """Digest of one module's own code, and the modules of ours it imports."""
+def parse_module(name: str) -> tuple[str, frozenset[str], bool]:
+    """Digest of a module's own code, the modules of ours it imports, and whether it counts."""
     path = find_module_file(name)
     if path is None:
         raise ValueError(f"{name} is not a module of {' or '.join(PACKAGES)}")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    if MERE_TYPES in text:
+        return "", frozenset(), False
+    tree = ast.parse(text)
     imports = list_imported_modules(tree)
     body = ast.dump(strip_docstrings(tree))
-    return hashlib.sha256(body.encode()).hexdigest(), frozenset(imports)
+    return hashlib.sha256(body.encode()).hexdigest(), frozenset(imports), True
 
 
 @functools.cache
@@ -124,9 +113,12 @@ def list_used_modules(name: str) -> tuple[str, ...]:
     queue = [name, *list_parent_packages(name)]
     while queue:
         module = queue.pop()
-        if module not in seen and module not in CARRIED_BY_SPECIFICATION:
+        if module in seen:
+            continue
+        _, imports, counts = parse_module(module)
+        if counts:
             seen.add(module)
-            queue.extend(parse_module(module)[1])
+            queue.extend(imports)
     return tuple(sorted(seen))
 
 
@@ -135,58 +127,6 @@ def compute_code_digest(name: str) -> str:
     """Digest of all code that running `python -m NAME` can use, 16 hexadecimal digits."""
     lines = "".join(f"{module} {parse_module(module)[0]}\n" for module in list_used_modules(name))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-def find_job_calls(text: str) -> Iterator[ast.Call]:
-    """Every `job(...)` of a rule file; SyntaxError for one that never ends or is no Python."""
-    for found in JOB_CALL.finditer(text):
-        rest, depth = text[found.start(1) :], 0
-        try:
-            for token in tokenize.generate_tokens(io.StringIO(rest).readline):
-                depth += {"(": 1, ")": -1}.get(token.string, 0)
-                if token.string == ")" and depth == 0:
-                    break
-        except tokenize.TokenError as error:
-            line = text.count("\n", 0, found.start(1)) + 1
-            raise SyntaxError(f"job( of line {line} never ends ({error.args[0]})") from error
-        row, column = token.end
-        lines = rest.splitlines(keepends=True)[:row]
-        lines[-1] = lines[-1][:column]
-        call = ast.parse("".join(lines), mode="eval").body
-        if isinstance(call, ast.Call):
-            yield call
-
-
-@functools.cache
-def read_rule_calls(rules: Path) -> dict[str, list[tuple[str, str]]]:
-    """Module -> name of the rule file and digest of every call of it; {} without rule files."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for path in sorted(rules.glob("*.smk")):
-        for call in find_job_calls(path.read_text(encoding="utf-8")):
-            if call.args and isinstance(call.args[0], ast.Constant):
-                # Keywords say where and how the job runs, not what it is told.
-                text = ast.dump(ast.Call(call.func, call.args, []))
-                digest = hashlib.sha256(text.encode()).hexdigest()
-                found.setdefault(str(call.args[0].value), []).append((path.name, digest))
-    return found
-
-
-def compute_options_digest(module: str) -> str:
-    """Digest of what all rules tell a script, 16 hexadecimal digits; layout does not count.
-
-    These are the `job("module", ...)` of rules/*.smk: which option gets which input, output and
-    parameter. Neither code nor specification says that.
-    """
-    lines = "".join(
-        sorted(f"{digest}\n" for _, digest in read_rule_calls(RULES_FOLDER).get(module, []))
-    )
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-def list_rule_files(module: str) -> list[str]:
-    """The files with rules that run a script, from the project's root."""
-    names = sorted({name for name, _ in read_rule_calls(RULES_FOLDER).get(module, [])})
-    return [f"{RULES_FOLDER.name}/{name}" for name in names]
 
 
 def compute_file_digest(path: Path) -> str:

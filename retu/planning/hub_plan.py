@@ -128,8 +128,7 @@ class HubPlan(Plan):
             raise LookupError(f"{split} is not matched")
         job = jobs.MatchJob(name=split, matched=wanted, prompt_tokens=self.data.prompt_tokens)
         prompts = (self.plan_split(wanted.prompts),) if wanted.prompts else ()
-        after = (self.plan_base(self.data.tokenizer), self.plan_sft_set(wanted.experts), *prompts)
-        return self.plan_cpu_job("match_prompts", job, *after)
+        return self.plan_cpu_job("match_prompts", job, self.plan_sft_set(wanted.experts), *prompts)
 
     def rebuild_pool(self) -> Stage:
         """Gather the trajectories that sets are drawn from."""

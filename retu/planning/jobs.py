@@ -15,6 +15,8 @@ from retu.config.released_study import SampleCount
 from retu.config.study import Branching, RlRecipe, Sampling, SftRecipe
 from retu.core.sections import Section
 
+CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
+
 
 class DataJob(Section):
     """Draw the data."""
@@ -100,10 +102,14 @@ class SftJob(Section):
 
 
 class SelectJob(Section):
-    """Draw one SFT set from the pool."""
+    """Draw one SFT set from the pool.
+
+    `overlap` is what to do about a row of it that is a validation or benchmark problem.
+    """
 
     name: str
     dataset: DrawnSet
+    overlap: Literal["error", "leave_out"] = "error"
 
 
 class StatsJob(Section):

@@ -1,6 +1,5 @@
 """The stages of a released study: from the authors' files to the verdict on every number."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +8,11 @@ from retu.config.protocols import WEIGHTED, load_protocols
 from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config
 from retu.planning import jobs
-from retu.planning.stages import ROOT, AnalysisPlan, Stage
+from retu.planning.analysis_plan import AnalysisPlan, describe_facts
+from retu.planning.stages import ROOT, Stage
 
 AUDIT_ARTEFACTS = ("table_4", "table_5", "figure_3", "figure_8")
+TABLE_4 = "claims/table_4.csv"
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,14 @@ class ReleasedPlan(AnalysisPlan):
     def fetch_caches(self) -> Stage:
         """Fetch the released files; the place they come from does not enter the stage's key."""
         release = self.study.release
-        spec = json.dumps([release.repository, release.commit])
-        return self.plan_analysis("fetch_caches", spec, facts=(release.caches,))
+        return self.plan_analysis(
+            "fetch_caches",
+            "",
+            facts=(release.caches,),
+            caches=release.caches,
+            repository=release.repository,
+            commit=release.commit,
+        )
 
     def curves(self) -> Stage:
         """All scores: those of the released files."""
@@ -50,26 +57,55 @@ class ReleasedPlan(AnalysisPlan):
             rl_steps_per_row=self.study.release.rl_steps_per_row,
             benchmarks=self.study.benchmarks,
         )
-        return self.plan_analysis("import_curves", job.model_dump_json(), self.fetch_caches())
+        caches = self.study.release.caches
+        return self.plan_analysis(
+            "import_curves",
+            job.model_dump_json(),
+            self.fetch_caches(),
+            facts=(caches,),
+            caches=caches,
+        )
 
     def label_published(self) -> Stage:
         """Label the checkpoints from the digitised losses."""
         job = jobs.LabelJob(**self.study.labels.model_dump(), branching="exhaustive")
-        facts = (self.study.release.losses,)
+        study, losses = self.study, self.study.release.losses
         return self.plan_analysis(
-            "label_published", job.model_dump_json(), self.curves(), facts=facts
+            "label_published",
+            job.model_dump_json(),
+            self.curves(),
+            facts=(losses,),
+            losses=losses,
+            study=study.name,
+            model=study.model,
+            seed=str(study.seed),
         )
 
     def data_quality(self) -> Stage:
         """Look for faults in the released files."""
-        facts = (self.study.release.kit_settings, "claims/table_4.csv")
-        return self.plan_analysis("data_quality", "", self.curves(), facts=facts)
+        release = self.study.release
+        return self.plan_analysis(
+            "data_quality",
+            "",
+            self.curves(),
+            self.fetch_caches(),
+            facts=(release.caches, release.kit_settings, TABLE_4),
+            caches=release.caches,
+            settings=release.kit_settings,
+            table_4=TABLE_4,
+        )
 
     def fixed_points(self) -> Stage:
         """Look for the published values among the fixed points of trimming."""
-        after = self.fit_curves("paper")
-        facts = (*after.facts, "claims/table_4.csv")
-        return self.plan_analysis("fixed_points", after.spec, self.curves(), facts=facts)
+        listed = self.fit.listed["paper"]
+        return self.plan_analysis(
+            "fixed_points",
+            self.fit_curves("paper").spec,
+            self.curves(),
+            facts=(listed, TABLE_4),
+            listed=listed,
+            table_4=TABLE_4,
+        )
 
     def refit_by_recipes(self) -> Stage:
         """Refit under a grid of recipes."""
@@ -92,18 +128,31 @@ class ReleasedPlan(AnalysisPlan):
 
     def plan_artefact(self, name: str) -> Stage:
         """A table or a figure that puts published and refitted values side by side."""
-        besides = {
-            "table_4": [self.fixed_points()],
-            "figure_3": [self.fixed_points()],
-            "figure_8": [self.refit_by_recipes()],
-        }
-        after = [*self.list_fits(), *besides.get(name, [])]
-        return self.plan_analysis(f"audit_{name}", "", *after, facts=self.list_published_files())
+        after = {
+            "table_4": lambda: [*self.list_fits(), self.fixed_points()],
+            "table_5": lambda: [*self.list_fits(), self.subphases()],
+            "figure_3": lambda: [
+                *(self.curves(), self.subphases(), self.plan_artefact("table_4")),
+                self.fit_curves(self.fit.protocols[0]),
+            ],
+            "figure_8": lambda: [*self.list_fits(), self.subphases(), self.refit_by_recipes()],
+        }[name]()
+        options = {"order": ",".join(self.study.datasets)} if name != "table_5" else {}
+        if name != "figure_3":
+            options["published"] = f"claims/{name}.csv"
+        return self.plan_analysis(
+            f"audit_{name}", "", *after, facts=self.list_published_files(), **options
+        )
 
     def judge_claims(self) -> Stage:
         """The verdict on every published number."""
         return self.plan_analysis(
-            "claims_ledger", "", *self.list_fits(), facts=self.list_published_files()
+            "claims_ledger",
+            "",
+            *(self.curves(), self.subphases(), *self.list_fits()),
+            facts=(*self.list_published_files(), self.study.release.kit_settings),
+            claims_dir="claims",
+            settings=self.study.release.kit_settings,
         )
 
     def make_report(self) -> Stage:
@@ -115,27 +164,24 @@ class ReleasedPlan(AnalysisPlan):
             self.refit_by_recipes(),
             self.forecast(),
             self.data_quality(),
+            self.label_published(),
         ]
         return self.plan_analysis(
-            "audit_report", "", *after, self.describe_study(), facts=self.list_templates()
+            "audit_report",
+            "",
+            *after,
+            self.describe_study(),
+            facts=(*self.list_templates(), self.study.release.caches),
+            caches=self.study.release.caches,
         )
 
     def summary(self) -> Stage:
         """The text that ends a run."""
-        return self.plan_analysis("audit_summary", "", self.make_report())
+        after = (self.judge_claims(), self.plan_artefact("table_4"), self.plan_artefact("figure_8"))
+        return self.plan_analysis(
+            "audit_summary", "", *after, self.make_report(), study=self.study.name
+        )
 
     def describe(self) -> dict[str, Any]:
         """What the report says of the study, and below `resolved` every fact of it."""
-        study = self.study
-        return {
-            "name": study.name,
-            "title": study.title,
-            "description": study.description,
-            "order": list(study.datasets),
-            "seeds": [study.seed],
-            "benchmarks": [
-                {"name": name, "problems": b.problems, "samples": b.samples}
-                for name, b in study.benchmarks.items()
-            ],
-            "resolved": study.model_dump(),
-        }
+        return describe_facts(self.study, [self.study.seed])

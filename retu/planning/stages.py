@@ -1,37 +1,26 @@
 """A stage is one rule's work, with a key that changes with anything the work depends on.
 
-The key is a hash over the stage's specification, the code it runs, the options that its rule gives
-it, its environment, the facts it reads from the project and the keys of the stages before it. Rules
-carry it as a parameter, so a result is stale if and only if something that went into it has
-changed, even when a run was interrupted between two stages, and without any use of modification
-times.
+The key is a hash over the stage's specification and options, the code it runs, its environment, the
+facts it reads from the project and the keys of the stages before it. Rules carry it as a parameter,
+so a result is stale if and only if something that went into it has changed, even when a run was
+interrupted between two stages, and without any use of modification times.
 """
 
 import functools
 import hashlib
 import inspect
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 from weakref import WeakSet
 
-from retu.config.analysis import FitSettings
-from retu.config.protocols import make_fit_job
-from retu.config.study import Config
-from retu.planning.code_identity import (
-    compute_code_digest,
-    compute_file_digest,
-    compute_options_digest,
-)
+from retu.planning.code_identity import compute_code_digest, compute_file_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS_FOLDER = ROOT / "envs"
-PAGE_TEMPLATES = "retu/reporting/page_templates"
-TEMPLATES_FOLDER = ROOT / PAGE_TEMPLATES
 Wildcards = ParamSpec("Wildcards")
 Owner = TypeVar("Owner")
 Returned = TypeVar("Returned")
@@ -43,6 +32,7 @@ class Stage:
 
     `environment` is the name of a lock in envs/. Where `packages` are named, only their lines of it
     matter; written `-NAME`, all lines but theirs. `facts` are the project's files that it reads.
+    `options` are what its script is told beside the specification and its rule's files, by name.
     """
 
     module: str
@@ -51,6 +41,7 @@ class Stage:
     after: tuple["Stage", ...] = ()
     facts: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def lock(self) -> str:
@@ -60,10 +51,10 @@ class Stage:
     @cached_property
     def key(self) -> str:
         """16 hexadecimal digits that change with anything the stage depends on."""
-        parts = [
+        parts: list[object] = [
             compute_code_digest(f"workflow_scripts.{self.module}"),
-            compute_options_digest(self.module),
             self.spec,
+            self.options,
             digest_lock(ROOT / self.lock, self.packages),
             *(compute_file_digest(ROOT / name) for name in self.facts),
             *(stage.key for stage in self.after),
@@ -76,7 +67,7 @@ class Stage:
         planned = {
             "key": self.key,
             "code": compute_code_digest(f"workflow_scripts.{self.module}"),
-            "options": compute_options_digest(self.module),
+            "options": self.options,
             "lock": self.lock,
             "packages": self.packages,
             "facts": self.facts,
@@ -148,78 +139,3 @@ def forget_stages() -> None:
     """Let all plans make their stages anew: for a process in which the code changes."""
     for memory in STAGE_CACHES:
         memory.made.clear()
-
-
-class AnalysisPlan(ABC):
-    """What every kind of study does with its curves; a study's plan says where they come from.
-
-    A rule's stage is the method of the rule's name and takes its wildcards; the rules that draw
-    tables and figures (`make_table_4`) share `plan_artefact`.
-    """
-
-    config: Config
-
-    @property
-    @abstractmethod
-    def fit(self) -> FitSettings:
-        """How the study fits."""
-
-    @abstractmethod
-    def curves(self) -> Stage:
-        """Gather all scores."""
-
-    @abstractmethod
-    def subphases(self) -> Stage:
-        """Label all checkpoints."""
-
-    @abstractmethod
-    def plan_artefact(self, name: str) -> Stage:
-        """Draw a table or a figure."""
-
-    @abstractmethod
-    def make_report(self) -> Stage:
-        """Show all of it on one page."""
-
-    @abstractmethod
-    def describe(self) -> dict[str, Any]:
-        """What the report says of the study, and below `resolved` every fact of it."""
-
-    def get_stage(self, rule: str, **wildcards: str) -> Stage:
-        """The stage of a rule's job.
-
-        Raises:
-            LookupError: the study has no such rule, or no such data set, run or protocol.
-        """
-        kind, _, name = rule.partition("_")
-        if kind == "make" and name.startswith(("table_", "figure_")):
-            return self.plan_artefact(name)
-        method = getattr(self, rule, None)
-        if method is None:
-            raise LookupError(f"no rule {rule}")
-        found: Stage = method(**wildcards)
-        return found
-
-    def plan_analysis(
-        self, module: str, spec: str, *after: Stage, facts: tuple[str, ...] = ()
-    ) -> Stage:
-        """A stage in the analysis environment."""
-        return Stage(module, spec, "analysis", after, facts)
-
-    @cache_stage
-    def fit_curves(self, protocol: str) -> Stage:
-        """Fit every branch by one protocol."""
-        job = make_fit_job(protocol, self.fit).model_dump_json()
-        facts = (self.fit.listed[protocol],) if protocol in self.fit.listed else ()
-        return self.plan_analysis("fit_curves", job, self.curves(), self.subphases(), facts=facts)
-
-    def forecast(self) -> Stage:
-        """Replay every branch: forecast its later part from its first."""
-        return self.plan_analysis("forecast", "{}", self.curves())
-
-    def describe_study(self) -> Stage:
-        """The resolved study and the versions that ran it."""
-        return self.plan_analysis("describe_study", json.dumps(self.describe()))
-
-    def list_templates(self) -> tuple[str, ...]:
-        """The files that a report page is made from."""
-        return tuple(f"{PAGE_TEMPLATES}/{path.name}" for path in sorted(TEMPLATES_FOLDER.iterdir()))

@@ -1,10 +1,16 @@
 """Answers whose verdict another grader changes."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from retu.core.errors import InputError
+from retu.core.run_paths import locate_runs
+from retu.core.tables import read_table
+from retu.evaluation.scores import GRADE_COLUMNS
 
 SAMPLE = ["step", "benchmark", "problem_id", "sample"]
+ANSWER_COLUMNS = (*SAMPLE, "gold", "generation")
 WRONG_TO_CORRECT, CORRECT_TO_WRONG = "wrong to correct", "correct to wrong"
 DIRECTIONS = (WRONG_TO_CORRECT, CORRECT_TO_WRONG)
 FLIP_COLUMNS = (
@@ -74,3 +80,27 @@ def pick_examples(flips: pd.DataFrame, each: int) -> pd.DataFrame:
     """The first `each` flips of either direction; equal answers to equal gold count once."""
     distinct = flips.drop_duplicates(["direction", "gold", "generation"])
     return distinct.groupby("direction", sort=False).head(each)
+
+
+def find_study_flips(
+    generations: list[Path], before: list[Path], after: list[Path]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The flips of all runs (`FLIP_COLUMNS`) and how many there are (`FLIP_COUNT_COLUMNS`).
+
+    Args:
+        generations: the stored answers of every run.
+        before: their grades, in the same order.
+        after: their grades by the other grader.
+
+    Raises:
+        InputError: a table is missing or wrong, or grades are not those of the answers.
+    """
+    _, runs = locate_runs(generations)
+    parts, answers = [], []
+    for run, answered, *graded in zip(runs, generations, before, after, strict=True):
+        rows = read_table(answered, ANSWER_COLUMNS)
+        one, other = (read_table(path, GRADE_COLUMNS) for path in graded)
+        parts.append(find_flips(rows, one, other, run.path))
+        answers.append(rows["benchmark"].value_counts())
+    flips = pd.concat(parts, ignore_index=True)
+    return flips, count_flips(pd.concat(answers).groupby(level=0).sum(), flips)

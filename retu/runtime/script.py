@@ -5,9 +5,9 @@ import atexit
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -21,6 +21,7 @@ EXIT_INTERRUPTED = os.EX_TEMPFAIL
 AT_END: list[Callable[[], object]] = []
 """What is left to do when all of a job has succeeded: its record is the last that can fail."""
 Job = TypeVar("Job")
+Kind = type | Callable[[str], object]
 
 
 def run_main(main: Callable[[], None]) -> None:
@@ -86,12 +87,20 @@ def make_parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def parse_arguments(
-    doc: str | None, **options: type | Callable[[str], object]
+    doc: str | None, optional: Collection[str] = (), /, **options: Kind | list[Kind]
 ) -> argparse.Namespace:
-    """Parse required options given as `name=type`; `model_dir=Path` becomes `--model-dir PATH`."""
+    """Parse options given as `name=type`; `model_dir=Path` becomes `--model-dir PATH`.
+
+    `fits=[Path]` takes one file or more. Those named in `optional` may be left out, and are then
+    None or an empty list.
+    """
     result = make_parser(doc)
     for name, kind in options.items():
-        result.add_argument("--" + name.replace("_", "-"), dest=name, type=kind, required=True)
+        several: dict[str, Any] = {}
+        if isinstance(kind, list):
+            (kind,), several = kind, {"nargs": "*" if name in optional else "+", "default": []}
+        option, required = "--" + name.replace("_", "-"), name not in optional
+        result.add_argument(option, dest=name, type=kind, required=required, **several)
     return result.parse_args()
 
 

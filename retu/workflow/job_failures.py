@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.planning.stages import AnalysisPlan
+from retu.planning.analysis_plan import AnalysisPlan
 from retu.runtime.disk import describe_full_disk, find_full_folder
 
 FAILED_LOG = re.compile(r"^ +log: (.+) \(check log", re.MULTILINE)

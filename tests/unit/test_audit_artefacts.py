@@ -114,8 +114,8 @@ def list_page_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
     shown = [f"--{name.replace('_', '-')}={folder}/{name}.csv" for name in TABLES]
     page = [
         *described,
-        f"--tables-dir={out}",
-        f"--figures-dir={out}",
+        f"--tables={out}/table_4.csv",
+        f"--figures={out}/figure_8.svg",
         *shown,
         f"--out={out}/report.html",
     ]

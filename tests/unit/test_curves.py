@@ -93,9 +93,11 @@ def test_command_line_writes_the_same_bytes_twice(
 ) -> None:
     outs = [results / "one.csv", results / "two.csv"]
     for out in outs:
-        paths = [run.path for run in RUNS]
         spec = '{"study": "lab", "titles": {}}'
-        options = ["--spec", spec, "--results", str(results), "--out", str(out), "--runs", *paths]
+        files = {"sft": "losses.csv", "rl": "compute.csv"}
+        compute = [str(results / run.path / files[run.kind]) for run in RUNS]
+        grades = [str(results / run.path / "grades.parquet") for run in RUNS]
+        options = ["--spec", spec, "--out", str(out), "--grades", *grades, "--compute", *compute]
         monkeypatch.setattr("sys.argv", ["curves", *options])
         script.main()
     assert outs[0].read_bytes() == outs[1].read_bytes()

@@ -10,6 +10,7 @@ import pytest
 
 from retu.config.execution import Execution
 from retu.core.errors import InputError
+from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.data.prompt_embedding import make_embedder
 from retu.data.set_rules import scale_to_unit_length
 from retu.data.stored_sets import read_frame, write_dataset
@@ -27,7 +28,7 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
     set_seed(0)
-    folder = tmp_path_factory.mktemp("embedder")
+    folder = tmp_path_factory.mktemp("embedder") / FIRST_CHECKPOINT
     tokenizer = make_tokenizer(64)
     tokenizer.save_pretrained(folder)
     shape: dict[str, int] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
@@ -70,7 +71,7 @@ def run_decontaminate(
         write_dataset(pd.DataFrame({"prompt": prompts}), folder / f"{name}.parquet")
     options = {
         "spec": DecontaminateJob(threshold=0.999, execution=Execution()).model_dump_json(),
-        "embedder": model,
+        "embedder": model.parent,
         "benchmarks": folder / "all_benchmarks.parquet",
         "out": folder / "benchmarks.parquet",
         "left-out": folder / "contaminated.csv",

@@ -10,6 +10,7 @@ import pytest
 from hub_rows import make_source_rows
 
 from retu.core.errors import InputError
+from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.core.yaml_files import read_yaml, validate_content
 from retu.data.expert_sets import ExpertSource, load_expert_set, tidy_records
 from retu.data.hub.hub_files import ROOT, HubLocation
@@ -208,7 +209,7 @@ def test_listed_sets() -> None:
 def test_the_script_counts_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_tokenizer(64).save_pretrained(tmp_path / "model")
+    make_tokenizer(64).save_pretrained(tmp_path / "model" / FIRST_CHECKPOINT)
     source, places = write_mirrored_set(
         tmp_path, "sft", [make_paper_sft_row(number) for number in range(6)]
     )

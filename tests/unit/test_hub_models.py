@@ -12,11 +12,12 @@ import yaml
 from retu.config.hub_study import HubModel
 from retu.core.errors import InputError
 from retu.core.manifest import check_manifest
+from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.data.chat import encode_prompt, list_stop_ids
 from retu.data.hub.hub_files import ROOT, HubLocation, fetch_repository
 from retu.data.tokenizer import load_tokenizer
 from retu.models import hub_models
-from retu.models.hub_models import FIRST_CHECKPOINT, make_model_repository, publish_model
+from retu.models.hub_models import make_model_repository, publish_model
 from retu.planning.jobs import FetchBaseJob
 from workflow_scripts.fetch_base import main as fetch_base_main
 

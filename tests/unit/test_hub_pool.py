@@ -9,6 +9,7 @@ from hub_rows import write_hub_rows
 
 from retu.config.hub_study import TrajectoryPool
 from retu.core.errors import InputError
+from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.data.set_rules import hash_prompt
 from retu.data.stored_sets import get_manifest_path, read_frame
 from retu.data.tokenizer import make_tokenizer
@@ -55,7 +56,7 @@ def run_rebuild_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs rebuild_pool on a mirror with both sources, with changes to the job."""
     for name, values in ROWS.items():
         write_hub_rows(tmp_path / "mirror/owner" / name / "train.parquet", values)
-    make_tokenizer(64).save_pretrained(tmp_path / "model")
+    make_tokenizer(64).save_pretrained(tmp_path / "model" / FIRST_CHECKPOINT)
     monkeypatch.setenv("RETU_MIRROR", str(tmp_path / "mirror"))
     out = tmp_path / "pool.parquet"
 

@@ -11,9 +11,6 @@ from retu.planning.code_identity import (
     PACKAGES,
     compute_code_digest,
     compute_file_digest,
-    compute_options_digest,
-    find_job_calls,
-    list_rule_files,
     list_used_modules,
 )
 
@@ -137,66 +134,13 @@ def test_types_that_a_specification_carries_are_left_out(package: Path) -> None:
         assert f"retu.config.{types}" not in list_used_modules("workflow_scripts.train_sft")
 
 
-SCRIPTS = ("train_sft", "table_4", "generate", "curves", "label_subphases")
-OPTIONS = {
-    "an option": ("--losses {output.losses}", "--losses {output.losses} --x 1"),
-    "swapped inputs": ("--train {input.train}", "--train {input.validation}"),
-    "quoting": ("{params.spec:q}", "{params.spec}"),
-}
-
-
-@pytest.mark.parametrize(("old", "new"), OPTIONS.values(), ids=OPTIONS.keys())
-def test_options_of_a_rule_change_its_script_alone(rules: Path, old: str, new: str) -> None:
-    before = {name: compute_options_digest(name) for name in SCRIPTS}
-    assert len(set(before.values())) == len(SCRIPTS)
-    replace_text(rules / "sft.smk", old, new)
-    changed = [name for name in SCRIPTS if compute_options_digest(name) != before[name]]
-    assert changed == ["train_sft"]
-
-
-LAYOUT = {
-    "a comment": ("rule train_sft:", "# Why.\nrule train_sft:"),
-    "a message": ('"SFT of {wildcards.model}', '"SFT (again) of {wildcards.model}'),
-    "a comment among the options": ('"train_sft",\n', '"train_sft",  # The script (.py).\n'),
-    "layout": ('"--spec {params.spec:q}"\n', '"--spec "   "{params.spec:q}"\n\n'),
-}
-
-
-@pytest.mark.parametrize(("old", "new"), LAYOUT.values(), ids=LAYOUT.keys())
-def test_the_rest_of_a_rule_file_changes_no_options(rules: Path, old: str, new: str) -> None:
-    before = {name: compute_options_digest(name) for name in SCRIPTS}
-    replace_text(rules / "sft.smk", old, new)
-    assert {name: compute_options_digest(name) for name in SCRIPTS} == before
-
-
-def test_every_rule_that_runs_a_script_counts(rules: Path) -> None:
-    before = compute_options_digest("train_sft")
-    assert list_rule_files("train_sft") == ["rules/reference.smk", "rules/sft.smk"]
-    replace_text(rules / "reference.smk", "--title reference", "--title another")
-    assert compute_options_digest("train_sft") != before
-    # Where a rule stands makes no difference.
-    text = (rules / "sft.smk").read_text()
-    before = compute_options_digest("train_sft")
-    (rules / "sft.smk").unlink()
-    (rules / "another.smk").write_text(text)
+def test_a_module_says_itself_that_specifications_carry_it(package: Path) -> None:
+    before = digest_script("train_sft")
+    path = package / "retu" / "config" / "execution.py"
+    path.write_text(path.read_text().replace("CARRIED_BY_SPECIFICATION = True", ""))
     clear_caches()
-    assert compute_options_digest("train_sft") == before
-
-
-def test_calls_are_cut_out_by_their_parentheses() -> None:
-    text = (
-        'def job(a):\n    return a\nshell:\n    job(\n        "a", "(((" f")" + str((1))\n    )\n'
-    )
-    found = [call.args[0] for call in find_job_calls(text + 'shell: job("b")\nrule (\n')]
-    assert [ast.literal_eval(name) for name in found] == ["a", "b"]
-    with pytest.raises(SyntaxError, match=r"job\( of line 2 never ends"):
-        list(find_job_calls('rule a:\n    job("a",\n'))
-
-
-def test_scripts_work_without_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code_identity, "RULES_FOLDER", tmp_path / "none")
-    assert list_rule_files("train_sft") == []
-    assert compute_options_digest("train_sft") == compute_options_digest("grade")
+    assert "retu.config.execution" in list_used_modules("workflow_scripts.train_sft")
+    assert digest_script("train_sft") != before
 
 
 def test_statements_are_all_found_and_nothing_else_is_looked_at() -> None:

@@ -23,10 +23,11 @@ from job_fixtures import (
 from lineage_fixtures import make_smoke_plan
 from processes import run_command
 
+from retu.cli import run_job
 from retu.core.errors import InputError
 from retu.lineage.recording import host
 from retu.lineage.recording.host import describe_checkout
-from retu.planning.code_identity import compute_code_digest, compute_options_digest
+from retu.planning.code_identity import compute_code_digest
 from retu.planning.stages import ROOT
 from retu.runtime import usage
 from retu.runtime.script import get_state_folder
@@ -53,7 +54,6 @@ def test_a_record_tells_what_ran_and_on_what(folder: Path, monkeypatch: pytest.M
     assert record.code.module == "workflow_scripts.concatenate"
     assert record.code.digest == compute_code_digest("workflow_scripts.concatenate")
     assert "retu.core.tables" in record.code.modules
-    assert record.code.options == compute_options_digest("concatenate")
     assert record.environment.lock == "envs/analysis.txt"
     assert record.environment.versions["python"].startswith("3.11.")
     assert "pandas" in record.environment.versions
@@ -84,6 +84,40 @@ def test_a_record_tells_what_it_cost(folder: Path, monkeypatch: pytest.MonkeyPat
     assert usage.cpu_seconds > 0
     assert 20 < usage.peak_memory_mb < 100_000
     assert usage.peak_gpu_memory_mb is None
+
+
+def test_names_in_a_rule_are_options_of_its_script() -> None:
+    """The first files have no name; no file, a `_` or the record is no option."""
+    strange = ["a b.csv", "it's.csv", '"$HOME".csv']
+    names = [
+        [["base", 1], ["reference_grades", 0], ["fits", 3], ["_order", 1]],
+        [["out_csv", 1], ["_manifest", 1], ["record", 1]],
+    ]
+    told = make_stage_option(options=[["order", "B,A"], ["table_4", "claims/x y.csv"]])
+    changes = {
+        "stage": [told],
+        "spec": ['{"seed": 3}'],
+        "names": [json.dumps(names)],
+        "inputs": ["m.json", "n.json", "base dir", *strange, "x"],
+        "outputs": ["t 4.csv", "t.manifest.json", RECORD],
+    }
+    given = make_subphases_command(**changes)
+    parsed, command = run_job.split_options([*given[: given.index("--")], "--", "--title", "T 1"])
+    assert command == [
+        *("--base", "base dir", "--fits", *strange, "--out-csv", "t 4.csv"),
+        *("--order", "B,A", "--table-4", "claims/x y.csv"),
+        *("--spec", '{"seed": 3}', "--title", "T 1"),
+    ]
+    assert parsed.outputs[-1] == RECORD
+
+
+def test_a_rule_as_snakemake_calls_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = json.dumps([[["tables", 2]], [["out", 1], ["record", 1]]])
+    given = make_subphases_command(names=[names])
+    record = run_launcher(monkeypatch, given[: given.index("--") + 1])
+    assert record.command == ["--tables", *TABLES, "--out", OUT]
+    with pytest.raises(InputError, match=r"--names: "):
+        run_launcher(monkeypatch, make_subphases_command(names=['[["tables"]]']))
 
 
 def test_what_a_job_was_told_and_its_seeds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

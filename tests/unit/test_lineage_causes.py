@@ -4,15 +4,13 @@ from pathlib import Path
 
 import pytest
 from code_fixtures import clear_caches, replace_text, rewrite_file
-from lineage_fixtures import FITS, GRADES, TABLE_4, TRAIN, MadeStudy
+from lineage_fixtures import DATA_RECORD, FITS, GRADES, TABLE_4, TRAIN, MadeStudy
 
 from retu.config.study import Config
-from retu.core.errors import InputError
 from retu.lineage.graph import stale_causes
 from retu.lineage.graph.config_sources import ConfigSources, shorten_value
 from retu.lineage.graph.stale_causes import (
     diff_values,
-    get_stage_key,
     is_record_current,
     parse_pins,
 )
@@ -78,41 +76,12 @@ def test_stages_after_a_fact_that_is_gone_have_no_key() -> None:
     assert stale_causes.get_stage_key(whole) == whole.key
 
 
-def test_other_options_name_the_file_of_the_rule(made_study: MadeStudy, rules: Path) -> None:
-    replace_text(rules / "sft.smk", "--train {input.train}", "--train {input.validation}")
+def test_a_record_of_another_kind_of_key(made_study: MadeStudy) -> None:
+    """All that it tells is as now, and it was still made by another key."""
+    made_study.rewrite_record(DATA_RECORD, key="0" * 16)
+    assert not is_record_current(made_study.lineage.records[DATA_RECORD], made_study.plan)
     (root,) = build_stale_report(made_study.lineage, made_study.plan).roots
-    assert str(root.cause) == "rules/sft.smk: the options of train_sft have changed"
-    assert root.jobs == (TRAIN,)
-    assert GRADES in root.downstream
-    assert not is_record_current(made_study.lineage.records[TRAIN], made_study.plan)
-
-
-def test_a_remark_in_a_rule_makes_nothing_stale(made_study: MadeStudy, rules: Path) -> None:
-    replace_text(rules / "sft.smk", "rule train_sft:", "# Why.\nrule train_sft:")
-    assert build_stale_report(made_study.lineage, made_study.plan).roots == ()
-
-
-def test_a_record_from_before_options_counted(made_study: MadeStudy) -> None:
-    record = made_study.lineage.records[TABLE_4]
-    early = record.model_copy(update={"code": record.code.model_copy(update={"options": None})})
-    assert made_study.list_own_reasons(early) == []
-    what = "the options of table_4 count now; the record is from before they did"
-    early = early.model_copy(update={"key": "0" * 16})
-    assert made_study.list_own_reasons(early) == [f"rules/tables.smk: {what}"]
-
-
-@pytest.mark.parametrize(
-    ("rule", "module", "file"),
-    [
-        ("train_sft", "train_sft", "rules/sft.smk"),
-        ("train_reference", "train_sft", "rules/reference.smk"),
-        ("generate_sft", "generate", "rules/evaluate.smk"),
-        ("regrade_table", "train_sft", "rules/reference.smk, rules/sft.smk"),
-        ("none", "none", "rules"),
-    ],
-)
-def test_the_file_of_a_rule(rule: str, module: str, file: str) -> None:
-    assert stale_causes.find_rule_file(rule, module) == file
+    assert str(root.cause) == f"{DATA_RECORD}: was planned after other jobs than now"
 
 
 def test_without_its_lock_no_job_is_current(made_study: MadeStudy, project_files: Path) -> None:
@@ -139,16 +108,6 @@ def test_with_broken_code_no_job_is_current(
     if text is None:
         assert made_study.list_own_reasons(record) == ["workflow_scripts/table_4.py: is gone"]
     clear_caches()
-
-
-def test_broken_rules_are_one_line_and_leave_no_key(made_study: MadeStudy, rules: Path) -> None:
-    whole = Stage("table_4", "", "analysis")
-    assert get_stage_key(whole) is not None
-    (rules / "tables.smk").write_text('rule x:\n    shell:\n        job("table_4",\n')
-    clear_caches()
-    assert get_stage_key(Stage("table_4", "", "analysis")) is None
-    with pytest.raises(InputError, match=r"rules/: .*job\( of line 3 never ends .*; correct it"):
-        made_study.list_own_reasons(made_study.lineage.records[TABLE_4])
 
 
 def test_differences_are_told_by_their_keys() -> None:

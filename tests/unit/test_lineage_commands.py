@@ -198,16 +198,14 @@ def test_every_command_is_about_the_same_project(
     assert told in ask(*words, status=2).err
 
 
-def test_show_tells_what_the_environment_and_the_rules_were(toy: Path, ask: Ask) -> None:
+def test_show_tells_what_the_environment_was(toy: Path, ask: Ask) -> None:
     record = toy / TABLE.replace(".csv", ".record.json")
     found = read_record(record)
-    code = found.code.model_copy(update={"options": "0123456789abcdef"})
     usage = found.usage.model_copy(update={"resumed": True})
     lock = found.environment.model_copy(update={"differs": {"python": "3.11.6 -> 3.11.7"}})
     git = GitCommit(commit=None, dirty=[], reason="git does not run")
-    rewrite_record(record, code=code, usage=usage, environment=lock, git=git)
+    rewrite_record(record, usage=usage, environment=lock, git=git)
     text = ask("show", TABLE).out
-    assert "rules        options of the script, digest 0123456789abcdef\n" in text
     assert "resumed: times and memory are those of the last attempt\n" in text
     assert "python 3.11.7 (not as locked: 3.11.6 -> 3.11.7)\n" in text
     assert "commit unknown: git does not run\n" in text

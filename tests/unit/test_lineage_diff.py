@@ -61,10 +61,6 @@ CAUSES: dict[str, tuple[dict[str, Any], str]] = {
         "  specification  recipe.steps: 20 -> 21",
     ),
     "options": ({"command": ["--fast"]}, "  specification  option only in B: --fast"),
-    "options of the rules": (
-        {"options": "b" * 16},
-        "  code           the options that rules give workflow_scripts.train_sft",
-    ),
     "facts": ({"facts": {"a.csv": "b" * 16}}, "  facts          a.csv: only in B"),
     "nothing else": (
         {"host": {"name": "there", "cores": 2}},

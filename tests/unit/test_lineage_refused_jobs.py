@@ -23,6 +23,13 @@ from retu.lineage.recording import pending_record, run_snapshot
 from retu.planning import code_identity
 from retu.planning.code_identity import compute_code_digest
 
+RULES = """rule subphases:
+    input:
+        tables="a.csv",
+    output:
+        "c.csv",
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -33,7 +40,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def snapshot_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The snapshot of a running workflow, in which the job of `command` runs."""
-    path = run_snapshot.write_snapshot(folder / run_snapshot.SNAPSHOT_FOLDER, make_smoke_plan())
+    (folder / "some.smk").write_text(RULES)
+    rules = {"subphases": folder / "some.smk"}
+    path = run_snapshot.write_snapshot(
+        folder / run_snapshot.SNAPSHOT_FOLDER, make_smoke_plan(), rules
+    )
     monkeypatch.setenv(run_snapshot.SNAPSHOT_VARIABLE, str(path))
     monkeypatch.setenv(run_snapshot.STUDY_VARIABLE, run_snapshot.digest_study(make_smoke_plan()))
     return path
@@ -50,7 +61,11 @@ def test_a_job_runs_by_what_its_workflow_was_planned_with(
     [
         ("study", None, "the study has changed"),
         ("code", "concatenate", r"workflow_scripts\.concatenate: its code has changed"),
-        ("options", "concatenate", "rules/: the options of concatenate have changed"),
+        (
+            "rules",
+            "subphases",
+            r"some\.smk: the rule subphases or another in this file",
+        ),
         ("locks", "envs/analysis.txt", r"envs/analysis\.txt: has changed"),
         (
             "facts",
@@ -73,16 +88,44 @@ def test_a_job_that_was_planned_anew_by_other_files_does_not_run(
         content[part] = "0" * 16
     else:
         assert key in content[part], content[part].keys()
-        content[part][key] = "0" * 16
+        known = content[part][key]
+        content[part][key] = [known[0], "0" * 16] if part == "rules" else "0" * 16
     snapshot_folder.write_text(json.dumps(content))
     told = make_stage_option(facts=[key]) if part == "facts" else make_stage_option()
-    with pytest.raises(InputError, match=f"{message} since the workflow started; run the same"):
+    with pytest.raises(InputError, match=f"{message}.* since the workflow started; run the same"):
         run_launcher(monkeypatch, make_subphases_command(stage=[told]))
     assert not (folder / OUT).exists()
     monkeypatch.delenv(run_snapshot.SNAPSHOT_VARIABLE)
     assert run_launcher(monkeypatch, make_subphases_command(stage=[told])).rule == "subphases", (
         "called by hand"
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ('"a.csv"', '"b.csv"', True),
+        ("        tables=", "            tables=", False),
+        ("rule subphases:", "# Why.\n\nrule subphases:  # One rule.", False),
+        ("\n    output:", "\n    output: (", True),
+    ],
+    ids=["another file", "layout", "a remark", "no rules any more"],
+)
+def test_an_edit_of_a_rule_counts_and_a_remark_does_not(
+    snapshot_folder: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    old: str,
+    new: str,
+    refused: bool,
+) -> None:
+    assert old in RULES
+    (folder / "some.smk").write_text(RULES.replace(old, new))
+    if refused:
+        with pytest.raises(InputError, match=r"some\.smk: the rule subphases or another"):
+            run_launcher(monkeypatch, make_subphases_command())
+    else:
+        assert run_launcher(monkeypatch, make_subphases_command()).rule == "subphases"
 
 
 def test_a_snapshot_that_is_gone_is_told(
@@ -94,14 +137,15 @@ def test_a_snapshot_that_is_gone_is_told(
     assert not (folder / OUT).exists()
 
 
-def test_snapshots_of_long_ago_are_dropped(snapshot_folder: Path) -> None:
+def test_snapshots_of_long_ago_are_dropped(snapshot_folder: Path, folder: Path) -> None:
     plan = make_smoke_plan()
     old, recent = (snapshot_folder.with_name(f"{name}.json") for name in ("old", "recent"))
     for path, days in ((old, run_snapshot.OLDEST_DAYS + 1), (recent, run_snapshot.OLDEST_DAYS - 1)):
         path.write_text("{}")
         then = time.time() - days * 24 * 3600
         os.utime(path, (then, then))
-    assert run_snapshot.write_snapshot(snapshot_folder.parent, plan) == snapshot_folder
+    rules = {"subphases": folder / "some.smk"}
+    assert run_snapshot.write_snapshot(snapshot_folder.parent, plan, rules) == snapshot_folder
     assert set(snapshot_folder.parent.iterdir()) == {snapshot_folder, recent}
 
 
@@ -111,7 +155,6 @@ def test_the_snapshot_knows_every_script_of_a_study(snapshot_folder: Path) -> No
         name: compute_code_digest(f"{code_identity.SCRIPTS}.{name}") for name in content["code"]
     }
     assert {"make_data", "train_rl", "grade", "report", "summary"} <= content["code"].keys()
-    assert content["options"].keys() == content["code"].keys()
     locks = {name.split()[0] for name in content["locks"]}
     assert locks == {"envs/analysis.txt", "envs/lab.txt"}
 

@@ -26,7 +26,7 @@ from retu.config import load
 from retu.core.errors import InputError
 from retu.lineage.graph.staleness import build_stale_report
 from retu.lineage.record import read_record
-from retu.planning.stages import PAGE_TEMPLATES
+from retu.planning.analysis_plan import PAGE_TEMPLATES
 
 
 @pytest.fixture
@@ -245,5 +245,8 @@ def test_a_run_that_is_left_out(made_study: MadeStudy) -> None:
 
 def test_what_a_script_is_told_by_options(made_study: MadeStudy) -> None:
     made_study.rewrite_record(TABLE_4, key="0" * 16, command=["--order", "LabSmall,LabFull"])
-    told = 'something else now: ["LabFull", "LabSmall"]; it was --order LabSmall,LabFull'
+    told = "--order LabFull,LabSmall now; it was LabSmall,LabFull"
+    assert made_study.list_reasons(TABLE_4) == [f"studies/smoke.yaml: tells make_table_4 {told}"]
+    made_study.rewrite_record(TABLE_4, key="0" * 16, command=["--out", "x"])
+    told = "--order LabFull,LabSmall now; it was (none)"
     assert made_study.list_reasons(TABLE_4) == [f"studies/smoke.yaml: tells make_table_4 {told}"]

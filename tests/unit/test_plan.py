@@ -1,8 +1,8 @@
 """Stage keys: a changed fact makes exactly the stages stale that depend on it."""
 
 import json
-import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 
 from retu.config.load import read_study
 from retu.config.study import Config, Study
-from retu.planning import code_identity
 from retu.planning import stages as stage
 from retu.planning.lab_plan import LabPlan
 from retu.planning.load_plan import load_plan
@@ -21,7 +20,7 @@ Edit = Callable[[dict[str, Any]], object]
 DATA = {"data"}
 BASE = {"base"}
 REFERENCE = {"reference", "reference_generations", "reference_grades", "full_set", "small_set"}
-STATISTICS = {"dataset_stats", "table_3", "report"}
+STATISTICS = {"dataset_stats", "table_3", "report", "summary"}
 SFT = {"full_sft", "small_sft", "full_labels", "small_labels", "subphases"}
 ANSWERS = {"base_answers", "full_answers", "small_answers"}
 GRADES = {"base_grades", "full_grades", "small_grades", "pure_grades", "branch_grades"}
@@ -75,9 +74,8 @@ def list_sample_stages(study: Study, config: Config | None = None) -> dict[str, 
         "curves": plan.curves(),
         "fits": plan.fit_curves("robust"),
         "dataset_stats": plan.dataset_stats(),
-        **{
-            name: plan.plan_artefact(name) for name in ("table_3", "table_4", "figure_3", "summary")
-        },
+        **{name: plan.plan_artefact(name) for name in ("table_3", "table_4", "figure_3")},
+        "summary": plan.summary(),
         "report": plan.make_report(),
     }
 
@@ -159,7 +157,7 @@ CHANGES: dict[str, tuple[Edit, set[str]]] = {
         SELECTED - {"reference", "reference_generations"},
     ),
     "fit": (make_section_edit("fit", n_bootstrap=21), FITS),
-    "title": (lambda study: study.update(title="Another"), {"report"}),
+    "title": (lambda study: study.update(title="Another"), {"report", "summary"}),
 }
 
 
@@ -233,41 +231,14 @@ def test_jobs_are_told_what_they_need_and_no_more() -> None:
     assert spec["samples"] == {"Chain1": 1, "Chain2": 1, "Chain3": 1, "Chain6": 4}
 
 
-OPTIONS: dict[str, tuple[str, str, str, set[str]]] = {
-    "SFT": ("sft.smk", "--train {input.train}", "--train {input.base}", SELECTED),
-    "grading": (
-        "evaluate.smk",
-        "--generations {input}",
-        "--generations {input[0]}",
-        SELECTED - {"reference", "reference_generations"} | GRADES,
-    ),
-    "table 4": (
-        "tables.smk",
-        "--curves {input.curves} --order",
-        "--curves {input.curves} --sorted",
-        {"table_4", "report"},
-    ),
-    "a comment": ("tables.smk", "rule make_table_4:", "# Why.\nrule make_table_4:", set()),
-}
-
-
-@pytest.mark.parametrize(("file", "old", "new", "expected"), OPTIONS.values(), ids=OPTIONS.keys())
-def test_options_in_a_rule_make_stale_what_it_runs_and_what_follows(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    file: str,
-    old: str,
-    new: str,
-    expected: set[str],
-) -> None:
-    before = {name: stage.key for name, stage in list_sample_stages(edit_smoke_study()).items()}
-    copy = shutil.copytree(code_identity.RULES_FOLDER, tmp_path / "rules")
-    text = (copy / file).read_text()
-    assert text.count(old) == 1
-    (copy / file).write_text(text.replace(old, new))
-    monkeypatch.setattr(code_identity, "RULES_FOLDER", copy)
-    after = {name: stage.key for name, stage in list_sample_stages(edit_smoke_study()).items()}
-    assert {name for name in before if before[name] != after[name]} == expected
+def test_another_option_makes_stale_what_it_is_told_and_what_follows() -> None:
+    plan = LabPlan(edit_smoke_study(), Config())
+    table, figure = plan.plan_artefact("table_4"), plan.plan_artefact("figure_3")
+    assert table.options == (("order", "LabFull,LabSmall"),)
+    for options in ((), (("order", "LabSmall,LabFull"),), (("by", "LabFull,LabSmall"),)):
+        other = replace(table, options=options)
+        assert other.key != table.key
+        assert replace(figure, after=(other,)).key != replace(figure, after=(table,)).key
 
 
 @pytest.mark.parametrize("name", ["smoke", "released"])

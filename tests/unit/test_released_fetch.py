@@ -180,6 +180,7 @@ def make_fetch_command(tmp_path: Path, listed: Path, *more: str) -> list[str]:
 def run_fetch_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]) -> None:
     """Run the script with its state inside the folder of the test."""
     monkeypatch.setenv("RETU_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv("RETU_MIRROR", raising=False)
     monkeypatch.setattr(sys, "argv", arguments)
     script.main()
 

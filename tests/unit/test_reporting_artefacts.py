@@ -42,7 +42,7 @@ def list_report_commands(folder: Path, order: str) -> list[tuple[ModuleType, lis
     labels, ordered = f"--subphases={folder}/subphases.csv", f"--order={order}"
     table = {n: [f"--out-csv={out}/{n}.csv", f"--out-md={out}/{n}.md"] for n in TABLES}
     image = {n: [f"--out-svg={out}/{n}.svg", f"--out-png={out}/{n}.png"] for n in FIGURES}
-    shown = [f"--tables-dir={out}", f"--figures-dir={out}"]
+    shown = [f"--tables={out}/table_3.csv", f"--figures={out}/figure_2.svg"]
     page = [f"--study-json={folder}/study.json", *shown, curves, fits, labels]
     return [
         (table_3, [f"--stats={folder}/dataset_stats.csv", *table["table_3"]]),

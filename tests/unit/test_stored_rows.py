@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -80,10 +80,12 @@ def judged_sets(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / f"{name}.parquet" for name in frames}
 
 
-def make_select_job(rows: int | str = "all", **rest: Any) -> str:
+def make_select_job(
+    rows: int | str = "all", overlap: Literal["error", "leave_out"] = "leave_out", **rest: Any
+) -> str:
     """What select_sft_set is told."""
     dataset = DrawnSet.model_validate({"title": "T", "rows": rows, **rest})
-    return SelectJob(name="Set", dataset=dataset).model_dump_json()
+    return SelectJob(name="Set", dataset=dataset, overlap=overlap).model_dump_json()
 
 
 def test_a_set_drawn_without_a_reference(
@@ -92,7 +94,7 @@ def test_a_set_drawn_without_a_reference(
     pool, out = tmp_path / "pool.parquet", tmp_path / "sets" / "Set.parquet"
     write_pool(pool, 10)
     shared = {"pool": pool, "reference_grades": [], **judged_sets, "out": out}
-    run_rule_script(monkeypatch, select_main, spec=make_select_job(), overlap="leave_out", **shared)
+    run_rule_script(monkeypatch, select_main, spec=make_select_job(), **shared)
     frame = read_frame(out)
     assert list(frame["gold"]) == [str(number) for number in range(10) if number not in (3, 8)]
     assert "win_rate" not in frame
@@ -100,11 +102,12 @@ def test_a_set_drawn_without_a_reference(
     lengths = {"mean_prompt_tokens": 5.0, "mean_trajectory_tokens": 4.2}
     assert lengths.items() <= manifest.items()
     assert (manifest["rows"], manifest["held_out"]) == (8, 2)
+    strict = make_select_job(overlap="error")
     with pytest.raises(InputError, match=r"data set Set: shares the prompt 'What is 8 \+ 0\?'"):
-        run_rule_script(monkeypatch, select_main, spec=make_select_job(), **shared)
+        run_rule_script(monkeypatch, select_main, spec=strict, **shared)
     rated = make_select_job(win_rate={"max": 0.5})
     with pytest.raises(InputError, match="Set: win_rate: nobody measured it; name a reference"):
-        run_rule_script(monkeypatch, select_main, spec=rated, overlap="leave_out", **shared)
+        run_rule_script(monkeypatch, select_main, spec=rated, **shared)
 
 
 def test_a_set_drawn_by_win_rate_keeps_the_order_of_the_draw(
@@ -129,7 +132,6 @@ def test_a_set_drawn_by_win_rate_keeps_the_order_of_the_draw(
         reference_grades=[tmp_path / "grades.parquet"],
         **judged_sets,
         out=out,
-        overlap="leave_out",
     )
     drawn = read_frame(out)
     numbers = drawn["gold"].astype(int)

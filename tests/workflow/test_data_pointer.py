@@ -10,6 +10,7 @@ from conftest import ROOT
 
 from retu.config.load import load_config, load_training_study
 from retu.core.hashing import compute_md5
+from retu.data.lab_splits import SPLITS
 from retu.planning.lab_plan import LabPlan
 from workflow_scripts import make_data
 
@@ -29,9 +30,8 @@ def test_drawing_the_lab_data_again_gives_the_committed_hash(
     pointer = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
     plan = LabPlan(load_training_study("lab"), load_config({}))
     folder = tmp_path / "lab"
-    monkeypatch.setattr(
-        "sys.argv", ["make_data", "--spec", plan.make_data().spec, "--out", str(folder)]
-    )
+    outs = [f"--{name.replace('_', '-')}={folder / name}.parquet" for name in SPLITS]
+    monkeypatch.setattr("sys.argv", ["make_data", "--spec", plan.make_data().spec, *outs])
     make_data.main()
     assert pointer["path"] == "data/lab"
     assert hash_dvc_folder(folder) == pointer["md5"]

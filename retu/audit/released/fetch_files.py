@@ -16,6 +16,8 @@ from retu.runtime.mirror_files import note_source
 
 REPOSITORY = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+RAW = "https://raw.githubusercontent.com"
+"""The server of raw files."""
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may be another one a little later."""
 FOLDER_REMEDY = "take the files from a folder: --config mirror=FOLDER or RETU_MIRROR=FOLDER"
@@ -28,6 +30,33 @@ class RetryPolicy:
     timeout_s: float = 20.0
     attempts: int = 4
     pause_s: float = 1.0
+
+
+def fetch_release(
+    files: list[CacheFile], out: Path, tree: str, mirror: str, base_url: str, state: Path
+) -> int:
+    """Put all files of a release into `out`; returns how many were not there yet.
+
+    Args:
+        files: the files with their hashes.
+        out: the folder; nothing is in it until all files have their size and hash.
+        tree: OWNER/NAME/COMMIT (`get_tree_path`).
+        mirror: the folder to copy from; empty: the network.
+        base_url: the server of raw files.
+        state: where begun downloads wait.
+
+    Raises:
+        InputError: a file is not there or another one, or the server cannot be asked.
+    """
+    if not base_url.startswith(("https://", "http://")):
+        raise InputError(f"--base-url {base_url}: it must begin with https:// or http://")
+    if mirror:
+        folder = Path(mirror).expanduser() / tree
+        return fetch_files(files, out, lambda file: read_mirror_file(folder, file))
+    url = f"{base_url.rstrip('/')}/{tree}"
+    return fetch_files(
+        files, out, lambda file: download_cache_file(url, state, RetryPolicy(), file)
+    )
 
 
 def get_tree_path(repository: str, commit: str) -> str:

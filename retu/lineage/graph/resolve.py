@@ -13,8 +13,8 @@ from retu.lineage.graph.edited_files import EditedFile, find_edits
 from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, get_study_name, read_lineage
 from retu.lineage.graph.remedies import find_last_config
 from retu.lineage.graph.stale_causes import is_record_current
+from retu.planning.analysis_plan import AnalysisPlan
 from retu.planning.load_plan import load_plan
-from retu.planning.stages import AnalysisPlan
 
 CONFIG_FILE = "config.yaml"
 BUNDLE_SUFFIX = ".tar.gz"

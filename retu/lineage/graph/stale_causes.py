@@ -1,7 +1,6 @@
 """Why a job itself is stale: its code, environment, facts or specification have changed."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,8 @@ from retu.core.errors import InputError
 from retu.lineage.graph.config_sources import ABSENT, ConfigSources, shorten_value
 from retu.lineage.record import JobRecord
 from retu.planning import code_identity
-from retu.planning.stages import ROOT, AnalysisPlan, Stage, digest_lock
+from retu.planning.analysis_plan import AnalysisPlan
+from retu.planning.stages import ROOT, Stage, digest_lock
 
 GONE_TEXT = "is gone"
 
@@ -62,7 +62,7 @@ def find_own_causes(
         return [StaleCause(origins.study, f"asks for this job no longer ({stage})")]
     return [
         *find_code_causes(record, stage),
-        *find_option_causes(record, stage),
+        *find_option_causes(record, stage, origins),
         *find_environment_causes(record, stage),
         *find_fact_causes(record, stage),
         *find_spec_causes(record, stage, origins),
@@ -90,36 +90,18 @@ def find_code_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
         yield StaleCause(locate_module(name), "is used now and was not")
 
 
-def find_option_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
-    """What the rule tells its script has changed: which option gets which input or parameter.
-
-    Raises:
-        InputError: a rule file cannot be read as one.
-    """
-    if record.code.module != f"{code_identity.SCRIPTS}.{stage.module}":
-        return
-    try:
-        then, now = record.code.options, code_identity.compute_options_digest(stage.module)
-    except SyntaxError as error:
-        raise InputError(f"{code_identity.RULES_FOLDER.name}/: {error.msg}; correct it") from error
-    if then is not None and then != now:
-        yield StaleCause(
-            find_rule_file(record.rule, stage.module), f"the options of {stage.module} have changed"
-        )
-    elif then is None and get_stage_key(stage) not in (None, record.key):
-        what = f"the options of {stage.module} count now; the record is from before they did"
-        yield StaleCause(find_rule_file(record.rule, stage.module), what)
-
-
-def find_rule_file(rule: str, module: str) -> str:
-    """The file of a rule among those with rules that run a script; all of them if it is in none."""
-    files = code_identity.list_rule_files(module)
-    named = re.compile(rf"^ *(use )?rule .*\b{re.escape(rule)}\b", re.MULTILINE)
-    texts = {
-        name: (code_identity.PROJECT_ROOT / name).read_text(encoding="utf-8") for name in files
-    }
-    own = [name for name, text in texts.items() if named.search(text)]
-    return ", ".join(own or files) or code_identity.RULES_FOLDER.name
+def find_option_causes(
+    record: JobRecord, stage: Stage, origins: ConfigSources
+) -> Iterator[StaleCause]:
+    """Options of the plan that the job was not told, or told otherwise."""
+    told = dict(zip(record.command, record.command[1:], strict=False))
+    for name, now in stage.options:
+        option = f"--{name.replace('_', '-')}"
+        if told.get(option) != now:
+            then = told.get(option, ABSENT)
+            yield StaleCause(
+                origins.study, f"tells {record.rule} {option} {now} now; it was {then}"
+            )
 
 
 def digest_usable_modules(module: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ that both together name the file and the key of the study. All of it is read fro
 own files: no result is opened.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from retu.lineage.graph.stale_causes import (
     get_stage_key,
 )
 from retu.lineage.record import JobRecord
-from retu.planning.stages import AnalysisPlan, Stage
+from retu.planning.analysis_plan import AnalysisPlan
+from retu.planning.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -98,26 +98,20 @@ def make_indirect_cause(
 ) -> StaleCause:
     """The cause when nothing in the record itself has changed: other jobs now precede this one.
 
-    Or an option other than `--spec` now has another value. `where` is the study's file.
+    `where` is the study's file.
     """
     before = collect_prior_stages(stage)
     parents = lineage.list_parents(record.path)
     gone = [parent for parent in parents if lineage.records[parent].key not in before]
     if gone:
         return StaleCause(where, f"gives {record.rule} other inputs now, without {', '.join(gone)}")
-    told = " ".join(record.command)
-    what = f"tells {record.rule} something else now: {stage.spec}; it was {told}"
-    otherwise = StaleCause(where, what)
-    names = json.loads(stage.spec) if record.spec is None and stage.spec else None
-    if isinstance(names, list) and ",".join(names) not in told and any(n in told for n in names):
-        return otherwise
     recorded = {other.key for other in lineage.records.values()}
     new = Counter(other.module for key, other in before.items() if key not in recorded)
     if new:
         jobs = ", ".join(f"{count} {module}" for module, count in sorted(new.items()))
         what = f"gives {record.rule} other inputs now, and they are not made ({jobs})"
         return StaleCause(where, what)
-    return otherwise
+    return StaleCause(record.path, "was planned after other jobs than now")
 
 
 def collect_prior_stages(stage: Stage) -> dict[str, Stage]:

@@ -47,7 +47,7 @@ from retu.lineage.storage.stored_outputs import (
     read_data_hashes,
     select_made_data,
 )
-from retu.planning.stages import AnalysisPlan
+from retu.planning.analysis_plan import AnalysisPlan
 
 GENERATED_NOTE = (
     "# Written by `snakemake lineage` from the study's records; commit it, do not edit it.\n"

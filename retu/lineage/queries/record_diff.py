@@ -86,15 +86,12 @@ def describe_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str
 
 
 def compare_code(a: JobRecord, b: JobRecord) -> Iterator[str]:
-    """Another script, other modules, or other options in its rules."""
+    """Another script, or other modules."""
     one, other = a.code, b.code
     if one.module != other.module:
         yield f"{one.module} -> {other.module}"
         return
     yield from describe_changes(one.modules, other.modules)
-    # Records from before the options were kept have none.
-    if one.options and other.options and one.options != other.options:
-        yield f"the options that rules give {one.module}"
 
 
 def compare_environments(a: JobRecord, b: JobRecord) -> Iterator[str]:

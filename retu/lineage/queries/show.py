@@ -124,7 +124,6 @@ def format_record(record: JobRecord, state: str) -> Iterator[tuple[str, list[str
     yield "config", [f"{name}: {value}" for name, value in record.config.items()]
     yield "seeds", [", ".join(map(str, record.seeds)) or "none"]
     yield "code", [f"{record.code.module}, digest {record.code.digest}", format_commit(record.git)]
-    yield "rules", [f"options of the script, digest {record.code.options or 'not kept'}"]
     yield "modules", [f"{digest}  {name}" for name, digest in record.code.modules.items()]
     used = record.environment
     only = f" (packages: {' '.join(used.packages)})" if used.packages else ""

@@ -27,7 +27,7 @@ from retu.lineage.queries.verify_findings import (
     format_findings,
     join_shown_names,
 )
-from retu.planning.stages import AnalysisPlan
+from retu.planning.analysis_plan import AnalysisPlan
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from retu.lineage.graph.subgraph import REGRADED_FOLDER
 from retu.lineage.queries.verify_findings import CheckedStudy, FindingKind, IntegrityFinding
 from retu.lineage.record import RECORD_SUFFIX, UPDATE_REMEDY, Artefact, JobRecord, find_seeds
 from retu.lineage.storage.stored_outputs import DATA_POINTER, read_data_hashes
-from retu.planning.stages import AnalysisPlan
+from retu.planning.analysis_plan import AnalysisPlan
 
 
 def check_jobs(

@@ -54,7 +54,7 @@ def draft_record(given: argparse.Namespace, command: list[str]) -> JobRecord:
     code = digest_code(given.module, stage)
     locked = describe_environment(stage)
     facts = digest_facts(stage)
-    check_snapshot(given.module, stage, locked.digest, facts)
+    check_snapshot(given.module, given.rule, stage, locked.digest, facts)
     spec, options = split_spec(command)
     with explain_mistakes("--outputs"):
         # Their hashes are not known yet, but their paths are.
@@ -96,7 +96,7 @@ def digest_code(module: str, stage: PlannedStage) -> CodeDigests:
             f"{name}: its code has changed since the workflow started; run the same command again"
         )
     modules = {used: parse_module(used)[0][:16] for used in list_used_modules(name)}
-    return CodeDigests(module=name, digest=digest, modules=modules, options=stage.options)
+    return CodeDigests(module=name, digest=digest, modules=modules)
 
 
 def hash_artefact(path: str, listed: bool) -> Artefact:

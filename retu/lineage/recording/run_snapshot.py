@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import time
+import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,12 +19,9 @@ from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.core.sections import Section
 from retu.lineage.graph.staleness import collect_prior_stages
-from retu.planning.code_identity import (
-    compute_code_digest,
-    compute_file_digest,
-    compute_options_digest,
-)
-from retu.planning.stages import ROOT, AnalysisPlan, Stage, digest_lock
+from retu.planning.analysis_plan import AnalysisPlan
+from retu.planning.code_identity import compute_code_digest, compute_file_digest
+from retu.planning.stages import ROOT, Stage, digest_lock
 
 SNAPSHOT_VARIABLE = "RETU_PLANNED"
 """The variable that holds the path of the snapshot of the running workflow."""
@@ -32,33 +30,35 @@ STUDY_VARIABLE = "RETU_STUDY"
 SNAPSHOT_FOLDER = Path(".state", "planned")
 OLDEST_DAYS = 30.0
 """A job that waits in a queue needs the snapshot for as long."""
+LAYOUT = (tokenize.COMMENT, tokenize.NL)
 RESTART_REMEDY = "since the workflow started; run the same command again"
 
 
 class PlannedStage(Section):
     """What the plan says of a job's stage: its key, code, options, lock, and the facts it reads.
 
-    `options` is the digest of what its rule tells its script (`compute_options_digest`). Where
-    `packages` are named, only their lines of the lock matter; `-NAME`: all but theirs.
+    `options` are those that the plan gives its script, with their values. Where `packages` are
+    named, only their lines of the lock matter; `-NAME`: all but theirs.
     """
 
     key: str
     code: str
-    options: str
+    options: list[tuple[str, str]]
     lock: str
     packages: list[str]
     facts: list[str]
 
 
 class PlanSnapshot(Section):
-    """Digests of the study, of scripts and of what rules tell them, of locks and of facts.
+    """Digests of the study, of scripts, of the files of rules, of locks and of facts.
 
     Scripts go by their name in workflow_scripts/, locks by file and packages (`format_lock_name`).
+    A rule has the path of its file before the digest.
     """
 
     study: str
     code: dict[str, str]
-    options: dict[str, str]
+    rules: dict[str, tuple[str, str]]
     locks: dict[str, str]
     facts: dict[str, str]
 
@@ -83,24 +83,39 @@ def list_stages(plan: AnalysisPlan) -> list[Stage]:
     return [*ends, *(stage for end in ends for stage in collect_prior_stages(end).values())]
 
 
-def take_snapshot(plan: AnalysisPlan) -> PlanSnapshot:
-    """The snapshot of a plan by the project's files of now."""
+def digest_rule_file(path: Path) -> str:
+    """Digest of a file of rules, 16 hexadecimal digits; comments and blank lines do not count."""
+    try:
+        with tokenize.open(path) as file:
+            tokens = [
+                (token.type, token.string.strip())
+                for token in tokenize.generate_tokens(file.readline)
+                if token.type not in LAYOUT
+            ]
+    except (OSError, SyntaxError, tokenize.TokenError):
+        return "unreadable"
+    return hashlib.sha256(json.dumps(tokens).encode()).hexdigest()[:16]
+
+
+def take_snapshot(plan: AnalysisPlan, rules: Mapping[str, Path]) -> PlanSnapshot:
+    """The snapshot of a plan by the project's files of now; `rules` are the files of the rules."""
     stages = list_stages(plan)
     modules = sorted({stage.module for stage in stages})
     locks = {format_lock_name(s.lock, s.packages): (ROOT / s.lock, s.packages) for s in stages}
     facts = sorted({name for stage in stages for name in stage.facts})
+    digests = {path: digest_rule_file(path) for path in set(rules.values())}
     return PlanSnapshot(
         study=digest_study(plan),
         code={module: compute_code_digest(f"workflow_scripts.{module}") for module in modules},
-        options={module: compute_options_digest(module) for module in modules},
+        rules={name: (str(path), digests[path]) for name, path in rules.items()},
         locks={name: digest_lock(*parts) for name, parts in sorted(locks.items())},
         facts={name: compute_file_digest(ROOT / name) for name in facts},
     )
 
 
-def write_snapshot(folder: Path, plan: AnalysisPlan) -> Path:
+def write_snapshot(folder: Path, plan: AnalysisPlan, rules: Mapping[str, Path]) -> Path:
     """Write the snapshot of a plan below `folder`, named by its content, and drop old ones."""
-    text = take_snapshot(plan).model_dump_json(indent=1) + "\n"
+    text = take_snapshot(plan, rules).model_dump_json(indent=1) + "\n"
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     write_text(path, text)
     oldest = time.time() - OLDEST_DAYS * 24 * 3600
@@ -112,7 +127,9 @@ def write_snapshot(folder: Path, plan: AnalysisPlan) -> Path:
     return path
 
 
-def check_snapshot(module: str, stage: PlannedStage, lock: str, facts: Mapping[str, str]) -> None:
+def check_snapshot(
+    module: str, rule: str, stage: PlannedStage, lock: str, facts: Mapping[str, str]
+) -> None:
     """Hold what a job is about to run by against the snapshot of its workflow, if it has one.
 
     `lock` and `facts` are the digests of now.
@@ -129,21 +146,27 @@ def check_snapshot(module: str, stage: PlannedStage, lock: str, facts: Mapping[s
         raise InputError(
             f"{given}: the plan of this workflow cannot be read; run the same command again"
         ) from error
-    problem = next(compare_with_snapshot(snapshot, module, stage, lock, facts), None)
+    problem = next(compare_with_snapshot(snapshot, module, rule, stage, lock, facts), None)
     if problem is not None:
         raise InputError(f"{problem} {RESTART_REMEDY}")
 
 
 def compare_with_snapshot(
-    snapshot: PlanSnapshot, module: str, stage: PlannedStage, lock: str, facts: Mapping[str, str]
+    snapshot: PlanSnapshot,
+    module: str,
+    rule: str,
+    stage: PlannedStage,
+    lock: str,
+    facts: Mapping[str, str],
 ) -> Iterator[str]:
     """What is not as it was planned; what the snapshot does not know is not compared."""
     if os.environ.get(STUDY_VARIABLE, snapshot.study) != snapshot.study:
         yield "studies/ or config.yaml: the study has changed"
     if snapshot.code.get(module, stage.code) != stage.code:
         yield f"workflow_scripts.{module}: its code has changed"
-    if snapshot.options.get(module, stage.options) != stage.options:
-        yield f"rules/: the options of {module} have changed"
+    path, digest = snapshot.rules.get(rule, ("", ""))
+    if path and digest_rule_file(Path(path)) != digest:
+        yield f"{path}: the rule {rule} or another in this file has changed"
     if snapshot.locks.get(format_lock_name(stage.lock, tuple(stage.packages)), lock) != lock:
         yield f"{stage.lock}: has changed"
     for name, digest in facts.items():

@@ -22,7 +22,7 @@ from retu.core.errors import InputError
 from retu.lineage.graph.record_graph import Lineage
 from retu.lineage.graph.remedies import list_config_options
 from retu.lineage.record import RECORD_SUFFIX
-from retu.planning.stages import AnalysisPlan
+from retu.planning.analysis_plan import AnalysisPlan
 
 # Snakemake keeps the modification time of a folder in this file.
 TIMESTAMP = ".snakemake_timestamp"

@@ -44,7 +44,7 @@ from retu.lineage.storage.stored_outputs import (
     read_data_hashes,
     select_made_data,
 )
-from retu.planning.stages import AnalysisPlan
+from retu.planning.analysis_plan import AnalysisPlan
 
 MAX_SHOWN_JOBS = 8
 UNKNOWN_SIZE = -1

@@ -15,7 +15,8 @@ from retu.core.atomic_files import write_text
 from retu.lineage.graph.dvc_lock import PIPELINE, get_pointer_folder, name_stages, read_dvc_lock
 from retu.lineage.graph.record_graph import Lineage
 from retu.lineage.graph.stale_causes import find_planned_stage, get_stage_key
-from retu.planning.stages import AnalysisPlan, Stage
+from retu.planning.analysis_plan import AnalysisPlan
+from retu.planning.stages import Stage
 
 NO_KEY = "none"
 """The key of a stage that the plan no longer has."""
