@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from retu.core.arrays import FloatArray
 from retu.evaluation.intervals import (
-    FloatArray,
     add_means,
     compute_wilson_interval,
     draw_means,
