@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Each may import those before it.
 ORDER = (
-    *("core", "config", "planning", "runtime", "lineage", "compute", "data", "models"),
+    *("core", "config", "logs", "planning", "runtime", "lineage", "compute", "data", "models"),
     *("evaluation", "grading", "training", "labeling", "scaling", "reporting", "audit"),
     *("cost", "cluster", "workflow", "rehearsal", "cli"),
 )

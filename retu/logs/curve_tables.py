@@ -1,0 +1,128 @@
+"""Tables of points that people write themselves: columns known by their names, or by flags."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from retu.core.errors import InputError
+from retu.logs.log_choice import LogChoice
+from retu.logs.log_entries import NAN, LogEntry, ToolLog
+from retu.logs.log_files import LogFile
+from retu.logs.metric_keys import find_role
+from retu.logs.table_files import find_delimiter, is_number_column, parse_column, read_cells
+
+# Columns of text that differ from row to row say something about rows, not about curves.
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
+
+
+def is_csv(file: LogFile) -> bool:
+    """Whether a file is a table of text."""
+    if file.is_json or not file.first_line:
+        return False
+    return file.path.suffix in TABLE_SUFFIXES or find_delimiter(file.first_line) is not None
+
+
+def is_parquet(file: LogFile) -> bool:
+    """Whether a file is a Parquet table."""
+    return file.head.startswith(b"PAR1") or file.path.suffix == ".parquet"
+
+
+def is_json_lines(file: LogFile) -> bool:
+    """Whether a file holds a JSON object a line."""
+    return file.path.suffix in (".jsonl", ".ndjson") and file.is_json
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """What the columns of a table are."""
+
+    axes: list[str]
+    scores: list[str]
+    group: list[str]
+    roles: dict[str, str]  # evaluation_set, n_problems, n_samples, error -> column
+    left_out: list[str]
+
+
+def read_curve_tables(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
+    """The rows of tables, those of several files one after the other.
+
+    Raises:
+        InputError: a table that cannot be read or understood; names file, row and remedy.
+    """
+    log = ToolLog([], is_table=True)
+    for file in files:
+        table = read_cells(file.path)
+        columns = sort_columns(file.path, table, choice)
+        log.entries.extend(list_rows(file.path, table, columns))
+        if columns.left_out:
+            log.notes.append(f"{file.path}: left out: {', '.join(columns.left_out)}")
+    return log
+
+
+def sort_columns(path: Path, table: pd.DataFrame, choice: LogChoice) -> TableColumns:
+    """Tell by names and flags what each column is.
+
+    Raises:
+        InputError: a flag names a column that is not there, or text may tell curves apart.
+    """
+    for flag, name in [("--x", choice.x), *(("--group", name) for name in choice.group)]:
+        if name is not None and name not in table:
+            known = ", ".join(map(str, table.columns))
+            raise InputError(f"{path}: {flag} {name}: no such column; there are {known}")
+    roles = {name: find_role("columns", name) for name in table.columns}
+    group = list(choice.group) or [name for name, role in roles.items() if role == "curve"]
+    named = {
+        role: name
+        for name, role in roles.items()
+        if role not in (None, "curve") and name not in (*group, choice.metric, choice.x)
+    }
+    taken = {*group, *named.values()}
+    numeric = [n for n in table.columns if n not in taken and is_number_column(table[n])]
+    axes = [n for n in numeric if n == choice.x or find_role("axes", n) is not None]
+    scores = [n for n in numeric if n not in axes and roles[n] != "curve"]
+    rest = [n for n in table.columns if n not in (*taken, *numeric)]
+    if not choice.group:
+        check_text(path, table, rest)
+    return TableColumns(axes, scores, group, {str(k): v for k, v in named.items()}, rest)
+
+
+def check_text(path: Path, table: pd.DataFrame, names: Sequence[str]) -> None:
+    """Refuse columns of text that may tell curves apart, as long as nobody says whether they do."""
+    for name in names:
+        cells = table[name].map(str)
+        if 1 < cells.nunique() < len(cells):
+            raise InputError(
+                f"{path}: the column {name} ({', '.join(sorted(set(cells))[:3])} ...) may tell"
+                " curves apart; name the columns that do by --group"
+            )
+
+
+def list_rows(path: Path, table: pd.DataFrame, columns: TableColumns) -> list[LogEntry]:
+    """A table's rows as entries."""
+    counts = ("n_problems", "n_samples", "error")
+    numeric = [
+        *columns.axes,
+        *columns.scores,
+        *(columns.roles[r] for r in counts if r in columns.roles),
+    ]
+    numbers = {name: parse_column(path, table[name]) for name in numeric}
+    sets = table[columns.roles["evaluation_set"]] if "evaluation_set" in columns.roles else None
+    runs = table[columns.group].map(str).agg("/".join, axis=1) if columns.group else None
+    empty = [NAN] * len(table)
+    n_problems, n_samples, error = (numbers.get(columns.roles.get(r, ""), empty) for r in counts)
+    return [
+        LogEntry(
+            source=str(path),
+            place=f"row {row}",
+            run=path.stem if runs is None else runs.iloc[i],
+            values={name: numbers[name][i] for name in columns.scores},
+            axes={name: numbers[name][i] for name in columns.axes},
+            evaluation_set="" if sets is None else str(sets.iloc[i]),
+            n_problems={"": n_problems[i]},
+            n_samples=n_samples[i],
+            errors=dict.fromkeys(columns.scores, error[i]),
+        )
+        for i, row in enumerate(table.index)
+    ]

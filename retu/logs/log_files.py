@@ -1,0 +1,143 @@
+"""Files of logs below the given paths, and what they begin with."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from retu.core.errors import InputError
+
+HEAD_BYTES = 65536
+# Weights and the like: never a log, and large.
+SKIPPED = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".npz", ".npy", ".png", ".svg")
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """A file that may be a log."""
+
+    path: Path
+    is_given: bool  # named by the user, not found in a folder
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first bytes, read once."""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(HEAD_BYTES)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
+
+    @cached_property
+    def first_line(self) -> str:
+        """The first line of a text; empty for anything else."""
+        if b"\0" in self.head and not self.head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return ""
+        return decode_text(self.head).lstrip().partition("\n")[0].strip()
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it begins as one JSON document does."""
+        return self.first_line[:1] in ("{", "[")
+
+    def holds(self, *keys: str) -> bool:
+        """Whether all these JSON keys stand near its beginning."""
+        return self.is_json and all(f'"{key}"'.encode() in self.head for key in keys)
+
+
+def list_log_files(paths: Sequence[Path]) -> list[LogFile]:
+    """The files at and below `paths`, each once, numbers in names in their order.
+
+    Links to folders are not followed: they point to runs that are there anyway.
+
+    Raises:
+        InputError: no path, one that is not there, or an empty file.
+    """
+    if not paths:
+        raise InputError("no file of curves given; name a log, a table or a folder of them")
+    found: dict[Path, LogFile] = {}
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; correct the path")
+        files = walk_folder(path) if path.is_dir() else [path]
+        for file in files:
+            found.setdefault(file.resolve(), LogFile(file, not path.is_dir()))
+    for log in found.values():
+        if log.is_given and not log.head.strip():
+            raise InputError(f"{log.path}: is empty; give the log of a run that wrote something")
+    return list(found.values())
+
+
+def walk_folder(folder: Path) -> Iterator[Path]:
+    """The files of a folder, hidden folders left out, `checkpoint-20` before `checkpoint-100`."""
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted((f for f in folders if not f.startswith(".")), key=split_numbers)
+        for name in sorted(names, key=split_numbers):
+            path = Path(here, name)
+            if path.suffix not in SKIPPED and path.is_file():
+                yield path
+
+
+def split_numbers(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts names by the numbers in them."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
+
+
+def decode_text(content: bytes) -> str:
+    """Text in UTF-8, or in UTF-16 with its mark, as spreadsheets and PowerShell write it."""
+    is_wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
+
+
+def load_json(path: Path) -> Any:
+    """Read a JSON document; bare `NaN` and `Infinity` are read, too.
+
+    Raises:
+        InputError: it is cut off or no JSON, with the line.
+    """
+    try:
+        return json.loads(decode_text(path.read_bytes()))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}: line {error.lineno}: no valid JSON ({error.msg}): cut off while it was"
+            " written or copied? give a whole one"
+        ) from error
+    except (OSError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+
+
+def describe_files(files: Sequence[LogFile]) -> str:
+    """One file by its path, several by their common folder."""
+    if len(files) == 1:
+        return str(files[0].path)
+    return f"{os.path.commonpath([file.path.parent for file in files]) or '.'}"
+
+
+def load_json_lines(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
+    """Line number and mapping of every line; a last line that was not finished is left out.
+
+    Raises:
+        InputError: a line before the last is no JSON mapping.
+    """
+    lines = decode_text(path.read_bytes()).splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines) and not line.endswith("\n") and number > 1:
+                return
+            raise InputError(
+                f"{path}: line {number}: no valid JSON ({error.msg}); correct or remove the line"
+            ) from error
+        if not isinstance(content, dict):
+            raise InputError(
+                f"{path}: line {number}: no mapping of names to values; give one JSON object a line"
+            )
+        yield number, content

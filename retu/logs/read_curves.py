@@ -1,0 +1,163 @@
+"""From files of any tool to curves in percent, or one line that says what is missing."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from retu.core.errors import InputError
+from retu.logs.choose_axis import Axis, choose_axis
+from retu.logs.choose_measure import MeasuredEntry, choose_measure, list_counts
+from retu.logs.join_points import CurvePoint, join_points
+from retu.logs.log_choice import POINT_COLUMNS, LogChoice, LogReading, check_choice
+from retu.logs.log_entries import NAN, ToolLog
+from retu.logs.log_files import describe_files, list_log_files
+from retu.logs.log_formats import find_format
+from retu.logs.score_units import find_percent_factor
+
+
+def read_logs(paths: Sequence[Path], choice: LogChoice | None = None) -> LogReading:
+    """Read the curves of scores that logs, results or tables hold.
+
+    Args:
+        paths: files and folders of one tool; folders are searched. Several result files, one a
+            checkpoint, or the parts of a resumed run become one curve.
+        choice: what the user says; nothing that has two answers is picked for them.
+
+    Returns:
+        The points of all curves with scores in percent, the unit of x, and what was assumed.
+
+    Raises:
+        InputError: a file cannot be read, is of no known format, or could be read in two ways;
+            says where, lists what there is, and names the flag that decides.
+    """
+    choice = choice or LogChoice()
+    check_choice(choice)
+    kind, files, notes = find_format(list_log_files(paths), choice)
+    where = describe_files(files)
+    log = kind.read(files, choice)
+    log = choose_runs(log, choice, where)
+    found = choose_measure(log, choice, where)
+    metric, name = found[0].measure.metric, found[0].measure.evaluation_set
+    axis, axis_notes = choose_axis(found, choice, where)
+    curves = name_curves(found, log, choice, where)
+    points, join_notes = join_curves(curves, axis, choice, log.is_table, where)
+    factor, unit_notes = find_percent_factor(points, choice)
+    counts, count_notes = count_problems(points, choice)
+    notes = [
+        *notes,
+        f"score is {metric}" + (f" of {name}" if name else ""),
+        *(*axis_notes, *unit_notes, *log.notes, *join_notes, *count_notes),
+    ]
+    rows = [make_row(point, factor, count) for point, count in zip(points, counts, strict=True)]
+    return LogReading(pd.DataFrame(rows, columns=list(POINT_COLUMNS)), axis.unit, tuple(notes))
+
+
+def choose_runs(log: ToolLog, choice: LogChoice, where: str) -> ToolLog:
+    """The log without runs that the user did not name.
+
+    Raises:
+        InputError: a run that is not there.
+    """
+    if not choice.runs:
+        return log
+    counts = Counter(entry.run for entry in log.entries)
+    labels = {run: {run, log.run_names.get(run, run)} for run in counts}
+    for name in choice.runs:
+        if not any(name in known for known in labels.values()):
+            listed = {" = ".join(sorted(labels[run])): count for run, count in counts.items()}
+            raise InputError(f"{where}: no run {name!r}; --run can be: {list_counts(listed)}")
+    kept = [entry for entry in log.entries if labels[entry.run] & set(choice.runs)]
+    return ToolLog(kept, log.notes, log.run_names, log.is_table)
+
+
+def name_curves(
+    found: Sequence[MeasuredEntry], log: ToolLog, choice: LogChoice, where: str
+) -> dict[str, list[MeasuredEntry]]:
+    """The entries of each curve by its name; of joined runs, one after the other.
+
+    Raises:
+        InputError: two runs have one name, and the user did not choose one by its id.
+    """
+    runs: dict[str, list[MeasuredEntry]] = defaultdict(list)
+    for item in found:
+        runs[item.entry.run].append(item)
+    names = {run: log.run_names.get(run, run) for run in runs}
+    if choice.join:
+        return {next(iter(names.values())): list(found)}
+    for run, name in names.items():
+        same = [other for other, known in names.items() if known == name]
+        if len(same) > 1 and not set(same) <= set(choice.runs):
+            ranges = ", ".join(f"{other} ({describe_range(runs[other])})" for other in same)
+            raise InputError(
+                f"{where}: {len(same)} runs are called {name!r}: {ranges}; choose by --run ID, or"
+                " say --join if one is the other resumed"
+            )
+        if len(same) > 1:
+            names[run] = f"{name} ({run})"
+    return {names[run]: items for run, items in runs.items()}
+
+
+def describe_range(found: Sequence[MeasuredEntry]) -> str:
+    """Number of points, and the first and last x of some entries."""
+    axes = [next(iter(item.entry.axes.items()), ("x", NAN)) for item in found]
+    values = [value for _, value in axes]
+    return f"{len(found)} points, {axes[0][0]} {min(values):g} to {max(values):g}"
+
+
+def join_curves(
+    curves: dict[str, list[MeasuredEntry]],
+    axis: Axis,
+    choice: LogChoice,
+    is_table: bool,
+    where: str,
+) -> tuple[list[CurvePoint], list[str]]:
+    """The points of all curves, by curve then x, and notes.
+
+    Raises:
+        InputError: no score is a number.
+    """
+    points, notes = [], []
+    for name, items in sorted(curves.items()):
+        joined, told = join_points(name, items, axis, choice, is_table)
+        points.extend(joined)
+        notes.extend(told)
+    if not points:
+        raise InputError(
+            f"{where}: none of its {sum(map(len, curves.values()))} scores is a number; choose"
+            " another --metric, or give another run"
+        )
+    return points, notes
+
+
+def count_problems(
+    points: Sequence[CurvePoint], choice: LogChoice
+) -> tuple[list[float], list[str]]:
+    """The number of problems of each point, and a note on those that are not known.
+
+    Raises:
+        InputError: the log knows another number than the user says.
+    """
+    logged = [p.entry.n_problems.get(p.key, p.entry.n_problems.get("", NAN)) for p in points]
+    if choice.n_problems is not None:
+        for point, count in zip(points, logged, strict=True):
+            if not math.isnan(count) and count != choice.n_problems:
+                raise InputError(
+                    f"{point.entry.source}: {point.entry.place}: {count:g} problems, and"
+                    f" --n-problems says {choice.n_problems}; leave the flag out"
+                )
+        return [float(choice.n_problems)] * len(points), []
+    unknown = sum(map(math.isnan, logged))
+    notes = (
+        [f"{unknown} points without a number of problems; --n-problems says it"] if unknown else []
+    )
+    return logged, notes
+
+
+def make_row(point: CurvePoint, factor: float, n_problems: float) -> dict[str, object]:
+    """A point as a row of the table."""
+    error = point.entry.errors.get(point.key, NAN)
+    values = (point.curve, point.x, point.score * factor, error * factor, n_problems)
+    return dict(zip(POINT_COLUMNS, (*values, point.n_samples, point.entry.source), strict=True))

@@ -1,0 +1,135 @@
+"""Tables of text, Parquet and JSON lines, read as cells with the row that each stands in."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from retu.core.errors import InputError
+from retu.logs.log_entries import parse_number
+from retu.logs.log_files import decode_text, load_json_lines
+
+DELIMITERS = ("\t", ";", ",")
+DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+
+
+def find_delimiter(first_line: str) -> str | None:
+    """What separates the names of a header; None if nothing does."""
+    counts = {mark: first_line.count(mark) for mark in DELIMITERS}
+    best = max(DELIMITERS, key=lambda mark: counts[mark])
+    return best if counts[best] else None
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """A table as it is: the index is the row in the file, the header being row 1.
+
+    Raises:
+        InputError: it cannot be read, has no header, no rows, or rows of other lengths.
+    """
+    if path.suffix == ".parquet":
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path}: no whole Parquet file ({reason}); write it again") from error
+        table = table.reset_index() if table.index.names != [None] else table
+        table.index = pd.RangeIndex(2, len(table) + 2)
+    elif path.suffix in (".jsonl", ".ndjson", ".json"):
+        lines = dict(load_json_lines(path))
+        table = pd.DataFrame(list(lines.values()), index=pd.Index(list(lines)))
+    else:
+        table = read_text_cells(path)
+    table.columns = table.columns.map(str)
+    if table.empty:
+        raise InputError(f"{path}: has a header and no rows; give the points of at least one curve")
+    return table
+
+
+def read_text_cells(path: Path) -> pd.DataFrame:
+    """The cells of a CSV, all text; empty ones are ""."""
+    text = decode_text(path.read_bytes())
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = find_delimiter(first) or ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows: dict[int, list[str]] = {}
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows[reader.line_num] = [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise InputError(f"{path}: row {reader.line_num}: no CSV ({error}); correct it") from error
+    numbers = list(rows)
+    header = rows.pop(numbers[0])
+    check_header(path, header)
+    for number, cells in rows.items():
+        check_row(path, number, cells, header, is_last=number == numbers[-1])
+    return pd.DataFrame(list(rows.values()), columns=header, index=pd.Index(list(rows)))
+
+
+def check_header(path: Path, header: Sequence[str]) -> None:
+    """Refuse a first row of numbers, and names that stand twice."""
+    if any(parse_number(cell) is not None for cell in header):
+        raise InputError(
+            f"{path}: row 1 holds numbers ({', '.join(header[:4])}) and no names; add a header such"
+            " as curve,x,score,n_problems"
+        )
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{path}: the column {twice[0]!r} is there twice (two runs of one name?); rename one"
+        )
+
+
+def check_row(
+    path: Path, number: int, cells: Sequence[str], header: Sequence[str], is_last: bool
+) -> None:
+    """Refuse a row that has not the number of cells of the header."""
+    if len(cells) == len(header):
+        return
+    reason = "a decimal comma, or a comma in a name? write 12.5, and quote names"
+    if len(cells) < len(header):
+        reason = "cut off? complete" if is_last else "complete"
+        reason += " or remove the row"
+    raise InputError(
+        f"{path}: row {number} has {len(cells)} cells and the header {len(header)}: {reason}"
+    )
+
+
+def is_number_column(cells: pd.Series) -> bool:
+    """Whether most cells that are not empty are numbers."""
+    filled = [cell for cell in cells if not is_empty(cell)]
+    return bool(filled) and 2 * sum(is_numeral(cell) for cell in filled) > len(filled)
+
+
+def is_numeral(cell: object) -> bool:
+    """Whether a cell is a number, also one with a decimal comma."""
+    return parse_number(cell) is not None or bool(DECIMAL_COMMA.fullmatch(str(cell)))
+
+
+def is_empty(cell: object) -> bool:
+    """Whether a cell holds nothing."""
+    return cell is None or (isinstance(cell, str) and cell.strip() in ("", "NA", "N/A", "null"))
+
+
+def parse_column(path: Path, cells: pd.Series) -> list[float]:
+    """The numbers of a column; NaN for empty cells.
+
+    Raises:
+        InputError: a cell is no number, or has a decimal comma; with its row.
+    """
+    numbers = []
+    for row, cell in cells.items():
+        plain = cell.item() if hasattr(cell, "item") else cell
+        number = float("nan") if is_empty(plain) else parse_number(plain)
+        if number is None:
+            is_comma = DECIMAL_COMMA.fullmatch(str(plain))
+            remedy = (
+                "write decimals with a point" if is_comma else "write a number or leave it empty"
+            )
+            raise InputError(f"{path}: row {row}: {cells.name} is {plain!r}; {remedy}")
+        numbers.append(number)
+    return numbers
