@@ -61,7 +61,7 @@ def choose_axis(
             f"x counts {role}s, which need not be training steps; --x KEY takes another, and"
             " --x-unit step says that they are"
         ]
-    return Axis(name, role), [f"x is {name} ({role})"]
+    return Axis(name, role), [f"x is {name}" + (f" ({role})" if role != name else "")]
 
 
 def choose_axis_name(found: Sequence[MeasuredEntry], choice: LogChoice, where: str) -> str:

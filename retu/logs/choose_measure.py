@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from retu.core.errors import InputError
+from retu.core.text import format_quantity
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import LogEntry, ToolLog
 from retu.logs.metric_keys import (
@@ -127,6 +128,6 @@ def list_metrics(found: Sequence[MeasuredEntry]) -> str:
 
 def list_counts(counts: Mapping[str, int]) -> str:
     """Names with their numbers of points, at most `MOST_LISTED`."""
-    parts = [f"{name} ({count} point{'s' * (count != 1)})" for name, count in counts.items()]
+    parts = [f"{name} ({format_quantity(count, 'point')})" for name, count in counts.items()]
     rest = len(parts) - MOST_LISTED
     return ", ".join(parts[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")

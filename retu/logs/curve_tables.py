@@ -13,15 +13,21 @@ from retu.logs.log_files import LogFile
 from retu.logs.metric_keys import find_role
 from retu.logs.table_files import find_delimiter, is_number_column, parse_column, read_cells
 
-# Columns of text that differ from row to row say something about rows, not about curves.
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
+# The curves of a study of ours.
+STUDY_GROUP = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
+STUDY_COLUMNS = {"dataset", "sft_step", "paradigm", "x_rl_eflops", "benchmark", "score"}
+PURE_SFT = "Pure SFT"
+TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
 
 
 def is_csv(file: LogFile) -> bool:
     """Whether a file is a table of text."""
     if file.is_json or not file.first_line:
         return False
-    return file.path.suffix in TABLE_SUFFIXES or find_delimiter(file.first_line) is not None
+    if file.path.suffix in TABLE_SUFFIXES:
+        return True
+    # Any text has commas: of those in a folder only what is called a table is one.
+    return file.is_given and find_delimiter(file.first_line) is not None
 
 
 def is_parquet(file: LogFile) -> bool:
@@ -54,11 +60,24 @@ def read_curve_tables(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
     log = ToolLog([], is_table=True)
     for file in files:
         table = read_cells(file.path)
-        columns = sort_columns(file.path, table, choice)
+        is_study = set(table.columns) >= STUDY_COLUMNS
+        if is_study:
+            table = table[table["paradigm"] != PURE_SFT]
+            log.notes.append(f"{file.path}: curves of a study; points of SFT alone left out")
+        columns = sort_study_columns(table) if is_study else sort_columns(file.path, table, choice)
         log.entries.extend(list_rows(file.path, table, columns))
         if columns.left_out:
             log.notes.append(f"{file.path}: left out: {', '.join(columns.left_out)}")
     return log
+
+
+def sort_study_columns(table: pd.DataFrame) -> TableColumns:
+    """What the columns of `results/STUDY/curves.csv` are: every RL branch is a curve."""
+    group = [name for name in STUDY_GROUP if name in table]
+    counts = {name: name for name in ("n_problems", "n_samples") if name in table}
+    return TableColumns(
+        ["x_rl_eflops"], ["score"], group, {"evaluation_set": "benchmark", **counts}, []
+    )
 
 
 def sort_columns(path: Path, table: pd.DataFrame, choice: LogChoice) -> TableColumns:
@@ -89,7 +108,10 @@ def sort_columns(path: Path, table: pd.DataFrame, choice: LogChoice) -> TableCol
 
 
 def check_text(path: Path, table: pd.DataFrame, names: Sequence[str]) -> None:
-    """Refuse columns of text that may tell curves apart, as long as nobody says whether they do."""
+    """Refuse columns of text that may tell curves apart, as long as nobody says whether they do.
+
+    Text that differs from row to row says something about rows, not about curves.
+    """
     for name in names:
         cells = table[name].map(str)
         if 1 < cells.nunique() < len(cells):

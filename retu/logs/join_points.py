@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from retu.core.errors import InputError
+from retu.core.text import format_quantity
 from retu.logs.choose_axis import Axis
 from retu.logs.choose_measure import MeasuredEntry
 from retu.logs.log_choice import LogChoice
@@ -80,17 +81,20 @@ def count_missing(curve: str, points: Sequence[CurvePoint]) -> list[str]:
     if scoreless:
         first = scoreless[0]
         place = f", the first at {first.entry.place}" if first.entry.place else ""
-        notes.append(f"{curve}: {len(scoreless)} points without a number left out{place}")
+        notes.append(
+            f"{curve}: {format_quantity(len(scoreless), 'point')} without a number left out{place}"
+        )
     if placeless:
-        notes.append(f"{curve}: {placeless} points without an x left out")
+        notes.append(f"{curve}: {format_quantity(placeless, 'point')} without an x left out")
     return notes
 
 
 def split_parts(points: Sequence[CurvePoint]) -> list[list[CurvePoint]]:
-    """Cut where x goes back."""
+    """Cut where x goes back, or the log says that the run was resumed."""
     parts: list[list[CurvePoint]] = []
     for point in points:
-        if not parts or point.x < parts[-1][-1].x:
+        last = parts[-1][-1] if parts else point
+        if not parts or point.x < last.x or point.entry.part != last.entry.part:
             parts.append([])
         parts[-1].append(point)
     return parts

@@ -20,6 +20,7 @@ class LogEntry:
     n_problems: Mapping[str, float] = field(default_factory=dict)  # by key; "" for all keys
     n_samples: float = NAN
     errors: Mapping[str, float] = field(default_factory=dict)  # standard errors by key
+    part: int = 0  # grows where a run was resumed, if the tool tells
 
 
 @dataclass(frozen=True)

@@ -112,8 +112,8 @@ def load_json(path: Path) -> Any:
 
 
 def describe_files(files: Sequence[LogFile]) -> str:
-    """One file by its path, several by their common folder."""
-    if len(files) == 1:
+    """One file by its path, several by their common folder; event files' names hold hosts."""
+    if len(files) == 1 and ".tfevents." not in files[0].path.name:
         return str(files[0].path)
     return f"{os.path.commonpath([file.path.parent for file in files]) or '.'}"
 

@@ -5,7 +5,20 @@ from dataclasses import dataclass
 
 from retu.core.errors import InputError
 from retu.core.yaml_files import suggest_word
-from retu.logs import curve_tables, trainer_state
+from retu.logs import (
+    curve_tables,
+    dvclive_runs,
+    inspect_results,
+    lighteval_results,
+    lm_eval_results,
+    mlflow_runs,
+    step_lines,
+    tensorboard_events,
+    trainer_state,
+    verl_runs,
+    wandb_export,
+    wandb_runs,
+)
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import ToolLog
 from retu.logs.log_files import LogFile, describe_files
@@ -24,32 +37,57 @@ class LogFormat:
 
 FORMATS = (
     LogFormat("trainer_state", "Trainer state", trainer_state.is_state, trainer_state.read_states),
+    LogFormat("wandb", "W&B run", wandb_runs.is_wandb, wandb_runs.read_wandb),
     LogFormat(
-        "csv", "table (CSV)", curve_tables.is_csv, curve_tables.read_curve_tables, is_general=True
+        "tensorboard",
+        "TensorBoard events",
+        tensorboard_events.is_event_file,
+        tensorboard_events.read_event_files,
+    ),
+    LogFormat("mlflow", "MLflow runs", mlflow_runs.is_database, mlflow_runs.read_mlflow),
+    LogFormat("dvclive", "DVCLive run", dvclive_runs.is_dvclive, dvclive_runs.read_dvclive),
+    LogFormat("verl", "log of verl", verl_runs.is_verl_file, verl_runs.read_verl),
+    LogFormat(
+        "lm_eval", "lm-eval result", lm_eval_results.is_lm_eval, lm_eval_results.read_lm_eval
     ),
     LogFormat(
-        "parquet",
-        "table (Parquet)",
-        curve_tables.is_parquet,
-        curve_tables.read_curve_tables,
-        is_general=True,
+        "lighteval",
+        "LightEval result",
+        lighteval_results.is_lighteval,
+        lighteval_results.read_lighteval,
+    ),
+    LogFormat("inspect", "Inspect log", inspect_results.is_inspect, inspect_results.read_inspect),
+    LogFormat(
+        "wandb_export",
+        "W&B export",
+        wandb_export.is_wandb_export,
+        wandb_export.read_wandb_exports,
+    ),
+    LogFormat("step_lines", "lines of steps", step_lines.is_step_lines, step_lines.read_step_lines),
+    LogFormat(
+        "verl_console", "console of verl", verl_runs.is_verl_console, verl_runs.read_verl, True
+    ),
+    LogFormat("csv", "table (CSV)", curve_tables.is_csv, curve_tables.read_curve_tables, True),
+    LogFormat(
+        "parquet", "table (Parquet)", curve_tables.is_parquet, curve_tables.read_curve_tables, True
     ),
     LogFormat(
         "jsonl",
         "table (JSON lines)",
         curve_tables.is_json_lines,
         curve_tables.read_curve_tables,
-        is_general=True,
+        True,
     ),
 )
 # Frameworks that log through others.
 ALIASES = {
+    "verl": ("verl", "verl_console", "wandb", "tensorboard"),
     "trl": ("trainer_state",),
     "transformers": ("trainer_state",),
     "openrlhf": ("wandb", "tensorboard"),
     "nemo_rl": ("wandb", "tensorboard"),
     "open_instruct": ("wandb",),
-    "prime_rl": ("jsonl", "wandb"),
+    "prime_rl": ("step_lines", "wandb"),
 }
 
 
@@ -117,7 +155,9 @@ def explain_unknown(file: LogFile, choice: LogChoice) -> str:
         return f"is no {choice.format} log; leave --format out, or give another file"
     if file.head.startswith(b"\x1f\x8b"):
         return "is compressed; unpack it first (gunzip)"
-    if file.holds("train_runtime") or file.holds("eval_runtime"):
+    if file.path.name == "metrics.json" and file.holds("step"):
+        return "holds the last values of a run and no curve; give DVCLive's whole folder"
+    if file.path.name.endswith("_results.json"):
         return "holds the last values of a run and no curve; give the run's trainer_state.json"
     if file.is_json:
         return "is JSON of no known log; docs/logs.md lists what is read"

@@ -1,7 +1,7 @@
 """What the keys of tools mean: which set a score is of, which metric, and what is no score."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,6 +45,8 @@ def normalise_name(name: str) -> str:
 
 def find_role(kind: str, name: str) -> str | None:
     """What a name is among the `axes` or `columns` that are known; None if it is not."""
+    if name == "_step":  # of W&B
+        return "log call"
     spelled = normalise_name(name)
     roles = load_known_keys()[kind].items()
     return next((role for role, known in roles if spelled in map(normalise_name, known)), None)
@@ -52,7 +54,9 @@ def find_role(kind: str, name: str) -> str | None:
 
 @cache
 def is_score(key: str) -> bool:
-    """Whether a key may be that of a score: no loss, learning rate, time, length or spread."""
+    """Whether a key may be that of a score: no step, loss, time, length, spread and so on."""
+    if find_role("axes", key) is not None:
+        return False
     spellings = {normalise_name(key), normalise_name(key.rsplit("/", 1)[-1])}
     patterns = load_known_keys()["not_scores"]
     return not any(re.fullmatch(p, name) for p in patterns for name in spellings)
@@ -90,7 +94,8 @@ def describe_key(key: str, sets: frozenset[str], sets_of_run: frozenset[str]) ->
         name, quantity, statistic, kind, count = match.groups()
         return Measure(f"{quantity}/{statistic}", name, float(count) if kind == "mean" else NAN)
     if match := OPENRLHF_KEY.fullmatch(key):
-        return Measure(match[2], match[1])
+        # Whether one of N answers is right is one answer of its own.
+        return Measure(match[2], match[1], NAN if match[3] == "1" else 1.0)
     if match := PRIME_RL_KEY.fullmatch(key):
         return Measure(match[2], match[1], float(match[4]) if match[3] == "avg" else NAN)
     match = EVAL_KEY.fullmatch(key)
@@ -101,3 +106,15 @@ def describe_key(key: str, sets: frozenset[str], sets_of_run: frozenset[str]) ->
         longest = max(named, key=len)
         return Measure(f"eval{match[1]}{match[2][len(longest) + 1 :]}", longest)
     return Measure(key, next(iter(sets)) if len(sets) == 1 else UNRECORDED)
+
+
+def count_openrlhf_problems(values: Mapping[str, float]) -> tuple[float, float]:
+    """Problems, and answers per problem, of an evaluation of OpenRLHF; NaN if it is none.
+
+    Its `eval_num_samples` counts the answers to the problems of all sources together.
+    """
+    matches = [match for key in values if (match := OPENRLHF_KEY.fullmatch(key))]
+    answers = max((float(match[3]) for match in matches), default=NAN)
+    is_one_source = len({match[1] for match in matches}) == 1
+    total = values.get("eval/eval_num_samples", NAN)
+    return (total / answers if is_one_source else NAN), answers

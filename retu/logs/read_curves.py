@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.errors import InputError
+from retu.core.text import format_quantity
 from retu.logs.choose_axis import Axis, choose_axis
 from retu.logs.choose_measure import MeasuredEntry, choose_measure, list_counts
-from retu.logs.join_points import CurvePoint, join_points
+from retu.logs.join_points import CurvePoint, describe_place, join_points
 from retu.logs.log_choice import POINT_COLUMNS, LogChoice, LogReading, check_choice
 from retu.logs.log_entries import NAN, ToolLog
 from retu.logs.log_files import describe_files, list_log_files
@@ -45,13 +46,16 @@ def read_logs(paths: Sequence[Path], choice: LogChoice | None = None) -> LogRead
     curves = name_curves(found, log, choice, where)
     points, join_notes = join_curves(curves, axis, choice, log.is_table, where)
     factor, unit_notes = find_percent_factor(points, choice)
-    counts, count_notes = count_problems(points, choice)
+    problems, samples, count_notes = count_answers(points, choice)
     notes = [
         *notes,
         f"score is {metric}" + (f" of {name}" if name else ""),
         *(*axis_notes, *unit_notes, *log.notes, *join_notes, *count_notes),
     ]
-    rows = [make_row(point, factor, count) for point, count in zip(points, counts, strict=True)]
+    rows = [
+        make_row(point, factor, *counts)
+        for point, *counts in zip(points, problems, samples, strict=True)
+    ]
     return LogReading(pd.DataFrame(rows, columns=list(POINT_COLUMNS)), axis.unit, tuple(notes))
 
 
@@ -119,9 +123,15 @@ def join_curves(
     Raises:
         InputError: no score is a number.
     """
-    points, notes = [], []
+    points: list[CurvePoint] = []
+    notes: list[str] = []
     for name, items in sorted(curves.items()):
         joined, told = join_points(name, items, axis, choice, is_table)
+        if points and joined and not is_table and is_continued(points, joined):
+            notes.append(
+                f"{name} goes on where {points[-1].curve} ends: if it is the same run resumed, say"
+                " --join"
+            )
         points.extend(joined)
         notes.extend(told)
     if not points:
@@ -132,32 +142,49 @@ def join_curves(
     return points, notes
 
 
-def count_problems(
+def is_continued(points: Sequence[CurvePoint], later: Sequence[CurvePoint]) -> bool:
+    """Whether a curve begins and ends later than the last curve of `points`."""
+    last = [point.x for point in points if point.curve == points[-1].curve]
+    return later[0].x > last[0] and later[-1].x > last[-1]
+
+
+def count_answers(
     points: Sequence[CurvePoint], choice: LogChoice
-) -> tuple[list[float], list[str]]:
-    """The number of problems of each point, and a note on those that are not known.
+) -> tuple[list[float], list[float], list[str]]:
+    """Problems, and answers per problem, of each point; a note on problems that are not known.
 
     Raises:
         InputError: the log knows another number than the user says.
     """
-    logged = [p.entry.n_problems.get(p.key, p.entry.n_problems.get("", NAN)) for p in points]
-    if choice.n_problems is not None:
-        for point, count in zip(points, logged, strict=True):
-            if not math.isnan(count) and count != choice.n_problems:
-                raise InputError(
-                    f"{point.entry.source}: {point.entry.place}: {count:g} problems, and"
-                    f" --n-problems says {choice.n_problems}; leave the flag out"
-                )
-        return [float(choice.n_problems)] * len(points), []
-    unknown = sum(map(math.isnan, logged))
-    notes = (
-        [f"{unknown} points without a number of problems; --n-problems says it"] if unknown else []
-    )
-    return logged, notes
+    problems = [p.entry.n_problems.get(p.key, p.entry.n_problems.get("", NAN)) for p in points]
+    problems = merge_counts(points, problems, choice.n_problems, "--n-problems")
+    samples = merge_counts(points, [p.n_samples for p in points], choice.n_samples, "--n-samples")
+    unknown = sum(map(math.isnan, problems))
+    notes = [
+        f"{format_quantity(unknown, 'point')} without a number of problems; --n-problems says it"
+    ]
+    return problems, samples, notes if unknown else []
 
 
-def make_row(point: CurvePoint, factor: float, n_problems: float) -> dict[str, object]:
+def merge_counts(
+    points: Sequence[CurvePoint], logged: list[float], said: int | None, flag: str
+) -> list[float]:
+    """What the user says, unless the log knows another number."""
+    if said is None:
+        return logged
+    for point, count in zip(points, logged, strict=True):
+        if not math.isnan(count) and count != said:
+            raise InputError(
+                f"{describe_place(point)}: the log says {count:g}, and {flag} {said}; leave the"
+                " flag out"
+            )
+    return [float(said)] * len(points)
+
+
+def make_row(
+    point: CurvePoint, factor: float, n_problems: float, n_samples: float
+) -> dict[str, object]:
     """A point as a row of the table."""
     error = point.entry.errors.get(point.key, NAN)
-    values = (point.curve, point.x, point.score * factor, error * factor, n_problems)
-    return dict(zip(POINT_COLUMNS, (*values, point.n_samples, point.entry.source), strict=True))
+    values = (point.curve, point.x, point.score * factor, error * factor, n_problems, n_samples)
+    return dict(zip(POINT_COLUMNS, (*values, point.entry.source), strict=True))

@@ -1,0 +1,95 @@
+"""Training steps of evaluation results: their files hold none, so that somebody has to say them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from retu.core.errors import InputError
+from retu.logs.log_choice import LogChoice
+from retu.logs.log_entries import NAN, LogEntry, ToolLog
+
+# Folders of checkpoints as trainers name them; any other number in a name says nothing.
+CHECKPOINT = re.compile(r"(?:^|[/_])(?:checkpoint|global_step|step)[-_]?(\d+)(?=$|[/,])")
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """One result file: scores of a model by set and metric."""
+
+    source: str
+    model: str
+    date: str  # sorts results by time
+    scores: dict[str, dict[str, float]]  # set -> metric -> value
+    errors: dict[str, dict[str, float]] = field(default_factory=dict)
+    n_problems: dict[str, dict[str, float]] = field(default_factory=dict)  # "" for all metrics
+    n_samples: float = NAN
+
+
+def place_results(results: Sequence[EvaluationResult], choice: LogChoice) -> ToolLog:
+    """Results as entries at their training steps, of several of one step and set the newest.
+
+    Args:
+        results: in the order of the files, which is that of `choice.steps`.
+        choice: its `steps`, one a file; without them the names of models tell them.
+
+    Raises:
+        InputError: no step is known, or there are not as many as files.
+    """
+    steps, notes = find_steps(results, choice)
+    models = [CHECKPOINT.sub("", result.model).strip("/_") for result in results]
+    if choice.steps and len(set(steps)) == len(steps):
+        models = [models[0] if len(set(models)) == 1 else "results"] * len(models)
+    newest: dict[tuple[str, float, str], str] = {}
+    for model, step, result in zip(models, steps, results, strict=True):
+        for name in result.scores:
+            key = (model, step, name)
+            newest[key] = max(newest.get(key, ""), result.date)
+    log = ToolLog([], notes)
+    for model, step, result in zip(models, steps, results, strict=True):
+        for name, values in result.scores.items():
+            if newest[model, step, name] != result.date:
+                log.notes.append(f"{result.source}: {name} left out, a later result has it again")
+                continue
+            log.entries.append(
+                LogEntry(
+                    source=result.source,
+                    place=f"{name} at step {step:g}",
+                    run=model or Path(result.source).stem,
+                    values=values,
+                    axes={"step": step},
+                    evaluation_set=name,
+                    n_problems=result.n_problems.get(name, {}),
+                    n_samples=result.n_samples,
+                    errors={  # a score of 0 or 1 has no error that its own value tells
+                        key: error
+                        for key, error in result.errors.get(name, {}).items()
+                        if error > 0
+                    },
+                )
+            )
+    return log
+
+
+def find_steps(
+    results: Sequence[EvaluationResult], choice: LogChoice
+) -> tuple[list[float], list[str]]:
+    """The step of each result: as the user says, or by the folder of its checkpoint."""
+    files = ", ".join(dict.fromkeys(Path(result.source).name for result in results))
+    if choice.steps:
+        if len(choice.steps) != len(results):
+            raise InputError(
+                f"--steps has {len(choice.steps)} steps for {len(results)} results: {files}; give"
+                " one for each, in this order"
+            )
+        return list(choice.steps), [f"steps as you say: {files}"]
+    steps = []
+    for result in results:
+        found = CHECKPOINT.findall(result.model)
+        if not found:
+            raise InputError(
+                f"{result.source}: holds no training step, nor does the model {result.model!r}; say"
+                f" --steps, one for each of {files}"
+            )
+        steps.append(float(found[-1]))
+    return steps, ["steps are those of the checkpoints in the names of models"]

@@ -1,0 +1,125 @@
+"""TensorBoard's event files: the scalars of every record, none left out."""
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from retu.core.errors import InputError
+from retu.logs import wire
+from retu.logs.log_choice import LogChoice
+from retu.logs.log_entries import LogEntry, ToolLog, parse_number
+from retu.logs.log_files import LogFile, split_numbers
+
+FILE_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.?(.*)")
+# Transformers calls run folders by date, time and host; the host says nothing about the run.
+DEFAULT_FOLDER = re.compile(r"([A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d)_.+")
+# Field numbers of event.proto, summary.proto and tensor.proto.
+EVENT_STEP, EVENT_SUMMARY, SUMMARY_VALUE = 2, 5, 1
+VALUE_TAG, VALUE_SIMPLE, VALUE_TENSOR = 1, 2, 8
+TENSOR_TYPE, TENSOR_CONTENT, TENSOR_FLOATS, TENSOR_DOUBLES = 1, 4, 5, 6
+FLOAT, DOUBLE = 1, 2
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A number that was written under a tag; None for what is no number."""
+
+    tag: str
+    step: int
+    value: float | None
+
+
+def is_event_file(file: LogFile) -> bool:
+    """Whether a file is one of TensorBoard's, by its name."""
+    return ".tfevents." in file.path.name
+
+
+def read_event_files(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
+    """The scalars of event files; a folder is a run, its files one after the other.
+
+    Raises:
+        InputError: a damaged file, or no scalar.
+    """
+    log = ToolLog([])
+    tags: set[str] = set()
+    names = {}
+    for part, file in enumerate(sorted(files, key=sort_by_start)):
+        # The names of files hold those of hosts.
+        folder = file.path.parent
+        match = DEFAULT_FOLDER.fullmatch(folder.resolve().name)
+        names[str(folder)] = match[1] if match else folder.resolve().name
+        scalars, is_cut = load_scalars(file)
+        if is_cut:
+            log.notes.append(f"{folder}: the last record of a file is cut off; the run was killed")
+        tags.update(scalar.tag for scalar in scalars)
+        log.entries.extend(list_entries(str(folder), scalars, part))
+    if not log.entries:
+        raise InputError(
+            f"{files[0].path.parent}: no scalars in {len(files)} event files; tags:"
+            f" {', '.join(sorted(tags)) or 'none'}"
+        )
+    return ToolLog(log.entries, log.notes, names)
+
+
+def sort_by_start(file: LogFile) -> tuple[int, list[tuple[int, int, str]]]:
+    """Files by the time at which they were begun, which their names hold."""
+    match = FILE_NAME.search(file.path.name)
+    return (int(match[1]) if match else 0, split_numbers(file.path.name))
+
+
+def load_scalars(file: LogFile) -> tuple[list[Scalar], bool]:
+    """The scalars of a file in the order of its records, and whether its end is missing."""
+    try:
+        records = wire.read_tf_records(file.path.read_bytes())
+        return [s for record in records.found for s in decode_event(record)], records.is_cut
+    except wire.DamagedError as error:
+        raise InputError(
+            f"{file.path.parent}: an event file is damaged at {error}; copy it again"
+        ) from error
+
+
+def decode_event(record: bytes) -> Iterator[Scalar]:
+    """The scalars of a record."""
+    step = wire.pick_integer(record, EVENT_STEP)
+    for summary in wire.pick_bytes(record, EVENT_SUMMARY):
+        for value in wire.pick_bytes(summary, SUMMARY_VALUE):
+            yield Scalar(wire.pick_text(value, VALUE_TAG), step, decode_value(value))
+
+
+def decode_value(value: bytes) -> float | None:
+    """A number, as `SummaryWriter` or as TensorFlow 2 writes it."""
+    for content in wire.pick_bytes(value, VALUE_SIMPLE):
+        return round_trip(content)
+    for tensor in wire.pick_bytes(value, VALUE_TENSOR):
+        kind = wire.pick_integer(tensor, TENSOR_TYPE)
+        lists = {FLOAT: TENSOR_FLOATS, DOUBLE: TENSOR_DOUBLES}
+        if kind not in lists:
+            return None
+        for content in (
+            *wire.pick_bytes(tensor, TENSOR_CONTENT),
+            *wire.pick_bytes(tensor, lists[kind]),
+        ):
+            if len(content) == (4 if kind == FLOAT else 8):
+                return round_trip(content)
+    return None
+
+
+def round_trip(content: bytes) -> float:
+    """A number of 4 or 8 bytes; of 4 the shortest decimal, so that 0.45 is not 0.449999988."""
+    if len(content) == 8:
+        return float(struct.unpack("<d", content)[0])
+    return float(str(np.frombuffer(content, "<f4")[0]))
+
+
+def list_entries(folder: str, scalars: Sequence[Scalar], part: int) -> list[LogEntry]:
+    """Scalars as entries: which were written in one go is not recorded."""
+    return [
+        LogEntry(
+            folder, f"step {s.step}", folder, {s.tag: value}, {"step": float(s.step)}, part=part
+        )
+        for s in scalars
+        if (value := parse_number(s.value)) is not None
+    ]
