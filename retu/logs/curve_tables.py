@@ -99,12 +99,19 @@ def sort_columns(path: Path, table: pd.DataFrame, choice: LogChoice) -> TableCol
     }
     taken = {*group, *named.values()}
     numeric = [n for n in table.columns if n not in taken and is_number_column(table[n])]
-    axes = [n for n in numeric if n == choice.x or find_role("axes", n) is not None]
-    scores = [n for n in numeric if n not in axes and roles[n] != "curve"]
+    axes = find_axes(numeric, choice)
+    scores = [n for n in numeric if n not in axes and find_role("axes", n) is None]
     rest = [n for n in table.columns if n not in (*taken, *numeric)]
     if not choice.group:
         check_text(path, table, rest)
     return TableColumns(axes, scores, group, {str(k): v for k, v in named.items()}, rest)
+
+
+def find_axes(names: Sequence[str], choice: LogChoice) -> list[str]:
+    """The columns that may be x; those that count calls or rows only if there is no other."""
+    known = {n: find_role("axes", n) for n in names if n != choice.metric}
+    axes = [n for n, role in known.items() if n == choice.x or role is not None]
+    return [n for n in axes if n == choice.x or known[n] not in ("log call", "row")] or axes
 
 
 def check_text(path: Path, table: pd.DataFrame, names: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ def read_inspect(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
 
 def load_result(path: Path, notes: list[str]) -> EvaluationResult:
     """Read one log; adds a note on samples that are missing."""
-    content = load_archive(path) if zipfile.is_zipfile(path) else load_json(path)
+    content = load_archive(path) if path.suffix == ".eval" else load_json(path)
     status = content.get("status")
     if status != "success" or not content.get("results"):
         stored = content.get("n_stored", len(content.get("samples") or []))

@@ -1,6 +1,5 @@
 """Results of LightEval: `results_*.json`, with the details of its problems where they are kept."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ from retu.logs.log_files import LogFile, load_json
 from retu.logs.result_steps import EvaluationResult, place_results
 
 DATE = re.compile(r"results_(.+)\.json")
-NEAR_INTEGER = 0.02
 
 
 def is_lighteval(file: LogFile) -> bool:
@@ -60,9 +58,7 @@ def load_result(path: Path) -> EvaluationResult:
         scores[task] = {n: NAN if v is None else v for n, v in found.items()}
         errors[task] = {n: NAN if v is None else v for n, v in spread.items()}
         rows = count_detail_rows(path, date[1] if date else "", task)
-        counts[task] = {
-            n: rows or invert_error(scores[task][n], errors[task][n]) for n in scores[task]
-        }
+        counts[task] = {"": rows} if rows else {}
     model = str(general.get("model_name") or general.get("model_config", {}).get("model_name", ""))
     return EvaluationResult(str(path), model, date[1] if date else "", scores, errors, counts)
 
@@ -88,11 +84,3 @@ def count_detail_rows(path: Path, date: str, task: str) -> float:
     if not date or not details.is_file():
         return 0.0
     return float(pyarrow.parquet.ParquetFile(details).metadata.num_rows)
-
-
-def invert_error(score: float, error: float) -> float:
-    """Problems n by their standard error sqrt(p (1 - p) / (n - 1)); NaN if it does not tell."""
-    if not error > 0 or not 0 < score < 1:
-        return NAN
-    count = score * (1 - score) / error**2 + 1
-    return float(round(count)) if math.isclose(count, round(count), abs_tol=NEAR_INTEGER) else NAN

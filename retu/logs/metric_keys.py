@@ -45,7 +45,7 @@ def normalise_name(name: str) -> str:
 
 def find_role(kind: str, name: str) -> str | None:
     """What a name is among the `axes` or `columns` that are known; None if it is not."""
-    if name == "_step":  # of W&B
+    if kind == "axes" and name == "_step":  # of W&B
         return "log call"
     spelled = normalise_name(name)
     roles = load_known_keys()[kind].items()

@@ -1,5 +1,6 @@
 """Training steps of evaluation results: their files hold none, so that somebody has to say them."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from retu.logs.log_entries import NAN, LogEntry, ToolLog
 
 # Folders of checkpoints as trainers name them; any other number in a name says nothing.
 CHECKPOINT = re.compile(r"(?:^|[/_])(?:checkpoint|global_step|step)[-_]?(\d+)(?=$|[/,])")
+NEAR = 1e-6  # relative: a whole number, but for rounding
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def place_results(results: Sequence[EvaluationResult], choice: LogChoice) -> Too
         InputError: no step is known, or there are not as many as files.
     """
     steps, notes = find_steps(results, choice)
-    models = [CHECKPOINT.sub("", result.model).strip("/_") for result in results]
+    models = [CHECKPOINT.sub("", r.model).strip("/_") or Path(r.source).stem for r in results]
     if choice.steps and len(set(steps)) == len(steps):
         models = [models[0] if len(set(models)) == 1 else "results"] * len(models)
     newest: dict[tuple[str, float, str], str] = {}
@@ -45,30 +47,35 @@ def place_results(results: Sequence[EvaluationResult], choice: LogChoice) -> Too
         for name in result.scores:
             key = (model, step, name)
             newest[key] = max(newest.get(key, ""), result.date)
-    log = ToolLog([], notes)
+    log = ToolLog([], notes, {model: model.rpartition("/")[2] for model in models})
     for model, step, result in zip(models, steps, results, strict=True):
-        for name, values in result.scores.items():
-            if newest[model, step, name] != result.date:
+        for name in result.scores:
+            if newest[model, step, name] == result.date:
+                log.entries.append(make_entry(result, model, step, name))
+            else:
                 log.notes.append(f"{result.source}: {name} left out, a later result has it again")
-                continue
-            log.entries.append(
-                LogEntry(
-                    source=result.source,
-                    place=f"{name} at step {step:g}",
-                    run=model or Path(result.source).stem,
-                    values=values,
-                    axes={"step": step},
-                    evaluation_set=name,
-                    n_problems=result.n_problems.get(name, {}),
-                    n_samples=result.n_samples,
-                    errors={  # a score of 0 or 1 has no error that its own value tells
-                        key: error
-                        for key, error in result.errors.get(name, {}).items()
-                        if error > 0
-                    },
-                )
-            )
     return log
+
+
+def make_entry(result: EvaluationResult, model: str, step: float, name: str) -> LogEntry:
+    """The scores of one set of a result."""
+    # A score of 0 or 1 has no error that it could tell by itself.
+    errors = {key: error for key, error in result.errors.get(name, {}).items() if error > 0}
+    known = result.n_problems.get(name, {})
+    told = {
+        key: invert_error(value, errors.get(key, NAN)) for key, value in result.scores[name].items()
+    }
+    return LogEntry(
+        source=result.source,
+        place=f"{name} at step {step:g}",
+        run=model,
+        values=result.scores[name],
+        axes={"step": step},
+        evaluation_set=name,
+        n_problems=known or told,
+        n_samples=result.n_samples,
+        errors=errors,
+    )
 
 
 def find_steps(
@@ -93,3 +100,11 @@ def find_steps(
             )
         steps.append(float(found[-1]))
     return steps, ["steps are those of the checkpoints in the names of models"]
+
+
+def invert_error(score: float, error: float) -> float:
+    """Problems n by their standard error sqrt(p (1 - p) / (n - 1)); NaN if it does not tell."""
+    if not error > 0 or not 0 < score < 1:
+        return NAN
+    count = score * (1 - score) / error**2 + 1
+    return float(round(count)) if math.isclose(count, round(count), rel_tol=NEAR) else NAN

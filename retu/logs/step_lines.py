@@ -1,5 +1,6 @@
 """Lines of JSON that a trainer appends, each with its step and time: those of prime-rl."""
 
+import math
 from collections.abc import Sequence
 
 from retu.core.errors import InputError
@@ -32,12 +33,16 @@ def read_step_lines(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
         run = str(file.path)
         stem = file.path.stem
         names[run] = file.path.resolve().parent.name if stem == "metrics" else stem
+        last, part = -math.inf, 0
         for number, line in load_json_lines(file.path):
             numbers = pick_numbers(line, *TIMES)
             axes = {key: v for key, v in numbers.items() if find_role("axes", key) is not None}
             axes = {key: v for key, v in axes.items() if "/" not in key} or axes
             values = {key: v for key, v in numbers.items() if key not in axes}
-            log.entries.append(LogEntry(run, f"line {number}", run, values, axes))
+            step = axes.get("step", axes.get("_step", last))
+            part += step < last  # a resumed run repeats steps
+            last = step
+            log.entries.append(LogEntry(run, f"line {number}", run, values, axes, part=part))
             policies.extend(
                 key
                 for key, version in values.items()

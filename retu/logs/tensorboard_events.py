@@ -12,6 +12,7 @@ from retu.logs import wire
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import LogEntry, ToolLog, parse_number
 from retu.logs.log_files import LogFile, split_numbers
+from retu.logs.metric_keys import count_openrlhf_problems
 
 FILE_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.?(.*)")
 # Transformers calls run folders by date, time and host; the host says nothing about the run.
@@ -116,10 +117,21 @@ def round_trip(content: bytes) -> float:
 
 def list_entries(folder: str, scalars: Sequence[Scalar], part: int) -> list[LogEntry]:
     """Scalars as entries: which were written in one go is not recorded."""
+    numbers = [(s, value) for s in scalars if (value := parse_number(s.value)) is not None]
+    by_step: dict[int, dict[str, float]] = {}
+    for scalar, value in numbers:
+        by_step.setdefault(scalar.step, {})[scalar.tag] = value
+    counts = {step: count_openrlhf_problems(values) for step, values in by_step.items()}
     return [
         LogEntry(
-            folder, f"step {s.step}", folder, {s.tag: value}, {"step": float(s.step)}, part=part
+            source=folder,
+            place=f"step {scalar.step}",
+            run=folder,
+            values={scalar.tag: value},
+            axes={"step": float(scalar.step)},
+            n_problems={"": counts[scalar.step][0]},
+            n_samples=counts[scalar.step][1],
+            part=part,
         )
-        for s in scalars
-        if (value := parse_number(s.value)) is not None
+        for scalar, value in numbers
     ]

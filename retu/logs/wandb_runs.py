@@ -54,7 +54,10 @@ def read_wandb(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
             continue
         if not run.is_finished:
             log.notes.append(f"{run.source}: not finished; the last points may be lost")
+        if any("training_step" in h and any(k.startswith("val/") for k in h) for h in run.history):
+            log.notes.append("open-instruct's val/ are statistics of training batches, not scores")
         names[run.run_id] = run.name or run.run_id
+        log.notes.extend(drop_unlogged_steps(run))
         log.entries.extend(list_entries(run, part))
     if not log.entries:
         raise InputError(f"{log.notes[0]}; give the folder of a run that logged something")
@@ -92,7 +95,7 @@ def add_record(run: WandbRun, number: int, message: bytes) -> None:
     elif number == EXIT:
         run.is_finished = True
     elif number == HISTORY:
-        run.history.append(pick_numbers(dict(decode_items(message))))
+        run.history.append(pick_logged(dict(decode_items(message))))
 
 
 def decode_items(message: bytes) -> Iterator[tuple[str, Any]]:
@@ -107,6 +110,12 @@ def decode_items(message: bytes) -> Iterator[tuple[str, Any]]:
         )
 
 
+def pick_logged(items: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a history record, without those that describe tables and media."""
+    media = tuple(name.removesuffix("_type") for name in items if name.endswith("._type"))
+    return {k: v for k, v in pick_numbers(items).items() if not (media and k.startswith(media))}
+
+
 def add_inspected(run: WandbRun, record: Mapping[str, Any]) -> None:
     """Take what matters from a record in the text of `wandb leet inspect --json`."""
     content = record.get(str(record.get("type")), {})
@@ -119,7 +128,7 @@ def add_inspected(run: WandbRun, record: Mapping[str, Any]) -> None:
         case "exit":
             run.is_finished = True
         case "history":
-            run.history.append(pick_numbers(content.get("item", {})))
+            run.history.append(pick_logged(content.get("item", {})))
 
 
 def list_entries(run: WandbRun, part: int) -> Iterator[LogEntry]:
@@ -137,6 +146,19 @@ def list_entries(run: WandbRun, part: int) -> Iterator[LogEntry]:
             n_samples=samples,
             part=part,
         )
+
+
+def drop_unlogged_steps(run: WandbRun) -> list[str]:
+    """Forget an x that the run names and never logs: W&B writes 0 for it in every record."""
+    notes = []
+    for name in sorted(run.step_metrics):
+        values = [logged[name] for logged in run.history if name in logged]
+        if len(values) > 1 and not any(values):
+            run.step_metrics.discard(name)
+            for logged in run.history:
+                logged.pop(name, None)
+            notes.append(f"{run.source}: {name} is to be x and always 0, so that it is not taken")
+    return notes
 
 
 def find_axes(
