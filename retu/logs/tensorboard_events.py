@@ -2,7 +2,7 @@
 
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,9 @@ DEFAULT_FOLDER = re.compile(r"([A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d)_.+")
 # Field numbers of event.proto, summary.proto and tensor.proto.
 EVENT_STEP, EVENT_SUMMARY, SUMMARY_VALUE = 2, 5, 1
 VALUE_TAG, VALUE_SIMPLE, VALUE_TENSOR = 1, 2, 8
-TENSOR_TYPE, TENSOR_CONTENT, TENSOR_FLOATS, TENSOR_DOUBLES = 1, 4, 5, 6
-FLOAT, DOUBLE = 1, 2
+TENSOR_TYPE, TENSOR_CONTENT = 1, 4
+# Type of floats and of doubles -> bytes of one, and the field of their values.
+TENSOR_KINDS = {1: (4, 5), 2: (8, 6)}
 
 
 @dataclass(frozen=True)
@@ -84,27 +85,26 @@ def load_scalars(file: LogFile) -> tuple[list[Scalar], bool]:
 
 def decode_event(record: bytes) -> Iterator[Scalar]:
     """The scalars of a record."""
-    step = wire.pick_integer(record, EVENT_STEP)
-    for summary in wire.pick_bytes(record, EVENT_SUMMARY):
-        for value in wire.pick_bytes(summary, SUMMARY_VALUE):
+    event = wire.read_fields(record)
+    step = wire.pick_integer(event, EVENT_STEP)
+    for summary in wire.pick_bytes(event, EVENT_SUMMARY):
+        for content in wire.pick_bytes(wire.read_fields(summary), SUMMARY_VALUE):
+            value = wire.read_fields(content)
             yield Scalar(wire.pick_text(value, VALUE_TAG), step, decode_value(value))
 
 
-def decode_value(value: bytes) -> float | None:
+def decode_value(value: Mapping[int, list[int | bytes]]) -> float | None:
     """A number, as `SummaryWriter` or as TensorFlow 2 writes it."""
     for content in wire.pick_bytes(value, VALUE_SIMPLE):
         return round_trip(content)
-    for tensor in wire.pick_bytes(value, VALUE_TENSOR):
+    for message in wire.pick_bytes(value, VALUE_TENSOR):
+        tensor = wire.read_fields(message)
         kind = wire.pick_integer(tensor, TENSOR_TYPE)
-        lists = {FLOAT: TENSOR_FLOATS, DOUBLE: TENSOR_DOUBLES}
-        if kind not in lists:
+        if kind not in TENSOR_KINDS:
             return None
-        for content in (
-            *wire.pick_bytes(tensor, TENSOR_CONTENT),
-            *wire.pick_bytes(tensor, lists[kind]),
-        ):
-            if len(content) == (4 if kind == FLOAT else 8):
-                return round_trip(content)
+        length, values = TENSOR_KINDS[kind]
+        packed = (*wire.pick_bytes(tensor, TENSOR_CONTENT), *wire.pick_bytes(tensor, values))
+        return next((round_trip(content) for content in packed if len(content) == length), None)
     return None
 
 

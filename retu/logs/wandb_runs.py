@@ -74,9 +74,7 @@ def load_run(file: LogFile) -> WandbRun:
     content = file.path.read_bytes()
     try:
         for record in wire.read_leveldb_log(content, HEADER_BYTES).found:
-            for number, message in wire.read_fields(record):
-                if isinstance(message, bytes):
-                    add_record(run, number, message)
+            add_record(run, wire.read_fields(record))
     except wire.DamagedError as error:
         raise InputError(
             f"{file.path}: damaged at {error}; copy the run again, or give the text of"
@@ -85,29 +83,28 @@ def load_run(file: LogFile) -> WandbRun:
     return run
 
 
-def add_record(run: WandbRun, number: int, message: bytes) -> None:
+def add_record(run: WandbRun, record: Mapping[int, list[int | bytes]]) -> None:
     """Take what matters from a record."""
-    if number == RUN:
-        run.run_id = wire.pick_text(message, RUN_ID) or run.run_id
-        run.name = wire.pick_text(message, DISPLAY_NAME) or run.name
-    elif number == METRIC:
-        run.step_metrics.add(wire.pick_text(message, STEP_METRIC))
-    elif number == EXIT:
-        run.is_finished = True
-    elif number == HISTORY:
-        run.history.append(pick_logged(dict(decode_items(message))))
+    run.is_finished |= EXIT in record
+    for message in wire.pick_bytes(record, RUN):
+        about = wire.read_fields(message)
+        run.run_id = wire.pick_text(about, RUN_ID) or run.run_id
+        run.name = wire.pick_text(about, DISPLAY_NAME) or run.name
+    for message in wire.pick_bytes(record, METRIC):
+        run.step_metrics.add(wire.pick_text(wire.read_fields(message), STEP_METRIC))
+    for message in wire.pick_bytes(record, HISTORY):
+        run.history.append(pick_logged(dict(decode_items(wire.read_fields(message)))))
 
 
-def decode_items(message: bytes) -> Iterator[tuple[str, Any]]:
+def decode_items(history: Mapping[int, list[int | bytes]]) -> Iterator[tuple[str, Any]]:
     """Names and values of a history record."""
-    for item in wire.pick_bytes(message, ITEM):
+    for message in wire.pick_bytes(history, ITEM):
+        item = wire.read_fields(message)
         nested = [
-            part.decode("utf-8", "replace") for part in wire.pick_bytes(item, ITEM_NESTED_KEY)
+            name.decode("utf-8", "replace") for name in wire.pick_bytes(item, ITEM_NESTED_KEY)
         ]
-        yield (
-            ".".join(nested) or wire.pick_text(item, ITEM_KEY),
-            json.loads(wire.pick_text(item, ITEM_VALUE) or "null"),
-        )
+        value = wire.pick_text(item, ITEM_VALUE)
+        yield ".".join(nested) or wire.pick_text(item, ITEM_KEY), json.loads(value or "null")
 
 
 def pick_logged(items: Mapping[str, Any]) -> dict[str, float]:

@@ -6,10 +6,11 @@ client along. Formats: TensorFlow's TFRecord, LevelDB's log format, protobuf's w
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+VARINT, BYTES = 0, 2
+FIXED_LENGTHS = {1: 8, 5: 4}  # kind -> bytes
 BLOCK = 32768
 # LevelDB: a record in one piece, or its first, middle and last piece.
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
@@ -116,6 +117,8 @@ def is_piece(crc: int, kind: int, piece: bytes) -> bool:
 
 def read_varint(message: bytes, place: int) -> tuple[int, int]:
     """A protobuf integer and where it ends."""
+    if place < len(message) and message[place] < 0x80:
+        return message[place], place + 1
     value = shift = 0
     while True:
         if place >= len(message) or shift > 63:
@@ -128,47 +131,46 @@ def read_varint(message: bytes, place: int) -> tuple[int, int]:
         shift += 7
 
 
-def read_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and content of each field: an integer, or the bytes of anything else.
+def read_fields(message: bytes) -> dict[int, list[int | bytes]]:
+    """The contents of each field by its number: integers, or the bytes of anything else.
 
     Raises:
         DamagedError: this is no protobuf message.
     """
+    fields: dict[int, list[int | bytes]] = {}
     place = 0
     while place < len(message):
         tag, place = read_varint(message, place)
         kind = tag & 7
+        value: int | bytes
         if kind == VARINT:
             value, place = read_varint(message, place)
-            yield tag >> 3, value
-            continue
-        if kind == BYTES:
-            length, place = read_varint(message, place)
-        elif kind in (FIXED64, FIXED32):
-            length = 8 if kind == FIXED64 else 4
         else:
-            raise DamagedError(place)
-        if place + length > len(message):
-            raise DamagedError(place)
-        yield tag >> 3, message[place : place + length]
-        place += length
+            length = FIXED_LENGTHS.get(kind)
+            if kind == BYTES:
+                length, place = read_varint(message, place)
+            if length is None or place + length > len(message):
+                raise DamagedError(place)
+            value = message[place : place + length]
+            place += length
+        fields.setdefault(tag >> 3, []).append(value)
+    return fields
 
 
-def pick_bytes(message: bytes, number: int) -> list[bytes]:
+def pick_bytes(fields: Mapping[int, list[int | bytes]], number: int) -> list[bytes]:
     """The contents of all fields of a number that are no integers."""
-    return [v for field, v in read_fields(message) if field == number and isinstance(v, bytes)]
+    return [value for value in fields.get(number, []) if isinstance(value, bytes)]
 
 
-def pick_text(message: bytes, number: int) -> str:
+def pick_text(fields: Mapping[int, list[int | bytes]], number: int) -> str:
     """The text of a field; empty if it is not there."""
-    found = pick_bytes(message, number)
+    found = pick_bytes(fields, number)
     return found[-1].decode("utf-8", errors="replace") if found else ""
 
 
-def pick_integer(message: bytes, number: int) -> int:
+def pick_integer(fields: Mapping[int, list[int | bytes]], number: int) -> int:
     """A signed integer; 0, the default, if it is not there."""
-    value = 0
-    for field, content in read_fields(message):
-        if field == number and isinstance(content, int):
-            value = content - (1 << 64) if content >> 63 else content
-    return value
+    value = fields.get(number, [0])[-1]
+    if not isinstance(value, int):
+        return 0
+    return value - (1 << 64) if value >> 63 else value
