@@ -14,7 +14,7 @@ from retu.core.errors import InputError
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import NAN, ToolLog, parse_number
 from retu.logs.log_files import LogFile, load_json
-from retu.logs.result_steps import EvaluationResult, place_results
+from retu.logs.result_steps import EvaluationResult, place_results, refuse_other_shapes
 
 ZSTANDARD = 93  # of ZIP; Python's own reader knows it from 3.14 on
 LOCAL_HEADER = struct.Struct("<26xHH")
@@ -52,25 +52,26 @@ def load_result(path: Path, notes: list[str]) -> EvaluationResult:
             f"{path}: the evaluation did not finish (status {status}, {stored} samples are stored),"
             " so that it has no score; run it again, or `inspect eval-retry` it"
         )
-    found, about = content["results"], content["eval"]
-    missing = found["total_samples"] - found["completed_samples"]
-    if missing:
-        notes.append(
-            f"{path}: {missing} of {found['total_samples']} samples failed and are not in the"
-            " score, which is too high if they would have been wrong"
+    with refuse_other_shapes(path, "Inspect"):
+        found, about = content["results"], content["eval"]
+        missing = found["total_samples"] - found["completed_samples"]
+        if missing:
+            notes.append(
+                f"{path}: {missing} of {found['total_samples']} samples failed and are not in the"
+                " score, which is too high if they would have been wrong"
+            )
+        scores, errors, counts = parse_scores(found, content.get("reductions") or [])
+        task = str(about["task"])
+        epochs = (about.get("config") or {}).get("epochs")
+        return EvaluationResult(
+            str(path),
+            name_model(about),
+            str(about["created"]),
+            {task: scores},
+            {task: errors},
+            {task: counts},
+            n_samples=float(epochs) if epochs else NAN,
         )
-    scores, errors, counts = parse_scores(found, content.get("reductions") or [])
-    task = str(about["task"])
-    epochs = (about.get("config") or {}).get("epochs")
-    return EvaluationResult(
-        str(path),
-        name_model(about),
-        str(about["created"]),
-        {task: scores},
-        {task: errors},
-        {task: counts},
-        n_samples=float(epochs) if epochs else NAN,
-    )
 
 
 def name_model(about: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from retu.core.errors import InputError
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import NAN, ToolLog, parse_number
 from retu.logs.log_files import LogFile, load_json
-from retu.logs.result_steps import EvaluationResult, place_results
+from retu.logs.result_steps import EvaluationResult, place_results, refuse_other_shapes
 
 DATE = re.compile(r"results_(.+)\.json")
 
@@ -43,24 +43,29 @@ def load_result(path: Path) -> EvaluationResult:
         InputError: it has no tasks.
     """
     content = load_json(path)
-    tasks, measured = content.get("results"), content.get("config_tasks")
-    if not isinstance(tasks, dict) or not isinstance(measured, dict):
-        raise InputError(f"{path}: has no `results` and `config_tasks`; give a LightEval result")
-    date = DATE.fullmatch(path.name)
-    general = content["config_general"]
-    scores, errors, counts = {}, {}, {}
-    for task, about in measured.items():
-        key = task if task in tasks else match_task(task, tasks)
-        # `_average` and `all` mix in metrics of other tasks, unmeasured ones as 0.0.
-        names = list_metrics(about)
-        found = {n: parse_number(v) for n, v in tasks.get(key, {}).items() if n in names}
-        spread = {n: parse_number(tasks[key].get(f"{n}_stderr")) for n in found}
-        scores[task] = {n: NAN if v is None else v for n, v in found.items()}
-        errors[task] = {n: NAN if v is None else v for n, v in spread.items()}
-        rows = count_detail_rows(path, date[1] if date else "", task)
-        counts[task] = {"": rows} if rows else {}
-    model = str(general.get("model_name") or general.get("model_config", {}).get("model_name", ""))
-    return EvaluationResult(str(path), model, date[1] if date else "", scores, errors, counts)
+    with refuse_other_shapes(path, "LightEval"):
+        tasks, measured = content.get("results"), content.get("config_tasks")
+        if not isinstance(tasks, dict) or not isinstance(measured, dict):
+            raise InputError(
+                f"{path}: has no `results` and `config_tasks`; give a LightEval result"
+            )
+        date = DATE.fullmatch(path.name)
+        general = content["config_general"]
+        scores, errors, counts = {}, {}, {}
+        for task, about in measured.items():
+            key = task if task in tasks else match_task(task, tasks)
+            # `_average` and `all` mix in metrics of other tasks, unmeasured ones as 0.0.
+            names = list_metrics(about)
+            found = {n: parse_number(v) for n, v in tasks.get(key, {}).items() if n in names}
+            spread = {n: parse_number(tasks[key].get(f"{n}_stderr")) for n in found}
+            scores[task] = {n: NAN if v is None else v for n, v in found.items()}
+            errors[task] = {n: NAN if v is None else v for n, v in spread.items()}
+            rows = count_detail_rows(path, date[1] if date else "", task)
+            counts[task] = {"": rows} if rows else {}
+        model = str(
+            general.get("model_name") or general.get("model_config", {}).get("model_name", "")
+        )
+        return EvaluationResult(str(path), model, date[1] if date else "", scores, errors, counts)
 
 
 def match_task(task: str, tasks: Mapping[str, Any]) -> str:
@@ -83,4 +88,9 @@ def count_detail_rows(path: Path, date: str, task: str) -> float:
     details = folder / "details" / path.parent.name / date / f"details_{task}_{date}.parquet"
     if not date or not details.is_file():
         return 0.0
-    return float(pyarrow.parquet.ParquetFile(details).metadata.num_rows)
+    try:
+        return float(pyarrow.parquet.ParquetFile(details).metadata.num_rows)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise InputError(
+            f"{details}: no whole Parquet file; copy it again, or give the results without details"
+        ) from error

@@ -9,7 +9,7 @@ from retu.core.errors import InputError
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import NAN, ToolLog, parse_number
 from retu.logs.log_files import LogFile, load_json, load_json_lines
-from retu.logs.result_steps import EvaluationResult, place_results
+from retu.logs.result_steps import EvaluationResult, place_results, refuse_other_shapes
 
 # What stands beside the metrics of a task.
 NO_METRICS = ("name", "alias", "sample_len", "sample_count", "samples")
@@ -49,20 +49,21 @@ def load_result(path: Path) -> EvaluationResult:
         InputError: it has no tasks.
     """
     content = load_json(path)
-    tasks = content.get("results")
-    if not isinstance(tasks, dict) or not all(isinstance(t, dict) for t in tasks.values()):
-        raise InputError(f"{path}: has no tasks in `results`; give a result of lm-eval")
-    config = content.get("config") or {}
-    date = re.search(DATE, path.name)
-    values = {task: parse_task(found) for task, found in tasks.items()}
-    return EvaluationResult(
-        source=str(path),
-        model=name_model(config, content),
-        date=date[1] if date else f"{parse_number(content.get('date')) or 0:017.4f}",
-        scores={task: pair[0] for task, pair in values.items()},
-        errors={task: pair[1] for task, pair in values.items()},
-        n_problems={task: count_problems(task, content) for task in tasks},
-    )
+    with refuse_other_shapes(path, "lm-eval"):
+        tasks = content.get("results")
+        if not isinstance(tasks, dict) or not all(isinstance(t, dict) for t in tasks.values()):
+            raise InputError(f"{path}: has no tasks in `results`; give a result of lm-eval")
+        config = content.get("config") or {}
+        date = re.search(DATE, path.name)
+        values = {task: parse_task(found) for task, found in tasks.items()}
+        return EvaluationResult(
+            source=str(path),
+            model=name_model(config, content),
+            date=date[1] if date else f"{parse_number(content.get('date')) or 0:017.4f}",
+            scores={task: pair[0] for task, pair in values.items()},
+            errors={task: pair[1] for task, pair in values.items()},
+            n_problems={task: count_problems(task, content) for task in tasks},
+        )
 
 
 def name_model(config: Mapping[str, Any], content: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from retu.core.errors import InputError
 from retu.core.yaml_files import read_yaml
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import NAN, LogEntry, ToolLog, parse_number
-from retu.logs.log_files import LogFile
+from retu.logs.log_files import LogFile, decode_text
 
 SQLITE = b"SQLite format 3\0"
 # The largest float stands for infinity.
@@ -88,12 +88,15 @@ def load_metric_file(path: Path) -> Iterator[MetricRow]:
     """The lines `time value step` of a metric in the store of files."""
     folder = find_run_folder(path)
     assert folder is not None
-    about = read_yaml(folder / "meta.yaml")
+    try:
+        about = read_yaml(folder / "meta.yaml")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{folder / 'meta.yaml'}: no text in UTF-8; copy the run again") from error
     if about.get("lifecycle_stage") == "deleted":
         return
     key = path.relative_to(folder / "metrics").as_posix()
     name = str(about.get("run_name") or folder.name)
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(decode_text(path.read_bytes()).splitlines(), start=1):
         if not METRIC_LINE.fullmatch(line):
             raise InputError(f"{path}: line {number}: no `time value step`; correct or remove it")
         time, value, step = line.split()[:3]

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,18 @@ class EvaluationResult:
     errors: dict[str, dict[str, float]] = field(default_factory=dict)
     n_problems: dict[str, dict[str, float]] = field(default_factory=dict)  # "" for all metrics
     n_samples: float = NAN
+
+
+@contextmanager
+def refuse_other_shapes(path: Path, tool: str) -> Iterator[None]:
+    """Tell a result whose keys are not where the tool puts them, such as one of another version."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{path}: is not as {tool} writes results ({type(error).__name__}: {error}); give a"
+            " whole one, or write its scores into a table"
+        ) from error
 
 
 def place_results(results: Sequence[EvaluationResult], choice: LogChoice) -> ToolLog:

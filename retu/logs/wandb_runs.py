@@ -115,7 +115,9 @@ def pick_logged(items: Mapping[str, Any]) -> dict[str, float]:
 
 def add_inspected(run: WandbRun, record: Mapping[str, Any]) -> None:
     """Take what matters from a record in the text of `wandb leet inspect --json`."""
-    content = record.get(str(record.get("type")), {})
+    content = record.get(str(record.get("type")))
+    if not isinstance(content, dict):
+        return
     match record.get("type"):
         case "run":
             run.run_id = content.get("run_id", run.run_id)
@@ -125,7 +127,7 @@ def add_inspected(run: WandbRun, record: Mapping[str, Any]) -> None:
         case "exit":
             run.is_finished = True
         case "history":
-            run.history.append(pick_logged(content.get("item", {})))
+            run.history.append(pick_logged(content.get("item") or {}))
 
 
 def list_entries(run: WandbRun, part: int) -> Iterator[LogEntry]:
