@@ -62,13 +62,23 @@ def read_curve_tables(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
         table = read_cells(file.path)
         is_study = set(table.columns) >= STUDY_COLUMNS
         if is_study:
-            table = table[table["paradigm"] != PURE_SFT]
+            table = count_answers_per_problem(table[table["paradigm"] != PURE_SFT])
             log.notes.append(f"{file.path}: curves of a study; points of SFT alone left out")
         columns = sort_study_columns(table) if is_study else sort_columns(file.path, table, choice)
         log.entries.extend(list_rows(file.path, table, columns))
         if columns.left_out:
             log.notes.append(f"{file.path}: left out: {', '.join(columns.left_out)}")
     return log
+
+
+def count_answers_per_problem(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a study's curves, whose `n_samples` counts the answers to all problems."""
+    if not {"n_problems", "n_samples"} <= set(table.columns):
+        return table
+    problems, answers = (
+        pd.to_numeric(table[f"n_{name}"], errors="coerce") for name in ("problems", "samples")
+    )
+    return table.assign(n_samples=(answers / problems).map("{:.12g}".format))
 
 
 def sort_study_columns(table: pd.DataFrame) -> TableColumns:
