@@ -35,6 +35,9 @@ class Protocol(Section):
         " keys only stop_at_collapse says something to it",
     )
     window: Literal["all", "listed"] = Field("all", description="which points are fitted")
+    skip_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="leave out the points before this share of the last x"
+    )
     stop_at_collapse: bool = Field(True, description="leave out what follows a collapse")
     decimals: NonNegativeInt | None = Field(None, description="round scores first")
     weights: Literal["equal", "binomial"] = Field(

@@ -128,7 +128,12 @@ def make_problem(branch: Branch, protocol: Protocol, listed: ListedSettings) -> 
     end = branch.x.size if protocol.window == "all" or listed.end is None else listed.end
     if protocol.stop_at_collapse:
         end = min(end, branch.end)
-    window = slice(listed.start if protocol.window == "listed" else 0, end)
+    start = listed.start if protocol.window == "listed" else 0
+    if protocol.skip_share > 0:
+        start = max(
+            start, int(np.searchsorted(branch.x[:end], protocol.skip_share * branch.x[end - 1]))
+        )
+    window = slice(start, end)
     score, p_sft = branch.score, branch.p_sft
     if protocol.decimals is not None:
         score = round_scores(score, protocol.decimals)
