@@ -4,6 +4,7 @@
     retu lineage why results/lab/tables/table_4.csv    where a table comes from
     retu lineage verify --study lab                    whether results are as recorded
     retu grade answers.jsonl --grader math_verify      grade answers of your own
+    retu fit curves.csv                                ceilings and forecasts of your own curves
     retu plan --study paper                            what a study costs before it is run
     retu cluster check --study paper                   whether a launch on SLURM can succeed
 
@@ -52,6 +53,11 @@ SUBCOMMANDS = {
     ),
     "grade": Subcommand(
         "retu.cli.grade_command", "grade answers with a study's graders", needs_project=False
+    ),
+    "fit": Subcommand(
+        "retu.cli.fit_command",
+        "ceilings, forecasts and verdicts of your own RL curves",
+        needs_project=False,
     ),
     "plan": Subcommand("retu.cli.plan_command", "what a study costs: GPU-hours, days, disk"),
     "cluster": Subcommand(

@@ -132,6 +132,21 @@ def rl_flops(
     return passes * forward_flops_per_token(shape, mean_length)
 
 
+def rl_flops_by_parameters(
+    parameters: float, forward_tokens: float, trained_tokens: float
+) -> float:
+    """`rl_flops` where only the number of parameters is known: F = 2 parameters.
+
+    Attention is left out and the embedding counted once: for Qwen2.5-7B 5% less than by its shape
+    at 2,000 tokens a sequence, 18% less at 8,000.
+
+    Raises:
+        InputError: a number of parameters that is not positive.
+    """
+    passes = forward_tokens + TRAIN_OVER_FORWARD * trained_tokens
+    return 2 * _check_positive("parameters", parameters) * passes
+
+
 def _check_positive(name: str, value: float) -> float:
     if not value > 0:
         raise InputError(f"compute: {name} is {value}; it must be positive")

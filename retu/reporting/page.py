@@ -82,7 +82,12 @@ def encode_data_uri(svg: Path) -> str:
         content = svg.read_bytes()
     except OSError as error:
         raise InputError(f"{svg}: no such figure; {advise_making(svg)}") from error
-    return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
+    return make_data_uri(content)
+
+
+def make_data_uri(svg: bytes) -> str:
+    """The bytes of an SVG as a data URI."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
 def answer_models(

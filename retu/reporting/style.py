@@ -4,6 +4,7 @@ Colours are from the Okabe-Ito palette, which survives colour blindness; every c
 meaning is doubled by a marker. Sizes are those of a two-column journal page.
 """
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ INK = "#222222"
 GREY = "#7f7f7f"
 FAINT_GREY = "#c9c9c9"
 KIT_COLOUR = "#B0306A"  # an alarm apart from the colours of sub-phases
+SVG_METADATA = {"Date": None, "Creator": None}
 RC_PARAMS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same outlines everywhere
     "font.size": 8,
@@ -110,11 +112,16 @@ def make_panel_grid(
     return figure, figure.subplots(*shape, squeeze=False, gridspec_kw=spacing, **subplots)
 
 
+def make_svg(figure: Figure) -> bytes:
+    """A figure as the bytes of an SVG, without a date. Call inside `use_style()`."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata=SVG_METADATA)
+    return buffer.getvalue()
+
+
 def save_figure(figure: Figure, svg: Path, png: Path) -> None:
     """Write both formats atomically and without dates. Call inside `context()`."""
-    replace_atomically(
-        svg, lambda p: figure.savefig(p, format="svg", metadata={"Date": None, "Creator": None})
-    )
+    replace_atomically(svg, lambda p: figure.savefig(p, format="svg", metadata=SVG_METADATA))
     replace_atomically(
         png,
         lambda p: figure.savefig(p, format="png", dpi=PNG_DPI, metadata={"Software": None}),

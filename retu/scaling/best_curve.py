@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import OptimizeWarning, curve_fit
 
 from retu.core.errors import InputError
 from retu.scaling.branch import ListedSettings
@@ -118,6 +117,9 @@ def fit_from_kit_start(problem: FitProblem) -> FittedCurves:
     Raises:
         InputError: the search does not converge, or cannot start within its bounds.
     """
+    # It takes a second to import, and no other protocol needs it.
+    from scipy.optimize import OptimizeWarning, curve_fit
+
     x, gain, protocol = problem.x, problem.gain, problem.protocol
     middle = float(np.median(x[x > 0]))
     if middle <= LEAST_C_MID:
@@ -133,24 +135,26 @@ def fit_from_kit_start(problem: FitProblem) -> FittedCurves:
     if problem.bounds.fit_epsilon:
         low, high, start = [*low, -limit], [*high, limit], [*start, 0.0]
 
-    def evaluate_law(
-        at: FloatArray, b: float, c_mid: float, upper: float, lower: float = 0.0
-    ) -> FloatArray:
-        with np.errstate(divide="ignore", over="ignore"):
-            falling: FloatArray = (c_mid / at) ** b
-        return lower + (upper - lower) / (1 + falling)
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OptimizeWarning)  # no use is made of the covariance
             found, _ = curve_fit(
-                evaluate_law, x, gain, p0=start, bounds=(low, high), maxfev=100_000
+                evaluate_kit_law, x, gain, p0=start, bounds=(low, high), maxfev=100_000
             )
     except RuntimeError as error:
         raise InputError(f"the single search of the released kit fails here ({error})") from error
     b, c_mid, upper, *lower = found
     fields = (problem.base, lower[0] if lower else 0.0, upper, c_mid, b)
     return FittedCurves(*(np.array([value], dtype=np.float64) for value in fields))
+
+
+def evaluate_kit_law(
+    x: FloatArray, b: float, c_mid: float, upper: float, lower: float = 0.0
+) -> FloatArray:
+    """Gains of the law as the released kit writes it, `lower` being epsilon, points."""
+    with np.errstate(divide="ignore", over="ignore"):
+        falling: FloatArray = (c_mid / x) ** b
+    return lower + (upper - lower) / (1 + falling)
 
 
 def fit_weights(

@@ -10,7 +10,7 @@ curves a 90% interval covers about 75%); with a free origin it covers what it sa
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import fdtri
 
 from retu.scaling.best_curve import (
     SMALLEST_SCALE,
@@ -88,7 +88,7 @@ def compute_allowed_rise(problem: FitProblem, point: CurveFit, level: float) -> 
     kept = point.weight > 0
     standard = (compute_residuals(problem, point.curve)[0] / problem.noise)[kept]
     freedom = max(int(kept.sum()) - problem.n_parameters, 1)
-    inflation = float(stats.f.ppf(level, 1, freedom)) * standard.size / freedom
+    inflation = float(fdtri(1, freedom, level)) * standard.size / freedom
     nu = problem.protocol.student
     if nu is None:
         return float(inflation * np.mean(standard**2))

@@ -115,7 +115,10 @@ class BranchFit:
 
 
 class FittedBranch(NamedTuple):
-    """A fit and, by name, its draws (each of shape (D,)); no draws where nothing was fitted."""
+    """A fit and, by name, its draws (each of shape (D,)); no draws where nothing was fitted.
+
+    `start_score`, `a_post`, `c_mid` and `b` of a draw are its law: `compute_drawn_scores`.
+    """
 
     fit: BranchFit
     draws: dict[str, FloatArray]

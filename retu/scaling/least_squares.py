@@ -139,6 +139,7 @@ def _derive_draw_quantities(draws: CurveDraws, places: FloatArray) -> dict[str, 
     scores = np.minimum(draws.curves.compute_score(places), SCORE_MAX)
     return {
         "p_sft": draws.p_sft,
+        "start_score": draws.curves.base + draws.curves.epsilon,
         "a_post": np.minimum(draws.curves.ceiling, SCORE_MAX),
         "c_mid": draws.curves.c_mid,
         "b": draws.curves.b,

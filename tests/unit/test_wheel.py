@@ -69,7 +69,7 @@ def test_help_and_version_come_from_the_wheel(run: Run, unpacked: Path) -> None:
     assert run("-m", "retu", "--version").stdout == f"retu {version.removesuffix('.dist')}\n"
 
 
-@pytest.mark.parametrize("command", ["lineage", "grade", "update", "plan", "cluster"])
+@pytest.mark.parametrize("command", ["lineage", "grade", "fit", "update", "plan", "cluster"])
 def test_every_command_has_help(run: Run, command: str) -> None:
     done = run("-m", "retu", command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -95,6 +95,16 @@ def test_answers_are_graded(run: Run, tmp_path: Path, grader: str) -> None:
     *verdicts, last = map(json.loads, done.stdout.splitlines())
     assert [(one["id"], one["correct"]) for one in verdicts] == [("a", 1), ("b", 0)]
     assert last["summary"]["correct"] == 1
+
+
+def test_curves_are_fitted(run: Run, tmp_path: Path) -> None:
+    rows = [f"a,{x},{40 + 20 * x / (x + 4):.2f},900" for x in range(0, 41, 2)]
+    (tmp_path / "curves.csv").write_text("\n".join(["curve,x,score,n_problems", *rows]) + "\n")
+    done = run("-m", "retu", "fit", "curves.csv", "--json", "--out", "answer")
+    assert done.returncode == 0, done.stderr
+    fit = json.loads(done.stdout)
+    assert fit["a_post_low"] < 60 < fit["a_post_high"]
+    assert "data:image/svg+xml" in (tmp_path / "answer" / "fit.html").read_text()
 
 
 def test_what_needs_a_checkout_says_so_in_a_line(run: Run) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from retu.config.analysis import FitSettings
+from retu.config.analysis import FitJob, FitSettings
 from retu.config.protocols import load_protocols, make_fit_job
 from retu.core.errors import InputError
 from retu.core.tables import shorten_floats
 from retu.core.yaml_files import check_reference
 from retu.scaling.branch import make_branch
 from retu.scaling.curve_checks import check_numbers
+from retu.scaling.fit_result import FittedBranch
 from retu.scaling.fitting.fit_tables import find_common_compute, fit_branches, make_fit_row
 from retu.scaling.measured_branches import FITTED_CURVE_COLUMNS, MeasuredBranch, extract_branches
 
@@ -60,6 +61,13 @@ def fit_curves(
         fitted = fit_branches(branches, job, None)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+    return tabulate_curve_fits(branches, fitted, job)
+
+
+def tabulate_curve_fits(
+    branches: Sequence[MeasuredBranch], fitted: Sequence[FittedBranch], job: FitJob
+) -> pd.DataFrame:
+    """The table that `fit_curves` returns."""
     x_common = job.fit.common_compute or find_common_compute(branches)
     rows = [
         make_fit_row(measured, result.fit, job, x_common, {})

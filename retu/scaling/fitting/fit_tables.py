@@ -1,7 +1,7 @@
 """Fits of every branch of a curve table, as tables of fits and of their draws."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -18,7 +18,7 @@ from retu.scaling.measured_branches import MeasuredBranch
 CHECKPOINT = ["study", "model", "dataset", "sft_step", "seed"]
 
 
-def find_common_compute(branches: list[MeasuredBranch]) -> float:
+def find_common_compute(branches: Sequence[MeasuredBranch]) -> float:
     """Largest RL compute that every branch from SFT reached before any collapse, EFLOPs."""
     from_sft = [b for b in branches if b.key.get("paradigm") == "SFT-then-RL"] or branches
     return min(float(b.branch.x[b.branch.end - 1]) for b in from_sft)
@@ -30,16 +30,22 @@ def fit_branches(
     listed: dict[tuple[str, int], ListedSettings] | None,
 ) -> list[FittedBranch]:
     """Fit every branch; with a table of settings, only those that it lists."""
+    return list(fit_one_by_one(branches, job, listed))
+
+
+def fit_one_by_one(
+    branches: Sequence[MeasuredBranch],
+    job: FitJob,
+    listed: dict[tuple[str, int], ListedSettings] | None = None,
+) -> Iterator[FittedBranch]:
+    """The fits of `fit_branches`, each when it is asked for."""
     x_common = job.fit.common_compute or find_common_compute(branches)
-    fitted = []
     for measured in branches:
         given = ListedSettings() if listed is None else find_listed_settings(measured, listed)
         stream = zlib.crc32(measured.title.encode())
         # A branch that the authors did not fit has no settings of theirs: nothing is invented.
         branch = measured.branch if given else measured.branch.take_first(1)
-        fit, draws = fit_branch(branch, job.protocol, job.fit, given, x_common, stream)
-        fitted.append(FittedBranch(fit, draws))
-    return fitted
+        yield fit_branch(branch, job.protocol, job.fit, given, x_common, stream)
 
 
 def find_listed_settings(
@@ -99,7 +105,8 @@ def tabulate_draws(branches: list[MeasuredBranch], fitted: list[FittedBranch]) -
     """All draws, one row a branch and draw; branches without a fit have none."""
     frames = []
     for measured, (_, draws) in zip(branches, fitted, strict=True):
-        frame = pd.DataFrame(draws).astype(np.float32)
+        kept = {name: values for name, values in draws.items() if name != "start_score"}
+        frame = pd.DataFrame(kept).astype(np.float32)
         frame.insert(0, "draw", np.arange(len(frame)))
         key = pd.DataFrame([measured.key] * len(frame), columns=list(measured.key))
         frames.append(pd.concat([key, frame], axis=1))

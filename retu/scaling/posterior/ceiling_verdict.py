@@ -73,7 +73,7 @@ def judge_ceiling(
 
 def compute_ceiling_interval(posterior: Posterior, draws: LawDraws) -> CeilingInterval:
     """The interval by the prior, and how the second one moves it."""
-    ceilings = np.minimum(posterior.p_sft + draws.ceiling + draws.offset, SCORE_MAX)
+    ceilings = np.clip(posterior.p_sft + draws.ceiling + draws.offset, 0.0, SCORE_MAX)
     low, high = compute_central_interval(ceilings)
     tail = (1 - LEVEL) / 2
     second = compute_weighted_quantiles(ceilings, reweigh_draws(posterior, draws), [tail, 1 - tail])

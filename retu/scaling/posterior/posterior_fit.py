@@ -141,8 +141,10 @@ def draw_quantities(
     scores = np.where(np.isfinite(places), compute_score_draws(posterior, draws, at), NAN)
     noise = draw_evaluation_noise(draws, branch.error[1:], rng)
     ceiling = posterior.p_sft + draws.ceiling + draws.offset
+    start = posterior.p_sft + draws.level + draws.offset
     return {
-        "p_sft": posterior.p_sft + draws.level + draws.offset,
+        "p_sft": start,
+        "start_score": start,
         "a_post": np.minimum(ceiling, SCORE_MAX),
         "c_mid": np.exp(draws.log_c_mid) * posterior.spent,
         "b": np.exp(draws.log_b),

@@ -1,0 +1,139 @@
+r"""Ceilings, forecasts and verdicts of your own RL curves, from what your tools wrote.
+
+    retu fit curves.csv                              columns curve, x, score, n_problems
+    retu fit runs/a runs/b --metric eval/accuracy    logs of trainers
+    retu fit curves.csv --out answer                 also fits.csv, fits.json, points.csv, fit.html
+    retu fit curves.csv --json                       one JSON object a curve
+    retu fit log.jsonl --forecast 800                the score at step 800, with its interval
+    retu fit log.jsonl --params 7.6e9 --tokens-per-step 3e6      steps become EFLOPs
+
+x = 0 is the model that RL starts from. What was taken for what is told on stderr, and what has two
+answers is refused with the flag that decides. docs/fit.md explains the answers.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from retu.cli.log_arguments import add_log_arguments, parse_log_choice
+from retu.compute.log_compute import StepTokens, read_model_shape
+from retu.config.analysis import FitSettings
+from retu.config.protocols import ROBUST, load_protocols, make_fit_job
+from retu.core.errors import InputError
+from retu.core.yaml_files import check_reference
+from retu.logs.log_choice import LogReading
+from retu.logs.read_curves import read_logs
+from retu.reporting.curve_text import format_fits_text
+from retu.reporting.fit_files import FILES, check_fit_folder, make_json_rows, write_fit_folder
+from retu.reporting.progress_line import ProgressLine
+from retu.scaling.fitting.logged_fits import fit_logged_curves
+from retu.scaling.logged_branches import make_logged_branches
+
+COMPUTE_OPTIONS = {
+    "params": "number of parameters of the model, such as 7.6e9",
+    "mean_length": "with --shape: mean tokens of a sequence, prompt and response",
+    "tokens_per_step": "tokens of all rollouts of a step",
+    "trained_tokens": "tokens that a step trains on (default: all its rollouts)",
+}
+
+
+def add_arguments(to: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    to.add_argument("paths", nargs="+", type=Path, metavar="CURVES", help="files and folders")
+    add_log_arguments(to.add_argument_group("what the logs say"))
+    fit = to.add_argument_group("how they are fitted")
+    names = ", ".join(load_protocols())
+    fit.add_argument("--protocol", default=ROBUST, help=f"{names} (default: {ROBUST})")
+    fit.add_argument("--start", type=float, metavar="SCORE", help="score at x = 0, percent")
+    fit.add_argument("--forecast", type=float, metavar="X", help="also the score at this x")
+    fit.add_argument("--draws", type=int, default=1000, metavar="N", help="default: 1000")
+    fit.add_argument("--seed", type=int, default=0, help="default: 0")
+    compute = to.add_argument_group("from steps or tokens to EFLOPs")
+    compute.add_argument("--shape", type=Path, metavar="FILE", help="config.json of the model")
+    for name, told in COMPUTE_OPTIONS.items():
+        compute.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="N", help=told)
+    answer = to.add_argument_group("the answer")
+    answer.add_argument("--out", type=Path, metavar="FOLDER", help=f"write {', '.join(FILES)}")
+    answer.add_argument("--json", action="store_true", help="one JSON object a curve on stdout")
+
+
+def main(options: argparse.Namespace) -> None:
+    """Read the curves, fit them, and tell.
+
+    Raises:
+        InputError: what the reader or the fits refuse, or a folder that holds other files.
+    """
+    settings = check_options(options)
+    replaced = options.out is not None and check_fit_folder(options.out)
+    reading = read_logs(options.paths, parse_log_choice(options))
+    points, x_unit, notes = convert_compute(reading, options)
+    try:
+        branches, assumed = make_logged_branches(points, options.start)
+        notes += assumed
+        with ProgressLine(len(branches), "curves fitted") as progress:
+            job = make_fit_job(options.protocol, settings)
+            fits = fit_logged_curves(branches, job, x_unit, options.forecast, progress.tell)
+    except InputError as error:
+        raise InputError(f"{' '.join(map(str, options.paths))}: {error}") from error
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if options.json:
+        for row in make_json_rows(fits):
+            print(json.dumps(row))
+    else:
+        print(format_fits_text(fits), end="")
+    if options.out is not None:
+        told = "replaced the earlier answer in" if replaced else "wrote"
+        write_fit_folder(fits, options.out, notes, describe_settings(options))
+        print(f"{told} {options.out}: {', '.join(FILES)}", file=sys.stderr)
+
+
+def check_options(options: argparse.Namespace) -> FitSettings:
+    """The settings of the fits.
+
+    Raises:
+        InputError: an unknown protocol, or a number that cannot be.
+    """
+    check_reference("retu fit", "--protocol", options.protocol, load_protocols())
+    if options.draws < 100:
+        raise InputError(f"--draws {options.draws}: use at least 100")
+    if options.seed < 0:
+        raise InputError(f"--seed {options.seed}: use at least 0")
+    if options.start is not None and not 0 <= options.start <= 100:
+        raise InputError(f"--start {options.start:g}: is a score, 0 to 100 percent")
+    for name in ("forecast", *COMPUTE_OPTIONS):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"--{name.replace('_', '-')} {value:g}: use a number above 0")
+    return FitSettings(n_bootstrap=options.draws, seed=options.seed)
+
+
+def convert_compute(
+    reading: LogReading, options: argparse.Namespace
+) -> tuple[pd.DataFrame, str, list[str]]:
+    """Points, unit of x and notes, in EFLOPs if the model is given."""
+    shape = read_model_shape(options.shape) if options.shape else None
+    tokens = StepTokens(
+        *(shape, options.mean_length, options.params),
+        *(options.tokens_per_step, options.trained_tokens),
+    )
+    if not tokens.is_given:
+        return reading.points, reading.x_unit, list(reading.notes)
+    each = tokens.compute_eflops(reading.x_unit)
+    one = "token" if reading.x_unit == "tokens" else reading.x_unit
+    note = f"x is EFLOPs, {each:.4g} a {one}"
+    points = reading.points.assign(x=reading.points["x"] * each)
+    return points, "eflops", [*reading.notes, note]
+
+
+def describe_settings(options: argparse.Namespace) -> dict[str, object]:
+    """What an answer rests on, as its files tell it."""
+    return {
+        "curves": [str(path) for path in options.paths],
+        "protocol": options.protocol,
+        "draws": options.draws,
+        "seed": options.seed,
+    }

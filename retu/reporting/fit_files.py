@@ -1,0 +1,67 @@
+"""The files that `retu fit` leaves in a folder: tables, JSON, and a page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from retu.core.atomic_files import write_text
+from retu.core.errors import InputError
+from retu.core.tables import write_csv
+from retu.scaling.fitting.logged_fits import LoggedFits
+
+MADE_BY = "retu fit"
+TABLE, JSON, POINTS, PAGE = FILES = ("fits.csv", "fits.json", "points.csv", "fit.html")
+
+
+def write_fit_folder(
+    fits: LoggedFits, folder: Path, notes: Sequence[str], settings: Mapping[str, object]
+) -> None:
+    """Write the four files; each is there as a whole or not at all.
+
+    Args:
+        fits: what to tell.
+        folder: where; `check_fit_folder` has found it free.
+        notes: what was taken for what.
+        settings: protocol, draws, seed and files, as the page shows them.
+    """
+    # Drawing takes a second to import, and an answer on the terminal needs none of it.
+    from retu.reporting.fit_page import render_fit_page
+
+    facts = {"made_by": MADE_BY, **settings, "x_unit": fits.x_unit, "notes": list(notes)}
+    content = {**facts, "curves": make_json_rows(fits)}
+    write_text(folder / JSON, json.dumps(content, indent=1) + "\n")
+    write_csv(fits.table, folder / TABLE)
+    write_csv(fits.points, folder / POINTS)
+    write_text(folder / PAGE, render_fit_page(fits, notes, settings))
+
+
+def check_fit_folder(folder: Path) -> bool:
+    """Whether a folder holds an earlier answer, which the next one replaces.
+
+    Raises:
+        InputError: it is a file, or holds a file of one of our names that is not ours.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file; name a folder")
+    there = [name for name in FILES if (folder / name).exists()]
+    if there and not is_own_folder(folder):
+        raise InputError(
+            f"--out {folder}: has a {there[0]} that retu fit did not write; name another folder"
+        )
+    return bool(there)
+
+
+def is_own_folder(folder: Path) -> bool:
+    """Whether the JSON file in a folder says that `retu fit` made it."""
+    try:
+        content = json.loads((folder / JSON).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("made_by") == MADE_BY
+
+
+def make_json_rows(fits: LoggedFits) -> list[dict[str, Any]]:
+    """The rows of the table with Python's own values; what is not known is None."""
+    rows = json.loads(fits.table.to_json(orient="records", double_precision=15))
+    return [{"x_unit": fits.x_unit, **row} for row in rows]

@@ -1,0 +1,31 @@
+"""The page of `retu fit`: curves, bands and verdicts, with everything inside it."""
+
+from collections.abc import Mapping, Sequence
+
+from retu.reporting.curve_text import explain_reason, name_unit, tabulate_logged_fits
+from retu.reporting.figure_logged_curves import draw_logged_curves
+from retu.reporting.page import load_page_template, make_data_uri
+from retu.reporting.style import make_svg, use_style
+from retu.reporting.tidy_files import IDENTIFIED
+from retu.scaling.fitting.logged_fits import LoggedFits
+
+
+def render_fit_page(fits: LoggedFits, notes: Sequence[str], settings: Mapping[str, object]) -> str:
+    """The page; the same fits give the same bytes."""
+    with use_style():
+        figures = [make_data_uri(make_svg(figure)) for figure in draw_logged_curves(fits)]
+    rows = fits.table.to_dict("records")
+    open_rows = [row for row in rows if row["verdict"] != IDENTIFIED]
+    return load_page_template("fit.html.j2").render(
+        table_4=tabulate_logged_fits(fits),
+        figures=figures,
+        notes=notes,
+        settings=settings,
+        unit=name_unit(fits.x_unit),
+        forecast=fits.forecast_at,
+        count=len(rows),
+        identified=len(rows) - len(open_rows),
+        reasons=[
+            (row["curve"], row["verdict"], explain_reason(row, fits.x_unit)) for row in open_rows
+        ],
+    )
