@@ -175,7 +175,8 @@ def make_lmfit_method() -> Method | None:
 def list_methods() -> dict[str, Method]:
     """Every method that is installed."""
     methods = {
-        name: make_protocol_method(name) for name in ("robust", "weighted", "plain", "paper", "kit")
+        name: make_protocol_method(name)
+        for name in ("robust", "weighted", "plain", "paper", "kit", "scalerl")
     }
     methods |= {
         "scipy, 3 parameters": make_sigmoid_method(free_origin=False),
