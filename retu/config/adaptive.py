@@ -1,0 +1,47 @@
+"""The settings of `branching: adaptive`: rungs of RL, and when a branch or the search ends."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import model_validator
+
+from retu.core.sections import Fraction, Section
+
+Start = Literal["stable", "rule", "all"]
+
+
+class AdaptiveSettings(Section):
+    """How branches compete for RL. docs/replay.md says what the defaults were chosen on."""
+
+    start: Start = Field(
+        "rule",
+        description="where RL may start: stable, the Stable checkpoints; rule, also the first Mild"
+        " Overfitting one (the paper's rule); all, every checkpoint after step 0",
+    )
+    undecided: NonNegativeFloat = Field(
+        0.0,
+        description="checkpoints at most this (in L / L_min) above the Stable line start too: so"
+        " close to it, the loss does not decide the label",
+    )
+    rungs: Annotated[list[Fraction], Field(min_length=1)] = Field(
+        [0.1, 0.2, 0.35, 0.5, 0.75, 1.0],
+        description="shares of the recipe's RL steps after which a decision is taken",
+    )
+    quantile: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.8, description="a branch goes whose forecast is below the leader's at this quantile"
+    )
+    keep: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="at most this share of the branches passes a rung; 1: only forecasts count"
+    )
+    finalists: PositiveInt = Field(2, description="branches that are kept, whatever forecasts say")
+    tolerance: PositiveFloat = Field(
+        0.25, description="stop when more RL is expected to gain less than this, points"
+    )
+    n_draws: Annotated[int, Field(ge=100)] = 400
+    seed: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _check_rungs(self) -> Self:
+        if self.rungs != sorted(set(self.rungs)) or self.rungs[0] <= 0 or self.rungs[-1] != 1:
+            raise ValueError("rungs must rise from above 0 to 1, the recipe's last step")
+        return self
