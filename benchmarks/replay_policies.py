@@ -110,7 +110,7 @@ def run_halving(pool: Pool) -> Outcome:
             EVALUATE_EVERY,
         )
         limit = target[0] if share < 1 else pool.last_step
-        steps |= {name: limit for name in going}
+        steps |= dict.fromkeys(going, limit)
         score = {name: pool.candidates[name].take_steps(limit).branch for name in going}
         reached = {n: b.best_smoothed if b else -np.inf for n, b in score.items()}
         going = sorted(going, key=lambda name: -reached[name])[: max(1, (len(going) + 1) // 2)]
@@ -148,7 +148,7 @@ class AdaptiveReplay:
         while not decision.finished and decision.target_step is not None:
             target = decision.target_step
             running = [f"{dataset} step {step}" for dataset, step in decision.list_running()]
-            steps |= {name: target for name in running}
+            steps |= dict.fromkeys(running, target)
             outlooks = {name: self.foresee(name, target, settings) for name in running}
             decision = decide_from_outlooks(pool.candidates, outlooks, settings, targets, decision)
         return steps

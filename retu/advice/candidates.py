@@ -45,8 +45,8 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """How decisions call it."""
-        return f"{self.dataset} step {self.sft_step}"
+        """How decisions call it; a curve that no checkpoint is known of has a name alone."""
+        return f"{self.dataset} step {self.sft_step}" if self.sft_step else self.dataset
 
     @property
     def last_step(self) -> int:
@@ -105,7 +105,7 @@ def read_candidates(curves: pd.DataFrame, subphases: pd.DataFrame) -> list[Candi
     trained = subphases[subphases["sft_step"] > 0].sort_values(CHECKPOINT_KEY)
     if trained.empty:
         raise InputError("no labelled checkpoint after step 0; evaluate the validation loss of one")
-    groups = {key: rows for key, rows in curves.groupby(CHECKPOINT_KEY)}
+    groups = dict(iter(curves.groupby(CHECKPOINT_KEY)))
     return [
         make_candidate(row, groups.get((row["dataset"], row["sft_step"]), curves.iloc[:0]))
         for _, row in trained.iterrows()

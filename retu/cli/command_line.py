@@ -5,6 +5,7 @@
     retu lineage verify --study lab                    whether results are as recorded
     retu grade answers.jsonl --grader math_verify      grade answers of your own
     retu fit curves.csv                                ceilings and forecasts of your own curves
+    retu advise released                               where to start RL, and what to expect
     retu plan --study paper                            what a study costs before it is run
     retu cluster check --study paper                   whether a launch on SLURM can succeed
 
@@ -57,6 +58,11 @@ SUBCOMMANDS = {
     "fit": Subcommand(
         "retu.cli.fit_command",
         "ceilings, forecasts and verdicts of your own RL curves",
+        needs_project=False,
+    ),
+    "advise": Subcommand(
+        "retu.cli.advise_command",
+        "where to start RL, what to expect of it, what to run next",
         needs_project=False,
     ),
     "plan": Subcommand("retu.cli.plan_command", "what a study costs: GPU-hours, days, disk"),

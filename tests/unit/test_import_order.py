@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each may import those before it.
 ORDER = (
     *("core", "config", "logs", "planning", "runtime", "lineage", "compute", "data", "models"),
-    *("evaluation", "grading", "training", "labeling", "scaling", "reporting", "audit"),
-    *("cost", "cluster", "workflow", "rehearsal", "cli"),
+    *("evaluation", "grading", "training", "labeling", "scaling", "advice", "reporting"),
+    *("audit", "cost", "cluster", "workflow", "rehearsal", "cli"),
 )
 FILES = sorted([*ROOT.glob("retu/**/*.py"), *ROOT.glob("workflow_scripts/*.py")])
 

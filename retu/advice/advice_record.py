@@ -1,0 +1,79 @@
+"""What `retu advise` says, as data."""
+
+from retu.core.sections import Section
+
+
+class Interval(Section):
+    """Median and 90% interval; percent for scores, points for differences."""
+
+    median: float
+    low: float
+    high: float
+
+
+class BranchAdvice(Section):
+    """One checkpoint: its evidence, and what RL from it is expected to bring.
+
+    Attributes:
+        spent: RL compute so far, in the unit of the advice.
+        at_budget: its true score at the budget; null without enough evidence.
+        chance: probability that it is the best of all there, among those with a forecast.
+        next_unit: what one more unit of compute brings it.
+        ceiling: interval of A_post if it is identified; null otherwise.
+        ceiling_reason, lacking: why there is none; why there is no forecast.
+    """
+
+    name: str
+    dataset: str
+    sft_step: int
+    subphase: str | None
+    margin_stable: float | None
+    val_loss: float | None
+    p_sft: float | None
+    pass_at_k: float | None
+    k: int | None
+    spent: float
+    reached: float | None
+    at_budget: Interval | None
+    chance: float | None
+    next_unit: Interval | None
+    ceiling: Interval | None
+    ceiling_reason: str
+    lacking: str
+
+
+class MissingEvidence(Section):
+    """What is not known, why it matters, and the cheapest run that would settle it.
+
+    `cost` is RL compute in the unit of the advice, null where it is not known; 0 needs no training.
+    """
+
+    what: str
+    why: str
+    run: str
+    cost: float | None
+
+
+class Advice(Section):
+    """The advice on one pool.
+
+    Attributes:
+        start, data: the checkpoint and the data set to start RL from; null without evidence.
+        reason: what that rests on.
+        budget, unit, step: RL compute of a branch at which scores are asked, its unit, and the
+            further compute that `next_unit` is about.
+        sft: what more SFT of each data set buys; data_size: what better data buys.
+    """
+
+    title: str
+    start: str | None
+    data: str | None
+    reason: str
+    budget: float | None
+    unit: str
+    step: float | None
+    branches: list[BranchAdvice]
+    sft: list[str]
+    data_size: str
+    missing: list[MissingEvidence]
+    notes: list[str]

@@ -1,0 +1,232 @@
+"""What is known of the checkpoints that an advice is about: from a study, or from curves alone."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from retu.advice.candidates import POOL_KEY, Candidate, make_candidate, read_candidates
+from retu.core.errors import InputError, advise_making
+from retu.core.run_paths import NO_DATASET, Run
+from retu.core.tables import read_table
+from retu.evaluation.curve_table import CURVE_COLUMNS
+from retu.evaluation.statistics import compute_pass_at_k
+from retu.labeling.subphases import label_subphases
+from retu.scaling.branch import make_branch
+from retu.scaling.sampling_noise import compute_score_error
+
+NAN = float("nan")
+LOSS_COLUMNS = ("curve", "dataset", "sft_step", "val_loss")
+SUBPHASE_COLUMNS = (*POOL_KEY, "dataset", "sft_step", "val_loss", "subphase", "margin_stable")
+
+
+@dataclass(frozen=True)
+class PassAtK:
+    """pass@k of a checkpoint over the problems that have so many samples, percent."""
+
+    k: int
+    percent: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of the checkpoints of one pool.
+
+    Attributes:
+        title: what the pool is called.
+        unit: of compute: EFLOPs, or steps.
+        candidates: the checkpoints, each with its RL curve if it has one.
+        pass_at_k: of the checkpoints whose generations are stored, by name.
+        fits: rows of fits.csv of its branches, by name; those that are missing are fitted.
+        notes: what was assumed on reading.
+        make_labels: what to do about missing labels.
+    """
+
+    title: str
+    unit: str
+    candidates: tuple[Candidate, ...]
+    pass_at_k: dict[str, PassAtK] = field(default_factory=dict)
+    fits: dict[str, dict[str, object]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    make_labels: str = ""
+
+
+def read_study_evidence(study: str, root: Path, relative: str) -> list[Evidence]:
+    """The pools of a finished or partial study: model, seed and RL recipe each.
+
+    Args:
+        study: its name.
+        root: the folder that holds `relative`.
+        relative: results/STUDY, as errors name it.
+
+    Raises:
+        InputError: the study has no curves and no labels, or a table is wrong.
+    """
+    folder = root / relative
+    tables = {
+        name: read_table(folder / f"{name}.csv", columns)
+        if (folder / f"{name}.csv").exists()
+        else pd.DataFrame(columns=list(columns))
+        for name, columns in (("curves", CURVE_COLUMNS), ("subphases", SUBPHASE_COLUMNS))
+    }
+    curves, labels = tables["curves"], tables["subphases"]
+    advised = advise_making(Path(relative) / "curves.csv")
+    if curves.empty and labels.empty:
+        raise InputError(f"study {study}: no results yet; {advised}")
+    make_labels = advise_making(Path(relative) / "subphases.csv")
+    fits = read_fits(folder / "fits")
+    pools = []
+    for key in sorted({*map(tuple, curves[POOL_KEY].values), *map(tuple, labels[POOL_KEY].values)}):
+        mine = curves[(curves[POOL_KEY] == [*key]).all(axis=1)]
+        own = labels[(labels[POOL_KEY] == [*key]).all(axis=1)]
+        rl = mine[(mine["paradigm"] != "Pure SFT") & (mine["dataset"] != NO_DATASET)]
+        for recipe in sorted(rl["recipe"].dropna().unique()) or [None]:
+            rows = mine[(mine["paradigm"] == "Pure SFT") | (mine["recipe"] == recipe)]
+            pool = read_pool(rows[rows["dataset"] != NO_DATASET], own)
+            if pool:
+                facts = dict(zip(POOL_KEY, key, strict=True))
+                title = f"{facts['model']}, seed {facts['seed']}" + (
+                    f", {recipe}" if recipe else ""
+                )
+                pools.append(
+                    Evidence(
+                        title,
+                        "EFLOPs",
+                        tuple(pool),
+                        read_pass_at_k(folder, str(facts["model"]), int(facts["seed"]), pool),
+                        {} if recipe is None else choose_fits(fits, facts, recipe),
+                        make_labels=make_labels,
+                    )
+                )
+    if not pools:
+        raise InputError(f"study {study}: no SFT checkpoint has been evaluated; {advised}")
+    return pools
+
+
+def read_pool(curves: pd.DataFrame, labels: pd.DataFrame) -> list[Candidate]:
+    """Checkpoints with their labels, or without any where none are there."""
+    if not labels.empty:
+        return read_candidates(curves, labels)
+    keys = curves.loc[curves["sft_step"] > 0, ["dataset", "sft_step"]].drop_duplicates()
+    found = []
+    for _, row in keys.sort_values(["dataset", "sft_step"]).iterrows():
+        rows = curves[(curves[["dataset", "sft_step"]] == row).all(axis=1)]
+        facts = {**row, "subphase": "", "margin_stable": NAN, "val_loss": NAN}
+        found.append(make_candidate(pd.Series(facts), rows))
+    return found
+
+
+def read_fits(folder: Path) -> pd.DataFrame:
+    """The robust fits of a study, empty where there are none."""
+    path = folder / "robust.csv"
+    return read_table(path) if path.exists() else pd.DataFrame()
+
+
+def choose_fits(
+    fits: pd.DataFrame, facts: dict[str, object], recipe: str
+) -> dict[str, dict[str, object]]:
+    """The fits of one pool by the name of their checkpoint."""
+    if fits.empty:
+        return {}
+    keys = [*facts, "recipe"]
+    rows = fits[(fits[keys] == [*facts.values(), recipe]).all(axis=1)]
+    return {f"{row['dataset']} step {row['sft_step']}": dict(row) for _, row in rows.iterrows()}
+
+
+def read_pass_at_k(
+    folder: Path, model: str, seed: int, pool: list[Candidate]
+) -> dict[str, PassAtK]:
+    """pass@k of every checkpoint with several samples a problem, k as large as they allow."""
+    found = {}
+    for dataset in sorted({one.dataset for one in pool}):
+        path = folder / Run("sft", model, dataset, seed=seed).path / "grades.parquet"
+        if not path.exists():
+            continue
+        grades = read_table(path, ("step", "benchmark", "problem_id", "correct"))
+        counts = grades.groupby(["step", "benchmark", "problem_id"])["correct"].agg(["size", "sum"])
+        largest = int(counts["size"].max())
+        counts = counts[counts["size"] == largest]
+        for step, rows in counts.groupby(level="step"):
+            if largest > 1:
+                shares = [compute_pass_at_k(int(n), largest, largest) for n in rows["sum"]]
+                found[f"{dataset} step {step}"] = PassAtK(largest, 100 * float(np.mean(shares)))
+    return found
+
+
+def make_curve_evidence(
+    points: pd.DataFrame, unit: str, notes: tuple[str, ...] = (), losses: Path | None = None
+) -> Evidence:
+    """The evidence of curves that belong to no study.
+
+    Args:
+        points: columns curve, x, score (percent), and where known error, n_problems, n_samples
+            (answers a problem).
+        unit: of x.
+        notes: what was assumed on reading them.
+        losses: CSV with columns `LOSS_COLUMNS`: which checkpoint a curve starts from and its
+            validation loss; a row without a curve is a checkpoint without RL.
+
+    Raises:
+        InputError: a curve that cannot be read, or losses that do not fit the curves.
+    """
+    curves = {str(name): make_curve(str(name), rows) for name, rows in points.groupby("curve")}
+    if losses is None:
+        return Evidence("curves", unit, tuple(curves.values()), notes=notes)
+    table = read_table(losses, LOSS_COLUMNS)
+    unknown = sorted({*table["curve"].dropna().astype(str)} - {*curves})
+    if unknown:
+        raise InputError(f"{losses}: curve {unknown[0]} is not among {', '.join(curves)}")
+    labelled = []
+    for dataset, rows in table.sort_values("sft_step", kind="stable").groupby("dataset"):
+        try:
+            labels = label_subphases(rows["sft_step"].to_numpy(), rows["val_loss"].to_numpy())
+        except InputError as error:
+            raise InputError(f"{losses}: {dataset}: {error}") from error
+        for i, (_, row) in enumerate(rows.iterrows()):
+            known = curves.pop(str(row["curve"]), None) if pd.notna(row["curve"]) else None
+            start = known or Candidate("", 0, "", NAN, NAN, NAN, NAN, np.zeros(0, np.int64), None)
+            if known or row["sft_step"] > 0:
+                labelled.append(
+                    replace(
+                        start,
+                        dataset=str(dataset),
+                        sft_step=int(row["sft_step"]),
+                        subphase=labels.subphase[i],
+                        margin_stable=float(labels.margin_stable[i]),
+                        val_loss=float(row["val_loss"]),
+                    )
+                )
+    return Evidence("curves", unit, (*labelled, *curves.values()), notes=notes)
+
+
+def make_curve(name: str, rows: pd.DataFrame) -> Candidate:
+    """One curve; its first point must be x = 0, the checkpoint that RL started from."""
+    rows = rows.sort_values("x", kind="stable")
+    x, score = rows["x"].to_numpy(np.float64), rows["score"].to_numpy(np.float64)
+    if not x.size or x[0] != 0:
+        raise InputError(
+            f"curve {name}: has no point at x = 0; add the score of the checkpoint before RL"
+        )
+    try:
+        branch = make_branch(x, score, find_errors(rows))
+    except InputError as error:
+        raise InputError(f"curve {name}: {error}") from error
+    steps: npt.NDArray[np.int64] = np.arange(x.size)
+    later = branch if x.size > 1 else None
+    return Candidate(name, 0, "", NAN, NAN, NAN, float(score[0]), steps, later)
+
+
+def find_errors(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
+    """Standard errors as given, or by the counts; None where neither is known."""
+    for name in ("error", "n_problems", "n_samples"):
+        if name not in rows:
+            rows = rows.assign(**{name: NAN})
+    if rows["error"].notna().all():
+        return rows["error"].to_numpy(np.float64)
+    if rows["n_problems"].isna().any():
+        return None
+    problems = rows[["n_problems"]].to_numpy(np.float64)
+    answers = problems * rows[["n_samples"]].fillna(1).to_numpy(np.float64)
+    return compute_score_error(rows[["score"]].to_numpy(np.float64), problems, answers)

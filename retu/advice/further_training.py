@@ -1,0 +1,81 @@
+"""What more SFT of a data set buys, and what data with a lower validation loss buys."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from retu.advice.advice_record import BranchAdvice
+from retu.advice.candidates import Candidate
+from retu.advice.score_draws import ScoreDraws, summarise_draws
+from retu.labeling.subphases import STABLE
+
+FEWEST_SETS = 4
+"""Data sets through which a line leaves two residuals to judge it by."""
+
+
+def describe_more_sft(
+    candidates: Sequence[Candidate], draws: Mapping[str, ScoreDraws]
+) -> list[str]:
+    """A sentence a data set: where its loss stands, and what the last stretch of SFT changed."""
+    told = []
+    for dataset in sorted({one.dataset for one in candidates if one.sft_step}):
+        mine = [one for one in candidates if one.dataset == dataset]
+        told.append(f"{dataset}: {describe_loss(mine)}{describe_last_stretch(mine, draws)}")
+    return told
+
+
+def describe_loss(run: Sequence[Candidate]) -> str:
+    """Whether the validation loss has turned."""
+    if any(math.isnan(one.val_loss) for one in run):
+        return "not enough evidence, no validation loss"
+    best = min(run, key=lambda one: one.val_loss)
+    last = run[-1]
+    if last.subphase == STABLE and best.sft_step >= run[max(len(run) - 2, 0)].sft_step:
+        return f"the loss is still at its least at the last checkpoint, step {last.sft_step}"
+    if last.subphase == STABLE:
+        return f"the loss is flat from step {best.sft_step} on"
+    rise = 100 * (last.val_loss / best.val_loss - 1)
+    return f"the loss has risen by {rise:.1f}% since step {best.sft_step}: more SFT overfits"
+
+
+def describe_last_stretch(run: Sequence[Candidate], draws: Mapping[str, ScoreDraws]) -> str:
+    """What RL gets out of the SFT between the last two checkpoints that have RL."""
+    known = [one for one in run if one.name in draws]
+    if len(known) < 2:
+        return "; what more SFT brings RL: not enough evidence, fewer than two RL curves"
+    first, last = known[-2:]
+    change = summarise_draws(draws[last.name].budget - draws[first.name].budget)
+    cost = last.x_sft - first.x_sft
+    paid = "" if math.isnan(cost) else f" ({cost:.3g} EFLOPs)"
+    return (
+        f"; SFT from step {first.sft_step} to {last.sft_step}{paid} changed the score after RL by"
+        f" {change.median:+.1f} ({change.low:+.1f} to {change.high:+.1f}) points"
+    )
+
+
+def describe_better_data(branches: Sequence[BranchAdvice]) -> str:
+    """What a data set of lower validation loss brings, by a line through the data sets."""
+    best: dict[str, float] = {}
+    loss: dict[str, float] = {}
+    for one in branches:
+        if one.at_budget and one.val_loss is not None:
+            best[one.dataset] = max(best.get(one.dataset, 0.0), one.at_budget.median)
+        if one.val_loss is not None:
+            loss[one.dataset] = min(loss.get(one.dataset, math.inf), one.val_loss)
+    if len(best) < FEWEST_SETS:
+        return (
+            f"not enough evidence: {len(best)} data sets with a validation loss and RL,"
+            f" {FEWEST_SETS} needed"
+        )
+    x, y = np.array([[loss[name], best[name]] for name in sorted(best)]).T
+    if np.ptp(x) == 0:
+        return "not enough evidence: all data sets reach the same validation loss"
+    line = stats.linregress(x, y)
+    reach = float(stats.t.ppf(0.95, x.size - 2)) * line.stderr
+    low, middle, high = (-0.01 * s for s in (line.slope + reach, line.slope, line.slope - reach))
+    return (
+        f"a least validation loss lower by 0.01 goes with {middle:+.2f} ({low:+.2f} to {high:+.2f})"
+        f" points after RL over {x.size} data sets (r = {line.rvalue:.2f})"
+    )

@@ -1,0 +1,144 @@
+"""What an advice does not know, and the cheapest run that would settle it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from retu.advice.advice_record import BranchAdvice, MissingEvidence
+from retu.advice.evidence import Evidence
+from retu.advice.score_draws import ScoreDraws
+from retu.core.rounding import round_score
+from retu.labeling.subphases import MILD, STABLE
+from retu.scaling.forecasting.forecast_settings import MIN_POINTS
+
+RIVAL = 0.05
+"""Chance of being the best from which a branch is a rival."""
+CLOSE = 0.005
+"""L / L_min this close to the Stable line decides no label: losses scatter by as much."""
+MOST_NAMED = 4
+
+
+def list_missing_evidence(
+    evidence: Evidence,
+    branches: Sequence[BranchAdvice],
+    draws: Mapping[str, ScoreDraws],
+    budget: float | None,
+    step: float | None,
+) -> list[MissingEvidence]:
+    """All that is missing, the cheapest run of each; what needs no training comes first."""
+    return [
+        *find_missing_labels(evidence, branches),
+        *find_close_labels(branches),
+        *find_missing_samples(evidence, branches),
+        *find_untried(branches, step),
+        *find_rivals(branches, draws, budget),
+    ]
+
+
+def find_missing_labels(
+    evidence: Evidence, branches: Sequence[BranchAdvice]
+) -> list[MissingEvidence]:
+    """Checkpoints without a validation loss."""
+    bare = [one.name for one in branches if one.val_loss is None]
+    if not bare:
+        return []
+    return [
+        MissingEvidence(
+            what=f"the validation loss of {name_some(bare)}",
+            why="the sub-phase says from where RL is worth starting",
+            run=evidence.make_labels or "evaluate it, and give it with --losses FILE",
+            cost=0.0,
+        )
+    ]
+
+
+def find_close_labels(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]:
+    """Checkpoints whose label the loss does not decide."""
+    close = [
+        one.name
+        for one in branches
+        if one.margin_stable is not None and abs(one.margin_stable) < CLOSE
+    ]
+    if not close:
+        return []
+    return [
+        MissingEvidence(
+            what=f"whether {name_some(close)} is Stable",
+            why=f"the loss is within {CLOSE:g} L_min of the line",
+            run="evaluate the validation loss there on more held-out answers",
+            cost=0.0,
+        )
+    ]
+
+
+def find_missing_samples(
+    evidence: Evidence, branches: Sequence[BranchAdvice]
+) -> list[MissingEvidence]:
+    """Checkpoints worth RL whose pass@k is not known."""
+    wanted = [one.name for one in branches if one.subphase in (STABLE, MILD, None)]
+    bare = [name for name in wanted if name not in evidence.pass_at_k]
+    if not bare:
+        return []
+    return [
+        MissingEvidence(
+            what=f"pass@k of {name_some(bare)}",
+            why="at large k it tells RL's outcome better than the score before RL does",
+            run="generate 16 samples or more a problem (benchmarks: samples of the study)",
+            cost=0.0,
+        )
+    ]
+
+
+def find_untried(branches: Sequence[BranchAdvice], step: float | None) -> list[MissingEvidence]:
+    """Stable checkpoints without enough RL to forecast."""
+    short = [
+        one
+        for one in branches
+        if one.subphase == STABLE and not one.at_budget and not one.lacking.startswith("collapsed")
+    ]
+    if not short:
+        return []
+    return [
+        MissingEvidence(
+            what=f"what RL makes of {name_some([one.name for one in short])}",
+            why="Stable, and no forecast: " + short[0].lacking,
+            run=f"RL until it has {MIN_POINTS - 1} evaluations, from each"
+            " (branching: adaptive runs such rungs)",
+            cost=round_score(step * len(short), 4) if step else None,
+        )
+    ]
+
+
+def find_rivals(
+    branches: Sequence[BranchAdvice], draws: Mapping[str, ScoreDraws], budget: float | None
+) -> list[MissingEvidence]:
+    """The run that tells the best branch from the rival that it costs most not to know."""
+    known = {one.name: one for one in branches if one.at_budget and one.chance is not None}
+    if len(known) < 2 or budget is None:
+        return []
+    best = max(known, key=lambda name: (float(np.median(draws[name].budget)), name))
+    rivals = [name for name, one in known.items() if name != best and (one.chance or 0) >= RIVAL]
+    if not rivals:
+        return []
+    leading = draws[best].budget
+    loss = {n: float(np.maximum(draws[n].budget - leading, 0).mean()) for n in rivals}
+    rival = max(rivals, key=lambda name: (loss[name], name))
+    ahead = float((draws[rival].budget > leading).mean())
+    short = [known[name] for name in (best, rival) if known[name].spent < budget]
+    run = "evaluate both there again with four samples a problem or more; both have been trained"
+    if short:
+        run = f"RL on to {budget:g} from {' and from '.join(one.name for one in short)}"
+    return [
+        MissingEvidence(
+            what=f"whether {rival} beats {best} at {budget:g}",
+            why=f"it does with {ahead:.0%}; not to know costs {loss[rival]:.2f} points on average",
+            run=run,
+            cost=round_score(sum(budget - one.spent for one in short), 4),
+        )
+    ]
+
+
+def name_some(names: Sequence[str]) -> str:
+    """The first names, and how many more."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,87 @@
+"""When to stop SFT and start RL, on which data, and what to expect of it.
+
+    retu advise released                                  a study with results, finished or not
+    retu advise lab --budget-steps 60
+    retu advise curves.csv --losses losses.csv --budget 40    curves of your own (docs/advise.md)
+
+Says which checkpoint to start RL from, the score to expect at a budget, the ceiling, what more RL,
+SFT or better data buy, and the cheapest run that would settle what is not known. What the evidence
+does not bear is called so, without a number.
+"""
+
+import argparse
+from pathlib import Path
+
+from retu.advice.advice_text import format_advice
+from retu.advice.advise import advise_start
+from retu.advice.evidence import Evidence, make_curve_evidence, read_study_evidence
+from retu.config.load import find_study_file
+from retu.core.errors import InputError
+from retu.planning.stages import ROOT
+
+
+def add_arguments(to: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    to.add_argument("source", nargs="+", help="a study, or files of curves")
+    told = "RL compute of one branch at which scores are asked: EFLOPs, or what x of the files is"
+    to.add_argument("--budget", type=float, metavar="X", help=told)
+    to.add_argument(
+        "--budget-steps", type=int, metavar="N", help="the same as RL steps of a study's branches"
+    )
+    to.add_argument(
+        "--losses", type=Path, help="CSV of curve, dataset, sft_step, val_loss, for files of curves"
+    )
+    to.add_argument("--json", action="store_true", help="one JSON object a pool of branches")
+
+
+def main(options: argparse.Namespace) -> None:
+    """Print the advice.
+
+    Raises:
+        InputError: no such study or file, no results, or too little to compare.
+    """
+    if options.budget is not None and options.budget_steps is not None:
+        raise InputError("--budget and --budget-steps contradict each other; give one")
+    for evidence in read_evidence(options):
+        advice = advise_start(evidence, find_budget(evidence, options))
+        print(advice.model_dump_json() if options.json else format_advice(advice) + "\n")
+
+
+def read_evidence(options: argparse.Namespace) -> list[Evidence]:
+    """The pools that the command is about: of a study, or one of all curves of the files."""
+    paths = [Path(name) for name in options.source]
+    missing = next((path for path in paths if not path.exists()), None)
+    # A study is a single word; what has a suffix or a folder was meant to be a file.
+    if missing is not None and (len(paths) > 1 or missing.suffix or len(missing.parts) > 1):
+        raise InputError(f"{missing}: no such file")
+    if missing is not None:
+        study = find_study_file(missing.name).stem
+        if options.losses:
+            raise InputError(f"--losses: study {study} has its own; leave it out")
+        return read_study_evidence(study, ROOT, f"results/{study}")
+    # Readers of many formats are only loaded when there is a file to read.
+    from retu.logs.read_curves import read_logs
+
+    reading = read_logs(paths)
+    return [make_curve_evidence(reading.points, reading.x_unit, reading.notes, options.losses)]
+
+
+def find_budget(evidence: Evidence, options: argparse.Namespace) -> float | None:
+    """The budget as compute of the curves; steps at the mean pace of the branches.
+
+    Raises:
+        InputError: steps that cannot be told as compute.
+    """
+    steps = options.budget_steps
+    if steps is None:
+        return None if options.budget is None else float(options.budget)
+    if steps < 1:
+        raise InputError(f"--budget-steps {steps}: use a number above 0")
+    if evidence.unit == "step":
+        return float(steps)
+    paces = [one.spent / one.last_step for one in evidence.candidates if one.branch]
+    if evidence.unit != "EFLOPs" or not paces:
+        raise InputError(
+            f"--budget-steps: no step of RL is known; use --budget, in {evidence.unit}"
+        )
+    return float(steps * sum(paces) / len(paces))
