@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from replay_pools import Pool
 
-from retu.advice.adaptive import choose_starts, decide_from_outlooks, list_rung_steps
-from retu.advice.decision import Decision
+from retu.advice.adaptive import choose_starts, hold_contest, list_rung_steps
 from retu.advice.outlook import Outlook, foresee_candidate
 from retu.config.adaptive import AdaptiveSettings
 from retu.scaling.smoothing import compute_centred_median
@@ -68,7 +67,7 @@ def run_exhaustive(pool: Pool) -> Outcome:
 
 def list_starts(pool: Pool, settings: AdaptiveSettings) -> list[str]:
     """Names of the branches that the sub-phases let start."""
-    first = choose_starts(pool.candidates, settings, [pool.last_step])
+    first = choose_starts(pool.candidates, settings, pool.last_step, [pool.last_step])
     return [f"{dataset} step {step}" for dataset, step in first.list_running()]
 
 
@@ -104,12 +103,7 @@ def run_halving(pool: Pool) -> Outcome:
     """All start; after each rung the better half by the best median of five goes on, then one."""
     going, steps = sorted(pool.candidates), dict[str, int]()
     for share in HALVING_RUNGS:
-        target = list_rung_steps(
-            AdaptiveSettings(rungs=[share, 1]) if share < 1 else AdaptiveSettings(),
-            pool.last_step,
-            EVALUATE_EVERY,
-        )
-        limit = target[0] if share < 1 else pool.last_step
+        (limit,) = list_rung_steps(AdaptiveSettings(rungs=[share]), pool.last_step, EVALUATE_EVERY)
         steps |= dict.fromkeys(going, limit)
         score = {name: pool.candidates[name].take_steps(limit).branch for name in going}
         reached = {n: b.best_smoothed if b else -np.inf for n, b in score.items()}
@@ -130,27 +124,36 @@ BASELINES: dict[str, Callable[[Pool], Outcome]] = {
 
 @dataclass
 class AdaptiveReplay:
-    """The adaptive policy on one pool; forecasts are kept, for settings share most of them."""
+    """The adaptive policy on one pool; what settings share is kept."""
 
     pool: Pool
     outlooks: dict[tuple[str, int], Outlook] = field(default_factory=dict)
+    starts: dict[tuple[str, float], list[str]] = field(default_factory=dict)
+    outcomes: dict[tuple[tuple[str, int], ...], Outcome] = field(default_factory=dict)
 
     def run(self, settings: AdaptiveSettings) -> Outcome:
         """What the policy spends and misses."""
-        return judge_steps(self.pool, self.list_steps(settings))
+        steps = self.list_steps(settings)
+        key = tuple(sorted(steps.items()))
+        if key not in self.outcomes:
+            self.outcomes[key] = judge_steps(self.pool, steps)
+        return self.outcomes[key]
 
     def list_steps(self, settings: AdaptiveSettings) -> Steps:
         """RL steps of every branch that the policy starts."""
-        pool = self.pool
-        targets = list_rung_steps(settings, pool.last_step, EVALUATE_EVERY)
-        decision: Decision = choose_starts(pool.candidates, settings, targets)
-        steps: dict[str, int] = {}
-        while not decision.finished and decision.target_step is not None:
-            target = decision.target_step
-            running = [f"{dataset} step {step}" for dataset, step in decision.list_running()]
-            steps |= dict.fromkeys(running, target)
-            outlooks = {name: self.foresee(name, target, settings) for name in running}
-            decision = decide_from_outlooks(pool.candidates, outlooks, settings, targets, decision)
+        last = self.pool.last_step
+        targets = list_rung_steps(settings, last, EVALUATE_EVERY)
+        first = (settings.start, settings.undecided)
+        if first not in self.starts:
+            self.starts[first] = list_starts(self.pool, settings)
+        going, steps = self.starts[first], dict[str, int]()
+        for target in targets:
+            steps |= dict.fromkeys(going, target)
+            seen = {name: self.foresee(name, target, settings) for name in going}
+            contest = hold_contest(seen, settings, target / last, target == targets[-1])
+            if contest.end:
+                break
+            going = [name for name in contest.staying if seen[name].is_open]
         return steps
 
     def foresee(self, name: str, target: int, settings: AdaptiveSettings) -> Outlook:
@@ -163,24 +166,29 @@ class AdaptiveReplay:
         return self.outlooks[name, target]
 
 
+STARTS = [("stable", 0.0), ("stable", 0.005), ("rule", 0.0)]
 GRID = {
-    "start": ["stable", "rule"],
-    "undecided": [0.0, 0.005],
     "rungs": [
-        [0.1, 0.2, 0.35, 0.5, 0.75, 1.0],
         [0.1, 0.3, 0.5, 0.75, 1.0],
-        [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0],
-        [0.2, 0.35, 0.5, 0.75, 1.0],
-        [0.2, 0.5, 1.0],
+        [0.2, 0.5, 0.75, 1.0],
         [0.3, 0.5, 0.75, 1.0],
+        [0.1, 0.2, 0.3, 0.5, 0.75, 1.0],
+        [0.05, 0.2, 0.5, 0.75, 1.0],
+        [0.1, 0.3, 0.5, 0.75],
+        [0.05, 0.2, 0.5, 0.75],
+        [0.1, 0.2, 0.3, 0.5, 0.75],
     ],
-    "quantile": [0.7, 0.8, 0.9],
-    "keep": [0.34, 0.5, 1.0],
-    "tolerance": [0.25, 0.5, 0.75, 1.0],
+    "quantile": [0.6, 0.7, 0.8, 0.9],
+    "keep": [0.34, 0.5, 0.67],
+    "decided_by": [0.5, 0.75, 1.0],
+    "tolerance": [0.25, 0.5, 1.0],
 }
 
 
 def list_settings() -> list[AdaptiveSettings]:
     """Every setting that tuning may choose."""
-    rows = itertools.product(*GRID.values())
-    return [AdaptiveSettings(**dict(zip(GRID, row, strict=True))) for row in rows]  # type: ignore[arg-type]
+    rows = itertools.product(STARTS, *GRID.values())
+    return [
+        AdaptiveSettings(start=first[0], undecided=first[1], **dict(zip(GRID, rest, strict=True)))  # type: ignore[arg-type]
+        for first, *rest in rows
+    ]

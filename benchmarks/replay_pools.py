@@ -53,9 +53,17 @@ class Pool:
 
 
 def read_released_pools(folder: Path) -> list[Pool]:
-    """The five data sets of the released study; the truth is the median of five of the scores."""
+    """The five data sets of the released study, with the sub-phases that the paper draws.
+
+    The truth is the median of five of the scores.
+    """
     curves, labels = (read_table(folder / f"{name}.csv") for name in ("curves", "subphases"))
-    found = [one for one in read_candidates(curves, labels) if one.branch is not None]
+    drawn = read_table(folder / "labels_check.csv").set_index(["dataset", "sft_step"])
+    found = [
+        replace(one, subphase=drawn.loc[(one.dataset, one.sft_step), "subphase_in_figure"])
+        for one in read_candidates(curves, labels)
+        if one.branch is not None
+    ]
     sets = dict.fromkeys(one.dataset for one in found)
     pools = [{one.name: one for one in found if one.dataset == name} for name in sets]
     return [

@@ -29,12 +29,21 @@ Branches = Mapping[str, Candidate]
 
 @dataclass(frozen=True)
 class Contest:
-    """A pool after a rung: names that stay, why the others go, and figures of all of both."""
+    """A pool after a rung.
+
+    Attributes:
+        staying: names of the branches that stay, best first.
+        dropped: why the others go.
+        leader: the branch of the best forecast.
+        loss: points that stopping here is expected to forgo.
+        end: why the search ends here, or nothing.
+    """
 
     staying: list[str]
     dropped: dict[str, str]
     leader: str
     loss: float
+    end: str
 
 
 def decide_rung(
@@ -63,7 +72,7 @@ def decide_rung(
     candidates = {one.name: one for one in read_candidates(curves, subphases)}
     targets = list_rung_steps(settings, last_step, step_multiple)
     if before is None:
-        return choose_starts(candidates, settings, targets)
+        return choose_starts(candidates, settings, last_step, targets)
     if before.finished or before.target_step is None:
         raise InputError(f"the search is finished ({before.reason}); nothing is left to decide")
     seen = {name: one.take_steps(before.target_step) for name, one in candidates.items()}
@@ -79,7 +88,7 @@ def decide_rung(
 def list_rung_steps(
     settings: AdaptiveSettings, last_step: int, step_multiple: int = 1
 ) -> list[int]:
-    """RL steps of the rungs, rising, the last one being `last_step`."""
+    """RL steps of the rungs, rising, none above `last_step`."""
     if last_step < 1 or step_multiple < 1:
         raise InputError(f"adaptive: {last_step} RL steps, evaluated every {step_multiple}: no RL")
     # The product is rounded first: 0.1 of 30 is 3, whatever its binary digits say.
@@ -88,7 +97,7 @@ def list_rung_steps(
 
 
 def choose_starts(
-    candidates: Branches, settings: AdaptiveSettings, targets: Sequence[int]
+    candidates: Branches, settings: AdaptiveSettings, last_step: int, targets: Sequence[int]
 ) -> Decision:
     """The decision before any RL, by the sub-phases."""
     verdicts = []
@@ -101,7 +110,7 @@ def choose_starts(
         reason = "no checkpoint is Stable or Mild Overfitting: SFT only raised the loss"
     return Decision(
         rung=0,
-        last_step=targets[-1],
+        last_step=last_step,
         target_step=targets[0] if running else None,
         leader=None,
         expected_loss=None,
@@ -137,18 +146,10 @@ def decide_from_outlooks(
     before: Decision,
 ) -> Decision:
     """The decision after a rung, from what every branch that ran reached and may reach."""
-    contest = hold_contest(outlooks, settings)
-    later = [step for step in targets if before.target_step is None or step > before.target_step]
-    open_ones = [name for name in contest.staying if outlooks[name].is_open]
-    known = all(outlooks[name].is_known for name in contest.staying)
-    reason = ""
-    if not later or not open_ones:
-        reason = "every branch that is left has ended"
-    elif known and contest.loss <= settings.tolerance:
-        reason = (
-            f"stopping here is expected to forgo {contest.loss:.2f} points, at most the tolerance"
-            f" of {settings.tolerance:g}"
-        )
+    done = before.target_step or 0
+    later = [step for step in targets if step > done]
+    contest = hold_contest(outlooks, settings, done / before.last_step, not later)
+    reason = contest.end
     verdicts = [
         describe_after_rung(candidates[old.name], old, contest, outlooks, settings, not reason)
         for old in before.candidates
@@ -158,7 +159,7 @@ def decide_from_outlooks(
     going = f"{running} of {len(outlooks)} branches go on; stopping would forgo"
     return Decision(
         rung=before.rung + 1,
-        last_step=targets[-1],
+        last_step=before.last_step,
         target_step=None if reason else later[0],
         leader=contest.leader,
         expected_loss=round_score(contest.loss, 3),
@@ -169,25 +170,49 @@ def decide_from_outlooks(
     )
 
 
-def hold_contest(outlooks: Mapping[str, Outlook], settings: AdaptiveSettings) -> Contest:
-    """Drop by the upper quantile of forecasts, but never below the number of finalists."""
-    upper = {n: float(np.quantile(o.best_draws, settings.quantile)) for n, o in outlooks.items()}
-    middle = {name: float(np.median(o.best_draws)) for name, o in outlooks.items()}
+def hold_contest(
+    outlooks: Mapping[str, Outlook], settings: AdaptiveSettings, share: float, last_rung: bool
+) -> Contest:
+    """Drop by the upper quantile of forecasts, down to the finalists, and see whether to stop.
+
+    Args:
+        outlooks: of the branches that ran.
+        settings: of the policy.
+        share: of the recipe's RL steps that they have run.
+        last_rung: whether that was the last rung.
+    """
+    upper = {name: outlook.find_quantile(settings.quantile) for name, outlook in outlooks.items()}
+    middle = {name: outlook.find_quantile(0.5) for name, outlook in outlooks.items()}
     # Ties go to the first name, so that the order of rows plays no part.
     leader = min(outlooks, key=lambda name: (-middle[name], name))
     ranked = sorted(outlooks, key=lambda name: (name != leader, -upper[name], name))
-    known = [name for name in ranked if outlooks[name].is_known]
-    places = max(settings.finalists, math.ceil(round(len(ranked) * settings.keep, 9)))
-    staying, dropped = [name for name in ranked if name not in known], dict[str, str]()
-    for name in known:
+    least = settings.finalists if share < settings.decided_by else 1
+    places = max(least, math.ceil(round(len(ranked) * settings.keep, 9)))
+    staying, dropped = [name for name in ranked if not outlooks[name].is_known], dict[str, str]()
+    for name in (name for name in ranked if outlooks[name].is_known):
         bound = f"its forecast reaches {upper[name]:.1f} at the {settings.quantile:.0%} quantile"
-        if len(staying) >= settings.finalists and upper[name] < middle[leader]:
+        if len(staying) >= least and upper[name] < middle[leader]:
             dropped[name] = f"{bound}, below the {middle[leader]:.1f} expected of {leader}"
         elif len(staying) >= places:
-            dropped[name] = f"{bound}; {places} branches with higher ones take the places"
+            dropped[name] = f"{bound}; {places} of higher ones take the places"
         else:
             staying.append(name)
-    return Contest(staying, dropped, leader, compute_expected_loss(outlooks, staying))
+    loss = compute_expected_loss(outlooks, staying)
+    left = [outlooks[name] for name in staying]
+    end = "the last rung is done" if last_rung else explain_end(left, loss, settings)
+    return Contest(staying, dropped, leader, loss, end)
+
+
+def explain_end(left: Sequence[Outlook], loss: float, settings: AdaptiveSettings) -> str:
+    """Why no more RL is worth its compute, or nothing."""
+    if not any(outlook.is_open for outlook in left):
+        return "every branch that is left has ended"
+    if loss <= settings.tolerance and all(outlook.is_known for outlook in left):
+        return (
+            f"stopping here is expected to forgo {loss:.2f} points, at most the tolerance of"
+            f" {settings.tolerance:g}"
+        )
+    return ""
 
 
 def compute_expected_loss(outlooks: Mapping[str, Outlook], staying: Sequence[str]) -> float:
@@ -229,8 +254,8 @@ def describe_verdict(
     if outlook and settings:
         figures = {
             "reached": round_score(outlook.reached, 3),
-            "forecast": round_score(float(np.median(outlook.best_draws)), 3),
-            "upper": round_score(float(np.quantile(outlook.best_draws, settings.quantile)), 3),
+            "forecast": round_score(outlook.find_quantile(0.5), 3),
+            "upper": round_score(outlook.find_quantile(settings.quantile), 3),
         }
     return CandidateVerdict(
         dataset=one.dataset,

@@ -42,6 +42,7 @@ class Decision(Section):
 
     Attributes:
         rung: 0 before any RL, then counting the rungs that have been run.
+        last_step: RL steps of a whole branch.
         target_step: RL step to which the branches that run go; null once finished.
         leader: the branch with the best score so far, or the best forecast before there is one.
         expected_loss: points that stopping here is expected to forgo; null before rung 1.

@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,6 +37,16 @@ class Outlook:
     best_draws: FloatArray
     reason: str
     is_open: bool
+
+    def find_quantile(self, level: float) -> float:
+        """A quantile of the best score up to the last step, percent."""
+        places = np.linspace(0, 1, self.sorted_best.size)
+        return float(np.interp(level, places, self.sorted_best))
+
+    @cached_property
+    def sorted_best(self) -> FloatArray:
+        """The draws of the best score in rising order."""
+        return np.sort(self.best_draws)
 
     @property
     def is_known(self) -> bool:

@@ -30,8 +30,9 @@ class AdaptiveSettings(Section):
         " close to it, the loss does not decide the label",
     )
     rungs: Annotated[list[Fraction], Field(min_length=1)] = Field(
-        [0.1, 0.2, 0.35, 0.5, 0.75, 1.0],
-        description="shares of the recipe's RL steps after which a decision is taken",
+        [0.1, 0.3, 0.5, 0.75, 1.0],
+        description="shares of the recipe's RL steps after which a decision is taken; RL ends with"
+        " the last",
     )
     quantile: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.8, description="a branch goes whose forecast is below the leader's at this quantile"
@@ -40,6 +41,9 @@ class AdaptiveSettings(Section):
         0.5, description="at most this share of the branches passes a rung; 1: only forecasts count"
     )
     finalists: PositiveInt = Field(2, description="branches that are kept, whatever forecasts say")
+    decided_by: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="from this share of the steps on one finalist is enough; above 1: never"
+    )
     tolerance: PositiveFloat = Field(
         0.25, description="stop when more RL is expected to gain less than this, points"
     )
@@ -48,6 +52,6 @@ class AdaptiveSettings(Section):
 
     @model_validator(mode="after")
     def _check_rungs(self) -> Self:
-        if self.rungs != sorted(set(self.rungs)) or self.rungs[0] <= 0 or self.rungs[-1] != 1:
-            raise ValueError("rungs must rise from above 0 to 1, the recipe's last step")
+        if self.rungs != sorted(set(self.rungs)) or self.rungs[0] <= 0:
+            raise ValueError("rungs must rise, the first from above 0")
         return self

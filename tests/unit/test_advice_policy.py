@@ -172,7 +172,7 @@ def test_mistakes_are_told() -> None:
         decide_rung(curves, labels, SETTINGS, STEPS, decide_all(curves, labels)[-1])
 
 
-@pytest.mark.parametrize("rungs", [[0.5], [0.5, 0.2, 1.0], [0.0, 1.0], [0.5, 0.5, 1.0]])
+@pytest.mark.parametrize("rungs", [[0.5, 0.2, 1.0], [0.0, 1.0], [0.5, 0.5, 1.0]])
 def test_rungs_must_rise_to_the_end(rungs: list[float]) -> None:
     with pytest.raises(ValueError, match="rungs must rise"):
         AdaptiveSettings(rungs=rungs)
