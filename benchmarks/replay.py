@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from replay_policies import BASELINES, AdaptiveReplay, Outcome, list_settings
-from replay_pools import Pool, plant_studies, read_released_pools, redraw_noise
+from replay_pools import Pool, join_pools, plant_studies, read_released_pools, redraw_noise
 
 from retu.config.adaptive import AdaptiveSettings
 
@@ -146,6 +146,8 @@ def main() -> None:
     left_out = [one.settings for one in tuned[:-1]]
     print("\nReleased, every set left out of its tuning")
     print(summarise_pools(replay_policies(pools, left_out)).to_string())
+    print("\nAll five sets as one pool, the choice on all five")
+    print(summarise_pools(replay_policies([join_pools(pools)], [tuned[-1].settings])).to_string())
     redrawn = [
         replay_policies([redraw_noise(pool, REPORT_SEED + i) for pool in pools], left_out)
         for i in range(options.redraws)
@@ -153,8 +155,8 @@ def main() -> None:
     print(f"\nThe same with new evaluation noise, {options.redraws} draws")
     print(summarise_spread(pd.concat(redrawn)).to_string())
     planted = list(plant_studies(PLANTED_SEED, options.planted))
-    print(f"\n{options.planted} planted studies, the defaults of the package")
-    rows = replay_policies(planted, [default] * len(planted))
+    print(f"\n{options.planted} planted studies, the choice on all five sets")
+    rows = replay_policies(planted, [tuned[-1].settings] * len(planted))
     print(summarise_spread(rows).drop(columns="worst pool").to_string())
 
 

@@ -72,6 +72,13 @@ def read_released_pools(folder: Path) -> list[Pool]:
     ]
 
 
+def join_pools(pools: list[Pool]) -> Pool:
+    """One pool of all their branches."""
+    candidates = {name: one for pool in pools for name, one in pool.candidates.items()}
+    truth = {name: values for pool in pools for name, values in pool.truth.items()}
+    return Pool("all", candidates, truth)
+
+
 def smooth_released(one: Candidate) -> FloatArray:
     """Median of five around every point of a branch before its collapse."""
     assert one.branch is not None

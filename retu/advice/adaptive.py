@@ -130,7 +130,7 @@ def explain_start(
         return True, told
     if settings.start == "all":
         return True, f"{told}; every checkpoint starts"
-    if one.margin_stable <= settings.undecided:
+    if 0 < one.margin_stable <= settings.undecided:
         return True, f"{told}: too close to call"
     mild = [c.sft_step for c in pool if c.dataset == one.dataset and c.subphase == MILD]
     if settings.start == "rule" and one.subphase == MILD and one.sft_step == min(mild):
@@ -186,7 +186,7 @@ def hold_contest(
     # Ties go to the first name, so that the order of rows plays no part.
     leader = min(outlooks, key=lambda name: (-middle[name], name))
     ranked = sorted(outlooks, key=lambda name: (name != leader, -upper[name], name))
-    least = settings.finalists if share < settings.decided_by else 1
+    least = settings.finalists if last_rung or share < settings.decided_by else 1
     places = max(least, math.ceil(round(len(ranked) * settings.keep, 9)))
     staying, dropped = [name for name in ranked if not outlooks[name].is_known], dict[str, str]()
     for name in (name for name in ranked if outlooks[name].is_known):

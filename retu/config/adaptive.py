@@ -20,7 +20,7 @@ class AdaptiveSettings(Section):
     """How branches compete for RL. docs/replay.md says what the defaults were chosen on."""
 
     start: Start = Field(
-        "rule",
+        "stable",
         description="where RL may start: stable, the Stable checkpoints; rule, also the first Mild"
         " Overfitting one (the paper's rule); all, every checkpoint after step 0",
     )
@@ -30,19 +30,20 @@ class AdaptiveSettings(Section):
         " close to it, the loss does not decide the label",
     )
     rungs: Annotated[list[Fraction], Field(min_length=1)] = Field(
-        [0.1, 0.3, 0.5, 0.75, 1.0],
+        [0.1, 0.2, 0.3, 0.5, 0.75],
         description="shares of the recipe's RL steps after which a decision is taken; RL ends with"
         " the last",
     )
     quantile: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        0.8, description="a branch goes whose forecast is below the leader's at this quantile"
+        0.6, description="a branch goes whose forecast is below the leader's at this quantile"
     )
     keep: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="at most this share of the branches passes a rung; 1: only forecasts count"
+        0.67,
+        description="at most this share of the branches passes a rung; 1: only forecasts count",
     )
     finalists: PositiveInt = Field(2, description="branches that are kept, whatever forecasts say")
-    decided_by: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="from this share of the steps on one finalist is enough; above 1: never"
+    decided_by: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="from this share of the steps on one finalist is enough; 1: never"
     )
     tolerance: PositiveFloat = Field(
         0.25, description="stop when more RL is expected to gain less than this, points"

@@ -10,7 +10,7 @@ from retu.config.adaptive import AdaptiveSettings
 from retu.core.errors import InputError
 
 SETTINGS = AdaptiveSettings(
-    start="rule", rungs=[0.2, 0.4, 0.7, 1.0], quantile=0.8, keep=0.5, tolerance=0.25
+    start="rule", rungs=[0.2, 0.4, 0.7, 1.0], quantile=0.8, keep=0.5, decided_by=1.0, tolerance=0.25
 )
 
 
@@ -176,3 +176,20 @@ def test_mistakes_are_told() -> None:
 def test_rungs_must_rise_to_the_end(rungs: list[float]) -> None:
     with pytest.raises(ValueError, match="rungs must rise"):
         AdaptiveSettings(rungs=rungs)
+
+
+def test_from_a_share_on_one_finalist_is_enough() -> None:
+    labels = plant_labels({"Good": {100: 0.40, 200: 0.40}})
+    tops = {("Good", 100): 64.0, ("Good", 200): 85.0}
+    curves = pd.concat([plant_curve(name, 60, top) for name, top in tops.items()])
+    made = decide_all(curves, labels, SETTINGS.model_copy(update={"decided_by": 0.4}))
+    dropped = [list_actions(one)["Good step 100"] == "drop" for one in made]
+    assert dropped == [False, False, *[True] * (len(made) - 2)]
+
+
+def test_rl_may_end_before_the_last_step() -> None:
+    labels = plant_labels({"A": {100: 0.40}})
+    short = SETTINGS.model_copy(update={"rungs": [0.2, 0.5], "tolerance": 0.001})
+    last = decide_all(plant_curve(("A", 100), 60, 80), labels, short)[-1]
+    assert last.reason == "the last rung is done"
+    assert last.candidates[0].done == 150
