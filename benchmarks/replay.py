@@ -110,15 +110,14 @@ def summarise_pools(rows: pd.DataFrame) -> pd.DataFrame:
 def summarise_spread(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a policy: mean of compute and regret over pools and draws, with their spread."""
     groups = rows.groupby("policy")
-    ends = groups["regret"].quantile([0.05, 0.95]).unstack()
     by_pool = rows.groupby(["policy", "pool"])["regret"].mean()
     table = pd.DataFrame(
         {
             "compute %": 100 * groups["share"].mean(),
             "SD": 100 * groups["share"].std(),
             "regret": groups["regret"].mean(),
-            "5%": ends[0.05],
-            "95%": ends[0.95],
+            "5%": groups["regret"].quantile(0.05),
+            "95%": groups["regret"].quantile(0.95),
             "worst pool": by_pool.groupby("policy").max(),
             "below 0.5": 100 * groups["regret"].agg(lambda values: (values < 0.5).mean()),
         }

@@ -1,19 +1,20 @@
 """An advice in plain words."""
 
+import textwrap
+
 from retu.advice.advice_record import Advice, BranchAdvice, Interval
+from retu.core.rounding import round_score
 
 MOST_SHOWN = 8
+WIDTH = 100
+"""Characters of a line of words; the table is as wide as it has to be."""
 NO_NUMBER = "not enough evidence"
 
 
 def format_advice(advice: Advice) -> str:
     """The whole advice, to be printed."""
-    lines = [
-        advice.title,
-        "",
-        *format_start(advice),
-        "",
-        *format_branches(advice),
+    start = [advice.title, "", *format_start(advice), ""]
+    rest = [
         "",
         "More SFT:",
         *(f"  {told}" for told in advice.sft or [NO_NUMBER + ", no SFT step is known"]),
@@ -24,7 +25,12 @@ def format_advice(advice: Advice) -> str:
         *format_missing(advice),
         *(f"note: {note}" for note in advice.notes),
     ]
-    return "\n".join(lines)
+    return "\n".join([*map(wrap_line, start), *format_branches(advice), *map(wrap_line, rest)])
+
+
+def wrap_line(line: str) -> str:
+    """A sentence as lines of a terminal, those after the first one indented."""
+    return textwrap.fill(line, WIDTH, subsequent_indent=" " * 5, drop_whitespace=True)
 
 
 def format_start(advice: Advice) -> list[str]:
@@ -36,7 +42,7 @@ def format_start(advice: Advice) -> list[str]:
     if best.at_budget:
         lines.append(
             f"Expect {format_interval(best.at_budget)} at {advice.budget:g} {advice.unit} of RL;"
-            f" the best of all with {best.chance or 0:.0%}."
+            f" the best of all with a chance of {best.chance or 0:.0%}."
         )
     else:
         lines.append(f"Score to expect: {NO_NUMBER}, {best.lacking}.")
@@ -97,7 +103,8 @@ def list_cells(one: BranchAdvice) -> list[str]:
 def format_interval(interval: Interval, sign: str = "") -> str:
     """Median (low to high)."""
     low, middle, high = (
-        format(value, f"{sign}.1f") for value in (interval.low, interval.median, interval.high)
+        format(round_score(value, 1), f"{sign}.1f")
+        for value in (interval.low, interval.median, interval.high)
     )
     return f"{middle} ({low} to {high})"
 

@@ -14,8 +14,8 @@ from retu.core.tables import read_table
 from retu.evaluation.curve_table import CURVE_COLUMNS
 from retu.evaluation.statistics import compute_pass_at_k
 from retu.labeling.subphases import label_subphases
-from retu.scaling.branch import make_branch
-from retu.scaling.sampling_noise import compute_score_error
+from retu.scaling.logged_branches import make_logged_branches
+from retu.scaling.measured_branches import MeasuredBranch
 
 NAN = float("nan")
 LOSS_COLUMNS = ("curve", "dataset", "sft_step", "val_loss")
@@ -156,77 +156,92 @@ def read_pass_at_k(
 
 
 def make_curve_evidence(
-    points: pd.DataFrame, unit: str, notes: tuple[str, ...] = (), losses: Path | None = None
+    points: pd.DataFrame,
+    unit: str,
+    notes: tuple[str, ...] = (),
+    losses: Path | None = None,
+    start_score: float | None = None,
 ) -> Evidence:
     """The evidence of curves that belong to no study.
 
     Args:
-        points: columns curve, x, score (percent), and where known error, n_problems, n_samples
-            (answers a problem).
+        points: as `make_logged_branches` takes them.
         unit: of x.
         notes: what was assumed on reading them.
         losses: CSV with columns `LOSS_COLUMNS`: which checkpoint a curve starts from and its
             validation loss; a row without a curve is a checkpoint without RL.
+        start_score: score at x = 0 of curves that have none, percent.
 
     Raises:
         InputError: a curve that cannot be read, or losses that do not fit the curves.
     """
-    curves = {str(name): make_curve(str(name), rows) for name, rows in points.groupby("curve")}
-    if losses is None:
-        return Evidence("curves", unit, tuple(curves.values()), notes=notes)
-    table = read_table(losses, LOSS_COLUMNS)
-    unknown = sorted({*table["curve"].dropna().astype(str)} - {*curves})
-    if unknown:
-        raise InputError(f"{losses}: curve {unknown[0]} is not among {', '.join(curves)}")
-    labelled = []
+    branches, assumed = make_logged_branches(points, start_score)
+    curves = {str(one.key["curve"]): make_curve(one) for one in branches}
+    pool = [*curves.values()] if losses is None else join_losses(curves, losses)
+    return Evidence("curves", unit, tuple(pool), notes=(*notes, *assumed))
+
+
+def make_curve(measured: MeasuredBranch) -> Candidate:
+    """The candidate of a curve; its RL steps merely count its points."""
+    branch = measured.branch
+    steps: npt.NDArray[np.int64] = np.arange(branch.x.size)
+    later = branch if branch.x.size > 1 else None
+    name = str(measured.key["curve"])
+    return Candidate(name, 0, "", NAN, NAN, NAN, branch.p_sft, steps, later)
+
+
+def read_losses(path: Path) -> pd.DataFrame:
+    """A user's table of losses.
+
+    Raises:
+        InputError: no such file, no table, or a column or a number is missing.
+    """
+    wanted = ", ".join(LOSS_COLUMNS)
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; --losses is a CSV of {wanted}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as CSV ({str(error).splitlines()[0]})") from error
+    missing = [name for name in LOSS_COLUMNS if name not in table]
+    if missing:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; it needs {wanted}")
+    for name in ("sft_step", "val_loss"):
+        bad = pd.to_numeric(table[name], errors="coerce").isna()
+        if bad.any():
+            # The first row is the header.
+            row = 2 + int(bad.to_numpy().argmax())
+            raise InputError(f"{path}: row {row}: {name} is no number; correct it")
+    return table
+
+
+def join_losses(curves: dict[str, Candidate], path: Path) -> list[Candidate]:
+    """The checkpoints of a table of losses, with their labels and curves, then other curves."""
+    table = read_losses(path)
+    told = table["curve"].dropna().astype(str)
+    for what, names in (
+        ("not among the curves", {*told} - {*curves}),
+        ("twice", told[told.duplicated()]),
+    ):
+        if len(names):
+            raise InputError(f"{path}: curve {sorted(names)[0]} is {what} ({', '.join(curves)})")
+    none = Candidate("", 0, "", NAN, NAN, NAN, NAN, np.zeros(0, np.int64), None)
+    found = []
     for dataset, rows in table.sort_values("sft_step", kind="stable").groupby("dataset"):
         try:
             labels = label_subphases(rows["sft_step"].to_numpy(), rows["val_loss"].to_numpy())
         except InputError as error:
-            raise InputError(f"{losses}: {dataset}: {error}") from error
-        for i, (_, row) in enumerate(rows.iterrows()):
-            known = curves.pop(str(row["curve"]), None) if pd.notna(row["curve"]) else None
-            start = known or Candidate("", 0, "", NAN, NAN, NAN, NAN, np.zeros(0, np.int64), None)
-            if known or row["sft_step"] > 0:
-                labelled.append(
-                    replace(
-                        start,
-                        dataset=str(dataset),
-                        sft_step=int(row["sft_step"]),
-                        subphase=labels.subphase[i],
-                        margin_stable=float(labels.margin_stable[i]),
-                        val_loss=float(row["val_loss"]),
-                    )
-                )
-    return Evidence("curves", unit, (*labelled, *curves.values()), notes=notes)
-
-
-def make_curve(name: str, rows: pd.DataFrame) -> Candidate:
-    """One curve; its first point must be x = 0, the checkpoint that RL started from."""
-    rows = rows.sort_values("x", kind="stable")
-    x, score = rows["x"].to_numpy(np.float64), rows["score"].to_numpy(np.float64)
-    if not x.size or x[0] != 0:
-        raise InputError(
-            f"curve {name}: has no point at x = 0; add the score of the checkpoint before RL"
-        )
-    try:
-        branch = make_branch(x, score, find_errors(rows))
-    except InputError as error:
-        raise InputError(f"curve {name}: {error}") from error
-    steps: npt.NDArray[np.int64] = np.arange(x.size)
-    later = branch if x.size > 1 else None
-    return Candidate(name, 0, "", NAN, NAN, NAN, float(score[0]), steps, later)
-
-
-def find_errors(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
-    """Standard errors as given, or by the counts; None where neither is known."""
-    for name in ("error", "n_problems", "n_samples"):
-        if name not in rows:
-            rows = rows.assign(**{name: NAN})
-    if rows["error"].notna().all():
-        return rows["error"].to_numpy(np.float64)
-    if rows["n_problems"].isna().any():
-        return None
-    problems = rows[["n_problems"]].to_numpy(np.float64)
-    answers = problems * rows[["n_samples"]].fillna(1).to_numpy(np.float64)
-    return compute_score_error(rows[["score"]].to_numpy(np.float64), problems, answers)
+            raise InputError(f"{path}: {dataset}: {error}") from error
+        for i, row in enumerate(rows.itertuples()):
+            one = replace(
+                curves.get(str(row.curve), none),
+                dataset=str(dataset),
+                sft_step=int(str(row.sft_step)),
+                subphase=labels.subphase[i],
+                margin_stable=float(labels.margin_stable[i]),
+                val_loss=float(str(row.val_loss)),
+            )
+            # RL from step 0 is from the base model, which needs no label but has a curve.
+            if one.branch or one.sft_step > 0:
+                found.append(one)
+    return [*found, *(one for name, one in curves.items() if name not in {*told})]

@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from retu.advice.advice_record import BranchAdvice
 from retu.advice.candidates import Candidate
 from retu.advice.score_draws import ScoreDraws, summarise_draws
+from retu.core.rounding import round_score
 from retu.labeling.subphases import STABLE
 
 FEWEST_SETS = 4
@@ -46,12 +47,13 @@ def describe_last_stretch(run: Sequence[Candidate], draws: Mapping[str, ScoreDra
     if len(known) < 2:
         return "; what more SFT brings RL: not enough evidence, fewer than two RL curves"
     first, last = known[-2:]
-    change = summarise_draws(draws[last.name].budget - draws[first.name].budget)
+    drawn = summarise_draws(draws[last.name].budget - draws[first.name].budget)
+    middle, low, high = (round_score(value, 1) for value in drawn)
     cost = last.x_sft - first.x_sft
     paid = "" if math.isnan(cost) else f" ({cost:.3g} EFLOPs)"
     return (
         f"; SFT from step {first.sft_step} to {last.sft_step}{paid} changed the score after RL by"
-        f" {change.median:+.1f} ({change.low:+.1f} to {change.high:+.1f}) points"
+        f" {middle:+.1f} ({low:+.1f} to {high:+.1f}) points"
     )
 
 
@@ -66,16 +68,19 @@ def describe_better_data(branches: Sequence[BranchAdvice]) -> str:
             loss[one.dataset] = min(loss.get(one.dataset, math.inf), one.val_loss)
     if len(best) < FEWEST_SETS:
         return (
-            f"not enough evidence: {len(best)} data sets with a validation loss and RL,"
-            f" {FEWEST_SETS} needed"
+            f"not enough evidence: {FEWEST_SETS} data sets with a validation loss and RL are"
+            f" needed, here {len(best)}"
         )
     x, y = np.array([[loss[name], best[name]] for name in sorted(best)]).T
     if np.ptp(x) == 0:
         return "not enough evidence: all data sets reach the same validation loss"
-    line = stats.linregress(x, y)
-    reach = float(stats.t.ppf(0.95, x.size - 2)) * line.stderr
-    low, middle, high = (-0.01 * s for s in (line.slope + reach, line.slope, line.slope - reach))
+    offset = x - x.mean()
+    slope = float(offset @ y) / float(offset @ offset)
+    residual = y - y.mean() - slope * offset
+    error = np.sqrt(residual @ residual / (x.size - 2) / (offset @ offset))
+    reach = float(stdtrit(x.size - 2, 0.95) * error)
+    low, middle, high = (-0.01 * s for s in (slope + reach, slope, slope - reach))
     return (
         f"a least validation loss lower by 0.01 goes with {middle:+.2f} ({low:+.2f} to {high:+.2f})"
-        f" points after RL over {x.size} data sets (r = {line.rvalue:.2f})"
+        f" points after RL over {x.size} data sets (r = {np.corrcoef(x, y)[0, 1]:.2f})"
     )

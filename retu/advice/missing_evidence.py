@@ -25,11 +25,15 @@ def list_missing_evidence(
     budget: float | None,
     step: float | None,
 ) -> list[MissingEvidence]:
-    """All that is missing, the cheapest run of each; what needs no training comes first."""
+    """All that is missing, the cheapest run of each; what needs no training comes first.
+
+    Labels and pass@k stand in for RL, so they are missing only where there is no forecast.
+    """
+    bare = [one for one in branches if not one.at_budget]
     return [
         *find_missing_labels(evidence, branches),
-        *find_close_labels(branches),
-        *find_missing_samples(evidence, branches),
+        *find_close_labels(bare),
+        *find_missing_samples(evidence, bare),
         *find_untried(branches, step),
         *find_rivals(branches, draws, budget),
     ]
@@ -74,7 +78,7 @@ def find_close_labels(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]
 def find_missing_samples(
     evidence: Evidence, branches: Sequence[BranchAdvice]
 ) -> list[MissingEvidence]:
-    """Checkpoints worth RL whose pass@k is not known."""
+    """Checkpoints that may be worth RL and whose pass@k is not known."""
     wanted = [one.name for one in branches if one.subphase in (STABLE, MILD, None)]
     bare = [name for name in wanted if name not in evidence.pass_at_k]
     if not bare:
@@ -83,7 +87,7 @@ def find_missing_samples(
         MissingEvidence(
             what=f"pass@k of {name_some(bare)}",
             why="at large k it tells RL's outcome better than the score before RL does",
-            run="generate 16 samples or more a problem (benchmarks: samples of the study)",
+            run="generate 16 samples or more a problem at each",
             cost=0.0,
         )
     ]

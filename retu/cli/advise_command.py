@@ -15,9 +15,14 @@ from pathlib import Path
 from retu.advice.advice_text import format_advice
 from retu.advice.advise import advise_start
 from retu.advice.evidence import Evidence, make_curve_evidence, read_study_evidence
+from retu.cli.log_arguments import add_log_arguments, parse_log_choice
 from retu.config.load import find_study_file
 from retu.core.errors import InputError
+from retu.logs.read_curves import read_logs
 from retu.planning.stages import ROOT
+
+UNITS = {"eflops": "EFLOPs", "step": "steps", "gpu_hours": "GPU-hours"}
+"""What the units of x are called in a sentence."""
 
 
 def add_arguments(to: argparse.ArgumentParser) -> None:
@@ -31,7 +36,9 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--losses", type=Path, help="CSV of curve, dataset, sft_step, val_loss, for files of curves"
     )
+    to.add_argument("--start", type=float, metavar="SCORE", help="score at x = 0, percent")
     to.add_argument("--json", action="store_true", help="one JSON object a pool of branches")
+    add_log_arguments(to.add_argument_group("what the files hold"))
 
 
 def main(options: argparse.Namespace) -> None:
@@ -59,11 +66,9 @@ def read_evidence(options: argparse.Namespace) -> list[Evidence]:
         if options.losses:
             raise InputError(f"--losses: study {study} has its own; leave it out")
         return read_study_evidence(study, ROOT, f"results/{study}")
-    # Readers of many formats are only loaded when there is a file to read.
-    from retu.logs.read_curves import read_logs
-
-    reading = read_logs(paths)
-    return [make_curve_evidence(reading.points, reading.x_unit, reading.notes, options.losses)]
+    reading = read_logs(paths, parse_log_choice(options))
+    unit = UNITS.get(reading.x_unit, reading.x_unit)
+    return [make_curve_evidence(reading.points, unit, reading.notes, options.losses, options.start)]
 
 
 def find_budget(evidence: Evidence, options: argparse.Namespace) -> float | None:
@@ -77,7 +82,7 @@ def find_budget(evidence: Evidence, options: argparse.Namespace) -> float | None
         return None if options.budget is None else float(options.budget)
     if steps < 1:
         raise InputError(f"--budget-steps {steps}: use a number above 0")
-    if evidence.unit == "step":
+    if evidence.unit == "steps":
         return float(steps)
     paces = [one.spent / one.last_step for one in evidence.candidates if one.branch]
     if evidence.unit != "EFLOPs" or not paces:

@@ -1,6 +1,7 @@
 """Planted RL branches as the tables that a study has."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from retu.labeling.subphases import label_subphases
 from retu.scaling.law import compute_gain
 
-FACTS = {"study": "planted", "model": "M", "seed": 0}
+FACTS: dict[str, Any] = {"study": "planted", "model": "M", "seed": 0}
 N_PROBLEMS = 2000
 EVERY = 10
 STEPS = 300
@@ -32,12 +33,13 @@ def plant_curve(
     if collapse is not None:
         score[rl_steps >= collapse] -= 25
     rows = pd.DataFrame({"rl_step": rl_steps, "x_rl_eflops": x, "score": score.clip(0, 100)})
-    return rows.assign(
-        **FACTS,
-        **{"dataset": dataset, "sft_step": sft_step, "paradigm": "SFT-then-RL", "recipe": "dapo"},
-        **{"x_sft_eflops": sft_step / 10, "benchmark": "overall", "source": "planted"},
-        **{"n_problems": N_PROBLEMS, "n_samples": N_PROBLEMS, "cut_share": np.nan},
-    )
+    facts: dict[str, Any] = {
+        **{**FACTS, "dataset": dataset, "sft_step": sft_step, "paradigm": "SFT-then-RL"},
+        **{"recipe": "dapo", "x_sft_eflops": sft_step / 10, "benchmark": "overall"},
+        **{"n_problems": N_PROBLEMS, "n_samples": N_PROBLEMS},
+        **{"source": "planted", "cut_share": np.nan},
+    }
+    return rows.assign(**facts)
 
 
 def plant_labels(losses: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:

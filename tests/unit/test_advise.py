@@ -44,10 +44,10 @@ def test_the_best_branch_is_advised_with_its_numbers(tmp_path: Path) -> None:
     text = format_advice(advice)
     assert text.startswith("M, seed 0, dapo")
     assert "Start RL from Good step 300 (Stable, L / L_min -0.0200" in text
-    assert "at 60 EFLOPs of RL; the best of all with" in text
+    assert "at 60 EFLOPs of RL; the best of all with a chance of" in text
     assert "Poor: the loss is still at its least at the last checkpoint, step 200" in text
     assert "Good: the loss has risen by 25.0% since step 300: more SFT overfits" in text
-    assert "not enough evidence: 2 data sets" in text
+    assert "are needed, here 2" in text
 
 
 def test_without_rl_there_is_a_start_but_no_score(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_the_same_evidence_gives_the_same_advice(tmp_path: Path) -> None:
 
 def make_points(**tops: float) -> pd.DataFrame:
     """Points of curves as logs give them."""
-    tables = []
+    tables: list[pd.DataFrame] = []
     for name, top in tops.items():
         rows = plant_curve((name, len(tables)), 60, top).rename(columns={"x_rl_eflops": "x"})
         tables.append(rows.assign(curve=name, n_samples=1)[["curve", "x", "score", "n_problems"]])
@@ -130,8 +130,19 @@ def test_curves_of_any_kind_are_compared(tmp_path: Path) -> None:
     assert advice.start == "Good step 200"
     assert [one.subphase for one in advice.branches] == ["Stable", "Stable", "Mild Overfitting"]
     write_csv(table.assign(curve="third"), losses)
-    with pytest.raises(InputError, match="curve third is not among first, second"):
+    with pytest.raises(InputError, match="curve third is not among the curves"):
         make_curve_evidence(points, "EFLOPs", (), losses)
+    for change, told in (
+        (table.assign(curve="first"), "curve first is twice"),
+        (table.drop(columns="val_loss"), "lacks the columns val_loss"),
+        (table.assign(val_loss=["0.4", "x", "0.5"]), "row 3: val_loss is no number"),
+        (table.assign(sft_step=200), "Good: labels: after step 200"),
+    ):
+        write_csv(change, losses)
+        with pytest.raises(InputError, match=told):
+            make_curve_evidence(points, "EFLOPs", (), losses)
+    with pytest.raises(InputError, match="no such file; --losses is a CSV"):
+        make_curve_evidence(points, "EFLOPs", (), tmp_path / "none.csv")
 
 
 def test_curves_without_errors_are_compared_too() -> None:
@@ -143,7 +154,7 @@ def test_curves_without_errors_are_compared_too() -> None:
     ("change", "told"),
     [
         (lambda t: t[t["curve"] == "first"], "one checkpoint only"),
-        (lambda t: t[t["x"] > 0], "curve first: has no point at x = 0"),
+        (lambda t: t[t["x"] > 20], "curve first: starts at x = 22"),
         (lambda t: t[t["x"] < 7], "no validation loss and no RL curve with 5 points"),
         (lambda t: t.assign(score=np.nan), "curve first: a score is missing"),
     ],
@@ -202,3 +213,18 @@ def test_bad_words_end_in_a_line(
     errors = capsys.readouterr().err
     assert told in errors
     assert errors.count("\n") == 1
+
+
+def test_what_is_missing_comes_with_its_cheapest_run(tmp_path: Path) -> None:
+    curves, _ = plant_pool()
+    untried = {"Good": {100: 0.50, 200: 0.401, 300: 0.40, 350: 0.4081, 400: 0.41}}
+    known = curves[(curves["dataset"] == "Good") & (curves["rl_step"] <= 150)]
+    close = known[known["sft_step"] == 200].assign(sft_step=300)
+    evidence = write_study(
+        tmp_path, pd.concat([known[known["sft_step"] != 300], close]), plant_labels(untried)
+    )
+    label, samples, rival = advise_start(evidence, 60).missing
+    assert label.what == "whether Good step 350 is Stable"
+    assert (samples.what, samples.cost) == ("pass@k of Good step 350", 0)
+    assert rival.run.startswith("RL on to 60 from Good step ")
+    assert rival.cost == 2 * (60 - 30)
