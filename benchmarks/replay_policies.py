@@ -188,7 +188,8 @@ GRID = {
 def list_settings() -> list[AdaptiveSettings]:
     """Every setting that tuning may choose."""
     rows = itertools.product(STARTS, *GRID.values())
-    return [
-        AdaptiveSettings(start=first[0], undecided=first[1], **dict(zip(GRID, rest, strict=True)))  # type: ignore[arg-type]
-        for first, *rest in rows
-    ]
+    given = (
+        {"start": row[0][0], "undecided": row[0][1], **dict(zip(GRID, row[1:], strict=True))}
+        for row in rows
+    )
+    return [AdaptiveSettings.model_validate(one) for one in given]

@@ -58,9 +58,11 @@ def read_released_pools(folder: Path) -> list[Pool]:
     The truth is the median of five of the scores.
     """
     curves, labels = (read_table(folder / f"{name}.csv") for name in ("curves", "subphases"))
-    drawn = read_table(folder / "labels_check.csv").set_index(["dataset", "sft_step"])
+    drawn = read_table(folder / "labels_check.csv").set_index(["dataset", "sft_step"])[
+        "subphase_in_figure"
+    ]
     found = [
-        replace(one, subphase=drawn.loc[(one.dataset, one.sft_step), "subphase_in_figure"])
+        replace(one, subphase=str(drawn.loc[(one.dataset, one.sft_step)]))
         for one in read_candidates(curves, labels)
         if one.branch is not None
     ]
