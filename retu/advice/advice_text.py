@@ -3,6 +3,7 @@
 import textwrap
 
 from retu.advice.advice_record import Advice, BranchAdvice, Interval
+from retu.core.markdown import align_columns
 from retu.core.rounding import round_score
 
 MOST_SHOWN = 8
@@ -72,10 +73,7 @@ def format_branches(advice: Advice) -> list[str]:
     at = f"at {advice.budget:g}" if advice.budget else "at budget"
     header = ["checkpoint", "sub-phase", "P_sft", "pass@k", "RL so far", at, more, "ceiling"]
     rows = [header, *(list_cells(one) for one in ranked[:MOST_SHOWN])]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    lines = align_columns(rows, [False] * len(header))
     left = len(ranked) - MOST_SHOWN
     return [*lines, f"({left} more in --json)"] if left > 0 else lines
 

@@ -22,7 +22,7 @@ from retu.config.protocols import load_protocols
 from retu.core.errors import InputError
 from retu.core.rounding import round_score
 from retu.labeling.subphases import STABLE
-from retu.scaling.fit import fit_branch
+from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS
 from retu.scaling.law import FloatArray
 

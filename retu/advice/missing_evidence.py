@@ -8,6 +8,7 @@ from retu.advice.advice_record import BranchAdvice, MissingEvidence
 from retu.advice.evidence import Evidence
 from retu.advice.score_draws import ScoreDraws
 from retu.core.rounding import round_score
+from retu.core.text import join_names
 from retu.labeling.subphases import MILD, STABLE
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS
 
@@ -48,7 +49,7 @@ def find_missing_labels(
         return []
     return [
         MissingEvidence(
-            what=f"the validation loss of {name_some(bare)}",
+            what=f"the validation loss of {join_names(bare, MOST_NAMED)}",
             why="the sub-phase says from where RL is worth starting",
             run=evidence.make_labels or "evaluate it, and give it with --losses FILE",
             cost=0.0,
@@ -67,7 +68,7 @@ def find_close_labels(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]
         return []
     return [
         MissingEvidence(
-            what=f"whether {name_some(close)} is Stable",
+            what=f"whether {join_names(close, MOST_NAMED)} is Stable",
             why=f"the loss is within {CLOSE:g} L_min of the line",
             run="evaluate the validation loss there on more held-out answers",
             cost=0.0,
@@ -85,7 +86,7 @@ def find_missing_samples(
         return []
     return [
         MissingEvidence(
-            what=f"pass@k of {name_some(bare)}",
+            what=f"pass@k of {join_names(bare, MOST_NAMED)}",
             why="at large k it tells RL's outcome better than the score before RL does",
             run="generate 16 samples or more a problem at each",
             cost=0.0,
@@ -104,7 +105,7 @@ def find_untried(branches: Sequence[BranchAdvice], step: float | None) -> list[M
         return []
     return [
         MissingEvidence(
-            what=f"what RL makes of {name_some([one.name for one in short])}",
+            what=f"what RL makes of {join_names([one.name for one in short], MOST_NAMED)}",
             why="Stable, and no forecast: " + short[0].lacking,
             run=f"RL until it has {MIN_POINTS - 1} evaluations, from each"
             " (branching: adaptive runs such rungs)",
@@ -140,9 +141,3 @@ def find_rivals(
             cost=round_score(sum(budget - one.spent for one in short), 4),
         )
     ]
-
-
-def name_some(names: Sequence[str]) -> str:
-    """The first names, and how many more."""
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

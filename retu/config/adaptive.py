@@ -30,12 +30,12 @@ class AdaptiveSettings(Section):
         " close to it, the loss does not decide the label",
     )
     rungs: Annotated[list[Fraction], Field(min_length=1)] = Field(
-        [0.1, 0.2, 0.3, 0.5, 0.75],
+        [0.1, 0.3, 0.5, 0.75, 1.0],
         description="shares of the recipe's RL steps after which a decision is taken; RL ends with"
         " the last",
     )
     quantile: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        0.6, description="a branch goes whose forecast is below the leader's at this quantile"
+        0.9, description="a branch goes whose forecast is below the leader's at this quantile"
     )
     keep: Annotated[float, Field(gt=0, le=1)] = Field(
         0.67,
