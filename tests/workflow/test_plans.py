@@ -150,6 +150,17 @@ def test_edited_sft_code_trains_everything_again(remembered: Path, edit: Checkou
     assert "make_data" not in jobs
 
 
+def test_swapped_files_of_a_rule_run_it_again(remembered: Path, edit: CheckoutEdit) -> None:
+    """Its inputs are the same and so is its key, but the script is told something else."""
+    edit("rules/sft.smk", 'train="<results>/sft_sets/{dataset}.parquet"', "train=OTHER")
+    edit("rules/sft.smk", 'validation="<data>/validation.parquet"', "validation=ONE")
+    swapped = 'ONE = "<results>/sft_sets/{dataset}.parquet"\nOTHER = "<data>/validation.parquet"'
+    edit("rules/sft.smk", "\n\nrule train_sft:", f"\n{swapped}\n\n\nrule train_sft:")
+    jobs = count_planned_jobs(remembered)
+    assert jobs["train_sft"] == 2
+    assert not {"make_data", "pretrain_base", "select_sft_set"} & set(jobs)
+
+
 def test_more_samples_generate_again_but_train_no_sft(remembered: Path, edit: CheckoutEdit) -> None:
     old = "Chain1: {problems: 12, steps: {1: 1}, samples: 1}"
     edit("studies/smoke.yaml", old, old.replace("samples: 1", "samples: 2"))
