@@ -1,9 +1,12 @@
 """Branches from the points of anyone's logs: where each starts, how uncertain its scores are."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from retu.core.errors import InputError
+from retu.core.text import join_names
 from retu.scaling.branch import Branch, make_branch
 from retu.scaling.law import SCORE_MAX, FloatArray
 from retu.scaling.measured_branches import MeasuredBranch
@@ -31,7 +34,7 @@ def make_logged_branches(
         start_score: score at x = 0 of the curves that have none, percent.
 
     Returns:
-        The branches, and a sentence for every curve of which something was assumed.
+        The branches, and what was assumed of their starts, in a sentence if anything was.
 
     Raises:
         InputError: no points, a curve that starts far from x = 0, counts or errors for some of
@@ -39,37 +42,62 @@ def make_logged_branches(
     """
     if points.empty:
         raise InputError("no points; give at least one curve")
-    branches, notes = [], []
+    branches, late = [], {}
     for name, rows in points.groupby("curve", sort=False):
         try:
-            branch, note = make_logged_branch(rows, start_score)
+            first = float(rows["x"].min())
+            if first > 0:
+                late[str(name)] = first
+                rows = add_start(rows, start_score)
+            branches.append(MeasuredBranch({"curve": name}, np.nan, make_logged_branch(rows)))
         except InputError as problem:
             raise InputError(f"curve {name}: {problem}") from problem
-        branches.append(MeasuredBranch({"curve": name}, np.nan, branch))
-        notes += [f"curve {name}: {note}"] if note else []
-    return branches, notes
+    return branches, describe_starts(late, start_score)
 
 
-def make_logged_branch(rows: pd.DataFrame, start_score: float | None) -> tuple[Branch, str]:
-    """One branch, and what was assumed of its start."""
+def add_start(rows: pd.DataFrame, start_score: float | None) -> pd.DataFrame:
+    """The rows of a curve that starts after x = 0, with a start.
+
+    Raises:
+        InputError: its first evaluation comes too late to stand for one.
+    """
     points = rows.sort_values("x", kind="stable")
-    note = ""
-    if points["x"].iloc[0] > 0 and start_score is not None:
-        note = f"its start, x = 0, has the given score {start_score:g}"
-        first = points.head(1).assign(x=0.0, score=start_score)
-        points = pd.concat([first, points])
-    elif points["x"].iloc[0] > 0:
-        note = explain_early_start(points["x"].to_numpy(np.float64))
-        points = points.assign(x=points["x"].where(np.arange(len(points)) > 0, 0.0))
+    if start_score is not None:
+        return pd.concat([points.head(1).assign(x=0.0, score=start_score), points])
+    first, last = float(points["x"].iloc[0]), float(points["x"].iloc[-1])
+    if first > EARLY_START * last:
+        raise InputError(
+            f"starts at x = {first:g}, {first / last:.0%} of the way to its end; the law needs the"
+            " score of the model that RL starts from: add it as x = 0, or give it by --start"
+        )
+    return points.assign(x=points["x"].where(np.arange(len(points)) > 0, 0.0))
+
+
+def describe_starts(late: Mapping[str, float], start_score: float | None) -> list[str]:
+    """What was assumed of the curves whose first evaluation comes at an x above 0, if any."""
+    if not late:
+        return []
+    names, reach = join_names(list(late), 3), max(late.values())
+    if start_score is not None:
+        return [f"{names}: no score at x = 0; taken to be {start_score:g}, as --start says"]
+    return [
+        f"{names}: no score at x = 0; the first evaluation, at x = {reach:g} or before, is taken"
+        " for the start of RL (--start gives another score)"
+    ]
+
+
+def make_logged_branch(rows: pd.DataFrame) -> Branch:
+    """One branch, with the errors of its scores."""
+    points = rows.sort_values("x", kind="stable")
     problems, samples, error = (read_known_column(points, name) for name in COUNTED)
     if problems is None:
-        return make_branch(points["x"], points["score"], error), note
+        return make_branch(points["x"], points["score"], error)
     answers = problems * (1.0 if samples is None else samples)
     if not ((problems >= 1) & (answers >= problems)).all():
         raise InputError("n_problems and n_samples must be at least 1")
     score = points["score"].to_numpy(np.float64)
     error = compute_score_error(score[:, None], problems[:, None], answers[:, None])
-    return make_branch(points["x"], score, error, SCORE_MAX / float(answers.min())), note
+    return make_branch(points["x"], score, error, SCORE_MAX / float(answers.min()))
 
 
 def read_known_column(points: pd.DataFrame, name: str) -> FloatArray | None:
@@ -85,21 +113,3 @@ def read_known_column(points: pd.DataFrame, name: str) -> FloatArray | None:
         at = points["x"].iloc[int(np.argmax(missing))]
         raise InputError(f"{name} is missing at x = {at:g}; give it at every point or at none")
     return points[name].to_numpy(np.float64)
-
-
-def explain_early_start(x: FloatArray) -> str:
-    """Say that the first evaluation stands for x = 0.
-
-    Raises:
-        InputError: it comes too late for that.
-    """
-    share = x[0] / x[-1]
-    if share <= EARLY_START:
-        return (
-            f"no score at x = 0; its first evaluation, at x = {x[0]:g}, is taken for the start of"
-            " RL (--start gives another score)"
-        )
-    raise InputError(
-        f"starts at x = {x[0]:g}, {share:.0%} of the way to its end; the law needs the score of"
-        " the model that RL starts from: add it as x = 0, or give it by --start"
-    )

@@ -166,13 +166,13 @@ def test_a_curve_without_its_start(run: Run) -> None:
     late = whole[whole["x"] > 0]
     status, out, err = run(late, "--json")
     assert status == 0
-    assert "note: curve clear: no score at x = 0; its first evaluation, at x = 10, is taken" in err
+    assert "note: clear: no score at x = 0; the first evaluation, at x = 10 or before" in err
     assert read_rows(out)["clear"]["n_points"] == X.size - 1
     given = str(whole["score"].iloc[0])
     _, out, err = run(late, "--json", "--start", given)
     _, same, _ = run(whole, "--json")
     assert read_rows(out) == read_rows(same)
-    assert f"its start, x = 0, has the given score {float(given):g}" in err
+    assert f"taken to be {float(given):g}, as --start says" in err
     status, out, err = run(whole[whole["x"] > 60], "--json")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "curve clear: starts at x = 70, 18% of the way to its end" in err
