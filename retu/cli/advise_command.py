@@ -10,6 +10,7 @@ does not bear is called so, without a number.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from retu.advice.advice_text import format_advice
@@ -49,9 +50,20 @@ def main(options: argparse.Namespace) -> None:
     """
     if options.budget is not None and options.budget_steps is not None:
         raise InputError("--budget and --budget-steps contradict each other; give one")
-    for evidence in read_evidence(options):
-        advice = advise_start(evidence, find_budget(evidence, options))
+    pools = read_evidence(options)
+    refused: list[InputError] = []
+    for evidence in pools:
+        try:
+            advice = advise_start(evidence, find_budget(evidence, options))
+        except InputError as error:
+            refused.append(error)
+            continue
         print(advice.model_dump_json() if options.json else format_advice(advice) + "\n")
+    # A pool too small to advise on is no reason to say nothing of the others.
+    if len(refused) == len(pools):
+        raise refused[0]
+    for refusal in refused:
+        print(f"note: {refusal}", file=sys.stderr)
 
 
 def read_evidence(options: argparse.Namespace) -> list[Evidence]:

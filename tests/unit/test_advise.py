@@ -191,6 +191,25 @@ def test_the_command_on_a_study(
     assert FACTS["study"] == "planted"
 
 
+def test_a_pool_that_is_too_small_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curves, labels = plant_pool()
+    other = labels.iloc[:1].assign(seed=1)
+    home = tmp_path / "results/smoke"
+    home.mkdir(parents=True)
+    write_csv(curves, home / "curves.csv")
+    write_csv(pd.concat([labels, other]), home / "subphases.csv")
+    monkeypatch.setattr(advise_command, "ROOT", tmp_path)
+    assert command_line.main(["advise", "smoke"]) == 0
+    told = capsys.readouterr()
+    assert "Start RL from Good step 300" in told.out
+    assert told.err == (
+        "note: M, seed 1: one checkpoint only (Good step 100); an advice compares checkpoints, so"
+        " evaluate another one\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
