@@ -69,6 +69,10 @@ else:
     include: "rules/sft.smk"
     include: "rules/subphases.smk"
     include: "rules/rl.smk"
+
+    if plan.list_pools():
+
+        include: "rules/adaptive.smk"
     include: "rules/evaluate.smk"
     include: "rules/fit.smk"
     include: "rules/tables.smk"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from replay_pools import Pool
 
-from retu.advice.adaptive import choose_starts, hold_contest, list_rung_steps
+from retu.advice.adaptive import choose_starts, hold_contest
 from retu.advice.outlook import Outlook, foresee_candidate
 from retu.config.adaptive import AdaptiveSettings
 from retu.scaling.smoothing import compute_centred_median
@@ -103,7 +103,7 @@ def run_halving(pool: Pool) -> Outcome:
     """All start; after each rung the better half by the best median of five goes on, then one."""
     going, steps = sorted(pool.candidates), dict[str, int]()
     for share in HALVING_RUNGS:
-        (limit,) = list_rung_steps(AdaptiveSettings(rungs=[share]), pool.last_step, EVALUATE_EVERY)
+        (limit,) = AdaptiveSettings(rungs=[share]).list_rung_steps(pool.last_step, EVALUATE_EVERY)
         steps |= dict.fromkeys(going, limit)
         score = {name: pool.candidates[name].take_steps(limit).branch for name in going}
         reached = {n: b.best_smoothed if b else -np.inf for n, b in score.items()}
@@ -142,7 +142,7 @@ class AdaptiveReplay:
     def list_steps(self, settings: AdaptiveSettings) -> Steps:
         """RL steps of every branch that the policy starts."""
         last = self.pool.last_step
-        targets = list_rung_steps(settings, last, EVALUATE_EVERY)
+        targets = settings.list_rung_steps(last, EVALUATE_EVERY)
         first = (settings.start, settings.undecided)
         if first not in self.starts:
             self.starts[first] = list_starts(self.pool, settings)

@@ -69,6 +69,7 @@ rule grade:
 
 rule curves:
     input:
+        decisions,
         grades=of_runs(f"{RESULTS}/{{run}}/grades.parquet"),
         compute=compute_of_runs,
     output:

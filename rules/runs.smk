@@ -26,7 +26,7 @@ wildcard_constraints:
 def branch_steps(run):
     """SFT steps at which RL branches off from an SFT run: known once its labels are."""
     sft_run = plan.find_sft_run(run.model, run.dataset)
-    if plan.get_branching(sft_run) == "exhaustive":
+    if plan.get_branching(sft_run) in ("exhaustive", "adaptive"):
         return sft_run.checkpoints
     output = checkpoints.label_subphases.get(
         model=run.model, dataset=run.dataset, seed=run.seed
@@ -37,7 +37,8 @@ def branch_steps(run):
 
 def evaluated_runs():
     """Every run that enters the curves: SFT runs and the chosen RL branches."""
-    return [*plan.list_sft_runs(), *plan.list_rl_runs(branch_steps)]
+    rungs = last_rungs if plan.list_pools() else None
+    return [*plan.list_sft_runs(), *plan.list_rl_runs(branch_steps, rungs)]
 
 
 def start_folder(wildcards):
@@ -53,7 +54,11 @@ def prompts_of(wildcards):
 
 def answered_runs():
     """The paths of all runs whose answers count, those that the others start from included."""
-    runs = evaluated_runs()
+    return with_parents(evaluated_runs())
+
+
+def with_parents(runs):
+    """The paths of runs and of what they start from."""
     return sorted({run.path for run in runs} | {run.parent.path for run in runs})
 
 
@@ -64,5 +69,15 @@ def of_runs(file):
 
 def compute_of_runs(wildcards):
     """The compute of every run that enters the curves, in their order."""
+    return list_compute(evaluated_runs())
+
+
+def list_compute(runs):
+    """The tables of compute of runs."""
     names = {"sft": "losses.csv", "rl": "compute.csv"}
-    return [f"{RESULTS}/{run.path}/{names[run.kind]}" for run in evaluated_runs()]
+    return [f"{RESULTS}/{run.path}/{names[run.kind]}" for run in runs]
+
+
+def decisions(wildcards):
+    """What is decided about branches that compete."""
+    return all_decisions() if plan.list_pools() else []

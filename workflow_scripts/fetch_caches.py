@@ -17,7 +17,8 @@ from pathlib import Path
 from retu.audit.released.fetch_files import RAW, fetch_release, get_tree_path
 from retu.audit.released.released_files import read_caches
 from retu.core.manifest import write_manifest
-from retu.runtime.script import get_state_folder, parse_arguments, run_main
+from retu.runtime.script import parse_arguments, run_main
+from retu.runtime.training_folders import get_state_folder
 
 
 def main() -> None:

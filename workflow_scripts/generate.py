@@ -23,7 +23,8 @@ from retu.models.loading import configure_torch
 from retu.planning.code_identity import compute_code_digest
 from retu.planning.jobs import GenerateJob
 from retu.runtime.progress import print_progress
-from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
+from retu.runtime.training_folders import get_state_folder
 from retu.runtime.usage import count_work_time
 from retu.training.published_checkpoints import list_checkpoints
 from retu.training.training_state import close_state, open_state

@@ -13,7 +13,8 @@ from retu.models.loading import build_model, configure_torch
 from retu.planning.code_identity import compute_code_digest
 from retu.planning.jobs import PretrainJob
 from retu.runtime.processes import is_main_process
-from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
+from retu.runtime.training_folders import get_state_folder
 from retu.training.checkpoints import train_resumably
 from retu.training.pretraining import make_pretraining_job
 from retu.training.published_checkpoints import publish_checkpoints

@@ -14,9 +14,10 @@ from retu.models.loading import configure_torch, load_trainable
 from retu.planning.code_identity import compute_code_digest
 from retu.planning.jobs import RlJob
 from retu.runtime.processes import is_main_process
-from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 from retu.runtime.usage import JOB_FACTS
 from retu.training.checkpoints import train_resumably
+from retu.training.pauses import find_branch_state, is_trained, read_log_history
 from retu.training.published_checkpoints import (
     find_checkpoint,
     publish_checkpoints,
@@ -41,11 +42,11 @@ def main() -> None:
     job: RlJob = options.spec
     start_manifest = check_manifest(options.start.with_name("manifest.json"), options.start)
     start = find_checkpoint(options.start, job.sft_step)
-    state = get_state_folder(options.checkpoints)
+    state = find_branch_state(options.checkpoints, job)
     code = compute_code_digest("workflow_scripts.train_rl")
     sets = (options.prompts, options.benchmarks)
     data = [read_manifest(get_manifest_path(path))["digest"] for path in sets]
-    open_state(state, code, job.model_dump_json(), start_manifest["digest"], *data)
+    open_state(state, code, job.model_dump_json(exclude={"stops"}), start_manifest["digest"], *data)
 
     configure_torch(job.execution, job.seed)
     report_ignored_settings(start)
@@ -54,21 +55,24 @@ def main() -> None:
     config = make_grpo_config(job, state, list_stop_ids(run.tokenizer))
     model = load_trainable(start, job.execution, job.execution.rl, run.tokenizer)
     trainer = make_rl_trainer(run, config, model)
-    train_resumably(trainer, state)
+    if not is_trained(state, job):
+        train_resumably(trainer, state)
 
-    history = tabulate_history(trainer.state.log_history)
+    history = tabulate_history(read_log_history(state, job))
     compute = tabulate_compute(history, job, ModelShape.from_config(read_model_config(start)))
-    JOB_FACTS["eflops"] = float(compute["x_rl_eflops"].max())
-    publish_checkpoints(state, {job.recipe.steps: job.recipe.steps}, options.checkpoints)
+    before = compute.loc[compute["step"] <= job.first_step, "x_rl_eflops"].max()
+    JOB_FACTS["eflops"] = float(compute["x_rl_eflops"].max()) - (before if job.first_step else 0.0)
+    publish_checkpoints(state, {job.last_step: job.last_step}, options.checkpoints)
     if is_main_process():
-        steps = list_evaluation_steps(job.recipe)
+        steps = [step for step in list_evaluation_steps(job.recipe) if step <= job.last_step]
         parts = [read_table(run.inline_evaluation.get_path(step)) for step in steps]
         write_parquet(pd.concat(parts, ignore_index=True), options.generations)
         write_parquet(history, options.history)
         write_csv(compute, options.compute)
-        last = [job.recipe.steps]
+        last = [job.last_step]
         write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=last)
-    close_state(state)
+    if not job.is_paused:
+        close_state(state)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from retu.models.loading import configure_torch, load_trainable
 from retu.planning.code_identity import compute_code_digest
 from retu.planning.jobs import SftJob
 from retu.runtime.processes import is_main_process
-from retu.runtime.script import get_state_folder, make_spec_reader, parse_arguments, run_main
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
+from retu.runtime.training_folders import get_state_folder
 from retu.runtime.usage import JOB_FACTS
 from retu.training.checkpoints import train_resumably
 from retu.training.loss_curve import add_compute, tabulate_losses

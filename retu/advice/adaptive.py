@@ -70,7 +70,7 @@ def decide_rung(
             and has no later evaluation.
     """
     candidates = {one.name: one for one in read_candidates(curves, subphases)}
-    targets = list_rung_steps(settings, last_step, step_multiple)
+    targets = settings.list_rung_steps(last_step, step_multiple)
     if before is None:
         return choose_starts(candidates, settings, last_step, targets)
     if before.finished or before.target_step is None:
@@ -83,17 +83,6 @@ def decide_rung(
             raise InputError(f"{name}: was to run to RL step {before.target_step}: no evaluation")
         outlooks[name] = foresee_candidate(seen[name], last_step, before.target_step, settings)
     return decide_from_outlooks(seen, outlooks, settings, targets, before)
-
-
-def list_rung_steps(
-    settings: AdaptiveSettings, last_step: int, step_multiple: int = 1
-) -> list[int]:
-    """RL steps of the rungs, rising, none above `last_step`."""
-    if last_step < 1 or step_multiple < 1:
-        raise InputError(f"adaptive: {last_step} RL steps, evaluated every {step_multiple}: no RL")
-    # The product is rounded first: 0.1 of 30 is 3, whatever its binary digits say.
-    shares = (math.ceil(round(share * last_step / step_multiple, 9)) for share in settings.rungs)
-    return sorted({min(last_step, step_multiple * count) for count in shares})
 
 
 def choose_starts(

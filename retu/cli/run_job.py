@@ -46,7 +46,8 @@ from retu.runtime.interruption import listen_for_sigterm, requeue_job
 from retu.runtime.launch import is_launcher, join_processes, launch_processes, report_error
 from retu.runtime.mirror_files import READ
 from retu.runtime.processes import is_main_process
-from retu.runtime.script import exit_process, get_state_folder, make_parser, run_main
+from retu.runtime.script import exit_process, make_parser, run_main
+from retu.runtime.training_folders import get_state_folder
 from retu.runtime.usage import IGNORED_SETTINGS, JOB_FACTS, measure_cpu_seconds, measure_peak_memory
 
 Names = list[tuple[str, int]]

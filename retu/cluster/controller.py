@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
-from retu.runtime.script import get_state_folder
+from retu.runtime.training_folders import get_state_folder
 
 CONTROLLERS_FOLDER = Path("controllers")
 PROC_FOLDER = Path("/proc")

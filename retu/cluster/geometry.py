@@ -10,7 +10,7 @@ from retu.core.text import format_quantity
 from retu.models.trainer_arguments import make_accumulation_arguments
 from retu.runtime.slurm_profile import Profile, ResourceRequest
 
-TRAINING_RULES = ("train_sft", "train_rl")
+TRAINING_RULES = ("train_sft", "train_rl", "train_rl_rung")
 GENERATION_RULES = ("generate_sft", "generate_base", "generate_reference")
 
 
@@ -73,7 +73,7 @@ def find_uneven_groups(execution: Execution, request: ResourceRequest) -> Iterat
         yield f"{total} processes cannot be split by execution.sft.sequence_parallel {sharing}"
     vllm = execution.rl.vllm
     grouped = vllm.tensor_parallel if vllm and vllm.mode == "colocate" else 1
-    if request.rule == "train_rl" and total % grouped:
+    if request.rule.startswith("train_rl") and total % grouped:
         yield f"{total} processes cannot be split by execution.rl.vllm.tensor_parallel {grouped}"
     engine = execution.generation.vllm
     if request.rule in GENERATION_RULES and engine and engine.tensor_parallel > request.gpus:

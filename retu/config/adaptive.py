@@ -1,5 +1,6 @@
 """The settings of `branching: adaptive`: rungs of RL, and when a branch or the search ends."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -11,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from retu.core.errors import InputError
 from retu.core.sections import Fraction, Section
 
 Start = Literal["stable", "rule", "all"]
@@ -50,6 +52,14 @@ class AdaptiveSettings(Section):
     )
     n_draws: Annotated[int, Field(ge=100)] = 400
     seed: NonNegativeInt = 0
+
+    def list_rung_steps(self, last_step: int, evaluate_every: int = 1) -> list[int]:
+        """RL steps after each rung, rising up to `last_step`; all others are evaluated ones."""
+        if last_step < 1 or evaluate_every < 1:
+            raise InputError(f"adaptive: {last_step} RL steps, evaluated every {evaluate_every}")
+        # The product is rounded first: 0.1 of 30 is 3, whatever its binary digits say.
+        shares = (math.ceil(round(s * last_step / evaluate_every, 9)) for s in self.rungs)
+        return sorted({min(last_step, evaluate_every * count) for count in shares})
 
     @model_validator(mode="after")
     def _check_rungs(self) -> Self:

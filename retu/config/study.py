@@ -16,6 +16,7 @@ from pydantic import (
     Tag,
 )
 
+from retu.config.adaptive import AdaptiveSettings
 from retu.config.analysis import FitSettings, SubphaseThresholds
 from retu.config.execution import Execution
 from retu.config.graders import GraderSettings
@@ -27,7 +28,7 @@ from retu.core.validation import TAG
 
 CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
 
-Branching = Literal["exhaustive", "guided"]
+Branching = Literal["exhaustive", "guided", "adaptive"]
 
 
 class Config(Section):
@@ -238,4 +239,7 @@ class Study(Section):
     rl_runs: list[RlRun]
     evaluation: Evaluation
     labels: SubphaseThresholds = SubphaseThresholds()
+    adaptive: AdaptiveSettings = Field(
+        AdaptiveSettings(), description="how branches compete where branching is adaptive"
+    )
     fit: FitSettings = FitSettings()

@@ -4,6 +4,7 @@ base/MODEL                                          a base model
 reference                                           the reference model
 sft/MODEL/DATASET/seedN                             an SFT run
 rl/MODEL/DATASET/stepN/RECIPE/seedN                 an RL branch; DATASET is `none` for Pure RL
+rl/MODEL/DATASET/stepN/RECIPE/seedN/rungN           one that competes, up to the end of a rung
 """
 
 import re
@@ -21,14 +22,18 @@ RUN_PATTERNS = (
     re.compile(r"(?P<kind>sft)/(?P<model>[^/]+)/(?P<dataset>[^/]+)/seed(?P<seed>\d+)"),
     re.compile(
         r"(?P<kind>rl)/(?P<model>[^/]+)/(?P<dataset>[^/]+)/step(?P<sft_step>\d+)"
-        r"/(?P<recipe>[^/]+)/seed(?P<seed>\d+)"
+        r"/(?P<recipe>[^/]+)/seed(?P<seed>\d+)(?:/rung(?P<rung>[1-9]\d*))?"
     ),
 )
 
 
 @dataclass(frozen=True)
 class Run:
-    """One evaluated run: a base model, an SFT run or an RL branch."""
+    """One evaluated run: a base model, an SFT run or an RL branch.
+
+    `rung` counts from 1 where branches compete (`branching: adaptive`) and RL pauses after each of
+    them; 0 is a whole branch.
+    """
 
     kind: Literal["base", "sft", "rl"]
     model: str
@@ -36,6 +41,7 @@ class Run:
     sft_step: int = 0
     recipe: str = ""
     seed: int = 0
+    rung: int = 0
 
     @property
     def path(self) -> str:
@@ -44,7 +50,8 @@ class Run:
             return f"base/{self.model}"
         if self.kind == "sft":
             return f"sft/{self.model}/{self.dataset}/seed{self.seed}"
-        return f"rl/{self.model}/{self.dataset}/step{self.sft_step}/{self.recipe}/seed{self.seed}"
+        whole = f"rl/{self.model}/{self.dataset}/step{self.sft_step}/{self.recipe}/seed{self.seed}"
+        return f"{whole}/rung{self.rung}" if self.rung else whole
 
     @property
     def parent(self) -> "Run":
@@ -66,8 +73,8 @@ def parse_run(path: str) -> Run:
     """Read a run from its path; InputError when the path is none of a run's."""
     for pattern in RUN_PATTERNS:
         if match := pattern.fullmatch(path):
-            found: dict[str, Any] = match.groupdict()
-            for key in found.keys() & {"sft_step", "seed"}:
+            found: dict[str, Any] = {k: v for k, v in match.groupdict().items() if v is not None}
+            for key in found.keys() & {"sft_step", "seed", "rung"}:
                 found[key] = int(found[key])
             run = Run(**found)
             # `seed007` or a step on Pure RL reads well, but is not how the run is called.

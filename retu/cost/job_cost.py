@@ -182,22 +182,21 @@ class JobPricer:
         )
 
     def price_rl(self, run: Run) -> JobCost:
-        """An RL branch with the answers that it gives while it trains; the last model stays."""
+        """An RL branch or rung, with the answers while it trains; the last model stays."""
         study = self.plan.study
         recipe = study.recipes.rl[run.recipe]
         shape, tokens = self.get_model_shape(run.model), get_prompt_lengths(study, recipe.prompts)
         length = tokens.prompt + tokens.response
         sampled, trained, expert = count_rl_rows(recipe, self.assumed.rounds.value)
-        flops = recipe.steps * rl_flops(
-            shape, (sampled + expert) * length, trained * length, length
-        )
-        updates = recipe.steps * rl_flops(shape, 0, trained * length, length)
+        start, end = self.plan.get_rl_steps(run)
+        steps = end - start
+        flops = steps * rl_flops(shape, (sampled + expert) * length, trained * length, length)
+        updates = steps * rl_flops(shape, 0, trained * length, length)
         rolled = self.assumed.estimate_generation_seconds(
-            recipe.steps * sampled * tokens.response, self.get_billions(run.model)
+            steps * sampled * tokens.response, self.get_billions(run.model)
         )
-        asked, size = self.estimate_generations(
-            run.model, -(-recipe.steps // recipe.evaluate_every)
-        )
+        answered = -(-end // recipe.evaluate_every) - -(-start // recipe.evaluate_every)
+        asked, size = self.estimate_generations(run.model, answered)
         return JobCost(
             self.plan.plan_run_generation(run),
             run.path,

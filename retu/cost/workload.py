@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from retu.config.lab_study import ArithmeticData, LabModel
-from retu.config.study import RlRecipe
 from retu.core.run_paths import Run
 from retu.cost.estimate import WHOLE_STUDY, collect_stages, list_artefact_stages
 from retu.cost.job_cost import JobCost, WorkKind, get_work_kind
@@ -92,7 +91,7 @@ def list_rl_work(plan: Plan, answers: int) -> Iterator[JobWork]:
         return plan.find_sft_run(sft.model, sft.dataset).checkpoints
 
     for run in plan.list_rl_runs(list_checkpoints):
-        rows = count_rl_generations(plan.study.recipes.rl[run.recipe], answers)
+        rows = count_rl_generations(plan, run, answers)
         # Recipes differ in what a row costs: each is a group of its own.
         group = f"{run.model} {run.recipe}"
         yield JobWork(plan.plan_run_generation(run), run.path, group, rows)
@@ -109,7 +108,9 @@ def list_reference_work(plan: Plan) -> Iterator[JobWork]:
         yield JobWork(plan.generate_reference(), "reference/generations", reference.model, count)
 
 
-def count_rl_generations(recipe: RlRecipe, answers: int) -> int:
-    """Rollouts and answers to benchmarks of an RL run."""
-    rollouts = recipe.steps * recipe.prompts_per_step * recipe.rollouts
-    return rollouts + answers * -(-recipe.steps // recipe.evaluate_every)
+def count_rl_generations(plan: Plan, run: Run, answers: int) -> int:
+    """Rollouts and answers to benchmarks of an RL run or rung."""
+    recipe, (start, end) = plan.study.recipes.rl[run.recipe], plan.get_rl_steps(run)
+    rollouts = (end - start) * recipe.prompts_per_step * recipe.rollouts
+    every = recipe.evaluate_every
+    return rollouts + answers * (-(-end // every) - -(-start // every))

@@ -103,7 +103,8 @@ def choose_branches(
         steps: SFT steps, strictly increasing.
         subphase: sub-phase of each, from `label_subphases`.
         mode: "exhaustive" takes every checkpoint; "guided" takes the paper's rule, all Stable
-            checkpoints and the first Mild Overfitting one.
+            checkpoints and the first Mild Overfitting one; "adaptive" takes every checkpoint as
+            one that may compete (`retu.advice.adaptive` says which of them do).
         max_stable: in guided mode, keep at most so many Stable checkpoints, spread evenly by
             position; the last one is always kept.
 
@@ -122,7 +123,7 @@ def choose_branches(
         raise InputError(f"branches: branching is {mode!r}; use one of {get_args(Branching)}")
     if max_stable is not None and max_stable < 1:
         raise InputError(f"branches: max_stable is {max_stable}; it must be at least 1")
-    if mode == "exhaustive":
+    if mode in ("exhaustive", "adaptive"):
         return trained
     chosen = np.zeros(trained.shape, dtype=np.bool_)
     chosen[_space_evenly(np.flatnonzero(trained & (names == STABLE)), max_stable)] = True

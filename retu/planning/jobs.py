@@ -6,6 +6,7 @@ a fact that it used has changed.
 
 from typing import Any, Literal
 
+from retu.config.adaptive import AdaptiveSettings
 from retu.config.analysis import FitSettings, Protocol, SubphaseThresholds
 from retu.config.execution import Execution
 from retu.config.graders import GraderSettings
@@ -150,7 +151,11 @@ class CompareJob(Section):
 
 
 class RlJob(Section):
-    """One RL run from the checkpoint at `sft_step` (0: the base model)."""
+    """One RL run from the checkpoint at `sft_step` (0: the base model).
+
+    With `stops`, the RL steps after which a branch that competes pauses, it ends at the last of
+    them; how it trains does not depend on them, so that the next rung goes on from its state.
+    """
 
     sft_step: int
     recipe: RlRecipe
@@ -159,6 +164,32 @@ class RlJob(Section):
     samples: dict[str, int]
     execution: Execution
     overlap: Literal["error", "report"] = "error"
+    stops: tuple[int, ...] = ()
+
+    @property
+    def last_step(self) -> int:
+        """The step at which this job ends: the last of its `stops`, or of the recipe."""
+        return self.stops[-1] if self.stops else self.recipe.steps
+
+    @property
+    def first_step(self) -> int:
+        """The step from which this job goes on: 0, or where its branch paused before."""
+        return self.stops[-2] if len(self.stops) > 1 else 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the branch may go on after this job, which then keeps its training state."""
+        return self.last_step < self.recipe.steps
+
+
+class CompeteJob(Section):
+    """Decide which branches of a pool go on, or start; `titles` as in `CurvesJob`."""
+
+    study: str
+    settings: AdaptiveSettings
+    last_step: int
+    evaluate_every: int
+    titles: dict[str, str]
 
 
 class ImportJob(Section):

@@ -163,6 +163,20 @@ class RunPlan(StudyRuns, ABC):
         used = (self.plan_split(chosen.prompts), self.plan_split("benchmarks"))
         return self.plan_training_job("train_rl", job, start, *used)
 
+    @cache_stage
+    def train_rl_rung(
+        self, model: str, dataset: str, sft_step: str, recipe: str, seed: str, rung: str
+    ) -> Stage:
+        """A branch that competes, up to the end of a rung; it goes on from the one before."""
+        steps = self.list_rung_steps(recipe)[: int(rung)]
+        if not 1 <= int(rung) == len(steps):
+            raise LookupError(f"{recipe} has no rung {rung}")
+        branch = (model, dataset, sft_step, recipe, seed)
+        whole = self.train_rl(*branch)
+        job = jobs.RlJob.model_validate_json(whole.spec).model_copy(update={"stops": tuple(steps)})
+        before = [self.train_rl_rung(*branch, str(int(rung) - 1))] if int(rung) > 1 else []
+        return self.plan_training_job("train_rl", job, *whole.after, *before)
+
     def grade(self, run: str) -> Stage:
         """The grades of a run, given its path below results/STUDY."""
         if run == "reference":
@@ -175,7 +189,8 @@ class RunPlan(StudyRuns, ABC):
             return self.plan_base(run.model)
         if run.kind == "sft":
             return self.train_sft(run.model, run.dataset, str(run.seed))
-        return self.train_rl(run.model, run.dataset, str(run.sft_step), run.recipe, str(run.seed))
+        branch = (run.model, run.dataset, str(run.sft_step), run.recipe, str(run.seed))
+        return self.train_rl_rung(*branch, str(run.rung)) if run.rung else self.train_rl(*branch)
 
     def plan_run_generation(self, run: Run) -> Stage:
         """The stage that stores the generations of a run; RL answers on the way."""

@@ -3,8 +3,23 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from retu.config.study import Config, SftRun, Study
+from retu.config.study import Config, RlRun, SftRun, Study
 from retu.core.run_paths import NO_DATASET, Run
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The SFT runs whose checkpoints compete for RL by one recipe."""
+
+    model: str
+    recipe: str
+    seed: int
+    sft_runs: tuple[Run, ...]
+
+    @property
+    def path(self) -> str:
+        """The folder of its decisions, relative to results/STUDY."""
+        return f"adaptive/{self.model}/{self.recipe}/seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -39,8 +54,17 @@ class StudyRuns:
             for s in self.study.seeds
         ]
 
-    def list_rl_runs(self, chosen: Callable[[Run], Iterable[int]]) -> list[Run]:
-        """Every RL branch, Pure RL first; `chosen` gives the SFT steps at which a run branches."""
+    def list_rl_runs(
+        self,
+        chosen: Callable[[Run], Iterable[int]],
+        rungs: Callable[[Run], Iterable[int]] | None = None,
+    ) -> list[Run]:
+        """Every RL branch, Pure RL first.
+
+        Args:
+            chosen: gives the SFT steps at which a run branches.
+            rungs: gives the rungs of a branch that competes; by default all of them.
+        """
         runs = []
         for rl in sorted(self.study.rl_runs, key=lambda rl: rl.start):
             if rl.start == "base":
@@ -50,8 +74,54 @@ class StudyRuns:
                     for s in self.study.seeds
                 ]
                 continue
-            for sft in self.list_sft_runs():
-                if sft.model in rl.models and (rl.datasets == "all" or sft.dataset in rl.datasets):
-                    steps = chosen(sft) if rl.sft_steps is None else rl.sft_steps
-                    runs += [replace(sft, kind="rl", sft_step=n, recipe=rl.recipe) for n in steps]
+            for sft in self.list_starting_runs(rl):
+                steps = chosen(sft) if rl.sft_steps is None else rl.sft_steps
+                branches = [replace(sft, kind="rl", sft_step=n, recipe=rl.recipe) for n in steps]
+                if self.has_contest(rl, sft):
+                    find = rungs or self.list_rungs
+                    runs += [replace(branch, rung=n) for branch in branches for n in find(branch)]
+                else:
+                    runs += branches
         return runs
+
+    def list_starting_runs(self, rl: RlRun) -> list[Run]:
+        """The SFT runs from which an RL run starts."""
+        sets = {run.dataset for run in self.study.sft_runs} if rl.datasets == "all" else rl.datasets
+        return [r for r in self.list_sft_runs() if r.model in rl.models and r.dataset in sets]
+
+    def has_contest(self, rl: RlRun, sft: Run) -> bool:
+        """Whether the branches of an SFT run compete: not where the study names their steps."""
+        run = self.find_sft_run(sft.model, sft.dataset)
+        return rl.sft_steps is None and self.get_branching(run) == "adaptive"
+
+    def list_rung_steps(self, recipe: str) -> list[int]:
+        """The RL steps after which branches of a recipe pause."""
+        chosen = self.study.recipes.rl[recipe]
+        return self.study.adaptive.list_rung_steps(chosen.steps, chosen.evaluate_every)
+
+    def list_rungs(self, branch: Run) -> range:
+        """All rungs of a branch."""
+        return range(1, len(self.list_rung_steps(branch.recipe)) + 1)
+
+    def get_rl_steps(self, run: Run) -> tuple[int, int]:
+        """The RL steps at which a run, or the rung that it is, starts and ends."""
+        ends = [0, *self.list_rung_steps(run.recipe)]
+        whole = (0, self.study.recipes.rl[run.recipe].steps)
+        return (ends[run.rung - 1], ends[run.rung]) if run.rung else whole
+
+    def list_pools(self) -> list[Pool]:
+        """The branches that compete with each other: those of a model, an RL recipe and a seed."""
+        pools: dict[tuple[str, str, int], list[Run]] = {}
+        for rl in self.study.rl_runs:
+            for sft in self.list_starting_runs(rl) if rl.start == "sft" else []:
+                if self.has_contest(rl, sft):
+                    pools.setdefault((sft.model, rl.recipe, sft.seed), []).append(sft)
+        return [Pool(*key, tuple(dict.fromkeys(runs))) for key, runs in pools.items()]
+
+    def find_pool(self, model: str, recipe: str, seed: str) -> Pool:
+        """A pool; LookupError if nothing competes there."""
+        asked = (model, recipe, self.parse_seed(seed))
+        for pool in self.list_pools():
+            if (pool.model, pool.recipe, pool.seed) == asked:
+                return pool
+        raise LookupError(f"no branches of {model} by {recipe} compete")

@@ -11,8 +11,8 @@ from retu.config.analysis import FitSettings
 from retu.config.graders import GraderSettings, load_graders
 from retu.config.hub_study import HubData
 from retu.planning import jobs
-from retu.planning.analysis_plan import AnalysisPlan, describe_facts
-from retu.planning.run_plan import RunPlan
+from retu.planning.analysis_plan import describe_facts
+from retu.planning.contest_plan import ContestPlan
 from retu.planning.stages import Stage, cache_stage
 
 TRAINING_ARTEFACTS = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
@@ -22,7 +22,7 @@ COMPARED_ARTEFACTS = ("table_4", "figure_2", "figure_8")
 
 
 @dataclass(frozen=True)
-class Plan(RunPlan, AnalysisPlan):
+class Plan(ContestPlan):
     """All stages of a training study; methods take the wildcards of their rule."""
 
     @property
@@ -36,27 +36,6 @@ class Plan(RunPlan, AnalysisPlan):
         data = self.study.data
         prompts = data.prompts if isinstance(data, HubData) else ["rl_prompts"]
         return ["validation", *prompts, "benchmarks"]
-
-    @cache_stage
-    def label_subphases(self, model: str, dataset: str, seed: str) -> Stage:
-        """Label the checkpoints of an SFT run."""
-        run = self.find_sft_run(model, dataset)
-        job = jobs.LabelJob(
-            delta=self.study.labels.delta,
-            delta2=self.study.labels.delta2,
-            branching=self.get_branching(run),
-            max_stable=run.max_stable,
-            checkpoints=run.checkpoints,
-        )
-        return self.plan_analysis(
-            "label_subphases",
-            job.model_dump_json(),
-            self.train_sft(model, dataset, seed),
-            study=self.study.name,
-            model=model,
-            dataset=dataset,
-            seed=seed,
-        )
 
     @cache_stage
     def dataset_stats(self) -> Stage:
@@ -82,6 +61,7 @@ class Plan(RunPlan, AnalysisPlan):
         job = jobs.CurvesJob(study=self.study.name, titles=titles)
         # Labels say which branches there are, compute comes from training.
         after = (self.subphases(), *self.list_trainings(), *self.list_gradings())
+        after += tuple(self.list_last_decisions())
         return self.plan_analysis("curves", job.model_dump_json(), *after)
 
     def plan_artefact(self, name: str) -> Stage:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import TypeAdapter
@@ -115,15 +114,3 @@ def make_spec_reader(model: type[Job]) -> Callable[[str], Job]:
             return TypeAdapter(model).validate_json(text)
 
     return read
-
-
-def get_state_folder(output: Path) -> Path:
-    """Where a job keeps what it needs to resume: beside the outputs, never among them.
-
-    Snakemake deletes declared outputs before it reruns a job, and SLURM's requeue does the same,
-    so training state has its own tree (`RETU_STATE`, default `.state/` in the work folder) that
-    mirrors the path of the output.
-    """
-    root = Path(os.environ.get("RETU_STATE", ".state"))
-    inside = output if not output.is_absolute() else output.relative_to(output.anchor)
-    return root / inside

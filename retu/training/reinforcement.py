@@ -35,6 +35,7 @@ from retu.runtime.progress import ProgressCallback
 from retu.training.checkpoints import NanGuard, SaveCallback, list_due_steps
 from retu.training.inline_evaluation import InlineEvaluation, InlineEvaluationCallback
 from retu.training.paradigms.metrics import METRIC_PREFIX
+from retu.training.pauses import PauseCallback
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -199,7 +200,8 @@ def make_rl_trainer(
         processing_class=run.tokenizer,
         callbacks=[
             evaluation,
-            SaveCallback(saved, published=[recipe.steps]),
+            SaveCallback(saved, published=run.job.stops or [recipe.steps]),
+            PauseCallback(run.job),
             NanGuard(),
             ProgressCallback(run.title),
         ],

@@ -10,7 +10,6 @@ With several processes every one of them opens and closes the folder, and the fi
 
 import contextlib
 import fnmatch
-import glob
 import hashlib
 import importlib.metadata
 import json
@@ -18,14 +17,13 @@ import os
 import shutil
 import time
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.runtime.processes import get_rank, get_world_size, is_main_process
 from retu.runtime.progress import print_progress
-from retu.runtime.script import AT_END
+from retu.runtime.training_folders import drop_state
 
 TRAINERS = ("torch", "transformers", "trl", "accelerate", "datasets")
 REQUEST_FILE = "request"
@@ -120,8 +118,7 @@ def put_state_aside(folder: Path) -> None:
 def close_state(folder: Path) -> None:
     """Drop the state of a run once all else has succeeded: without it, it would train again."""
     if is_main_process():
-        for state in (folder, *folder.parent.glob(f"{glob.escape(folder.name)}.*")):
-            AT_END.append(partial(shutil.rmtree, state))
+        drop_state(folder)
 
 
 def is_published(name: str) -> bool:
@@ -155,6 +152,11 @@ def mark_complete(checkpoint: Path) -> None:
     write_text(checkpoint / MARKER, json.dumps(note))
 
 
+def has_model(checkpoint: Path) -> bool:
+    """Whether a checkpoint was completed and its model is still there."""
+    return any((checkpoint / mark).is_file() for mark in (MARKER, MODEL_ONLY))
+
+
 def check_loadable(checkpoint: Path) -> None:
     """InputError unless a checkpoint holds a model that can be loaded."""
     if not any(found for pattern in WEIGHTS for found in checkpoint.glob(pattern)):
@@ -184,8 +186,7 @@ def prune_checkpoints(state: Path, published: Collection[int]) -> None:
     for checkpoint in state.glob(f"{CHECKPOINT_PREFIX}*"):
         if checkpoint == newest:
             continue
-        marked = any((checkpoint / mark).is_file() for mark in (MARKER, MODEL_ONLY))
-        if marked and parse_step(checkpoint) in published:
+        if has_model(checkpoint) and parse_step(checkpoint) in published:
             keep_model_only(checkpoint)
         else:
             remove_checkpoint(checkpoint)

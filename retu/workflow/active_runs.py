@@ -15,7 +15,7 @@ from pathlib import Path
 
 from retu.cluster.controller import PROC_FOLDER, Liveness, read_process_start
 from retu.core.atomic_files import write_text
-from retu.runtime.script import get_state_folder
+from retu.runtime.training_folders import get_state_folder
 
 RUNS_FOLDER = Path("runs")
 RUN_VARIABLE = "RETU_RUN"

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from advice_fixtures import STEPS, plant_curve, plant_labels, plant_pool
 
-from retu.advice.adaptive import decide_rung, list_rung_steps
+from retu.advice.adaptive import decide_rung
 from retu.advice.decision import Decision
 from retu.config.adaptive import AdaptiveSettings
 from retu.core.errors import InputError
@@ -151,9 +151,9 @@ def test_nothing_to_start_from_is_said() -> None:
 
 
 def test_rungs_are_multiples_of_the_evaluations() -> None:
-    assert list_rung_steps(AdaptiveSettings(rungs=[0.1, 0.25, 1.0]), 50, 10) == [10, 20, 50]
-    assert list_rung_steps(AdaptiveSettings(rungs=[0.1, 0.15, 1.0]), 30, 3) == [3, 6, 30]
-    assert list_rung_steps(AdaptiveSettings(rungs=[0.1, 0.2, 1.0]), 3) == [1, 3]
+    assert AdaptiveSettings(rungs=[0.1, 0.25, 1.0]).list_rung_steps(50, 10) == [10, 20, 50]
+    assert AdaptiveSettings(rungs=[0.1, 0.15, 1.0]).list_rung_steps(30, 3) == [3, 6, 30]
+    assert AdaptiveSettings(rungs=[0.1, 0.2, 1.0]).list_rung_steps(3) == [1, 3]
 
 
 def test_mistakes_are_told() -> None:

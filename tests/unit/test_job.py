@@ -30,7 +30,7 @@ from retu.lineage.recording.host import describe_checkout
 from retu.planning.code_identity import compute_code_digest
 from retu.planning.stages import ROOT
 from retu.runtime import usage
-from retu.runtime.script import get_state_folder
+from retu.runtime.training_folders import get_state_folder
 from retu.runtime.usage import JOB_FACTS
 
 

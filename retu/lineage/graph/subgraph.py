@@ -114,6 +114,7 @@ def find_run(path: str, study: str) -> Run | None:
     """The run in whose folder a path below results/STUDY lies, if any."""
     parts = strip_grader(path, study).split("/")
     count = RUN_PARTS.get(parts[0], 0)
+    count += parts[count : count + 1] != [] and parts[count].startswith("rung")
     try:
         return parse_run("/".join(parts[:count])) if count else None
     except InputError:
@@ -143,6 +144,7 @@ def format_run(run: Run) -> str:
         words += [f"step {run.sft_step}"] if run.sft_step else []
         words += [run.recipe] if run.recipe else []
         words.append(format_seeds([run.seed]))
+        words += [f"rung {run.rung}"] if run.rung else []
     return " ".join(words)
 
 

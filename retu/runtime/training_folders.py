@@ -1,0 +1,32 @@
+"""Where training keeps what it resumes from, outside of what its job declares as output."""
+
+import glob
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+
+from retu.runtime.script import AT_END
+
+
+def get_state_folder(output: Path) -> Path:
+    """Where a job keeps what it needs to resume: beside the outputs, never among them.
+
+    Snakemake deletes declared outputs before it reruns a job, and SLURM's requeue does the same,
+    so training state has its own tree (`RETU_STATE`, default `.state/` in the work folder) that
+    mirrors the path of the output.
+    """
+    root = Path(os.environ.get("RETU_STATE", ".state"))
+    inside = output if not output.is_absolute() else output.relative_to(output.anchor)
+    return root / inside
+
+
+def get_branch_folder(checkpoints: Path) -> Path:
+    """The state folder of a branch, given where one of its rungs publishes checkpoints."""
+    return get_state_folder(checkpoints.parent.parent / checkpoints.name)
+
+
+def drop_state(folder: Path) -> None:
+    """Once all of the job has succeeded, drop a training state, and those put aside for it."""
+    for state in (folder, *folder.parent.glob(f"{glob.escape(folder.name)}.*")):
+        AT_END.append(partial(shutil.rmtree, state, ignore_errors=True))
