@@ -221,7 +221,7 @@ def test_extending_keeps_what_is_not_named(tmp_path: Path) -> None:
     [
         ({"study": 5}, r"config\.yaml: study: .*, got 5"),
         ({"studdy": "lab"}, r"config\.yaml: studdy: .*not permitted"),
-        ({"branching": "some"}, r"config\.yaml: branching: .*'exhaustive' or 'guided'"),
+        ({"branching": "some"}, r"config\.yaml: branching: .*'exhaustive', 'guided' or 'adaptive'"),
     ],
 )
 def test_mistakes_in_the_configuration(content: dict[str, object], message: str) -> None:
