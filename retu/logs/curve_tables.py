@@ -11,7 +11,13 @@ from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import NAN, LogEntry, ToolLog
 from retu.logs.log_files import LogFile
 from retu.logs.metric_keys import find_role
-from retu.logs.table_files import find_delimiter, is_number_column, parse_column, read_cells
+from retu.logs.table_files import (
+    find_delimiter,
+    is_empty,
+    is_number_column,
+    parse_column,
+    read_cells,
+)
 
 # The curves of a study of ours.
 STUDY_GROUP = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
@@ -57,7 +63,8 @@ def read_curve_tables(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
     Raises:
         InputError: a table that cannot be read or understood; names file, row and remedy.
     """
-    log = ToolLog([], is_table=True)
+    names = {str(file.path): file.path.stem for file in files}
+    log = ToolLog([], run_names=names, is_table=True)
     for file in files:
         table = read_cells(file.path)
         is_study = set(table.columns) >= STUDY_COLUMNS
@@ -148,14 +155,14 @@ def list_rows(path: Path, table: pd.DataFrame, columns: TableColumns) -> list[Lo
     ]
     numbers = {name: parse_column(path, table[name]) for name in numeric}
     sets = table[columns.roles["evaluation_set"]] if "evaluation_set" in columns.roles else None
-    runs = table[columns.group].map(str).agg("/".join, axis=1) if columns.group else None
+    runs = name_rows(path, table, columns.group) if columns.group else None
     empty = [NAN] * len(table)
     n_problems, n_samples, error = (numbers.get(columns.roles.get(r, ""), empty) for r in counts)
     return [
         LogEntry(
             source=str(path),
             place=f"row {row}",
-            run=path.stem if runs is None else runs.iloc[i],
+            run=str(path) if runs is None else runs.iloc[i],
             values={name: numbers[name][i] for name in columns.scores},
             axes={name: numbers[name][i] for name in columns.axes},
             evaluation_set="" if sets is None else str(sets.iloc[i]),
@@ -165,3 +172,17 @@ def list_rows(path: Path, table: pd.DataFrame, columns: TableColumns) -> list[Lo
         )
         for i, row in enumerate(table.index)
     ]
+
+
+def name_rows(path: Path, table: pd.DataFrame, group: Sequence[str]) -> "pd.Series[str]":
+    """The name of the curve of each row.
+
+    Raises:
+        InputError: a cell of a column that tells curves apart is empty; with its row.
+    """
+    if not set(table.columns) >= STUDY_COLUMNS:
+        for name in group:
+            empty = table.index[table[name].map(is_empty)]
+            if len(empty):
+                raise InputError(f"{path}: row {empty[0]}: {name} is empty; name the curve")
+    return table[list(group)].map(str).agg("/".join, axis=1)

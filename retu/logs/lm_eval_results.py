@@ -111,7 +111,8 @@ def load_samples(path: Path) -> EvaluationResult:
     match = SAMPLES_NAME.fullmatch(path.name)
     values: dict[str, list[float]] = {}
     for number, line in load_json_lines(path):
-        for metric in line.get("metrics", []):
+        metrics = line.get("metrics")
+        for metric in map(str, metrics if isinstance(metrics, list) else []):
             value = parse_number(line.get(metric))
             if value is None:
                 raise InputError(

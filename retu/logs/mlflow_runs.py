@@ -73,6 +73,7 @@ def query_metrics(path: Path) -> list[MetricRow]:
     """The metrics of a database, which is opened for reading only."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            database.text_factory = decode_text
             found = database.execute(QUERY).fetchall()
     except sqlite3.Error as error:
         raise InputError(

@@ -108,7 +108,9 @@ def describe_range(found: Sequence[MeasuredEntry]) -> str:
     """Number of points, and the first and last x of some entries."""
     axes = [next(iter(item.entry.axes.items()), ("x", NAN)) for item in found]
     values = [value for _, value in axes]
-    return f"{len(found)} points, {axes[0][0]} {min(values):g} to {max(values):g}"
+    return (
+        f"{format_quantity(len(found), 'point')}, {axes[0][0]} {min(values):g} to {max(values):g}"
+    )
 
 
 def join_curves(
@@ -170,6 +172,12 @@ def merge_counts(
     points: Sequence[CurvePoint], logged: list[float], said: int | None, flag: str
 ) -> list[float]:
     """What the user says, unless the log knows another number."""
+    for point, count in zip(points, logged, strict=True):
+        if count < 1:
+            raise InputError(
+                f"{describe_place(point)}: {count:g} is no number of problems or answers; correct"
+                " it, or leave it empty"
+            )
     if said is None:
         return logged
     for point, count in zip(points, logged, strict=True):

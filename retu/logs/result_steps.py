@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retu.core.errors import InputError
+from retu.core.text import join_names
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import NAN, LogEntry, ToolLog
 
@@ -53,8 +54,9 @@ def place_results(results: Sequence[EvaluationResult], choice: LogChoice) -> Too
     """
     steps, notes = find_steps(results, choice)
     models = [CHECKPOINT.sub("", r.model).strip("/_") or Path(r.source).stem for r in results]
-    if choice.steps and len(set(steps)) == len(steps):
-        models = [models[0] if len(set(models)) == 1 else "results"] * len(models)
+    if choice.steps and len(set(steps)) == len(steps) and len(set(models)) > 1:
+        notes.append(f"one curve of results of {join_names(sorted(set(models)), 4)}")
+        models = ["results"] * len(models)
     newest: dict[tuple[str, float, str], str] = {}
     for model, step, result in zip(models, steps, results, strict=True):
         for name in result.scores:

@@ -32,19 +32,19 @@ def read_states(files: Sequence[LogFile], choice: LogChoice) -> ToolLog:
     Raises:
         InputError: a file is cut off, or has no history.
     """
-    runs: dict[str, list[tuple[float, LogFile, list[Any]]]] = {}
+    runs: dict[Path, list[tuple[float, LogFile, list[Any]]]] = {}
     for file in files:
         step, history = load_history(file.path)
-        runs.setdefault(name_run(file.path), []).append((step, file, history))
-    log = ToolLog([])
+        runs.setdefault(find_run(file.path), []).append((step, file, history))
+    log = ToolLog([], run_names={str(run): run.name for run in runs})
     for run, states in runs.items():
         _, file, history = max(states, key=lambda state: state[0])
         if len(states) > 1:
-            log.notes.append(f"{run}: {file.path} went furthest of {len(states)} states")
-        entries = list_entries(run, str(file.path), history)
+            log.notes.append(f"{run.name}: {file.path} went furthest of {len(states)} states")
+        entries = list_entries(str(run), str(file.path), history)
         log.entries.extend(entries)
-        log.notes.extend(explain_losses(run, entries))
-        log.notes.extend(guess_problems(run, entries))
+        log.notes.extend(explain_losses(run.name, entries))
+        log.notes.extend(guess_problems(run.name, entries))
     return log
 
 
@@ -59,13 +59,16 @@ def load_history(path: Path) -> tuple[float, list[Any]]:
     return max([of_state or 0.0, *steps]), history
 
 
-def name_run(path: Path) -> str:
-    """The folder of a run: that of the state, or the one around `checkpoint-N`."""
-    name = path.name.removesuffix(STATE_NAME).rstrip(".")
-    if name:
-        return name.removesuffix(".json")
+def find_run(path: Path) -> Path:
+    """The folder of a run: that of the state, or the one around `checkpoint-N`.
+
+    A state with a name of its own is a run of its own.
+    """
+    name = path.name.removesuffix(STATE_NAME).removesuffix(".json").rstrip(".")
     folder = path.resolve().parent
-    return (folder.parent if CHECKPOINT.fullmatch(folder.name) else folder).name
+    if name:
+        return folder / name
+    return folder.parent if CHECKPOINT.fullmatch(folder.name) else folder
 
 
 def list_entries(run: str, source: str, history: Sequence[dict[str, Any]]) -> list[LogEntry]:

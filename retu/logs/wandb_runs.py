@@ -75,7 +75,7 @@ def load_run(file: LogFile) -> WandbRun:
     try:
         for record in wire.read_leveldb_log(content, HEADER_BYTES).found:
             add_record(run, wire.read_fields(record))
-    except wire.DamagedError as error:
+    except (wire.DamagedError, ValueError) as error:
         raise InputError(
             f"{file.path}: damaged at {error}; copy the run again, or give the text of"
             " `wandb leet inspect --json FILE`"
@@ -120,14 +120,15 @@ def add_inspected(run: WandbRun, record: Mapping[str, Any]) -> None:
         return
     match record.get("type"):
         case "run":
-            run.run_id = content.get("run_id", run.run_id)
-            run.name = content.get("display_name", run.name)
+            run.run_id = str(content.get("run_id", run.run_id))
+            run.name = str(content.get("display_name", run.name))
         case "metric":
-            run.step_metrics.add(content.get("step_metric", ""))
+            run.step_metrics.add(str(content.get("step_metric", "")))
         case "exit":
             run.is_finished = True
         case "history":
-            run.history.append(pick_logged(content.get("item") or {}))
+            item = content.get("item")
+            run.history.append(pick_logged(item if isinstance(item, dict) else {}))
 
 
 def list_entries(run: WandbRun, part: int) -> Iterator[LogEntry]:
