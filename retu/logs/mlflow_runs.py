@@ -75,7 +75,7 @@ def query_metrics(path: Path) -> list[MetricRow]:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             database.text_factory = decode_text
             found = database.execute(QUERY).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: no database of MLflow that can be read ({error}); give mlflow.db or mlruns/"
         ) from error
@@ -91,8 +91,8 @@ def load_metric_file(path: Path) -> Iterator[MetricRow]:
     assert folder is not None
     try:
         about = read_yaml(folder / "meta.yaml")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{folder / 'meta.yaml'}: no text in UTF-8; copy the run again") from error
+    except (UnicodeDecodeError, InputError) as error:
+        raise InputError(f"{folder / 'meta.yaml'}: no valid YAML; copy the run again") from error
     if about.get("lifecycle_stage") == "deleted":
         return
     key = path.relative_to(folder / "metrics").as_posix()

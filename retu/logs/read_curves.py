@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.errors import InputError
-from retu.core.text import format_quantity
+from retu.core.text import format_quantity, join_names
 from retu.logs.choose_axis import Axis, choose_axis
 from retu.logs.choose_measure import MeasuredEntry, choose_measure, list_counts
 from retu.logs.join_points import CurvePoint, describe_place, join_points
@@ -50,6 +50,7 @@ def read_logs(paths: Sequence[Path], choice: LogChoice | None = None) -> LogRead
     notes = [
         *notes,
         f"score is {metric}" + (f" of {name}" if name else ""),
+        *list_scoreless_runs(log, found),
         *(*axis_notes, *unit_notes, *log.notes, *join_notes, *count_notes),
     ]
     rows = [
@@ -75,6 +76,13 @@ def choose_runs(log: ToolLog, choice: LogChoice, where: str) -> ToolLog:
             raise InputError(f"{where}: no run {name!r}; --run can be: {list_counts(listed)}")
     kept = [entry for entry in log.entries if labels[entry.run] & set(choice.runs)]
     return ToolLog(kept, log.notes, log.run_names, log.is_table)
+
+
+def list_scoreless_runs(log: ToolLog, found: Sequence[MeasuredEntry]) -> list[str]:
+    """A note on the runs that do not have the chosen score."""
+    without = {entry.run for entry in log.entries} - {item.entry.run for item in found}
+    names = join_names(sorted(log.run_names.get(run, run) for run in without), 4)
+    return [f"{format_quantity(len(without), 'run')} without it left out: {names}"] if names else []
 
 
 def name_curves(
