@@ -44,7 +44,7 @@ def list_all_branches(study: Study) -> list[Run]:
     return plan.list_rl_runs(lambda run: plan.find_sft_run(run.model, run.dataset).checkpoints)
 
 
-@pytest.mark.parametrize("name", ["smoke", "lab", "lab_full"])
+@pytest.mark.parametrize("name", ["smoke", "lab", "lab_full", "lab_adaptive"])
 def test_a_study_plans_its_runs(fresh_checkout: Path, name: str) -> None:
     study = load_training_study(name)
     jobs = count_planned_jobs(fresh_checkout, config=[f"study={name}"])
