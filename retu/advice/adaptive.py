@@ -22,6 +22,7 @@ from retu.advice.outlook import Outlook, foresee_candidate
 from retu.config.adaptive import AdaptiveSettings
 from retu.core.errors import InputError
 from retu.core.rounding import round_score
+from retu.core.tables import round_to_six_digits
 from retu.labeling.subphases import MILD, STABLE
 
 Branches = Mapping[str, Candidate]
@@ -254,6 +255,6 @@ def describe_verdict(
         reason=reason,
         p_sft=None if math.isnan(one.p_sft) else round_score(one.p_sft, 3),
         done=one.last_step,
-        spent=round_score(one.spent, 6),
+        spent=round_to_six_digits(one.spent),
         **figures,
     )

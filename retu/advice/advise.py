@@ -21,6 +21,7 @@ from retu.config.analysis import FitSettings
 from retu.config.protocols import load_protocols
 from retu.core.errors import InputError
 from retu.core.rounding import round_score
+from retu.core.tables import round_to_six_digits
 from retu.labeling.subphases import STABLE
 from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS
@@ -86,9 +87,14 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
 
 
 def find_common_budget(usable: Sequence[Candidate]) -> float | None:
-    """The compute that every branch has reached, collapsed ones apart; two digits."""
+    """The compute that every branch has reached, collapsed ones apart, down to two digits."""
     going = [one for one in usable if not one.has_collapsed] or usable
-    return float(f"{min(one.spent for one in going):.2g}") if going else None
+    if not going:
+        return None
+    least = min(one.spent for one in going)
+    unit = 10.0 ** (math.floor(math.log10(least)) - 1)
+    # Never above what has been reached, and free of the binary digits of a product.
+    return float(f"{math.floor(least / unit) * unit:.2g}")
 
 
 def compute_chances(budget: Mapping[str, FloatArray]) -> dict[str, float]:
@@ -119,7 +125,7 @@ def describe_branch(
         p_sft=keep_number(one.p_sft),
         pass_at_k=round_score(stored.percent, 2) if stored else None,
         k=stored.k if stored else None,
-        spent=round_score(one.spent, 4),
+        spent=round_to_six_digits(one.spent),
         reached=keep_number(one.branch.best_smoothed) if one.branch else None,
         at_budget=make_interval(summarise_draws(drawn.budget)) if drawn else None,
         chance=round_score(chances[one.name], 3) if drawn else None,

@@ -7,7 +7,7 @@ import numpy as np
 from retu.advice.advice_record import BranchAdvice, MissingEvidence
 from retu.advice.evidence import Evidence
 from retu.advice.score_draws import ScoreDraws
-from retu.core.rounding import round_score
+from retu.core.tables import round_to_six_digits
 from retu.core.text import join_names
 from retu.labeling.subphases import MILD, STABLE
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS
@@ -109,7 +109,7 @@ def find_untried(branches: Sequence[BranchAdvice], step: float | None) -> list[M
             why="Stable, and no forecast: " + short[0].lacking,
             run=f"RL until it has {MIN_POINTS - 1} evaluations, from each"
             " (branching: adaptive runs such rungs)",
-            cost=round_score(step * len(short), 4) if step else None,
+            cost=round_to_six_digits(step * len(short)) if step else None,
         )
     ]
 
@@ -138,6 +138,6 @@ def find_rivals(
             what=f"whether {rival} beats {best} at {budget:g}",
             why=f"it does with {ahead:.0%}; not to know costs {loss[rival]:.2f} points on average",
             run=run,
-            cost=round_score(sum(budget - one.spent for one in short), 4),
+            cost=round_to_six_digits(sum(budget - one.spent for one in short)),
         )
     ]

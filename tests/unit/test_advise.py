@@ -247,3 +247,14 @@ def test_what_is_missing_comes_with_its_cheapest_run(tmp_path: Path) -> None:
     assert (samples.what, samples.cost) == ("pass@k of Good step 350", 0)
     assert rival.run.startswith("RL on to 60 from Good step ")
     assert rival.cost == 2 * (60 - 30)
+
+
+def test_compute_of_a_tiny_model_is_not_rounded_away(tmp_path: Path) -> None:
+    curves, labels = plant_pool()
+    tiny = curves.assign(x_rl_eflops=curves["x_rl_eflops"] * 6.43e-12)
+    advice = advise_start(write_study(tmp_path, tiny[tiny["rl_step"] <= 150], labels))
+    assert advice.budget == pytest.approx(1.9e-10)
+    assert max(one.spent for one in advice.branches) == pytest.approx(30 * 6.43e-12)
+    longer = advise_start(write_study(tmp_path, tiny[tiny["rl_step"] <= 50], labels), 1e-9)
+    assert all(one.cost is None or one.cost < 1e-8 for one in longer.missing)
+    assert "e-" in format_advice(longer)
