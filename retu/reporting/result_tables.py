@@ -103,7 +103,7 @@ def label_branches(table: pd.DataFrame) -> list[str]:
 def format_table_4(table: pd.DataFrame) -> TextTable:
     """Table 4 for people; model, recipe and seed appear only when the study has several.
 
-    So does the highest share of cut answers of a branch, where it is known (`cuts.add_cuts`).
+    So does the highest share of cut answers of a branch, where it is known (`token_cuts.add_cuts`).
     """
     unit = choose_unit([*table["x_sft_eflops"], *table["x_max_eflops"]])
     ends = zip(table["a_post_low"], table["a_post_high"], strict=True)
