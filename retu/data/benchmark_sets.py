@@ -51,7 +51,7 @@ def load_benchmarks(
         sources: where benchmarks are.
 
     Returns:
-        `COLUMNS`, in the order of `counts`.
+        `BENCHMARK_COLUMNS`, in the order of `counts`.
 
     Raises:
         InputError: one cannot be fetched, or has another number of problems.
@@ -90,7 +90,7 @@ def tabulate_benchmark(
     """One row a problem from the rows of the benchmark's file.
 
     Returns:
-        `COLUMNS`; `options` is None where there are none, else the texts of A, B, C...
+        `BENCHMARK_COLUMNS`; `options` is None where there are none, else the texts of A, B, C...
 
     Raises:
         InputError: a column is missing, a cell empty or damaged, an id there twice, or the number
