@@ -30,19 +30,14 @@ from retu.core.tables import read_table, write_csv
 from retu.reporting import style
 from retu.reporting.fit_sensitivity import RECIPE_COLUMNS
 from retu.reporting.tidy_files import read_subphases, split_order
-from retu.runtime.script import make_parser, run_main
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read published values, fits and draws, write the figure and the numbers in it."""
-    options = make_parser(__doc__)
-    paths = ("--published", "--subphases", "--sensitivity", "--out-svg", "--out-png", "--out-csv")
-    for name in paths:
-        options.add_argument(name, type=Path, required=True)
-    options.add_argument("--fits", type=Path, nargs="+", required=True)
-    options.add_argument("--draws", type=Path, nargs="+", required=True)
-    options.add_argument("--order", type=split_order, required=True)
-    chosen = options.parse_args()
+    paths = ("published", "subphases", "sensitivity", "out_svg", "out_png", "out_csv")
+    files = dict.fromkeys(paths, Path)
+    chosen = parse_arguments(__doc__, fits=[Path], draws=[Path], order=split_order, **files)
     protocols = read_protocol_fits(chosen.fits, chosen.draws)
     published, subphases = read_ceilings(chosen.published), read_subphases(chosen.subphases)
     values = build_value_table(published, protocols, subphases, chosen.order)

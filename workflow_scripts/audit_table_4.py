@@ -18,17 +18,13 @@ from retu.audit.report.compared_values import read_fixed_points, read_protocol_f
 from retu.core.atomic_files import write_text
 from retu.core.tables import write_csv
 from retu.reporting.tidy_files import split_order
-from retu.runtime.script import make_parser, run_main
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read published values and fits, write the table with all digits and for people."""
-    options = make_parser(__doc__)
-    for name in ("--published", "--fixed-points", "--out-csv", "--out-md"):
-        options.add_argument(name, type=Path, required=True)
-    options.add_argument("--fits", type=Path, nargs="+", required=True)
-    options.add_argument("--order", type=split_order, required=True)
-    chosen = options.parse_args()
+    files = dict.fromkeys(("published", "fixed_points", "out_csv", "out_md"), Path)
+    chosen = parse_arguments(__doc__, fits=[Path], order=split_order, **files)
     table = build_audit_table_4(
         read_published(chosen.published),
         read_protocol_fits(chosen.fits),

@@ -23,17 +23,13 @@ from retu.audit.report.loss_and_ceiling import (
 from retu.core.atomic_files import write_text
 from retu.core.tables import write_csv
 from retu.reporting.tidy_files import read_subphases
-from retu.runtime.script import make_parser, run_main
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read published values, fits and draws, write the table with all digits and for people."""
-    options = make_parser(__doc__)
-    for name in ("--published", "--subphases", "--out-csv", "--out-md"):
-        options.add_argument(name, type=Path, required=True)
-    options.add_argument("--fits", type=Path, nargs="+", required=True)
-    options.add_argument("--draws", type=Path, nargs="+", required=True)
-    chosen = options.parse_args()
+    files = dict.fromkeys(("published", "subphases", "out_csv", "out_md"), Path)
+    chosen = parse_arguments(__doc__, fits=[Path], draws=[Path], **files)
     published = read_ceilings(chosen.published)
     protocols = read_protocol_fits(chosen.fits, chosen.draws)
     # The order is that of the published table: by size of the data set.

@@ -16,17 +16,13 @@ from retu.audit.claims.ledger import read_ledger
 from retu.audit.claims.ledger_summary import format_claims_summary
 from retu.core.atomic_files import write_text
 from retu.core.tables import write_csv
-from retu.runtime.script import make_parser, run_main
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read the ledger and the evidence, write claims.csv and claims.md."""
-    options = make_parser(__doc__)
-    for name in ("--claims-dir", "--curves", "--subphases", "--draws", "--out", "--out-md"):
-        options.add_argument(name, type=Path, required=True)
-    options.add_argument("--fits", type=Path, nargs="+", required=True)
-    options.add_argument("--settings", type=Path)
-    chosen = options.parse_args()
+    paths = ("claims_dir", "curves", "subphases", "draws", "out", "out_md", "settings")
+    chosen = parse_arguments(__doc__, ("settings",), fits=[Path], **dict.fromkeys(paths, Path))
     ledger = read_ledger(chosen.claims_dir)
     evidence = read_evidence(
         chosen.curves, chosen.subphases, chosen.fits, chosen.draws, chosen.settings

@@ -5,15 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.tables import read_table, write_csv
-from retu.runtime.script import make_parser, run_main
+from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Concatenate `--tables` in the given order; their columns must agree."""
-    options = make_parser(__doc__)
-    options.add_argument("--tables", type=Path, nargs="+", required=True)
-    options.add_argument("--out", type=Path, required=True)
-    given = options.parse_args()
+    given = parse_arguments(__doc__, tables=[Path], out=Path)
     first = read_table(given.tables[0])
     rest = [read_table(path, list(first.columns)) for path in given.tables[1:]]
     write_csv(pd.concat([first, *rest], ignore_index=True), given.out)

@@ -8,19 +8,15 @@ from retu.core.tables import write_csv
 from retu.data.set_selection import describe_selection
 from retu.data.set_statistics import describe_dataset
 from retu.planning.jobs import StatsJob
-from retu.runtime.script import make_parser, make_spec_reader, run_main
+from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 ROLE_BY_SPLIT = {"validation": "validation", "benchmarks": "benchmark"}
 
 
 def main() -> None:
     """Measure the SFT sets, then the splits that are not trained on by SFT."""
-    options = make_parser(__doc__)
-    options.add_argument("--spec", type=make_spec_reader(StatsJob), required=True)
-    options.add_argument("--sets", type=Path, nargs="+", required=True)
-    options.add_argument("--splits", type=Path, nargs="+", required=True)
-    options.add_argument("--out", type=Path, required=True)
-    given = options.parse_args()
+    spec = make_spec_reader(StatsJob)
+    given = parse_arguments(__doc__, spec=spec, sets=[Path], splits=[Path], out=Path)
     rows = [
         describe_dataset(path, "sft", describe_selection(given.spec.datasets[path.stem]))
         for path in given.sets

@@ -18,26 +18,13 @@ from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 def main() -> None:
     """Read losses.csv, write subphases.csv."""
-    options = parse_arguments(
-        __doc__,
-        losses=Path,
-        study=str,
-        model=str,
-        dataset=str,
-        seed=int,
-        spec=make_spec_reader(LabelJob),
-        out=Path,
-    )
+    names = {"study": str, "model": str, "dataset": str, "seed": int}
+    spec = make_spec_reader(LabelJob)
+    options = parse_arguments(__doc__, losses=Path, spec=spec, out=Path, **names)
     losses = read_table(options.losses, ["step", "val_loss", "x_sft_eflops"])
     try:
-        table = label_checkpoints(
-            losses,
-            options.spec,
-            study=options.study,
-            model=options.model,
-            dataset=options.dataset,
-            seed=options.seed,
-        )
+        facts = {name: getattr(options, name) for name in names}
+        table = label_checkpoints(losses, options.spec, **facts)
     except InputError as error:
         raise InputError(f"{options.losses}: {error}") from error
     write_csv(table, options.out)

@@ -15,6 +15,7 @@ from retu.core.errors import JobInterrupted
 from retu.core.manifest import write_manifest
 from retu.data.stored_sets import write_dataset
 from retu.data.tokenizer import make_tokenizer
+from retu.evaluation import generation_parts
 from retu.evaluation.generations import SampledGeneration
 from retu.planning.jobs import GenerateJob
 from retu.runtime.usage import IGNORED_SETTINGS
@@ -78,8 +79,8 @@ def run_generate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     names = [f"p{n}" for n in range(len(TEXTS))]
     frame = pd.DataFrame({"problem_id": names, "prompt": TEXTS, "gold": "1"})
     write_dataset(frame, Path("problems.parquet"))
-    monkeypatch.setattr(generate, "load_engine", CountingEngine)
-    monkeypatch.setattr(generate, "PART_TOKENS", 4 * LIMIT)
+    monkeypatch.setattr(generation_parts, "load_engine", CountingEngine)
+    monkeypatch.setattr(generation_parts, "PART_TOKENS", 4 * LIMIT)
     monkeypatch.setattr(CountingEngine, "loaded", [])
     monkeypatch.setattr(CountingEngine, "asked", [])
     monkeypatch.setattr(CountingEngine, "closed", 0)
