@@ -45,19 +45,8 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
         InputError: one checkpoint only, nothing to compare by, or a budget that is not positive.
     """
     candidates = evidence.candidates
-    if budget is not None and not (math.isfinite(budget) and budget > 0):
-        raise InputError(f"--budget {budget:g}: use a number above 0, in {evidence.unit}")
-    if len(candidates) == 1:
-        raise InputError(
-            f"{evidence.title}: one checkpoint only ({candidates[0].name}); an advice compares"
-            " checkpoints, so evaluate another one"
-        )
     usable = [one for one in candidates if not explain_no_forecast(one)]
-    if not usable and all(math.isnan(one.val_loss) for one in candidates):
-        raise InputError(
-            f"{evidence.title}: no validation loss and no RL curve with {MIN_POINTS} points; give"
-            " the validation loss of the checkpoints (--losses FILE, see docs/advise.md)"
-        )
+    check_question(evidence, usable, budget)
     budget = budget or find_common_budget(usable)
     lacking = {one.name: explain_no_forecast(one, budget) for one in candidates}
     known = [one for one in usable if not lacking[one.name]]
@@ -84,6 +73,23 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
         missing=list_missing_evidence(evidence, branches, draws, budget, step),
         notes=list(evidence.notes),
     )
+
+
+def check_question(evidence: Evidence, usable: list[Candidate], budget: float | None) -> None:
+    """Refuse what has no answer: see `advise_start`; `usable` are those that can be forecast."""
+    candidates = evidence.candidates
+    if budget is not None and not (math.isfinite(budget) and budget > 0):
+        raise InputError(f"--budget {budget:g}: use a number above 0, in {evidence.unit}")
+    if len(candidates) == 1:
+        raise InputError(
+            f"{evidence.title}: one checkpoint only ({candidates[0].name}); an advice compares"
+            " checkpoints, so evaluate another one"
+        )
+    if not usable and all(math.isnan(one.val_loss) for one in candidates):
+        raise InputError(
+            f"{evidence.title}: no validation loss and no RL curve with {MIN_POINTS} points; give"
+            " the validation loss of the checkpoints (--losses FILE, see docs/advise.md)"
+        )
 
 
 def find_common_budget(usable: Sequence[Candidate]) -> float | None:

@@ -1,5 +1,6 @@
 """What is known of the checkpoints that an advice is about: from a study, or from curves alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -65,13 +66,8 @@ def read_study_evidence(study: str, root: Path, relative: str) -> list[Evidence]
         InputError: the study has no curves and no labels, or a table is wrong.
     """
     folder = root / relative
-    tables = {
-        name: read_table(folder / f"{name}.csv", columns)
-        if (folder / f"{name}.csv").exists()
-        else pd.DataFrame(columns=list(columns))
-        for name, columns in (("curves", CURVE_COLUMNS), ("subphases", SUBPHASE_COLUMNS))
-    }
-    curves, labels = tables["curves"], tables["subphases"]
+    curves = read_if_there(folder / "curves.csv", CURVE_COLUMNS)
+    labels = read_if_there(folder / "subphases.csv", SUBPHASE_COLUMNS)
     advised = advise_making(Path(relative) / "curves.csv")
     if curves.empty and labels.empty:
         raise InputError(f"study {study}: no results yet; {advised}")
@@ -87,22 +83,37 @@ def read_study_evidence(study: str, root: Path, relative: str) -> list[Evidence]
             pool = read_pool(rows[rows["dataset"] != NO_DATASET], own)
             if pool:
                 facts = dict(zip(POOL_KEY, key, strict=True))
-                title = f"{facts['model']}, seed {facts['seed']}" + (
-                    f", {recipe}" if recipe else ""
-                )
-                pools.append(
-                    Evidence(
-                        title,
-                        "EFLOPs",
-                        tuple(pool),
-                        read_pass_at_k(folder, str(facts["model"]), int(facts["seed"]), pool),
-                        {} if recipe is None else choose_fits(fits, facts, recipe),
-                        make_labels=make_labels,
-                    )
-                )
+                pools.append(gather_pool_evidence(folder, facts, recipe, pool, fits, make_labels))
     if not pools:
         raise InputError(f"study {study}: no SFT checkpoint has been evaluated; {advised}")
     return pools
+
+
+def read_if_there(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A table of a study, without rows if it has not been made yet."""
+    if not path.exists():
+        return pd.DataFrame(columns=list(columns))
+    return read_table(path, columns)
+
+
+def gather_pool_evidence(
+    folder: Path,
+    facts: dict[str, object],
+    recipe: str | None,
+    pool: list[Candidate],
+    fits: pd.DataFrame,
+    make_labels: str,
+) -> Evidence:
+    """What is known of a pool: its candidates, their pass@k and the fits of their branches."""
+    title = f"{facts['model']}, seed {facts['seed']}"
+    return Evidence(
+        f"{title}, {recipe}" if recipe else title,
+        "EFLOPs",
+        tuple(pool),
+        read_pass_at_k(folder, str(facts["model"]), int(str(facts["seed"])), pool),
+        {} if recipe is None else choose_fits(fits, facts, recipe),
+        make_labels=make_labels,
+    )
 
 
 def read_pool(curves: pd.DataFrame, labels: pd.DataFrame) -> list[Candidate]:
