@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from cluster_runs import OUTPUT, SITE, list_jobs, run_cluster_workflow, set_site
 from conftest import copy_checkout
 
@@ -12,6 +13,7 @@ pytest_plugins = ("slurm_fixtures",)
 pytestmark = pytest.mark.slow
 
 RESULTS = Path("results/smoke")
+CURVES = "results/smoke/curves.csv"
 
 
 def test_the_smoke_study_runs_to_its_report(site: None, tmp_path: Path) -> None:
@@ -31,3 +33,21 @@ def test_the_smoke_study_runs_to_its_report(site: None, tmp_path: Path) -> None:
     assert {json.loads(path.read_text())["slurm_job"] for path in records} == numbers
     run_cluster_workflow(folder, "--dry-run")
     assert "Nothing to be done" in (folder / OUTPUT).read_text()
+    compete_on_the_cluster(folder)
+
+
+def compete_on_the_cluster(folder: Path) -> None:
+    """Rungs and decisions are jobs as any others: the finished study's branches compete."""
+    before = len(list_jobs(folder))
+    chosen = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump({**chosen, "branching": "adaptive"}))
+    run_cluster_workflow(folder, CURVES)
+    rules = Counter(job.rule for job in list_jobs(folder)[before:])
+    decisions = [*(folder / RESULTS / "adaptive").rglob("rung?.json")]
+    assert json.loads(max(decisions).read_text())["finished"]
+    assert rules["choose_branches"] == len(decisions)
+    rungs = [*(folder / RESULTS / "rl").rglob("rung?/train.record.json")]
+    assert rules["train_rl_rung"] == len(rungs) > 1
+    assert not rules["train_sft"] + rules["train_rl"]
+    gpus = {job.gpus for job in list_jobs(folder) if job.rule == "train_rl_rung"}
+    assert gpus == {"gres:gpu:h100:1"}
