@@ -26,7 +26,7 @@ from retu.core.errors import InputError
 from retu.core.yaml_files import check_reference
 from retu.logs.log_choice import LogReading
 from retu.logs.read_curves import read_logs
-from retu.reporting.curve_text import format_fits_text
+from retu.reporting.curve_text import format_fits_text, list_collapses
 from retu.reporting.fit_files import FILES, check_fit_folder, make_json_rows, write_fit_folder
 from retu.reporting.progress_line import ProgressLine
 from retu.scaling.fitting.logged_fits import fit_logged_curves
@@ -78,7 +78,7 @@ def main(options: argparse.Namespace) -> None:
             fits = fit_logged_curves(branches, job, x_unit, options.forecast, progress.tell)
     except InputError as error:
         raise InputError(f"{' '.join(map(str, options.paths))}: {error}") from error
-    for note in notes:
+    for note in [*notes, *(list_collapses(fits) if options.json else [])]:
         print(f"note: {note}", file=sys.stderr)
     if options.json:
         for row in make_json_rows(fits):

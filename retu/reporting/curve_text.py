@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from retu.core.markdown import (
     TextTable,
     format_integer,
@@ -35,14 +37,29 @@ def name_end_column(x_unit: str) -> str:
 
 
 def format_fits_text(fits: LoggedFits) -> str:
-    """The table on the terminal, then a sentence for every ceiling that is not identified."""
-    told = [
+    """The table on the terminal, then sentences on collapses and on ceilings not identified."""
+    told = list_collapses(fits) + [
         f"{row['curve']}: ceiling {row['verdict']}: {explain_reason(row, fits.x_unit)}."
         for row in fits.table.to_dict("records")
         if row["verdict"] != IDENTIFIED
     ]
     lines = [line for text in told for line in textwrap.wrap(text, TERMINAL_WIDTH)]
     return "\n".join([render_table(tabulate_logged_fits(fits)), *lines]) + ("\n" if lines else "")
+
+
+def list_collapses(fits: LoggedFits) -> list[str]:
+    """A sentence for every curve that collapses: what its numbers are about."""
+    rows = fits.table[fits.table["collapsed"].astype(bool)].to_dict("records")
+    ends = [format_significant(row[name_end_column(fits.x_unit)]) for row in rows]
+    places = [
+        f"step {x}" if fits.x_unit == "step" else f"{x} {name_unit(fits.x_unit)}" for x in ends
+    ]
+    told = "; all numbers are about the part before"
+    if fits.forecast_at is not None:
+        told += ", and nothing is forecast beyond it"
+    return [
+        f"{row['curve']}: collapsed after {at}{told}" for row, at in zip(rows, places, strict=True)
+    ]
 
 
 def tabulate_logged_fits(fits: LoggedFits) -> TextTable:
@@ -53,11 +70,14 @@ def tabulate_logged_fits(fits: LoggedFits) -> TextTable:
             "forecast",
             f"at {fits.forecast_at:g} {name_unit(fits.x_unit)}",
         )
+    columns = table[[f"{place}_{name}" for name in ("score", "low", "high")]].astype(float)
     later = [
-        f"{format_number(score)} {format_interval(low, high)}"
-        for score, low, high in table[[f"{place}_{name}" for name in ("score", "low", "high")]]
-        .astype(float)
-        .to_numpy()
+        "collapsed"
+        if collapsed and np.isnan(score)
+        else f"{format_number(score)} {format_interval(low, high)}"
+        for collapsed, (score, low, high) in zip(
+            table["collapsed"], columns.to_numpy(), strict=True
+        )
     ]
     ends = zip(table["a_post_low"], table["a_post_high"], strict=True)
     return make_table(

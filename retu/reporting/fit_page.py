@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from retu.reporting.curve_text import explain_reason, name_unit, tabulate_logged_fits
+from retu.reporting.curve_text import (
+    explain_reason,
+    list_collapses,
+    name_unit,
+    tabulate_logged_fits,
+)
 from retu.reporting.figure_logged_curves import draw_logged_curves
 from retu.reporting.page import load_page_template, make_data_uri
 from retu.reporting.style import make_svg, use_style
@@ -25,6 +30,7 @@ def render_fit_page(fits: LoggedFits, notes: Sequence[str], settings: Mapping[st
         forecast=fits.forecast_at,
         count=len(rows),
         identified=len(rows) - len(open_rows),
+        collapses=list_collapses(fits),
         reasons=[
             (row["curve"], row["verdict"], explain_reason(row, fits.x_unit)) for row in open_rows
         ],

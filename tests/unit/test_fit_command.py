@@ -149,6 +149,24 @@ def test_a_folder_gets_tables_and_one_page(run: Run, tmp_path: Path) -> None:
     assert (folder / "fit.html").read_bytes() == before
 
 
+def test_a_collapse_is_told(run: Run, tmp_path: Path) -> None:
+    points = plant_points("clear")
+    points.loc[points["x"] > 300, "score"] = 20.0
+    told = "clear: collapsed after step 300; all numbers are about the part before"
+    _, out, _ = run(points, "--out", "answer")
+    assert told in out
+    assert told in (tmp_path / "answer/fit.html").read_text()
+    _, out, err = run(points, "--json", "--forecast", "800")
+    (row,) = read_rows(out).values()
+    assert (row["collapsed"], row["forecast_score"], row["forecast_high"]) == (True, None, None)
+    assert f"note: {told}, and nothing is forecast beyond it" in err
+    _, out, _ = run(points, "--forecast", "800")
+    assert "  collapsed  " in out
+    _, out, _ = run(points, "--json", "--forecast", "200")
+    (row,) = read_rows(out).values()
+    assert row["forecast_low"] < compute_truth("clear", 200) < row["forecast_high"]
+
+
 def test_what_others_wrote_stays(run: Run, tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "results/fits.csv").write_text("theirs")

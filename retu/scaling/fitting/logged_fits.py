@@ -106,11 +106,15 @@ def refuse_short_curves(branches: list[MeasuredBranch], least: int) -> None:
 def forecast_score(branch: Branch, fitted: FittedBranch, x: float, job: FitJob) -> dict[str, float]:
     """Score at `x` with a 90% interval, percent; NaN where the curve allows no forecast.
 
+    A run that collapsed allows none beyond its collapse: the law before is not what it follows.
     Beyond the data, by the posterior, it is the forecast of `forecast_branch`: of a score that is
     measured there. Else, and by least squares, it is the fitted curve.
     """
     kept = branch.take_first(branch.end)
-    if x < kept.x[-1] or job.protocol.method != "posterior":
+    unknown = (np.full(1, np.nan),) * 3
+    if branch.end < branch.x.size and x > kept.x[-1]:
+        values = unknown
+    elif x < kept.x[-1] or job.protocol.method != "posterior":
         band = compute_score_band(fitted, np.array([x]))
         values = (band.median, band.low, band.high)
     else:
@@ -120,7 +124,7 @@ def forecast_score(branch: Branch, fitted: FittedBranch, x: float, job: FitJob) 
             values = (made.median, made.low, made.high)
         except InputError:
             # Too few points, or the same score at all of them; the verdict says so.
-            values = (np.full(1, np.nan),) * 3
+            values = unknown
     names = ("forecast_score", "forecast_low", "forecast_high")
     return {name: float(value[0]) for name, value in zip(names, values, strict=True)}
 
