@@ -26,8 +26,14 @@ from retu.core.errors import InputError
 from retu.core.yaml_files import check_reference
 from retu.logs.log_choice import LogReading
 from retu.logs.read_curves import read_logs
-from retu.reporting.curve_text import format_fits_text, list_collapses
-from retu.reporting.fit_files import FILES, check_fit_folder, make_json_rows, write_fit_folder
+from retu.reporting.curve_text import format_fits_text, list_collapses, name_unit
+from retu.reporting.fit_files import (
+    FILES,
+    check_fit_folder,
+    make_json_rows,
+    name_folder,
+    write_fit_folder,
+)
 from retu.reporting.progress_line import ProgressLine
 from retu.scaling.fitting.logged_fits import fit_logged_curves
 from retu.scaling.logged_branches import make_logged_branches
@@ -38,6 +44,8 @@ COMPUTE_OPTIONS = {
     "tokens_per_step": "tokens of all rollouts of a step",
     "trained_tokens": "tokens that a step trains on (default: all its rollouts)",
 }
+FARTHEST = 1000
+"""How many times as far as the longest run a forecast may be: beyond it is in another unit."""
 
 
 def add_arguments(to: argparse.ArgumentParser) -> None:
@@ -47,7 +55,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     fit = to.add_argument_group("how they are fitted")
     names = ", ".join(load_protocols())
     fit.add_argument("--protocol", default=ROBUST, help=f"{names} (default: {ROBUST})")
-    fit.add_argument("--start", type=float, metavar="SCORE", help="score at x = 0, percent")
+    fit.add_argument("--start", type=float, metavar="SCORE", help="percent, where x = 0 is missing")
     fit.add_argument("--forecast", type=float, metavar="X", help="also the score at this x")
     fit.add_argument("--draws", type=int, default=1000, metavar="N", help="default: 1000")
     fit.add_argument("--seed", type=int, default=0, help="default: 0")
@@ -56,7 +64,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     for name, told in COMPUTE_OPTIONS.items():
         compute.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="N", help=told)
     answer = to.add_argument_group("the answer")
-    answer.add_argument("--out", type=Path, metavar="FOLDER", help=f"write {', '.join(FILES)}")
+    answer.add_argument("--out", metavar="FOLDER", help=f"write {', '.join(FILES)}")
     answer.add_argument("--json", action="store_true", help="one JSON object a curve on stdout")
 
 
@@ -67,9 +75,12 @@ def main(options: argparse.Namespace) -> None:
         InputError: what the reader or the fits refuse, or a folder that holds other files.
     """
     settings = check_options(options)
-    replaced = options.out is not None and check_fit_folder(options.out)
+    folder = None if options.out is None else name_folder(options.out)
+    replaced = folder is not None and check_fit_folder(folder)
     reading = read_logs(options.paths, parse_log_choice(options))
+    reading.check_start(options.start)
     points, x_unit, notes = convert_compute(reading, options)
+    check_forecast(options.forecast, points["x"].max(), x_unit)
     try:
         branches, assumed = make_logged_branches(points, options.start)
         notes += assumed
@@ -85,10 +96,10 @@ def main(options: argparse.Namespace) -> None:
             print(json.dumps(row))
     else:
         print(format_fits_text(fits), end="")
-    if options.out is not None:
+    if folder is not None:
         told = "replaced the earlier answer in" if replaced else "wrote"
-        write_fit_folder(fits, options.out, notes, describe_settings(options))
-        print(f"{told} {options.out}: {', '.join(FILES)}", file=sys.stderr)
+        write_fit_folder(fits, folder, notes, describe_settings(options))
+        print(f"{told} {folder}: {', '.join(FILES)}", file=sys.stderr)
 
 
 def check_options(options: argparse.Namespace) -> FitSettings:
@@ -108,7 +119,27 @@ def check_options(options: argparse.Namespace) -> FitSettings:
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name.replace('_', '-')} {value:g}: use a number above 0")
+    trained, tokens = options.trained_tokens, options.tokens_per_step
+    if trained is not None and tokens is not None and trained > tokens:
+        raise InputError(
+            f"--trained-tokens {trained:g}: a step has {tokens:g} tokens by --tokens-per-step, and"
+            " trains on no more; correct one"
+        )
     return FitSettings(n_bootstrap=options.draws, seed=options.seed)
+
+
+def check_forecast(x: float | None, longest: float, x_unit: str) -> None:
+    """Refuse an x of the forecast that must be in another unit than the curves.
+
+    Raises:
+        InputError: it is more than `FARTHEST` times as far as the longest run.
+    """
+    if x is not None and x > FARTHEST * longest:
+        raise InputError(
+            f"--forecast {x:g}: x counts {name_unit(x_unit)} and the longest run ends at"
+            f" {longest:g}; give the forecast in {name_unit(x_unit)}, at most {FARTHEST} times as"
+            " far"
+        )
 
 
 def convert_compute(

@@ -39,11 +39,25 @@ class LogReading:
             problem), NaN where the log does not say; `source`, the file or run folder.
         x_unit: "step", "eflops", "tokens", "gpu_hours", or what merely counts: "log call", "row".
         notes: a line each: what was assumed, and what was left out, with its number.
+        wrote_fractions: the scores were written as fractions of 1.
     """
 
     points: pd.DataFrame
     x_unit: str
     notes: tuple[str, ...]
+    wrote_fractions: bool = False
+
+    def check_start(self, start_score: float | None) -> None:
+        """Refuse a score at x = 0 that is a fraction as those of the logs, and not percent.
+
+        Raises:
+            InputError: tells the score in percent.
+        """
+        if start_score is not None and self.wrote_fractions and 0 < start_score <= 1:
+            raise InputError(
+                f"--start {start_score:g} with scores that are fractions: say"
+                f" {100 * start_score:g}, in percent"
+            )
 
 
 def check_choice(choice: LogChoice) -> None:

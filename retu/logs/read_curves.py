@@ -57,7 +57,8 @@ def read_logs(paths: Sequence[Path], choice: LogChoice | None = None) -> LogRead
         make_row(point, factor, *counts)
         for point, *counts in zip(points, problems, samples, strict=True)
     ]
-    return LogReading(pd.DataFrame(rows, columns=list(POINT_COLUMNS)), axis.unit, tuple(notes))
+    table = pd.DataFrame(rows, columns=list(POINT_COLUMNS))
+    return LogReading(table, axis.unit, tuple(notes), wrote_fractions=factor != 1.0)
 
 
 def choose_runs(log: ToolLog, choice: LogChoice, where: str) -> ToolLog:

@@ -1,6 +1,7 @@
 """The files that `retu fit` leaves in a folder: tables, JSON, and a page."""
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,16 +41,52 @@ def check_fit_folder(folder: Path) -> bool:
     """Whether a folder holds an earlier answer, which the next one replaces.
 
     Raises:
-        InputError: it is a file, or holds a file of one of our names that is not ours.
+        InputError: it is a file, nothing can be written into it, or it holds a file of one of our
+            names that is not ours.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder}: is a file; name a folder")
+    check_writable_folder(folder)
     there = [name for name in FILES if (folder / name).exists()]
     if there and not is_own_folder(folder):
         raise InputError(
             f"--out {folder}: has a {there[0]} that retu fit did not write; name another folder"
         )
     return bool(there)
+
+
+def name_folder(name: str) -> Path:
+    """The folder of --out.
+
+    Raises:
+        InputError: an empty name, as of a variable that is not set: the current folder is ".".
+    """
+    if not name.strip():
+        raise InputError("--out: the name is empty; name a folder")
+    return Path(name)
+
+
+def check_writable_folder(folder: Path) -> None:
+    """Try to write into a folder; what is made for the trial is removed again.
+
+    Raises:
+        InputError: it is a file, or cannot be made or written into.
+    """
+    made: list[Path] = []
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"--out {folder}: is a file; name a folder")
+        for path in reversed((folder, *folder.parents)):
+            if not path.exists():
+                path.mkdir()
+                made.append(path)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = error.strerror or "cannot be written"
+        raise InputError(
+            f"--out {folder}: nothing can be written there ({reason}); name another folder"
+        ) from error
+    finally:
+        for path in reversed(made):
+            path.rmdir()
 
 
 def is_own_folder(folder: Path) -> bool:

@@ -31,7 +31,7 @@ def make_logged_branches(
     Args:
         points: columns curve, x and score (percent); where known n_problems and n_samples
             (answers per problem), else error (standard error of the score, points).
-        start_score: score at x = 0 of the curves that have none, percent.
+        start_score: score at x = 0 of the curves that have none, percent; others keep theirs.
 
     Returns:
         The branches, and what was assumed of their starts, in a sentence if anything was.
@@ -42,17 +42,24 @@ def make_logged_branches(
     """
     if points.empty:
         raise InputError("no points; give at least one curve")
-    branches, late = [], {}
+    branches, late, started = [], {}, []
     for name, rows in points.groupby("curve", sort=False):
         try:
             first = float(rows["x"].min())
             if first > 0:
                 late[str(name)] = first
                 rows = add_start(rows, start_score)
+            elif start_score is not None:
+                started.append(str(name))
             branches.append(MeasuredBranch({"curve": name}, np.nan, make_logged_branch(rows)))
         except InputError as problem:
             raise InputError(f"curve {name}: {problem}") from problem
-    return branches, describe_starts(late, start_score)
+    notes = describe_starts(late, start_score)
+    if started:
+        notes.append(
+            f"{join_names(started, 3)}: the score at x = 0 is in the points and wins over --start"
+        )
+    return branches, notes
 
 
 def add_start(rows: pd.DataFrame, start_score: float | None) -> pd.DataFrame:
@@ -79,7 +86,7 @@ def describe_starts(late: Mapping[str, float], start_score: float | None) -> lis
         return []
     names, reach = join_names(list(late), 3), max(late.values())
     if start_score is not None:
-        return [f"{names}: no score at x = 0; taken to be {start_score:g}, as --start says"]
+        return [f"{names}: no score at x = 0; taken to be {start_score:g} percent, as --start says"]
     return [
         f"{names}: no score at x = 0; the first evaluation, at x = {reach:g} or before, is taken"
         " for the start of RL (--start gives another score)"

@@ -190,7 +190,9 @@ def test_a_curve_without_its_start(run: Run) -> None:
     _, out, err = run(late, "--json", "--start", given)
     _, same, _ = run(whole, "--json")
     assert read_rows(out) == read_rows(same)
-    assert f"taken to be {float(given):g}, as --start says" in err
+    assert f"taken to be {float(given):g} percent, as --start says" in err
+    _, _, err = run(whole, "--json", "--start", "12")
+    assert "note: clear: the score at x = 0 is in the points and wins over --start" in err
     status, out, err = run(whole[whole["x"] > 60], "--json")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "curve clear: starts at x = 70, 18% of the way to its end" in err
@@ -227,6 +229,29 @@ BAD: dict[str, tuple[pd.DataFrame, tuple[str, ...], str]] = {
     "protocol": (POINTS, ("--protocol", "scalrl"), "did you mean scalerl"),
     "draws": (POINTS, ("--draws", "5"), "--draws 5: use at least 100"),
     "start": (POINTS, ("--start", "140"), "--start 140: is a score"),
+    "start as a fraction": (
+        POINTS.assign(score=POINTS["score"] / 100),
+        ("--start", "0.575"),
+        "--start 0.575 with scores that are fractions: say 57.5, in percent",
+    ),
+    "forecast in FLOPs": (
+        POINTS.assign(x=POINTS["x"] * 1e18).rename(columns={"x": "flops"}),
+        ("--forecast", "4e22"),
+        "--forecast 4e+22: x counts EFLOPs and the longest run ends at 400; give",
+    ),
+    "trained tokens": (
+        POINTS,
+        ("--params", "7e9", "--tokens-per-step", "1e6", "--trained-tokens", "2e6"),
+        "--trained-tokens 2e+06: a step has 1e+06 tokens",
+    ),
+    "no folder": (POINTS, ("--out", ""), "--out: the name is empty"),
+    "folder below a file": (
+        POINTS,
+        ("--out", "curves.csv/a/b"),
+        "--out curves.csv/a/b: nothing can be written there (Not a directory); name another",
+    ),
+    "folder of a long name": (POINTS, ("--out", "a/" + "b" * 300), "(File name too long)"),
+    "folder of the system": (POINTS, ("--out", "/proc/answer"), "nothing can be written there"),
     "forecast": (POINTS, ("--forecast", "-1"), "--forecast -1: use a number above 0"),
     "seed": (POINTS, ("--seed", "-1"), "--seed -1: use at least 0"),
     "no tokens": (POINTS, ("--params", "7e9"), "EFLOPs need --tokens-per-step"),
@@ -247,6 +272,7 @@ def test_a_mistake_is_one_line(
     status, out, err = run(table, *words)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert message in err
+    assert [path.name for path in Path().iterdir()] == ["curves.csv"]
 
 
 def test_some_short_curves_are_no_mistake(run: Run) -> None:
