@@ -11,6 +11,7 @@ from retu.logs.log_entries import NAN, LogEntry
 from retu.logs.metric_keys import find_role
 
 FLOPS_PER_EFLOP = 1e18
+MOST_STEPS = 1e9
 # What merely counts, or has no unit: the user may say what it is.
 VAGUE_UNITS = ("x", "log call", "row")
 
@@ -54,6 +55,8 @@ def choose_axis(
             )
         return Axis(name, choice.x_unit), [f"x is {name}, in units of {choice.x_unit} as you say"]
     assert role is not None
+    if role in ("x", "step"):
+        check_steps(found, Axis(name, "step"))
     if role == "x":
         return Axis(name, "step"), ["x has no unit: taken for steps; --x-unit says otherwise"]
     if role in VAGUE_UNITS:
@@ -62,6 +65,21 @@ def choose_axis(
             " --x-unit step says that they are"
         ]
     return Axis(name, role), [f"x is {name}" + (f" ({role})" if role != name else "")]
+
+
+def check_steps(found: Sequence[MeasuredEntry], axis: Axis) -> None:
+    """Refuse an x that is too large to count steps.
+
+    Raises:
+        InputError: the first, with its place.
+    """
+    for entry in (item.entry for item in found):
+        x = axis.read_value(entry)
+        if x > MOST_STEPS:
+            raise InputError(
+                f"{entry.source}: {entry.place}: {axis.name} is {x:g}, too many for steps; call it"
+                " flops if it counts FLOPs, or say --x-unit"
+            )
 
 
 def choose_axis_name(found: Sequence[MeasuredEntry], choice: LogChoice, where: str) -> str:

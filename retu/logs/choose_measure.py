@@ -56,9 +56,7 @@ def choose_measure(log: ToolLog, choice: LogChoice, where: str) -> list[Measured
         )
     chosen = choose_set(named, choice, where)
     if len({item.measure.metric for item in chosen}) > 1:
-        raise InputError(
-            f"{where}: holds several metrics; choose one by --metric: {list_metrics(chosen)}"
-        )
+        raise InputError(f"{where}: {explain_several(chosen, log.is_table)}")
     sets = {item.measure.evaluation_set for item in chosen}
     if sets == {UNRECORDED}:
         raise InputError(
@@ -101,6 +99,22 @@ def list_measured(log: ToolLog) -> list[MeasuredEntry]:
         for entry in log.entries
         for key, measure in describe_entry(entry, sets[entry.run]).items()
     ]
+
+
+def explain_several(chosen: Sequence[MeasuredEntry], is_table: bool) -> str:
+    """The end of an error: several metrics, of which one is x or each is a curve in a table."""
+    listed = list_metrics(chosen)
+    if not is_table:
+        return f"holds several metrics; choose one by --metric: {listed}"
+    if not any(item.entry.axes for item in chosen):
+        return (
+            "no column is known to be x (step, eflops, tokens, gpu_hours); say which is by --x,"
+            f" what it counts by --x-unit, and the score by --metric: {listed}"
+        )
+    return (
+        f"holds several metrics; choose one by --metric: {listed}; if each is a curve, write a row"
+        f" a point: curve,{next(iter(chosen[0].entry.axes))},score"
+    )
 
 
 def explain_nothing_found(found: Sequence[MeasuredEntry], metric: str | None) -> str:

@@ -10,9 +10,10 @@ from retu.core.errors import InputError
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import NAN, LogEntry, ToolLog
 from retu.logs.log_files import LogFile
-from retu.logs.metric_keys import find_role
+from retu.logs.metric_keys import find_role, is_score
 from retu.logs.table_files import (
     find_delimiter,
+    is_date,
     is_empty,
     is_number_column,
     parse_column,
@@ -117,9 +118,12 @@ def sort_columns(path: Path, table: pd.DataFrame, choice: LogChoice) -> TableCol
     taken = {*group, *named.values()}
     numeric = [n for n in table.columns if n not in taken and is_number_column(table[n])]
     axes = find_axes(numeric, choice)
+    check_axes(path, table, [n for n in table.columns if n not in taken], axes, choice)
     scores = [n for n in numeric if n not in axes and find_role("axes", n) is None]
     rest = [n for n in table.columns if n not in (*taken, *numeric)]
-    if not choice.group:
+    # Without x or score it is no table of curves: then that is what is wrong with it.
+    has_scores = any(is_score(n) or n == choice.metric for n in scores)
+    if not choice.group and axes and has_scores:
         check_text(path, table, rest)
     return TableColumns(axes, scores, group, {str(k): v for k, v in named.items()}, rest)
 
@@ -129,6 +133,24 @@ def find_axes(names: Sequence[str], choice: LogChoice) -> list[str]:
     known = {n: find_role("axes", n) for n in names if n != choice.metric}
     axes = [n for n, role in known.items() if n == choice.x or role is not None]
     return [n for n in axes if n == choice.x or known[n] not in ("log call", "row")] or axes
+
+
+def check_axes(
+    path: Path, table: pd.DataFrame, names: Sequence[str], axes: Sequence[str], choice: LogChoice
+) -> None:
+    """Refuse a column that is to be x and holds no numbers, such as dates.
+
+    Raises:
+        InputError: the first such cell, with its row.
+    """
+    if choice.x is None and not axes:
+        numeric = [n for n in names if is_number_column(table[n])]
+        dates = [n for n in names if table[n].map(is_date).any()] if len(numeric) < 2 else []
+        wanted = [*(n for n in names if find_role("axes", n) is not None), *dates]
+    else:
+        wanted = [n for n in names if n == choice.x and n not in axes]
+    for name in wanted:
+        parse_column(path, table[name])
 
 
 def check_text(path: Path, table: pd.DataFrame, names: Sequence[str]) -> None:

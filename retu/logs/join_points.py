@@ -41,7 +41,8 @@ def join_points(
     supersedes the points that it repeats.
 
     Raises:
-        InputError: two values at one x that no resumption explains, or a table whose x goes back.
+        InputError: an x below 0, two values at one x that no resumption explains, or a table whose x
+            goes back.
     """
     points = [
         CurvePoint(curve, axis.read_value(i.entry), i.value, i.entry, i.key, measure_samples(i))
@@ -49,12 +50,21 @@ def join_points(
     ]
     kept = [p for p in points if math.isfinite(p.score) and math.isfinite(p.x)]
     notes = count_missing(curve, points)
+    for point in kept:
+        if point.x < 0:
+            raise InputError(
+                f"{describe_place(point)}: {axis.name} is {point.x:g}; x counts from 0, the model"
+                " that RL starts from: correct it"
+            )
     parts = split_parts(kept)
     by_x: dict[float, list[tuple[int, CurvePoint]]] = defaultdict(list)
     for number, part in enumerate(parts):
         for point in part:
             if not any(point.is_same(other) for at, other in by_x[point.x] if at == number):
                 by_x[point.x].append((number, point))
+    copies = len(kept) - sum(map(len, by_x.values()))
+    if copies:
+        notes.append(f"{curve}: {format_quantity(copies, 'point')} written twice, counted once")
     repeated = {x: there for x, there in by_x.items() if len(there) > 1}
     differing = [x for x, there in repeated.items() if not is_one_score(there)]
     if choice.repeated is None:
@@ -76,16 +86,14 @@ def measure_samples(item: MeasuredEntry) -> float:
 def count_missing(curve: str, points: Sequence[CurvePoint]) -> list[str]:
     """Notes on the points that have no score or no x."""
     scoreless = [p for p in points if not math.isfinite(p.score)]
-    placeless = sum(math.isfinite(p.score) and not math.isfinite(p.x) for p in points)
+    placeless = [p for p in points if math.isfinite(p.score) and not math.isfinite(p.x)]
     notes = []
-    if scoreless:
-        first = scoreless[0]
-        place = f", the first at {first.entry.place}" if first.entry.place else ""
-        notes.append(
-            f"{curve}: {format_quantity(len(scoreless), 'point')} without a number left out{place}"
-        )
-    if placeless:
-        notes.append(f"{curve}: {format_quantity(placeless, 'point')} without an x left out")
+    for missing, what in ((scoreless, "a number"), (placeless, "a finite x")):
+        if missing:
+            first = missing[0].entry.place
+            place = f", the first at {first}" if first else ""
+            count = format_quantity(len(missing), "point")
+            notes.append(f"{curve}: {count} without {what} left out{place}")
     return notes
 
 
@@ -125,8 +133,8 @@ def check_repeats(
         if is_table and not set(repeated) & {p.x for p in after}:
             raise InputError(
                 f"{begin.entry.source}: {begin.entry.place}: x goes back from {before[-1].x:g} to"
-                f" {begin.x:g} and repeats nothing; sort the rows by x, name the column that tells"
-                " curves apart by --group, or say --repeated last"
+                f" {begin.x:g} and repeats nothing; sort the rows by x, or name the column that"
+                " tells curves apart by --group"
             )
         if begin.x <= parts[0][0].x and differing:
             first = next(p for p in before if p.x >= begin.x)

@@ -12,6 +12,8 @@ from typing import Any
 from retu.core.errors import InputError
 
 HEAD_BYTES = 65536
+# What `retu fit` writes; the first says so at its beginning.
+ANSWER_FILES = ("fits.json", "fits.csv", "points.csv", "fit.html")
 # Weights and the like: never a log, and large.
 SKIPPED = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".npz", ".npy", ".png", ".svg")
 
@@ -52,10 +54,11 @@ class LogFile:
 def list_log_files(paths: Sequence[Path]) -> list[LogFile]:
     """The files at and below `paths`, each once, numbers in names in their order.
 
-    Links to folders are not followed: they point to runs that are there anyway.
+    Links to folders are not followed: they point to runs that are there anyway. Earlier answers of
+    `retu fit` in folders are no curves.
 
     Raises:
-        InputError: no path, one that is not there, or an empty file.
+        InputError: no path, one that is not there, an empty file, or nothing but an answer.
     """
     if not paths:
         raise InputError("no file of curves given; name a log, a table or a folder of them")
@@ -69,7 +72,19 @@ def list_log_files(paths: Sequence[Path]) -> list[LogFile]:
     for log in found.values():
         if log.is_given and not log.head.strip():
             raise InputError(f"{log.path}: is empty; give the log of a run that wrote something")
-    return list(found.values())
+    kept = [log for log in found.values() if log.is_given or not is_answer(log.path)]
+    if found and not kept:
+        raise InputError(f"{paths[0]}: holds only an answer of retu fit; give the curves")
+    return kept
+
+
+def is_answer(path: Path) -> bool:
+    """Whether a file is one of those that `retu fit --out` leaves in a folder."""
+    made = path.with_name(ANSWER_FILES[0])
+    if path.name not in ANSWER_FILES or not made.is_file():
+        return False
+    with made.open("rb") as file:
+        return b'"made_by": "retu fit"' in file.read(100)
 
 
 def walk_folder(folder: Path) -> Iterator[Path]:
@@ -94,6 +109,25 @@ def decode_text(content: bytes) -> str:
     return content.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
 
 
+def read_text(path: Path, place: str = "line") -> str:
+    """The text of a file, as `decode_text` reads it; a last character may be cut off.
+
+    Raises:
+        InputError: it is not UTF-8; with its line, called `place`. Names that are told apart by
+            the characters that cannot be read would become one.
+    """
+    content = path.read_bytes()
+    try:
+        content.removeprefix(b"\xef\xbb\xbf").decode(
+            "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+        )
+    except UnicodeDecodeError as error:
+        if not (error.end == len(error.object) and "end of data" in error.reason):
+            line = error.object[: error.start].count(b"\n") + 1
+            raise InputError(f"{path}: {place} {line}: is not UTF-8; save it as UTF-8") from error
+    return decode_text(content)
+
+
 def load_json(path: Path) -> Any:
     """Read a JSON document; bare `NaN` and `Infinity` are read, too.
 
@@ -101,7 +135,7 @@ def load_json(path: Path) -> Any:
         InputError: it is cut off or no JSON, with the line.
     """
     try:
-        return json.loads(decode_text(path.read_bytes()))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: line {error.lineno}: no valid JSON ({error.msg}): cut off while it was"
@@ -124,7 +158,7 @@ def load_json_lines(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
     Raises:
         InputError: a line before the last is no JSON mapping.
     """
-    lines = decode_text(path.read_bytes()).splitlines(keepends=True)
+    lines = read_text(path).splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from retu.core.errors import InputError
+from retu.core.text import join_names
 from retu.core.yaml_files import suggest_word
 from retu.logs import (
     curve_tables,
@@ -33,6 +34,7 @@ class LogFormat:
     is_file: Callable[[LogFile], bool]
     read: Callable[[Sequence[LogFile], LogChoice], ToolLog]
     is_general: bool = False  # tables and text: in a folder, taken only if there is nothing else
+    takes_steps: bool = False  # its files hold no step, and --steps says them
 
 
 FORMATS = (
@@ -48,15 +50,26 @@ FORMATS = (
     LogFormat("dvclive", "DVCLive run", dvclive_runs.is_dvclive, dvclive_runs.read_dvclive),
     LogFormat("verl", "log of verl", verl_runs.is_verl_file, verl_runs.read_verl),
     LogFormat(
-        "lm_eval", "lm-eval result", lm_eval_results.is_lm_eval, lm_eval_results.read_lm_eval
+        "lm_eval",
+        "lm-eval result",
+        lm_eval_results.is_lm_eval,
+        lm_eval_results.read_lm_eval,
+        takes_steps=True,
     ),
     LogFormat(
         "lighteval",
         "LightEval result",
         lighteval_results.is_lighteval,
         lighteval_results.read_lighteval,
+        takes_steps=True,
     ),
-    LogFormat("inspect", "Inspect log", inspect_results.is_inspect, inspect_results.read_inspect),
+    LogFormat(
+        "inspect",
+        "Inspect log",
+        inspect_results.is_inspect,
+        inspect_results.read_inspect,
+        takes_steps=True,
+    ),
     LogFormat(
         "wandb_export",
         "W&B export",
@@ -125,8 +138,19 @@ def find_format(
             f"{describe_files(files)}: logs of several formats: {counts}; choose one by --format"
         )
     (kind,) = kinds
+    if choice.steps and not kind.takes_steps:
+        raise InputError(
+            f"--steps is for results of evaluations, and {kind.title} tells x itself; leave it out"
+        )
     chosen = found[kind.name]
-    return kind, chosen, [f"read {describe_files(chosen)} as {kind.title}"]
+    left = [note_left_out(f, found[f.name]) for f in allowed if f.name in found and f is not kind]
+    return kind, chosen, [f"read {describe_files(chosen)} as {kind.title}", *left]
+
+
+def note_left_out(kind: LogFormat, files: Sequence[LogFile]) -> str:
+    """A note on files of a general format beside logs."""
+    names = join_names([str(file.path) for file in files], 3)
+    return f"left out, as they are of another format ({kind.title}): {names}; --format decides"
 
 
 def choose_formats(choice: LogChoice) -> list[LogFormat]:
@@ -137,7 +161,7 @@ def choose_formats(choice: LogChoice) -> list[LogFormat]:
     names = ALIASES.get(name, (name,))
     chosen = [f for f in FORMATS if f.name in names]
     if not chosen:
-        known = [*(f.name for f in FORMATS), *ALIASES]
+        known = {*(f.name for f in FORMATS), *ALIASES}
         raise InputError(f"--format {choice.format}: not known; {suggest_word(name, known)}")
     return chosen
 

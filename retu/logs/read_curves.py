@@ -47,6 +47,9 @@ def read_logs(paths: Sequence[Path], choice: LogChoice | None = None) -> LogRead
     points, join_notes = join_curves(curves, axis, choice, log.is_table, where)
     factor, unit_notes = find_percent_factor(points, choice)
     problems, samples, count_notes = count_answers(points, choice)
+    count_notes += check_shares(points, factor, choice) + list_copies(points)
+    if choice.join and len({item.entry.run for item in found}) == 1:
+        count_notes.append("--join does nothing: there is one run")
     notes = [
         *notes,
         f"score is {metric}" + (f" of {name}" if name else ""),
@@ -175,6 +178,38 @@ def count_answers(
         f"{format_quantity(unknown, 'point')} without a number of problems; --n-problems says it"
     ]
     return problems, samples, notes if unknown else []
+
+
+def check_shares(points: Sequence[CurvePoint], factor: float, choice: LogChoice) -> list[str]:
+    """A note on a score that is no share of the answers that the user says, as far as rounded."""
+    if choice.n_problems is None:
+        return []
+    answers = choice.n_problems * (choice.n_samples or 1)
+    digits = max(len(f"{point.score:.9g}".partition(".")[2]) for point in points)
+    for point in points:
+        right = point.score * factor / 100 * answers
+        if abs(right - round(right)) > 0.5 * 10**-digits * factor / 100 * answers + 1e-6:
+            return [
+                f"{describe_place(point)}: {point.score:g} is no share of"
+                f" {format_quantity(answers, 'answer')}: correct --n-problems, or say by --samples"
+                " how often each is answered"
+            ]
+    return []
+
+
+def list_copies(points: Sequence[CurvePoint]) -> list[str]:
+    """A note on each set of curves that have the same points, if more than two."""
+    curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for point in points:
+        curves[point.curve].append((point.x, point.score))
+    same: dict[tuple[tuple[float, float], ...], list[str]] = defaultdict(list)
+    for name, known in curves.items():
+        same[tuple(known)].append(name)
+    return [
+        f"{join_names(names, 3)} have the same {len(known)} points: copies of one run?"
+        for known, names in same.items()
+        if len(names) > 1 and len(known) > 2
+    ]
 
 
 def merge_counts(

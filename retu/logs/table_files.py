@@ -10,11 +10,17 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.errors import InputError
+from retu.core.text import format_quantity
 from retu.logs.log_entries import parse_number
-from retu.logs.log_files import decode_text, load_json_lines
+from retu.logs.log_files import load_json_lines, read_text
 
 DELIMITERS = ("\t", ";", ",")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+")
+PERCENT = re.compile(r"-?\d+([.,]\d+)?\s*%")
+DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}([ T].*)?")
+# Spreadsheets write so what separates cells.
+SEPARATOR_LINE = re.compile(r"sep=(.)\s*?\r?\n")
 
 
 def find_delimiter(first_line: str) -> str | None:
@@ -51,9 +57,12 @@ def read_cells(path: Path) -> pd.DataFrame:
 
 def read_text_cells(path: Path) -> pd.DataFrame:
     """The cells of a CSV, all text; empty ones are ""."""
-    text = decode_text(path.read_bytes())
+    text = read_text(path, "row")
+    said = SEPARATOR_LINE.match(text)
+    # The line end stays, so that rows keep their numbers.
+    text = "\n" + text[said.end() :] if said else text
     first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = find_delimiter(first) or ","
+    delimiter = said[1] if said else find_delimiter(first) or ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows: dict[int, list[str]] = {}
     try:
@@ -95,7 +104,8 @@ def check_row(
         reason = "cut off? complete" if is_last else "complete"
         reason += " or remove the row"
     raise InputError(
-        f"{path}: row {number} has {len(cells)} cells and the header {len(header)}: {reason}"
+        f"{path}: row {number} has {format_quantity(len(cells), 'cell')} and the header"
+        f" {len(header)}: {reason}"
     )
 
 
@@ -106,8 +116,14 @@ def is_number_column(cells: pd.Series) -> bool:
 
 
 def is_numeral(cell: object) -> bool:
-    """Whether a cell is a number, also one with a decimal comma."""
-    return parse_number(cell) is not None or bool(DECIMAL_COMMA.fullmatch(str(cell)))
+    """Whether a cell is a number, also with a decimal comma, thousands apart or a percent sign."""
+    marked = (DECIMAL_COMMA, THOUSANDS, PERCENT)
+    return parse_number(cell) is not None or any(form.fullmatch(str(cell)) for form in marked)
+
+
+def is_date(cell: object) -> bool:
+    """Whether a cell is a date, with or without a time."""
+    return DATE.fullmatch(str(cell)) is not None
 
 
 def is_empty(cell: object) -> bool:
@@ -119,17 +135,29 @@ def parse_column(path: Path, cells: pd.Series) -> list[float]:
     """The numbers of a column; NaN for empty cells.
 
     Raises:
-        InputError: a cell is no number, or has a decimal comma; with its row.
+        InputError: a cell is no plain number; with its row.
     """
     numbers = []
     for row, cell in cells.items():
         plain = cell.item() if hasattr(cell, "item") else cell
         number = float("nan") if is_empty(plain) else parse_number(plain)
         if number is None:
-            is_comma = DECIMAL_COMMA.fullmatch(str(plain))
-            remedy = (
-                "write decimals with a point" if is_comma else "write a number or leave it empty"
-            )
-            raise InputError(f"{path}: row {row}: {cells.name} is {plain!r}; {remedy}")
+            raise InputError(f"{path}: row {row}: {cells.name} is {explain_cell(str(plain))}")
         numbers.append(number)
     return numbers
+
+
+def explain_cell(cell: str) -> str:
+    """A cell that is no plain number, and what to write instead."""
+    if THOUSANDS.fullmatch(cell):
+        readings = cell.replace(",", "")
+        if cell.count(",") == 1:
+            readings += f" or {float(cell.replace(',', '.'))}"
+        return f"{cell!r}: {cell!r} could be {readings}; write it without a separator"
+    if PERCENT.fullmatch(cell):
+        return f"{cell!r}; write it without the percent sign"
+    if DECIMAL_COMMA.fullmatch(cell):
+        return f"{cell!r}; write decimals with a point"
+    if is_date(cell):
+        return f"{cell!r}, a date; give steps, tokens or hours"
+    return f"{cell!r}; write a number or leave it empty"
