@@ -41,8 +41,8 @@ def join_points(
     supersedes the points that it repeats.
 
     Raises:
-        InputError: an x below 0, two values at one x that no resumption explains, or a table whose x
-            goes back.
+        InputError: an x below 0, two values at one x that no resumption explains, or a table whose
+            x goes back.
     """
     points = [
         CurvePoint(curve, axis.read_value(i.entry), i.value, i.entry, i.key, measure_samples(i))

@@ -17,7 +17,7 @@ from retu.core.markdown import (
 from retu.reporting.terminal import TERMINAL_WIDTH, render_table
 from retu.reporting.tidy_files import IDENTIFIED
 from retu.scaling import fit_result
-from retu.scaling.fitting.logged_fits import LoggedFits
+from retu.scaling.fitting.logged_fits import NOTHING_TO_FIT, LoggedFits
 
 Row = Mapping[Any, Any]
 UNIT_NAMES = {
@@ -111,6 +111,8 @@ def explain_reason(row: Row, x_unit: str) -> str:
         fit_result.LEANS: f"{ends} owes more to what is assumed than to the points; {more}",
         fit_result.PASSED: f"a median of five scores reached {format_number(row['best_smoothed'])},"
         f" outside {ends}, so the curve is no single rise",
+        NOTHING_TO_FIT: f"every score is {format_number(row['best_score'])}, and there is nothing to"
+        f" fit; evaluate {'easier' if row['best_score'] == 0 else 'harder'} problems",
         "no gain": "no score is above that of the start",
     }
     bound = "the upper bound of the fit, not the data, sets it"

@@ -112,7 +112,7 @@ def test_the_table_says_why_a_ceiling_is_open(run: Run) -> None:
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_reason_has_a_sentence(reason: str, collapsed: bool) -> None:
     row = {"reason": reason, "collapsed": collapsed, "a_post_low": 50.0, "a_post_high": 60.0}
-    row |= {"x_end_step": 70.0, "best_smoothed": 61.0, "n_fit": 3}
+    row |= {"best_score": 62.0, "x_end_step": 70.0, "best_smoothed": 61.0, "n_fit": 3}
     row |= {"a_post_profile_low": np.nan, "a_post_profile_high": np.nan}
     sentence = explain_reason(row, "step")
     assert sentence
@@ -165,6 +165,20 @@ def test_a_collapse_is_told(run: Run, tmp_path: Path) -> None:
     _, out, _ = run(points, "--json", "--forecast", "200")
     (row,) = read_rows(out).values()
     assert row["forecast_low"] < compute_truth("clear", 200) < row["forecast_high"]
+
+
+@pytest.mark.parametrize(("score", "problems"), [(0.0, "easier"), (100.0, "harder")])
+def test_nothing_is_fitted_to_nothing(run: Run, score: float, problems: str) -> None:
+    flat = plant_points("clear").assign(score=score)
+    status, out, _ = run(flat, "--json", "--unit", "percent", "--forecast", "900")
+    (row,) = read_rows(out).values()
+    assert (status, row["reason"], row["verdict"]) == (0, "nothing to fit", "not identified")
+    assert not [
+        row[name] for name in ("a_post", "a_post_low", "end_score") if row[name] is not None
+    ]
+    assert row["forecast_score"] is None
+    status, out, _ = run(flat, "--unit", "percent", "--out", "answer")
+    assert (status, f"nothing to fit; evaluate {problems}" in " ".join(out.split())) == (0, True)
 
 
 def test_what_others_wrote_stays(run: Run, tmp_path: Path) -> None:

@@ -11,16 +11,18 @@ from retu.core.errors import InputError
 from retu.core.tables import shorten_floats
 from retu.scaling.branch import Branch
 from retu.scaling.drawn_scores import compute_score_band
-from retu.scaling.fit_result import FittedBranch
+from retu.scaling.fit_result import BranchFit, FittedBranch, describe_observations
 from retu.scaling.fitting.curve_fits import tabulate_curve_fits
 from retu.scaling.fitting.fit_tables import fit_one_by_one
 from retu.scaling.forecasting.forecast_settings import ForecastSettings
 from retu.scaling.forecasting.predict import GainPrior, forecast_branch
-from retu.scaling.law import FloatArray
+from retu.scaling.law import SCORE_MAX, FloatArray
 from retu.scaling.measured_branches import MeasuredBranch
 
 GRID_POINTS = 60
 """Places at which a curve is drawn, besides those where it was measured."""
+NOTHING_TO_FIT = "nothing to fit"
+"""The reason of a curve whose scores are all 0 or all 100 percent."""
 EFLOPS_SUFFIX = "_eflops"
 
 
@@ -73,6 +75,9 @@ def fit_logged_curves(
     for done, (measured, fit) in enumerate(
         zip(branches, fit_one_by_one(branches, job), strict=True), start=1
     ):
+        if is_flat(measured.branch):
+            facts = describe_observations(measured.branch)
+            fit = FittedBranch(BranchFit(**facts, n_fit=fit.fit.n_fit, reason=NOTHING_TO_FIT), {})
         traces.append(trace_curve(measured, fit, forecast_at))
         if forecast_at is not None:
             forecasts.append(forecast_score(measured.branch, fit, forecast_at, job))
@@ -86,6 +91,12 @@ def fit_logged_curves(
     renamed = table.rename(columns=lambda name: name.replace(EFLOPS_SUFFIX, f"_{unit}"))
     points = pd.concat(traces, ignore_index=True).rename(columns={"x": f"x_{unit}"})
     return LoggedFits(renamed, shorten_floats(points), x_unit, forecast_at)
+
+
+def is_flat(branch: Branch) -> bool:
+    """Whether all scores before a collapse are 0, or all 100 percent: no law can be seen there."""
+    kept = branch.score[: branch.end]
+    return bool((kept == 0).all() or (kept == SCORE_MAX).all())
 
 
 def refuse_short_curves(branches: list[MeasuredBranch], least: int) -> None:
@@ -112,7 +123,7 @@ def forecast_score(branch: Branch, fitted: FittedBranch, x: float, job: FitJob) 
     """
     kept = branch.take_first(branch.end)
     unknown = (np.full(1, np.nan),) * 3
-    if branch.end < branch.x.size and x > kept.x[-1]:
+    if is_flat(branch) or (branch.end < branch.x.size and x > kept.x[-1]):
         values = unknown
     elif x < kept.x[-1] or job.protocol.method != "posterior":
         band = compute_score_band(fitted, np.array([x]))
