@@ -50,12 +50,7 @@ def join_points(
     ]
     kept = [p for p in points if math.isfinite(p.score) and math.isfinite(p.x)]
     notes = count_missing(curve, points)
-    for point in kept:
-        if point.x < 0:
-            raise InputError(
-                f"{describe_place(point)}: {axis.name} is {point.x:g}; x counts from 0, the model"
-                " that RL starts from: correct it"
-            )
+    refuse_negative(kept, axis)
     parts = split_parts(kept)
     by_x: dict[float, list[tuple[int, CurvePoint]]] = defaultdict(list)
     for number, part in enumerate(parts):
@@ -75,6 +70,16 @@ def join_points(
             f"{curve}: {superseded} of {len(kept)} points superseded by later ones at the same x"
         )
     return [by_x[x][-1][1] for x in sorted(by_x)], notes
+
+
+def refuse_negative(points: Sequence[CurvePoint], axis: Axis) -> None:
+    """InputError for an x below 0."""
+    for point in points:
+        if point.x < 0:
+            raise InputError(
+                f"{describe_place(point)}: {axis.name} is {point.x:g}; x counts from 0, the model"
+                " that RL starts from: correct it"
+            )
 
 
 def measure_samples(item: MeasuredEntry) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from retu.core.errors import InputError
-from retu.core.text import join_names
+from retu.core.text import format_quantity, join_names
 from retu.core.yaml_files import suggest_word
 from retu.logs import (
     curve_tables,
@@ -133,18 +133,25 @@ def find_format(
             " what is read"
         )
     if len(kinds) > 1:
-        counts = ", ".join(f"{f.name} ({len(found[f.name])} files)" for f in kinds)
+        counts = ", ".join(
+            f"{k.name} ({format_quantity(len(found[k.name]), 'file')})" for k in kinds
+        )
         raise InputError(
             f"{describe_files(files)}: logs of several formats: {counts}; choose one by --format"
         )
     (kind,) = kinds
+    refuse_steps(kind, choice)
+    chosen = found[kind.name]
+    left = [note_left_out(f, found[f.name]) for f in allowed if f.name in found and f is not kind]
+    return kind, chosen, [f"read {describe_files(chosen)} as {kind.title}", *left]
+
+
+def refuse_steps(kind: LogFormat, choice: LogChoice) -> None:
+    """InputError for steps that the user says of files that hold them."""
     if choice.steps and not kind.takes_steps:
         raise InputError(
             f"--steps is for results of evaluations, and {kind.title} tells x itself; leave it out"
         )
-    chosen = found[kind.name]
-    left = [note_left_out(f, found[f.name]) for f in allowed if f.name in found and f is not kind]
-    return kind, chosen, [f"read {describe_files(chosen)} as {kind.title}", *left]
 
 
 def note_left_out(kind: LogFormat, files: Sequence[LogFile]) -> str:

@@ -47,14 +47,11 @@ def read_logs(paths: Sequence[Path], choice: LogChoice | None = None) -> LogRead
     points, join_notes = join_curves(curves, axis, choice, log.is_table, where)
     factor, unit_notes = find_percent_factor(points, choice)
     problems, samples, count_notes = count_answers(points, choice)
-    count_notes += check_shares(points, factor, choice) + list_copies(points)
-    if choice.join and len({item.entry.run for item in found}) == 1:
-        count_notes.append("--join does nothing: there is one run")
-    notes = [
-        *notes,
+    notes += [
         f"score is {metric}" + (f" of {name}" if name else ""),
         *list_scoreless_runs(log, found),
         *(*axis_notes, *unit_notes, *log.notes, *join_notes, *count_notes),
+        *(*check_shares(points, factor, choice), *list_copies(points)),
     ]
     rows = [
         make_row(point, factor, *counts)
@@ -139,6 +136,9 @@ def join_curves(
     """
     points: list[CurvePoint] = []
     notes: list[str] = []
+    runs = {item.entry.run for items in curves.values() for item in items}
+    if choice.join and len(runs) == 1:
+        notes.append("--join does nothing: there is one run")
     for name, items in sorted(curves.items()):
         joined, told = join_points(name, items, axis, choice, is_table)
         if points and joined and not is_table and is_continued(points, joined):

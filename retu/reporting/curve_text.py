@@ -55,6 +55,8 @@ def list_collapses(fits: LoggedFits) -> list[str]:
         f"step {x}" if fits.x_unit == "step" else f"{x} {name_unit(fits.x_unit)}" for x in ends
     ]
     told = "; all numbers are about the part before"
+    if fits.includes_collapse:
+        told = "; the protocol fits the law to the fall, too"
     if fits.forecast_at is not None:
         told += ", and nothing is forecast beyond it"
     return [
@@ -111,7 +113,7 @@ def explain_reason(row: Row, x_unit: str) -> str:
         fit_result.LEANS: f"{ends} owes more to what is assumed than to the points; {more}",
         fit_result.PASSED: f"a median of five scores reached {format_number(row['best_smoothed'])},"
         f" outside {ends}, so the curve is no single rise",
-        NOTHING_TO_FIT: f"every score is {format_number(row['best_score'])}, and there is nothing to"
+        NOTHING_TO_FIT: f"every score is {format_number(row['best_score'])}: there is nothing to"
         f" fit; evaluate {'easier' if row['best_score'] == 0 else 'harder'} problems",
         "no gain": "no score is above that of the start",
     }

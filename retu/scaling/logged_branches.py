@@ -1,6 +1,6 @@
 """Branches from the points of anyone's logs: where each starts, how uncertain its scores are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -54,12 +54,7 @@ def make_logged_branches(
             branches.append(MeasuredBranch({"curve": name}, np.nan, make_logged_branch(rows)))
         except InputError as problem:
             raise InputError(f"curve {name}: {problem}") from problem
-    notes = describe_starts(late, start_score)
-    if started:
-        notes.append(
-            f"{join_names(started, 3)}: the score at x = 0 is in the points and wins over --start"
-        )
-    return branches, notes
+    return branches, describe_starts(late, started, start_score)
 
 
 def add_start(rows: pd.DataFrame, start_score: float | None) -> pd.DataFrame:
@@ -80,13 +75,24 @@ def add_start(rows: pd.DataFrame, start_score: float | None) -> pd.DataFrame:
     return points.assign(x=points["x"].where(np.arange(len(points)) > 0, 0.0))
 
 
-def describe_starts(late: Mapping[str, float], start_score: float | None) -> list[str]:
-    """What was assumed of the curves whose first evaluation comes at an x above 0, if any."""
+def describe_starts(
+    late: Mapping[str, float], started: Sequence[str], start_score: float | None
+) -> list[str]:
+    """What was assumed of the starts.
+
+    Args:
+        late: the first x of the curves whose first evaluation comes at an x above 0.
+        started: the curves that have a score at x = 0 although the user gives one.
+        start_score: what the user gives, percent.
+    """
+    kept = [f"{join_names(started, 3)}: the score at x = 0 is in the points and wins over --start"]
+    kept = kept if started else []
     if not late:
-        return []
+        return kept
     names, reach = join_names(list(late), 3), max(late.values())
     if start_score is not None:
-        return [f"{names}: no score at x = 0; taken to be {start_score:g} percent, as --start says"]
+        told = f"{names}: no score at x = 0; taken to be {start_score:g} percent, as --start says"
+        return [told, *kept]
     return [
         f"{names}: no score at x = 0; the first evaluation, at x = {reach:g} or before, is taken"
         " for the start of RL (--start gives another score)"

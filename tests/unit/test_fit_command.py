@@ -155,13 +155,18 @@ def test_a_collapse_is_told(run: Run, tmp_path: Path) -> None:
     told = "clear: collapsed after step 300; all numbers are about the part before"
     _, out, _ = run(points, "--out", "answer")
     assert told in out
-    assert told in (tmp_path / "answer/fit.html").read_text()
+    page = (tmp_path / "answer/fit.html").read_text()
+    assert told in page
+    for word in ("identified", "not\nidentified", "bound", "At twice its end"):
+        assert f"<b>{word}</b>" in page
     _, out, err = run(points, "--json", "--forecast", "800")
     (row,) = read_rows(out).values()
     assert (row["collapsed"], row["forecast_score"], row["forecast_high"]) == (True, None, None)
     assert f"note: {told}, and nothing is forecast beyond it" in err
     _, out, _ = run(points, "--forecast", "800")
     assert "  collapsed  " in out
+    _, out, _ = run(points, "--protocol", "scalerl")
+    assert "clear: collapsed after step 300; the protocol fits the law to the fall, too" in out
     _, out, _ = run(points, "--json", "--forecast", "200")
     (row,) = read_rows(out).values()
     assert row["forecast_low"] < compute_truth("clear", 200) < row["forecast_high"]

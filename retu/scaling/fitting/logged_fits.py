@@ -38,12 +38,14 @@ class LoggedFits:
             where nothing was), `score`, `low`, `high` of the fitted curve, percent.
         x_unit: what x counts.
         forecast_at: x of the forecast.
+        includes_collapse: the protocol fits what follows a collapse, too.
     """
 
     table: pd.DataFrame
     points: pd.DataFrame
     x_unit: str
     forecast_at: float | None = None
+    includes_collapse: bool = False
 
     @property
     def x_column(self) -> str:
@@ -75,9 +77,7 @@ def fit_logged_curves(
     for done, (measured, fit) in enumerate(
         zip(branches, fit_one_by_one(branches, job), strict=True), start=1
     ):
-        if is_flat(measured.branch):
-            facts = describe_observations(measured.branch)
-            fit = FittedBranch(BranchFit(**facts, n_fit=fit.fit.n_fit, reason=NOTHING_TO_FIT), {})
+        fit = drop_flat_fit(measured.branch, fit)
         traces.append(trace_curve(measured, fit, forecast_at))
         if forecast_at is not None:
             forecasts.append(forecast_score(measured.branch, fit, forecast_at, job))
@@ -90,13 +90,22 @@ def fit_logged_curves(
     unit = x_unit.replace(" ", "_")
     renamed = table.rename(columns=lambda name: name.replace(EFLOPS_SUFFIX, f"_{unit}"))
     points = pd.concat(traces, ignore_index=True).rename(columns={"x": f"x_{unit}"})
-    return LoggedFits(renamed, shorten_floats(points), x_unit, forecast_at)
+    includes = not job.protocol.stop_at_collapse
+    return LoggedFits(renamed, shorten_floats(points), x_unit, forecast_at, includes)
 
 
 def is_flat(branch: Branch) -> bool:
     """Whether all scores before a collapse are 0, or all 100 percent: no law can be seen there."""
     kept = branch.score[: branch.end]
     return bool((kept == 0).all() or (kept == SCORE_MAX).all())
+
+
+def drop_flat_fit(branch: Branch, fitted: FittedBranch) -> FittedBranch:
+    """The fit, or none of a curve that is flat at an end of the scale."""
+    if not is_flat(branch):
+        return fitted
+    facts = describe_observations(branch)
+    return FittedBranch(BranchFit(**facts, n_fit=fitted.fit.n_fit, reason=NOTHING_TO_FIT), {})
 
 
 def refuse_short_curves(branches: list[MeasuredBranch], least: int) -> None:
