@@ -18,6 +18,7 @@ from retu.logs.table_files import (
     is_number_column,
     parse_column,
     read_cells,
+    refuse_grouped_thousands,
 )
 
 # The curves of a study of ours.
@@ -151,6 +152,9 @@ def check_axes(
         wanted = [n for n in names if n == choice.x and n not in axes]
     for name in wanted:
         parse_column(path, table[name])
+    for name in axes:
+        if find_role("axes", name) in ("step", "tokens"):
+            refuse_grouped_thousands(path, table[name])
 
 
 def check_text(path: Path, table: pd.DataFrame, names: Sequence[str]) -> None:

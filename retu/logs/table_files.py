@@ -17,6 +17,7 @@ from retu.logs.log_files import load_json_lines, read_text
 DELIMITERS = ("\t", ";", ",")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+")
+POINT_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 PERCENT = re.compile(r"-?\d+([.,]\d+)?\s*%")
 DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}([ T].*)?")
 # Spreadsheets write so what separates cells.
@@ -147,13 +148,31 @@ def parse_column(path: Path, cells: pd.Series) -> list[float]:
     return numbers
 
 
+def refuse_grouped_thousands(path: Path, cells: pd.Series) -> None:
+    """Refuse counts such as 0, 2.000, 4.000, which are thousands where a comma marks decimals.
+
+    Who writes three decimals writes 0.000, too.
+
+    Raises:
+        InputError: the first such count, with its row.
+    """
+    counted = {row: str(cell) for row, cell in cells.items() if not is_empty(cell)}
+    grouped = {row: cell for row, cell in counted.items() if cell != "0"}
+    if len(grouped) < len(counted) and all(map(POINT_THOUSANDS.fullmatch, grouped.values())):
+        for row, cell in grouped.items():
+            raise InputError(
+                f"{path}: row {row}: {cells.name} is {cell!r}: could be {cell.replace('.', '')} or"
+                f" {float(cell):g}; write it without a separator"
+            )
+
+
 def explain_cell(cell: str) -> str:
     """A cell that is no plain number, and what to write instead."""
     if THOUSANDS.fullmatch(cell):
         readings = cell.replace(",", "")
         if cell.count(",") == 1:
             readings += f" or {float(cell.replace(',', '.'))}"
-        return f"{cell!r}: {cell!r} could be {readings}; write it without a separator"
+        return f"{cell!r}: could be {readings}; write it without a separator"
     if PERCENT.fullmatch(cell):
         return f"{cell!r}; write it without the percent sign"
     if DECIMAL_COMMA.fullmatch(cell):
