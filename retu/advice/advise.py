@@ -28,6 +28,8 @@ from retu.scaling.forecasting.forecast_settings import MIN_POINTS
 from retu.scaling.law import FloatArray
 
 Draws = Mapping[str, ScoreDraws]
+FARTHEST = 1000
+"""Budgets beyond this many times the longest RL curve are in another unit, not in its reach."""
 UNIT_SHARE = 0.1
 """One unit of compute, as a share of the budget."""
 FIT = FitSettings(n_bootstrap=100)
@@ -42,7 +44,8 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
             None takes what every branch with enough points has reached.
 
     Raises:
-        InputError: one checkpoint only, nothing to compare by, or a budget that is not positive.
+        InputError: one checkpoint only, nothing to compare by, or a budget that is not positive
+            or far beyond all curves.
     """
     candidates = evidence.candidates
     usable = [one for one in candidates if not explain_no_forecast(one)]
@@ -80,6 +83,12 @@ def check_question(evidence: Evidence, usable: list[Candidate], budget: float | 
     candidates = evidence.candidates
     if budget is not None and not (math.isfinite(budget) and budget > 0):
         raise InputError(f"--budget {budget:g}: use a number above 0, in {evidence.unit}")
+    longest = max(one.spent for one in candidates)
+    if budget is not None and 0 < FARTHEST * longest < budget:
+        raise InputError(
+            f"--budget {budget:g}: is in {evidence.unit}, and the longest RL curve has run"
+            f" {longest:.3g} of them; use at most {FARTHEST * longest:.3g}"
+        )
     if len(candidates) == 1:
         raise InputError(
             f"{evidence.title}: one checkpoint only ({candidates[0].name}); an advice compares"

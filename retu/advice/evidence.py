@@ -43,6 +43,7 @@ class Evidence:
         fits: rows of fits.csv of its branches, by name; those that are missing are fitted.
         notes: what was assumed on reading.
         make_labels: what to do about missing labels.
+        is_study: whether a study made them, so that RL steps are known and rungs can be run.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Evidence:
     fits: dict[str, dict[str, object]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     make_labels: str = ""
+    is_study: bool = False
 
 
 def read_study_evidence(study: str, root: Path, relative: str) -> list[Evidence]:
@@ -113,6 +115,7 @@ def gather_pool_evidence(
         read_pass_at_k(folder, str(facts["model"]), int(str(facts["seed"])), pool),
         {} if recipe is None else choose_fits(fits, facts, recipe),
         make_labels=make_labels,
+        is_study=True,
     )
 
 

@@ -22,7 +22,10 @@ from retu.core.errors import InputError
 from retu.logs.read_curves import read_logs
 from retu.planning.stages import ROOT
 
-UNITS = {"eflops": "EFLOPs", "step": "steps", "gpu_hours": "GPU-hours"}
+UNITS = {
+    **{"eflops": "EFLOPs", "step": "steps", "gpu_hours": "GPU-hours"},
+    **{"log call": "log calls", "row": "rows"},
+}
 """What the units of x are called in a sentence."""
 
 
@@ -97,7 +100,8 @@ def find_budget(evidence: Evidence, options: argparse.Namespace) -> float | None
     if evidence.unit == "steps":
         return float(steps)
     paces = [one.spent / one.last_step for one in evidence.candidates if one.branch]
-    if evidence.unit != "EFLOPs" or not paces:
+    # The steps of other curves merely count their evaluations.
+    if not evidence.is_study or not paces:
         raise InputError(
             f"--budget-steps: no step of RL is known; use --budget, in {evidence.unit}"
         )

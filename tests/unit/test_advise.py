@@ -172,6 +172,28 @@ def test_bad_budgets_are_refused(tmp_path: Path) -> None:
             advise_start(evidence, budget)
 
 
+def write_curves(folder: Path, **columns: object) -> Path:
+    """A file of two curves, its x in EFLOPs unless a column says otherwise."""
+    points = make_points(first=70, second=80).rename(columns={"x": "eflops"})
+    path = folder / "curves.csv"
+    write_csv(points.assign(**columns), path)
+    return path
+
+
+def test_steps_are_not_invented_for_curves_of_compute(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["advise", str(write_curves(tmp_path)), "--budget-steps", "60"]
+    assert command_line.main(words) == 2
+    assert "no step of RL is known; use --budget, in EFLOPs" in capsys.readouterr().err
+
+
+def test_a_budget_in_another_unit_is_refused() -> None:
+    evidence = make_curve_evidence(make_points(first=70, second=80), "EFLOPs")
+    with pytest.raises(InputError, match=r"--budget 5e\+22: is in EFLOPs, .* has run 60 of them"):
+        advise_start(evidence, 5e22)
+
+
 def test_a_study_without_results_names_the_command(tmp_path: Path) -> None:
     (tmp_path / "results/planted").mkdir(parents=True)
     with pytest.raises(InputError, match=r"snakemake results/planted/curves\.csv --config"):
