@@ -62,6 +62,7 @@ class Advice(Section):
         reason: what that rests on.
         budget, unit, step: RL compute of a branch at which scores are asked, its unit, and the
             further compute that `next_unit` is about.
+        collapses: how each branch that collapsed before the budget stood up to there.
         sft: what more SFT of each data set buys; data_size: what better data buys.
     """
 
@@ -72,6 +73,7 @@ class Advice(Section):
     budget: float | None
     unit: str
     step: float | None
+    collapses: list[str]
     branches: list[BranchAdvice]
     sft: list[str]
     data_size: str

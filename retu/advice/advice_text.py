@@ -14,7 +14,8 @@ NO_NUMBER = "not enough evidence"
 
 def format_advice(advice: Advice) -> str:
     """The whole advice, to be printed."""
-    start = [advice.title, "", *format_start(advice), ""]
+    collapses = [f"{told}." for told in advice.collapses]
+    start = [advice.title, "", *format_start(advice), *collapses, ""]
     rest = [
         "",
         "More SFT:",

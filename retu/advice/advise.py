@@ -7,6 +7,7 @@ import numpy as np
 
 from retu.advice.advice_record import Advice, BranchAdvice, Interval
 from retu.advice.candidates import Candidate
+from retu.advice.collapses import describe_collapses
 from retu.advice.evidence import Evidence
 from retu.advice.further_training import describe_better_data, describe_more_sft
 from retu.advice.missing_evidence import list_missing_evidence
@@ -22,6 +23,7 @@ from retu.config.protocols import load_protocols
 from retu.core.errors import InputError
 from retu.core.rounding import round_score
 from retu.core.tables import round_to_six_digits
+from retu.core.text import format_rest
 from retu.labeling.subphases import STABLE
 from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS
@@ -30,6 +32,7 @@ from retu.scaling.law import FloatArray
 Draws = Mapping[str, ScoreDraws]
 FARTHEST = 1000
 """Budgets beyond this many times the longest RL curve are in another unit, not in its reach."""
+MOST_NAMED = 4
 UNIT_SHARE = 0.1
 """One unit of compute, as a share of the budget."""
 FIT = FitSettings(n_bootstrap=100)
@@ -60,7 +63,7 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
         describe_branch(one, evidence, lacking[one.name], draws.get(one.name), chances)
         for one in candidates
     ]
-    start, reason = choose_start(branches)
+    start, reason = choose_start(branches, budget)
     chosen = next((one for one in branches if one.name == start), None)
     return Advice(
         title=evidence.title,
@@ -70,6 +73,7 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
         budget=budget,
         unit=evidence.unit,
         step=step,
+        collapses=describe_collapses(usable, lacking, budget),
         branches=branches,
         sft=describe_more_sft(candidates, draws),
         data_size=describe_better_data(branches),
@@ -96,9 +100,16 @@ def check_question(evidence: Evidence, usable: list[Candidate], budget: float | 
         )
     if not usable and all(math.isnan(one.val_loss) for one in candidates):
         raise InputError(
-            f"{evidence.title}: no validation loss and no RL curve with {MIN_POINTS} points; give"
-            " the validation loss of the checkpoints (--losses FILE, see docs/advise.md)"
+            f"{evidence.title}: no validation loss, and no RL curve to compare by"
+            f" ({list_reasons(candidates)}); give the validation loss of the checkpoints (--losses"
+            " FILE, see docs/advise.md)"
         )
+
+
+def list_reasons(candidates: Sequence[Candidate]) -> str:
+    """Why each checkpoint has no forecast: `a: no RL curve`."""
+    reasons = [f"{one.name}: {explain_no_forecast(one)}" for one in candidates]
+    return "; ".join(reasons[:MOST_NAMED]) + format_rest(len(reasons), MOST_NAMED)
 
 
 def find_common_budget(usable: Sequence[Candidate]) -> float | None:
@@ -168,7 +179,7 @@ def find_ceiling(one: Candidate, evidence: Evidence, lacking: str) -> tuple[Inte
     return make_interval(Expected(*values)), ""
 
 
-def choose_start(branches: list[BranchAdvice]) -> tuple[str | None, str]:
+def choose_start(branches: list[BranchAdvice], budget: float | None) -> tuple[str | None, str]:
     """The checkpoint to start from, and what that rests on."""
     with_rl = [one for one in branches if one.at_budget and one.chance is not None]
     if len(with_rl) > 1:
@@ -178,7 +189,11 @@ def choose_start(branches: list[BranchAdvice]) -> tuple[str | None, str]:
         return best.name, f"highest score expected of {len(with_rl)} RL curves"
     stable = [one for one in branches if one.subphase == STABLE]
     if not stable:
-        return None, "not enough evidence: no two RL curves with 5 points and no Stable checkpoint"
+        place = f" at {budget:g}" if budget else ""
+        return (
+            None,
+            f"not enough evidence: no two RL curves to compare{place}, no Stable checkpoint",
+        )
     ranked = sorted(stable, key=lambda one: (one.val_loss or math.inf, -(one.p_sft or 0), one.name))
     reason = "the least validation loss of the Stable checkpoints; no two RL curves to compare"
     if all(one.pass_at_k is not None for one in stable) and len({one.k for one in stable}) == 1:

@@ -17,6 +17,7 @@ RIVAL = 0.05
 CLOSE = 0.005
 """L / L_min this close to the Stable line decides no label: losses scatter by as much."""
 MOST_NAMED = 4
+GIVE = ", and give it with --losses FILE, columns pass_at_k and k"
 
 
 def list_missing_evidence(
@@ -35,7 +36,8 @@ def list_missing_evidence(
         *find_missing_labels(evidence, branches),
         *find_close_labels(bare),
         *find_missing_samples(evidence, bare),
-        *find_untried(branches, step),
+        *find_flat_curves(bare),
+        *find_untried(branches, step, evidence.is_study),
         *find_rivals(branches, draws, budget),
     ]
 
@@ -79,8 +81,12 @@ def find_close_labels(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]
 def find_missing_samples(
     evidence: Evidence, branches: Sequence[BranchAdvice]
 ) -> list[MissingEvidence]:
-    """Checkpoints that may be worth RL and whose pass@k is not known."""
-    wanted = [one.name for one in branches if one.subphase in (STABLE, MILD, None)]
+    """Checkpoints that may be worth RL and whose pass@k is not known.
+
+    Of curves of no study only those that a table of losses names can be given one.
+    """
+    worth = (STABLE, MILD, None) if evidence.is_study else (STABLE, MILD)
+    wanted = [one.name for one in branches if one.subphase in worth]
     bare = [name for name in wanted if name not in evidence.pass_at_k]
     if not bare:
         return []
@@ -88,27 +94,49 @@ def find_missing_samples(
         MissingEvidence(
             what=f"pass@k of {join_names(bare, MOST_NAMED)}",
             why="at large k it tells RL's outcome better than the score before RL does",
-            run="generate 16 samples or more a problem at each",
+            run="generate 16 samples or more a problem at each"
+            + ("" if evidence.is_study else GIVE),
             cost=0.0,
         )
     ]
 
 
-def find_untried(branches: Sequence[BranchAdvice], step: float | None) -> list[MissingEvidence]:
-    """Stable checkpoints without enough RL to forecast."""
-    short = [
-        one
-        for one in branches
-        if one.subphase == STABLE and not one.at_budget and not one.lacking.startswith("collapsed")
-    ]
-    if not short:
+def find_flat_curves(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]:
+    """Branches whose scores are all the same, which no evaluation of a model in training gives."""
+    flat = [one for one in branches if one.lacking.startswith("a constant")]
+    if not flat:
         return []
     return [
         MissingEvidence(
+            what=f"scores of {join_names([one.name for one in flat], MOST_NAMED)} that differ",
+            why=f"{flat[0].lacking} has no noise and no gain to go by",
+            run="check the evaluation",
+            cost=0.0,
+        )
+    ]
+
+
+def needs_more_rl(one: BranchAdvice) -> bool:
+    """Whether a checkpoint that is worth RL, or has some, has too few points for a forecast."""
+    is_told = one.lacking.startswith(("collapsed", "a constant"))
+    is_wanted = one.subphase == STABLE or (one.subphase is None and one.reached is not None)
+    return is_wanted and not one.at_budget and not is_told
+
+
+def find_untried(
+    branches: Sequence[BranchAdvice], step: float | None, is_study: bool
+) -> list[MissingEvidence]:
+    """Checkpoints without enough RL to forecast."""
+    short = [one for one in branches if needs_more_rl(one)]
+    if not short:
+        return []
+    rungs = " (branching: adaptive runs such rungs)" if is_study else ""
+    is_stable = all(one.subphase == STABLE for one in short)
+    return [
+        MissingEvidence(
             what=f"what RL makes of {join_names([one.name for one in short], MOST_NAMED)}",
-            why="Stable, and no forecast: " + short[0].lacking,
-            run=f"RL until it has {MIN_POINTS - 1} evaluations, from each"
-            " (branching: adaptive runs such rungs)",
+            why=("Stable, and no forecast: " if is_stable else "no forecast: ") + short[0].lacking,
+            run=f"RL until it has {MIN_POINTS - 1} evaluations, from each{rungs}",
             cost=round_to_six_digits(step * len(short)) if step else None,
         )
     ]

@@ -55,6 +55,8 @@ def explain_no_forecast(candidate: Candidate, budget: float | None = None) -> st
         return f"collapsed after {last:.3g}"
     if seen.x.size < MIN_POINTS:
         return f"{seen.x.size} points, {MIN_POINTS} needed"
+    if np.ptp(seen.score) == 0:
+        return f"a constant curve at {seen.score[0]:g}"
     try:
         check_curve(seen.x, seen.score, seen.error)
     except InputError as error:

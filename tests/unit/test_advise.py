@@ -94,6 +94,39 @@ def test_a_collapse_is_told_and_not_advised(tmp_path: Path) -> None:
     assert advise_start(evidence, 20).start == "Good step 300"
 
 
+def test_a_collapse_among_curves_names_the_budget_before_it() -> None:
+    points = make_points(first=70, second=80)
+    fallen = (points["curve"] == "second") & (points["x"] >= 30)
+    points.loc[fallen, "score"] -= 40
+    advice = advise_start(make_curve_evidence(points, "steps"))
+    assert advice.start is None
+    assert advice.reason.startswith("not enough evidence: no two RL curves to compare at 60")
+    (told,) = advice.collapses
+    assert told.startswith("second collapsed after 28; up to there it is ahead (69.")
+    assert told.endswith(": --budget 28")
+    assert f"{told}." in format_advice(advice).replace("\n     ", " ")
+    assert advise_start(make_curve_evidence(points, "steps"), 28).start == "second"
+
+
+def test_short_and_flat_curves_are_among_what_is_missing() -> None:
+    points = make_points(first=70, second=80, short=75, flat=60)
+    points = points[(points["curve"] != "short") | (points["x"] < 5)]
+    points.loc[points["curve"] == "flat", "score"] = 50.0
+    missing = advise_start(make_curve_evidence(points, "steps")).missing
+    told = [(one.what, one.why, one.run) for one in missing]
+    assert told[1] == (
+        "scores of flat that differ",
+        "a constant curve at 50 has no noise and no gain to go by",
+        "check the evaluation",
+    )
+    assert told[2] == (
+        "what RL makes of short",
+        "no forecast: 3 points, 5 needed",
+        "RL until it has 4 evaluations, from each",
+    )
+    assert not any(one.what.startswith("pass@k") for one in missing)
+
+
 def test_the_same_evidence_gives_the_same_advice(tmp_path: Path) -> None:
     curves, labels = plant_pool()
     first = advise_start(write_study(tmp_path, curves, labels))
@@ -155,7 +188,8 @@ def test_curves_without_errors_are_compared_too() -> None:
     [
         (lambda t: t[t["curve"] == "first"], "one checkpoint only"),
         (lambda t: t[t["x"] > 20], "curve first: starts at x = 22"),
-        (lambda t: t[t["x"] < 7], "no validation loss and no RL curve with 5 points"),
+        (lambda t: t[t["x"] < 7], r"no RL curve to compare by \(first: 4 points, 5 needed; "),
+        (lambda t: t.assign(score=50.0), "first: a constant curve at 50; second: a constant"),
         (lambda t: t.assign(score=np.nan), "curve first: a score is missing"),
     ],
 )
