@@ -1,7 +1,7 @@
 """What is known of the checkpoints that an advice is about: from a study, or from curves alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +9,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from retu.advice.candidates import POOL_KEY, Candidate, make_candidate, read_candidates
+from retu.advice.loss_table import join_losses, read_losses
 from retu.core.errors import InputError, advise_making
 from retu.core.run_paths import NO_DATASET, Run
 from retu.core.tables import read_table
 from retu.evaluation.curve_table import CURVE_COLUMNS
 from retu.evaluation.statistics import compute_pass_at_k
-from retu.labeling.subphases import label_subphases
 from retu.scaling.logged_branches import make_logged_branches
 from retu.scaling.measured_branches import MeasuredBranch
 
 NAN = float("nan")
-LOSS_COLUMNS = ("curve", "dataset", "sft_step", "val_loss")
 SUBPHASE_COLUMNS = (*POOL_KEY, "dataset", "sft_step", "val_loss", "subphase", "margin_stable")
 
 
@@ -182,7 +181,7 @@ def make_curve_evidence(
         points: as `make_logged_branches` takes them.
         unit: of x.
         notes: what was assumed on reading them.
-        losses: CSV with columns `LOSS_COLUMNS`: which checkpoint a curve starts from and its
+        losses: CSV as `read_losses` takes it: which checkpoint a curve starts from and its
             validation loss; a row without a curve is a checkpoint without RL.
         start_score: score at x = 0 of curves that have none, percent.
 
@@ -191,8 +190,17 @@ def make_curve_evidence(
     """
     branches, assumed = make_logged_branches(points, start_score)
     curves = {str(one.key["curve"]): make_curve(one) for one in branches}
-    pool = [*curves.values()] if losses is None else join_losses(curves, losses)
-    return Evidence("curves", unit, tuple(pool), notes=(*notes, *assumed))
+    pool, stored = [*curves.values()], dict[str, PassAtK]()
+    if losses is not None:
+        table = read_losses(losses)
+        pool = join_losses(curves, table, losses)
+        stored = {
+            f"{row.dataset} step {row.sft_step}": PassAtK(
+                int(float(str(row.k))), float(str(row.pass_at_k))
+            )
+            for row in table.dropna(subset="pass_at_k").itertuples()
+        }
+    return Evidence("curves", unit, tuple(pool), stored, notes=(*notes, *assumed))
 
 
 def make_curve(measured: MeasuredBranch) -> Candidate:
@@ -202,60 +210,3 @@ def make_curve(measured: MeasuredBranch) -> Candidate:
     later = branch if branch.x.size > 1 else None
     name = str(measured.key["curve"])
     return Candidate(name, 0, "", NAN, NAN, NAN, branch.p_sft, steps, later)
-
-
-def read_losses(path: Path) -> pd.DataFrame:
-    """A user's table of losses.
-
-    Raises:
-        InputError: no such file, no table, or a column or a number is missing.
-    """
-    wanted = ", ".join(LOSS_COLUMNS)
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; --losses is a CSV of {wanted}") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as CSV ({str(error).splitlines()[0]})") from error
-    missing = [name for name in LOSS_COLUMNS if name not in table]
-    if missing:
-        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; it needs {wanted}")
-    for name in ("sft_step", "val_loss"):
-        bad = pd.to_numeric(table[name], errors="coerce").isna()
-        if bad.any():
-            # The first row is the header.
-            row = 2 + int(bad.to_numpy().argmax())
-            raise InputError(f"{path}: row {row}: {name} is no number; correct it")
-    return table
-
-
-def join_losses(curves: dict[str, Candidate], path: Path) -> list[Candidate]:
-    """The checkpoints of a table of losses, with their labels and curves, then other curves."""
-    table = read_losses(path)
-    told = table["curve"].dropna().astype(str)
-    for what, names in (
-        ("not among the curves", {*told} - {*curves}),
-        ("twice", told[told.duplicated()]),
-    ):
-        if len(names):
-            raise InputError(f"{path}: curve {sorted(names)[0]} is {what} ({', '.join(curves)})")
-    none = Candidate("", 0, "", NAN, NAN, NAN, NAN, np.zeros(0, np.int64), None)
-    found = []
-    for dataset, rows in table.sort_values("sft_step", kind="stable").groupby("dataset"):
-        try:
-            labels = label_subphases(rows["sft_step"].to_numpy(), rows["val_loss"].to_numpy())
-        except InputError as error:
-            raise InputError(f"{path}: {dataset}: {error}") from error
-        for i, row in enumerate(rows.itertuples()):
-            one = replace(
-                curves.get(str(row.curve), none),
-                dataset=str(dataset),
-                sft_step=int(str(row.sft_step)),
-                subphase=labels.subphase[i],
-                margin_stable=float(labels.margin_stable[i]),
-                val_loss=float(str(row.val_loss)),
-            )
-            # RL from step 0 is from the base model, which needs no label but has a curve.
-            if one.branch or one.sft_step > 0:
-                found.append(one)
-    return [*found, *(one for name, one in curves.items() if name not in {*told})]

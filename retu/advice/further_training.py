@@ -12,6 +12,7 @@ from retu.advice.score_draws import ScoreDraws, summarise_draws
 from retu.core.rounding import round_score
 from retu.labeling.subphases import STABLE
 
+ONE_LOSS = "one validation loss; two or more are needed"
 FEWEST_SETS = 4
 """Data sets through which a line leaves two residuals to judge it by."""
 
@@ -31,6 +32,8 @@ def describe_loss(run: Sequence[Candidate]) -> str:
     """Whether the validation loss has turned."""
     if any(math.isnan(one.val_loss) for one in run):
         return "not enough evidence, no validation loss"
+    if not run[-1].subphase:
+        return ONE_LOSS
     best = min(run, key=lambda one: one.val_loss)
     last = run[-1]
     if last.subphase == STABLE and best.sft_step >= run[max(len(run) - 2, 0)].sft_step:

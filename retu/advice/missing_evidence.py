@@ -6,6 +6,7 @@ import numpy as np
 
 from retu.advice.advice_record import BranchAdvice, MissingEvidence
 from retu.advice.evidence import Evidence
+from retu.advice.further_training import ONE_LOSS
 from retu.advice.score_draws import ScoreDraws
 from retu.core.tables import round_to_six_digits
 from retu.core.text import join_names
@@ -45,17 +46,23 @@ def list_missing_evidence(
 def find_missing_labels(
     evidence: Evidence, branches: Sequence[BranchAdvice]
 ) -> list[MissingEvidence]:
-    """Checkpoints without a validation loss."""
+    """Checkpoints without a validation loss, and those of data sets with a single one."""
     bare = [one.name for one in branches if one.val_loss is None]
-    if not bare:
-        return []
+    single = [one.name for one in branches if one.val_loss is not None and not one.subphase]
+    run = evidence.make_labels or "evaluate it, and give it with --losses FILE"
+    why = "the sub-phase says from where RL is worth starting"
+    another = (
+        "evaluate it at another checkpoint of the data set, and add a row to the --losses FILE"
+    )
     return [
         MissingEvidence(
-            what=f"the validation loss of {join_names(bare, MOST_NAMED)}",
-            why="the sub-phase says from where RL is worth starting",
-            run=evidence.make_labels or "evaluate it, and give it with --losses FILE",
-            cost=0.0,
+            what=f"{what} of {join_names(names, MOST_NAMED)}", why=why, run=run, cost=0.0
         )
+        for what, names, why, run in (
+            ("the validation loss", bare, why, run),
+            ("the sub-phase", single, ONE_LOSS, another),
+        )
+        if names
     ]
 
 

@@ -162,20 +162,81 @@ def test_curves_of_any_kind_are_compared(tmp_path: Path) -> None:
     advice = advise_start(make_curve_evidence(points, "EFLOPs", (), losses), 40)
     assert advice.start == "Good step 200"
     assert [one.subphase for one in advice.branches] == ["Stable", "Stable", "Mild Overfitting"]
-    write_csv(table.assign(curve="third"), losses)
-    with pytest.raises(InputError, match="curve third is not among the curves"):
+    write_csv(table.assign(curve=["second", "third", None]), losses)
+    with pytest.raises(InputError, match="row 3: curve third is not among the curves"):
         make_curve_evidence(points, "EFLOPs", (), losses)
     for change, told in (
-        (table.assign(curve="first"), "curve first is twice"),
+        (
+            table.assign(curve="first"),
+            "row 3: curve first is twice, first in row 2; a curve starts",
+        ),
         (table.drop(columns="val_loss"), "lacks the columns val_loss"),
-        (table.assign(val_loss=["0.4", "x", "0.5"]), "row 3: val_loss is no number"),
-        (table.assign(sft_step=200), "Good: labels: after step 200"),
+        (table.assign(val_loss=["0.4", "x", "0.5"]), "row 3: val_loss is 'x'; write a number"),
+        (table.assign(val_loss=["0.4", "0,4", "0.5"]), "row 3: val_loss is '0,4'; write decimals"),
+        (table.assign(val_loss=["0.4", None, "0.5"]), "row 3: val_loss is missing"),
+        (table.assign(val_loss=[0.4, 0.5, 0]), "row 4: val_loss is 0 and must be above 0"),
+        (table.assign(sft_step=200), "row 3: dataset Good sft_step 200 is twice, first in row 2"),
+        (table.assign(sft_step=[100, -200, 300]), "row 3: sft_step is -200 and must be 0, 1, 2"),
+        (table.assign(sft_step=[100, 200.5, 300]), "row 3: sft_step is 200.5 and must be 0, 1, 2"),
+        (table.assign(dataset=["Good", None, "Good"]), "row 3: dataset is missing"),
+        (table.iloc[:0], "has a header and no rows; give a checkpoint a row"),
+        (table.assign(pass_at_k=50, k=None), "row 2: k is missing: must be the k of pass_at_k"),
+        (table.assign(pass_at_k=0.5, k=16), "pass_at_k is at most 0.5; write percent"),
+        (table.assign(pass_at_k=500, k=16), "row 2: pass_at_k is 500 and must be 0 to 100"),
     ):
         write_csv(change, losses)
         with pytest.raises(InputError, match=told):
             make_curve_evidence(points, "EFLOPs", (), losses)
     with pytest.raises(InputError, match="no such file; --losses is a CSV"):
         make_curve_evidence(points, "EFLOPs", (), tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"PK\x03\x04\x00\x00", "is no text; write it as CSV"),
+        (b" \n", "is empty; --losses is a CSV of curve"),
+        (None, "is a folder; --losses is a CSV of curve"),
+    ],
+)
+def test_what_is_no_table_of_losses_is_refused(
+    content: bytes | None, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "losses"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        make_curve_evidence(make_points(first=70, second=80), "EFLOPs", (), path)
+
+
+def test_a_single_validation_loss_labels_nothing(tmp_path: Path) -> None:
+    losses = tmp_path / "losses.csv"
+    losses.write_text("curve;dataset;sft_step;val_loss\nfirst;A;500;0.43\nsecond;B;500;0.42\n")
+    points = make_points(first=70, second=80)
+    advice = advise_start(make_curve_evidence(points, "EFLOPs", (), losses), 40)
+    assert [(one.subphase, one.val_loss) for one in advice.branches] == [(None, 0.43), (None, 0.42)]
+    assert all("one validation loss; two or more are needed" in told for told in advice.sft)
+    assert advice.missing[0].what == "the sub-phase of A step 500, B step 500"
+    assert advice.missing[0].run.startswith("evaluate it at another checkpoint")
+
+
+def test_pass_at_k_can_be_given_with_the_losses(tmp_path: Path) -> None:
+    losses = tmp_path / "losses.csv"
+    table = pd.DataFrame(
+        {
+            **{"curve": ["first", None, None], "dataset": "A", "sft_step": [100, 200, 300]},
+            **{"val_loss": [0.401, 0.4, 0.43], "pass_at_k": [90, 80, None], "k": [16, 16, None]},
+        }
+    )
+    write_csv(table, losses)
+    points = make_points(first=70).query("x < 5")
+    advice = advise_start(make_curve_evidence(points, "EFLOPs", (), losses))
+    assert (advice.start, advice.reason[:20]) == ("A step 100", "the highest pass@16 ")
+    (asked,) = [one for one in advice.missing if one.what.startswith("pass@k")]
+    assert asked.what == "pass@k of A step 300"
+    assert asked.run.endswith("give it with --losses FILE, columns pass_at_k and k")
 
 
 def test_curves_without_errors_are_compared_too() -> None:
