@@ -43,7 +43,7 @@ class BranchAdvice(Section):
 
 
 class MissingEvidence(Section):
-    """What is not known, why it matters, and the cheapest run that would settle it.
+    """What is not known, why it matters, and the cheapest run that should narrow it.
 
     `cost` is RL compute in the unit of the advice, null where it is not known; 0 needs no training.
     """

@@ -1,14 +1,19 @@
 """An advice in plain words."""
 
 import textwrap
+from collections.abc import Sequence
 
 from retu.advice.advice_record import Advice, BranchAdvice, Interval
 from retu.core.markdown import align_columns
 from retu.core.rounding import round_score
+from retu.core.text import cut_middle
+from retu.labeling.subphases import BETWEEN_STABLE, MILD, SEVERE
 
 MOST_SHOWN = 8
-WIDTH = 100
-"""Characters of a line of words; the table is as wide as it has to be."""
+WIDTH, TABLE_WIDTH = 100, 110
+"""Characters of a line of words, and of the table."""
+SHORTEST_NAME = 12
+SHORT_LABELS = {BETWEEN_STABLE: "Between", MILD: "Mild", SEVERE: "Severe"}
 NO_NUMBER = "not enough evidence"
 
 
@@ -23,9 +28,8 @@ def format_advice(advice: Advice) -> str:
         "More or better data:",
         f"  {advice.data_size}",
         "",
-        "Missing, and the cheapest run that would settle it:",
+        "Missing, and the cheapest run that should narrow it:",
         *format_missing(advice),
-        *(f"note: {note}" for note in advice.notes),
     ]
     return "\n".join([*map(wrap_line, start), *format_branches(advice), *map(wrap_line, rest)])
 
@@ -40,7 +44,7 @@ def format_start(advice: Advice) -> list[str]:
     if advice.start is None:
         return [f"Start RL from: {advice.reason}"]
     best = next(one for one in advice.branches if one.name == advice.start)
-    lines = [f"Start RL from {best.name}{describe_label(best)}: {advice.reason}."]
+    lines = [f"Start RL from {best.name}{describe_label(best, advice.branches)}: {advice.reason}."]
     if best.at_budget:
         lines.append(
             f"Expect {format_interval(best.at_budget)} at {advice.budget:g} {advice.unit} of RL;"
@@ -60,11 +64,14 @@ def format_start(advice: Advice) -> list[str]:
     return lines
 
 
-def describe_label(one: BranchAdvice) -> str:
-    """Sub-phase and margin, if known."""
-    if one.subphase is None or one.margin_stable is None:
+def describe_label(one: BranchAdvice, branches: Sequence[BranchAdvice]) -> str:
+    """Sub-phase and how far its loss is from the least of its data set, if known."""
+    if one.subphase is None or one.val_loss is None:
         return ""
-    return f" ({one.subphase}, L / L_min {one.margin_stable:+.4f} from the Stable line)"
+    losses = [other.val_loss for other in branches if other.dataset == one.dataset]
+    above = one.val_loss / min(loss for loss in losses if loss is not None) - 1
+    place = f"{above:.1%} above the least" if above else "the least"
+    return f" ({one.subphase}: its validation loss is {place} of {one.dataset})"
 
 
 def format_branches(advice: Advice) -> list[str]:
@@ -73,8 +80,15 @@ def format_branches(advice: Advice) -> list[str]:
     more = f"next {advice.step:g}" if advice.step else "next unit"
     at = f"at {advice.budget:g}" if advice.budget else "at budget"
     header = ["checkpoint", "sub-phase", "P_sft", "pass@k", "RL so far", at, more, "ceiling"]
-    rows = [header, *(list_cells(one) for one in ranked[:MOST_SHOWN])]
-    lines = align_columns(rows, [False] * len(header))
+    letters: dict[str, str] = {}
+    rows = [header, *(list_cells(one, letters) for one in ranked[:MOST_SHOWN])]
+    # A column that says nothing takes the room of one that does.
+    filled = [column for column in zip(*rows, strict=True) if {*column[1:]} != {"-"}]
+    room = TABLE_WIDTH - sum(max(map(len, cells)) + 2 for cells in filled[1:])
+    names = [cut_middle(name, max(room, SHORTEST_NAME)) for name in filled[0]]
+    rows = [[*row] for row in zip(names, *filled[1:], strict=True)]
+    lines = align_columns(rows, [False] * len(filled))
+    lines += [f"({letter}) {reason}" for reason, letter in letters.items()]
     left = len(ranked) - MOST_SHOWN
     return [*lines, f"({left} more in --json)"] if left > 0 else lines
 
@@ -85,17 +99,24 @@ def rank_branch(one: BranchAdvice) -> tuple[float, float, str]:
     return -expected, one.val_loss if one.val_loss is not None else float("inf"), one.name
 
 
-def list_cells(one: BranchAdvice) -> list[str]:
-    """The row of one checkpoint."""
+def list_cells(one: BranchAdvice, letters: dict[str, str]) -> list[str]:
+    """The row of one checkpoint; a reason without a ceiling gets a letter, told below the table."""
+    ceiling = "-"
+    if one.ceiling:
+        ceiling = format_interval(one.ceiling)
+    elif one.ceiling_reason and one.ceiling_reason != one.lacking:
+        letter = letters.setdefault(one.ceiling_reason, "abcdefghij"[len(letters)])
+        ceiling = f"none ({letter})"
+    label = one.subphase or "-"
     return [
         one.name,
-        one.subphase or "-",
+        SHORT_LABELS.get(label, label),
         f"{one.p_sft:.1f}" if one.p_sft is not None else "-",
         f"{one.pass_at_k:.1f} (k {one.k})" if one.pass_at_k is not None else "-",
         f"{one.spent:.3g}" if one.spent else "-",
         format_interval(one.at_budget) if one.at_budget else one.lacking,
         format_interval(one.next_unit, "+") if one.next_unit else "-",
-        format_interval(one.ceiling) if one.ceiling else one.ceiling_reason or "-",
+        ceiling,
     ]
 
 

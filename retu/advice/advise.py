@@ -32,6 +32,8 @@ from retu.scaling.law import FloatArray
 Draws = Mapping[str, ScoreDraws]
 FARTHEST = 1000
 """Budgets beyond this many times the longest RL curve are in another unit, not in its reach."""
+LEADER = 0.1
+"""Chance of being the best below which the highest score expected is no reason to start there."""
 MOST_NAMED = 4
 UNIT_SHARE = 0.1
 """One unit of compute, as a share of the budget."""
@@ -186,6 +188,11 @@ def choose_start(branches: list[BranchAdvice], budget: float | None) -> tuple[st
         best = max(
             with_rl, key=lambda one: (one.at_budget.median if one.at_budget else 0, one.name)
         )
+        if (best.chance or 0) < LEADER:
+            return None, (
+                f"no clear leader of {len(with_rl)} RL curves; {best.name} has the highest score"
+                f" expected, and is the best of all with a chance of {best.chance or 0:.0%} only"
+            )
         return best.name, f"highest score expected of {len(with_rl)} RL curves"
     stable = [one for one in branches if one.subphase == STABLE]
     if not stable:

@@ -1,4 +1,4 @@
-"""What an advice does not know, and the cheapest run that would settle it."""
+"""What an advice does not know, and the cheapest run that should narrow it."""
 
 from collections.abc import Mapping, Sequence
 

@@ -5,8 +5,8 @@
     retu advise curves.csv --losses losses.csv --budget 40    curves of your own (docs/advise.md)
 
 Says which checkpoint to start RL from, the score to expect at a budget, the ceiling, what more RL,
-SFT or better data buy, and the cheapest run that would settle what is not known. What the evidence
-does not bear is called so, without a number.
+SFT or better data buy, and the cheapest run that should narrow what is not known. What the evidence
+does not bear is called so, without a number. Notes of what was assumed go to stderr.
 """
 
 import argparse
@@ -32,7 +32,7 @@ UNITS = {
 def add_arguments(to: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     to.add_argument("source", nargs="+", help="a study, or files of curves")
-    told = "RL compute of one branch at which scores are asked: EFLOPs, or what x of the files is"
+    told = "RL compute of one branch at which scores are asked, in the unit that the answer names"
     to.add_argument("--budget", type=float, metavar="X", help=told)
     to.add_argument(
         "--budget-steps", type=int, metavar="N", help="the same as RL steps of a study's branches"
@@ -53,6 +53,7 @@ def main(options: argparse.Namespace) -> None:
     """
     if options.budget is not None and options.budget_steps is not None:
         raise InputError("--budget and --budget-steps contradict each other; give one")
+    check_start(options)
     pools = read_evidence(options)
     refused: list[InputError] = []
     for evidence in pools:
@@ -61,12 +62,20 @@ def main(options: argparse.Namespace) -> None:
         except InputError as error:
             refused.append(error)
             continue
+        for note in advice.notes:
+            print(f"note: {note}", file=sys.stderr)
         print(advice.model_dump_json() if options.json else format_advice(advice) + "\n")
     # A pool too small to advise on is no reason to say nothing of the others.
     if len(refused) == len(pools):
         raise refused[0]
     for refusal in refused:
         print(f"note: {refusal}", file=sys.stderr)
+
+
+def check_start(options: argparse.Namespace) -> None:
+    """Refuse a --start that is no score in percent."""
+    if options.start is not None and not 0 <= options.start <= 100:
+        raise InputError(f"--start {options.start:g}: is a score, 0 to 100 percent")
 
 
 def read_evidence(options: argparse.Namespace) -> list[Evidence]:
@@ -78,8 +87,9 @@ def read_evidence(options: argparse.Namespace) -> list[Evidence]:
         raise InputError(f"{missing}: no such file")
     if missing is not None:
         study = find_study_file(missing.name).stem
-        if options.losses:
-            raise InputError(f"--losses: study {study} has its own; leave it out")
+        for flag in ("losses", "start"):
+            if getattr(options, flag) is not None:
+                raise InputError(f"--{flag}: study {study} has its own; leave it out")
         return read_study_evidence(study, ROOT, f"results/{study}")
     reading = read_logs(paths, parse_log_choice(options))
     unit = UNITS.get(reading.x_unit, reading.x_unit)

@@ -43,7 +43,7 @@ def test_the_best_branch_is_advised_with_its_numbers(tmp_path: Path) -> None:
     assert poor.chance == 0
     text = format_advice(advice)
     assert text.startswith("M, seed 0, dapo")
-    assert "Start RL from Good step 300 (Stable, L / L_min -0.0200" in text
+    assert "Good step 300 (Stable: its validation loss is the least of Good): highest" in text
     assert "at 60 EFLOPs of RL; the best of all with a chance of" in text
     assert "Poor: the loss is still at its least at the last checkpoint, step 200" in text
     assert "Good: the loss has risen by 25.0% since step 300: more SFT overfits" in text
@@ -283,6 +283,53 @@ def test_steps_are_not_invented_for_curves_of_compute(
     assert "no step of RL is known; use --budget, in EFLOPs" in capsys.readouterr().err
 
 
+def test_notes_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["advise", str(write_curves(tmp_path)), "--budget", "40"]) == 0
+    told = capsys.readouterr()
+    assert "note" not in told.out
+    assert "note: x is eflops\n" in told.err
+
+
+def test_what_counts_has_a_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "curves.csv"
+    write_csv(make_points(first=70, second=80).rename(columns={"x": "log_call"}), path)
+    assert command_line.main(["advise", str(path), "--x", "log_call", "--budget", "40"]) == 0
+    assert "at 40 log calls of RL" in capsys.readouterr().out
+
+
+def test_a_copy_among_the_curves_is_noted() -> None:
+    points = make_points(first=70, second=80)
+    copy = points[points["curve"] == "second"].assign(curve="third")
+    evidence = make_curve_evidence(pd.concat([points, copy]), "EFLOPs")
+    assert evidence.notes == (
+        "second, third: the same curve, point for point; if one is a copy, leave it out",
+    )
+
+
+def test_many_equal_curves_have_no_leader() -> None:
+    one = make_points(one=75)
+    points = pd.concat([one.assign(curve=f"c{i:02}") for i in range(16)])
+    advice = advise_start(make_curve_evidence(points, "EFLOPs"), 40)
+    assert advice.start is None
+    assert "Start RL from: no clear leader of 16 RL curves; c" in format_advice(advice)
+
+
+def test_the_table_is_narrow_and_tells_reasons_below(tmp_path: Path) -> None:
+    name = "a-run-with-a-name-as-long-as-trackers-give-them-20250131-070102"
+    losses = tmp_path / "losses.csv"
+    rows = {"curve": ["first", "second"], "dataset": name, "sft_step": [100, 200]}
+    table = pd.DataFrame({**rows, "val_loss": [0.4, 0.47], "pass_at_k": 90.0, "k": 16})
+    write_csv(table, losses)
+    points = make_points(first=70, second=80).query("x < 21")
+    evidence = make_curve_evidence(points, "EFLOPs", (), losses)
+    lines = format_advice(advise_start(evidence, 60)).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("checkpoint"))
+    assert max(map(len, lines[start : start + 5])) <= 110
+    assert "…" in lines[start + 1]
+    assert "  Severe  " in "\n".join(lines)
+    assert any(line.startswith("(a) ") for line in lines)
+
+
 def test_a_budget_in_another_unit_is_refused() -> None:
     evidence = make_curve_evidence(make_points(first=70, second=80), "EFLOPs")
     with pytest.raises(InputError, match=r"--budget 5e\+22: is in EFLOPs, .* has run 60 of them"):
@@ -334,7 +381,9 @@ def test_a_pool_that_is_too_small_does_not_hide_the_others(
         (["none.csv"], "none.csv: no such file"),
         (["lab", "none"], "lab: no such file"),
         (["lab", "--budget", "3", "--budget-steps", "3"], "contradict each other"),
-        (["lab", "--losses", "x.csv"], "study lab has its own"),
+        (["lab", "--losses", "x.csv"], "--losses: study lab has its own"),
+        (["lab", "--start", "0"], "--start: study lab has its own"),
+        (["lab", "--start", "640"], "--start 640: is a score, 0 to 100 percent"),
     ],
 )
 def test_bad_words_end_in_a_line(
