@@ -1,5 +1,6 @@
 """`retu advise` on planted studies: what it says, what it does not know, what it refuses."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -424,3 +425,22 @@ def test_compute_of_a_tiny_model_is_not_rounded_away(tmp_path: Path) -> None:
     longer = advise_start(write_study(tmp_path, tiny[tiny["rl_step"] <= 50], labels), 1e-9)
     assert all(one.cost is None or one.cost < 1e-8 for one in longer.missing)
     assert "e-" in format_advice(longer)
+
+
+def test_the_page_shows_what_its_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (advise_command.ROOT / "docs/advise.md").read_text(encoding="utf-8")
+    command, shown = page.split("    $ retu ")[1].split("\n\nRead it so:")[0].split("\n", 1)
+    monkeypatch.chdir(advise_command.ROOT)
+    assert command_line.main(command.split()) == 0
+    told = capsys.readouterr()
+    assert textwrap.dedent(shown) + "\n" == told.out.rstrip("\n") + "\n" + told.err
+
+
+def test_the_page_shows_the_first_rows_of_its_files() -> None:
+    docs = advise_command.ROOT / "docs"
+    page = (docs / "advise.md").read_text(encoding="utf-8")
+    for name in ("curves", "losses"):
+        rows = (docs / f"example_{name}.csv").read_text(encoding="utf-8").splitlines()[:3]
+        assert textwrap.indent("\n".join(rows), "    ") in page
