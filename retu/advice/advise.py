@@ -79,7 +79,7 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
         branches=branches,
         sft=describe_more_sft(candidates, draws),
         data_size=describe_better_data(branches),
-        missing=list_missing_evidence(evidence, branches, draws, budget, step),
+        missing=list_missing_evidence(evidence, branches, draws, budget),
         notes=list(evidence.notes),
     )
 

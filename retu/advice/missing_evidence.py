@@ -1,6 +1,6 @@
 """What an advice does not know, and the cheapest run that should narrow it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -26,7 +26,6 @@ def list_missing_evidence(
     branches: Sequence[BranchAdvice],
     draws: Mapping[str, ScoreDraws],
     budget: float | None,
-    step: float | None,
 ) -> list[MissingEvidence]:
     """All that is missing, the cheapest run of each; what needs no training comes first.
 
@@ -38,7 +37,7 @@ def list_missing_evidence(
         *find_close_labels(bare),
         *find_missing_samples(evidence, bare),
         *find_flat_curves(bare),
-        *find_untried(branches, step, evidence.is_study),
+        *find_untried(evidence, branches),
         *find_rivals(branches, draws, budget),
     ]
 
@@ -130,23 +129,39 @@ def needs_more_rl(one: BranchAdvice) -> bool:
     return is_wanted and not one.at_budget and not is_told
 
 
-def find_untried(
-    branches: Sequence[BranchAdvice], step: float | None, is_study: bool
-) -> list[MissingEvidence]:
+def find_untried(evidence: Evidence, branches: Sequence[BranchAdvice]) -> list[MissingEvidence]:
     """Checkpoints without enough RL to forecast."""
     short = [one for one in branches if needs_more_rl(one)]
     if not short:
         return []
-    rungs = " (branching: adaptive runs such rungs)" if is_study else ""
+    rungs = " (branching: adaptive runs such rungs)" if evidence.is_study else ""
+    each = ", from each" if len(short) > 1 else ""
     is_stable = all(one.subphase == STABLE for one in short)
     return [
         MissingEvidence(
             what=f"what RL makes of {join_names([one.name for one in short], MOST_NAMED)}",
             why=("Stable, and no forecast: " if is_stable else "no forecast: ") + short[0].lacking,
-            run=f"RL until it has {MIN_POINTS - 1} evaluations, from each{rungs}",
-            cost=round_to_six_digits(step * len(short)) if step else None,
+            run=f"RL until it has {MIN_POINTS - 1} evaluations{each}{rungs}",
+            cost=estimate_first_rl(evidence, {one.name for one in short}),
         )
     ]
+
+
+def estimate_first_rl(evidence: Evidence, names: Collection[str]) -> float | None:
+    """RL compute until each of some checkpoints has `MIN_POINTS` points, if it can be told.
+
+    Points come as far apart as those that the branch has, or as the mean of other branches.
+    """
+    made = {
+        one.name: (one.branch.x.size, one.spent / (one.branch.x.size - 1))
+        for one in evidence.candidates
+        if one.branch
+    }
+    if not made:
+        return None
+    usual = (1, float(np.mean([apart for _, apart in made.values()])))
+    left = [(MIN_POINTS - n) * apart for n, apart in (made.get(name, usual) for name in names)]
+    return round_to_six_digits(sum(left))
 
 
 def find_rivals(

@@ -38,7 +38,9 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
         "--budget-steps", type=int, metavar="N", help="the same as RL steps of a study's branches"
     )
     to.add_argument(
-        "--losses", type=Path, help="CSV of curve, dataset, sft_step, val_loss, for files of curves"
+        "--losses",
+        type=Path,
+        help="CSV of curve, dataset, sft_step, val_loss (and pass_at_k, k), for files of curves",
     )
     to.add_argument("--start", type=float, metavar="SCORE", help="score at x = 0, percent")
     to.add_argument("--json", action="store_true", help="one JSON object a pool of branches")

@@ -123,8 +123,10 @@ def test_short_and_flat_curves_are_among_what_is_missing() -> None:
     assert told[2] == (
         "what RL makes of short",
         "no forecast: 3 points, 5 needed",
-        "RL until it has 4 evaluations, from each",
+        "RL until it has 4 evaluations",
     )
+    # Its two evaluations after x = 0 are two steps apart.
+    assert missing[2].cost == 4
     assert not any(one.what.startswith("pass@k") for one in missing)
 
 
@@ -435,7 +437,7 @@ def test_the_page_shows_what_its_command_prints(
     monkeypatch.chdir(advise_command.ROOT)
     assert command_line.main(command.split()) == 0
     told = capsys.readouterr()
-    assert textwrap.dedent(shown) + "\n" == told.out.rstrip("\n") + "\n" + told.err
+    assert textwrap.dedent(shown) + "\n" == told.err + told.out.rstrip("\n") + "\n"
 
 
 def test_the_page_shows_the_first_rows_of_its_files() -> None:
