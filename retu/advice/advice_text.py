@@ -46,9 +46,11 @@ def format_start(advice: Advice) -> list[str]:
     best = next(one for one in advice.branches if one.name == advice.start)
     lines = [f"Start RL from {best.name}{describe_label(best, advice.branches)}: {advice.reason}."]
     if best.at_budget:
+        is_alone = sum(one.at_budget is not None for one in advice.branches) == 1
+        place = f"the best of all with a chance of {best.chance or 0:.0%}"
         lines.append(
             f"Expect {format_interval(best.at_budget)} at {advice.budget:g} {advice.unit} of RL;"
-            f" the best of all with a chance of {best.chance or 0:.0%}."
+            f" {'no other RL curve to compare there' if is_alone else place}."
         )
     else:
         lines.append(f"Score to expect: {NO_NUMBER}, {best.lacking}.")

@@ -45,12 +45,10 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
 
     Args:
         evidence: what is known.
-        budget: RL compute of one branch at which scores are asked, in the unit of the evidence;
-            None takes what every branch with enough points has reached.
+        budget: RL compute of one branch, in the unit of the evidence; None: what all have reached.
 
     Raises:
-        InputError: one checkpoint only, nothing to compare by, or a budget that is not positive
-            or far beyond all curves.
+        InputError: one checkpoint only, nothing to compare by, or a budget that cannot be.
     """
     candidates = evidence.candidates
     usable = [one for one in candidates if not explain_no_forecast(one)]
@@ -166,7 +164,7 @@ def describe_branch(
 
 def find_ceiling(one: Candidate, evidence: Evidence, lacking: str) -> tuple[Interval | None, str]:
     """The ceiling where it is identified, else why it is not."""
-    if one.branch is None or one.branch.end < MIN_POINTS:
+    if one.branch is None or one.branch.end < MIN_POINTS or np.ptp(one.branch.score) == 0:
         return None, lacking
     row = evidence.fits.get(one.name)
     if row is None:
@@ -201,6 +199,8 @@ def choose_start(branches: list[BranchAdvice], budget: float | None) -> tuple[st
             None,
             f"not enough evidence: no two RL curves to compare{place}, no Stable checkpoint",
         )
+    # RL from a collapsed one is known to fail at the budget.
+    stable = [one for one in stable if not one.lacking.startswith("collapsed")] or stable
     ranked = sorted(stable, key=lambda one: (one.val_loss or math.inf, -(one.p_sft or 0), one.name))
     reason = "the least validation loss of the Stable checkpoints; no two RL curves to compare"
     if all(one.pass_at_k is not None for one in stable) and len({one.k for one in stable}) == 1:

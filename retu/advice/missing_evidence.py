@@ -77,7 +77,7 @@ def find_close_labels(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]
     return [
         MissingEvidence(
             what=f"whether {join_names(close, MOST_NAMED)} is Stable",
-            why=f"the loss is within {CLOSE:g} L_min of the line",
+            why=f"its loss is within {CLOSE:.1%} of the least loss from the border of Stable",
             run="evaluate the validation loss there on more held-out answers",
             cost=0.0,
         )

@@ -89,6 +89,8 @@ def test_a_collapse_is_told_and_not_advised(tmp_path: Path) -> None:
     )
     evidence = write_study(tmp_path, curves, plant_labels({"Good": {200: 0.4, 300: 0.4}}))
     advice = advise_start(evidence, 60)
+    assert advice.start == "Good step 200"
+    assert "of RL; no other RL curve to compare there." in format_advice(advice)
     assert advice.branches[1].lacking == "collapsed after 28"
     assert advice.branches[1].at_budget is None
     # Before its collapse it is worth what it was.
@@ -113,7 +115,8 @@ def test_short_and_flat_curves_are_among_what_is_missing() -> None:
     points = make_points(first=70, second=80, short=75, flat=60)
     points = points[(points["curve"] != "short") | (points["x"] < 5)]
     points.loc[points["curve"] == "flat", "score"] = 50.0
-    missing = advise_start(make_curve_evidence(points, "steps")).missing
+    advice = advise_start(make_curve_evidence(points, "steps"))
+    missing = advice.missing
     told = [(one.what, one.why, one.run) for one in missing]
     assert told[1] == (
         "scores of flat that differ",
@@ -127,6 +130,8 @@ def test_short_and_flat_curves_are_among_what_is_missing() -> None:
     )
     # Its two evaluations after x = 0 are two steps apart.
     assert missing[2].cost == 4
+    flat = next(one for one in advice.branches if one.name == "flat")
+    assert (flat.ceiling, flat.ceiling_reason) == (None, flat.lacking)
     assert not any(one.what.startswith("pass@k") for one in missing)
 
 
