@@ -94,6 +94,7 @@ def read_evidence(options: argparse.Namespace) -> list[Evidence]:
                 raise InputError(f"--{flag}: study {study} has its own; leave it out")
         return read_study_evidence(study, ROOT, f"results/{study}")
     reading = read_logs(paths, parse_log_choice(options))
+    reading.check_start(options.start)
     unit = UNITS.get(reading.x_unit, reading.x_unit)
     return [make_curve_evidence(reading.points, unit, reading.notes, options.losses, options.start)]
 

@@ -298,6 +298,18 @@ def test_notes_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "note: x is eflops\n" in told.err
 
 
+def test_a_start_in_fractions_is_refused_and_a_known_one_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "curves.csv"
+    points = make_points(first=70, second=80)
+    write_csv(points.assign(score=points["score"] / 100), path)
+    assert command_line.main(["advise", str(path), "--start", "0.6"]) == 2
+    assert "say 60, in percent" in capsys.readouterr().err
+    assert command_line.main(["advise", str(path), "--start", "60"]) == 0
+    assert "wins over --start" in capsys.readouterr().err
+
+
 def test_what_counts_has_a_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "curves.csv"
     write_csv(make_points(first=70, second=80).rename(columns={"x": "log_call"}), path)
