@@ -99,10 +99,12 @@ def check_question(evidence: Evidence, usable: list[Candidate], budget: float | 
             " checkpoints, so evaluate another one"
         )
     if not usable and all(math.isnan(one.val_loss) for one in candidates):
+        is_flat = "a constant curve" in list_reasons(candidates)
+        check = "check the evaluation, or " if is_flat else ""
         raise InputError(
             f"{evidence.title}: no validation loss, and no RL curve to compare by"
-            f" ({list_reasons(candidates)}); give the validation loss of the checkpoints (--losses"
-            " FILE, see docs/advise.md)"
+            f" ({list_reasons(candidates)}); {check}give the validation loss of the checkpoints"
+            " (--losses FILE, see docs/advise.md)"
         )
 
 
