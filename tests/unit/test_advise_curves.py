@@ -83,7 +83,7 @@ def test_curves_of_any_kind_are_compared(tmp_path: Path) -> None:
     advice = advise_start(make_curve_evidence(points, "EFLOPs", (), losses), 40)
     assert advice.start == "Good step 200"
     assert [one.subphase for one in advice.branches] == ["Stable", "Stable", "Mild Overfitting"]
-    write_csv(table.assign(curve=["second", "third", None]), losses)
+    write_csv(table.assign(curve=["second", "third", ""]), losses)
     with pytest.raises(InputError, match="row 3: curve third is not among the curves"):
         make_curve_evidence(points, "EFLOPs", (), losses)
     for change, told in (
@@ -94,12 +94,12 @@ def test_curves_of_any_kind_are_compared(tmp_path: Path) -> None:
         (table.drop(columns="val_loss"), "lacks the columns val_loss"),
         (table.assign(val_loss=["0.4", "x", "0.5"]), "row 3: val_loss is 'x'; write a number"),
         (table.assign(val_loss=["0.4", "0,4", "0.5"]), "row 3: val_loss is '0,4'; write decimals"),
-        (table.assign(val_loss=["0.4", None, "0.5"]), "row 3: val_loss is missing"),
+        (table.assign(val_loss=["0.4", "", "0.5"]), "row 3: val_loss is missing"),
         (table.assign(val_loss=[0.4, 0.5, 0]), "row 4: val_loss is 0 and must be above 0"),
         (table.assign(sft_step=200), "row 3: dataset Good sft_step 200 is twice, first in row 2"),
         (table.assign(sft_step=[100, -200, 300]), "row 3: sft_step is -200 and must be 0, 1, 2"),
         (table.assign(sft_step=[100, 200.5, 300]), "row 3: sft_step is 200.5 and must be 0, 1, 2"),
-        (table.assign(dataset=["Good", None, "Good"]), "row 3: dataset is missing"),
+        (table.assign(dataset=["Good", "", "Good"]), "row 3: dataset is missing"),
         (table.iloc[:0], "has a header and no rows; give a checkpoint a row"),
         (table.assign(pass_at_k=50, k=None), "row 2: k is missing: must be the k of pass_at_k"),
         (table.assign(pass_at_k=0.5, k=16), "pass_at_k is at most 0.5; write percent"),
@@ -184,11 +184,11 @@ def test_what_cannot_be_advised_is_said(change: object, told: str) -> None:
         advise_start(make_curve_evidence(points, "EFLOPs"))
 
 
-def write_curves(folder: Path, **columns: object) -> Path:
-    """A file of two curves, its x in EFLOPs unless a column says otherwise."""
+def write_curves(folder: Path) -> Path:
+    """A file of two curves, its x in EFLOPs."""
     points = make_points(first=70, second=80).rename(columns={"x": "eflops"})
     path = folder / "curves.csv"
-    write_csv(points.assign(**columns), path)
+    write_csv(points, path)
     return path
 
 
