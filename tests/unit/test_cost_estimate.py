@@ -59,8 +59,9 @@ def test_table_3_trains_nothing_and_everything_else_trains_all(
     statistics = sum_costs(jobs["table_3"], works)
     assert (statistics.eflops, statistics.gpu_hours) == (0, 0)
     assert statistics.stays > 5e9
-    compute = {sum_costs(jobs[name], works).eflops for name in TRAINED}
-    assert len(compute) == 1
+    # The same jobs, added up in another order: the last digit may differ.
+    compute = [sum_costs(jobs[name], works).eflops for name in TRAINED]
+    assert compute == pytest.approx([compute[0]] * len(TRAINED), rel=1e-12)
     assert set(jobs["table_4"]) < set(jobs[WHOLE_STUDY])
 
 
