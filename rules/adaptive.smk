@@ -5,7 +5,7 @@ Out: <results>/adaptive/{model}/{recipe}/seed{seed}/rung{rung}.json, decision af
 <results>/rl/{model}/{dataset}/step{sft_step}/{recipe}/seed{seed}/rung{rung}
 """
 
-from dataclasses import replace
+import functools
 
 from retu.advice.contest import count_decisions, find_reached_rungs
 from retu.advice.decision import Decision
@@ -15,18 +15,11 @@ wildcard_constraints:
     rung=r"\d+",
 
 
-def branch_folder(wildcards):
-    """The folder of a branch."""
-    return (
-        f"{RESULTS}/rl/{wildcards.model}/{wildcards.dataset}/step{wildcards.sft_step}"
-        f"/{wildcards.recipe}/seed{wildcards.seed}"
-    )
-
-
-def earlier_rung(wildcards):
+def earlier_rung(asked):
     """What the rung before left of a branch; nothing before the first."""
-    before = int(wildcards.rung) - 1
-    return [f"{branch_folder(wildcards)}/rung{before}/manifest.json"] if before else []
+    branch = (asked.model, asked.dataset, int(asked.sft_step), asked.recipe, int(asked.seed))
+    run = Run("rl", *branch, rung=int(asked.rung) - 1)
+    return [f"{RESULTS}/{run.path}/manifest.json"] if run.rung else []
 
 
 def decision_reader(pool):
@@ -40,11 +33,18 @@ def decision_reader(pool):
     return read_decision
 
 
-def last_rungs(branch):
-    """The last rung of a branch when the search is finished; none if it never started."""
-    pool = plan.find_pool(branch.model, branch.recipe, str(branch.seed))
-    reached = find_reached_rungs(decision_reader(pool))
-    return [reached[key] for key in [(branch.dataset, branch.sft_step)] if key in reached]
+def last_rungs():
+    """Gives the last rung of a branch when its search is finished; none if it never started."""
+
+    @functools.cache
+    def reached(pool):
+        return find_reached_rungs(decision_reader(pool))
+
+    def find(branch):
+        ran = reached(plan.find_pool(branch.model, branch.recipe, str(branch.seed)))
+        return [ran[key] for key in [(branch.dataset, branch.sft_step)] if key in ran]
+
+    return find
 
 
 def all_decisions():
@@ -59,8 +59,8 @@ def pool_runs(wildcards):
     """The SFT runs of a pool, and its branches as far as they have run before a decision."""
     pool = plan.find_pool(wildcards.model, wildcards.recipe, wildcards.seed)
     reached = find_reached_rungs(decision_reader(pool), int(wildcards.rung))
-    branches = {(run.dataset, run.sft_step): run for run in plan.list_pool_branches(pool, 1)}
-    return [*pool.sft_runs, *(replace(branches[key], rung=n) for key, n in reached.items())]
+    by = (pool.recipe, pool.seed)
+    return [*pool.sft_runs, *(Run("rl", pool.model, *key, *by, n) for key, n in reached.items())]
 
 
 def pool_labels(wildcards):

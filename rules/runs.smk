@@ -37,7 +37,7 @@ def branch_steps(run):
 
 def evaluated_runs():
     """Every run that enters the curves: SFT runs and the chosen RL branches."""
-    rungs = last_rungs if plan.list_pools() else None
+    rungs = last_rungs() if plan.list_pools() else None
     return [*plan.list_sft_runs(), *plan.list_rl_runs(branch_steps, rungs)]
 
 

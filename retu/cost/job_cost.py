@@ -130,9 +130,7 @@ class JobPricer:
             yield self.price_sft(run)
             steps = self.plan.find_sft_run(run.model, run.dataset).checkpoints
             yield self.price_generation(run, "generate_sft", len(steps))
-        for run in self.plan.list_rl_runs(
-            lambda sft: self.plan.find_sft_run(sft.model, sft.dataset).checkpoints
-        ):
+        for run in (run for run in self.plan.possible_runs if run.kind == "rl"):
             yield self.price_rl(run)
 
     def price_download(self, model: str) -> JobCost:
@@ -195,8 +193,7 @@ class JobPricer:
         rolled = self.assumed.estimate_generation_seconds(
             steps * sampled * tokens.response, self.get_billions(run.model)
         )
-        answered = -(-end // recipe.evaluate_every) - -(-start // recipe.evaluate_every)
-        asked, size = self.estimate_generations(run.model, answered)
+        asked, size = self.estimate_generations(run.model, self.plan.count_evaluations(run))
         return JobCost(
             self.plan.plan_run_generation(run),
             run.path,

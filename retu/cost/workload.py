@@ -86,11 +86,7 @@ def list_row_work(plan: Plan) -> Iterator[JobWork]:
 
 def list_rl_work(plan: Plan, answers: int) -> Iterator[JobWork]:
     """Every RL branch that labels could choose."""
-
-    def list_checkpoints(sft: Run) -> list[int]:
-        return plan.find_sft_run(sft.model, sft.dataset).checkpoints
-
-    for run in plan.list_rl_runs(list_checkpoints):
+    for run in (run for run in plan.possible_runs if run.kind == "rl"):
         rows = count_rl_generations(plan, run, answers)
         # Recipes differ in what a row costs: each is a group of its own.
         group = f"{run.model} {run.recipe}"
@@ -112,5 +108,4 @@ def count_rl_generations(plan: Plan, run: Run, answers: int) -> int:
     """Rollouts and answers to benchmarks of an RL run or rung."""
     recipe, (start, end) = plan.study.recipes.rl[run.recipe], plan.get_rl_steps(run)
     rollouts = (end - start) * recipe.prompts_per_step * recipe.rollouts
-    every = recipe.evaluate_every
-    return rollouts + answers * (-(-end // every) - -(-start // every))
+    return rollouts + answers * plan.count_evaluations(run)

@@ -109,6 +109,12 @@ class StudyRuns:
         whole = (0, self.study.recipes.rl[run.recipe].steps)
         return (ends[run.rung - 1], ends[run.rung]) if run.rung else whole
 
+    def count_evaluations(self, run: Run) -> int:
+        """How often an RL run, or the rung that it is, answers the benchmarks."""
+        every = self.study.recipes.rl[run.recipe].evaluate_every
+        start, end = self.get_rl_steps(run)
+        return -(-end // every) - -(-start // every)
+
     def list_pools(self) -> list[Pool]:
         """The branches that compete with each other: those of a model, an RL recipe and a seed."""
         pools: dict[tuple[str, str, int], list[Run]] = {}
