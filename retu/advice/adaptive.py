@@ -22,6 +22,7 @@ from retu.advice.outlook import Outlook, foresee_candidate
 from retu.config.adaptive import AdaptiveSettings
 from retu.core.errors import InputError
 from retu.core.rounding import round_score
+from retu.core.run_paths import name_checkpoint
 from retu.core.tables import round_to_six_digits
 from retu.labeling.subphases import MILD, STABLE
 
@@ -79,7 +80,7 @@ def decide_rung(
     seen = {name: one.take_steps(before.target_step) for name, one in candidates.items()}
     outlooks = {}
     for dataset, sft_step in before.list_running():
-        name = f"{dataset} step {sft_step}"
+        name = name_checkpoint(dataset, sft_step)
         if name not in seen or seen[name].branch is None:
             raise InputError(f"{name}: was to run to RL step {before.target_step}: no evaluation")
         outlooks[name] = foresee_candidate(seen[name], last_step, before.target_step, settings)

@@ -12,6 +12,9 @@ from retu.advice.evidence import Evidence
 from retu.advice.further_training import describe_better_data, describe_more_sft
 from retu.advice.missing_evidence import list_missing_evidence
 from retu.advice.score_draws import (
+    COLLAPSED,
+    CONSTANT,
+    UNIT_SHARE,
     Expected,
     ScoreDraws,
     draw_scores,
@@ -21,22 +24,19 @@ from retu.advice.score_draws import (
 from retu.config.analysis import FitSettings
 from retu.config.protocols import load_protocols
 from retu.core.errors import InputError
-from retu.core.rounding import round_score
+from retu.core.rounding import round_down, round_score
 from retu.core.tables import round_to_six_digits
 from retu.core.text import format_rest
 from retu.labeling.subphases import STABLE
+from retu.logs.log_choice import FARTHEST
 from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS
 from retu.scaling.law import FloatArray
 
 Draws = Mapping[str, ScoreDraws]
-FARTHEST = 1000
-"""Budgets beyond this many times the longest RL curve are in another unit, not in its reach."""
 LEADER = 0.1
 """Chance of being the best below which the highest score expected is no reason to start there."""
 MOST_NAMED = 4
-UNIT_SHARE = 0.1
-"""One unit of compute, as a share of the budget."""
 FIT = FitSettings(n_bootstrap=100)
 
 
@@ -99,7 +99,7 @@ def check_question(evidence: Evidence, usable: list[Candidate], budget: float | 
             " checkpoints, so evaluate another one"
         )
     if not usable and all(math.isnan(one.val_loss) for one in candidates):
-        is_flat = "a constant curve" in list_reasons(candidates)
+        is_flat = CONSTANT in list_reasons(candidates)
         check = "check the evaluation, or " if is_flat else ""
         raise InputError(
             f"{evidence.title}: no validation loss, and no RL curve to compare by"
@@ -119,10 +119,7 @@ def find_common_budget(usable: Sequence[Candidate]) -> float | None:
     going = [one for one in usable if not one.has_collapsed] or usable
     if not going:
         return None
-    least = min(one.spent for one in going)
-    unit = 10.0 ** (math.floor(math.log10(least)) - 1)
-    # Never above what has been reached, and free of the binary digits of a product.
-    return float(f"{math.floor(least / unit) * unit:.2g}")
+    return round_down(min(one.spent for one in going), 2)
 
 
 def compute_chances(budget: Mapping[str, FloatArray]) -> dict[str, float]:
@@ -202,7 +199,7 @@ def choose_start(branches: list[BranchAdvice], budget: float | None) -> tuple[st
             f"not enough evidence: no two RL curves to compare{place}, no Stable checkpoint",
         )
     # RL from a collapsed one is known to fail at the budget.
-    stable = [one for one in stable if not one.lacking.startswith("collapsed")] or stable
+    stable = [one for one in stable if not one.lacking.startswith(COLLAPSED)] or stable
     ranked = sorted(stable, key=lambda one: (one.val_loss or math.inf, -(one.p_sft or 0), one.name))
     reason = "the least validation loss of the Stable checkpoints; no two RL curves to compare"
     if all(one.pass_at_k is not None for one in stable) and len({one.k for one in stable}) == 1:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from retu.core.errors import InputError
-from retu.core.run_paths import NO_DATASET
+from retu.core.run_paths import NO_DATASET, name_checkpoint
 from retu.evaluation.scores import OVERALL
 from retu.scaling.branch import Branch
 from retu.scaling.curve_checks import check_numbers, check_percent
@@ -46,7 +46,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """How decisions call it; a curve that no checkpoint is known of has a name alone."""
-        return f"{self.dataset} step {self.sft_step}" if self.sft_step else self.dataset
+        return name_checkpoint(self.dataset, self.sft_step) if self.sft_step else self.dataset
 
     @property
     def last_step(self) -> int:
@@ -98,7 +98,8 @@ def read_candidates(curves: pd.DataFrame, subphases: pd.DataFrame) -> list[Candi
     twice = subphases[subphases.duplicated(CHECKPOINT_KEY)]
     if not twice.empty:
         row = twice.iloc[0]
-        raise InputError(f"{row['dataset']} step {row['sft_step']} is labelled twice")
+        told = name_checkpoint(row["dataset"], row["sft_step"])
+        raise InputError(f"{told} is labelled twice")
     if not curves.empty:
         check_numbers(curves)
         check_percent(curves)
@@ -128,7 +129,7 @@ def check_one_pool(curves: pd.DataFrame, subphases: pd.DataFrame) -> None:
 def make_candidate(label: "pd.Series[float]", points: pd.DataFrame) -> Candidate:
     """One candidate from its label and its rows of curves.csv, of SFT and of RL."""
     is_sft = points["paradigm"] == "Pure SFT"
-    name = f"{label['dataset']} step {label['sft_step']}"
+    name = name_checkpoint(label["dataset"], label["sft_step"])
     start = points[is_sft & (points["benchmark"] == OVERALL)]
     rl = points[~is_sft]
     branch, steps = None, np.zeros(0, np.int64)

@@ -1,14 +1,12 @@
 """Branches that collapsed before a budget: whether they were ahead, and where to ask again."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from retu.advice.candidates import Candidate
-from retu.advice.score_draws import draw_scores, explain_no_forecast
-
-UNIT_SHARE = 0.1
+from retu.advice.score_draws import UNIT_SHARE, draw_scores, explain_no_forecast
+from retu.core.rounding import round_down
 
 
 def describe_collapses(
@@ -28,7 +26,7 @@ def describe_collapses(
 def describe_collapse(one: Candidate, usable: Sequence[Candidate]) -> str:
     """How a branch stood against the best other one at its last point before the collapse."""
     assert one.branch is not None
-    last = round_down(float(one.branch.x[one.branch.end - 1]))
+    last = round_down(float(one.branch.x[one.branch.end - 1]), 3)
     told = f"{one.name} collapsed after {last:g}"
     middle = {
         other.name: float(np.median(draw_scores(other, last, UNIT_SHARE * last).budget))
@@ -41,9 +39,3 @@ def describe_collapse(one: Candidate, usable: Sequence[Candidate]) -> str:
     best = max(middle.values())
     place = "ahead" if mine > best else "behind"
     return f"{told}; up to there it is {place} ({mine:.1f} against {best:.1f}): --budget {last:g}"
-
-
-def round_down(value: float) -> float:
-    """At most the value, to three digits."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return float(f"{math.floor(value / unit * (1 + 1e-12)) * unit:.3g}")

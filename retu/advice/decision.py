@@ -3,6 +3,7 @@
 from typing import Literal
 
 from retu.config.adaptive import AdaptiveSettings
+from retu.core.run_paths import name_checkpoint
 from retu.core.sections import Section
 
 Action = Literal["run", "drop", "keep", "skip"]
@@ -34,7 +35,7 @@ class CandidateVerdict(Section):
     @property
     def name(self) -> str:
         """How decisions call it."""
-        return f"{self.dataset} step {self.sft_step}"
+        return name_checkpoint(self.dataset, self.sft_step)
 
 
 class Decision(Section):

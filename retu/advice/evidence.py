@@ -11,7 +11,7 @@ import pandas as pd
 from retu.advice.candidates import POOL_KEY, Candidate, make_candidate, read_candidates
 from retu.advice.loss_table import join_losses, read_losses
 from retu.core.errors import InputError, advise_making
-from retu.core.run_paths import NO_DATASET, Run
+from retu.core.run_paths import NO_DATASET, Run, name_checkpoint
 from retu.core.tables import read_table
 from retu.core.text import join_names
 from retu.evaluation.curve_table import CURVE_COLUMNS
@@ -146,7 +146,9 @@ def choose_fits(
         return {}
     keys = [*facts, "recipe"]
     rows = fits[(fits[keys] == [*facts.values(), recipe]).all(axis=1)]
-    return {f"{row['dataset']} step {row['sft_step']}": dict(row) for _, row in rows.iterrows()}
+    return {
+        name_checkpoint(row["dataset"], row["sft_step"]): dict(row) for _, row in rows.iterrows()
+    }
 
 
 def read_pass_at_k(
@@ -165,7 +167,9 @@ def read_pass_at_k(
         for step, rows in counts.groupby(level="step"):
             if largest > 1:
                 shares = [compute_pass_at_k(int(n), largest, largest) for n in rows["sum"]]
-                found[f"{dataset} step {step}"] = PassAtK(largest, 100 * float(np.mean(shares)))
+                found[name_checkpoint(dataset, step)] = PassAtK(
+                    largest, 100 * float(np.mean(shares))
+                )
     return found
 
 
@@ -197,7 +201,7 @@ def make_curve_evidence(
         table = read_losses(losses)
         pool = join_losses(curves, table, losses)
         stored = {
-            f"{row.dataset} step {row.sft_step}": PassAtK(
+            name_checkpoint(row.dataset, row.sft_step): PassAtK(
                 int(float(str(row.k))), float(str(row.pass_at_k))
             )
             for row in table.dropna(subset="pass_at_k").itertuples()

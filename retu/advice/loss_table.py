@@ -11,6 +11,7 @@ from retu.advice.candidates import Candidate
 from retu.core.errors import InputError
 from retu.core.text import join_names
 from retu.labeling.subphases import label_subphases
+from retu.logs.log_files import is_wide_text
 from retu.logs.table_files import parse_column, read_text_cells
 
 NAN = float("nan")
@@ -58,8 +59,7 @@ def check_text_file(path: Path, wanted: str) -> Path:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    is_wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if b"\0" in content and not is_wide:
+    if b"\0" in content and not is_wide_text(content):
         raise InputError(f"{path}: is no text; write it as CSV (of a spreadsheet: save as CSV)")
     if not content.strip():
         raise InputError(f"{path}: is empty; --losses is a CSV of {wanted}")

@@ -7,7 +7,7 @@ import numpy as np
 from retu.advice.advice_record import BranchAdvice, MissingEvidence
 from retu.advice.evidence import Evidence
 from retu.advice.further_training import ONE_LOSS
-from retu.advice.score_draws import ScoreDraws
+from retu.advice.score_draws import COLLAPSED, CONSTANT, ScoreDraws
 from retu.core.tables import round_to_six_digits
 from retu.core.text import join_names
 from retu.labeling.subphases import MILD, STABLE
@@ -109,7 +109,7 @@ def find_missing_samples(
 
 def find_flat_curves(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]:
     """Branches whose scores are all the same, which no evaluation of a model in training gives."""
-    flat = [one for one in branches if one.lacking.startswith("a constant")]
+    flat = [one for one in branches if one.lacking.startswith(CONSTANT)]
     if not flat:
         return []
     return [
@@ -124,7 +124,7 @@ def find_flat_curves(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]:
 
 def needs_more_rl(one: BranchAdvice) -> bool:
     """Whether a checkpoint that is worth RL, or has some, has too few points for a forecast."""
-    is_told = one.lacking.startswith(("collapsed", "a constant"))
+    is_told = one.lacking.startswith((COLLAPSED, CONSTANT))
     is_wanted = one.subphase == STABLE or (one.subphase is None and one.reached is not None)
     return is_wanted and not one.at_budget and not is_told
 

@@ -19,6 +19,10 @@ from retu.scaling.law import SCORE_MAX, FloatArray
 from retu.scaling.posterior.branch_posterior import condition_on_branch, draw_random_laws
 
 N_DRAWS = 1000
+UNIT_SHARE = 0.1
+"""One unit of compute, as a share of the budget."""
+COLLAPSED, CONSTANT = "collapsed", "a constant curve"
+"""How the reasons of these branches begin."""
 
 
 class ScoreDraws(NamedTuple):
@@ -52,11 +56,11 @@ def explain_no_forecast(candidate: Candidate, budget: float | None = None) -> st
     seen = candidate.branch.take_first(candidate.branch.end)
     last = float(seen.x[-1])
     if candidate.has_collapsed and budget is not None and budget > last:
-        return f"collapsed after {last:.3g}"
+        return f"{COLLAPSED} after {last:.3g}"
     if seen.x.size < MIN_POINTS:
         return f"{seen.x.size} points, {MIN_POINTS} needed"
     if np.ptp(seen.score) == 0:
-        return f"a constant curve at {seen.score[0]:g}"
+        return f"{CONSTANT} at {seen.score[0]:g}"
     try:
         check_curve(seen.x, seen.score, seen.error)
     except InputError as error:

@@ -16,17 +16,12 @@ from pathlib import Path
 from retu.advice.advice_text import format_advice
 from retu.advice.advise import advise_start
 from retu.advice.evidence import Evidence, make_curve_evidence, read_study_evidence
-from retu.cli.log_arguments import add_log_arguments, parse_log_choice
+from retu.cli.log_arguments import add_log_arguments, check_start_score, parse_log_choice
 from retu.config.load import find_study_file
 from retu.core.errors import InputError
+from retu.logs.log_choice import name_unit
 from retu.logs.read_curves import read_logs
 from retu.planning.stages import ROOT
-
-UNITS = {
-    **{"eflops": "EFLOPs", "step": "steps", "gpu_hours": "GPU-hours"},
-    **{"log call": "log calls", "row": "rows"},
-}
-"""What the units of x are called in a sentence."""
 
 
 def add_arguments(to: argparse.ArgumentParser) -> None:
@@ -55,7 +50,7 @@ def main(options: argparse.Namespace) -> None:
     """
     if options.budget is not None and options.budget_steps is not None:
         raise InputError("--budget and --budget-steps contradict each other; give one")
-    check_start(options)
+    check_start_score(options.start)
     pools = read_evidence(options)
     refused: list[InputError] = []
     for evidence in pools:
@@ -74,12 +69,6 @@ def main(options: argparse.Namespace) -> None:
         print(f"note: {refusal}", file=sys.stderr)
 
 
-def check_start(options: argparse.Namespace) -> None:
-    """Refuse a --start that is no score in percent."""
-    if options.start is not None and not 0 <= options.start <= 100:
-        raise InputError(f"--start {options.start:g}: is a score, 0 to 100 percent")
-
-
 def read_evidence(options: argparse.Namespace) -> list[Evidence]:
     """The pools that the command is about: of a study, or one of all curves of the files."""
     paths = [Path(name) for name in options.source]
@@ -95,7 +84,7 @@ def read_evidence(options: argparse.Namespace) -> list[Evidence]:
         return read_study_evidence(study, ROOT, f"results/{study}")
     reading = read_logs(paths, parse_log_choice(options))
     reading.check_start(options.start)
-    unit = UNITS.get(reading.x_unit, reading.x_unit)
+    unit = name_unit(reading.x_unit)
     return [make_curve_evidence(reading.points, unit, reading.notes, options.losses, options.start)]
 
 

@@ -18,17 +18,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from retu.cli.log_arguments import add_log_arguments, parse_log_choice
+from retu.cli.log_arguments import add_log_arguments, check_start_score, parse_log_choice
 from retu.compute.log_compute import StepTokens, read_model_shape
 from retu.config.analysis import FitSettings
 from retu.config.protocols import ROBUST, load_protocols, make_fit_job
 from retu.core.errors import InputError
 from retu.core.yaml_files import check_reference
-from retu.logs.log_choice import LogReading
+from retu.logs.log_choice import FARTHEST, LogReading, name_unit
+from retu.logs.log_files import ANSWER_FILES
 from retu.logs.read_curves import read_logs
-from retu.reporting.curve_text import format_fits_text, list_collapses, name_unit
+from retu.reporting.curve_text import format_fits_text, list_collapses
 from retu.reporting.fit_files import (
-    FILES,
     check_fit_folder,
     make_json_rows,
     name_folder,
@@ -44,8 +44,6 @@ COMPUTE_OPTIONS = {
     "tokens_per_step": "tokens of all rollouts of a step",
     "trained_tokens": "tokens that a step trains on (default: all its rollouts)",
 }
-FARTHEST = 1000
-"""How many times as far as the longest run a forecast may be: beyond it is in another unit."""
 
 
 def add_arguments(to: argparse.ArgumentParser) -> None:
@@ -64,7 +62,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     for name, told in COMPUTE_OPTIONS.items():
         compute.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="N", help=told)
     answer = to.add_argument_group("the answer")
-    answer.add_argument("--out", metavar="FOLDER", help=f"write {', '.join(FILES)}")
+    answer.add_argument("--out", metavar="FOLDER", help=f"write {', '.join(ANSWER_FILES)}")
     answer.add_argument("--json", action="store_true", help="one JSON object a curve on stdout")
 
 
@@ -99,7 +97,7 @@ def main(options: argparse.Namespace) -> None:
     if folder is not None:
         told = "replaced the earlier answer in" if replaced else "wrote"
         write_fit_folder(fits, folder, notes, describe_settings(options))
-        print(f"{told} {folder}: {', '.join(FILES)}", file=sys.stderr)
+        print(f"{told} {folder}: {', '.join(ANSWER_FILES)}", file=sys.stderr)
 
 
 def check_options(options: argparse.Namespace) -> FitSettings:
@@ -113,8 +111,7 @@ def check_options(options: argparse.Namespace) -> FitSettings:
         raise InputError(f"--draws {options.draws}: use at least 100")
     if options.seed < 0:
         raise InputError(f"--seed {options.seed}: use at least 0")
-    if options.start is not None and not 0 <= options.start <= 100:
-        raise InputError(f"--start {options.start:g}: is a score, 0 to 100 percent")
+    check_start_score(options.start)
     for name in ("forecast", *COMPUTE_OPTIONS):
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):

@@ -2,6 +2,7 @@
 
 import argparse
 
+from retu.core.errors import InputError
 from retu.logs.log_choice import X_UNITS, LogChoice
 
 
@@ -31,6 +32,12 @@ def add_log_arguments(to: "argparse._ArgumentGroup") -> None:
     to.add_argument(
         "--repeated", choices=("last",), help="which of two values at one x counts: the later"
     )
+
+
+def check_start_score(score: float | None) -> None:
+    """Refuse a --start that is no score in percent."""
+    if score is not None and not 0 <= score <= 100:
+        raise InputError(f"--start {score:g}: is a score, 0 to 100 percent")
 
 
 def parse_log_choice(options: argparse.Namespace) -> LogChoice:

@@ -5,6 +5,8 @@ stored as a little more, becomes 56.44 there, but 56.45 as a float and in every 
 roundings of one score differ by a hundredth, which looks like a loss.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,3 +21,10 @@ def round_scores(values: npt.ArrayLike, decimals: int) -> npt.NDArray[np.float64
     numbers = np.asarray(values, dtype=np.float64)
     rounded = [round_score(value, decimals) for value in numbers.ravel().tolist()]
     return np.array(rounded, dtype=np.float64).reshape(numbers.shape)
+
+
+def round_down(value: float, digits: int) -> float:
+    """At most a positive value, to so many significant digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+    # A value of so few digits stays, whatever the binary digits of the quotient say.
+    return float(f"{math.floor(value / unit * (1 + 1e-12)) * unit:.{digits}g}")

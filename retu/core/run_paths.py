@@ -27,6 +27,11 @@ RUN_PATTERNS = (
 )
 
 
+def name_checkpoint(dataset: object, sft_step: object) -> str:
+    """How texts call an SFT checkpoint."""
+    return f"{dataset} step {sft_step}"
+
+
 @dataclass(frozen=True)
 class Run:
     """One evaluated run: a base model, an SFT run or an RL branch.

@@ -8,6 +8,17 @@ from retu.core.errors import InputError
 
 POINT_COLUMNS = ("curve", "x", "score", "error", "n_problems", "n_samples", "source")
 X_UNITS = ("step", "eflops", "tokens", "gpu_hours")
+UNIT_NAMES = {
+    **{"eflops": "EFLOPs", "step": "steps", "gpu_hours": "GPU-hours"},
+    **{"log call": "log calls", "row": "rows"},
+}
+FARTHEST = 1000
+"""What is asked about more than this many times as far as the longest run is in another unit."""
+
+
+def name_unit(x_unit: str) -> str:
+    """The unit of x in a sentence."""
+    return UNIT_NAMES.get(x_unit, x_unit)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ from typing import Any
 from retu.core.errors import InputError
 
 HEAD_BYTES = 65536
-# What `retu fit` writes; the first says so at its beginning.
-ANSWER_FILES = ("fits.json", "fits.csv", "points.csv", "fit.html")
+ANSWER_MADE_BY = "retu fit"
+ANSWER_TABLE, ANSWER_JSON, ANSWER_POINTS, ANSWER_PAGE = ANSWER_FILES = (
+    *("fits.csv", "fits.json", "points.csv", "fit.html"),
+)
+"""What `retu fit` writes; the JSON says at its beginning who made it."""
 # Weights and the like: never a log, and large.
 SKIPPED = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".npz", ".npy", ".png", ".svg")
 
@@ -37,7 +40,7 @@ class LogFile:
     @cached_property
     def first_line(self) -> str:
         """The first line of a text; empty for anything else."""
-        if b"\0" in self.head and not self.head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if b"\0" in self.head and not is_wide_text(self.head):
             return ""
         return decode_text(self.head).lstrip().partition("\n")[0].strip()
 
@@ -80,11 +83,11 @@ def list_log_files(paths: Sequence[Path]) -> list[LogFile]:
 
 def is_answer(path: Path) -> bool:
     """Whether a file is one of those that `retu fit --out` leaves in a folder."""
-    made = path.with_name(ANSWER_FILES[0])
+    made = path.with_name(ANSWER_JSON)
     if path.name not in ANSWER_FILES or not made.is_file():
         return False
     with made.open("rb") as file:
-        return b'"made_by": "retu fit"' in file.read(100)
+        return f'"made_by": "{ANSWER_MADE_BY}"'.encode() in file.read(100)
 
 
 def walk_folder(folder: Path) -> Iterator[Path]:
@@ -103,10 +106,14 @@ def split_numbers(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
 
 
+def is_wide_text(content: bytes) -> bool:
+    """Whether a text is UTF-16 by its mark, as spreadsheets and PowerShell write it."""
+    return content.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+
 def decode_text(content: bytes) -> str:
-    """Text in UTF-8, or in UTF-16 with its mark, as spreadsheets and PowerShell write it."""
-    is_wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return content.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
+    """Text in UTF-8, or in UTF-16 with its mark."""
+    return content.decode("utf-16" if is_wide_text(content) else "utf-8-sig", errors="replace")
 
 
 def read_text(path: Path, place: str = "line") -> str:
@@ -118,9 +125,7 @@ def read_text(path: Path, place: str = "line") -> str:
     """
     content = path.read_bytes()
     try:
-        content.removeprefix(b"\xef\xbb\xbf").decode(
-            "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-        )
+        content.removeprefix(b"\xef\xbb\xbf").decode("utf-16" if is_wide_text(content) else "utf-8")
     except UnicodeDecodeError as error:
         if not (error.end == len(error.object) and "end of data" in error.reason):
             line = error.object[: error.start].count(b"\n") + 1

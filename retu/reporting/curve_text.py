@@ -14,21 +14,13 @@ from retu.core.markdown import (
     format_significant,
     make_table,
 )
+from retu.logs.log_choice import name_unit
 from retu.reporting.terminal import TERMINAL_WIDTH, render_table
 from retu.reporting.tidy_files import IDENTIFIED
 from retu.scaling import fit_result
 from retu.scaling.fitting.logged_fits import NOTHING_TO_FIT, LoggedFits
 
 Row = Mapping[Any, Any]
-UNIT_NAMES = {
-    **{"eflops": "EFLOPs", "step": "steps", "gpu_hours": "GPU-hours"},
-    **{"log call": "log calls", "row": "rows"},
-}
-
-
-def name_unit(x_unit: str) -> str:
-    """The unit of x in a sentence."""
-    return UNIT_NAMES.get(x_unit, x_unit)
 
 
 def name_end_column(x_unit: str) -> str:

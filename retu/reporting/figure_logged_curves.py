@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from retu.labeling.subphases import MILD, STABLE
+from retu.logs.log_choice import name_unit
 from retu.reporting import style
-from retu.reporting.curve_text import name_end_column, name_unit
+from retu.reporting.curve_text import name_end_column
 from retu.reporting.terminal import shorten_name
 from retu.reporting.tidy_files import IDENTIFIED
 from retu.scaling.fitting.logged_fits import LoggedFits

@@ -1,4 +1,4 @@
-"""The files that `retu fit` leaves in a folder: tables, JSON, and a page."""
+"""The files that `retu fit` leaves in a folder: tables, ANSWER_JSON, and a page."""
 
 import json
 import tempfile
@@ -9,10 +9,15 @@ from typing import Any
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.core.tables import write_csv
+from retu.logs.log_files import (
+    ANSWER_FILES,
+    ANSWER_JSON,
+    ANSWER_MADE_BY,
+    ANSWER_PAGE,
+    ANSWER_POINTS,
+    ANSWER_TABLE,
+)
 from retu.scaling.fitting.logged_fits import LoggedFits
-
-MADE_BY = "retu fit"
-TABLE, JSON, POINTS, PAGE = FILES = ("fits.csv", "fits.json", "points.csv", "fit.html")
 
 
 def write_fit_folder(
@@ -29,12 +34,12 @@ def write_fit_folder(
     # Drawing takes a second to import, and an answer on the terminal needs none of it.
     from retu.reporting.fit_page import render_fit_page
 
-    facts = {"made_by": MADE_BY, **settings, "x_unit": fits.x_unit, "notes": list(notes)}
+    facts = {"made_by": ANSWER_MADE_BY, **settings, "x_unit": fits.x_unit, "notes": list(notes)}
     content = {**facts, "curves": make_json_rows(fits)}
-    write_text(folder / JSON, json.dumps(content, indent=1) + "\n")
-    write_csv(fits.table, folder / TABLE)
-    write_csv(fits.points, folder / POINTS)
-    write_text(folder / PAGE, render_fit_page(fits, notes, settings))
+    write_text(folder / ANSWER_JSON, json.dumps(content, indent=1) + "\n")
+    write_csv(fits.table, folder / ANSWER_TABLE)
+    write_csv(fits.points, folder / ANSWER_POINTS)
+    write_text(folder / ANSWER_PAGE, render_fit_page(fits, notes, settings))
 
 
 def check_fit_folder(folder: Path) -> bool:
@@ -45,7 +50,7 @@ def check_fit_folder(folder: Path) -> bool:
             names that is not ours.
     """
     check_writable_folder(folder)
-    there = [name for name in FILES if (folder / name).exists()]
+    there = [name for name in ANSWER_FILES if (folder / name).exists()]
     if there and not is_own_folder(folder):
         raise InputError(
             f"--out {folder}: has a {there[0]} that retu fit did not write; name another folder"
@@ -90,12 +95,12 @@ def check_writable_folder(folder: Path) -> None:
 
 
 def is_own_folder(folder: Path) -> bool:
-    """Whether the JSON file in a folder says that `retu fit` made it."""
+    """Whether the ANSWER_JSON file in a folder says that `retu fit` made it."""
     try:
-        content = json.loads((folder / JSON).read_text(encoding="utf-8"))
+        content = json.loads((folder / ANSWER_JSON).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.get("made_by") == MADE_BY
+    return isinstance(content, dict) and content.get("made_by") == ANSWER_MADE_BY
 
 
 def make_json_rows(fits: LoggedFits) -> list[dict[str, Any]]:

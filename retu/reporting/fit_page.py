@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from retu.logs.log_choice import name_unit
 from retu.reporting.curve_text import (
     explain_reason,
     list_collapses,
-    name_unit,
     tabulate_logged_fits,
 )
 from retu.reporting.figure_logged_curves import draw_logged_curves

@@ -12,8 +12,8 @@ from fit_fixtures import N_PROBLEMS, X, compute_truth, plant_points
 
 from retu.cli import command_line
 from retu.compute.flops import ModelShape, rl_flops, rl_flops_by_parameters
+from retu.logs.log_files import ANSWER_FILES
 from retu.reporting.curve_text import explain_reason
-from retu.reporting.fit_files import FILES
 from retu.scaling.fit_result import REASONS
 
 NAMES = (
@@ -128,7 +128,7 @@ def test_a_folder_gets_tables_and_one_page(run: Run, tmp_path: Path) -> None:
     (folder / "mine.txt").write_text("mine")
     status, _, err = run(plant_points("clear", "early"), "--out", "answer", "--forecast", "1000")
     assert status == 0
-    assert {path.name for path in folder.iterdir()} == {"mine.txt", *FILES}
+    assert {path.name for path in folder.iterdir()} == {"mine.txt", *ANSWER_FILES}
     fits, points = (pd.read_csv(folder / name) for name in ("fits.csv", "points.csv"))
     answer = json.loads((folder / "fits.json").read_text())
     assert list(fits["curve"]) == [row["curve"] for row in answer["curves"]] == ["clear", "early"]
