@@ -57,6 +57,18 @@ else:
         include: "rules/hub_data.smk"
         include: "rules/hub_sets.smk"
 
+    elif FILES:
+
+        include: "rules/files_models.smk"
+        include: "rules/files_data.smk"
+
+        if any(isinstance(made, HubModel) for made in study.models.values()):
+
+            include: "rules/hub_models.smk"
+        if study.data.word_problems:
+
+            include: "rules/word_problems.smk"
+
     else:
 
         include: "rules/data.smk"

@@ -28,7 +28,9 @@ from retu.workflow.snakemake_hooks import (
     say_last,
 )
 from retu.workflow.targets import check_targets
+from retu.planning.files_plan import FilesPlan
 from retu.planning.hub_plan import HubPlan
+from retu.config.hub_study import HubModel
 from retu.config.load import check_folders, load_config
 from retu.planning.load_plan import load_plan
 from retu.config.study import NO_CHOICE
@@ -57,7 +59,7 @@ if workflow.is_main_process:
 
 study = plan.study
 RELEASED = study.kind == "released"
-HUB = isinstance(plan, HubPlan)
+HUB, FILES = isinstance(plan, HubPlan), isinstance(plan, FilesPlan)
 THREADS = 1 if RELEASED else study.execution.threads
 TRAINING = "lab" if RELEASED else plan.training_environment
 

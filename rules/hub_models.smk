@@ -3,6 +3,10 @@
 In: the study alone. Out: <results>/base/{model}
 """
 
+from retu.config.hub_study import HubModel
+
+OF_A_HUB = [name for name, made in study.models.items() if isinstance(made, HubModel)]
+
 
 rule fetch_base:
     output:
@@ -12,6 +16,8 @@ rule fetch_base:
         record="<results>/base/{model}/train.record.json",
     log:
         "<logs>/fetch_base/{model}.log",
+    wildcard_constraints:
+        model=one_of(OF_A_HUB),
     cache: True
     conda:
         "../envs/lab.yaml"

@@ -10,12 +10,14 @@ def stage(find):
     record of a job says of it, and which of its files has which name.
 
     Snakemake runs a job again whose parameters have changed, and leaves out those that are made
-    from an argument `input` or `output`: `files` must count, for it tells swapped files.
+    from an argument `input` or `output`: `files` must count, for it tells swapped files, and `sources`
+    must not, for where a user's files are is no part of a result.
     """
     return {
         "spec": lambda wildcards: find(**wildcards).spec,
         "key": lambda wildcards: find(**wildcards).key,
         "stage": lambda wildcards: find(**wildcards).job_json,
+        "sources": lambda wildcards, output: find(**wildcards).sources_json,
         "wildcards": lambda wildcards: json.dumps(dict(wildcards)),
         "names": lambda wildcards, input, output: json.dumps([*map(count_names, (input, output))]),
         "files": lambda wildcards, **of: digest_files(of["input"], of["output"]),
@@ -58,6 +60,7 @@ def job(module, environment="lab", network=False, many=False, title=None, thread
         ("" if network else "export HF_HUB_OFFLINE=1; ")
         + f"exec {python(environment)} -m retu.cli.run_job {module} --rule {{rule}}"
         f" --stage {{params.stage:q}} --spec={{params.spec:q}} {processes}"
+        " --sources {params.sources:q}"
         " --wildcards {params.wildcards:q} --names {params.names:q}"
         " --inputs {input:q} --outputs {output:q} --"
         + (f" --title {shlex.quote(title)}" if title else "")

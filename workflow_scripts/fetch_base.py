@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from retu.core.manifest import write_manifest
-from retu.core.tables import write_csv
 from retu.data.hub.hub_files import fetch_repository, locate_hub
-from retu.models.hub_models import make_model_repository, publish_model
+from retu.models.base_models import ModelSource, make_model_repository, publish_base_model
 from retu.planning.jobs import FetchBaseJob
 from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
@@ -18,15 +14,15 @@ def main() -> None:
     options = parse_arguments(__doc__, spec=make_spec_reader(FetchBaseJob), **outputs)
     job: FetchBaseJob = options.spec
     snapshot = fetch_repository(make_model_repository(job.model), locate_hub(job.lock))
-    publish_model(snapshot, job.model, options.checkpoints)
-    write_csv(pd.DataFrame({"step": [0], "x_sft_eflops": [0.0]}), options.losses)
-    write_manifest(
-        options.manifest,
-        options.checkpoints,
-        steps=[0],
-        repository=job.model.repository,
-        commit=snapshot.commit,
+    model = ModelSource(
+        f"model {job.model.repository}",
+        snapshot.files,
+        job.model.shape,
+        job.model.template,
+        job.system,
     )
+    pinned = {"repository": job.model.repository, "commit": snapshot.commit}
+    publish_base_model(model, options.checkpoints, options.losses, options.manifest, **pinned)
     print(f"{job.model.repository} at commit {snapshot.commit}: {len(snapshot.files)} files")
 
 

@@ -41,10 +41,11 @@ from retu.lineage.recording.host import (
 from retu.lineage.recording.pending_record import draft_record, hash_artefact
 from retu.lineage.recording.run_snapshot import PlannedStage
 from retu.planning.code_identity import SCRIPTS
+from retu.planning.local_sources import PlannedSource
 from retu.planning.stages import ROOT
 from retu.runtime.interruption import listen_for_sigterm, requeue_job
 from retu.runtime.launch import is_launcher, join_processes, launch_processes, report_error
-from retu.runtime.mirror_files import READ
+from retu.runtime.mirror_files import READ, note_source
 from retu.runtime.processes import is_main_process
 from retu.runtime.script import exit_process, make_parser, run_main
 from retu.runtime.training_folders import get_state_folder
@@ -96,7 +97,9 @@ def run_and_record(given: argparse.Namespace, command: list[str]) -> None:
     lock = (ROOT / given.stage.lock).read_text(encoding="utf-8")
     resumed = any(get_state_folder(Path(path)).exists() for path in given.outputs)
     before = time.monotonic()
+    check_sources(given.sources)
     run_script(given.module, command)
+    check_sources(given.sources)
     script_seconds = time.monotonic() - before
     record = draft.model_copy(
         update={
@@ -124,6 +127,7 @@ def split_options(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     options.add_argument("module", help="script in workflow_scripts/, without .py")
     options.add_argument("--rule", required=True)
     options.add_argument("--stage", type=parse_stage, required=True)
+    options.add_argument("--sources", type=parse_sources, default=[], help="the user's files")
     options.add_argument("--wildcards", type=json.loads, required=True)
     options.add_argument("--spec", default="", help="the stage's specification; empty: none")
     options.add_argument("--names", type=parse_names, default=([], []), help="[inputs, outputs]")
@@ -144,6 +148,7 @@ def tell_script(given: argparse.Namespace) -> list[str]:
     told = [
         *name_files(inputs, given.inputs),
         *name_files(outputs, given.outputs),
+        *((source.option, list(source.paths)) for source in given.sources),
         *((name, [value]) for name, value in given.stage.options),
     ]
     if given.spec:
@@ -170,6 +175,19 @@ def parse_stage(text: str) -> PlannedStage:
     """Read `--stage`; InputError names the first wrong key."""
     with explain_mistakes("--stage"):
         return PlannedStage.model_validate_json(text)
+
+
+def parse_sources(text: str) -> list[PlannedSource]:
+    """Read `--sources`: the user's files as the job was planned with them."""
+    with explain_mistakes("--sources"):
+        return TypeAdapter(list[PlannedSource]).validate_json(text)
+
+
+def check_sources(sources: list[PlannedSource]) -> None:
+    """Note the user's files for the record; InputError if one is not as it was planned."""
+    for source in sources:
+        for path in source.check_unchanged():
+            note_source(path.parent, path)
 
 
 def parse_count(text: str) -> int:

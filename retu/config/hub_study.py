@@ -35,7 +35,9 @@ class HubModel(Section):
     template: Name | None = Field(
         None, description="file of chat_templates/ for a tokenizer that has no chat template"
     )
-    shape: HubModelShape
+    shape: HubModelShape | None = Field(
+        None, description="its sizes; a study of data.kind hub is priced by them"
+    )
 
 
 class HubBenchmark(Section):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from retu.config.files_study import FilesData
 from retu.config.hub_study import (
     HubBenchmark,
     HubData,
@@ -23,6 +24,8 @@ RESERVED_NAMES = ("benchmarks", "all_benchmarks", "validation", "pool", "referen
 
 def check_kinds(study: Study, path: Path) -> None:
     """InputError if a study draws data but takes models from a hub, or the other way round."""
+    if isinstance(study.data, FilesData):
+        return
     hub = isinstance(study.data, HubData)
     sections: dict[str, tuple[dict[str, Any], type]] = {
         "models": (study.models, HubModel),
@@ -36,6 +39,11 @@ def check_kinds(study: Study, path: Path) -> None:
                     f" {study.data.kind}; make both of one kind"
                 )
     if hub:
+        shapeless = [n for n, m in study.models.items() if isinstance(m, HubModel) and not m.shape]
+        if shapeless:
+            raise InputError(
+                f"{path}: models.{shapeless[0]}.shape: is missing; its sizes price the study"
+            )
         return
     released = [n for n, entry in study.datasets.items() if isinstance(entry, ReleasedSet)]
     if released:

@@ -19,6 +19,13 @@ from pydantic import (
 from retu.config.adaptive import AdaptiveSettings
 from retu.config.analysis import FitSettings, SubphaseThresholds
 from retu.config.execution import Execution
+from retu.config.files_study import (
+    FileBenchmark,
+    FilesData,
+    FileSet,
+    FolderModel,
+    PackagedModel,
+)
 from retu.config.graders import GraderSettings
 from retu.config.hub_study import HubBenchmark, HubData, HubModel, ReleasedSet
 from retu.config.lab_study import ArithmeticData, Benchmark, DrawnSet, LabModel
@@ -57,39 +64,51 @@ NO_CHOICE = frozenset({"mirror", "grader", "environments", "container"})
 """Parts of `Config` that make no result of a study another."""
 
 
-LAB, HUB = f"lab{TAG}", f"hub{TAG}"
+LAB, HUB, FILES, FOLDER, PACKAGE = (
+    f"{kind}{TAG}" for kind in ("lab", "hub", "files", "folder", "package")
+)
 
 
-def make_key_discriminator(key: str) -> Discriminator:
-    """Tells a section of a hub from one of the lab by a key that only the former has."""
+def make_key_discriminator(**tags: str) -> Discriminator:
+    """Tells sections by a key that only those of one kind have: key -> tag; the lab's has none."""
 
     def kind(value: Any) -> str:
         keys = value if isinstance(value, dict) else type(value).model_fields
-        return HUB if key in keys else LAB
+        return next((tag for key, tag in tags.items() if key in keys), LAB)
 
     return Discriminator(kind)
 
 
 def get_data_tag(value: Any) -> str:
-    """Tells the data of a hub, which say so, from those that are drawn."""
+    """Tells the data of a hub and of files, which say so, from those that are drawn."""
     kind = value.get("kind") if isinstance(value, dict) else value.kind
-    return HUB if kind == "hub" else LAB
+    return {"hub": HUB, "files": FILES}.get(kind, LAB)
 
 
 AnyData = Annotated[
-    Annotated[ArithmeticData, Tag(LAB)] | Annotated[HubData, Tag(HUB)], Discriminator(get_data_tag)
+    Annotated[ArithmeticData, Tag(LAB)]
+    | Annotated[HubData, Tag(HUB)]
+    | Annotated[FilesData, Tag(FILES)],
+    Discriminator(get_data_tag),
 ]
 AnyModel = Annotated[
-    Annotated[LabModel, Tag(LAB)] | Annotated[HubModel, Tag(HUB)],
-    make_key_discriminator("repository"),
+    Annotated[LabModel, Tag(LAB)]
+    | Annotated[HubModel, Tag(HUB)]
+    | Annotated[FolderModel, Tag(FOLDER)]
+    | Annotated[PackagedModel, Tag(PACKAGE)],
+    make_key_discriminator(repository=HUB, folder=FOLDER, package=PACKAGE),
 ]
 AnyDataset = Annotated[
-    Annotated[DrawnSet, Tag(LAB)] | Annotated[ReleasedSet, Tag(HUB)],
-    make_key_discriminator("source"),
+    Annotated[DrawnSet, Tag(LAB)]
+    | Annotated[ReleasedSet, Tag(HUB)]
+    | Annotated[FileSet, Tag(FILES)],
+    make_key_discriminator(source=HUB, file=FILES, repository=FILES),
 ]
 AnyBenchmark = Annotated[
-    Annotated[Benchmark, Tag(LAB)] | Annotated[HubBenchmark, Tag(HUB)],
-    make_key_discriminator("source"),
+    Annotated[Benchmark, Tag(LAB)]
+    | Annotated[HubBenchmark, Tag(HUB)]
+    | Annotated[FileBenchmark, Tag(FILES)],
+    make_key_discriminator(source=HUB, file=FILES, repository=FILES),
 ]
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from retu.config.analysis import Protocol
+from retu.config.files_study import FilesData
+from retu.config.files_study_checks import check_files
 from retu.config.hub_study import HubData, MatchedSet
 from retu.config.hub_study_checks import check_hub, check_kinds
 from retu.config.lab_study import LabModel
@@ -21,7 +23,7 @@ BENCHMARKS_AXIS = "benchmarks"
 def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
     checks = (check_kinds, check_references, check_runs, check_batches, check_values)
-    for check in (*checks, check_paradigms, check_hub):
+    for check in (*checks, check_paradigms, check_hub, check_files):
         check(study, path)
 
 
@@ -122,6 +124,9 @@ def check_paradigms(study: Study, path: Path) -> None:
 
 def list_prompt_sets(study: Study) -> tuple[list[str], list[str]]:
     """Names of the sets of prompts, and of those whose prompts have an expert trajectory."""
+    if isinstance(study.data, FilesData):
+        own = study.data.prompts
+        return list(own), [name for name, made in own.items() if made.experts]
     if not isinstance(study.data, HubData):
         return ["rl_prompts", "mixed"], ["mixed"]
     sets = study.data.prompts

@@ -28,6 +28,8 @@ def require_hub_model(study: Study, name: str) -> HubModel:
 def make_model_shape(model: HubModel) -> ModelShape:
     """The sizes that FLOPs are computed from."""
     s = model.shape
+    if s is None:
+        raise InputError(f"model {model.repository}: has no shape; add it to the study")
     width = s.hidden // s.heads
     return ModelShape(s.layers, s.hidden, s.heads, s.kv_heads, width, s.ffn, s.vocab)
 

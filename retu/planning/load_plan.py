@@ -1,9 +1,11 @@
 """The plan of a study of any kind."""
 
+from retu.config.files_study import FilesData
 from retu.config.hub_study import HubData
 from retu.config.load import load_study
 from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config
+from retu.planning.files_plan import FilesPlan
 from retu.planning.hub_plan import HubPlan
 from retu.planning.lab_plan import LabPlan
 from retu.planning.released_plan import ReleasedPlan
@@ -15,5 +17,7 @@ def load_plan(config: Config) -> Plan | ReleasedPlan:
     study = load_study(config.study)
     if isinstance(study, ReleasedStudy):
         return ReleasedPlan(study, config)
+    if isinstance(study.data, FilesData):
+        return FilesPlan(study, config)
     plan = HubPlan if isinstance(study.data, HubData) else LabPlan
     return plan(study, config)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from retu.config.graders import ENGINE_PACKAGES, GraderSettings
 from retu.config.hub_study import HubData
-from retu.config.lab_study import DrawnSet
+from retu.config.lab_study import ArithmeticData, DrawnSet
 from retu.config.study import ReferenceModel
 from retu.core.run_paths import NO_DATASET, Run, parse_run
 from retu.core.sections import Section
@@ -95,8 +95,8 @@ class RunPlan(StudyRuns, ABC):
         drawn = self.study.datasets[dataset]
         if not isinstance(drawn, DrawnSet):
             raise LookupError(f"{dataset} is not drawn")
-        # Drawn data are disjoint; of those of a hub, what is held out is left out here.
-        overlap = "leave_out" if isinstance(self.study.data, HubData) else "error"
+        # Drawn data are disjoint; of other data, what is held out is left out here.
+        overlap = "error" if isinstance(self.study.data, ArithmeticData) else "leave_out"
         job = jobs.SelectJob(name=dataset, dataset=drawn, overlap=overlap)
         rated = (self.grade("reference"),) if self.study.reference else ()
         used = (self.plan_split(name) for name in ("pool", "benchmarks", "validation"))

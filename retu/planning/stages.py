@@ -18,6 +18,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 from weakref import WeakSet
 
 from retu.planning.code_identity import compute_code_digest, compute_file_digest
+from retu.planning.local_sources import LocalSource
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS_FOLDER = ROOT / "envs"
@@ -32,7 +33,8 @@ class Stage:
 
     `environment` is the name of a lock in envs/. Where `packages` are named, only their lines of it
     matter; written `-NAME`, all lines but theirs. `facts` are the project's files that it reads.
-    `options` are what its script is told beside the specification and its rule's files, by name.
+    `options` are what its script is told beside the specification and its rule's files, by name;
+    `sources` are files of the user, which count by their bytes.
     """
 
     module: str
@@ -42,6 +44,7 @@ class Stage:
     facts: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    sources: tuple[LocalSource, ...] = ()
 
     @property
     def lock(self) -> str:
@@ -57,6 +60,7 @@ class Stage:
             self.options,
             digest_lock(ROOT / self.lock, self.packages),
             *(compute_file_digest(ROOT / name) for name in self.facts),
+            *(source.digest for source in self.sources),
             *(stage.key for stage in self.after),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -73,6 +77,11 @@ class Stage:
             "facts": self.facts,
         }
         return json.dumps(planned)
+
+    @property
+    def sources_json(self) -> str:
+        """The user's files that a job reads, as JSON: where they are now decides no key."""
+        return json.dumps([source.plan().model_dump() for source in self.sources])
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from typing import Any
 
 from retu.config.analysis import FitSettings
 from retu.config.graders import GraderSettings, load_graders
-from retu.config.hub_study import HubData
+from retu.config.lab_study import ArithmeticData
 from retu.planning import jobs
 from retu.planning.analysis_plan import describe_facts
 from retu.planning.contest_plan import ContestPlan
@@ -34,7 +34,7 @@ class Plan(ContestPlan):
     def measured_splits(self) -> list[str]:
         """The splits in the table of data sets."""
         data = self.study.data
-        prompts = data.prompts if isinstance(data, HubData) else ["rl_prompts"]
+        prompts = ["rl_prompts"] if isinstance(data, ArithmeticData) else list(data.prompts)
         return ["validation", *prompts, "benchmarks"]
 
     @cache_stage

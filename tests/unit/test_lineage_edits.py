@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from lineage_fixtures import DATA_RECORD, SFT, TABLE, WEIGHTS, Ask, MadeStudy
 
+from retu.core import hash_memory
+from retu.core.hash_memory import HashCache
 from retu.core.hashing import hash_tree
-from retu.lineage.graph import hash_memory
 from retu.lineage.graph.edited_files import find_edits
-from retu.lineage.graph.hash_memory import HashCache
 from retu.lineage.record import MirrorFile, read_record
 
 

@@ -5,8 +5,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retu.core.hash_memory import HashCache
 from retu.core.hashing import list_changed_names, list_files_below
-from retu.lineage.graph.hash_memory import HashCache
 from retu.lineage.graph.record_graph import Lineage
 from retu.lineage.record import Artefact, JobRecord, MirrorFile
 

@@ -1,49 +1,57 @@
-"""A model of a hub as the checkpoint that all runs start from: complete, of the known shape, with a
-chat template.
+"""A model of a hub or a folder as the checkpoint that all runs start from: complete, of the known
+shape, with a chat template.
 
 Weights are not copied where a hard link does. What is wrong with a model is found here, in seconds,
-and not by the job that waited for eight GPUs.
+and not by the job that waited for eight GPUs. A study's system turn becomes part of the chat
+template, so that every stage, and whoever uses a checkpoint later, shows a problem alike.
 """
 
 import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+from jinja2.exceptions import TemplateError
 
 from retu.compute.flops import ModelShape
 from retu.config.hub_study import HubModel, HubModelShape
 from retu.core.atomic_files import replace_folder
 from retu.core.errors import InputError
+from retu.core.manifest import write_manifest
+from retu.core.model_files import (
+    CHAT_TEMPLATE_FILE,
+    TOKENIZER_CONFIG,
+    WANTED_FILES,
+    WEIGHTS_INDEX,
+)
 from retu.core.run_paths import FIRST_CHECKPOINT
+from retu.core.tables import write_csv
 from retu.data.chat import encode_prompt, render_prompt
-from retu.data.hub.hub_files import ROOT, RepositorySnapshot
+from retu.data.hub.hub_files import ROOT
 from retu.data.hub.hub_lock import Repository
 from retu.data.tokenizer import load_tokenizer
 
-# As in `retu.training.published_checkpoints`, which this does not import: how training saves its
-# state is not what a downloaded model depends on.
-WEIGHTS_INDEX = "model.safetensors.index.json"
-CHAT_TEMPLATE_FILE = "chat_template.jinja"
-TOKENIZER_CONFIG = "tokenizer_config.json"
-WANTED_FILES = (
-    *(
-        "config.json",
-        "generation_config.json",
-        "model*.safetensors",
-        WEIGHTS_INDEX,
-        CHAT_TEMPLATE_FILE,
-    ),
-    *("tokenizer*.json", "tokenizer.model", "vocab.json", "merges.txt"),
-    *("special_tokens_map.json", "added_tokens.json"),
-)
-"""What a model needs; none of these patterns reaches into a folder of the repository."""
 SPECIAL_TOKEN = re.compile(r"<[|\uff5c][^|\uff5c<>]+[|\uff5c]>")
 """How chat templates write special tokens: `<|im_start|>`."""
 PROBE_QUESTION = "What is 6 x 7?"
 HEADER_BYTES = 8
 """Bytes of a safetensors file that say how long its header is."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """The files of a model by name, how messages call it, and what the study says of it."""
+
+    label: str
+    files: Mapping[str, Path]
+    shape: HubModelShape | None = None
+    template: str | None = None
+    system: str | None = None
 
 
 def make_model_repository(model: HubModel) -> Repository:
@@ -53,7 +61,7 @@ def make_model_repository(model: HubModel) -> Repository:
     )
 
 
-def publish_model(snapshot: RepositorySnapshot, model: HubModel, folder: Path) -> None:
+def publish_model(model: ModelSource, folder: Path) -> None:
     """Make `folder/step-000000` of the files of a model; all of it or nothing.
 
     Raises:
@@ -64,15 +72,30 @@ def publish_model(snapshot: RepositorySnapshot, model: HubModel, folder: Path) -
     def fill(target: Path) -> None:
         checkpoint = target / FIRST_CHECKPOINT
         checkpoint.mkdir()
-        for name, path in snapshot.files.items():
+        for name, path in model.files.items():
             place_file(path, checkpoint / name)
         check_shape(model, checkpoint)
         check_weight_files(model, checkpoint)
         if model.template:
             install_template(checkpoint, model.template)
+        if model.system:
+            add_system_turn(model, checkpoint)
         check_template(model, checkpoint)
 
     replace_folder(folder, fill)
+
+
+def publish_base_model(
+    model: ModelSource, checkpoints: Path, losses: Path, manifest: Path, **facts: object
+) -> None:
+    """Publish a model with its row of step 0 and its manifest, as training would leave them.
+
+    Raises:
+        InputError: as `publish_model`.
+    """
+    publish_model(model, checkpoints)
+    write_csv(pd.DataFrame({"step": [0], "x_sft_eflops": [0.0]}), losses)
+    write_manifest(manifest, checkpoints, steps=[0], **facts)
 
 
 def place_file(source: Path, target: Path) -> None:
@@ -97,33 +120,35 @@ def place_file(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def read_json_object(model: HubModel, path: Path) -> dict[str, Any]:
+def read_json_object(model: ModelSource, path: Path) -> dict[str, Any]:
     """A JSON file of a model; InputError when it is missing or no object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"model {model.repository}: has no {path.name}; name another") from error
+        raise InputError(f"{model.label}: has no {path.name}; name another") from error
     except ValueError as error:
-        raise InputError(f"model {model.repository}: {path.name}: not JSON ({error})") from error
+        raise InputError(f"{model.label}: {path.name}: not JSON ({error})") from error
     if not isinstance(content, dict):
-        raise InputError(f"model {model.repository}: {path.name}: is no JSON object; name another")
+        raise InputError(f"{model.label}: {path.name}: is no JSON object; name another")
     return content
 
 
-def check_shape(model: HubModel, checkpoint: Path) -> None:
+def check_shape(model: ModelSource, checkpoint: Path) -> None:
     """InputError if a model's config.json is of another shape than the study says."""
     found = ModelShape.from_config(read_json_object(model, checkpoint / "config.json"))
+    if model.shape is None:
+        return
     for name in HubModelShape.model_fields:
         said = getattr(model.shape, name)
         real = getattr(found, name, said)
         if real != said:
             raise InputError(
-                f"model {model.repository}: config.json has {name} {real}, the study {said};"
+                f"{model.label}: config.json has {name} {real}, the study {said};"
                 " correct shape in the study, or the repository"
             )
 
 
-def check_weight_files(model: HubModel, checkpoint: Path) -> None:
+def check_weight_files(model: ModelSource, checkpoint: Path) -> None:
     """InputError if a shard of the weights is missing, cut short, or lacks a listed tensor."""
     index = checkpoint / WEIGHTS_INDEX
     listed: dict[str, str] = {}
@@ -134,14 +159,13 @@ def check_weight_files(model: HubModel, checkpoint: Path) -> None:
         path = checkpoint / name
         if not path.is_file():
             raise InputError(
-                f"model {model.repository}: has no {name}; only weights in safetensors can be used,"
+                f"{model.label}: has no {name}; only weights in safetensors can be used,"
                 " and all of their files are needed"
             )
         missing = {tensor for tensor, where in listed.items() if where == name} - list_tensors(path)
         if missing:
             raise InputError(
-                f"model {model.repository}: {name}: lacks {min(missing)} of {WEIGHTS_INDEX}; fetch"
-                f" it anew"
+                f"{model.label}: {name}: lacks {min(missing)} of {WEIGHTS_INDEX}; fetch it anew"
             )
 
 
@@ -171,7 +195,12 @@ def install_template(checkpoint: Path, name: str) -> None:
     path = ROOT / "chat_templates" / f"{name}.jinja"
     if not path.is_file():
         raise InputError(f"{path}: no such chat template; put it there or name another")
-    shutil.copyfile(path, checkpoint / CHAT_TEMPLATE_FILE)
+    write_template(checkpoint, path.read_text(encoding="utf-8"))
+
+
+def write_template(checkpoint: Path, template: str) -> None:
+    """Make `template` the only chat template of a tokenizer."""
+    (checkpoint / CHAT_TEMPLATE_FILE).write_text(template, encoding="utf-8")
     settings = checkpoint / TOKENIZER_CONFIG
     if settings.is_file():
         content = json.loads(settings.read_text(encoding="utf-8"))
@@ -179,7 +208,39 @@ def install_template(checkpoint: Path, name: str) -> None:
             settings.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def check_template(model: HubModel, checkpoint: Path) -> None:
+def add_system_turn(model: ModelSource, checkpoint: Path) -> None:
+    """Have the chat template begin every conversation without a system turn with the study's.
+
+    Raises:
+        InputError: there is no template, or it refuses or hides system turns.
+    """
+    template = load_tokenizer(checkpoint).chat_template
+    if not isinstance(template, str):
+        raise InputError(
+            f"{model.label}: has {'several chat templates' if template else 'no chat template'}, so"
+            " that data.system has no place; name one in the study (models.NAME.template)"
+        )
+    text = json.dumps(model.system, ensure_ascii=False)
+    before = (
+        "{%- if messages[0]['role'] != 'system' -%}{%- set messages = [{'role': 'system',"
+        f" 'content': {text}}}] + messages -%}}{{%- endif -%}}"
+    )
+    write_template(checkpoint, before + template)
+    try:
+        shown = render_prompt(load_tokenizer(checkpoint), PROBE_QUESTION)
+    except TemplateError as error:
+        raise InputError(
+            f"{model.label}: its chat template refuses a system turn ({error}); leave data.system"
+            " out, or name another template"
+        ) from error
+    if (model.system or "").strip() not in shown:
+        raise InputError(
+            f"{model.label}: its chat template does not show the system turn as it is; leave"
+            " data.system out, or name another template"
+        )
+
+
+def check_template(model: ModelSource, checkpoint: Path) -> None:
     """InputError unless the tokenizer loads and shows a problem in its chat template.
 
     A template of another model writes special tokens that this one would read as plain letters.
@@ -188,7 +249,7 @@ def check_template(model: HubModel, checkpoint: Path) -> None:
     if not tokenizer.chat_template:
         known = ", ".join(sorted(path.stem for path in (ROOT / "chat_templates").glob("*.jinja")))
         raise InputError(
-            f"model {model.repository}: its tokenizer has no chat template; name one in the study"
+            f"{model.label}: its tokenizer has no chat template; name one in the study"
             f" (models.NAME.template: {known})"
         )
     words = tokenizer.get_vocab()
@@ -197,12 +258,11 @@ def check_template(model: HubModel, checkpoint: Path) -> None:
     ]
     if strange:
         raise InputError(
-            f"model {model.repository}: its chat template writes {strange[0]}, which is no token of"
+            f"{model.label}: its chat template writes {strange[0]}, which is no token of"
             " its tokenizer; name another template"
         )
     shown = encode_prompt(tokenizer, PROBE_QUESTION)
     if PROBE_QUESTION not in tokenizer.decode(shown, clean_up_tokenization_spaces=False):
         raise InputError(
-            f"model {model.repository}: its tokenizer does not keep the words of a problem; name"
-            " another model"
+            f"{model.label}: its tokenizer does not keep the words of a problem; name another model"
         )

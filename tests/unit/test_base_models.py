@@ -16,8 +16,8 @@ from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.data.chat import encode_prompt, list_stop_ids
 from retu.data.hub.hub_files import ROOT, HubLocation, fetch_repository
 from retu.data.tokenizer import load_tokenizer
-from retu.models import hub_models
-from retu.models.hub_models import make_model_repository, publish_model
+from retu.models import base_models
+from retu.models.base_models import ModelSource, make_model_repository, publish_model
 from retu.planning.jobs import FetchBaseJob
 from workflow_scripts.fetch_base import main as fetch_base_main
 
@@ -84,7 +84,9 @@ def publish_from_mirror(mirror: Path, model: HubModel) -> Path:
     """The checkpoint that is made of a model."""
     out = mirror.parents[2] / "checkpoints"
     places = HubLocation(mirror.parents[2] / "lock.yaml", mirror=mirror.parents[1])
-    publish_model(fetch_repository(make_model_repository(model), places), model, out)
+    files = fetch_repository(make_model_repository(model), places).files
+    label = f"model {model.repository}"
+    publish_model(ModelSource(label, files, model.shape, model.template), out)
     return out / FIRST_CHECKPOINT
 
 
@@ -171,7 +173,7 @@ def test_a_model_without_a_chat_template(
 def test_a_template_of_another_model(
     mirrored_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_models, "ROOT", tmp_path)
+    monkeypatch.setattr(base_models, "ROOT", tmp_path)
     (tmp_path / "chat_templates").mkdir()
     text = "<\uff5cUser\uff5c>{{ messages[0]['content'] }}"
     (tmp_path / "chat_templates" / "other.jinja").write_text(text, encoding="utf-8")

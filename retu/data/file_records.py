@@ -1,0 +1,185 @@
+r"""Rows of a user's file in the columns of the workflow, checked one by one.
+
+A gold answer is a column, what the worked answer boxes last, or what follows its last `####`. A
+column that holds a whole solution (GSM8K's `answer`) is read in the same two ways.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from retu.data.row_layout import BOX, HASHES, MARK, RowLayout
+from retu.data.set_rules import hash_prompt
+from retu.data.source_rows import SourceRow
+from retu.data.text_records import TextRecord
+
+BoxFinder = Callable[[str], list[str]]
+r"""The contents of the boxes that are a text's final answer, empty without any."""
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+TURN_KEYS = (("role", "content"), ("from", "value"))
+ROLES = {"human": "user", "gpt": "assistant"}
+CORRECT = "correct the row, or name another column"
+UNANSWERED_REMEDY = (
+    r"give it one (a \boxed{...}, a line `#### ...`, or a column, named by columns.gold), or set"
+    " unanswered: leave_out"
+)
+
+
+@dataclass
+class FileCounts:
+    """What became of the rows of a file."""
+
+    read: int = 0
+    unanswered: int = 0
+    repeated: int = 0
+    judged: Counter[str] = field(default_factory=Counter)
+    """Set that a row was left out for -> rows."""
+
+    def describe(self) -> str:
+        """In words, of what was left out."""
+        parts = [f"{self.unanswered} without a final answer"] if self.unanswered else []
+        parts += [f"{self.repeated} repeated problems"] if self.repeated else []
+        parts += [f"{count} that are in {name}" for name, count in self.judged.items()]
+        return f"; left out: {', '.join(parts)}" if parts else ""
+
+
+@dataclass(frozen=True)
+class RecordReader:
+    """Reads rows by their layout.
+
+    `unanswered` and `box_answers` are those of `FileRows`. `system` is the study's system turn:
+    rows that bring one must bring the same. `suffix` is added to every problem.
+    """
+
+    layout: RowLayout
+    find_boxes: BoxFinder
+    unanswered: Literal["error", "leave_out"] = "error"
+    box_answers: bool = False
+    system: str | None = None
+    suffix: str = ""
+
+    def read_records(
+        self, rows: Iterable[SourceRow], counts: FileCounts
+    ) -> Iterator[tuple[SourceRow, TextRecord]]:
+        """Rows with their records: problem_id, prompt, gold, and the trajectory if there is one.
+
+        Raises:
+            InputError: a row is not of the layout, has no final answer, or two differ in the gold
+                answer to one problem.
+        """
+        seen: dict[str, tuple[str, str]] = {}
+        for row in rows:
+            counts.read += 1
+            record = self.read_record(row)
+            if record is None:
+                counts.unanswered += 1
+                continue
+            identity = hash_prompt(record["prompt"])
+            where, gold = seen.setdefault(identity, (row.where, record["gold"]))
+            if gold != record["gold"]:
+                row.refuse(
+                    f"has the problem of {where} with another final answer ({record['gold']}"
+                    f" instead of {gold})",
+                    "correct one of them",
+                )
+            yield row, {"problem_id": identity, **record}
+
+    def read_record(self, row: SourceRow) -> TextRecord | None:
+        """A row's record; None for one without a final answer that the study leaves out."""
+        prompt, response = self.read_turns(row)
+        gold = self.read_gold(row, response)
+        if gold is None:
+            if self.unanswered == "leave_out":
+                return None
+            row.refuse("has no final answer", UNANSWERED_REMEDY)
+        record = {"prompt": prompt + self.suffix, "gold": gold}
+        if response is None:
+            return record
+        return {**record, "trajectory": box_mark(response) if self.box_answers else response}
+
+    def read_turns(self, row: SourceRow) -> tuple[str, str | None]:
+        """Problem and worked answer of a row."""
+        layout = self.layout
+        if layout.is_chat:
+            turns = self.read_chat(row, layout.prompt)
+            if [role for role, _ in turns] != ["user", "assistant"]:
+                row.refuse(
+                    f"{layout.prompt} has the turns {', '.join(role for role, _ in turns)}",
+                    "one user turn and one assistant turn are needed (and a system turn may be)",
+                )
+            return turns[0][1], turns[1][1]
+        prompt = self.read_single(row, layout.prompt, "user")
+        if layout.response is None:
+            return prompt, None
+        return prompt, self.read_single(row, layout.response, "assistant")
+
+    def read_single(self, row: SourceRow, column: str, role: str) -> str:
+        """A cell that is a text, or a chat of one turn."""
+        value = get_cell(row, column)
+        if not isinstance(value, list):
+            return row.convert_to_text(value, column)
+        turns = self.read_chat(row, column)
+        if [turn for turn, _ in turns] != [role]:
+            row.refuse(f"{column} is no chat of one {role} turn", CORRECT)
+        return turns[0][1]
+
+    def read_chat(self, row: SourceRow, column: str) -> list[tuple[str, str]]:
+        """The turns of a chat but for the system turn, which must be the study's."""
+        turns: list[tuple[str, str]] = []
+        for turn in row.get_chat(column):
+            keys = next((keys for keys in TURN_KEYS if set(keys) <= set(turn)), None)
+            if keys is None:
+                row.refuse(f"{column} has a turn without role and content", CORRECT)
+            role = str(turn[keys[0]])
+            turns.append((ROLES.get(role, role), row.convert_to_text(turn[keys[1]], column)))
+        if turns and turns[0][0] == "system":
+            if turns[0][1] != (self.system or "").strip():
+                row.refuse(
+                    f"its system turn is {turns[0][1][:60]!r}, the study's is {self.system!r}",
+                    "all stages need one: set data.system to it, or take it out of the rows",
+                )
+            return turns[1:]
+        return turns
+
+    def read_gold(self, row: SourceRow, response: str | None) -> str | None:
+        """The final answer of a row; None where it has none."""
+        place = self.layout.gold
+        if place not in (BOX, HASHES):
+            value = get_cell(row, place)
+            if value is None or (isinstance(value, str) and not value.strip()):
+                return None
+            if isinstance(value, list) and len(value) == 1:
+                value = value[0]
+            text = row.convert_to_text(value, place)
+            return find_marked(text) or (self.find_boxed(text) or text)
+        if response is None:
+            row.refuse("has no worked answer to read the final answer from", "name columns.gold")
+        return find_marked(response) if place == HASHES else self.find_boxed(response)
+
+    def find_boxed(self, text: str) -> str | None:
+        """What a text boxes last."""
+        return ", ".join(self.find_boxes(text)).strip() or None
+
+
+def get_cell(row: SourceRow, column: str) -> Any:
+    """A cell, or the key of a struct (`reward_model.ground_truth`)."""
+    outer, dot, inner = column.partition(".")
+    if column in row.values or not dot:
+        return row.get_value(column)
+    return row.get_mapping(outer).get(inner)
+
+
+def find_marked(text: str) -> str | None:
+    """What follows the last `####`, without commas between thousands."""
+    _, mark, gold = text.rpartition(MARK)
+    return (THOUSANDS.sub("", gold.strip()) or None) if mark else None
+
+
+def box_mark(response: str) -> str:
+    r"""A response with its last line `#### 42` written as a sentence with a box."""
+    before, mark, gold = response.rpartition(MARK)
+    if not mark:
+        return response
+    return f"{before.rstrip()}\nThe final answer is $\\boxed{{{gold.strip()}}}$."
