@@ -20,7 +20,7 @@ def main() -> None:
     tables: list[pd.DataFrame] = []
     for name, rows in job.benchmarks.items():
         table, counts, layout = tabulate_file_benchmark(
-            name, rows, files.get(name), find_last_boxes
+            name, rows, files.get(name), find_last_boxes, job.hold_out.get(name)
         )
         print(f"{name}: {len(table)} problems, {layout.describe()}{counts.describe()}")
         tables.append(table)

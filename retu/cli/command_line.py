@@ -6,6 +6,8 @@
     retu grade answers.jsonl --grader math_verify      grade answers of your own
     retu fit curves.csv                                ceilings and forecasts of your own curves
     retu advise released                               where to start RL, and what to expect
+    retu new-study mine --model FOLDER --train FILE     write a study of your own model and files
+    retu check --study mine                            whether it can be run, before it is
     retu plan --study paper                            what a study costs before it is run
     retu cluster check --study paper                   whether a launch on SLURM can succeed
 
@@ -64,6 +66,12 @@ SUBCOMMANDS = {
         "retu.cli.advise_command",
         "where to start RL, what to expect of it, what to run next",
         needs_project=False,
+    ),
+    "new-study": Subcommand(
+        "retu.cli.new_study_command", "write a study of your own model and files"
+    ),
+    "check": Subcommand(
+        "retu.cli.check_command", "look at a study of your own files before it is run"
     ),
     "plan": Subcommand("retu.cli.plan_command", "what a study costs: GPU-hours, days, disk"),
     "cluster": Subcommand(

@@ -40,28 +40,30 @@ class FileRows(Section):
     unanswered: Literal["error", "leave_out"] = Field(
         "error", description="what to do about a row without a final answer"
     )
+    box_answers: bool = Field(
+        False, description="write `#### 42` at the end of a trajectory as a box, for the grader"
+    )
 
 
 class FileSet(FileRows):
     """An SFT set: expert trajectories."""
 
     title: str = Field("", description="its name in tables; left out: its key")
-    box_answers: bool = Field(
-        False, description="write `#### 42` at the end of a trajectory as a box, for the grader"
-    )
 
 
 class FilePrompts(FileRows):
     """RL prompts."""
 
     experts: bool = Field(False, description="keep the trajectories, for the mixed paradigms")
-    box_answers: bool = False
 
 
 class FileBenchmark(FileRows):
     """An evaluation set; `samples` answers a problem."""
 
     samples: PositiveInt = 1
+    hold_out: PositiveInt | None = Field(
+        None, description="only so many problems of the file, which no set is trained on"
+    )
 
 
 class HeldOut(Section):

@@ -88,10 +88,7 @@ def store_file_set(
         records = drop_repeated(records, counts)
     kept = (record for _, record in records)
     if job.hold_out is not None:
-        chosen = choose_held_out(kept, job.hold_out, where)
-        again = reader.read_records(read(), FileCounts())
-        kept = (record for _, record in drop_repeated(again, FileCounts()))
-        kept = (record for record in kept if record["problem_id"] in chosen)
+        kept = iter(choose_held_out(kept, job.hold_out, where))
     rows = number_repeated(shape_record(record, job) for record in kept)
     facts = {"columns_read": reader.layout.describe()}
     write_records(rows, out, f"{where}: has no row left for {job.name}{counts.describe()}", facts)
@@ -120,7 +117,7 @@ def drop_judged(
         if owner is None:
             yield row, record
             continue
-        if job.overlap == "error" and not (job.held_out and owner == "validation"):
+        if job.overlap == "error" and owner not in job.held_out:
             row.refuse(f"its problem is in the {owner} set, too", OVERLAP_REMEDY)
         counts.judged[owner] += 1
 
@@ -136,19 +133,20 @@ def drop_repeated(records: Records, counts: FileCounts) -> Records:
         yield row, record
 
 
-def choose_held_out(records: Iterable[TextRecord], count: int, where: str) -> set[str]:
-    """The ids of so many problems, in no order of their file.
+def choose_held_out(records: Iterable[TextRecord], count: int, where: str) -> list[TextRecord]:
+    """So many records of different problems, by a hash of them, in the order of their file.
 
     Raises:
-        InputError: it has no more problems than that.
+        InputError: it has no more than that.
     """
-    ids = {record["problem_id"] for record in records}
-    if len(ids) <= count:
+    found = {record["problem_id"]: record for record in records}
+    if len(found) <= count:
         raise InputError(
-            f"{where}: has {len(ids)} problems, of which data.validation holds out {count}; hold"
-            " out fewer"
+            f"{where}: has {len(found)} problems, of which {count} are to be held out; hold out"
+            " fewer"
         )
-    return set(heapq.nsmallest(count, ids, key=lambda name: sha256(name.encode()).digest()))
+    chosen = set(heapq.nsmallest(count, found, key=lambda name: sha256(name.encode()).digest()))
+    return [record for name, record in found.items() if name in chosen]
 
 
 def shape_record(record: TextRecord, job: FileSetJob) -> TextRecord:
@@ -202,9 +200,13 @@ def write_records(
 
 
 def tabulate_file_benchmark(
-    name: str, job: RowsJob, file: Path | None, find_boxes: BoxFinder
+    name: str,
+    job: RowsJob,
+    file: Path | None,
+    find_boxes: BoxFinder,
+    hold_out: int | None = None,
 ) -> tuple[pd.DataFrame, FileCounts, RowLayout]:
-    """The problems of a benchmark.
+    """The problems of a benchmark: all of its file, or so many as are held out of it.
 
     Returns:
         `BENCHMARK_COLUMNS`, what became of the rows, and which column held what.
@@ -217,10 +219,10 @@ def tabulate_file_benchmark(
     reader = make_record_reader(job, read, where, find_boxes, responses=False)
     counts = FileCounts()
     records = drop_repeated(reader.read_records(read(), counts), counts)
-    rows = [
-        (name, record["problem_id"], record["prompt"], record["gold"], None)
-        for _, record in records
-    ]
+    kept = [record for _, record in records]
+    if hold_out is not None:
+        kept = choose_held_out(kept, hold_out, where)
+    rows = [(name, r["problem_id"], r["prompt"], r["gold"], None) for r in kept]
     if not rows:
         raise InputError(f"{where}: has no problem for benchmark {name}; check the file")
     return pd.DataFrame(rows, columns=list(BENCHMARK_COLUMNS)), counts, reader.layout

@@ -14,8 +14,9 @@ ask     `show` lists jobs and prints a record. `why` explains an output: `table_
         `outdated` asks `staleness` (first causes), `stale_causes` (of one job), `config_sources`
         (which file gives a job its settings), `edited_files` (files that are not as recorded, by
         what `retu/core/hash_memory.py` knows of their times) and `ancestry_gaps` (where the
-        ancestry ends too early). `diff` compares two lineages: `diff_sides` are what is compared, `record_diff`
-        compares two records. `verify` runs `verify_checks` and tells their `verify_findings`.
+        ancestry ends too early). `diff` compares two lineages: `diff_sides` are what is compared,
+        `record_diff` compares two records. `verify` runs `verify_checks` and tells their
+        `verify_findings`.
         `remedies` are the commands that they advise.
 keep    `dvc_pointers` writes lineage/STUDY, in it `stage_keys` (what makes a stage stale) and
         `dvc_metrics` (what DVC shows of tables and curves); `stored_outputs` fills DVC's cache

@@ -208,6 +208,16 @@ def write_template(checkpoint: Path, template: str) -> None:
             settings.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+def begin_with_system(template: str, system: str) -> str:
+    """The chat template that begins every conversation without a system turn with this one."""
+    text = json.dumps(system, ensure_ascii=False)
+    before = (
+        "{%- if messages[0]['role'] != 'system' -%}{%- set messages = [{'role': 'system',"
+        f" 'content': {text}}}] + messages -%}}{{%- endif -%}}"
+    )
+    return before + template
+
+
 def add_system_turn(model: ModelSource, checkpoint: Path) -> None:
     """Have the chat template begin every conversation without a system turn with the study's.
 
@@ -220,12 +230,7 @@ def add_system_turn(model: ModelSource, checkpoint: Path) -> None:
             f"{model.label}: has {'several chat templates' if template else 'no chat template'}, so"
             " that data.system has no place; name one in the study (models.NAME.template)"
         )
-    text = json.dumps(model.system, ensure_ascii=False)
-    before = (
-        "{%- if messages[0]['role'] != 'system' -%}{%- set messages = [{'role': 'system',"
-        f" 'content': {text}}}] + messages -%}}{{%- endif -%}}"
-    )
-    write_template(checkpoint, before + template)
+    write_template(checkpoint, begin_with_system(template, model.system or ""))
     try:
         shown = render_prompt(load_tokenizer(checkpoint), PROBE_QUESTION)
     except TemplateError as error:

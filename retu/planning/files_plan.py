@@ -21,7 +21,7 @@ from retu.planning.stages import Stage, cache_stage
 from retu.planning.training_plan import Plan
 
 VALIDATION, BENCHMARKS, POOL, REFERENCE = "validation", "benchmarks", "pool", "reference"
-KEPT = {"file", "title", "samples", "experts", "box_answers"}
+KEPT = {"file", "title", "samples", "experts", "box_answers", "hold_out"}
 """What a study says of rows that does not change how they are read, or is told elsewhere."""
 
 
@@ -152,6 +152,7 @@ class FilesPlan(Plan):
         job = jobs.FileBenchmarksJob(
             benchmarks={n: jobs.RowsJob(**self.describe_reading(b)) for n, b in wanted.items()},
             read=[*made, *own],
+            hold_out={n: b.hold_out for n, b in wanted.items() if b.hold_out},
         )
         return self.plan_reading("load_file_benchmarks", job, [*wanted.values()])
 
@@ -174,12 +175,11 @@ class FilesPlan(Plan):
     def plan_set(self, name: str, rows: FileRows, use: str) -> Stage:
         """Read a set that is trained on: without what it is judged on."""
         trained = use in ("sft", "pool")
-        held_out = trained and isinstance(self.data.validation, HeldOut)
         job = jobs.FileSetJob(
             name=name,
             use=use,
             overlap=self.data.overlap,
-            held_out=held_out,
+            held_out=tuple(self.held_out_sets),
             **self.describe_reading(rows),
         )
         judged = [self.load_file_benchmarks(), *([self.plan_validation()] if trained else [])]
@@ -194,6 +194,16 @@ class FilesPlan(Plan):
         if rows is None:
             raise LookupError(f"the study has no {split}")
         return rows
+
+    @property
+    def held_out_sets(self) -> list[str]:
+        """The sets that are taken out of files of others, which are trained on without them."""
+        benchmarks = self.study.benchmarks.values()
+        found = {
+            VALIDATION: isinstance(self.data.validation, HeldOut),
+            BENCHMARKS: any(isinstance(b, FileBenchmark) and b.hold_out for b in benchmarks),
+        }
+        return [name for name, held in found.items() if held]
 
     @property
     def validation_rows(self) -> FileRows:

@@ -6,6 +6,8 @@ a fact that it used has changed.
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from retu.config.adaptive import AdaptiveSettings
 from retu.config.analysis import FitSettings, Protocol, SubphaseThresholds
 from retu.config.execution import Execution
@@ -88,23 +90,27 @@ class FileSetJob(RowsJob):
     """Store a set of a user's rows.
 
     `use` says what for: SFT and the pool keep trajectories, `mixed` prompts as expert answers.
-    `overlap` is what to do about rows of the sets that it is judged on; with `held_out` those of
-    the validation set are left out in any case, for they come from this file. A validation set has
-    `hold_out` rows, by a hash of their prompts.
+    `overlap` is what to do about rows of the sets that it is judged on; those of the sets
+    `held_out` are left out in any case, for they come from files that are trained on. A validation
+    set has `hold_out` rows, by a hash of their prompts.
     """
 
     name: str
     use: Literal["sft", "pool", "validation", "prompts", "mixed"]
     overlap: Literal["error", "leave_out"] = "error"
-    held_out: bool = False
+    held_out: tuple[str, ...] = ()
     hold_out: int | None = None
 
 
 class FileBenchmarksJob(Section):
-    """Store the benchmarks of a study; `read` are those that have a file, in its order."""
+    """Store the benchmarks of a study; `read` are those that have a file, in its order.
+
+    Those in `hold_out` have so many problems of their file, by a hash of their prompts.
+    """
 
     benchmarks: dict[str, RowsJob]
     read: list[str]
+    hold_out: dict[str, int] = Field({}, description="benchmark -> problems")
 
 
 class LocalModelJob(Section):

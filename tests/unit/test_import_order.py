@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = (
     *("core", "config", "logs", "planning", "runtime", "lineage", "compute", "data", "models"),
     *("evaluation", "grading", "training", "labeling", "scaling", "advice", "reporting"),
-    *("audit", "cost", "cluster", "workflow", "rehearsal", "cli"),
+    *("audit", "cost", "preparation", "cluster", "workflow", "rehearsal", "cli"),
 )
 FILES = sorted([*ROOT.glob("retu/**/*.py"), *ROOT.glob("workflow_scripts/*.py")])
 

@@ -1,0 +1,1 @@
+"""A study of your own files before it is run: drafted, checked, shown as the models will see it."""

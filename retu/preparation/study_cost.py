@@ -1,0 +1,127 @@
+"""Memory, time and disk of a study of files on this machine, estimated before it is run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from retu.core.run_paths import NO_DATASET
+from retu.planning.files_plan import FilesPlan
+from retu.preparation.check_study import Finding
+from retu.preparation.machine import (
+    SHARE_OF_PEAK,
+    Machine,
+    estimate_training_memory,
+    estimate_validation_memory,
+)
+from retu.preparation.study_rows import StudySet
+from retu.preparation.study_tokens import RowLengths, StudyModel
+
+TRAIN_FLOPS, FORWARD_FLOPS = 6, 2
+"""A weight and token: forward and backward, or forward alone."""
+EVALUATED_AT_A_TIME = 256
+GIGABYTE = 1e9
+STATES = 3
+"""Times its weights a training state takes: weights and two moments, in float32."""
+
+
+@dataclass(frozen=True)
+class MeanTokens:
+    """Mean tokens of a training row, a prompt and an answer."""
+
+    row: float
+    prompt: float
+    answer: float
+
+
+def average_tokens(trained: list[RowLengths], prompts: list[RowLengths], limit: int) -> MeanTokens:
+    """Mean lengths of what is trained on and asked; answers are taken to be as trajectories are."""
+    rows = [length for lengths in trained for length in lengths.rows]
+    asked = [length for lengths in prompts for length in lengths.prompts]
+    answers = [min(length, limit) for lengths in trained for length in lengths.responses]
+    return MeanTokens(*(sum(part) / max(len(part), 1) for part in (rows, asked, answers)))
+
+
+def check_memory(
+    plan: FilesPlan, model: StudyModel, machine: Machine, longest: dict[str, int], rows: int
+) -> Iterator[Finding]:
+    """The largest batches against the memory of this machine.
+
+    Args:
+        plan, model, machine: what is run, and where.
+        longest: tokens of the longest row of `validation` and of `rl` with its answer.
+        rows: of the validation set.
+    """
+    vocabulary = int(model.config["vocab_size"])
+    execution = plan.study.execution
+    validation = min(rows, execution.sft.micro_batch or EVALUATED_AT_A_TIME)
+    rl = [r.prompts_per_step * r.rollouts for r in plan.study.recipes.rl.values()]
+    batch = execution.rl.micro_batch or max(rl, default=1)
+    size = model.parameters
+    parts = {
+        f"validation, {validation} rows at a time": estimate_validation_memory(
+            size, validation, longest["validation"], vocabulary
+        ),
+        f"RL, {batch} rows at a time": estimate_training_memory(
+            size, batch, longest["rl"], vocabulary
+        ),
+    }
+    for name, needed in parts.items():
+        told = f"{name}: about {needed / GIGABYTE:.1f} GB of {machine.memory / GIGABYTE:.0f}"
+        if execution.device != "cpu":
+            yield Finding("note", f"{name}: about {needed / GIGABYTE:.1f} GB of a GPU's memory")
+        elif needed > machine.memory:
+            part = "sft" if name.startswith("validation") else "rl"
+            yield Finding("error", f"{told}; lower execution.{part}.micro_batch")
+        else:
+            yield Finding("ok", told)
+
+
+def check_time(
+    plan: FilesPlan, model: StudyModel, machine: Machine, tokens: MeanTokens, sets: list[StudySet]
+) -> Iterator[Finding]:
+    """Hours on this machine, by FLOPs; good to a factor of two or three."""
+    study = plan.study
+    validation = sum(len(made.records) for made in sets if made.role == "validation")
+    answers = sum(
+        len(made.records) * plan.samples[made.name] for made in sets if made.role == "benchmark"
+    )
+    trained = forward = sampled = 0.0
+    for run in study.sft_runs:
+        recipe = study.recipes.sft[run.recipe]
+        evaluations = len(run.checkpoints) + run.length // (run.evaluate_every or run.length)
+        trained += run.length * recipe.batch_size * tokens.row
+        forward += evaluations * validation * tokens.row
+        sampled += len(run.checkpoints) * answers * tokens.answer
+    for branch in (run for run in plan.possible_runs if run.kind == "rl"):
+        rl = study.recipes.rl[branch.recipe]
+        rows = rl.steps * rl.prompts_per_step * rl.rollouts
+        trained += rows * (tokens.prompt + tokens.answer)
+        sampled += rows * tokens.answer
+        sampled += rl.steps / rl.evaluate_every * answers * tokens.answer
+    sampled += answers * tokens.answer
+    seeds = len(study.seeds)
+    training = TRAIN_FLOPS * trained + FORWARD_FLOPS * forward
+    seconds = training * model.parameters / (machine.flops * SHARE_OF_PEAK["training"])
+    generation = FORWARD_FLOPS * sampled * model.parameters
+    seconds += generation / (machine.flops * SHARE_OF_PEAK["generation"])
+    hours = seeds * seconds / 3600
+    text = (
+        f"time: about {60 * hours:.0f} minutes" if hours < 2 else f"time: about {hours:.1f} hours"
+    )
+    level = "ok" if hours < 24 else "note"
+    where = "on one job at a time here" if study.execution.device == "cpu" else "if run on this CPU"
+    yield Finding("ok" if level == "ok" else "note", f"{text} {where} (by FLOPs, to a factor of 2)")
+
+
+def check_disk(plan: FilesPlan, model: StudyModel, machine: Machine) -> Iterator[Finding]:
+    """What checkpoints and training states take, against the free disk."""
+    weights = 4 * model.parameters
+    kept = sum(len(run.checkpoints) for run in plan.study.sft_runs) * len(plan.study.seeds)
+    branches = [run for run in plan.possible_runs if run.kind == "rl"]
+    pure = sum(run.dataset == NO_DATASET for run in branches)
+    needed = weights * (1 + kept + len(branches)) + STATES * 2 * weights
+    told = (
+        f"disk: about {needed / GIGABYTE:.1f} GB for {kept} SFT checkpoints and"
+        f" {len(branches)} branches ({pure} from the base model), {machine.disk / GIGABYTE:.0f} GB"
+        " are free"
+    )
+    yield Finding("ok" if needed < machine.disk else "error", told)
