@@ -13,6 +13,7 @@ from processes import run_as_on_terminal
 
 pytest_plugins = (
     *("code_fixtures", "lineage_fixtures", "pointer_fixtures", "bundle_fixtures", "lineage_toy"),
+    "files_fixtures",
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,12 +28,12 @@ SMOKE = ("study=smoke",)
 @pytest.fixture(autouse=True)
 def forget_last_job() -> None:
     """A job is a process and notes what it read, what it cost and what to do at its end."""
-    from retu.runtime.mirror_files import READ
+    from retu.runtime.mirror_files import OWN, READ
     from retu.runtime.script import AT_END
     from retu.runtime.usage import IGNORED_SETTINGS, JOB_FACTS
 
     AT_END.clear()
-    for notes in (READ, JOB_FACTS, IGNORED_SETTINGS):
+    for notes in (READ, OWN, JOB_FACTS, IGNORED_SETTINGS):
         notes.clear()
 
 

@@ -45,7 +45,7 @@ from retu.planning.local_sources import PlannedSource
 from retu.planning.stages import ROOT
 from retu.runtime.interruption import listen_for_sigterm, requeue_job
 from retu.runtime.launch import is_launcher, join_processes, launch_processes, report_error
-from retu.runtime.mirror_files import READ, note_source
+from retu.runtime.mirror_files import OWN, READ, note_source
 from retu.runtime.processes import is_main_process
 from retu.runtime.script import exit_process, make_parser, run_main
 from retu.runtime.training_folders import get_state_folder
@@ -187,7 +187,7 @@ def check_sources(sources: list[PlannedSource]) -> None:
     """Note the user's files for the record; InputError if one is not as it was planned."""
     for source in sources:
         for path in source.check_unchanged():
-            note_source(path.parent, path)
+            note_source(path.parent, path, own=True)
 
 
 def parse_count(text: str) -> int:
@@ -211,11 +211,12 @@ def describe_loaded_environment(locked: LockedEnvironment, lock: str) -> LockedE
 
 
 def list_local_sources() -> list[MirrorFile]:
-    """The files of a mirror that the script has read."""
+    """The files of a mirror, and those of the user, that the script has read."""
     found = []
     for (folder, name), path in sorted(READ.items()):
         tree = hash_tree(path)
-        found.append(MirrorFile(path=name, folder=folder, md5=tree.md5, size=tree.size))
+        own = (folder, name) in OWN
+        found.append(MirrorFile(path=name, folder=folder, md5=tree.md5, size=tree.size, own=own))
     return found
 
 

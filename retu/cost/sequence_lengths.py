@@ -1,10 +1,14 @@
 """How long and how many a study's sequences are, as it says before anything is loaded."""
 
+from pathlib import Path
+
 from retu.compute.flops import ModelShape
+from retu.config.files_study import FileBenchmark
 from retu.config.hub_study import HubData, HubModel, MeanLengths, ReleasedSet
 from retu.config.lab_study import DrawnSet
-from retu.config.study import Study
+from retu.config.study import AnyBenchmark, Study
 from retu.core.errors import InputError
+from retu.data.source_rows import read_source_rows
 
 
 def require_hub_data(study: Study) -> HubData:
@@ -85,4 +89,20 @@ def count_pool_rows(study: Study) -> int:
 
 def count_generations(study: Study) -> int:
     """Answers of one evaluation: every problem of every benchmark as often as it is sampled."""
-    return sum(benchmark.problems * benchmark.samples for benchmark in study.benchmarks.values())
+    return sum(count_problems(made) * made.samples for made in study.benchmarks.values())
+
+
+def count_problems(benchmark: AnyBenchmark) -> int:
+    """Problems of a benchmark, as the study says or its file has them.
+
+    Raises:
+        InputError: its file is not there yet, or cannot be read.
+    """
+    if not isinstance(benchmark, FileBenchmark):
+        return benchmark.problems
+    known = benchmark.hold_out or benchmark.limit
+    if known is None and benchmark.file is None:
+        raise InputError(
+            f"{benchmark.repository}: how many problems it has is not known; set limit"
+        )
+    return known or sum(1 for _ in read_source_rows(Path(str(benchmark.file))))

@@ -41,7 +41,7 @@ class FileCounts:
         """In words, of what was left out."""
         parts = [f"{self.unanswered} without a final answer"] if self.unanswered else []
         parts += [f"{self.repeated} repeated problems"] if self.repeated else []
-        parts += [f"{count} that are in {name}" for name, count in self.judged.items()]
+        parts += [f"{count} that are in {name}" for name, count in sorted(self.judged.items())]
         return f"; left out: {', '.join(parts)}" if parts else ""
 
 

@@ -74,8 +74,7 @@ def find_layout(
             raise InputError(
                 f"{where}: columns.{key}: there is no column {name}; there are {', '.join(first)}"
             )
-    chat = columns.response is None and choose_column(first, CHATS, where, "response")
-    if chat and columns.prompt is None:
+    if columns.prompt is None and (chat := find_chat(first, columns.response, where)):
         return RowLayout(chat, chat, find_gold(rows, columns, where, chat))
     prompt = columns.prompt or choose_column(first, PROMPTS, where, "prompt")
     prompt = prompt or choose_column(first, NESTED_PROMPTS, where, "prompt")
@@ -85,6 +84,14 @@ def find_layout(
     if responses and response is None:
         refuse_columns(first, where, "the worked answer", "response")
     return RowLayout(prompt, response, find_gold(rows, columns, where, response))
+
+
+def find_chat(row: Mapping[str, Any], named: str | None, where: str) -> str | None:
+    """The column that holds problem and answer as a conversation; None without one."""
+    if named is None:
+        return choose_column(row, CHATS, where, "response")
+    turns = row.get(named)
+    return named if isinstance(turns, list) and len(turns) > 1 else None
 
 
 def choose_response(row: Mapping[str, Any], where: str) -> str | None:

@@ -6,6 +6,7 @@ attempts (1.0, and at most 0.25; PAPER Table 3), so difficulty is measured, neve
 
 import pandas as pd
 
+from retu.config.files_study import FileSet
 from retu.config.hub_study import ReleasedSet
 from retu.config.lab_study import DrawnSet
 from retu.core.errors import InputError
@@ -50,10 +51,12 @@ def select_sft_rows(
     return rated.sample(n=dataset.rows, random_state=dataset.seed).reset_index(drop=True)
 
 
-def describe_selection(dataset: DrawnSet | ReleasedSet) -> str:
+def describe_selection(dataset: DrawnSet | ReleasedSet | FileSet) -> str:
     """How the rows of a set are chosen, in words (Table 3)."""
     if isinstance(dataset, ReleasedSet):
         return "released"
+    if isinstance(dataset, FileSet):
+        return "file" if dataset.limit is None else f"first {dataset.limit} rows of a file"
     if dataset.win_rate is None:
         return "all" if dataset.rows == "all" else "random"
     low, high = dataset.win_rate.min, dataset.win_rate.max

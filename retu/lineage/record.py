@@ -78,12 +78,16 @@ class Artefact(FileEntry):
 
 
 class MirrorFile(Section):
-    """A local file that no rule made and that a job has read: `path` in the mirror `folder`."""
+    """A local file that no rule made and that a job has read: `path` in the mirror `folder`.
+
+    A file that the study names itself is the user's `own`, in whichever folder it was.
+    """
 
     path: InnerPath
     folder: str
     md5: str
     size: int
+    own: bool = False
 
 
 class CodeDigests(Section):

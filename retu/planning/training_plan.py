@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from retu.config.analysis import FitSettings
+from retu.config.files_study import FileSet
 from retu.config.graders import GraderSettings, load_graders
 from retu.config.lab_study import ArithmeticData
 from retu.planning import jobs
@@ -42,7 +43,13 @@ class Plan(ContestPlan):
         """Measure the data sets."""
         sets = [self.plan_sft_set(dataset) for dataset in self.study.datasets]
         after = [*sets, *(self.plan_split(name) for name in self.measured_splits)]
-        job = jobs.StatsJob(datasets=self.study.datasets)
+        # Where a user's file is decides nothing.
+        job = jobs.StatsJob(
+            datasets={
+                name: made.model_copy(update={"file": None}) if isinstance(made, FileSet) else made
+                for name, made in self.study.datasets.items()
+            }
+        )
         return self.plan_analysis("dataset_stats", job.model_dump_json(), *after)
 
     @cache_stage

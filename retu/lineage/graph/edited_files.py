@@ -87,7 +87,8 @@ def describe_file_change(rule: str, name: str, then: Container[str], now: Contai
 
 def locate_source(root: Path, source: MirrorFile) -> str | None:
     """Where a local input is to be had: the mirror of now, or that of its job; None if nowhere."""
-    for folder in (os.environ.get("RETU_MIRROR"), source.folder):
+    mirror = None if source.own else os.environ.get("RETU_MIRROR")
+    for folder in (mirror, source.folder):
         place = root / Path(folder).expanduser() / source.path if folder else None
         if place and place.is_file():
             below = place.is_relative_to(root)

@@ -31,7 +31,8 @@ def format_config_options(lineage: Lineage) -> list[str]:
     last = find_last_config(lineage)
     words = list_config_options(last.get("study") or lineage.study, last.get("branching"))
     # Where the files of a mirror were read, only the mirror has them.
-    folders = {source.folder: None for r in lineage.records.values() for source in r.sources}
+    read = (source for record in lineage.records.values() for source in record.sources)
+    folders = {source.folder: None for source in read if not source.own}
     return [*words, *(f"mirror={folder}" for folder in list(folders)[-1:])]
 
 

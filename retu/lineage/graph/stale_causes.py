@@ -10,6 +10,7 @@ from retu.lineage.graph.config_sources import ABSENT, ConfigSources, shorten_val
 from retu.lineage.record import JobRecord
 from retu.planning import code_identity
 from retu.planning.analysis_plan import AnalysisPlan
+from retu.planning.local_sources import hash_local_files
 from retu.planning.stages import ROOT, Stage, digest_lock
 
 GONE_TEXT = "is gone"
@@ -65,6 +66,7 @@ def find_own_causes(
         *find_option_causes(record, stage, origins),
         *find_environment_causes(record, stage),
         *find_fact_causes(record, stage),
+        *find_source_causes(record, stage),
         *find_spec_causes(record, stage, origins),
     ]
 
@@ -181,6 +183,18 @@ def find_fact_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
             yield StaleCause(name, "has changed")
     for name in sorted(record.facts.keys() - set(stage.facts)):
         yield StaleCause(name, "is read no longer")
+
+
+def find_source_causes(record: JobRecord, stage: Stage) -> Iterator[StaleCause]:
+    """The user's files of which the job has not read these bytes, whatever they were called."""
+    then = {source.md5: source.path for source in record.sources if source.own}
+    paths = [path for source in stage.sources for path in source.read_paths]
+    now = dict(zip(hash_local_files(paths), paths, strict=True))
+    for digest in now.keys() - then.keys():
+        yield StaleCause(str(now[digest]), f"is not what {record.rule} read")
+    if not now.keys() - then.keys():
+        for digest in then.keys() - now.keys():
+            yield StaleCause(then[digest], "is read no longer")
 
 
 def find_spec_causes(

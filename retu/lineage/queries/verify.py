@@ -129,10 +129,13 @@ def collect_notes(root: Path, lineage: Lineage, jobs: Sequence[str]) -> Iterator
         named = join_shown_names([words for words, _ in differs.most_common()])
         yield f"{count} of {len(jobs)} jobs loaded other versions than are locked: {named}"
     sources = [source for job in jobs for source in lineage.records[job].sources]
-    absent = [source.path for source in sources if locate_source(root, source) is None]
-    if absent:
-        told = format_quantity(len(absent), "file")
-        yield f"{told} of a mirror are not here: {join_shown_names(absent)}"
+    absent = {s.path: s.own for s in sources if locate_source(root, s) is None}
+    for own, whose in ((False, "of a mirror"), (True, "of yours")):
+        names = [name for name, mine in absent.items() if mine == own]
+        if names:
+            told = format_quantity(len(names), "file")
+            verb = "is" if len(names) == 1 else "are"
+            yield f"{told} {whose} {verb} not where jobs read them: {join_shown_names(names)}"
     lock = get_pointer_folder(root, lineage.study) / DVC_LOCK_FILE
     if not lock.is_file():
         yield (
