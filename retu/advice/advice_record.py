@@ -1,5 +1,7 @@
 """What `retu advise` says, as data."""
 
+from typing import Literal
+
 from retu.core.sections import Section
 
 
@@ -11,6 +13,17 @@ class Interval(Section):
     high: float
 
 
+class Obstacle(Section):
+    """Why a branch has no forecast: of which kind, and in words.
+
+    `no curve`: no evaluation after the start; `collapsed` before the budget; `short`: too few
+    points; `constant`: all scores are the same; `unusable`: `told` says what is wrong with it.
+    """
+
+    kind: Literal["no curve", "collapsed", "short", "constant", "unusable"]
+    told: str
+
+
 class BranchAdvice(Section):
     """One checkpoint: its evidence, and what RL from it is expected to bring.
 
@@ -20,7 +33,8 @@ class BranchAdvice(Section):
         chance: probability that it is the best of all there, among those with a forecast.
         next_unit: what one more unit of compute brings it.
         ceiling: interval of A_post if it is identified; null otherwise.
-        ceiling_reason, lacking: why there is none; why there is no forecast.
+        ceiling_reason: why there is none.
+        lacking: why there is no forecast; null where there is one.
     """
 
     name: str
@@ -39,7 +53,16 @@ class BranchAdvice(Section):
     next_unit: Interval | None
     ceiling: Interval | None
     ceiling_reason: str
-    lacking: str
+    lacking: Obstacle | None
+
+    def has_obstacle(self, *kinds: str) -> bool:
+        """Whether what stands against a forecast is of one of these kinds."""
+        return self.lacking is not None and self.lacking.kind in kinds
+
+    @property
+    def lacking_reason(self) -> str:
+        """Why there is no forecast, in words, or nothing."""
+        return self.lacking.told if self.lacking else ""
 
 
 class MissingEvidence(Section):

@@ -53,7 +53,7 @@ def format_start(advice: Advice) -> list[str]:
             f" {'no other RL curve to compare there' if is_alone else place}."
         )
     else:
-        lines.append(f"Score to expect: {NO_NUMBER}, {best.lacking}.")
+        lines.append(f"Score to expect: {NO_NUMBER}, {best.lacking_reason}.")
     if best.ceiling:
         lines.append(f"Ceiling: {format_interval(best.ceiling)}.")
     else:
@@ -106,7 +106,7 @@ def list_cells(one: BranchAdvice, letters: dict[str, str]) -> list[str]:
     ceiling = "-"
     if one.ceiling:
         ceiling = format_interval(one.ceiling)
-    elif one.ceiling_reason and one.ceiling_reason != one.lacking:
+    elif one.ceiling_reason and one.ceiling_reason != one.lacking_reason:
         letter = letters.setdefault(one.ceiling_reason, "abcdefghij"[len(letters)])
         ceiling = f"none ({letter})"
     label = one.subphase or "-"
@@ -116,7 +116,7 @@ def list_cells(one: BranchAdvice, letters: dict[str, str]) -> list[str]:
         f"{one.p_sft:.1f}" if one.p_sft is not None else "-",
         f"{one.pass_at_k:.1f} (k {one.k})" if one.pass_at_k is not None else "-",
         f"{one.spent:.3g}" if one.spent else "-",
-        format_interval(one.at_budget) if one.at_budget else one.lacking,
+        format_interval(one.at_budget) if one.at_budget else one.lacking_reason,
         format_interval(one.next_unit, "+") if one.next_unit else "-",
         ceiling,
     ]

@@ -5,20 +5,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from retu.advice.advice_record import Advice, BranchAdvice, Interval
+from retu.advice.advice_record import Advice, BranchAdvice, Interval, Obstacle
 from retu.advice.candidates import Candidate
 from retu.advice.collapses import describe_collapses
 from retu.advice.evidence import Evidence
 from retu.advice.further_training import describe_better_data, describe_more_sft
 from retu.advice.missing_evidence import list_missing_evidence
 from retu.advice.score_draws import (
-    COLLAPSED,
-    CONSTANT,
     UNIT_SHARE,
     Expected,
     ScoreDraws,
     draw_scores,
-    explain_no_forecast,
+    find_obstacle,
     summarise_draws,
 )
 from retu.config.analysis import FitSettings
@@ -51,10 +49,10 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
         InputError: one checkpoint only, nothing to compare by, or a budget that cannot be.
     """
     candidates = evidence.candidates
-    usable = [one for one in candidates if not explain_no_forecast(one)]
+    usable = [one for one in candidates if not find_obstacle(one)]
     check_question(evidence, usable, budget)
     budget = budget or find_common_budget(usable)
-    lacking = {one.name: explain_no_forecast(one, budget) for one in candidates}
+    lacking = {one.name: find_obstacle(one, budget) for one in candidates}
     known = [one for one in usable if not lacking[one.name]]
     step = float(f"{UNIT_SHARE * budget:.1g}") if budget else None
     draws = {one.name: draw_scores(one, budget, step) for one in known if budget and step}
@@ -99,7 +97,8 @@ def check_question(evidence: Evidence, usable: list[Candidate], budget: float | 
             " checkpoints, so evaluate another one"
         )
     if not usable and all(math.isnan(one.val_loss) for one in candidates):
-        is_flat = CONSTANT in list_reasons(candidates)
+        found = [find_obstacle(one) for one in candidates]
+        is_flat = any(obstacle and obstacle.kind == "constant" for obstacle in found)
         check = "check the evaluation, or " if is_flat else ""
         raise InputError(
             f"{evidence.title}: no validation loss, and no RL curve to compare by"
@@ -110,7 +109,8 @@ def check_question(evidence: Evidence, usable: list[Candidate], budget: float | 
 
 def list_reasons(candidates: Sequence[Candidate]) -> str:
     """Why each checkpoint has no forecast: `a: no RL curve`."""
-    reasons = [f"{one.name}: {explain_no_forecast(one)}" for one in candidates]
+    found = [(one.name, find_obstacle(one)) for one in candidates]
+    reasons = [f"{name}: {obstacle.told}" for name, obstacle in found if obstacle]
     return "; ".join(reasons[:MOST_NAMED]) + format_rest(len(reasons), MOST_NAMED)
 
 
@@ -133,13 +133,13 @@ def compute_chances(budget: Mapping[str, FloatArray]) -> dict[str, float]:
 def describe_branch(
     one: Candidate,
     evidence: Evidence,
-    lacking: str,
+    lacking: Obstacle | None,
     drawn: ScoreDraws | None,
     chances: Mapping[str, float],
 ) -> BranchAdvice:
     """One checkpoint of the advice."""
     stored = evidence.pass_at_k.get(one.name)
-    ceiling, why = find_ceiling(one, evidence, lacking)
+    ceiling, why = find_ceiling(one, evidence, lacking.told if lacking else "")
     return BranchAdvice(
         name=one.name,
         dataset=one.dataset,
@@ -199,7 +199,7 @@ def choose_start(branches: list[BranchAdvice], budget: float | None) -> tuple[st
             f"not enough evidence: no two RL curves to compare{place}, no Stable checkpoint",
         )
     # RL from a collapsed one is known to fail at the budget.
-    stable = [one for one in stable if not one.lacking.startswith(COLLAPSED)] or stable
+    stable = [one for one in stable if not one.has_obstacle("collapsed")] or stable
     ranked = sorted(stable, key=lambda one: (one.val_loss or math.inf, -(one.p_sft or 0), one.name))
     reason = "the least validation loss of the Stable checkpoints; no two RL curves to compare"
     if all(one.pass_at_k is not None for one in stable) and len({one.k for one in stable}) == 1:

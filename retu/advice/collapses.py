@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from retu.advice.advice_record import Obstacle
 from retu.advice.candidates import Candidate
-from retu.advice.score_draws import UNIT_SHARE, draw_scores, explain_no_forecast
+from retu.advice.score_draws import UNIT_SHARE, draw_scores, find_obstacle
 from retu.core.rounding import round_down
 
 
 def describe_collapses(
-    usable: Sequence[Candidate], lacking: Mapping[str, str], budget: float | None
+    usable: Sequence[Candidate], lacking: Mapping[str, Obstacle | None], budget: float | None
 ) -> list[str]:
     """A sentence a branch that collapsed before the budget: how it stood against the others.
 
@@ -31,7 +32,7 @@ def describe_collapse(one: Candidate, usable: Sequence[Candidate]) -> str:
     middle = {
         other.name: float(np.median(draw_scores(other, last, UNIT_SHARE * last).budget))
         for other in usable
-        if not explain_no_forecast(other, last)
+        if not find_obstacle(other, last)
     }
     mine = middle.pop(one.name)
     if not middle:

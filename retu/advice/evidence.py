@@ -13,7 +13,6 @@ from retu.advice.loss_table import join_losses, read_losses
 from retu.core.errors import InputError, advise_making
 from retu.core.run_paths import NO_DATASET, Run, name_checkpoint
 from retu.core.tables import read_table
-from retu.core.text import join_names
 from retu.evaluation.curve_table import CURVE_COLUMNS
 from retu.evaluation.statistics import compute_pass_at_k
 from retu.scaling.logged_branches import make_logged_branches
@@ -195,7 +194,6 @@ def make_curve_evidence(
     """
     branches, assumed = make_logged_branches(points, start_score)
     curves = {str(one.key["curve"]): make_curve(one) for one in branches}
-    assumed += note_copies(branches)
     pool, stored = [*curves.values()], dict[str, PassAtK]()
     if losses is not None:
         table = read_losses(losses)
@@ -207,19 +205,6 @@ def make_curve_evidence(
             for row in table.dropna(subset="pass_at_k").itertuples()
         }
     return Evidence("curves", unit, tuple(pool), stored, notes=(*notes, *assumed))
-
-
-def note_copies(branches: Sequence[MeasuredBranch]) -> list[str]:
-    """A note on each set of curves that are the same point for point."""
-    same: dict[bytes, list[str]] = {}
-    for one in branches:
-        points = one.branch.x.tobytes() + one.branch.score.tobytes()
-        same.setdefault(points, []).append(str(one.key["curve"]))
-    return [
-        f"{join_names(names, 4)}: the same curve, point for point; if one is a copy, leave it out"
-        for names in same.values()
-        if len(names) > 1
-    ]
 
 
 def make_curve(measured: MeasuredBranch) -> Candidate:

@@ -7,7 +7,7 @@ import numpy as np
 from retu.advice.advice_record import BranchAdvice, MissingEvidence
 from retu.advice.evidence import Evidence
 from retu.advice.further_training import ONE_LOSS
-from retu.advice.score_draws import COLLAPSED, CONSTANT, ScoreDraws
+from retu.advice.score_draws import ScoreDraws
 from retu.core.tables import round_to_six_digits
 from retu.core.text import join_names
 from retu.labeling.subphases import MILD, STABLE
@@ -109,13 +109,13 @@ def find_missing_samples(
 
 def find_flat_curves(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]:
     """Branches whose scores are all the same, which no evaluation of a model in training gives."""
-    flat = [one for one in branches if one.lacking.startswith(CONSTANT)]
+    flat = [one for one in branches if one.has_obstacle("constant")]
     if not flat:
         return []
     return [
         MissingEvidence(
             what=f"scores of {join_names([one.name for one in flat], MOST_NAMED)} that differ",
-            why=f"{flat[0].lacking} has no noise and no gain to go by",
+            why=f"{flat[0].lacking_reason} has no noise and no gain to go by",
             run="check the evaluation",
             cost=0.0,
         )
@@ -124,7 +124,7 @@ def find_flat_curves(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]:
 
 def needs_more_rl(one: BranchAdvice) -> bool:
     """Whether a checkpoint that is worth RL, or has some, has too few points for a forecast."""
-    is_told = one.lacking.startswith((COLLAPSED, CONSTANT))
+    is_told = one.has_obstacle("collapsed", "constant")
     is_wanted = one.subphase == STABLE or (one.subphase is None and one.reached is not None)
     return is_wanted and not one.at_budget and not is_told
 
@@ -140,7 +140,8 @@ def find_untried(evidence: Evidence, branches: Sequence[BranchAdvice]) -> list[M
     return [
         MissingEvidence(
             what=f"what RL makes of {join_names([one.name for one in short], MOST_NAMED)}",
-            why=("Stable, and no forecast: " if is_stable else "no forecast: ") + short[0].lacking,
+            why=("Stable, and no forecast: " if is_stable else "no forecast: ")
+            + short[0].lacking_reason,
             run=f"RL until it has {MIN_POINTS - 1} evaluations{each}{rungs}",
             cost=estimate_first_rl(evidence, {one.name for one in short}),
         )

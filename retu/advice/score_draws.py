@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from retu.advice.advice_record import Obstacle
 from retu.advice.candidates import Candidate
 from retu.core.errors import InputError
 from retu.scaling.draw_statistics import compute_central_interval
@@ -21,8 +22,6 @@ from retu.scaling.posterior.branch_posterior import condition_on_branch, draw_ra
 N_DRAWS = 1000
 UNIT_SHARE = 0.1
 """One unit of compute, as a share of the budget."""
-COLLAPSED, CONSTANT = "collapsed", "a constant curve"
-"""How the reasons of these branches begin."""
 
 
 class ScoreDraws(NamedTuple):
@@ -49,27 +48,27 @@ def summarise_draws(draws: FloatArray) -> Expected:
     return Expected(float(np.median(draws)), *compute_central_interval(draws))
 
 
-def explain_no_forecast(candidate: Candidate, budget: float | None = None) -> str:
-    """Why a branch says nothing about a budget, or nothing; None asks about its own points."""
+def find_obstacle(candidate: Candidate, budget: float | None = None) -> Obstacle | None:
+    """Why a branch says nothing about a budget, or None; no budget asks about its own points."""
     if candidate.branch is None:
-        return "no RL curve"
+        return Obstacle(kind="no curve", told="no RL curve")
     seen = candidate.branch.take_first(candidate.branch.end)
     last = float(seen.x[-1])
     if candidate.has_collapsed and budget is not None and budget > last:
-        return f"{COLLAPSED} after {last:.3g}"
+        return Obstacle(kind="collapsed", told=f"collapsed after {last:.3g}")
     if seen.x.size < MIN_POINTS:
-        return f"{seen.x.size} points, {MIN_POINTS} needed"
+        return Obstacle(kind="short", told=f"{seen.x.size} points, {MIN_POINTS} needed")
     if np.ptp(seen.score) == 0:
-        return f"{CONSTANT} at {seen.score[0]:g}"
+        return Obstacle(kind="constant", told=f"a constant curve at {seen.score[0]:g}")
     try:
         check_curve(seen.x, seen.score, seen.error)
     except InputError as error:
-        return str(error)
-    return ""
+        return Obstacle(kind="unusable", told=str(error))
+    return None
 
 
 def draw_scores(candidate: Candidate, budget: float, unit: float) -> ScoreDraws:
-    """Draws for a branch that `explain_no_forecast` has nothing against; deterministic.
+    """Draws for a branch that `find_obstacle` has nothing against; deterministic.
 
     Args:
         candidate: the branch.

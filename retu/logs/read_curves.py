@@ -206,7 +206,7 @@ def list_copies(points: Sequence[CurvePoint]) -> list[str]:
     for name, known in curves.items():
         same[tuple(known)].append(name)
     return [
-        f"{join_names(names, 3)} have the same {len(known)} points: copies of one run?"
+        f"{join_names(names, 3)} have the same {len(known)} points; if one is a copy, leave it out"
         for known, names in same.items()
         if len(names) > 1 and len(known) > 2
     ]

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from advice_fixtures import FACTS, LOSSES, plant_curve, plant_labels, plant_pool
 
+from retu.advice.advice_record import Obstacle
 from retu.advice.advice_text import format_advice
 from retu.advice.advise import advise_start
 from retu.advice.evidence import Evidence, read_study_evidence
@@ -89,7 +90,7 @@ def test_a_collapse_is_told_and_not_advised(tmp_path: Path) -> None:
     advice = advise_start(evidence, 60)
     assert advice.start == "Good step 200"
     assert "of RL; no other RL curve to compare there." in format_advice(advice)
-    assert advice.branches[1].lacking == "collapsed after 28"
+    assert advice.branches[1].lacking == Obstacle(kind="collapsed", told="collapsed after 28")
     assert advice.branches[1].at_budget is None
     # Before its collapse it is worth what it was.
     assert advise_start(evidence, 20).start == "Good step 300"

@@ -60,7 +60,7 @@ def test_short_and_flat_curves_are_among_what_is_missing() -> None:
     # Its two evaluations after x = 0 are two steps apart.
     assert missing[2].cost == 4
     flat = next(one for one in advice.branches if one.name == "flat")
-    assert (flat.ceiling, flat.ceiling_reason) == (None, flat.lacking)
+    assert (flat.ceiling, flat.ceiling_reason) == (None, flat.lacking_reason)
     assert not any(one.what.startswith("pass@k") for one in missing)
 
 
@@ -226,13 +226,15 @@ def test_what_counts_has_a_plural(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "at 40 log calls of RL" in capsys.readouterr().out
 
 
-def test_a_copy_among_the_curves_is_noted() -> None:
+def test_a_copy_among_the_curves_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     points = make_points(first=70, second=80)
     copy = points[points["curve"] == "second"].assign(curve="third")
-    evidence = make_curve_evidence(pd.concat([points, copy]), "EFLOPs")
-    assert evidence.notes == (
-        "second, third: the same curve, point for point; if one is a copy, leave it out",
-    )
+    write_csv(pd.concat([points, copy]), tmp_path / "curves.csv")
+    assert command_line.main(["advise", str(tmp_path / "curves.csv"), "--x", "x"]) == 0
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "second" in line]
+    assert told == "note: second, third have the same 31 points; if one is a copy, leave it out"
 
 
 def test_many_equal_curves_have_no_leader() -> None:
