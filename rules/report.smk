@@ -1,7 +1,28 @@
-"""The report: one self-contained page, and the table that ends a run on the terminal.
+"""The answer, the report (one self-contained page), and the text that ends a run on the terminal.
 
-In: all tables and figures. Out: <results>/report.html, <results>/summary.txt
+In: all tables and figures. Out: <results>/answer.json, <results>/report.html, <results>/summary.txt
 """
+
+
+rule answer:
+    input:
+        curves="<results>/curves.csv",
+        subphases="<results>/subphases.csv",
+        fits=MAIN_FITS,
+        grades=[f"<results>/{run.path}/grades.parquet" for run in plan.list_sft_runs()],
+    output:
+        out="<results>/answer.json",
+        record="<results>/answer.record.json",
+    log:
+        "<logs>/answer.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(plan.answer),
+    message:
+        "saying what the data allow"
+    shell:
+        job("answer")
 
 
 rule make_report:
@@ -9,6 +30,7 @@ rule make_report:
         "<results>/figures/figure_2.csv",
         "<results>/figures/figure_8.csv",
         study_json="<results>/study.json",
+        answer="<results>/answer.json",
         versions="<results>/versions.json",
         curves="<results>/curves.csv",
         fits=MAIN_FITS,
@@ -39,6 +61,7 @@ rule summary:
     input:
         fits=MAIN_FITS,
         curves="<results>/curves.csv",
+        answer="<results>/answer.json",
         report="<results>/report.html",
     output:
         out="<results>/summary.txt",

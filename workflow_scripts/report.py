@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
+from retu.reporting.answer_words import arrange_answers, read_answer
 from retu.reporting.made_by import find_origins, find_unlocked_versions
 from retu.reporting.page import (
     STUDY_KEYS,
@@ -20,6 +21,7 @@ def main() -> None:
     options = parse_arguments(
         __doc__,
         study_json=Path,
+        answer=Path,
         tables=[Path],
         figures=[Path],
         curves=Path,
@@ -30,9 +32,10 @@ def main() -> None:
     )
     study = read_json(options.study_json, STUDY_KEYS)
     folders = options.tables[0].parent, options.figures[0].parent
-    files = list_report_files(*folders, options.subphases)
+    files = list_report_files(*folders, options.subphases, options.answer)
     page = render_report_page(
         study,
+        arrange_answers(read_answer(options.answer)),
         read_artefacts(*folders),
         read_curves(options.curves),
         read_fits(options.fits),

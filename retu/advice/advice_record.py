@@ -102,3 +102,40 @@ class Advice(Section):
     data_size: str
     missing: list[MissingEvidence]
     notes: list[str]
+
+
+class Finding(Section):
+    """One part of the answer of a study: what is asked, the answer, what it rests on.
+
+    `weak` says that the evidence would bear another answer as well. What is not known is not weak.
+    """
+
+    question: str
+    answer: str
+    evidence: str
+    weak: bool
+
+
+class PoolAnswer(Section):
+    """The answer on one pool.
+
+    Attributes:
+        title: what the pool is called.
+        sft_of: the model and the seed whose SFT runs it shares with pools of other recipes.
+        is_first: whether it is the one of these that says where to stop SFT.
+        findings: the answer, in reading order.
+        advice: what they were drawn from; null where nothing can be said.
+    """
+
+    title: str
+    sft_of: str
+    is_first: bool
+    findings: list[Finding]
+    advice: Advice | None
+
+
+class StudyAnswer(Section):
+    """The answers of a study, one a pool, those of one model and seed together."""
+
+    study: str
+    pools: list[PoolAnswer]

@@ -12,6 +12,8 @@ from retu.labeling.subphases import BETWEEN_STABLE, MILD, SEVERE
 MOST_SHOWN = 8
 WIDTH, TABLE_WIDTH = 100, 110
 """Characters of a line of words, and of the table."""
+RIVAL = 0.05
+"""Chance of being the best from which another checkpoint is named."""
 SHORTEST_NAME = 12
 SHORT_LABELS = {BETWEEN_STABLE: "Between", MILD: "Mild", SEVERE: "Severe"}
 NO_NUMBER = "not enough evidence"
@@ -58,12 +60,15 @@ def format_start(advice: Advice) -> list[str]:
         lines.append(f"Ceiling: {format_interval(best.ceiling)}.")
     else:
         lines.append(f"Ceiling: {NO_NUMBER}, {best.ceiling_reason}.")
-    rivals = [one for one in advice.branches if one.name != best.name and (one.chance or 0) >= 0.05]
+    return [*lines, *list_rivals(best, advice.branches)]
+
+
+def list_rivals(best: BranchAdvice, branches: Sequence[BranchAdvice]) -> list[str]:
+    """A sentence on the other checkpoints that may be the best, if there are any."""
+    rivals = [one for one in branches if one.name != best.name and (one.chance or 0) >= RIVAL]
     rivals.sort(key=lambda one: -(one.chance or 0))
-    if rivals:
-        told = ", ".join(f"{one.name} ({one.chance or 0:.0%})" for one in rivals[:MOST_SHOWN])
-        lines.append(f"It may also be {told}.")
-    return lines
+    told = ", ".join(f"{one.name} ({one.chance or 0:.0%})" for one in rivals[:MOST_SHOWN])
+    return [f"It may also be {told}."] if rivals else []
 
 
 def describe_label(one: BranchAdvice, branches: Sequence[BranchAdvice]) -> str:

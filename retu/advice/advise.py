@@ -38,19 +38,21 @@ MOST_NAMED = 4
 FIT = FitSettings(n_bootstrap=100)
 
 
-def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
+def advise_start(evidence: Evidence, budget: float | None = None, alone: bool = False) -> Advice:
     """The advice on one pool.
 
     Args:
         evidence: what is known.
         budget: RL compute of one branch, in the unit of the evidence; None: what all have reached.
+        alone: whether one checkpoint will do, of which there is a score and a ceiling to tell.
 
     Raises:
-        InputError: one checkpoint only, nothing to compare by, or a budget that cannot be.
+        InputError: one checkpoint only and not `alone`, nothing to compare by, or a budget that
+            cannot be.
     """
     candidates = evidence.candidates
     usable = [one for one in candidates if not find_obstacle(one)]
-    check_question(evidence, usable, budget)
+    check_question(evidence, usable, budget, alone)
     budget = budget or find_common_budget(usable)
     lacking = {one.name: find_obstacle(one, budget) for one in candidates}
     known = [one for one in usable if not lacking[one.name]]
@@ -80,7 +82,9 @@ def advise_start(evidence: Evidence, budget: float | None = None) -> Advice:
     )
 
 
-def check_question(evidence: Evidence, usable: list[Candidate], budget: float | None) -> None:
+def check_question(
+    evidence: Evidence, usable: list[Candidate], budget: float | None, alone: bool
+) -> None:
     """Refuse what has no answer: see `advise_start`; `usable` are those that can be forecast."""
     candidates = evidence.candidates
     if budget is not None and not (math.isfinite(budget) and budget > 0):
@@ -91,7 +95,7 @@ def check_question(evidence: Evidence, usable: list[Candidate], budget: float | 
             f"--budget {budget:g}: is in {evidence.unit}, and the longest RL curve has run"
             f" {longest:.3g} of them; use at most {FARTHEST * longest:.3g}"
         )
-    if len(candidates) == 1:
+    if len(candidates) == 1 and not alone:
         raise InputError(
             f"{evidence.title}: one checkpoint only ({candidates[0].name}); an advice compares"
             " checkpoints, so evaluate another one"

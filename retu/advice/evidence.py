@@ -19,6 +19,8 @@ from retu.scaling.logged_branches import make_logged_branches
 from retu.scaling.measured_branches import MeasuredBranch
 
 NAN = float("nan")
+CURVES_NEEDED = tuple(name for name in CURVE_COLUMNS if name != "cut_share")
+"""Older tables do not know how many answers were cut."""
 SUBPHASE_COLUMNS = (*POOL_KEY, "dataset", "sft_step", "val_loss", "subphase", "margin_stable")
 
 
@@ -43,6 +45,7 @@ class Evidence:
         notes: what was assumed on reading.
         make_labels: what to do about missing labels.
         is_study: whether a study made them, so that RL steps are known and rungs can be run.
+        sft_of: the model and the seed whose SFT runs it shares with pools of other recipes.
     """
 
     title: str
@@ -53,6 +56,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     make_labels: str = ""
     is_study: bool = False
+    sft_of: str = ""
 
 
 def read_study_evidence(study: str, root: Path, relative: str) -> list[Evidence]:
@@ -67,13 +71,40 @@ def read_study_evidence(study: str, root: Path, relative: str) -> list[Evidence]
         InputError: the study has no curves and no labels, or a table is wrong.
     """
     folder = root / relative
-    curves = read_if_there(folder / "curves.csv", CURVE_COLUMNS)
+    curves = read_if_there(folder / "curves.csv", CURVES_NEEDED)
     labels = read_if_there(folder / "subphases.csv", SUBPHASE_COLUMNS)
     advised = advise_making(Path(relative) / "curves.csv")
     if curves.empty and labels.empty:
         raise InputError(f"study {study}: no results yet; {advised}")
     make_labels = advise_making(Path(relative) / "subphases.csv")
-    fits = read_fits(folder / "fits")
+    fits = read_if_there(folder / "fits" / "robust.csv")
+    pools = gather_study_evidence(folder, curves, labels, fits, make_labels)
+    if not pools:
+        raise InputError(f"study {study}: no SFT checkpoint has been evaluated; {advised}")
+    return pools
+
+
+def read_if_there(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A table of a study, without rows if it has not been made yet."""
+    if not path.exists():
+        return pd.DataFrame(columns=list(columns))
+    return read_table(path, columns)
+
+
+def gather_study_evidence(
+    folder: Path,
+    curves: pd.DataFrame,
+    labels: pd.DataFrame,
+    fits: pd.DataFrame,
+    make_labels: str = "",
+) -> list[Evidence]:
+    """The pools of a study that have a checkpoint.
+
+    Args:
+        folder: of its results, whose grades of SFT runs say pass@k as far as they are there.
+        curves, labels, fits: rows of curves.csv, subphases.csv and of the fits of one protocol.
+        make_labels: what to do about labels that are missing.
+    """
     pools = []
     for key in sorted({*map(tuple, curves[POOL_KEY].values), *map(tuple, labels[POOL_KEY].values)}):
         mine = curves[(curves[POOL_KEY] == [*key]).all(axis=1)]
@@ -85,16 +116,7 @@ def read_study_evidence(study: str, root: Path, relative: str) -> list[Evidence]
             if pool:
                 facts = dict(zip(POOL_KEY, key, strict=True))
                 pools.append(gather_pool_evidence(folder, facts, recipe, pool, fits, make_labels))
-    if not pools:
-        raise InputError(f"study {study}: no SFT checkpoint has been evaluated; {advised}")
     return pools
-
-
-def read_if_there(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A table of a study, without rows if it has not been made yet."""
-    if not path.exists():
-        return pd.DataFrame(columns=list(columns))
-    return read_table(path, columns)
 
 
 def gather_pool_evidence(
@@ -115,6 +137,7 @@ def gather_pool_evidence(
         {} if recipe is None else choose_fits(fits, facts, recipe),
         make_labels=make_labels,
         is_study=True,
+        sft_of=title,
     )
 
 
@@ -129,12 +152,6 @@ def read_pool(curves: pd.DataFrame, labels: pd.DataFrame) -> list[Candidate]:
         facts = {**row, "subphase": "", "margin_stable": NAN, "val_loss": NAN}
         found.append(make_candidate(pd.Series(facts), rows))
     return found
-
-
-def read_fits(folder: Path) -> pd.DataFrame:
-    """The robust fits of a study, empty where there are none."""
-    path = folder / "robust.csv"
-    return read_table(path) if path.exists() else pd.DataFrame()
 
 
 def choose_fits(

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.special import stdtrit
@@ -13,35 +15,83 @@ from retu.core.rounding import round_score
 from retu.labeling.subphases import STABLE
 
 ONE_LOSS = "one validation loss; two or more are needed"
+CLOSE = 0.005
+"""L / L_min this close to another decides nothing: losses scatter by as much."""
 FEWEST_SETS = 4
 """Data sets through which a line leaves two residuals to judge it by."""
+
+
+@dataclass(frozen=True)
+class LossCourse:
+    """Where the validation loss of an SFT run stands at its last checkpoint.
+
+    Attributes:
+        kind: `unknown` without all losses, `single` with one; `falling`: the last checkpoint has
+            the least, by more than losses scatter; `flat`: it is Stable; `risen`: it is not.
+        best: the checkpoint of the least loss; the last one where losses are not known.
+        last, gap: the last checkpoint, and its distance from the one before in SFT steps.
+    """
+
+    kind: Literal["unknown", "single", "falling", "flat", "risen"]
+    best: Candidate
+    last: Candidate
+    gap: int
+
+    @property
+    def next_length(self) -> int:
+        """Steps of a longer run: half as many again, in whole distances between checkpoints."""
+        return self.last.sft_step + self.gap * max(1, math.ceil(self.last.sft_step / self.gap / 2))
+
+
+def judge_loss(run: Sequence[Candidate]) -> LossCourse:
+    """Where the loss of the checkpoints of one SFT run stands; they are in the order of steps."""
+    last = run[-1]
+    gap = last.sft_step - (run[-2].sft_step if len(run) > 1 else 0)
+    if any(math.isnan(one.val_loss) for one in run):
+        return LossCourse("unknown", last, last, gap)
+    best = min(run, key=lambda one: one.val_loss)
+    if len(run) == 1 or not last.subphase:
+        return LossCourse("single", best, last, gap)
+    if best is last and run[-2].val_loss > (1 + CLOSE) * last.val_loss:
+        return LossCourse("falling", best, last, gap)
+    return LossCourse("flat" if last.subphase == STABLE else "risen", best, last, gap)
+
+
+def group_runs(candidates: Sequence[Candidate]) -> dict[str, list[Candidate]]:
+    """The checkpoints of each SFT run by its data set, in the order of names and steps."""
+    runs: dict[str, list[Candidate]] = {}
+    for one in sorted(candidates, key=lambda one: (one.dataset, one.sft_step)):
+        if one.sft_step:
+            runs.setdefault(one.dataset, []).append(one)
+    return runs
 
 
 def describe_more_sft(
     candidates: Sequence[Candidate], draws: Mapping[str, ScoreDraws]
 ) -> list[str]:
     """A sentence a data set: where its loss stands, and what the last stretch of SFT changed."""
-    told = []
-    for dataset in sorted({one.dataset for one in candidates if one.sft_step}):
-        mine = [one for one in candidates if one.dataset == dataset]
-        told.append(f"{dataset}: {describe_loss(mine)}{describe_last_stretch(mine, draws)}")
-    return told
+    return [
+        f"{dataset}: {describe_loss(run)}{describe_last_stretch(run, draws)}"
+        for dataset, run in group_runs(candidates).items()
+    ]
 
 
 def describe_loss(run: Sequence[Candidate]) -> str:
     """Whether the validation loss has turned."""
-    if any(math.isnan(one.val_loss) for one in run):
+    course = judge_loss(run)
+    if course.kind == "unknown":
         return "not enough evidence, no validation loss"
-    if not run[-1].subphase:
+    if course.kind == "single":
         return ONE_LOSS
-    best = min(run, key=lambda one: one.val_loss)
-    last = run[-1]
-    if last.subphase == STABLE and best.sft_step >= run[max(len(run) - 2, 0)].sft_step:
-        return f"the loss is still at its least at the last checkpoint, step {last.sft_step}"
-    if last.subphase == STABLE:
-        return f"the loss is flat from step {best.sft_step} on"
-    rise = 100 * (last.val_loss / best.val_loss - 1)
-    return f"the loss has risen by {rise:.1f}% since step {best.sft_step}: more SFT overfits"
+    if course.kind == "falling":
+        return (
+            f"the loss is still falling at the last checkpoint, step {course.last.sft_step}: labels"
+            " are provisional"
+        )
+    if course.kind == "flat":
+        return f"the loss is flat from step {course.best.sft_step} on"
+    rise = 100 * (course.last.val_loss / course.best.val_loss - 1)
+    return f"the loss has risen by {rise:.1f}% since step {course.best.sft_step}: more SFT overfits"
 
 
 def describe_last_stretch(run: Sequence[Candidate], draws: Mapping[str, ScoreDraws]) -> str:

@@ -1,12 +1,13 @@
 """What an advice does not know, and the cheapest run that should narrow it."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from retu.advice.advice_record import BranchAdvice, MissingEvidence
 from retu.advice.evidence import Evidence
-from retu.advice.further_training import ONE_LOSS
+from retu.advice.further_training import CLOSE, ONE_LOSS, group_runs, judge_loss
 from retu.advice.score_draws import ScoreDraws
 from retu.core.tables import round_to_six_digits
 from retu.core.text import join_names
@@ -15,8 +16,6 @@ from retu.scaling.forecasting.forecast_settings import MIN_POINTS
 
 RIVAL = 0.05
 """Chance of being the best from which a branch is a rival."""
-CLOSE = 0.005
-"""L / L_min this close to the Stable line decides no label: losses scatter by as much."""
 MOST_NAMED = 4
 GIVE = ", and give it with --losses FILE, columns pass_at_k and k"
 
@@ -37,6 +36,7 @@ def list_missing_evidence(
         *find_close_labels(bare),
         *find_missing_samples(evidence, bare),
         *find_flat_curves(bare),
+        *find_falling_losses(evidence).values(),
         *find_untried(evidence, branches),
         *find_rivals(branches, draws, budget),
     ]
@@ -120,6 +120,28 @@ def find_flat_curves(branches: Sequence[BranchAdvice]) -> list[MissingEvidence]:
             cost=0.0,
         )
     ]
+
+
+def find_falling_losses(evidence: Evidence) -> dict[str, MissingEvidence]:
+    """Data sets whose SFT ended before the loss turned: later checkpoints would move its labels."""
+    found = {}
+    for dataset, run in group_runs(evidence.candidates).items():
+        course = judge_loss(run)
+        if course.kind != "falling":
+            continue
+        last, longer = course.last, course.next_length
+        # A longer run has another schedule of learning rates, so it is made from its first step.
+        spent = "" if math.isnan(last.x_sft) else f", {last.x_sft * longer / last.sft_step:.3g}"
+        key = " (sft_runs: checkpoints of the study)" if evidence.is_study else ""
+        found[dataset] = MissingEvidence(
+            what=f"where the validation loss of {dataset} turns",
+            why=f"it is still falling at the last checkpoint, step {last.sft_step}: labels are"
+            " provisional",
+            run=f"SFT of {longer} steps, {longer - last.sft_step} more than now, with"
+            f" checkpoints on the way{key}{spent + ' EFLOPs of SFT' if spent else ''}",
+            cost=None,
+        )
+    return found
 
 
 def needs_more_rl(one: BranchAdvice) -> bool:

@@ -54,7 +54,8 @@ def find_obstacle(candidate: Candidate, budget: float | None = None) -> Obstacle
         return Obstacle(kind="no curve", told="no RL curve")
     seen = candidate.branch.take_first(candidate.branch.end)
     last = float(seen.x[-1])
-    if candidate.has_collapsed and budget is not None and budget > last:
+    # The budget may be that last point as it was printed, in fewer digits.
+    if candidate.has_collapsed and budget is not None and budget > (1 + 1e-9) * last:
         return Obstacle(kind="collapsed", told=f"collapsed after {last:.3g}")
     if seen.x.size < MIN_POINTS:
         return Obstacle(kind="short", told=f"{seen.x.size} points, {MIN_POINTS} needed")

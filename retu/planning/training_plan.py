@@ -85,16 +85,25 @@ class Plan(ContestPlan):
         after = (self.fit_curves(self.fit.protocols[0]), *(find() for find in read[name]))
         return self.plan_analysis(name, "", *after, order=order)
 
+    @cache_stage
+    def answer(self) -> Stage:
+        """Say what the data allow: where to stop SFT, where to start RL, what to run next."""
+        graded = [self.plan_run_grading(run) for run in self.list_sft_runs()]
+        fits = self.fit_curves(self.fit.protocols[0])
+        return self.plan_analysis("answer", "", self.curves(), self.subphases(), fits, *graded)
+
     def make_report(self) -> Stage:
-        """The report: it shows every table and figure."""
+        """The report: the answer, and every table and figure."""
         shown = [self.plan_artefact(name) for name in TRAINING_ARTEFACTS]
         fits = self.fit_curves(self.fit.protocols[0])
-        after = (self.describe_study(), self.curves(), fits, self.subphases(), *shown)
+        read = (self.describe_study(), self.answer(), self.curves(), fits, self.subphases())
+        after = (*read, *shown)
         return self.plan_analysis("report", "", *after, facts=self.list_templates())
 
     def summary(self) -> Stage:
         """The table that ends a run on the terminal."""
-        after = (self.fit_curves(self.fit.protocols[0]), self.curves(), self.make_report())
+        fits = self.fit_curves(self.fit.protocols[0])
+        after = (fits, self.curves(), self.answer(), self.make_report())
         return self.plan_analysis("summary", "", *after)
 
     @cache_stage

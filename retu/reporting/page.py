@@ -12,6 +12,7 @@ import pandas as pd
 
 from retu.core.errors import InputError, advise_making
 from retu.core.tables import read_table
+from retu.reporting.answer_words import ShownAnswers
 from retu.reporting.drawing import select_rows
 from retu.reporting.made_by import FileOrigin
 from retu.reporting.paradigm_table import PARADIGM_COLUMNS, tabulate_paradigms
@@ -65,9 +66,12 @@ def read_artefacts(tables: Path, figures: Path) -> PageArtefacts:
     )
 
 
-def list_report_files(tables: Path, figures: Path, subphases: Path) -> dict[str, Path]:
+def list_report_files(
+    tables: Path, figures: Path, subphases: Path, answer: Path
+) -> dict[str, Path]:
     """What the page shows, by the names that it has there."""
     return {
+        "answer": answer,
         "table_3": tables / "table_3.csv",
         "table_4": tables / "table_4.csv",
         **{name: figures / f"{name}.svg" for name in REPORT_FIGURES},
@@ -90,10 +94,10 @@ def make_data_uri(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
-def answer_models(
+def compare_models(
     curves: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
 ) -> dict[str, list[AnswerPart]]:
-    """The findings of each model."""
+    """What the data sets, starts and paradigms of each model say against each other."""
     return {
         model: build_answer(
             select_rows(curves, model=model),
@@ -107,6 +111,7 @@ def answer_models(
 
 def render_report_page(
     study: dict[str, Any],
+    answers: ShownAnswers,
     artefacts: PageArtefacts,
     curves: pd.DataFrame,
     fits: pd.DataFrame,
@@ -118,7 +123,8 @@ def render_report_page(
     order = [str(name) for name in study["order"]]
     return load_page_template(PAGE_TEMPLATE).render(
         study=study,
-        answers=answer_models(curves, fits, subphases, order),
+        answers=answers,
+        comparisons=compare_models(curves, fits, subphases, order),
         table_3=format_table_3(artefacts.table_3),
         table_4=format_table_4(artefacts.table_4),
         paradigms=tabulate_paradigms(artefacts.paradigms),

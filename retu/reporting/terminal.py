@@ -7,6 +7,7 @@ from operator import itemgetter
 
 import pandas as pd
 
+from retu.advice.advice_record import StudyAnswer
 from retu.core.markdown import (
     MISSING,
     TextTable,
@@ -17,6 +18,7 @@ from retu.core.markdown import (
     make_table,
 )
 from retu.core.text import CUT_MARK
+from retu.reporting.answer_words import format_answer
 from retu.reporting.result_tables import (
     build_table_4,
     find_varying_columns,
@@ -31,10 +33,16 @@ COLUMN_GAP = 2
 SHORT_SUBPHASES = {"Mild Overfitting": "Mild", "Severe Overfitting": "Severe"}
 
 
-def format_run_summary(fits: pd.DataFrame, report: str, curves: pd.DataFrame | None = None) -> str:
+def format_run_summary(
+    fits: pd.DataFrame,
+    report: str,
+    curves: pd.DataFrame | None = None,
+    answer: StudyAnswer | None = None,
+) -> str:
     """The branches in the order of Table 4, data sets as they come in fits.csv, and the report.
 
-    With `curves` (overall rows) the highest share of cut answers stands beside the scores.
+    With `curves` (overall rows) the highest share of cut answers stands beside the scores; an
+    `answer` comes below the table.
     """
     table = build_table_4(fits, list(fits["dataset"].drop_duplicates()))
     notes: list[str] = []
@@ -52,7 +60,8 @@ def format_run_summary(fits: pd.DataFrame, report: str, curves: pd.DataFrame | N
     text = "\n".join([header, rule, *name_models(rows, table["model"].tolist())])
     title = f"Study {fits['study'].iloc[0]}: {len(table)} RL runs, scores in percent"
     told = "".join(f"{line}\n" for line in notes)
-    return f"{title}\n\n{text}\n\n{told}Report: {report}\n"
+    answered = f"{format_answer(answer, TERMINAL_WIDTH)}\n" if answer and answer.pools else ""
+    return f"{title}\n\n{text}\n\n{answered}{told}Report: {report}\n"
 
 
 def list_name_columns(table: pd.DataFrame) -> list[str]:

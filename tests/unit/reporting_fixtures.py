@@ -67,7 +67,8 @@ def make_curve_rows(
     """An `overall` and one benchmark row per (rl_step, x_rl, score)."""
     base = f"base/{key['model']}"
     sft = f"sft/{key['model']}/{key['dataset']}/seed{key['seed']}" if key["sft_step"] else base
-    rl = f"rl/{key['model']}/{key['dataset']}/step{key['sft_step']}/grpo/seed{key['seed']}"
+    start = f"rl/{key['model']}/{key['dataset']}/step{key['sft_step']}"
+    rl = f"{start}/{key['recipe']}/seed{key['seed']}"
     return [
         key
         | {
@@ -157,7 +158,7 @@ def make_frames(made: MadeParameters) -> dict[str, pd.DataFrame]:
     subphases: list[dict[str, object]] = []
     for model in made.models:
         for seed in made.seeds:
-            base = {"study": "made", "model": model, "recipe": "grpo", "seed": seed}
+            base = {"study": "made", "model": model, "recipe": "dapo_dc", "seed": seed}
             if made.pure_rl:
                 key = base | {"dataset": "none", "sft_step": 0, "paradigm": "Pure RL"}
                 rows, fit = make_branch_rows(key, 0.0, 8.0 + rng.normal(), 22.0, made, rng)

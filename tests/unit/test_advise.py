@@ -45,7 +45,7 @@ def test_the_best_branch_is_advised_with_its_numbers(tmp_path: Path) -> None:
     assert text.startswith("M, seed 0, dapo")
     assert "Good step 300 (Stable: its validation loss is the least of Good): highest" in text
     assert "at 60 EFLOPs of RL; the best of all with a chance of" in text
-    assert "Poor: the loss is still at its least at the last checkpoint, step 200" in text
+    assert "Poor: the loss is still falling at the last checkpoint, step 200: labels are" in text
     assert "Good: the loss has risen by 25.0% since step 300: more SFT overfits" in text
     assert "are needed, here 2" in text
 

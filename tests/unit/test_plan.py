@@ -26,7 +26,7 @@ ANSWERS = {"base_answers", "full_answers", "small_answers"}
 GRADES = {"base_grades", "full_grades", "small_grades", "pure_grades", "branch_grades"}
 RL = {"pure_rl", "branch_rl"}
 RL_GRADES = {"pure_grades", "branch_grades"}
-FITS = {"fits", "table_4", "figure_3", "report", "summary"}
+FITS = {"fits", "table_4", "figure_3", "answer", "report", "summary"}
 CURVES = {"curves", *FITS}
 EVERYTHING = DATA | BASE | REFERENCE | STATISTICS | SFT | ANSWERS | GRADES | RL | CURVES
 # All that follows from the reference model: Pure RL and the base model's scores do not.
@@ -75,6 +75,7 @@ def list_sample_stages(study: Study, config: Config | None = None) -> dict[str, 
         "fits": plan.fit_curves("robust"),
         "dataset_stats": plan.dataset_stats(),
         **{name: plan.plan_artefact(name) for name in ("table_3", "table_4", "figure_3")},
+        "answer": plan.answer(),
         "summary": plan.summary(),
         "report": plan.make_report(),
     }

@@ -20,7 +20,7 @@ from retu.reporting.figure_branches import draw_branch_figure as draw_branches
 from retu.reporting.figure_selection import draw_selection_figure as draw_selection
 from retu.reporting.tidy_files import fill_text_cells
 from retu.runtime.script import run_main
-from workflow_scripts import figure_2, figure_3, figure_8, report, summary, table_3, table_4
+from workflow_scripts import answer, figure_2, figure_3, figure_8, report, summary, table_3, table_4
 
 STUDIES = {
     "plain": MadeParameters(),
@@ -36,22 +36,25 @@ FIGURES = ("figure_2", "figure_3", "figure_8")
 
 
 def list_report_commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
-    """The seven scripts with the options the workflow gives them, in its order."""
+    """The eight scripts with the options the workflow gives them, in its order."""
     out = folder / "artefacts"
     curves, fits = f"--curves={folder}/curves.csv", f"--fits={folder}/fits.csv"
     labels, ordered = f"--subphases={folder}/subphases.csv", f"--order={order}"
     table = {n: [f"--out-csv={out}/{n}.csv", f"--out-md={out}/{n}.md"] for n in TABLES}
     image = {n: [f"--out-svg={out}/{n}.svg", f"--out-png={out}/{n}.png"] for n in FIGURES}
     shown = [f"--tables={out}/table_3.csv", f"--figures={out}/figure_2.svg"]
-    page = [f"--study-json={folder}/study.json", *shown, curves, fits, labels]
+    answered = f"--answer={folder}/answer.json"
+    page = [f"--study-json={folder}/study.json", answered, *shown, curves, fits, labels]
+    grades = f"--grades={folder}/sft/tiny/Small/seed0/grades.parquet"
     return [
+        (answer, [curves, labels, fits, grades, f"--out={folder}/answer.json"]),
         (table_3, [f"--stats={folder}/dataset_stats.csv", *table["table_3"]]),
         (table_4, [fits, curves, ordered, *table["table_4"]]),
         (figure_2, [curves, fits, ordered, *image["figure_2"], *table["figure_2"]]),
         (figure_3, [curves, fits, labels, ordered, *image["figure_3"]]),
         (figure_8, [fits, labels, ordered, *image["figure_8"], f"--out-csv={out}/figure_8.csv"]),
         (report, [*page, f"--versions={folder}/versions.json", f"--out={out}/report.html"]),
-        (summary, [fits, curves, "--report=report.html", f"--out={out}/summary.txt"]),
+        (summary, [fits, curves, answered, "--report=report.html", f"--out={out}/summary.txt"]),
     ]
 
 
@@ -129,6 +132,8 @@ def test_the_page_shows_the_numbers_of_the_tables(plain_artefacts: Path) -> None
     assert "<b>221</b> evaluated points" in page, "1 base + 12 Pure RL + 4 * (4 SFT + 4 * 12 RL)"
     for text in ("packages.numpy", "2.4.6", "arithmetic: 200 problems, 1 sample each"):
         assert text in page
+    for question in ("Stop SFT on Huge", "Start RL", "Gain of RL", "Ceiling", "Next run"):
+        assert f"<b>{question}:</b>" in page
     for question in ("Which paradigm", "When to switch", "Which data", "What ceiling"):
         assert f"<b>{question}.</b>" in page
 
@@ -273,6 +278,7 @@ def test_axis_scale_follows_the_data(starts: list[float], ends: list[float], log
         ("study.json", "{}", "study.json: lacks name, title"),
         ("versions.json", "[1]", "versions.json: must be a JSON object"),
         ("study.json", "{", "study.json: not readable as JSON"),
+        ("answer.json", "{}", "answer.json: no readable answer of a study; run the rule"),
     ],
 )
 def test_bad_input_is_told_in_one_line(

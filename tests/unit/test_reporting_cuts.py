@@ -15,6 +15,7 @@ from reporting_fixtures import (
     write_study,
 )
 
+from retu.reporting.answer_words import ShownAnswers
 from retu.reporting.page import PageArtefacts, render_report_page
 from retu.reporting.paradigm_table import build_paradigm_table, tabulate_paradigms
 from retu.reporting.result_tables import (
@@ -104,7 +105,9 @@ def test_scripts_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     table_4_script.main()
     assert pd.read_csv(tmp_path / "t.csv")["cut_share"].max() == 0.12
     assert "\n\nWarning: more than 5% of the answers" in (tmp_path / "t.md").read_text()
-    options = [*inputs, "--report=r.html", f"--out={tmp_path}/s.txt"]
+    (tmp_path / "answer.json").write_text('{"study": "made", "pools": []}')
+    answered = f"--answer={tmp_path}/answer.json"
+    options = [*inputs, answered, "--report=r.html", f"--out={tmp_path}/s.txt"]
     monkeypatch.setattr(sys, "argv", ["summary", *options])
     summary_script.main()
     assert "Warning: more than 5%" in (tmp_path / "s.txt").read_text()
@@ -124,7 +127,14 @@ def test_the_page_has_the_line() -> None:
     )
     subphases = fill_text_cells(make_frames(made)["subphases"])
     page = render_report_page(
-        study | {"benchmarks": []}, artefacts, with_share, fits, subphases, {}, {}
+        study | {"benchmarks": []},
+        ShownAnswers([], []),
+        artefacts,
+        with_share,
+        fits,
+        subphases,
+        {},
+        {},
     )
     assert f"<b>Cut answers.</b> {escape(line)}" in page
 

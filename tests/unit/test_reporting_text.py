@@ -336,7 +336,7 @@ def test_summary_names_what_differs_once() -> None:
     assert [line for line in table if line.endswith(":")] == ["one:", "two:"]
     runs = len(fits) // 2
     assert table.index("two:") == 1 + runs
-    assert table[1].startswith("Pure RL   grpo")
+    assert table[1].startswith("Pure RL   dapo_dc")
     assert [line.split()[:3] for line in table if "luffy" in line] == [
         ["LabSmall", "luffy", "160"]
     ] * 2
