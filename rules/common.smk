@@ -10,7 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from retu.cluster.orphans import give_up_control, take_control
+from retu.cluster.orphans import forget_controllers, give_up_control, take_control
 from retu.core.errors import InputError
 from retu.lineage.recording.run_snapshot import (
     SNAPSHOT_FOLDER,
@@ -50,6 +50,7 @@ if workflow.is_main_process:
     os.environ.pop(SNAPSHOT_VARIABLE, None)
     if arguments and arguments.unlock:
         forget_runs(Path.cwd())
+        forget_controllers(Path.cwd())
     elif not is_dry_run(workflow):
         try:
             if locked := enter_folder(Path.cwd(), plan.study.name):

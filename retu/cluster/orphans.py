@@ -132,18 +132,28 @@ def take_control(root: Path, logs: Iterable[str | Path], *, slurm: bool) -> None
             # None of its jobs is left.
             path.unlink(missing_ok=True)
         else:
-            print(f"warning: {describe_other_controller(path, other)}", file=sys.stderr)
+            print(f"warning: {describe_other_controller(other)}", file=sys.stderr)
     if slurm:
         register_controller(root, logs)
 
 
-def describe_other_controller(path: Path, other: JobController) -> str:
+def describe_other_controller(other: JobController) -> str:
     """A warning of another controller of the same folder."""
     told = f"another Snakemake works in this folder: {other.name}"
     if other.liveness is Liveness.UNKNOWN:
         told = f"another Snakemake may work in this folder: {other.name}"
-        return f"{told}; if it has ended, delete {path}"
+        return f"{told}; if it has ended, snakemake --unlock forgets it"
     return f"{told}; stop one of them unless they make different results"
+
+
+def forget_controllers(root: Path) -> None:
+    """What `snakemake --unlock` says: no other Snakemake is left, those on other hosts included.
+
+    Their jobs, if any are left in the queue, are orphans from now on, which are refused.
+    """
+    for path, other in read_controllers(root).items():
+        if other.liveness is not Liveness.ALIVE:
+            path.unlink(missing_ok=True)
 
 
 def give_up_control(root: Path) -> None:

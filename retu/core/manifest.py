@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from retu.core.atomic_files import write_text
-from retu.core.errors import InputError
+from retu.core.errors import InputError, advise_making_again
 from retu.core.hashing import hash_tree, list_changed_names
 
 
@@ -42,7 +42,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
             raise ValueError("no digest and files in it")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: not a readable manifest ({error}); delete it and run again"
+            f"{path}: not a readable manifest ({error}); {advise_making_again(path)}"
         ) from error
     return content
 
@@ -56,5 +56,5 @@ def check_manifest(path: Path, target: Path) -> dict[str, Any]:
         state = "has changed" if name in listed else "is new"
         state = state if name in found else "is missing"
         where = target.parent / name
-        raise InputError(f"{where}: {state} since {path} was written; delete both and run again")
+        raise InputError(f"{where}: {state} since {path} was written; {advise_making_again(path)}")
     return content

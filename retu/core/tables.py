@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.atomic_files import replace_atomically
-from retu.core.errors import InputError, advise_making
+from retu.core.errors import InputError, advise_making, advise_making_again
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -22,12 +22,13 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not readable ({reason}); delete it and run again") from error
+        raise InputError(f"{path}: not readable ({reason}); {advise_making_again(path)}") from error
     if frame.empty:
-        raise InputError(f"{path}: has no rows; delete it and run again")
+        raise InputError(f"{path}: has no rows; {advise_making_again(path)}")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; delete it and run again")
+        lacks = f"lacks the columns {', '.join(missing)}"
+        raise InputError(f"{path}: {lacks}; {advise_making_again(path)}")
     return frame
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from retu.core.atomic_files import replace_atomically
-from retu.core.errors import InputError, advise_making
+from retu.core.errors import InputError, advise_making, advise_making_again
 from retu.core.manifest import check_manifest, write_manifest
 from retu.core.tables import read_table
 
@@ -78,12 +78,13 @@ def check_stored(path: Path, columns: tuple[str, ...]) -> None:
         facts = pyarrow.parquet.ParquetFile(path)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not readable ({reason}); delete it and run again") from error
+        raise InputError(f"{path}: not readable ({reason}); {advise_making_again(path)}") from error
     if not facts.metadata.num_rows:
-        raise InputError(f"{path}: has no rows; delete it and run again")
+        raise InputError(f"{path}: has no rows; {advise_making_again(path)}")
     missing = [column for column in columns if column not in facts.schema_arrow.names]
     if missing:
-        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; delete it and run again")
+        lacks = f"lacks the columns {', '.join(missing)}"
+        raise InputError(f"{path}: {lacks}; {advise_making_again(path)}")
     check_manifest(get_manifest_path(path), path)
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retu.core.errors import InputError
+from retu.core.errors import InputError, advise_making_again
 from retu.data.arithmetic import VOCABULARY
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
 
     settings = folder / "tokenizer_config.json"
     if not settings.is_file():
-        raise InputError(f"{folder}: has no tokenizer; delete the model and run again")
+        raise InputError(f"{folder}: has no tokenizer; {advise_making_again(folder)}")
     saved = json.loads(settings.read_text(encoding="utf-8")).get("tokenizer_class", "")
     generic = saved in {"PreTrainedTokenizerFast", "TokenizersBackend"}
     loader = PreTrainedTokenizerFast if generic else AutoTokenizer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from retu.core.errors import InputError
+from retu.core.errors import InputError, advise_making_again
 from retu.core.run_paths import Run
 from retu.core.tables import read_table
 from retu.evaluation.scores import GRADE_COLUMNS, score_checkpoints
@@ -36,7 +36,7 @@ def read_cumulative_compute(path: Path, column: str, steps: pd.Series) -> pd.Ser
     """
     table = read_table(path, ("step", column))
     if table["step"].duplicated().any():
-        raise InputError(f"{path}: a step is there twice; delete it and run again")
+        raise InputError(f"{path}: a step is there twice; {advise_making_again(path)}")
     found = steps.map(table.set_index("step")[column])
     if found.isna().any():
         step = steps[found.isna()].iloc[0]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from retu.config.execution import Execution, VllmSettings
 from retu.config.study import Sampling
-from retu.core.errors import InputError
+from retu.core.errors import InputError, advise_making_again
 from retu.evaluation.generations import (
     SEED_STRIDE,
     SampledGeneration,
@@ -137,7 +137,7 @@ def load_vllm(
         reason = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
         raise InputError(
             f"{folder}: vLLM does not start ({reason.strip()}); correct execution.generation.vllm"
-            " in the study, or delete the checkpoint and run again"
+            f" in the study; if the checkpoint is broken, {advise_making_again(folder)}"
         ) from error
     return VllmEngine(llm, tokenizer, ends)
 

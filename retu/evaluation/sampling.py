@@ -34,8 +34,8 @@ def check_log_probs(log_probs: Sequence[float], step: int) -> None:
     """Refuse the answers of a model whose probabilities are no numbers."""
     if not all(map(math.isfinite, log_probs)):
         raise InputError(
-            f"step {step}: the model's probabilities are no numbers; delete its checkpoint, lower"
-            " learning_rate in the recipe that made it and run again"
+            f"step {step}: the model's probabilities are no numbers; lower learning_rate in the"
+            " recipe that made it and run again"
         )
 
 

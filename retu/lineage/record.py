@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from retu.core.atomic_files import write_text
-from retu.core.errors import InputError
+from retu.core.errors import InputError, advise_making_again
 from retu.core.hashing import TreeHash, list_changed_names
 from retu.core.sections import Section
 from retu.core.text import escape_hidden
@@ -251,7 +251,7 @@ def parse_record(text: str, where: str) -> JobRecord:
         content = json.loads(text)
     except ValueError as error:
         raise InputError(
-            f"{where}: not a whole record ({error}); delete it and run again"
+            f"{where}: not a whole record ({error}); {advise_making_again(Path(where))}"
         ) from error
     version = content.get("version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > RECORD_VERSION:
@@ -272,7 +272,8 @@ def parse_record(text: str, where: str) -> JobRecord:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(top level)"
         raise InputError(
-            f"{where}: not a record ({key}: {first['msg'].lower()}); delete it and run again"
+            f"{where}: not a record ({key}: {first['msg'].lower()});"
+            f" {advise_making_again(Path(where))}"
         ) from error
     if record.digest != digest_content(content):
         message = f"{where}: has changed since it was written; restore it or run again"
@@ -290,4 +291,4 @@ def read_record(path: Path, where: str | None = None) -> JobRecord:
     try:
         return parse_record(path.read_text(encoding="utf-8"), where)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{where}: not readable ({error}); delete it and run again") from error
+        raise InputError(f"{where}: not readable ({error}); {advise_making_again(path)}") from error

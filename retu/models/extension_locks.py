@@ -42,7 +42,7 @@ def check_extension_locks() -> None:
             if quiet is not None and quiet > QUIET_SECONDS:
                 raise InputError(
                     f"{lock}: is left over from a build that was killed, and DeepSpeed would wait"
-                    f" for it for ever; delete the folder {lock.parent} and run again"
+                    f" for it for ever; set {EXTENSIONS_VARIABLE} to another folder to build anew"
                 )
             if lock not in told:
                 told.add(lock)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from retu.config.execution import Execution, TrainingExecution
 from retu.config.lab_study import LabModel
-from retu.core.errors import InputError
+from retu.core.errors import InputError, advise_making_again
 from retu.data.arithmetic import VOCABULARY
 from retu.data.chat import list_stop_ids
 from retu.models.compatibility import check_device
@@ -112,12 +112,12 @@ def read_model(folder: Path, dtype: str, attention: str) -> "PreTrainedModel":
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"{folder}: not a readable model ({reason}); delete it and run again"
+            f"{folder}: not a readable model ({reason}); {advise_making_again(folder)}"
         ) from error
     if not all(bool(get_local_part(weight).isfinite().all()) for weight in model.parameters()):
         raise InputError(
-            f"{folder}: has weights that are no finite numbers; delete it, lower learning_rate in"
-            " the recipe that made it and run again"
+            f"{folder}: has weights that are no finite numbers; lower learning_rate in the recipe"
+            " that made it and run again"
         )
     return model
 

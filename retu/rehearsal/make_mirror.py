@@ -60,8 +60,8 @@ def main() -> None:
     ]
     if options.out.exists() and made:
         raise InputError(
-            f"{options.out}: is of other code, models or libraries; delete it and what was made of"
-            f" it ({', '.join(map(str, made))}), then run again"
+            f"{options.out}: is of other code, models or libraries; move it and what was made of"
+            f" it ({', '.join(map(str, made))}) elsewhere, then run again"
         )
     for name, losses in make_mirror(study, ROOT, options.out, stamp).items():
         print(f"{name}: loss {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} steps")

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from retu.runtime.script import AT_END
 
+START_ANEW = "set RETU_STATE to another folder to start the run again"
+"""What to do about a training state that nobody can go on from; it stays where it is."""
+
 
 def get_state_folder(output: Path) -> Path:
     """Where a job keeps what it needs to resume: beside the outputs, never among them.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from retu.core.atomic_files import replace_folder
-from retu.core.errors import InputError
+from retu.core.errors import InputError, advise_making_again
 from retu.runtime.processes import is_main_process
 from retu.training.training_state import (
     CHECKPOINT_PREFIX,
@@ -49,7 +49,7 @@ def list_checkpoints(folder: Path) -> dict[int, Path]:
     """step -> folder of the checkpoints under a published folder, in order."""
     found = {int(path.name.removeprefix("step-")): path for path in folder.glob("step-*")}
     if not found:
-        raise InputError(f"{folder}: holds no checkpoint; delete it and run again")
+        raise InputError(f"{folder}: holds no checkpoint; {advise_making_again(folder)}")
     return dict(sorted(found.items()))
 
 

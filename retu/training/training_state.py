@@ -23,7 +23,7 @@ from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
 from retu.runtime.processes import get_rank, get_world_size, is_main_process
 from retu.runtime.progress import print_progress
-from retu.runtime.training_folders import drop_state
+from retu.runtime.training_folders import START_ANEW, drop_state
 
 TRAINERS = ("torch", "transformers", "trl", "accelerate", "datasets")
 REQUEST_FILE = "request"
@@ -175,8 +175,7 @@ def check_process_count(checkpoint: Path) -> None:
     if saved != get_world_size():
         raise InputError(
             f"{checkpoint}: was saved by {saved} processes and there are {get_world_size()} now;"
-            f" ask"
-            f" for {saved} to go on, or delete {checkpoint.parent} to start again"
+            f" ask for {saved} to go on, or {START_ANEW}"
         )
 
 

@@ -307,7 +307,7 @@ def test_unknown_steps_are_named(tmp_path: Path) -> None:
     assert find_checkpoint(tmp_path / "sft", 80).name == "step-000080"
     with pytest.raises(InputError, match="has no checkpoint of step 60, only of 40, 80"):
         find_checkpoint(tmp_path / "sft", 60)
-    with pytest.raises(InputError, match="holds no checkpoint; delete it and run again"):
+    with pytest.raises(InputError, match="holds no checkpoint; make it again"):
         list_checkpoints(tmp_path / "state")
 
 

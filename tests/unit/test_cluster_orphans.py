@@ -17,6 +17,7 @@ from cluster_fixtures import (
 from retu.cluster.controller import Liveness, get_own_file, read_controllers, read_process_start
 from retu.cluster.orphans import (
     JobCare,
+    forget_controllers,
     give_up_control,
     refuse_orphans,
     survey_jobs,
@@ -160,9 +161,11 @@ def test_a_second_living_controller_is_warned_of(
     warnings = sorted(capsys.readouterr().err.splitlines())
     assert len(warnings) == 2
     assert warnings[0].startswith("warning: another Snakemake may work in this folder: process 7")
-    assert warnings[0].endswith(f"if it has ended, delete {there}")
+    assert warnings[0].endswith("if it has ended, snakemake --unlock forgets it")
     assert f"process {os.getppid()} on {platform.node()}" in warnings[1]
     assert warnings[1].startswith("warning: another Snakemake works in this folder")
+    forget_controllers(root)
+    assert set(read_controllers(root)) == {here, get_own_file(root)}
 
 
 def test_a_local_run_asks_slurm_only_where_jobs_were_submitted(

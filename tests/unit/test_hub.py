@@ -1,7 +1,11 @@
 """Fetching from the hub: pinned, resumed, checked, offline, mirrored; against a local server."""
 
 import hashlib
+import os
+import re
+import shlex
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hub_server import COMMIT, NEXT_COMMIT, HubStub, serve_hub
+from processes import run_command
 
 from retu.core.errors import InputError
 from retu.data.hub.hub_files import HubLocation, RepositorySnapshot, fetch_repository
@@ -124,7 +129,7 @@ def test_models_and_data_sets_have_separate_entries(hub: HubStub, places: HubLoc
 def test_another_revision_than_the_locked_one(places: HubLocation) -> None:
     fetch_repository(WANTED, places)
     other = WANTED.model_copy(update={"revision": "v2"})
-    with pytest.raises(InputError, match=r"is locked to main .* but v2 is asked for; .*delete"):
+    with pytest.raises(InputError, match=r"is locked to main .* but v2 is asked for; .*entry out"):
         fetch_repository(other, places)
     assert fetch_repository(WANTED.model_copy(update={"revision": COMMIT}), places).commit == COMMIT
 
@@ -161,7 +166,7 @@ def test_a_killed_fetch_keeps_the_files_it_had(
 
 def test_a_file_that_is_not_the_listed_one(hub: HubStub, places: HubLocation) -> None:
     hub.wrong_bytes.add(TRAIN)
-    with pytest.raises(InputError, match=r"train-.*has SHA-256 .*against the hub's listing; del"):
+    with pytest.raises(InputError, match=r"train-.*has SHA-256 .*against the hub's listing; fetch"):
         fetch_repository(WANTED, places)
     assert not places.lock.exists()
 
@@ -171,10 +176,13 @@ def test_a_changed_file_in_the_cache_is_found_and_its_remedy_works(
 ) -> None:
     path = fetch_repository(WANTED, places).files[TRAIN]
     path.resolve().write_bytes(b"x" * len(FILES[TRAIN]))
-    with pytest.raises(InputError, match=r"instead of .*against .*hub\.lock\.yaml; del") as caught:
+    with pytest.raises(InputError, match=r"instead of .*against .*lock\.yaml; fetch") as caught:
         fetch_repository(WANTED, places)
-    named = Path(str(caught.value).split("delete ")[1].split(" and fetch")[0])
-    named.unlink()
+    (command,) = re.findall(r"\((hf download .*)\)$", str(caught.value))
+    online = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    program = str(Path(sys.executable).with_name("hf"))
+    done = run_command([program, *shlex.split(command)[1:]], env={**os.environ, **online})
+    assert done.returncode == 0, done.stderr
     assert read_contents(fetch_repository(WANTED, places))[TRAIN] == FILES[TRAIN]
 
 

@@ -222,7 +222,8 @@ def test_a_job_that_fails_leaves_no_record_and_says_why(folder: Path) -> None:
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 2
-    assert done.stderr == f"error: {TABLES[0]}: has no rows; delete it and run again\n"
+    command = f"snakemake --force {TABLES[0]} --config study=smoke"
+    assert done.stderr == f"error: {TABLES[0]}: has no rows; make it again ({command})\n"
     assert not (folder / RECORD).exists()
 
 

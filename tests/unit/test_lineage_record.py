@@ -114,7 +114,7 @@ def test_any_change_breaks_the_seal(path: Path, changes: dict[str, Any]) -> None
 def test_every_half_of_a_record_is_refused(path: Path) -> None:
     text = path.read_text()
     for length in range(0, len(text) - 2, 97):
-        with pytest.raises(InputError, match=r"a/b: not a whole record .*delete it and run again"):
+        with pytest.raises(InputError, match=r"a/b: not a whole record .*make it again"):
             parse_record(text[:length], "a/b")
 
 

@@ -48,7 +48,7 @@ def test_tampering_is_found(folder: Path, tamper: Callable[[Path], object], mess
     before = describe_files(folder)["digest"]
     tamper(folder)
     assert describe_files(folder)["digest"] != before
-    with pytest.raises(InputError, match=f"{message}.*delete both and run again"):
+    with pytest.raises(InputError, match=f"{message}.*make it again"):
         check_manifest(folder.with_name("manifest.json"), folder)
 
 
@@ -56,7 +56,7 @@ def test_tampering_is_found(folder: Path, tamper: Callable[[Path], object], mess
 def test_half_written_manifests_are_refused(folder: Path, text: str) -> None:
     path = folder.with_name("manifest.json")
     path.write_text(text)
-    with pytest.raises(InputError, match=r"manifest\.json: not a readable manifest .*run again"):
+    with pytest.raises(InputError, match=r"manifest\.json: not a readable manifest .*make it"):
         check_manifest(path, folder)
 
 

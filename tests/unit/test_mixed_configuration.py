@@ -294,7 +294,7 @@ def test_the_project_installs_the_supported_trl() -> None:
 
 
 def test_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"paradigm_state\.json: cannot be read, so .* delete it"):
+    with pytest.raises(InputError, match=r"_state\.json: cannot be read, so .* set RETU_STATE"):
         load_state(tmp_path)
     (tmp_path / "paradigm_state.json").write_text('{"steps": 1}')
     with pytest.raises(InputError, match=r"paradigm_state\.json: steps_skipped: field required"):

@@ -262,7 +262,7 @@ def test_a_state_that_the_rule_cannot_reach_is_refused(change: dict[str, Any]) -
 
 @pytest.mark.parametrize("rule", [make_rule(rollouts=8), make_rule(win_num_range=[1, 2, 3, 4])])
 def test_a_state_of_another_rule_is_refused(rule: SamplingRule) -> None:
-    with pytest.raises(InputError, match="not one of this recipe; delete it"):
+    with pytest.raises(InputError, match="not one of this recipe; set RETU_STATE"):
         restore_state(MIDDLE, rule, "state.json")
 
 

@@ -77,7 +77,7 @@ def test_both_names_of_the_numpy_module_are_known() -> None:
     ],
 )
 def test_anything_else_is_refused_by_name(content: object, name: str) -> None:
-    with pytest.raises(InputError, match=f"cache.pkl: asks for .*{name}.*; delete it") as error:
+    with pytest.raises(InputError, match=f"cache.pkl: asks for .*{name}.*; fetch the") as error:
         load_plain_pickle(pickle.dumps(content, 4), "cache.pkl")
     assert "\n" not in str(error.value)
 

@@ -212,7 +212,7 @@ def test_tokens_are_made_once_and_by_several_processes_alike(
 
 def test_a_set_on_disk_is_checked(stored_set: Path, tmp_path: Path) -> None:
     assert map_dataset(stored_set, ("prompt",), tmp_path / "a").column_names == ["prompt"]
-    with pytest.raises(InputError, match=r"train.parquet: lacks the columns answer; delete it"):
+    with pytest.raises(InputError, match=r"train.parquet: lacks the columns answer; make it again"):
         map_dataset(stored_set, ("prompt", "answer"), tmp_path / "b")
     frame = make_sums(0, 3)
     frame.loc[1, "trajectory"] = None

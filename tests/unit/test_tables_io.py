@@ -46,7 +46,7 @@ def truncate_table(path: Path) -> None:
     [
         ("no.csv", None, r"no such table; run the rule that makes it, or correct"),
         ("empty.csv", b"", "not readable"),
-        ("header.csv", b"step,score\n", "has no rows; delete it and run again"),
+        ("header.csv", b"step,score\n", "has no rows; make it again, or name another"),
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "not readable"),
         ("binary.csv", b"a,b\n\xff\xfe,1\n", "not readable"),
         ("text.parquet", b"not parquet", "not readable"),
@@ -65,7 +65,7 @@ def test_unusable_tables(tmp_path: Path, name: str, content: bytes | None, messa
 
 def test_a_truncated_parquet_file(tmp_path: Path) -> None:
     truncate_table(tmp_path / "half.parquet")
-    with pytest.raises(InputError, match=r"half\.parquet: not readable .*; delete it and run"):
+    with pytest.raises(InputError, match=r"half\.parquet: not readable .*; make it again"):
         read_table(tmp_path / "half.parquet")
 
 

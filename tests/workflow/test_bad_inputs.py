@@ -142,9 +142,12 @@ def change_dataset(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncate_file, "not readable .*; delete it and run again"),
-        (empty_dataset, "has no rows; delete it and run again"),
-        (change_dataset, r"has changed since \S+LabSmall\.manifest\.json was written; delete both"),
+        (truncate_file, "not readable .*; make it again"),
+        (empty_dataset, "has no rows; make it again"),
+        (
+            change_dataset,
+            r"has changed since \S+LabSmall\.manifest\.json was written; make it",
+        ),
     ],
     ids=["truncated", "empty", "changed"],
 )
@@ -230,7 +233,7 @@ def test_a_model_with_poisoned_weights(checkout: Path, tmp_path: Path) -> None:
     next(iter(tensors.values()))[0] = float("nan")
     save_file(tensors, weights, metadata={"format": "pt"})
     write_manifest(tmp_path / "base" / "manifest.json", poisoned)
-    expected = f"{poisoned / 'step-000000'}: has weights that are no finite numbers; delete it"
+    expected = f"{poisoned / 'step-000000'}: has weights that are no finite numbers; lower"
     sft = make_sft_arguments(OUT, base=poisoned)
     assert read_refusal_line(checkout, "train_sft", sft).startswith(expected)
     spec = make_smoke_plan().plan_generation(make_smoke_plan().pretrain_base("LabQwen")).spec

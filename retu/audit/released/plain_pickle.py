@@ -11,6 +11,7 @@ import pickletools
 import struct
 from typing import Any
 
+from retu.audit.released.released_files import FETCH_AGAIN
 from retu.core.errors import InputError
 
 MAX_BYTES = 1 << 20
@@ -90,7 +91,7 @@ def load_plain_pickle(data: bytes, source: str) -> Any:
     Raises:
         InputError: it holds or names anything else, is cut short, too large or nested too deep.
     """
-    remedy = "delete it and fetch the file of the listed commit again"
+    remedy = f"fetch the file of the listed commit again ({FETCH_AGAIN})"
     if len(data) > MAX_BYTES:
         raise InputError(f"{source}: has {len(data)} bytes, over the limit {MAX_BYTES}; {remedy}")
     stream = io.BytesIO(data)

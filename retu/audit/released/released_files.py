@@ -13,6 +13,8 @@ from retu.core.yaml_files import validate_content
 
 # A file stays inside the folder it is put in: no absolute path, no step up.
 RelativePath = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]
+FETCH_AGAIN = "snakemake --force fetch_caches --config study=released"
+"""The command that fetches every released file anew."""
 CACHE_FILE_COLUMNS = ("path", "sha256", "bytes", "kind", "dataset", "sft_step", "distinct")
 
 
@@ -62,10 +64,10 @@ def read_cache(folder: Path, file: CacheFile) -> bytes:
     """
     place = folder / file.path
     if not place.is_file():
-        raise InputError(f"{place}: is missing; fetch it again (delete {folder} and run)")
+        raise InputError(f"{place}: is missing; fetch it again ({FETCH_AGAIN})")
     data = place.read_bytes()
     if fault := file.find_fault(data):
-        raise InputError(f"{place}: {fault}; delete {folder} and run again to fetch it anew")
+        raise InputError(f"{place}: {fault}; fetch it anew ({FETCH_AGAIN})")
     return data
 
 

@@ -7,6 +7,7 @@ pickle never read.
 """
 
 import os
+import shlex
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +100,7 @@ def fetch_repository(repository: Repository, places: HubLocation) -> RepositoryS
     else:
         files = download_files(repository, listing, places)
     found = {name: describe_file(path) for name, path in files.items()}
-    check_file_contents(repository, listing, locked, files, found, places.lock)
+    check_file_contents(repository, listing, locked, found, places)
     if not complete:
         lock_files(places.lock, repository, listing.commit, found)
     return RepositorySnapshot(listing.commit, files)
@@ -125,24 +126,31 @@ def check_file_contents(
     repository: Repository,
     listing: RepositoryListing,
     locked: LockedRepository | None,
-    files: dict[str, Path],
     found: dict[str, LockedFile],
-    lock: Path,
+    places: HubLocation,
 ) -> None:
     """InputError for the first file that is not what the lock or the hub's listing says."""
     for name, file in found.items():
         known = locked.files.get(name) if locked else None
         fault = known.describe_difference(file) if known else None
-        authority = str(lock)
+        authority = str(places.lock)
         if fault is None and listing.hashes.get(name, file.sha256) != file.sha256:
             fault, authority = f"has SHA-256 {file.sha256[:12]}...", "the hub's listing"
         if fault:
-            # The cache holds links; what must go is the file behind one.
-            path = files[name].resolve()
-            raise InputError(
-                f"{repository.label}: {name}: {fault}, against {authority}; delete {path} and"
-                " fetch it anew"
-            )
+            remedy = advise_fetching_again(repository, listing.commit, name, places)
+            raise InputError(f"{repository.label}: {name}: {fault}, against {authority}; {remedy}")
+
+
+def advise_fetching_again(
+    repository: Repository, commit: str, name: str, places: HubLocation
+) -> str:
+    """What to do about a file that is not the one of the commit."""
+    if places.mirror is not None:
+        return f"put the file of commit {commit[:12]} into the mirror {places.mirror}"
+    where = ["--repo-type", repository.kind, "--revision", commit]
+    where += ["--cache-dir", str(places.cache)] if places.cache else []
+    command = ["hf", "download", repository.name, name, *where, "--force-download"]
+    return f"fetch it anew ({shlex.join(command)})"
 
 
 def list_mirror(

@@ -147,8 +147,7 @@ def find_locked_entry(path: Path, repository: Repository) -> LockedRepository | 
         raise InputError(
             f"{path}: {repository.label}: is locked to {entry.revision} (commit "
             f"{entry.commit[:12]}), but {repository.requested_revision} is asked for; ask for the"
-            f" locked one, "
-            "or delete the entry to lock anew"
+            " locked one, or take its entry out of the file to lock anew"
         )
     return entry
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from retu.core.atomic_files import make_temporary_path
 from retu.core.errors import InputError
 from retu.core.hashing import hash_tree
-from retu.core.text import format_quantity, join_names, print_lines
+from retu.core.text import format_quantity, print_lines
 from retu.lineage.graph.dvc_lock import (
     DVC_LOCK_FILE,
     POINTERS_FOLDER,
@@ -22,6 +22,7 @@ from retu.lineage.graph.dvc_lock import (
     read_dvc_lock,
 )
 from retu.lineage.graph.record_graph import RECORDED_FOLDERS, Lineage, read_lineage
+from retu.lineage.graph.remedies import format_remake_command, format_run_command
 from retu.lineage.graph.resolve import load_current_plan, resolve_subject
 from retu.lineage.graph.stale_causes import is_record_current
 from retu.lineage.graph.staleness import build_stale_report
@@ -116,12 +117,11 @@ def print_mismatches(root: Path, study: str) -> bool:
     for misfit in found[:MAX_SHOWN_JOBS]:
         print(f"does not fit: {misfit.job} read another {misfit.read.path} than is there now")
     if jobs:
-        after = [made.path for job in (*jobs, *lineage.list_descendants(jobs))
-                 for made in lineage.records[job].outputs]  # fmt: skip
+        made = [lineage.records[job].outputs[0].path for job in jobs]
         print(
-            f"{format_quantity(len(jobs))} did not read what is there now; delete their outputs"
-            f" and what came of them, and run the workflow again:"
-            f" {join_names(after, MAX_SHOWN_JOBS)}"
+            f"{format_quantity(len(jobs))} did not read what is there now; make again what is"
+            f" theirs ({format_remake_command(lineage, made)}) and then what came of it"
+            f" ({format_run_command(lineage)})"
         )
     return bool(jobs)
 

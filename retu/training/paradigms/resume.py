@@ -11,6 +11,7 @@ from pydantic import NonNegativeInt
 from retu.core.errors import InputError
 from retu.core.sections import Section
 from retu.core.yaml_files import validate_content
+from retu.runtime.training_folders import START_ANEW
 from retu.training.paradigms.batch import Batch
 from retu.training.paradigms.dynamic_sampling import SamplingRule, SamplingState
 
@@ -47,8 +48,8 @@ def load_state(folder: Path) -> SavedState:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: cannot be read, so {folder.name} is no checkpoint of this trainer; delete it"
-            " and run again"
+            f"{path}: cannot be read, so {folder.name} is no checkpoint of this trainer;"
+            f" {START_ANEW}"
         ) from error
     return validate_content(SavedState, content, str(path))
 
@@ -72,8 +73,7 @@ def restore_state(content: Mapping[str, Any], rule: SamplingRule, where: str) ->
     state = validate_content(SamplingState, content, where)
     if not is_reachable(state, rule):
         raise InputError(
-            f"{where}: the state of dynamic sampling is not one of this recipe; delete it and"
-            " start the run again"
+            f"{where}: the state of dynamic sampling is not one of this recipe; {START_ANEW}"
         )
     return state
 
