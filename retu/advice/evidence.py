@@ -1,7 +1,7 @@
 """What is known of the checkpoints that an advice is about: from a study, or from curves alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from retu.core.errors import InputError, advise_making
 from retu.core.run_paths import NO_DATASET, Run, name_checkpoint
 from retu.core.tables import read_table
 from retu.evaluation.curve_table import CURVE_COLUMNS
+from retu.evaluation.scores import CUT_LIMIT, OVERALL
 from retu.evaluation.statistics import compute_pass_at_k
 from retu.scaling.logged_branches import make_logged_branches
 from retu.scaling.measured_branches import MeasuredBranch
@@ -115,8 +116,23 @@ def gather_study_evidence(
             pool = read_pool(rows[rows["dataset"] != NO_DATASET], own)
             if pool:
                 facts = dict(zip(POOL_KEY, key, strict=True))
-                pools.append(gather_pool_evidence(folder, facts, recipe, pool, fits, make_labels))
+                known = gather_pool_evidence(folder, facts, recipe, pool, fits, make_labels)
+                pools.append(replace(known, notes=tuple(note_cut_answers(rows))))
     return pools
+
+
+def note_cut_answers(curves: pd.DataFrame) -> list[str]:
+    """A note if the token limit cut too many answers of a point; none where that is not known."""
+    overall = curves[curves["benchmark"] == OVERALL]
+    shares = overall["cut_share"].dropna() if "cut_share" in overall else []
+    if not len(shares) or not max(shares) > CUT_LIMIT:
+        return []
+    worst = overall.loc[overall["cut_share"].astype(float).idxmax()]
+    place = name_checkpoint(worst["dataset"], worst["sft_step"])
+    return [
+        f"{max(shares):.1%} of the answers at {place}, RL step {worst['rl_step']}, were cut at the"
+        " token limit: such scores are lower bounds, raise max_new_tokens"
+    ]
 
 
 def gather_pool_evidence(

@@ -71,8 +71,8 @@ def describe_cut_answers(curves: pd.DataFrame) -> list[str]:
     rest = format_rest(len(distinct), MAX_LISTED_POINTS)
     return [
         f"Warning: more than {CUT_LIMIT:.0%} of the answers were cut at the token limit"
-        f" ({'; '.join(distinct[:MAX_LISTED_POINTS])}{rest}): these scores may be the limit's;"
-        " raise max_new_tokens."
+        f" ({'; '.join(distinct[:MAX_LISTED_POINTS])}{rest}): these scores are lower bounds, raise"
+        " max_new_tokens."
     ]
 
 

@@ -174,6 +174,22 @@ def test_the_terminal_has_every_answer_in_its_width(tmp_path: Path) -> None:
     assert all(f"{one.question}: {one.answer}" in joined for one in answer.pools[0].findings)
 
 
+@pytest.mark.parametrize(("share", "told"), [(0.05, 0), (0.08, 1), (float("nan"), 0)])
+def test_an_advice_warns_of_cut_answers(share: float, told: int) -> None:
+    curves, labels = select_good()
+    last = (curves["sft_step"] == 300) & (curves["rl_step"] == 300)
+    evidence = gather(curves.assign(cut_share=curves["cut_share"].mask(last, share)), labels)
+    assert (
+        advise_start(evidence).notes
+        == [
+            "8.0% of the answers at Good step 300, RL step 300, were cut at the token limit: such"
+            " scores are lower bounds, raise max_new_tokens"
+        ]
+        * told
+    )
+    assert advise_start(gather(curves.drop(columns="cut_share"), labels)).notes == []
+
+
 def test_a_collapse_whose_place_rounds_up_is_described() -> None:
     """In binary digits 1.75e-8 is more than the compute that it was rounded from."""
     curves = pd.concat(
