@@ -29,7 +29,6 @@ from retu.labeling.subphases import STABLE
 from retu.logs.log_choice import FARTHEST
 from retu.scaling.fitting.fit import fit_branch
 from retu.scaling.forecasting.forecast_settings import MIN_POINTS
-from retu.scaling.law import FloatArray
 
 Draws = Mapping[str, ScoreDraws]
 LEADER = 0.1
@@ -47,8 +46,7 @@ def advise_start(evidence: Evidence, budget: float | None = None, alone: bool = 
         alone: whether one checkpoint will do, of which there is a score and a ceiling to tell.
 
     Raises:
-        InputError: one checkpoint only and not `alone`, nothing to compare by, or a budget that
-            cannot be.
+        InputError: one checkpoint that is not enough, nothing to compare by, or an odd budget.
     """
     candidates = evidence.candidates
     usable = [one for one in candidates if not find_obstacle(one)]
@@ -58,7 +56,7 @@ def advise_start(evidence: Evidence, budget: float | None = None, alone: bool = 
     known = [one for one in usable if not lacking[one.name]]
     step = float(f"{UNIT_SHARE * budget:.1g}") if budget else None
     draws = {one.name: draw_scores(one, budget, step) for one in known if budget and step}
-    chances = compute_chances({name: drawn.budget for name, drawn in draws.items()})
+    chances = compute_chances(draws)
     branches = [
         describe_branch(one, evidence, lacking[one.name], draws.get(one.name), chances)
         for one in candidates
@@ -126,12 +124,12 @@ def find_common_budget(usable: Sequence[Candidate]) -> float | None:
     return round_down(min(one.spent for one in going), 2)
 
 
-def compute_chances(budget: Mapping[str, FloatArray]) -> dict[str, float]:
-    """Probability of each branch to have the highest score."""
-    if not budget:
+def compute_chances(draws: Draws) -> dict[str, float]:
+    """Probability of each branch to have the highest score at the budget."""
+    if not draws:
         return {}
-    best = np.stack(list(budget.values())).argmax(axis=0)
-    return {name: float(np.mean(best == i)) for i, name in enumerate(budget)}
+    best = np.stack([drawn.budget for drawn in draws.values()]).argmax(axis=0)
+    return {name: float(np.mean(best == i)) for i, name in enumerate(draws)}
 
 
 def describe_branch(

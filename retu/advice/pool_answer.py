@@ -111,11 +111,11 @@ def answer_stop(
     chosen = best.name if best else by_loss.name if by_loss else None
     if chosen is None:
         return Finding(question=question, answer=UNKNOWN, evidence=told, weak=False)
-    weak, reasons = course.kind == "single", [told]
+    weak, reasons = best is None and course.kind in ("single", "flat"), [told]
     if best and best.at_budget:
         others = [one.at_budget.high for one in measured if one is not best and one.at_budget]
         overlaps = best.at_budget.low <= max(others)
-        weak = weak or overlaps
+        weak = overlaps
         reasons.append(
             f"RL from {best.name} has the highest score expected of {len(measured)} checkpoints,"
             f" {format_interval(best.at_budget)}{'; intervals overlap' if overlaps else ''}."
@@ -128,7 +128,7 @@ def answer_stop(
     if course.kind == "falling":
         more = course.next_length - course.last.sft_step
         answer = f"{told.removesuffix('.')}; next run: {more} more steps"
-        weak, reasons[0] = False, "So far:"
+        weak, reasons = False, reasons[1:]
     return Finding(question=question, answer=answer, evidence=" ".join(reasons), weak=weak)
 
 

@@ -77,16 +77,20 @@ def test_a_falling_loss_makes_labels_provisional_and_names_the_longer_run() -> N
 
 
 @pytest.mark.parametrize(
-    ("last", "told"),
+    ("last", "told", "weak"),
     [
-        (0.3985, "at Mine step 300"),
-        (0.397, "the loss is still falling at the last checkpoint, step 300"),
-        (0.405, "at Mine step 200"),
+        (0.3985, "at Mine step 300", True),
+        (0.397, "the loss is still falling at the last checkpoint, step 300", False),
+        (0.405, "at Mine step 200", True),
+        (0.41, "at Mine step 200", False),
     ],
 )
-def test_a_loss_within_its_scatter_is_not_falling(last: float, told: str) -> None:
+def test_a_loss_within_its_scatter_is_not_falling(last: float, told: str, weak: bool) -> None:
+    """Where it is flat, it does not tell one checkpoint from another."""
     evidence = make_one_set({100: 0.5, 200: 0.40, 300: last}, {300: 75})
-    assert find_answers(evidence)["Stop SFT"].answer.startswith(told)
+    found = find_answers(evidence)["Stop SFT"]
+    assert found.answer.startswith(told)
+    assert found.weak is weak
 
 
 def test_measured_rl_wins_over_the_loss_and_both_are_told() -> None:
