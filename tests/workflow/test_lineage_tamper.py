@@ -19,7 +19,7 @@ TABLE = f"{RESULTS}/tables/table_4.csv"
 SHOWN = (
     *(f"{RESULTS}/fits/robust.csv", TABLE, f"{RESULTS}/tables/table_4.md"),
     *(f"{RESULTS}/figures/figure_{n}.svg" for n in (2, 3, 8)),
-    *(f"{RESULTS}/report.html", f"{RESULTS}/summary.txt"),
+    *(f"{RESULTS}/answer.json", f"{RESULTS}/report.html", f"{RESULTS}/summary.txt"),
 )
 OF_FULL = (f"{RESULTS}/rl/LabQwen/LabFull/step20/dapo_dc/seed0/grades.parquet", *SHOWN)
 OF_SMALL = f"{SMALL}/grades.parquet"

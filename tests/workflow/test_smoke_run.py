@@ -1,5 +1,6 @@
 """One real run of the smoke study: what it leaves, and that its numbers follow from its answers."""
 
+import html
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
 from retu.config.load import load_training_study
 from retu.core.manifest import check_manifest
 from retu.grading.grade_tables import grade_table
+from retu.reporting.answer_words import read_answer
 from retu.training.published_checkpoints import find_checkpoint, read_model_config
 
 pytestmark = pytest.mark.slow
@@ -58,7 +60,7 @@ def list_usage_logs(checkout: Path, rules: tuple[str, ...]) -> list[str]:
 
 def test_everything_is_there(results: Path) -> None:
     tables = ["curves.csv", "fits/robust.csv", "subphases.csv", "dataset_stats.csv", "summary.txt"]
-    expected = [*tables, "report.html", *ARTEFACTS]
+    expected = [*tables, "answer.json", "report.html", *ARTEFACTS]
     sizes = {name: (results / name).stat().st_size for name in expected}
     assert min(sizes.values()) > 0
     assert (results / "figures" / "figure_3.png").read_bytes()[:4] == b"\x89PNG"
@@ -71,6 +73,22 @@ def test_the_terminal_showed_progress_and_the_summary(
     assert re.search(r"^    SFT LabSmall seed 0: done, 20 steps in \d+ s, ", output, re.MULTILINE)
     assert re.search(r"^    RL none step 0 seed 0: done, 6 steps in ", output, re.MULTILINE)
     assert (results / "summary.txt").read_text().strip() in output
+
+
+def test_the_answer_is_the_same_everywhere(results: Path) -> None:
+    """Its loss still falls after 20 steps of SFT, so that labels are provisional."""
+    (pool,) = read_answer(results / "answer.json").pools
+    assert [one.question for one in pool.findings] == [
+        *("Stop SFT on LabFull", "Stop SFT on LabSmall", "Start RL", "Gain of RL", "Ceiling"),
+        "Next run",
+    ]
+    assert "step 20: labels are provisional; next run: 10 more steps" in pool.findings[0].answer
+    page = (results / "report.html").read_text(encoding="utf-8")
+    summary = " ".join((results / "summary.txt").read_text(encoding="utf-8").split())
+    for one in pool.findings:
+        assert one.answer in html.unescape(page)
+        assert f"{one.question}: {one.answer}" in summary
+    assert page.index('id="answer"') < page.index('id="comparisons"') < page.index('id="figures"')
 
 
 def test_heavy_outputs_match_their_manifests(finished_checkout: Path, results: Path) -> None:
