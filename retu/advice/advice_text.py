@@ -64,7 +64,9 @@ def format_start(advice: Advice) -> list[str]:
 
 
 def list_rivals(best: BranchAdvice, branches: Sequence[BranchAdvice]) -> list[str]:
-    """A sentence on the other checkpoints that may be the best, if there are any."""
+    """A sentence on the other checkpoints that may be the best, if any are compared with it."""
+    if best.chance is None:
+        return []
     rivals = [one for one in branches if one.name != best.name and (one.chance or 0) >= RIVAL]
     rivals.sort(key=lambda one: -(one.chance or 0))
     told = ", ".join(f"{one.name} ({one.chance or 0:.0%})" for one in rivals[:MOST_SHOWN])

@@ -57,21 +57,33 @@ def answer_pool(evidence: Evidence, with_sft: bool = True) -> PoolAnswer:
         finding = Finding(question="Answer", answer=UNKNOWN, evidence=f"{error}.", weak=False)
         return PoolAnswer(**facts, findings=[finding], advice=None)
     chosen = choose_branch(advice)
+    # A recipe beside the main one may have a single branch, which compares no starts.
+    has_starts = with_sft or sum(one.at_budget is not None for one in advice.branches) > 1
     findings = [
         *(answer_stops(evidence, advice) if with_sft else []),
-        answer_start(evidence, advice),
+        *([answer_start(evidence, advice)] if has_starts else []),
         answer_gain(chosen, advice),
         answer_ceiling(chosen),
-        answer_next_run(evidence, advice, chosen),
+        *([answer_next_run(evidence, advice, chosen)] if with_sft else []),
     ]
     return PoolAnswer(**facts, findings=findings, advice=advice)
 
 
 def choose_branch(advice: Advice) -> BranchAdvice:
-    """The branch that gain and ceiling are told of: the start, else that of the highest score."""
-    if advice.start is not None:
-        return next(one for one in advice.branches if one.name == advice.start)
-    return max(advice.branches, key=lambda one: (rank_score(one), one.reached or 0.0))
+    """The branch that gain and ceiling are told of: the start, else that of the highest score.
+
+    A start by its label alone has no curve, and another checkpoint may have one.
+    """
+    measured = [one for one in advice.branches if one.reached is not None]
+    named = [one for one in advice.branches if one.name == advice.start]
+    if named and (named[0] in measured or not measured):
+        return named[0]
+    return max(measured or advice.branches, key=lambda one: (rank_score(one), one.reached or 0.0))
+
+
+def capitalise(sentence: str) -> str:
+    """A sentence with a capital, its names as they are."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def rank_score(one: BranchAdvice) -> float:
@@ -87,7 +99,7 @@ def answer_stops(evidence: Evidence, advice: Advice) -> list[Finding]:
         answer_stop(
             "Stop SFT" if len(runs) == 1 else f"Stop SFT on {dataset}",
             judge_loss(run),
-            f"{describe_loss(run)}.",
+            capitalise(f"{describe_loss(run)}."),
             [known[one.name] for one in run],
         )
         for dataset, run in runs.items()
@@ -108,7 +120,7 @@ def answer_stop(
     measured = [one for one in branches if one.at_budget]
     best = max(measured, key=rank_score) if len(measured) > 1 else None
     by_loss = None if course.kind == "unknown" else course.best
-    chosen = best.name if best else by_loss.name if by_loss else None
+    chosen = best or by_loss
     if chosen is None:
         return Finding(question=question, answer=UNKNOWN, evidence=told, weak=False)
     weak, reasons = best is None and course.kind in ("single", "flat"), [told]
@@ -120,14 +132,14 @@ def answer_stop(
             f"RL from {best.name} has the highest score expected of {len(measured)} checkpoints,"
             f" {format_interval(best.at_budget)}{'; intervals overlap' if overlaps else ''}."
         )
-        if by_loss and by_loss.name != chosen:
+        if by_loss and by_loss.name != best.name:
             reasons.append(f"The least validation loss is that of {by_loss.name}.")
     else:
-        reasons.append(f"By the loss alone it is {chosen}; no two RL curves to compare.")
-    answer = f"at {chosen}"
+        reasons.append(f"By the loss alone it is {chosen.name}; no two RL curves to compare.")
+    answer = f"at step {chosen.sft_step}"
     if course.kind == "falling":
         more = course.next_length - course.last.sft_step
-        answer = f"{told.removesuffix('.')}; next run: {more} more steps"
+        answer = f"{told[:1].lower()}{told[1:-1]}; next run: {more} more steps"
         weak, reasons = False, reasons[1:]
     return Finding(question=question, answer=answer, evidence=" ".join(reasons), weak=weak)
 
@@ -136,13 +148,13 @@ def answer_start(evidence: Evidence, advice: Advice) -> Finding:
     """Where RL should start, by measured curves where there are two, and what the rule says."""
     question = "Start RL"
     if advice.start is None:
-        evidence_told = f"{advice.reason}. {describe_rule(advice)}"
+        evidence_told = f"{capitalise(advice.reason)}. {describe_rule(advice)}"
         return Finding(question=question, answer=UNKNOWN, evidence=evidence_told, weak=False)
     best = next(one for one in advice.branches if one.name == advice.start)
     reason = advice.reason
     if len(advice.branches) == 1:
         reason = "the only checkpoint, so nothing is compared"
-    reasons = [f"{reason[:1].upper()}{reason[1:]}."]
+    reasons = [capitalise(f"{reason}.")]
     if best.chance is not None and best.chance < 1:
         reasons.append(f"It is the best of all with a chance of {best.chance:.0%}.")
     reasons += list_rivals(best, advice.branches)
@@ -215,13 +227,15 @@ def answer_next_run(evidence: Evidence, advice: Advice, chosen: BranchAdvice) ->
     told = [f"Without training, to learn {one.what}: {one.run}." for one in checks[:1]]
     if runs:
         cost = "" if runs[0].cost is None else f", {runs[0].cost:.3g} {advice.unit} of RL"
-        told = [f"To learn {runs[0].what}: {runs[0].why}.", *told]
-        answer = f"{runs[0].run}{cost}"
+        told = [capitalise(f"{runs[0].why}."), *told]
+        answer = f"{runs[0].run}{cost}, to learn {runs[0].what}"
     elif chosen.ceiling is None and chosen.spent and not chosen.has_obstacle("collapsed"):
-        answer = f"RL on from {chosen.name}, {chosen.spent:.3g} {advice.unit} more"
-        told = [f"To learn its ceiling: {chosen.ceiling_reason or chosen.lacking_reason}.", *told]
+        more = f"{chosen.spent:.3g} {advice.unit} more"
+        answer = f"RL on from {chosen.name}, {more}, to learn its ceiling"
+        told = [capitalise(f"{chosen.ceiling_reason or chosen.lacking_reason}."), *told]
     elif checks:
-        answer, told = checks[0].run, [f"To learn {checks[0].what}: {checks[0].why}."]
+        answer = f"{checks[0].run}, to learn {checks[0].what}"
+        told = [capitalise(f"{checks[0].why}.")]
     else:
         answer, told = "none is needed for this choice", ["Nothing is missing."]
     return Finding(question="Next run", answer=answer, evidence=" ".join(told), weak=False)

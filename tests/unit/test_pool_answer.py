@@ -39,9 +39,9 @@ def make_one_set(losses: dict[int, float], tops: dict[int, float]) -> Evidence:
 def test_one_data_set_has_every_part_with_its_numbers() -> None:
     found = find_answers(gather(*select_good()))
     assert list(found) == ["Stop SFT", "Start RL", "Gain of RL", "Ceiling", "Next run"]
-    assert found["Stop SFT"].answer == "at Good step 300"
+    assert found["Stop SFT"].answer == "at step 300"
     assert not found["Stop SFT"].weak
-    assert "the loss has risen by 25.0% since step 300" in found["Stop SFT"].evidence
+    assert "The loss has risen by 25.0% since step 300" in found["Stop SFT"].evidence
     assert found["Start RL"].answer.startswith("from Good step 300 (Stable: its validation loss")
     assert found["Start RL"].evidence.endswith("Mild Overfitting) names it, too.")
     middle, low, high = read_numbers(found["Gain of RL"].answer)
@@ -72,17 +72,17 @@ def test_a_falling_loss_makes_labels_provisional_and_names_the_longer_run() -> N
     # Half as many steps again, in whole distances of 100; SFT costs a tenth of an EFLOP a step.
     assert found["Next run"].answer == (
         "SFT of 500 steps, 200 more than now, with checkpoints on the way (sft_runs: checkpoints of"
-        " the study), 50 EFLOPs of SFT"
+        " the study), 50 EFLOPs of SFT, to learn where the validation loss of Mine turns"
     )
 
 
 @pytest.mark.parametrize(
     ("last", "told", "weak"),
     [
-        (0.3985, "at Mine step 300", True),
+        (0.3985, "at step 300", True),
         (0.397, "the loss is still falling at the last checkpoint, step 300", False),
-        (0.405, "at Mine step 200", True),
-        (0.41, "at Mine step 200", False),
+        (0.405, "at step 200", True),
+        (0.41, "at step 200", False),
     ],
 )
 def test_a_loss_within_its_scatter_is_not_falling(last: float, told: str, weak: bool) -> None:
@@ -96,7 +96,7 @@ def test_a_loss_within_its_scatter_is_not_falling(last: float, told: str, weak: 
 def test_measured_rl_wins_over_the_loss_and_both_are_told() -> None:
     losses = {100: 0.5, 200: 0.40, 300: 0.41, 400: 0.5}
     found = find_answers(make_one_set(losses, {200: 70, 300: 85}))
-    assert found["Stop SFT"].answer == "at Mine step 300"
+    assert found["Stop SFT"].answer == "at step 300"
     assert "The least validation loss is that of Mine step 200." in found["Stop SFT"].evidence
     adapted = find_answers(make_one_set(losses, {100: 85, 200: 70}))
     assert adapted["Start RL"].answer.startswith("from Mine step 100 (Adaptation")
@@ -140,11 +140,20 @@ def test_a_ceiling_comes_with_its_interval_or_why_there_is_none() -> None:
 def test_without_rl_no_score_is_made_up() -> None:
     labels = plant_labels(LOSSES)
     found = find_answers(gather(plant_curve(("Good", 300), 60, 80).iloc[:0], labels))
-    assert found["Stop SFT on Good"].answer == "at Good step 300"
+    assert found["Stop SFT on Good"].answer == "at step 300"
     assert found["Start RL"].answer.startswith("from Good step 300")
     assert found["Gain of RL"].answer == "not enough evidence"
     assert found["Ceiling"].answer == "not identified: no RL curve"
     assert not re.search(r"\d+\.\d \(", found["Gain of RL"].evidence)
+
+
+def test_gain_is_told_of_a_branch_that_was_run() -> None:
+    """The label names another start than the one checkpoint that has RL."""
+    curves, labels = select_good()
+    found = find_answers(gather(curves[curves["sft_step"] == 400], labels))
+    assert found["Start RL"].answer.startswith("from Good step 300 (Stable")
+    assert "It may also be" not in found["Start RL"].evidence
+    assert found["Gain of RL"].evidence.startswith("RL from Good step 400: ")
 
 
 def test_sft_is_told_once_a_model_and_seed() -> None:
@@ -162,6 +171,8 @@ def test_sft_is_told_once_a_model_and_seed() -> None:
     ]
     asked = [[one.question for one in answer.findings] for answer in answers]
     assert ["Stop SFT on Good" in questions for questions in asked] == [True, False, True, False]
+    # One branch of a recipe compares no starts.
+    assert asked[1] == asked[3] == ["Gain of RL", "Ceiling"]
     shown = arrange_answers(StudyAnswer(study="planted", pools=answers))
     assert [one.title for one in shown.opened] == ["M, seed 0, dapo", "M, seed 1, dapo"]
     assert len(shown.folded) == 2
@@ -173,7 +184,7 @@ def test_the_terminal_has_every_answer_in_its_width(tmp_path: Path) -> None:
     assert read_answer(tmp_path / "answer.json") == answer
     text = format_answer(answer, TERMINAL_WIDTH)
     assert max(map(len, text.splitlines())) <= TERMINAL_WIDTH
-    assert text.startswith("Answer (M, seed 0, dapo):\n  Stop SFT on Good: at Good step 300\n")
+    assert text.startswith("Answer (M, seed 0, dapo):\n  Stop SFT on Good: at step 300\n")
     joined = " ".join(text.split())
     assert all(f"{one.question}: {one.answer}" in joined for one in answer.pools[0].findings)
 
