@@ -123,14 +123,18 @@ def gather_study_evidence(
 
 def note_cut_answers(curves: pd.DataFrame) -> list[str]:
     """A note if the token limit cut too many answers of a point; none where that is not known."""
-    overall = curves[curves["benchmark"] == OVERALL]
-    shares = overall["cut_share"].dropna() if "cut_share" in overall else []
-    if not len(shares) or not max(shares) > CUT_LIMIT:
+    if "cut_share" not in curves:
         return []
-    worst = overall.loc[overall["cut_share"].astype(float).idxmax()]
+    known = curves[curves["benchmark"] == OVERALL].dropna(subset=["cut_share"])
+    if known.empty:
+        return []
+    worst = known.sort_values("cut_share", ascending=False, kind="stable").iloc[0]
+    share = float(worst["cut_share"])
+    if share <= CUT_LIMIT:
+        return []
     place = name_checkpoint(worst["dataset"], worst["sft_step"])
     return [
-        f"{max(shares):.1%} of the answers at {place}, RL step {worst['rl_step']}, were cut at the"
+        f"{share:.1%} of the answers at {place}, RL step {worst['rl_step']}, were cut at the"
         " token limit: such scores are lower bounds, raise max_new_tokens"
     ]
 
