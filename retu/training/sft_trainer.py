@@ -16,6 +16,7 @@ from trl import SFTTrainer
 
 from retu.runtime.processes import get_world_size
 from retu.training.batch_filling import FilledSampler, add_empty_rows, fill_batches
+from retu.training.compact_head import install_compact_head, unwrap_adapter
 from retu.training.sequence_parallel import SequenceParallelLoader
 from retu.training.tokenized_sets import IGNORED_LABEL
 
@@ -37,6 +38,7 @@ class TokenMeanSFTTrainer(SFTTrainer):
             together = args.per_device_eval_batch_size * get_world_size()
             eval_dataset = fill_batches(eval_dataset, together)
         super().__init__(args=args, eval_dataset=eval_dataset, **options)
+        install_compact_head(unwrap_adapter(self.model), top1=True)
         share = self.accelerator.deepspeed_ulysses_dl_adapter
         self.accelerator.deepspeed_ulysses_dl_adapter = lambda loader, model: (
             SequenceParallelLoader(share(loader, model), self)

@@ -5,14 +5,12 @@ Overridden hooks of TRL's trainer, each around TRL's own method:
     _generate_and_score_completions     plan rows, sample in rounds, gate, complete the batch
     _generate_single_turn               generate what the policy writes, insert what it does not
     _calculate_rewards                  keep the rewards of all processes
-    _get_per_token_logps_and_entropies  not before the rows are final, and without padding on GPUs
+    _get_per_token_logps_and_entropies  not before the rows are final
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from retu.config.paradigm import ParadigmSettings, check_paradigm, check_trl_arguments
@@ -21,10 +19,8 @@ from retu.models.generation_config import clear_sampling_settings
 from retu.training.paradigms.batch import (
     CompletionRows,
     gather_rows,
-    is_padding_cut_on,
     make_buffer,
     make_scored_rows,
-    run_without_padding,
     select_groups,
     trim_padding,
 )
@@ -32,7 +28,6 @@ from retu.training.paradigms.checks import (
     check_model,
     check_parts,
     check_size,
-    import_grpo_trainer,
     measure_engine_gap,
     refuse_unscored_rows,
 )
@@ -50,21 +45,20 @@ from retu.training.paradigms.experts import (
     grade_experts,
     hide_expert_tokens,
 )
+from retu.training.paradigms.forward import CompactForwardTrainer
 from retu.training.paradigms.metrics import StepMetrics
 from retu.training.paradigms.prefix import force_prefixes, make_prefix_schedule
 from retu.training.paradigms.row_plan import PlannedRow, Role, RowPlanner, group_rows_by_author
 from retu.training.paradigms.upt_gate import apply_gate, compute_gate_metrics, decide_route
 
-GRPOTrainer: Any = import_grpo_trainer()
 PromptInputs = Sequence[Mapping[str, Any]]
 
 
-class PlannedGenerationTrainer(GRPOTrainer):
+class PlannedGenerationTrainer(CompactForwardTrainer):
     """A GRPO trainer whose rows follow a paradigm; see `MixedGRPOTrainer` for the arguments."""
 
     train_dataset: Any
     _rewards: Tensor
-    _entropies: Tensor | None = None  # of the last forward pass, (B, T), in nats
 
     def __init__(
         self, *, paradigm: ParadigmSettings, args: Any, train_dataset: Any, **others: Any
@@ -194,45 +188,11 @@ class PlannedGenerationTrainer(GRPOTrainer):
         """After how many micro-batches new rows are generated."""
         return int(self.args.steps_per_generation * self.num_iterations)
 
-    @torch.no_grad()
-    def _compute_log_probs(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
-        """Log-probabilities (B, T) of completions, in micro-batches."""
-        size = self.args.per_device_train_batch_size
-        return self._run_forward(model, batch, batch_size=size)[0]
-
-    def _run_forward(
-        self, model: Any, batch: Mapping[str, Tensor], **options: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Log-probabilities and, if asked for, entropies of completions, (B, T), in nats."""
-        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
-        mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-        width = batch["completion_ids"].shape[1]
-        log_probs, entropies, _ = self._get_per_token_logps_and_entropies(
-            model, ids, mask, width, **options
-        )
-        return log_probs, entropies
-
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: Any,
-        ids: Tensor,
-        mask: Tensor,
-        width: int,
-        batch_size: int | None = None,
-        **options: Any,
-    ) -> Any:
+    def _get_per_token_logps_and_entropies(self, *given: Any, **options: Any) -> Any:
         """TRL's, but nothing while rows are generated: not all of them will be trained on."""
         if self._plan is not None:
             return None, None, None
-        forward = super()._get_per_token_logps_and_entropies
-        # The loss that keeps a mixture's experts busy is no metric of a token.
-        if self.aux_loss_enabled or not is_padding_cut_on(ids.device):
-            outputs = forward(model, ids, mask, width, batch_size, **options)
-        else:
-            passes = partial(forward, model, **options)
-            outputs = run_without_padding(passes, ids, mask, width, batch_size or len(ids))
-        self._entropies = outputs[1]
-        return outputs
+        return super()._get_per_token_logps_and_entropies(*given, **options)
 
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, **_: Any

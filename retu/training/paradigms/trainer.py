@@ -5,8 +5,8 @@ bit, but for the entropy bonus: TRL's is a mean of each micro-batch, and an upda
 how its rows are split. Any other generates as `generation` says and trains by `losses`. Private
 hooks of TRL's trainer that are overridden, there and here, and nowhere else:
 
-    _generate_and_score_completions, _generate_single_turn, _calculate_rewards,
-    _get_per_token_logps_and_entropies  in `generation`
+    _generate_and_score_completions, _generate_single_turn, _calculate_rewards  in `generation`
+    _get_per_token_logps_and_entropies  in `generation` and `forward`
     _compute_loss                       the paradigm's loss, by the totals of the window
     _get_grad_norm                      drop the gradient of an update whose norm is too large
     _save_checkpoint, _load_optimizer_and_scheduler, _get_train_sampler

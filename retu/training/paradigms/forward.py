@@ -1,0 +1,69 @@
+"""The forward half of the trainer: log-probabilities of completions, without padding.
+
+Overrides TRL's `_get_per_token_logps_and_entropies`. On CPUs small batches are TRL's, to the bit.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retu.training.compact_head import install_compact_head, is_large_on_cpu, unwrap_adapter
+from retu.training.paradigms.batch import is_padding_cut_on, run_without_padding
+from retu.training.paradigms.checks import import_grpo_trainer
+
+GRPOTrainer: Any = import_grpo_trainer()
+
+
+class CompactForwardTrainer(GRPOTrainer):
+    """A GRPO trainer that computes what its rows need: no padding, no logits without a label."""
+
+    _entropies: Tensor | None = None  # of the last forward pass, (B, T), in nats
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        for model in filter(None, (self.model, self.ref_model)):
+            is_policy = model is self.model
+            install_compact_head(unwrap_adapter(model), self.temperature, entropy=is_policy)
+
+    @torch.no_grad()
+    def _compute_log_probs(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """Log-probabilities (B, T) of completions, in micro-batches."""
+        size = self.args.per_device_train_batch_size
+        return self._run_forward(model, batch, batch_size=size)[0]
+
+    def _run_forward(
+        self, model: Any, batch: Mapping[str, Tensor], **options: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and, if asked for, entropies of completions, (B, T), in nats."""
+        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+        mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        width = batch["completion_ids"].shape[1]
+        log_probs, entropies, _ = self._get_per_token_logps_and_entropies(
+            model, ids, mask, width, **options
+        )
+        return log_probs, entropies
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        ids: Tensor,
+        mask: Tensor,
+        width: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """TRL's, each micro-batch as short as its rows allow; entropies are kept."""
+        forward = super()._get_per_token_logps_and_entropies
+        vocabulary = self.model.config.get_text_config().vocab_size
+        cut = is_padding_cut_on(ids.device) or is_large_on_cpu(ids, vocabulary)
+        # The loss that keeps a mixture's experts busy is no metric of a token.
+        if self.aux_loss_enabled or not cut:
+            outputs = forward(model, ids, mask, width, batch_size, **options)
+        else:
+            passes = partial(forward, model, **options)
+            outputs = run_without_padding(passes, ids, mask, width, batch_size or len(ids))
+        self._entropies = outputs[1]
+        return outputs
