@@ -25,14 +25,21 @@ class TrainingExecution(Section):
     micro_batch: PositiveInt | None = Field(
         None, description="sequences that a process takes at a time; null: all of its share"
     )
+    tokens_at_a_time: PositiveInt | None = Field(
+        None,
+        description="without micro_batch: tokens that a process takes at a time, padding included;"
+        " null: all of its share, on a CPU what 1 GiB of activations holds",
+    )
     gradient_checkpointing: bool = False
 
 
 class SftExecution(TrainingExecution):
     """How supervised fine-tuning runs."""
 
-    batching: Literal["padded", "padding_free", "packed"] = Field(
-        "padded", description="padding_free and packed need flash attention"
+    batching: Literal["padded", "bucketed", "padding_free", "packed"] = Field(
+        "padded",
+        description="bucketed: an update's rows by length, so that little is padded;"
+        " padding_free and packed need flash attention",
     )
     liger: bool = Field(False, description="Liger's fused kernels, on GPUs only")
     sequence_parallel: PositiveInt = Field(

@@ -51,7 +51,8 @@ def check_sft(execution: Execution) -> None:
         if execution.device != "cuda":
             raise InputError("study: execution.sft.liger: its kernels need a GPU; set it to false")
         check_package("liger_kernel", "execution.sft.liger")
-    if training.batching != "padded" and execution.attention != "flash_attention_2":
+    joined = training.batching in ("padding_free", "packed")
+    if joined and execution.attention != "flash_attention_2":
         raise InputError(
             f"study: execution.sft.batching: {training.batching} joins rows that only"
             " flash_attention_2 keeps apart; set attention to it or batching to padded"
@@ -138,7 +139,13 @@ def check_device(execution: Execution) -> None:
 
 
 def check_memory(training: TrainingExecution, execution: Execution, part: str) -> None:
-    """InputError if the layout over processes needs what is not there."""
+    """InputError if the layout over processes needs what is not there, or contradicts itself."""
+    if training.tokens_at_a_time is not None and (training.zero or training.micro_batch):
+        other = "micro_batch" if training.micro_batch else "zero"
+        raise InputError(
+            f"study: execution.{part}.tokens_at_a_time: {other} is set, too, and says or has to be"
+            " told how many rows a process takes; leave tokens_at_a_time out"
+        )
     if training.zero is not None:
         check_package("deepspeed", f"execution.{part}.zero")
         check_offload(training, part)

@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-SMALL_LOGITS = 2**22
-"""Logits of a batch, every position counted, up to which TRL's head runs (16 MB in float32)."""
+SMALL_LOGITS = 2**20
+"""Logits of a batch, every position counted, up to which TRL's head runs (4 MB in float32)."""
 SCALES = (
     *("final_logit_softcapping", "output_multiplier", "lm_head_multiplier"),
     *("logit_scale", "logits_scaling"),

@@ -59,7 +59,10 @@ TRIED_PROMPTS = 3
 
 @dataclass(frozen=True)
 class ReinforcementRun:
-    """What an RL run needs besides its job and its model: data, reward and where its state is."""
+    """What an RL run needs besides its job and its model: data, reward and where its state is.
+
+    `longest` is the longest row that it can train on, prompt and answer, in tokens.
+    """
 
     title: str
     job: RlJob
@@ -68,6 +71,7 @@ class ReinforcementRun:
     attempts: pd.DataFrame
     reward: Callable[..., list[float]]
     state: Path
+    longest: int
 
     @property
     def inline_evaluation(self) -> InlineEvaluation:
@@ -185,9 +189,12 @@ def make_rl_trainer(
         InputError: the trainer would show the model other prompts than SFT and evaluation do, or a
             vLLM server would sample otherwise than the study says.
     """
+    from retu.training.micro_batches import find_token_budget, fit_micro_batch
     from retu.training.paradigms.trainer import MixedGRPOTrainer
 
-    recipe = run.job.recipe
+    recipe, execution = run.job.recipe, run.job.execution
+    budget = find_token_budget(execution.rl, execution.device, model.config)
+    fit_micro_batch(config, execution.rl, run.longest, budget)
     steps = list_evaluation_steps(recipe)
     saved = list_due_steps(steps, recipe.save_every, recipe.steps)
     evaluation = InlineEvaluationCallback(run.inline_evaluation, steps)
@@ -208,7 +215,7 @@ def make_rl_trainer(
     )
     check_shown_prompts(run, trainer)
     evaluation.trainer = trainer
-    vllm = run.job.execution.rl.vllm
+    vllm = execution.rl.vllm
     if vllm is not None and vllm.mode == "server" and is_main_process():
         check_vllm_server(trainer.vllm_generation.vllm_client)
     return trainer

@@ -58,6 +58,7 @@ def prepare_run(
         attempts=repeat_problems(problems, job.samples),
         reward=make_reward(job.recipe.reward),
         state=state,
+        longest=max(trained),
     )
 
 

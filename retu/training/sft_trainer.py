@@ -12,11 +12,13 @@ no tokens then. Here every token of an update counts the same in that case as in
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 from trl import SFTTrainer
 
 from retu.runtime.processes import get_world_size
 from retu.training.batch_filling import FilledSampler, add_empty_rows, fill_batches
 from retu.training.compact_head import install_compact_head, unwrap_adapter
+from retu.training.micro_batches import bucket_rows, split_by_tokens
 from retu.training.sequence_parallel import SequenceParallelLoader
 from retu.training.tokenized_sets import IGNORED_LABEL
 
@@ -25,7 +27,13 @@ SHARED_LABELS = "shift_labels"
 
 
 class TokenMeanSFTTrainer(SFTTrainer):
-    """`trl.SFTTrainer`; batches of several processes are filled with rows without a loss."""
+    """`trl.SFTTrainer`; batches of several processes are filled with rows without a loss.
+
+    Args:
+        args, eval_dataset, options: as TRL's.
+        eval_tokens: of a validation batch at most, padding included; None: as many as it takes.
+        bucketed: whether the rows of an update are dealt out to micro-batches by their length.
+    """
 
     # Losses are divided by the update's tokens here, also of shared sequences; the trainer takes
     # those for means of micro-batches and would divide them by their number besides.
@@ -33,16 +41,59 @@ class TokenMeanSFTTrainer(SFTTrainer):
     train_dataset: Any
     _filled: FilledSampler | None = None
 
-    def __init__(self, *, args: Any, eval_dataset: Any = None, **options: Any) -> None:
-        if eval_dataset is not None and get_world_size() > 1:
-            together = args.per_device_eval_batch_size * get_world_size()
-            eval_dataset = fill_batches(eval_dataset, together)
+    def __init__(
+        self,
+        *,
+        args: Any,
+        eval_dataset: Any = None,
+        eval_tokens: int | None = None,
+        bucketed: bool = False,
+        **options: Any,
+    ) -> None:
+        self.bucketed = bucketed
+        self._eval_batches: list[list[int]] | None = None
+        if eval_dataset is not None:
+            eval_dataset = self._limit_eval_batches(args, eval_dataset, eval_tokens)
         super().__init__(args=args, eval_dataset=eval_dataset, **options)
         install_compact_head(unwrap_adapter(self.model), top1=True)
         share = self.accelerator.deepspeed_ulysses_dl_adapter
         self.accelerator.deepspeed_ulysses_dl_adapter = lambda loader, model: (
             SequenceParallelLoader(share(loader, model), self)
         )
+
+    def _limit_eval_batches(self, args: Any, rows: Any, budget: int | None) -> Any:
+        """The validation set, whose batches will hold so many tokens at most.
+
+        Several processes take batches of one size; one process takes rows of similar length.
+        """
+        size, processes = args.per_device_eval_batch_size, get_world_size()
+        lengths = list(map(len, rows["input_ids"]))
+        budget = budget or size * max(lengths)
+        too_large = min(size, len(rows)) * max(lengths) > budget
+        if processes == 1 and (too_large or self.bucketed):
+            self._eval_batches = split_by_tokens(lengths, budget, size)
+        if too_large:
+            args.per_device_eval_batch_size = max(1, min(size, budget // max(lengths)))
+        if processes == 1:
+            return rows
+        return fill_batches(rows, args.per_device_eval_batch_size * processes)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """TRL's data loader, or one whose batches hold a limited number of tokens."""
+        given = eval_dataset is not None and eval_dataset is not self.eval_dataset
+        if given or self._eval_batches is None:
+            return super().get_eval_dataloader(eval_dataset)
+        rows = self._remove_unused_columns(self.eval_dataset, description="evaluation")
+        return self.accelerator.prepare(
+            DataLoader(rows, batch_sampler=self._eval_batches, collate_fn=self.data_collator)
+        )
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        """TRL's micro-batches of an update, their rows dealt out by length if asked for."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.bucketed and len(batches) > 1:
+            batches = bucket_rows(batches, self.data_collator.pad_token_id)
+        return batches, items
 
     def get_train_dataloader(self) -> Any:
         """TRL's data loader, without repeating rows of other processes to fill the last batch."""

@@ -129,15 +129,20 @@ def make_supervised_trainer(
         InputError: processes that share sequences would end a pass with an empty update.
     """
     from retu.training.batch_filling import check_updates
+    from retu.training.micro_batches import find_evaluation_budget
     from retu.training.sft_trainer import TokenMeanSFTTrainer
 
     evaluation = EvaluationCallback(run.evaluated_steps)
+    training, device = run.job.execution.sft, run.job.execution.device
+    bucketed = fit_supervised_batches(run, config, model, train)
     trainer = TokenMeanSFTTrainer(
         model=model,
         args=config,
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
+        eval_tokens=find_evaluation_budget(training, device, model.config),
+        bucketed=bucketed,
         callbacks=[
             SaveCallback(run.saved_steps, published=run.job.checkpoints),
             *([] if validation is None else [evaluation]),
@@ -145,7 +150,25 @@ def make_supervised_trainer(
             ProgressCallback(run.title),
         ],
     )
-    sharing = run.job.execution.sft.sequence_parallel
-    check_updates(len(trainer.train_dataset), config, get_world_size(), sharing)
+    check_updates(len(trainer.train_dataset), config, get_world_size(), training.sequence_parallel)
     evaluation.trainer = trainer
     return trainer
+
+
+def fit_supervised_batches(
+    run: SupervisedRun, config: "SFTConfig", model: "PreTrainedModel", train: "Dataset"
+) -> bool:
+    """Make micro-batches small enough for memory; whether their rows are dealt out by length.
+
+    Those that share sequences, or hold many in one row, are left as they are.
+    """
+    from retu.training.micro_batches import find_token_budget, fit_micro_batch
+    from retu.training.tokenized_sets import list_trained_lengths
+
+    training = run.job.execution.sft
+    if training.sequence_parallel > 1 or training.batching not in ("padded", "bucketed"):
+        return False
+    budget = find_token_budget(training, run.job.execution.device, model.config)
+    longest = max(list_trained_lengths(train, run.job.recipe.max_length))
+    made_smaller = fit_micro_batch(config, training, longest, budget)
+    return made_smaller or training.batching == "bucketed"

@@ -15,7 +15,7 @@ prompts     `checks` refuses what the trainer cannot do, `experts` turns traject
 rows        `row_plan` says who writes which row, `prefix` how long prefixes are; `generation` makes
             and scores the rows, `dynamic_sampling` rounds of them until there are groups worth
             training on; `upt_gate` exchanges rollouts for experts; `advantages` compares rewards
-tensors     `batch`, from TRL's dictionaries to what a loss reads; `forward`, their log-probabilities
+tensors     `batch`, from TRL's dictionaries to what a loss reads; `forward` scores their tokens
 loss        `trainer` finds it in `losses`; these are made of `token_losses`, and `reduction` makes
             one number of them; `metrics` is what is logged
 resume      `resume` is what a checkpoint adds

@@ -19,8 +19,8 @@ Batch = dict[str, Tensor]
 SHARED_TENSORS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
 ROLE_TENSORS = ("accuracy", "expert_row", "imitated", "active")
 DEVICES = frozenset({"cuda"})
-"""Where every forward pass leaves padding out. On CPUs small batches keep it: with tiny models plain
-paradigms stay equal to TRL's own trainer, to the bit."""
+"""Where every forward pass leaves padding out. On CPUs small batches keep it: plain paradigms of
+tiny models stay equal to TRL's own trainer, to the bit."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The forward half of the trainer: log-probabilities of completions, without padding.
 
-Overrides TRL's `_get_per_token_logps_and_entropies`. On CPUs small batches are TRL's, to the bit.
+Overrides TRL's `_get_per_token_logps_and_entropies` and `_prepare_inputs`. On CPUs small batches
+are TRL's, to the bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from retu.training.compact_head import install_compact_head, is_large_on_cpu, unwrap_adapter
-from retu.training.paradigms.batch import is_padding_cut_on, run_without_padding
+from retu.training.micro_batches import order_by_length
+from retu.training.paradigms.batch import Batch, is_padding_cut_on, run_without_padding
 from retu.training.paradigms.checks import import_grpo_trainer
 
 GRPOTrainer: Any = import_grpo_trainer()
@@ -27,6 +29,25 @@ class CompactForwardTrainer(GRPOTrainer):
         for model in filter(None, (self.model, self.ref_model)):
             is_policy = model is self.model
             install_compact_head(unwrap_adapter(model), self.temperature, entropy=is_policy)
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """TRL's rows of the next micro-batch; those of a whole update are dealt out by length."""
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        batches, steps = self._buffered_inputs, self.args.steps_per_generation
+        # An update of a part of the rows would be one of other rows.
+        whole = steps == self.args.gradient_accumulation_steps
+        if not self.model.training or batches is before or not whole or len(batches) == 1:
+            return inputs
+        ids = torch.cat([batches[0]["prompt_ids"], batches[0]["completion_ids"]], dim=1)
+        if is_large_on_cpu(ids, self._vocabulary):
+            self._buffered_inputs = batches = bucket_buffer(batches)
+        return batches[self._step % steps]
+
+    @property
+    def _vocabulary(self) -> int:
+        """Tokens that the model knows."""
+        return int(self.model.config.get_text_config().vocab_size)
 
     @torch.no_grad()
     def _compute_log_probs(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
@@ -57,8 +78,7 @@ class CompactForwardTrainer(GRPOTrainer):
     ) -> Any:
         """TRL's, each micro-batch as short as its rows allow; entropies are kept."""
         forward = super()._get_per_token_logps_and_entropies
-        vocabulary = self.model.config.get_text_config().vocab_size
-        cut = is_padding_cut_on(ids.device) or is_large_on_cpu(ids, vocabulary)
+        cut = is_padding_cut_on(ids.device) or is_large_on_cpu(ids, self._vocabulary)
         # The loss that keeps a mixture's experts busy is no metric of a token.
         if self.aux_loss_enabled or not cut:
             outputs = forward(model, ids, mask, width, batch_size, **options)
@@ -67,3 +87,21 @@ class CompactForwardTrainer(GRPOTrainer):
             outputs = run_without_padding(passes, ids, mask, width, batch_size or len(ids))
         self._entropies = outputs[1]
         return outputs
+
+
+def bucket_buffer(batches: Sequence[Batch]) -> list[Batch]:
+    """The rows of TRL's buffer, in as many micro-batches, of similar length each.
+
+    What belongs to no row, such as a count, stays.
+    """
+    lengths = torch.cat([b["prompt_mask"].sum(-1) + b["completion_mask"].sum(-1) for b in batches])
+    groups = order_by_length(lengths, [len(batch["prompt_mask"]) for batch in batches])
+    rows = {
+        name: torch.cat([batch[name] for batch in batches])
+        for name, tensor in batches[0].items()
+        if isinstance(tensor, Tensor) and tensor.dim()
+    }
+    return [
+        {**batch, **{name: tensor[group] for name, tensor in rows.items()}}
+        for batch, group in zip(batches, groups, strict=True)
+    ]
