@@ -104,9 +104,15 @@ class TransformersEngine:
         """Sample one batch."""
         import torch
 
-        width = max(map(len, prompts))
+        from retu.evaluation.decoding import DecodingSettings, can_decode, decode_answers
+
         pad = self.tokenizer.pad_token_id
         pad = self.ends[0] if pad is None else pad
+        if can_decode(self.model):
+            how_long = (settings.max_new_tokens, settings.temperature)
+            made = decode_answers(self.model, prompts, DecodingSettings(*how_long, self.ends, pad))
+            return [make_generation(self.tokenizer, *row, self.ends) for row in made]
+        width = max(map(len, prompts))
         rows = [[pad] * (width - len(ids)) + list(ids) for ids in prompts]
         mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
         log_probs = LogProbRecorder(settings.temperature)

@@ -1,4 +1,4 @@
-"""The forward half of the trainer: log-probabilities of completions, without padding.
+"""What the trainer does with a large model: answers, and their log-probabilities without padding.
 
 Overrides TRL's `_get_per_token_logps_and_entropies` and `_prepare_inputs`. On CPUs small batches
 are TRL's, to the bit.
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from retu.evaluation.decoding import DecodingSettings, can_decode, decode_answers
 from retu.training.compact_head import install_compact_head, is_large_on_cpu, unwrap_adapter
 from retu.training.micro_batches import order_by_length
 from retu.training.paradigms.batch import Batch, is_padding_cut_on, run_without_padding
@@ -29,6 +30,25 @@ class CompactForwardTrainer(GRPOTrainer):
         for model in filter(None, (self.model, self.ref_model)):
             is_policy = model is self.model
             install_compact_head(unwrap_adapter(model), self.temperature, entropy=is_policy)
+
+    def _can_decode(self) -> bool:
+        """Whether `decode_answers` may sample: a large model on a CPU, whole, and nothing odd."""
+        args = self.args
+        plain = (args.top_p, args.top_k or 0, args.min_p, args.repetition_penalty)
+        engines = self.use_vllm or self.use_transformers_continuous_batching
+        usual = plain == (1.0, 0, None, 1.0) and not args.generation_kwargs and not engines
+        return usual and can_decode(self.accelerator.unwrap_model(self.model_wrapped))
+
+    def _decode_completions(
+        self, prompts: Sequence[Sequence[int]], given: Sequence[Sequence[int]] = ()
+    ) -> list[list[int]]:
+        """Completions of prompts, which start with the given tokens."""
+        length, temperature = self.max_completion_length, self.temperature
+        how = DecodingSettings(
+            length, temperature, self.eos_token_ids, self._tokenizer.pad_token_id
+        )
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        return [tokens for tokens, _ in decode_answers(model, prompts, how, given)]
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL's rows of the next micro-batch; those of a whole update are dealt out by length."""

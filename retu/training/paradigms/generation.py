@@ -220,6 +220,8 @@ class PlannedGenerationTrainer(CompactForwardTrainer):
             prompts = [[*ids, *row] for ids, row in zip(prompts, given, strict=True)]
             made, _ = self._sample_completions(prompts, repeats)
             made = [[*row, *tokens] for row, tokens in zip(given, made, strict=True)]
+        elif self._can_decode():
+            made = self._decode_completions(prompts, given)
         else:
             with force_prefixes(self.accelerator.unwrap_model(self.model_wrapped), given):
                 made, _ = self._sample_completions(prompts, repeats)
@@ -234,6 +236,8 @@ class PlannedGenerationTrainer(CompactForwardTrainer):
         self, prompts: Any, repeats: int, images: Any = None, multimodal_fields: Any = None
     ) -> tuple[list[list[int]], Any]:
         """Sample completions; vLLM's log-probabilities must agree with the trainer's."""
+        if images is None and self._can_decode():
+            return self._decode_completions(prompts), None
         made, log_probs = super()._generate_single_turn(
             prompts, images, multimodal_fields or {}, repeats
         )
