@@ -112,6 +112,20 @@ AnyBenchmark = Annotated[
 ]
 
 
+class LoraSettings(Section):
+    """An adapter of low rank that is trained in place of the weights (arXiv 2106.09685).
+
+    What is published is the whole model, the adapter added to its weights.
+    """
+
+    rank: PositiveInt = 16
+    alpha: PositiveFloat = Field(32.0, description="the adapter counts alpha / rank times")
+    dropout: Fraction = 0.0
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = Field(
+        "all-linear", description="names of the layers that get one; all-linear: all but the head"
+    )
+
+
 class SftRecipe(Section):
     """Hyperparameters of supervised fine-tuning (paper appendix C.1)."""
 
@@ -131,6 +145,7 @@ class SftRecipe(Section):
     save_every: PositiveInt | None = Field(
         None, description="steps between saves, besides the checkpoints; what a kill can cost"
     )
+    lora: LoraSettings | None = Field(None, description="null: all weights are trained")
 
 
 class SftRun(Section):
@@ -182,6 +197,7 @@ class RlRecipe(Section):
     reward: GraderSettings = Field(
         GraderSettings(), description="grades rollouts: 1 if correct (the paper: its lenient rules)"
     )
+    lora: LoraSettings | None = Field(None, description="null: all weights are trained")
 
 
 class RlRun(Section):

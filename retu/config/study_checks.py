@@ -22,8 +22,8 @@ BENCHMARKS_AXIS = "benchmarks"
 
 def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
-    checks = (check_kinds, check_references, check_runs, check_batches, check_values)
-    for check in (*checks, check_paradigms, check_hub, check_files):
+    checks = (check_kinds, check_references, check_runs, check_batches, check_adapters)
+    for check in (*checks, check_values, check_paradigms, check_hub, check_files):
         check(study, path)
 
 
@@ -199,3 +199,17 @@ def check_batches(study: Study, path: Path) -> None:
                     f"{path}: {where}: {size} is not a multiple of execution.{part}.micro_batch,"
                     f" which is {training.micro_batch}; change one of them"
                 )
+
+
+def check_adapters(study: Study, path: Path) -> None:
+    """An adapter is added to whole weights, which ZeRO's stage 3 has in parts."""
+    for part, training, recipes in (
+        ("sft", study.execution.sft, study.recipes.sft),
+        ("rl", study.execution.rl, study.recipes.rl),
+    ):
+        adapted = [name for name, recipe in recipes.items() if recipe.lora is not None]
+        if adapted and training.zero == 3:
+            raise InputError(
+                f"{path}: recipes.{part}.{adapted[0]}.lora: needs whole weights, and"
+                f" execution.{part}.zero is 3; set it to 2 or null"
+            )

@@ -25,7 +25,7 @@ float32 too); other weights or another temperature several times."""
 
 DRIVER = Path("/proc/driver/nvidia/version")
 
-EXTRAS = {"vllm": "vllm", "deepspeed": "deepspeed", "liger_kernel": "liger"}
+EXTRAS = {"vllm": "vllm", "deepspeed": "deepspeed", "liger_kernel": "liger", "peft": "peft"}
 """Module -> the extra of TRL whose requirements say which versions of it fit."""
 
 OFFLOADED = "0.19.0"

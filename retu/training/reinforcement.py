@@ -189,6 +189,7 @@ def make_rl_trainer(
         InputError: the trainer would show the model other prompts than SFT and evaluation do, or a
             vLLM server would sample otherwise than the study says.
     """
+    from retu.training.adapters import make_adapter_config
     from retu.training.micro_batches import find_token_budget, fit_micro_batch
     from retu.training.paradigms.trainer import MixedGRPOTrainer
 
@@ -201,6 +202,7 @@ def make_rl_trainer(
     trainer = MixedGRPOTrainer(
         paradigm=recipe.paradigm,
         model=model,
+        peft_config=make_adapter_config(recipe.lora),
         reward_funcs=run.reward,
         args=config,
         train_dataset=format_prompts(run.prompts, run.tokenizer),

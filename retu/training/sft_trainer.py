@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from trl import SFTTrainer
 
 from retu.runtime.processes import get_world_size
+from retu.training.adapters import AdapterSaving
 from retu.training.batch_filling import FilledSampler, add_empty_rows, fill_batches
 from retu.training.compact_head import install_compact_head, unwrap_adapter
 from retu.training.micro_batches import bucket_rows, split_by_tokens
@@ -26,7 +27,7 @@ SHARED_LABELS = "shift_labels"
 """Where DeepSpeed's loader puts the labels of a part of a sequence."""
 
 
-class TokenMeanSFTTrainer(SFTTrainer):
+class TokenMeanSFTTrainer(AdapterSaving, SFTTrainer):
     """`trl.SFTTrainer`; batches of several processes are filled with rows without a loss.
 
     Args:

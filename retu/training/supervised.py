@@ -128,6 +128,7 @@ def make_supervised_trainer(
     Raises:
         InputError: processes that share sequences would end a pass with an empty update.
     """
+    from retu.training.adapters import make_adapter_config
     from retu.training.batch_filling import check_updates
     from retu.training.micro_batches import find_evaluation_budget
     from retu.training.sft_trainer import TokenMeanSFTTrainer
@@ -141,6 +142,7 @@ def make_supervised_trainer(
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
+        peft_config=make_adapter_config(run.job.recipe.lora),
         eval_tokens=find_evaluation_budget(training, device, model.config),
         bucketed=bucketed,
         callbacks=[

@@ -46,6 +46,9 @@ NOT_PUBLISHED = (
     "training_args.bin",
     "paradigm_*",
     "loss_window_*.json",
+    # The adapter, which the published weights have in them, and what its library says of it.
+    "adapter_*",
+    "README.md",
     # DeepSpeed's shards of weights and optimiser, which of them is the newest, and its converters.
     "global_step*",
     "latest",

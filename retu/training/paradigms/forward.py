@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from retu.evaluation.decoding import DecodingSettings, can_decode, decode_answers
+from retu.training.adapters import AdapterSaving
 from retu.training.compact_head import install_compact_head, is_large_on_cpu, unwrap_adapter
 from retu.training.micro_batches import order_by_length
 from retu.training.paradigms.batch import Batch, is_padding_cut_on, run_without_padding
@@ -20,7 +21,7 @@ from retu.training.paradigms.checks import import_grpo_trainer
 GRPOTrainer: Any = import_grpo_trainer()
 
 
-class CompactForwardTrainer(GRPOTrainer):
+class CompactForwardTrainer(AdapterSaving, GRPOTrainer):
     """A GRPO trainer that computes what its rows need: no padding, no logits without a label."""
 
     _entropies: Tensor | None = None  # of the last forward pass, (B, T), in nats
