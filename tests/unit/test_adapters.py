@@ -11,9 +11,11 @@ from mixed_fixtures import SHAPE, list_steps, make_lab_tokenizer, make_mixed_tra
 from transformers import TrainerCallback
 
 from retu.config.execution import Execution
-from retu.config.study import LoraSettings, SftRecipe
+from retu.config.study import LoraSettings, Sampling, SftRecipe
 from retu.config.study_checks import check_adapters
 from retu.core.errors import InputError
+from retu.evaluation import decoding
+from retu.evaluation.engine_transformers import TransformersEngine
 from retu.models.loading import build_model, load_model
 from retu.planning.jobs import SftJob
 from retu.training import adapters
@@ -94,6 +96,23 @@ def test_a_whole_model_is_published(tmp_path: Path, make: Any) -> None:
     assert len(frozen) == len(names)
     for name, weight in frozen.items():
         assert torch.equal(weight, names[name.replace(".base_layer", "")])
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_an_adapted_model_answers_while_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    trainer = make_sft_run(tmp_path / "state")
+    train_resumably(trainer, tmp_path / "state")
+    publish_run(tmp_path / "state", tmp_path / "out")
+    whole = load_model(find_checkpoint(tmp_path / "out", LAST), Execution())
+    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 1 if large else 2**13)
+    settings = Sampling(temperature=0.0, max_new_tokens=5)
+    answers = [
+        TransformersEngine(model, make_lab_tokenizer()).sample([[4, 5], [6]], settings, seed=1)
+        for model in (trainer.model, whole)
+    ]
+    assert [a.token_ids for a in answers[0]] == [a.token_ids for a in answers[1]]
 
 
 @pytest.mark.parametrize("make", [make_sft_run, make_rl_run])
