@@ -28,18 +28,33 @@ def print_progress(text: str) -> None:
 
 
 class ProgressCallback(TrainerCallback):
-    """Steps done, loss or reward, and time left, at most every `EVERY_SECONDS`."""
+    """Steps done, loss or reward, and time left, at most every `EVERY_SECONDS`.
+
+    Between two steps, after a line of the log, and after each micro-batch of a long step.
+    """
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.started = self.told = time.monotonic()
         self.first_step = 0
+        self.parts = 0
         self.latest: dict[str, float] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock; a resumed run counts from where it resumed."""
         self.started = self.told = time.monotonic()
         self.first_step = state.global_step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Tell of the steps before; their figures have been logged by now."""
+        self.parts = 0
+        if state.global_step > self.first_step:
+            self.tell_when_due(state)
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Tell of a micro-batch, so that a step of many minutes shows that it goes on."""
+        self.parts += 1
+        self.tell_when_due(state, args.gradient_accumulation_steps)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
@@ -48,14 +63,28 @@ class ProgressCallback(TrainerCallback):
         for key, name in SHOWN_METRICS:
             if key in (logs or {}):
                 self.latest[name] = float((logs or {})[key])
+        if state.global_step < state.max_steps:
+            self.tell_when_due(state)
+
+    def tell_when_due(self, state: Any, of_parts: int = 0) -> None:
+        """Print a line, unless the last one is fresh.
+
+        Args:
+            state: the trainer's.
+            of_parts: micro-batches of the step that runs; 0: between two steps.
+        """
         now = time.monotonic()
-        if now - self.told < EVERY_SECONDS or state.global_step >= state.max_steps:
+        if now - self.told < EVERY_SECONDS:
             return
         self.told = now
-        done = state.global_step - self.first_step
-        left = (now - self.started) / max(done, 1) * (state.max_steps - state.global_step)
+        share = self.parts / of_parts if of_parts else 0.0
+        done = state.global_step - self.first_step + share
+        rest = state.max_steps - state.global_step - share
+        left = f"{format_seconds((now - self.started) / done * rest)} left" if done else ""
         step = f"step {state.global_step} of {state.max_steps}"
-        print_progress(f"{self.title}: {step}, {self.figures()}, {left:.0f} s left")
+        part = f"micro-batch {self.parts} of {of_parts} of the next" if of_parts else ""
+        told = filter(None, (step, part, self.figures(), left))
+        print_progress(f"{self.title}: {', '.join(told)}")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say that the run is over, or that it was asked to stop."""
@@ -67,3 +96,10 @@ class ProgressCallback(TrainerCallback):
     def figures(self) -> str:
         """The newest figures as text."""
         return ", ".join(f"{name} {value:.3f}" for name, value in self.latest.items())
+
+
+def format_seconds(seconds: float) -> str:
+    """A time as one reads it: seconds, then minutes, then hours."""
+    if seconds < 180:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -6,7 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from retu.runtime.launch import PROGRESS
-from retu.runtime.progress import EVERY_SECONDS, ProgressCallback, print_progress
+from retu.runtime.progress import (
+    EVERY_SECONDS,
+    ProgressCallback,
+    format_seconds,
+    print_progress,
+)
 
 
 @pytest.fixture
@@ -58,3 +63,38 @@ def test_lines_are_rare_and_say_what_is_left(
     progress.on_train_end(None, state, None)
     last = "SFT X: done, 60 steps in 12 s, loss 0.500, validation loss 0.250\n"
     assert capsys.readouterr().out == last
+
+
+def test_a_long_step_shows_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("retu.runtime.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.delenv(PROGRESS, raising=False)
+    progress, state = ProgressCallback("SFT X"), SimpleNamespace(global_step=0, max_steps=10)
+    args = SimpleNamespace(gradient_accumulation_steps=4)
+    progress.on_train_begin(args, state, None)
+    # Validation before the first step: nothing is done from which to tell what is left.
+    clock[0] = 20.0
+    progress.on_log(args, state, None, logs={"eval_loss": 3.0})
+    assert capsys.readouterr().out == "SFT X: step 0 of 10, validation loss 3.000\n"
+    for clock[0], step in ((25.0, "begin"), (29.0, "sub"), (40.0, "sub"), (60.0, "sub")):
+        if step == "begin":
+            progress.on_step_begin(args, state, None)
+        else:
+            progress.on_substep_end(args, state, None)
+    assert capsys.readouterr().out == (
+        "SFT X: step 0 of 10, micro-batch 2 of 4 of the next, validation loss 3.000, 13 min left\n"
+        "SFT X: step 0 of 10, micro-batch 3 of 4 of the next, validation loss 3.000, 12 min left\n"
+    )
+    clock[0], state.global_step = 100.0, 1
+    progress.on_step_begin(args, state, None)
+    told = "SFT X: step 1 of 10, validation loss 3.000, 15 min left\n"
+    assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(33.4, "33 s"), (179, "179 s"), (180, "3 min"), (9000, "2.5 h")]
+)
+def test_times_are_told_as_one_reads_them(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
