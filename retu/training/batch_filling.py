@@ -14,7 +14,7 @@ from accelerate.data_loader import SeedableRandomSampler
 from torch.utils.data import Sampler
 
 from retu.core.errors import InputError
-from retu.training.tokenized_sets import IGNORED_LABEL
+from retu.training.memory.labels import IGNORED_LABEL
 
 if TYPE_CHECKING:
     from datasets import Dataset

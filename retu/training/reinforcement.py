@@ -189,8 +189,8 @@ def make_rl_trainer(
         InputError: the trainer would show the model other prompts than SFT and evaluation do, or a
             vLLM server would sample otherwise than the study says.
     """
-    from retu.training.adapters import make_adapter_config
-    from retu.training.micro_batches import find_token_budget, fit_micro_batch
+    from retu.training.memory.adapters import make_adapter_config
+    from retu.training.memory.micro_batches import find_token_budget, fit_micro_batch
     from retu.training.paradigms.trainer import MixedGRPOTrainer
 
     recipe, execution = run.job.recipe, run.job.execution

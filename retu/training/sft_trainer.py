@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader
 from trl import SFTTrainer
 
 from retu.runtime.processes import get_world_size
-from retu.training.adapters import AdapterSaving
 from retu.training.batch_filling import FilledSampler, add_empty_rows, fill_batches
-from retu.training.compact_head import install_compact_head, unwrap_adapter
-from retu.training.micro_batches import bucket_rows, split_by_tokens
+from retu.training.memory.adapters import AdapterSaving
+from retu.training.memory.compact_head import install_compact_head, unwrap_adapter
+from retu.training.memory.labels import IGNORED_LABEL
+from retu.training.memory.micro_batches import bucket_rows, split_by_tokens
 from retu.training.sequence_parallel import SequenceParallelLoader
-from retu.training.tokenized_sets import IGNORED_LABEL
 
 SHARED_LABELS = "shift_labels"
 """Where DeepSpeed's loader puts the labels of a part of a sequence."""

@@ -128,9 +128,9 @@ def make_supervised_trainer(
     Raises:
         InputError: processes that share sequences would end a pass with an empty update.
     """
-    from retu.training.adapters import make_adapter_config
     from retu.training.batch_filling import check_updates
-    from retu.training.micro_batches import find_evaluation_budget
+    from retu.training.memory.adapters import make_adapter_config
+    from retu.training.memory.micro_batches import find_evaluation_budget
     from retu.training.sft_trainer import TokenMeanSFTTrainer
 
     evaluation = EvaluationCallback(run.evaluated_steps)
@@ -164,7 +164,7 @@ def fit_supervised_batches(
 
     Those that share sequences, or hold many in one row, are left as they are.
     """
-    from retu.training.micro_batches import find_token_budget, fit_micro_batch
+    from retu.training.memory.micro_batches import find_token_budget, fit_micro_batch
     from retu.training.tokenized_sets import list_trained_lengths
 
     training = run.job.execution.sft

@@ -19,14 +19,13 @@ from retu.data.split_checks import check_lengths
 from retu.data.stored_sets import map_dataset
 from retu.planning.jobs import SftJob
 from retu.runtime.processes import is_main_process, wait_for_everyone
+from retu.training.memory.labels import IGNORED_LABEL
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
 TEXT_COLUMNS = ("prompt", "trajectory")
-IGNORED_LABEL = -100
-"""The label of a token that is not learnt."""
 LENGTH_COLUMN = "length"
 PROMPT_LENGTH_COLUMN = "prompt_length"
 TRIED_ROWS = 3

@@ -15,8 +15,8 @@ from retu.data.tokenizer import make_tokenizer
 from retu.models.loading import build_model
 from retu.planning.jobs import SftJob
 from retu.training.checkpoints import train_resumably
+from retu.training.memory.labels import IGNORED_LABEL
 from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
-from retu.training.tokenized_sets import IGNORED_LABEL
 
 SHAPE = LabModel(
     architecture="qwen2",

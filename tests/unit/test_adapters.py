@@ -18,9 +18,9 @@ from retu.evaluation import decoding
 from retu.evaluation.engine_transformers import TransformersEngine
 from retu.models.loading import build_model, load_model
 from retu.planning.jobs import SftJob
-from retu.training import adapters
-from retu.training.adapters import make_adapter_config, merge_adapter
 from retu.training.checkpoints import SaveCallback, train_resumably
+from retu.training.memory import adapters
+from retu.training.memory.adapters import make_adapter_config, merge_adapter
 from retu.training.published_checkpoints import find_checkpoint, publish_checkpoints
 from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
 

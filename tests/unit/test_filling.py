@@ -15,7 +15,7 @@ from retu.training.batch_filling import (
     check_updates,
     fill_batches,
 )
-from retu.training.tokenized_sets import IGNORED_LABEL
+from retu.training.memory.labels import IGNORED_LABEL
 
 
 def test_a_pass_has_every_row_once_and_then_the_empty_one() -> None:

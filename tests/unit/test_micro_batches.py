@@ -15,8 +15,8 @@ from retu.core.errors import InputError
 from retu.models.compatibility import check_sft
 from retu.models.loading import build_model
 from retu.planning.jobs import SftJob
-from retu.training import compact_head, micro_batches
-from retu.training.micro_batches import (
+from retu.training.memory import compact_head, micro_batches
+from retu.training.memory.micro_batches import (
     EVALUATED_ON_GPU,
     EVALUATED_OVER_TRAINED,
     bucket_rows,

@@ -31,9 +31,10 @@ from retu.models.loading import build_model, load_trainable
 from retu.planning.jobs import SftJob
 from retu.runtime.script import run_main
 from retu.training.batch_filling import fill_batches
+from retu.training.memory.labels import IGNORED_LABEL
 from retu.training.reinforcement import format_prompts
 from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
-from retu.training.tokenized_sets import IGNORED_LABEL, load_tokenised_set
+from retu.training.tokenized_sets import load_tokenised_set
 from workflow_scripts import train_rl, train_sft
 
 pytestmark = pytest.mark.slow

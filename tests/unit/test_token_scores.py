@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from trl.kernels import ChunkedLogProbFunction
 
-from retu.training import token_scores
-from retu.training.token_scores import TokenScores
+from retu.training.memory import token_scores
+from retu.training.memory.token_scores import TokenScores
 
 TOKENS, HIDDEN, VOCABULARY = 13, 6, 29
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from retu.evaluation.decoding import DecodingSettings, can_decode, decode_answers
-from retu.training.adapters import AdapterSaving
-from retu.training.compact_head import install_compact_head, is_large_on_cpu, unwrap_adapter
-from retu.training.micro_batches import order_by_length
+from retu.training.memory.adapters import AdapterSaving
+from retu.training.memory.compact_head import install_compact_head, is_large_on_cpu, unwrap_adapter
+from retu.training.memory.micro_batches import order_by_length
 from retu.training.paradigms.batch import Batch, is_padding_cut_on, run_without_padding
 from retu.training.paradigms.checks import import_grpo_trainer
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
+from retu.training.memory.labels import IGNORED_LABEL
+
 SMALL_LOGITS = 2**20
 """Logits of a batch, every position counted, up to which TRL's head runs (4 MB in float32)."""
 SCALES = (
@@ -92,11 +94,11 @@ def score_labels(
     """
     from trl.trainer.utils import FusedCausalLMOutput
 
-    from retu.training.token_scores import TokenScores
+    from retu.training.memory.token_scores import TokenScores
 
     head = model.get_output_embeddings()
     labels = labels[:, 1:]
-    mask = labels != -100
+    mask = labels != IGNORED_LABEL
     bias = getattr(head, "bias", None)
     made = TokenScores.apply(hidden[:, :-1][mask], head.weight, bias, labels[mask], *asked)
     # Scattered, zeros of a batch without labels still belong to the graph.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad as pad_ends
 
 from retu.config.execution import TrainingExecution
-from retu.training.tokenized_sets import IGNORED_LABEL
+from retu.training.memory.labels import IGNORED_LABEL
 
 ACTIVATION_BYTES = 2**30
 """What the activations of a micro-batch may take on a CPU where the study does not say."""
