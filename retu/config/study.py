@@ -58,9 +58,12 @@ class Config(Section):
     container: str | None = Field(
         None, description="image for `--sdm apptainer`, made from envs/apptainer.def"
     )
+    report_to: list[Literal["wandb", "tensorboard", "mlflow"]] = Field(
+        [], description="trackers that watch every training; they make no result another"
+    )
 
 
-NO_CHOICE = frozenset({"mirror", "grader", "environments", "container"})
+NO_CHOICE = frozenset({"mirror", "grader", "environments", "container", "report_to"})
 """Parts of `Config` that make no result of a study another."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from retu.config.execution import Execution, SftExecution, TrainingExecution
 from retu.core.errors import InputError
 from retu.models.extension_locks import check_extension_locks
+from retu.models.trackers import make_tracker_arguments
 
 WAIT_SECONDS = 4 * 60 * 60
 """How long processes wait for each other. One may tokenise or answer alone for an hour; where one
@@ -30,7 +31,7 @@ def make_trainer_arguments(state: Path, execution: Execution, seed: int) -> dict
         "save_strategy": "no",
         # A filtered NaN would be logged as the last good loss and hide a diverged run.
         "logging_nan_inf_filter": False,
-        "report_to": "none",
+        **make_tracker_arguments(state),
         "disable_tqdm": True,
         "ddp_timeout": WAIT_SECONDS,
         # Every weight takes part in every loss; looking for others costs a walk over the graph.
