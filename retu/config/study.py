@@ -30,6 +30,7 @@ from retu.config.graders import GraderSettings
 from retu.config.hub_study import HubBenchmark, HubData, HubModel, ReleasedSet
 from retu.config.lab_study import ArithmeticData, Benchmark, DrawnSet, LabModel
 from retu.config.paradigm import ParadigmSettings
+from retu.config.reward_function import RewardFunction
 from retu.core.sections import Fraction, Name, Section
 from retu.core.validation import TAG
 
@@ -72,12 +73,12 @@ LAB, HUB, FILES, FOLDER, PACKAGE = (
 )
 
 
-def make_key_discriminator(**tags: str) -> Discriminator:
-    """Tells sections by a key that only those of one kind have: key -> tag; the lab's has none."""
+def make_key_discriminator(otherwise: str = LAB, **tags: str) -> Discriminator:
+    """Tells sections by a key that only those of one kind have: key -> tag; one kind has none."""
 
     def kind(value: Any) -> str:
         keys = value if isinstance(value, dict) else type(value).model_fields
-        return next((tag for key, tag in tags.items() if key in keys), LAB)
+        return next((tag for key, tag in tags.items() if key in keys), otherwise)
 
     return Discriminator(kind)
 
@@ -112,6 +113,12 @@ AnyBenchmark = Annotated[
     | Annotated[HubBenchmark, Tag(HUB)]
     | Annotated[FileBenchmark, Tag(FILES)],
     make_key_discriminator(source=HUB, file=FILES, repository=FILES),
+]
+
+GRADER, FUNCTION = f"grader{TAG}", f"function{TAG}"
+AnyReward = Annotated[
+    Annotated[GraderSettings, Tag(GRADER)] | Annotated[RewardFunction, Tag(FUNCTION)],
+    make_key_discriminator(GRADER, function=FUNCTION),
 ]
 
 
@@ -197,7 +204,7 @@ class RlRecipe(Section):
     temperature: PositiveFloat = 1.0
     max_completion_length: PositiveInt
     max_grad_norm: PositiveFloat = 1.0
-    reward: GraderSettings = Field(
+    reward: AnyReward = Field(
         GraderSettings(), description="grades rollouts: 1 if correct (the paper: its lenient rules)"
     )
     lora: LoraSettings | None = Field(None, description="null: all weights are trained")

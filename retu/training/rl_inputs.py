@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
 from retu.data.chat import encode_prompt
 from retu.data.split_checks import check_disjoint, check_lengths
@@ -12,7 +13,7 @@ from retu.data.stored_sets import read_dataset, read_frame
 from retu.data.tokenizer import load_tokenizer
 from retu.evaluation.sampling import repeat_problems
 from retu.grading.grader import check_golds
-from retu.grading.reward import make_reward
+from retu.grading.reward_functions import make_any_reward
 from retu.models.compatibility import check_rl
 from retu.planning.jobs import RlJob
 from retu.runtime.processes import is_main_process
@@ -34,7 +35,7 @@ def prepare_run(
     dataset = read_dataset(prompts, ("prompt", "gold", *experts))
     problems = read_frame(benchmarks, ("benchmark", "problem_id", "prompt", "gold"))
     check_overlap(problems, dataset, benchmarks, prompts, job)
-    if is_main_process():
+    if is_main_process() and isinstance(job.recipe.reward, GraderSettings):
         # Tens of thousands of answers take minutes to parse; all processes have the same.
         golds = [*problems["gold"], *dataset["gold"]]
         check_golds(golds, job.recipe.reward, where=f"{benchmarks}, {prompts}")
@@ -56,7 +57,7 @@ def prepare_run(
         tokenizer=tokenizer,
         prompts=dataset,
         attempts=repeat_problems(problems, job.samples),
-        reward=make_reward(job.recipe.reward),
+        reward=make_any_reward(job.recipe.reward),
         state=state,
         longest=max(trained),
     )
