@@ -65,6 +65,7 @@ else:
         if any(isinstance(made, HubModel) for made in study.models.values()):
 
             include: "rules/hub_models.smk"
+
         if study.data.word_problems:
 
             include: "rules/word_problems.smk"
@@ -79,6 +80,10 @@ else:
         include: "rules/reference.smk"
     include: "rules/sft_sets.smk"
     include: "rules/sft.smk"
+
+    if IMPORTED_RUNS:
+
+        include: "rules/imported.smk"
     include: "rules/subphases.smk"
     include: "rules/rl.smk"
 

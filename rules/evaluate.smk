@@ -4,6 +4,9 @@ A new grader therefore regrades without a model; a generation is never made twic
 gathers every score with its compute in <results>/curves.csv.
 """
 
+SCORED = "|".join(f"sft/{re.escape(f'{run.model}/{run.dataset}')}/" for run in SCORED_RUNS)
+GRADED = f"(?!{SCORED or '(?!)'})(reference|(base|sft|rl)/.+)"
+
 
 rule generate_base:
     input:
@@ -55,7 +58,7 @@ rule grade:
     log:
         "<logs>/grade/{run}.log",
     wildcard_constraints:
-        run=r"(reference|(base|sft|rl)/.+)",
+        run=GRADED,
     cache: True
     conda:
         "../envs/lab.yaml"

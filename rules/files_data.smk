@@ -6,7 +6,7 @@ In: the files that the study names, read by their bytes. Out: <data>/SPLIT.parqu
 
 from retu.config.files_study import FileBenchmark
 
-OWN_SETS = [name for name in study.datasets if name not in DRAWN]
+OWN_SETS = [name for name in study.datasets if name not in (*DRAWN, *NAMED_ONLY)]
 TRAINED = [name for name in ("pool", "reference") if getattr(study.data, name)]
 OWN_SPLITS = ["validation", *study.data.prompts, *TRAINED]
 

@@ -20,6 +20,12 @@ if settings.grader is not None and settings.grader not in load_graders():
 if ASKED and settings.grader is None:
     names = ", ".join(load_graders())
     sys.exit(f"error: regrade: which grader? add --config grader=NAME ({names})")
+if ASKED and SCORED_RUNS:
+    names = ", ".join(f"{run.model} on {run.dataset}" for run in SCORED_RUNS)
+    sys.exit(
+        f"error: regrade: the scores of {names} are imported, there are no answers to grade again;"
+        " leave out imported.scores and the workflow answers the benchmarks itself"
+    )
 if ASKED:
     SUMMARY = f"{RESULTS}/regraded/{settings.grader}/regrade.md"
 

@@ -4,15 +4,38 @@ import re
 
 import pandas as pd
 
+from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import DrawnSet
+from retu.config.study import ImportedSftRun
 from retu.core.run_paths import NO_DATASET, Run
 
 DRAWN = [name for name, made in study.datasets.items() if isinstance(made, DrawnSet)]
+
+NAMED_ONLY = [name for name, made in study.datasets.items() if isinstance(made, ImportedSet)]
+IMPORTED_RUNS = [run for run in study.sft_runs if isinstance(run, ImportedSftRun)]
+SCORED_RUNS = [run for run in IMPORTED_RUNS if run.imported.scores is not None]
 
 
 def one_of(names):
     """A pattern that matches these names and nothing else."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def pairs_of(runs):
+    """A pattern that matches the data sets of SFT runs, each after its model in a path only."""
+    pairs = [(re.escape(run.model), re.escape(run.dataset)) for run in runs]
+    return "|".join(f"(?<=/{model}/){dataset}" for model, dataset in pairs) or "(?!)"
+
+
+def none_of(runs):
+    """What goes before a pattern of data sets that is not to match those of some SFT runs."""
+    return f"(?!(?:{pairs_of(runs)})/)"
+
+
+def set_of(wildcards):
+    """The stored SFT set of an imported run, if more than its name is known."""
+    known = wildcards.dataset not in NAMED_ONLY
+    return [f"{RESULTS}/sft_sets/{wildcards.dataset}.parquet"] if known else []
 
 
 wildcard_constraints:

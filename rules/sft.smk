@@ -19,6 +19,8 @@ rule train_sft:
         record="<results>/sft/{model}/{dataset}/seed{seed}/train.record.json",
     log:
         "<logs>/train_sft/{model}_{dataset}_seed{seed}.log",
+    wildcard_constraints:
+        dataset=none_of(IMPORTED_RUNS) + f"(?:{one_of(study.datasets)})",
     cache: True
     conda:
         f"../envs/{TRAINING}.yaml"

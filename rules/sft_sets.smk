@@ -35,7 +35,11 @@ rule select_sft_set:
 
 rule dataset_stats:
     input:
-        sets=[f"<results>/sft_sets/{name}.parquet" for name in study.datasets],
+        sets=[
+            f"<results>/sft_sets/{name}.parquet"
+            for name in study.datasets
+            if name not in NAMED_ONLY
+        ],
         splits=[f"<data>/{name}.parquet" for name in plan.measured_splits],
     output:
         out="<results>/dataset_stats.csv",

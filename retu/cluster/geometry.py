@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from retu.cluster.preflight import CheckLine
 from retu.config.execution import Execution, TrainingExecution
-from retu.config.study import Study
+from retu.config.study import SftRun, Study
 from retu.core.errors import InputError
 from retu.core.text import format_quantity
 from retu.models.trainer_arguments import make_accumulation_arguments
@@ -50,7 +50,7 @@ def list_update_sizes(study: Study, rule: str) -> Iterator[tuple[str, TrainingEx
     """Of each recipe a rule runs: name, layout, sequences per update, processes per sequence."""
     how = study.execution
     if rule == "train_sft":
-        for name in dict.fromkeys(run.recipe for run in study.sft_runs):
+        for name in dict.fromkeys(run.recipe for run in study.sft_runs if isinstance(run, SftRun)):
             yield name, how.sft, study.recipes.sft[name].batch_size, how.sft.sequence_parallel
         return
     for name in dict.fromkeys(run.recipe for run in study.rl_runs):

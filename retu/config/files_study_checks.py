@@ -14,6 +14,7 @@ from retu.config.files_study import (
     PackagedModel,
 )
 from retu.config.hub_study import HubModel
+from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import DrawnSet
 from retu.config.study import Study
 from retu.core.errors import InputError
@@ -49,7 +50,7 @@ def check_file_kinds(study: Study, path: Path) -> None:
     """InputError if a section is of another kind of study."""
     kinds: dict[str, tuple[type, ...]] = {
         "models": (FolderModel, PackagedModel, HubModel),
-        "datasets": (FileSet, DrawnSet),
+        "datasets": (FileSet, DrawnSet, ImportedSet),
         "benchmarks": (FileBenchmark,),
     }
     for section, wanted in kinds.items():

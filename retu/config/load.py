@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from retu.config.imported_checks import complete_imported
 from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config, Study
 from retu.config.study_checks import check_analysis, check_release, check_training_study
@@ -129,6 +130,7 @@ def load_study(name: str) -> Study | ReleasedStudy:
     if isinstance(study, ReleasedStudy):
         check_release(study, path)
     else:
+        study = complete_imported(study, path)
         check_training_study(study, path)
     return study
 

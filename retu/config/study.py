@@ -28,6 +28,7 @@ from retu.config.files_study import (
 )
 from retu.config.graders import GraderSettings
 from retu.config.hub_study import HubBenchmark, HubData, HubModel, ReleasedSet
+from retu.config.imported_runs import ImportedRun, ImportedSet
 from retu.config.lab_study import ArithmeticData, Benchmark, DrawnSet, LabModel
 from retu.config.paradigm import ParadigmSettings
 from retu.config.reward_function import RewardFunction
@@ -68,8 +69,8 @@ NO_CHOICE = frozenset({"mirror", "grader", "environments", "container", "report_
 """Parts of `Config` that make no result of a study another."""
 
 
-LAB, HUB, FILES, FOLDER, PACKAGE = (
-    f"{kind}{TAG}" for kind in ("lab", "hub", "files", "folder", "package")
+LAB, HUB, FILES, FOLDER, PACKAGE, IMPORTED = (
+    f"{kind}{TAG}" for kind in ("lab", "hub", "files", "folder", "package", "imported")
 )
 
 
@@ -105,8 +106,9 @@ AnyModel = Annotated[
 AnyDataset = Annotated[
     Annotated[DrawnSet, Tag(LAB)]
     | Annotated[ReleasedSet, Tag(HUB)]
-    | Annotated[FileSet, Tag(FILES)],
-    make_key_discriminator(source=HUB, file=FILES, repository=FILES),
+    | Annotated[FileSet, Tag(FILES)]
+    | Annotated[ImportedSet, Tag(IMPORTED)],
+    make_key_discriminator(imported=IMPORTED, source=HUB, file=FILES, repository=FILES),
 ]
 AnyBenchmark = Annotated[
     Annotated[Benchmark, Tag(LAB)]
@@ -180,6 +182,33 @@ class SftRun(Section):
     def length(self) -> int:
         """Steps of the run."""
         return self.steps or max(self.checkpoints)
+
+
+class ImportedSftRun(Section):
+    """An SFT run that was trained elsewhere: its checkpoints are taken as they are."""
+
+    model: Name = Field(description="that it started from")
+    dataset: Name
+    imported: ImportedRun
+    recipe: Name | None = Field(
+        None, description="only its batch_size counts: for compute that the trainer did not log"
+    )
+    checkpoints: list[PositiveInt] = Field([], description="left out: all that are found")
+    branching: Branching = "guided"
+    max_stable: PositiveInt | None = Field(
+        None, description="guided: at most so many Stable checkpoints, spread evenly"
+    )
+
+    @property
+    def length(self) -> int:
+        """Steps of the run."""
+        return max(self.checkpoints)
+
+
+AnySftRun = Annotated[
+    Annotated[SftRun, Tag(LAB)] | Annotated[ImportedSftRun, Tag(IMPORTED)],
+    make_key_discriminator(imported=IMPORTED),
+]
 
 
 class RlRecipe(Section):
@@ -280,7 +309,7 @@ class Study(Section):
         None, description="only sets chosen by win rate need it"
     )
     recipes: Recipes
-    sft_runs: Annotated[list[SftRun], Field(min_length=1)]
+    sft_runs: Annotated[list[AnySftRun], Field(min_length=1)]
     rl_runs: list[RlRun]
     evaluation: Evaluation
     labels: SubphaseThresholds = SubphaseThresholds()

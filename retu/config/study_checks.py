@@ -7,6 +7,7 @@ from retu.config.files_study import FilesData
 from retu.config.files_study_checks import check_files
 from retu.config.hub_study import HubData, MatchedSet
 from retu.config.hub_study_checks import check_hub, check_kinds
+from retu.config.imported_checks import check_imported
 from retu.config.lab_study import LabModel
 from retu.config.paradigm import check_paradigm
 from retu.config.protocols import load_protocols
@@ -23,7 +24,7 @@ BENCHMARKS_AXIS = "benchmarks"
 def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
     checks = (check_kinds, check_references, check_runs, check_batches, check_adapters)
-    for check in (*checks, check_values, check_paradigms, check_hub, check_files):
+    for check in (*checks, check_values, check_paradigms, check_hub, check_files, check_imported):
         check(study, path)
 
 
@@ -33,12 +34,13 @@ def check_references(study: Study, path: Path) -> None:
         where = f"{path}: sft_runs.{i}"
         check_reference(f"{where}.model", "model", run.model, study.models)
         check_reference(f"{where}.dataset", "data set", run.dataset, study.datasets)
-        check_reference(f"{where}.recipe", "SFT recipe", run.recipe, study.recipes.sft)
+        if run.recipe is not None:
+            check_reference(f"{where}.recipe", "SFT recipe", run.recipe, study.recipes.sft)
         if run.checkpoints != sorted(set(run.checkpoints)):
             raise InputError(f"{where}.checkpoints: must be increasing, without repeats")
         if run.length < max(run.checkpoints):
             raise InputError(
-                f"{where}.steps: is {run.steps}, below the last checkpoint; raise it or leave it"
+                f"{where}.steps: is {run.length}, below the last checkpoint; raise it or leave it"
                 " out"
             )
     for i, rl in enumerate(study.rl_runs):

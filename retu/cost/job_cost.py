@@ -14,7 +14,7 @@ from typing import Literal
 
 from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
 from retu.config.hub_study import ReleasedSet
-from retu.config.study import RlRecipe
+from retu.config.study import RlRecipe, SftRun
 from retu.core.run_paths import Run
 from retu.cost.assumptions import Assumptions
 from retu.cost.sequence_lengths import (
@@ -127,9 +127,10 @@ class JobPricer:
         if study.reference:
             yield from self.price_reference()
         for run in self.plan.list_sft_runs():
-            yield self.price_sft(run)
-            steps = self.plan.find_sft_run(run.model, run.dataset).checkpoints
-            yield self.price_generation(run, "generate_sft", len(steps))
+            sft = self.plan.find_sft_run(run.model, run.dataset)
+            yield self.price_sft(run, sft) if isinstance(sft, SftRun) else self.price_import(run)
+            if not self.plan.has_scores(run):
+                yield self.price_generation(run, "generate_sft", len(sft.checkpoints))
         for run in (run for run in self.plan.possible_runs if run.kind == "rl"):
             yield self.price_rl(run)
 
@@ -161,9 +162,15 @@ class JobPricer:
             stays=size,
         )
 
-    def price_sft(self, run: Run) -> JobCost:
+    def price_import(self, run: Run) -> JobCost:
+        """Take an SFT run that was trained elsewhere: disk at most, where links are impossible."""
+        count = len(self.plan.find_sft_run(run.model, run.dataset).checkpoints)
+        stage = self.plan.import_sft(run.model, run.dataset, str(run.seed))
+        return JobCost(stage, run.path, stays=count * self.compute_weight_bytes(run.model))
+
+    def price_sft(self, run: Run, sft: SftRun) -> JobCost:
         """Fine-tune on an SFT set, up to the last checkpoint."""
-        study, sft = self.plan.study, self.plan.find_sft_run(run.model, run.dataset)
+        study = self.plan.study
         tokens = get_trajectory_lengths(study, run.dataset)
         batch, length = study.recipes.sft[sft.recipe].batch_size, tokens.prompt + tokens.response
         trained_on = count_sft_rows(study, run.dataset) * length * self.assumed.row_bytes.value

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from retu.config.lab_study import ArithmeticData, LabModel
+from retu.config.study import SftRun
 from retu.core.run_paths import Run
 from retu.cost.estimate import WHOLE_STUDY, collect_stages, list_artefact_stages
 from retu.cost.job_cost import JobCost, WorkKind, get_work_kind
@@ -73,13 +74,15 @@ def list_row_work(plan: Plan) -> Iterator[JobWork]:
             yield JobWork(plan.plan_base(name), f"base/{name}", name, rows)
         yield JobWork(plan.generate_base(name), f"base/{name}/generations", name, answers)
     for run in plan.list_sft_runs():
-        sft = plan.find_sft_run(run.model, run.dataset)
-        trained, seed = sft.length * study.recipes.sft[sft.recipe].batch_size, str(run.seed)
-        stage = plan.train_sft(run.model, run.dataset, seed)
-        yield JobWork(stage, run.path, run.model, trained)
-        asked = plan.generate_sft(run.model, run.dataset, seed)
-        count = answers * len(sft.checkpoints)
-        yield JobWork(asked, f"{run.path}/generations", run.model, count)
+        sft, seed = plan.find_sft_run(run.model, run.dataset), str(run.seed)
+        if isinstance(sft, SftRun):
+            trained = sft.length * study.recipes.sft[sft.recipe].batch_size
+            stage = plan.train_sft(run.model, run.dataset, seed)
+            yield JobWork(stage, run.path, run.model, trained)
+        if not plan.has_scores(run):
+            asked = plan.generate_sft(run.model, run.dataset, seed)
+            count = answers * len(sft.checkpoints)
+            yield JobWork(asked, f"{run.path}/generations", run.model, count)
     yield from list_rl_work(plan, answers)
     yield from list_reference_work(plan)
 

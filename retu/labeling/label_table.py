@@ -7,24 +7,25 @@ import pandas as pd
 from retu.labeling.subphases import choose_branches, label_subphases
 from retu.planning.jobs import LabelJob
 
+LABEL_COLUMNS = ("min_val_loss", "ratio", "subphase", "margin_stable", "margin_severe", "branch")
+
 
 def label_checkpoints(losses: pd.DataFrame, job: LabelJob, **run_facts: str | int) -> pd.DataFrame:
-    """One row per evaluated step; `run_facts` (study, model, dataset, seed) lead every row."""
-    steps, loss = losses["step"].to_numpy(), losses["val_loss"].to_numpy()
-    labels = label_subphases(steps, loss, job.delta, job.delta2)
-    table = pd.DataFrame(
-        {
-            "sft_step": steps,
-            "x_sft_eflops": losses["x_sft_eflops"],
-            "val_loss": loss,
-            "min_val_loss": labels.min_val_loss,
-            "ratio": labels.ratio,
-            "subphase": labels.subphase,
-            "margin_stable": labels.margin_stable,
-            "margin_severe": labels.margin_severe,
-            "branch": choose_branch_points(steps, labels.subphase, job),
-        }
-    )
+    """One row per step; `run_facts` (study, model, dataset, seed) lead every row.
+
+    Steps without a loss, which only runs that were trained elsewhere have, get no label.
+    """
+    known = losses[losses["val_loss"].notna()]
+    table = losses[["step", "x_sft_eflops", "val_loss"]].rename(columns={"step": "sft_step"})
+    table = table.assign(**{**dict.fromkeys(LABEL_COLUMNS, np.nan), "subphase": ""})
+    if len(known):
+        steps, loss = known["step"].to_numpy(), known["val_loss"].to_numpy()
+        labels = label_subphases(steps, loss, job.delta, job.delta2)
+        table["min_val_loss"] = labels.min_val_loss
+        for name in ("ratio", "subphase", "margin_stable", "margin_severe"):
+            table.loc[known.index, name] = getattr(labels, name)
+    names = table["subphase"].tolist()
+    table["branch"] = choose_branch_points(losses["step"].to_numpy(), names, job)
     for position, (name, value) in enumerate(run_facts.items()):
         table.insert(position, name, value)
     return table

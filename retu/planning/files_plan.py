@@ -14,6 +14,7 @@ from retu.config.files_study import (
     PackagedModel,
 )
 from retu.config.hub_study import HubModel
+from retu.config.imported_runs import ImportedSet
 from retu.core.model_files import WANTED_FILES
 from retu.planning import jobs
 from retu.planning.local_sources import LocalSource, has_system_turns, list_wanted_files
@@ -55,6 +56,8 @@ class FilesPlan(Plan):
     def plan_sft_set(self, dataset: str) -> Stage:
         """See `Plan`."""
         own = isinstance(self.study.datasets[dataset], FileSet)
+        if isinstance(self.study.datasets[dataset], ImportedSet):
+            raise LookupError(f"of {dataset} only the name is known")
         return self.load_file_set(dataset) if own else self.select_sft_set(dataset)
 
     def load_local_model(self, model: str) -> Stage:

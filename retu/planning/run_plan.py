@@ -1,17 +1,22 @@
 """The stages that make the models of a training study, their generations and their grades."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from retu.config.graders import ENGINE_PACKAGES, GraderSettings
 from retu.config.hub_study import HubData
+from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import ArithmeticData, DrawnSet
-from retu.config.study import ReferenceModel
+from retu.config.study import ImportedSftRun, ReferenceModel
 from retu.core.run_paths import NO_DATASET, Run, parse_run
 from retu.core.sections import Section
 from retu.planning import jobs
+from retu.planning.imported_files import find_run_source
+from retu.planning.imported_jobs import ImportScoresJob, ImportSftJob, ScoredFile
+from retu.planning.local_sources import LocalSource
 from retu.planning.runs import StudyRuns
+from retu.planning.score_files import list_score_files
 from retu.planning.stages import Stage, cache_stage
 
 
@@ -106,6 +111,8 @@ class RunPlan(StudyRuns, ABC):
     def train_sft(self, model: str, dataset: str, seed: str) -> Stage:
         """Fine-tune on an SFT set."""
         run = self.find_sft_run(model, dataset)
+        if isinstance(run, ImportedSftRun):
+            return self.import_sft(model, dataset, seed)
         job = jobs.SftJob(
             recipe=self.study.recipes.sft[run.recipe],
             checkpoints=run.checkpoints,
@@ -116,6 +123,45 @@ class RunPlan(StudyRuns, ABC):
         )
         after = (self.plan_base(model), self.plan_sft_set(dataset), self.plan_split("validation"))
         return self.plan_training_job("train_sft", job, *after)
+
+    @cache_stage
+    def import_sft(self, model: str, dataset: str, seed: str) -> Stage:
+        """Take an SFT run that was trained elsewhere; LookupError if it is none."""
+        run, made = self.find_imported_run(model, dataset), self.study.datasets[dataset]
+        named = isinstance(made, ImportedSet)
+        recipe = self.study.recipes.sft[run.recipe] if run.recipe else None
+        job = ImportSftJob(
+            checkpoints=run.checkpoints,
+            eval_loss=run.imported.eval_loss,
+            system=getattr(self.study.data, "system", None),
+            batch_size=recipe.batch_size if recipe else None,
+            max_length=recipe.max_length if recipe else None,
+            rows=made.rows if isinstance(made, ImportedSet) else None,
+            mean_tokens=made.mean_tokens if isinstance(made, ImportedSet) else None,
+        )
+        after = (self.plan_base(model), *([] if named else [self.plan_sft_set(dataset)]))
+        source = find_run_source(run, self.parse_seed(seed))
+        return replace(self.plan_cpu_job("import_sft", job, *after), sources=(source,))
+
+    @cache_stage
+    def import_scores(self, model: str, dataset: str, seed: str) -> Stage:
+        """Take the scores of an imported run; LookupError if it has none."""
+        run = self.find_imported_run(model, dataset)
+        if run.imported.scores is None:
+            raise LookupError(f"the SFT run of {model} on {dataset} brings no scores")
+        files = list_score_files(run, self.parse_seed(seed), self.study.benchmarks, run.dataset)
+        job = ImportScoresJob(
+            files=[ScoredFile(step=f.step, benchmark=f.benchmark) for f in files],
+            metric=run.imported.metric,
+        )
+        source = LocalSource("scores", tuple(str(file.path) for file in files))
+        stage = self.plan_cpu_job("import_scores", job, self.plan_split("benchmarks"))
+        return replace(stage, sources=(source,))
+
+    def has_scores(self, run: Run) -> bool:
+        """Whether a run is an imported one that brings its scores."""
+        found = self.find_sft_run(run.model, run.dataset) if run.kind == "sft" else None
+        return isinstance(found, ImportedSftRun) and found.imported.scores is not None
 
     def plan_generation(self, of: Stage) -> Stage:
         """Answer the benchmarks with the checkpoints of a stage."""
@@ -141,6 +187,8 @@ class RunPlan(StudyRuns, ABC):
     @cache_stage
     def plan_run_grading(self, run: Run) -> Stage:
         """Grade the answers of a run."""
+        if self.has_scores(run):
+            return self.import_scores(run.model, run.dataset, str(run.seed))
         return self.plan_grading(self.plan_run_generation(run), self.study.evaluation.grader)
 
     @cache_stage

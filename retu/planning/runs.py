@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from retu.config.study import Config, RlRun, SftRun, Study
+from retu.config.study import Config, ImportedSftRun, RlRun, SftRun, Study
 from retu.core.run_paths import NO_DATASET, Run
 
 
@@ -29,12 +29,19 @@ class StudyRuns:
     study: Study
     config: Config
 
-    def find_sft_run(self, model: str, dataset: str) -> SftRun:
+    def find_sft_run(self, model: str, dataset: str) -> SftRun | ImportedSftRun:
         """The SFT run of a model and data set; LookupError if the study has none."""
         runs = [r for r in self.study.sft_runs if (r.model, r.dataset) == (model, dataset)]
         if not runs:
             raise LookupError(f"no SFT run of {model} on {dataset}")
         return runs[0]
+
+    def find_imported_run(self, model: str, dataset: str) -> ImportedSftRun:
+        """The imported SFT run of a model and data set; LookupError if it is none."""
+        run = self.find_sft_run(model, dataset)
+        if not isinstance(run, ImportedSftRun):
+            raise LookupError(f"the SFT run of {model} on {dataset} is not imported")
+        return run
 
     def parse_seed(self, seed: str) -> int:
         """A seed of the study; LookupError if it has none such."""
@@ -42,7 +49,7 @@ class StudyRuns:
             raise LookupError(f"no seed {seed}")
         return int(seed)
 
-    def get_branching(self, run: SftRun) -> str:
+    def get_branching(self, run: SftRun | ImportedSftRun) -> str:
         """Where RL starts: config.yaml may override the run."""
         return self.config.branching or run.branching
 

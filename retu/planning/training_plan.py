@@ -10,6 +10,7 @@ from typing import Any
 from retu.config.analysis import FitSettings
 from retu.config.files_study import FileSet
 from retu.config.graders import GraderSettings, load_graders
+from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import ArithmeticData
 from retu.planning import jobs
 from retu.planning.analysis_plan import describe_facts
@@ -41,13 +42,14 @@ class Plan(ContestPlan):
     @cache_stage
     def dataset_stats(self) -> Stage:
         """Measure the data sets."""
-        sets = [self.plan_sft_set(dataset) for dataset in self.study.datasets]
+        own = {n: s for n, s in self.study.datasets.items() if not isinstance(s, ImportedSet)}
+        sets = [self.plan_sft_set(dataset) for dataset in own]
         after = [*sets, *(self.plan_split(name) for name in self.measured_splits)]
         # Where a user's file is decides nothing.
         job = jobs.StatsJob(
             datasets={
                 name: made.model_copy(update={"file": None}) if isinstance(made, FileSet) else made
-                for name, made in self.study.datasets.items()
+                for name, made in own.items()
             }
         )
         return self.plan_analysis("dataset_stats", job.model_dump_json(), *after)

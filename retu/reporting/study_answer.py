@@ -198,7 +198,7 @@ def answer_data(ceilings: pd.DataFrame) -> AnswerPart | None:
 
 def answer_ceiling(branches: pd.DataFrame) -> AnswerPart | None:
     """The highest identified ceiling, or the best observed score when none is identified."""
-    identified = branches[branches["identified"]]
+    identified = branches[branches["identified"].astype(bool)]
     top = find_best_branch(identified)
     count = f"{len(identified)} of {len(branches)} ceilings are identified by the data"
     if top is None:
