@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from retu.config.files_study import FileSet
 from retu.core.tables import write_csv
 from retu.data.set_selection import describe_selection
 from retu.data.set_statistics import describe_dataset
@@ -18,12 +17,10 @@ def main() -> None:
     """Measure the SFT sets, then the splits that are not trained on by SFT."""
     spec = make_spec_reader(StatsJob)
     given = parse_arguments(__doc__, spec=spec, sets=[Path], splits=[Path], out=Path)
-    made = given.spec.datasets
-    chosen = {
-        name: "all" if isinstance(one, FileSet) else describe_selection(one)
-        for name, one in made.items()
-    }
-    rows = [describe_dataset(path, "sft", chosen[path.stem]) for path in given.sets]
+    rows = [
+        describe_dataset(path, "sft", describe_selection(given.spec.datasets[path.stem]))
+        for path in given.sets
+    ]
     rows += [
         describe_dataset(path, ROLE_BY_SPLIT.get(path.stem, "rl"), "") for path in given.splits
     ]

@@ -1,6 +1,7 @@
 """What stands behind an output besides files: code, environments, seeds, machines."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from retu.core.text import format_quantity, join_names
@@ -11,13 +12,20 @@ MAX_LISTED_FILES = 4
 
 
 def describe_provenance(view: Subgraph) -> dict[str, Any]:
-    """Commits, locks with the versions that were loaded, seeds and machines of a view's jobs."""
+    """Commits, locks with the versions that were loaded, seeds, machines and the user's files."""
     records = [view.lineage.records[job] for job in view.inputs]
     return {
         "code": count_commits(records),
         "environments": group_environments(records),
         "seeds": sorted({seed for record in records for seed in record.seeds}),
         "hosts": list(dict.fromkeys(str(r.host.get("name", "unknown")) for r in records)),
+        "own_files": {
+            record.first_output: [
+                {"path": str(Path(s.folder, s.path)), "md5": s.md5, "size": s.size} for s in own
+            ]
+            for record in records
+            if (own := [source for source in record.sources if source.own])
+        },
     }
 
 
@@ -69,7 +77,16 @@ def format_provenance(view: Subgraph) -> str:
     ]
     lines.append(("seeds", ", ".join(map(str, facts["seeds"])) or "none"))
     lines.append(("machines", ", ".join(facts["hosts"])))
+    lines += [
+        ("your files", format_own_files(job, files)) for job, files in facts["own_files"].items()
+    ]
     return "\n".join(f"{name:<12} {text}" for name, text in lines)
+
+
+def format_own_files(job: str, files: list[dict[str, Any]]) -> str:
+    """The files of the user behind a job, with the first digits of their hashes."""
+    names = [f"{file['path']} {file['md5'][:HASH_DIGITS]}" for file in files]
+    return f"{job} is made from {join_names(names, MAX_LISTED_FILES)}"
 
 
 def format_commit_entry(entry: dict[str, Any]) -> str:
