@@ -61,8 +61,10 @@ def check_imported(study: Study, path: Path) -> None:
     for i, run in list_imported(study):
         where = f"{path}: sft_runs.{i}"
         check_seeds(run, study, where)
-        for task in run.imported.tasks:
-            check_reference(f"{where}.imported.tasks", "benchmark", task, study.benchmarks)
+        metric = run.imported.metric
+        for key, told in (("tasks", run.imported.tasks), ("metric", metric)):
+            for name in told if isinstance(told, dict) else ():
+                check_reference(f"{where}.imported.{key}", "benchmark", name, study.benchmarks)
         for seed in study.seeds:
             check_imported_folder(run, seed, where)
 

@@ -48,13 +48,19 @@ class ImportedRun(Section):
     tasks: dict[Name, str] = Field(
         {}, description="benchmark of the study: the task of the results; left out: the same name"
     )
-    metric: str | None = Field(
-        None, description="metric of the results (lm-eval: METRIC,FILTER); needed if there are many"
+    metric: str | dict[Name, str] | None = Field(
+        None,
+        description="metric of the results (lm-eval: METRIC,FILTER), of all or by benchmark; needed"
+        " where there are several",
     )
 
     def locate_folder(self, seed: int) -> Path:
         """The folder of a seed's run."""
         return Path(self.folder.replace(SEED, str(seed)))
+
+    def choose_metric(self, benchmark: str) -> str | None:
+        """The metric of a benchmark's results; None: the only one."""
+        return self.metric.get(benchmark) if isinstance(self.metric, dict) else self.metric
 
     def list_scores(self, seed: int) -> list[tuple[int | None, Path]]:
         """The files of results of a seed, with their steps where the study says them."""

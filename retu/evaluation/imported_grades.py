@@ -35,7 +35,7 @@ def tabulate_imported_grades(
 
     Args:
         files: in the order of `job.files`.
-        job: of which step and benchmark each is, and the metric.
+        job: of which step and benchmark each is, and by which metric.
         problems: the study's, one row each, with the column `benchmark`.
 
     Returns:
@@ -48,7 +48,7 @@ def tabulate_imported_grades(
     counts = problems["benchmark"].value_counts()
     tables = []
     for path, about in zip(files, job.files, strict=True):
-        table = tabulate_outcomes(path, read_outcomes(path), job.metric)
+        table = tabulate_outcomes(path, read_outcomes(path), about.metric)
         found, wanted = table["problem_id"].nunique(), int(counts.get(about.benchmark, 0))
         if found != wanted:
             raise InputError(

@@ -22,14 +22,14 @@ class ImportSftJob(Section):
 
 
 class ScoredFile(Section):
-    """Of which step and benchmark a file of outcomes is."""
+    """Of which step and benchmark a file of outcomes is; `metric` null: it has one only."""
 
     step: int
     benchmark: str
+    metric: str | None = None
 
 
 class ImportScoresJob(Section):
     """Take outcomes of lm-eval or LightEval as grades; `files` in the order of the script's."""
 
     files: list[ScoredFile]
-    metric: str | None = None

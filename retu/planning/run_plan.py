@@ -150,10 +150,15 @@ class RunPlan(StudyRuns, ABC):
         if run.imported.scores is None:
             raise LookupError(f"the SFT run of {model} on {dataset} brings no scores")
         files = list_score_files(run, self.parse_seed(seed), self.study.benchmarks, run.dataset)
-        job = ImportScoresJob(
-            files=[ScoredFile(step=f.step, benchmark=f.benchmark) for f in files],
-            metric=run.imported.metric,
-        )
+        told = [
+            ScoredFile(
+                step=file.step,
+                benchmark=file.benchmark,
+                metric=run.imported.choose_metric(file.benchmark),
+            )
+            for file in files
+        ]
+        job = ImportScoresJob(files=told)
         source = LocalSource("scores", tuple(str(file.path) for file in files))
         stage = self.plan_cpu_job("import_scores", job, self.plan_split("benchmarks"))
         return replace(stage, sources=(source,))
