@@ -59,8 +59,9 @@ def make_state(steps: Sequence[int] = STEPS, **facts: Any) -> dict[str, Any]:
     """A `trainer_state.json` with a loss before each evaluation, which meet every step."""
     history: list[dict[str, float]] = []
     for step in steps:
-        history.append({"step": step, "epoch": step / 4, "loss": 2.0 - step / 10, "grad_norm": 1.0})
-        history.append({"step": step, "epoch": step / 4, "eval_loss": 1.5 - step / 10})
+        done = step / max(steps)
+        history.append({"step": step, "epoch": done, "loss": 2.0 - 0.4 * done, "grad_norm": 1.0})
+        history.append({"step": step, "epoch": done, "eval_loss": 1.5 - 0.4 * done})
     return {"global_step": steps[-1], "total_flos": 0.0, "log_history": history, **facts}
 
 
@@ -70,7 +71,9 @@ def write_run(folder: Path, steps: Sequence[int] = STEPS) -> None:
         checkpoint = folder / f"checkpoint-{step}"
         write_model(checkpoint, seed=step)
         (checkpoint / "optimizer.pt").write_bytes(b"not read")
-        state = make_state(steps[: steps.index(step) + 1])
+        state = make_state(steps)
+        state["log_history"] = [e for e in state["log_history"] if e["step"] <= step]
+        state["global_step"] = step
         (checkpoint / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
 
 
@@ -116,7 +119,7 @@ def make_study(name: str = "mine") -> dict[str, Any]:
             "prompts": {"rl_prompts": {"file": "prompts.jsonl"}},
         },
         "benchmarks": {"Sums": {"file": "sums.jsonl"}},
-        "models": {"Tiny": {"folder": "models/tiny"}},
+        "models": {"Base": {"folder": "models/base"}},
         "datasets": {"Own": {"file": "train.jsonl"}},
         "recipes": {
             "sft": {},
@@ -132,7 +135,7 @@ def make_study(name: str = "mine") -> dict[str, Any]:
                 }
             },
         },
-        "sft_runs": [{"model": "Tiny", "dataset": "Own", "imported": {"folder": "runs/sft"}}],
+        "sft_runs": [{"model": "Base", "dataset": "Own", "imported": {"folder": "runs/sft"}}],
         "rl_runs": [],
         "evaluation": {"max_new_tokens": 4, "batch_size": 8},
         "fit": {"n_bootstrap": 20},
@@ -141,7 +144,7 @@ def make_study(name: str = "mine") -> dict[str, Any]:
 
 def write_study_files(folder: Path) -> Path:
     """Everything that `make_study` names, below a folder."""
-    write_model(folder / "models" / "tiny", seed=1)
+    write_model(folder / "models" / "base", seed=1)
     write_run(folder / "runs" / "sft")
     for name, first in (("train", 0), ("validation", 100), ("prompts", 200), ("sums", 300)):
         write_rows(folder / f"{name}.jsonl", first, 4)

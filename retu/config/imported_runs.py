@@ -1,7 +1,6 @@
 """The types of SFT runs that were trained elsewhere, and how their folders are read."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -64,13 +63,13 @@ class ImportedRun(Section):
 
     def list_scores(self, seed: int) -> list[tuple[int | None, Path]]:
         """The files of results of a seed, with their steps where the study says them."""
-        told: Mapping[int | None, str | list[str]]
-        told = self.scores if isinstance(self.scores, dict) else {None: self.scores or []}
-        return [
-            (step, Path(name.replace(SEED, str(seed))))
-            for step, names in told.items()
-            for name in ([names] if isinstance(names, str) else names)
-        ]
+        named: list[tuple[int | None, str]] = []
+        if isinstance(self.scores, dict):
+            for step, names in self.scores.items():
+                named += [(step, name) for name in ([names] if isinstance(names, str) else names)]
+        else:
+            named += [(None, name) for name in self.scores or []]
+        return [(step, Path(name.replace(SEED, str(seed)))) for step, name in named]
 
 
 def find_step_folders(folder: Path) -> dict[int, Path]:

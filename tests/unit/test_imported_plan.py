@@ -24,7 +24,7 @@ from retu.planning.load_plan import load_plan
 from retu.planning.training_plan import Plan
 
 Spoil = Callable[[Path, dict[str, Any]], object]
-RUN = ("Tiny", "Own", "0")
+RUN = ("Base", "Own", "0")
 STEP_4 = "runs/sft/checkpoint-4"
 
 
@@ -67,7 +67,7 @@ def add_scores(folder: Path, content: dict[str, Any]) -> None:
 
 def start_rl(folder: Path, content: dict[str, Any]) -> None:
     """RL from where labels say."""
-    content["rl_runs"] = [{"start": "sft", "recipe": "grpo", "models": ["Tiny"]}]
+    content["rl_runs"] = [{"start": "sft", "recipe": "grpo", "models": ["Base"]}]
 
 
 def forget_losses(folder: Path, content: dict[str, Any]) -> None:
@@ -81,26 +81,26 @@ def forget_losses(folder: Path, content: dict[str, Any]) -> None:
 def test_checkpoints_are_those_that_are_found_and_training_is_left_out(own_folder: Path) -> None:
     plan = load_imported(own_folder, start_rl)
     stage = plan.train_sft(*RUN)
-    assert plan.find_sft_run("Tiny", "Own").checkpoints == [2, 4]
+    assert plan.find_sft_run("Base", "Own").checkpoints == [2, 4]
     assert stage.module == "import_sft"
-    assert stage in plan.train_rl("Tiny", "Own", "4", "grpo", "0").after
+    assert stage in plan.train_rl("Base", "Own", "4", "grpo", "0").after
     assert [source.paths for source in stage.sources] == [("runs/sft",)]
     assert "checkpoint-4/model.safetensors" in stage.sources[0].files
     assert "checkpoint-4/trainer_state.json" in stage.sources[0].files
     assert not any("optimizer" in name for name in stage.sources[0].files)
-    assert plan.grade("sft/Tiny/Own/seed0").module == "grade"
+    assert plan.grade("sft/Base/Own/seed0").module == "grade"
 
 
 def test_scores_replace_generation_and_grading(own_folder: Path) -> None:
     plan = load_imported(own_folder, add_scores)
-    stage = plan.grade("sft/Tiny/Own/seed0")
+    stage = plan.grade("sft/Base/Own/seed0")
     assert stage.module == "import_scores"
     assert [before.module for before in stage.after] == ["load_file_benchmarks"]
     assert json.loads(stage.spec)["files"] == [
         {"step": s, "benchmark": "Sums", "metric": "exact_match,flexible-extract"} for s in (2, 4)
     ]
-    assert plan.has_scores(Run("sft", "Tiny", "Own"))
-    assert not plan.has_scores(Run("base", "Tiny"))
+    assert plan.has_scores(Run("sft", "Base", "Own"))
+    assert not plan.has_scores(Run("base", "Base"))
 
 
 def test_a_key_holds_bytes_and_no_path(own_folder: Path) -> None:
@@ -182,7 +182,7 @@ def train_on_name(folder: Path, content: dict[str, Any]) -> None:
     """A run that is trained here on a set that is not to be had."""
     content["datasets"]["Lost"] = {"imported": True}
     content["recipes"]["sft"]["slow"] = {"batch_size": 2, "learning_rate": 1e-3}
-    run = {"model": "Tiny", "dataset": "Lost", "recipe": "slow", "checkpoints": [2]}
+    run = {"model": "Base", "dataset": "Lost", "recipe": "slow", "checkpoints": [2]}
     content["sft_runs"].append(run)
 
 
@@ -220,7 +220,7 @@ BAD: dict[str, tuple[Spoil, str]] = {
     "cut weights": (cut_weights, r"checkpoint-4/model.safetensors: has \d+ bytes instead of \d+"),
     "another model": (
         lambda folder, study: write_model(folder / STEP_4, num_hidden_layers=2),
-        "checkpoint-4: num_hidden_layers is 2, and 1 in the base model models/tiny",
+        "checkpoint-4: num_hidden_layers is 2, and 1 in the base model models/base",
     ),
     "another vocabulary": (
         lambda folder, study: write_model(folder / STEP_4, vocab_size=280),
@@ -301,7 +301,7 @@ def test_a_seed_in_the_path_tells_runs_apart(own_folder: Path) -> None:
         get_run(content)["imported"]["folder"] = "runs/sft{seed}"
 
     plan = load_imported(own_folder, repeat)
-    zero, one = (plan.train_sft("Tiny", "Own", seed) for seed in ("0", "1"))
+    zero, one = (plan.train_sft("Base", "Own", seed) for seed in ("0", "1"))
     assert (zero.sources[0].paths, one.sources[0].paths) == (("runs/sft0",), ("runs/sft1",))
     assert zero.key != one.key
 
@@ -312,6 +312,6 @@ def test_of_an_imported_set_the_name_is_enough(own_folder: Path) -> None:
         get_run(content)["dataset"] = "Lost"
 
     plan = load_imported(own_folder, forget_set)
-    stage = plan.train_sft("Tiny", "Lost", "0")
+    stage = plan.train_sft("Base", "Lost", "0")
     assert [before.module for before in stage.after] == ["load_local_model"]
     assert list(json.loads(plan.dataset_stats().spec)["datasets"]) == ["Own"]
