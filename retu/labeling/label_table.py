@@ -17,7 +17,8 @@ def label_checkpoints(losses: pd.DataFrame, job: LabelJob, **run_facts: str | in
     """
     known = losses[losses["val_loss"].notna()]
     table = losses[["step", "x_sft_eflops", "val_loss"]].rename(columns={"step": "sft_step"})
-    table = table.assign(**{**dict.fromkeys(LABEL_COLUMNS, np.nan), "subphase": ""})
+    for name in LABEL_COLUMNS:
+        table[name] = "" if name == "subphase" else np.nan
     if len(known):
         steps, loss = known["step"].to_numpy(), known["val_loss"].to_numpy()
         labels = label_subphases(steps, loss, job.delta, job.delta2)

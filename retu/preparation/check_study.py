@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from retu.config.study import SftRun
 from retu.grading.service import GradingService
 from retu.planning.files_plan import FilesPlan
 from retu.preparation.study_rows import StudySet
@@ -100,7 +101,7 @@ def check_golds(sets: list[StudySet], service: GradingService) -> Iterator[Findi
 def check_sft_lengths(plan: FilesPlan, made: StudySet, lengths: RowLengths) -> Iterator[Finding]:
     """Trajectories that SFT would cut, or refuse."""
     for run in plan.study.sft_runs:
-        if run.dataset != made.name:
+        if run.dataset != made.name or not isinstance(run, SftRun):
             continue
         recipe = plan.study.recipes.sft[run.recipe]
         long = sum(length > recipe.max_length for length in lengths.rows)

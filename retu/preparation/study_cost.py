@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from retu.core.run_paths import NO_DATASET
+from retu.config.study import SftRun
+from retu.core.run_paths import NO_DATASET, Run
 from retu.planning.files_plan import FilesPlan
 from retu.preparation.check_study import Finding
 from retu.preparation.machine import (
@@ -86,11 +87,14 @@ def check_time(
     )
     trained = forward = sampled = 0.0
     for run in study.sft_runs:
+        if not plan.has_scores(Run("sft", run.model, run.dataset)):
+            sampled += len(run.checkpoints) * answers * tokens.answer
+        if not isinstance(run, SftRun):
+            continue
         recipe = study.recipes.sft[run.recipe]
         evaluations = len(run.checkpoints) + run.length // (run.evaluate_every or run.length)
         trained += run.length * recipe.batch_size * tokens.row
         forward += evaluations * validation * tokens.row
-        sampled += len(run.checkpoints) * answers * tokens.answer
     for branch in (run for run in plan.possible_runs if run.kind == "rl"):
         rl = study.recipes.rl[branch.recipe]
         rows = rl.steps * rl.prompts_per_step * rl.rollouts
@@ -115,7 +119,9 @@ def check_time(
 def check_disk(plan: FilesPlan, model: StudyModel, machine: Machine) -> Iterator[Finding]:
     """What checkpoints and training states take, against the free disk."""
     weights = 4 * model.parameters
-    kept = sum(len(run.checkpoints) for run in plan.study.sft_runs) * len(plan.study.seeds)
+    # Imported weights are linked.
+    runs = [run for run in plan.study.sft_runs if isinstance(run, SftRun)]
+    kept = sum(len(run.checkpoints) for run in runs) * len(plan.study.seeds)
     branches = [run for run in plan.possible_runs if run.kind == "rl"]
     pure = sum(run.dataset == NO_DATASET for run in branches)
     needed = weights * (1 + kept + len(branches)) + STATES * 2 * weights
