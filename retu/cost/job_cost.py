@@ -128,7 +128,7 @@ class JobPricer:
             yield from self.price_reference()
         for run in self.plan.list_sft_runs():
             sft = self.plan.find_sft_run(run.model, run.dataset)
-            yield self.price_sft(run, sft) if isinstance(sft, SftRun) else self.price_import(run)
+            yield self.price_sft(run)
             if not self.plan.has_scores(run):
                 yield self.price_generation(run, "generate_sft", len(sft.checkpoints))
         for run in (run for run in self.plan.possible_runs if run.kind == "rl"):
@@ -168,9 +168,11 @@ class JobPricer:
         stage = self.plan.import_sft(run.model, run.dataset, str(run.seed))
         return JobCost(stage, run.path, stays=count * self.compute_weight_bytes(run.model))
 
-    def price_sft(self, run: Run, sft: SftRun) -> JobCost:
-        """Fine-tune on an SFT set, up to the last checkpoint."""
-        study = self.plan.study
+    def price_sft(self, run: Run) -> JobCost:
+        """Fine-tune on an SFT set, up to the last checkpoint, or take what was trained before."""
+        study, sft = self.plan.study, self.plan.find_sft_run(run.model, run.dataset)
+        if not isinstance(sft, SftRun):
+            return self.price_import(run)
         tokens = get_trajectory_lengths(study, run.dataset)
         batch, length = study.recipes.sft[sft.recipe].batch_size, tokens.prompt + tokens.response
         trained_on = count_sft_rows(study, run.dataset) * length * self.assumed.row_bytes.value
