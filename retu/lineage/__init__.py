@@ -10,8 +10,7 @@ read    `record_graph` reads the records of a study and knows what comes before 
         the records of a git revision, `dvc_lock` what DVC's lock says.
 ask     `show` lists jobs and prints a record. `why` explains an output: `table_cells` and
         `cell_lineage` find the cell of a table and what belongs to it, `subgraph` is the part of
-        the graph that explains it, `render` and `provenance` print it, with the `own_files` of the
-        user that it ends at. Why something is stale:
+        the graph that explains it, `render` and `provenance` print it. Why something is stale:
         `outdated` asks `staleness` (first causes), `stale_causes` (of one job), `config_sources`
         (which file gives a job its settings), `edited_files` (files that are not as recorded, by
         what `retu/core/hash_memory.py` knows of their times) and `ancestry_gaps` (where the

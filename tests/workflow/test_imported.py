@@ -102,6 +102,6 @@ def test_the_commands_of_the_guide_run(checkout: Path) -> None:
     assert "runs/my-sft/checkpoint-200/config.json" in why.stdout
     name = samples.relative_to(checkout)
     assert (stale.returncode, verify.returncode) == (1, 1)
-    assert f"{name}: has changed" in stale.stdout
+    assert f"{name}: is not what import_scores read" in stale.stdout
     assert "mirror=" not in stale.stdout
     assert f"{name}: is not what import_scores read" in verify.stdout
