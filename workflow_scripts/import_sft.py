@@ -44,7 +44,7 @@ def main() -> None:
 
     found = find_step_folders(given.folder)
     chosen = {step: found[step] for step in job.checkpoints}
-    publish_imported(chosen, base, job.system, given.checkpoints)
+    publish_imported(chosen, base, job, given.checkpoints)
     write_csv(losses, given.losses)
     facts = {"steps": job.checkpoints, "tokens_from": source, "mean_tokens": known.mean_tokens}
     write_manifest(given.manifest, given.checkpoints, imported=True, **facts)

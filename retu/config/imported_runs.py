@@ -39,6 +39,9 @@ class ImportedRun(Section):
     eval_loss: str = Field(
         "eval_loss", description="the validation loss in log_history of trainer_state.json"
     )
+    system_in_data: bool = Field(
+        False, description="the study's system turn was in the rows that the run was trained on"
+    )
     scores: dict[PositiveInt, str | list[str]] | list[str] | None = Field(
         None,
         description="results of lm-eval or LightEval, with their samples or details beside them:"

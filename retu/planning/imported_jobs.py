@@ -8,13 +8,15 @@ CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity
 class ImportSftJob(Section):
     """Take the checkpoints of an SFT run that was trained elsewhere.
 
-    `eval_loss` is the key of its validation loss, `system` the study's system turn. The rest is
-    what the study knows of its batches and rows, in tokens.
+    `eval_loss` is the key of its validation loss, `system` the study's system turn, which the rows
+    that it was trained on had or not (`system_in_data`). The rest is what the study knows of its
+    batches and rows, in tokens.
     """
 
     checkpoints: list[int]
     eval_loss: str
     system: str | None = None
+    system_in_data: bool = False
     batch_size: int | None = None
     max_length: int | None = None
     rows: int | None = None

@@ -134,6 +134,7 @@ class RunPlan(StudyRuns, ABC):
             checkpoints=run.checkpoints,
             eval_loss=run.imported.eval_loss,
             system=getattr(self.study.data, "system", None),
+            system_in_data=run.imported.system_in_data,
             batch_size=recipe.batch_size if recipe else None,
             max_length=recipe.max_length if recipe else None,
             rows=made.rows if isinstance(made, ImportedSet) else None,

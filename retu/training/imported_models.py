@@ -19,6 +19,7 @@ from retu.data.chat import encode_prompt, find_first_difference
 from retu.data.tokenizer import load_tokenizer
 from retu.models.base_models import place_file
 from retu.planning.imported_files import check_index, check_same_model, read_config
+from retu.planning.imported_jobs import ImportSftJob
 from retu.planning.local_sources import list_wanted_files
 from retu.training.published_checkpoints import STEP_FOLDER
 
@@ -35,14 +36,14 @@ SHOWN_CHARACTERS = 60
 
 
 def publish_imported(
-    checkpoints: Mapping[int, Path], base: Path, system: str | None, folder: Path
+    checkpoints: Mapping[int, Path], base: Path, job: ImportSftJob, folder: Path
 ) -> None:
     """Publish checkpoints as `folder/step-NNNNNN`; all of them or nothing.
 
     Args:
         checkpoints: step -> the folder of its model.
         base: the checkpoint of the base model, as the study uses it.
-        system: the system turn that the study puts before every problem.
+        job: what the study says of its system turn.
         folder: where to.
 
     Raises:
@@ -54,7 +55,7 @@ def publish_imported(
         shapes = read_tensor_shapes(path)
         check_index(path, shapes)
         check_same_model(path, shapes, base, wanted)
-        check_same_problems(path, tokenizer, system)
+        check_same_problems(path, tokenizer, job)
 
     def fill(target: Path) -> None:
         for step, path in checkpoints.items():
@@ -75,12 +76,12 @@ def is_model_file(name: str) -> bool:
 
 
 def check_same_problems(
-    folder: Path, tokenizer: "PreTrainedTokenizerBase", system: str | None
+    folder: Path, tokenizer: "PreTrainedTokenizerBase", job: ImportSftJob
 ) -> None:
     """InputError unless a checkpoint's tokenizer makes the base model's tokens of a problem.
 
     The study's system turn is part of the base model's chat template, and may have been in the
-    data that the checkpoint was trained on instead.
+    data that the checkpoint was trained on instead, which only its owner can tell.
     """
     own = load_tokenizer(folder)
     if own.get_vocab() != tokenizer.get_vocab():
@@ -91,11 +92,18 @@ def check_same_problems(
         )
     for question in PROBE_QUESTIONS:
         wanted = encode_prompt(tokenizer, question)
-        ways = [encode_prompt(own, question)]
-        if system and own.chat_template:
-            ways.append(encode_with_system(own, system, question))
-        if wanted not in ways:
-            raise InputError(explain_difference(folder, own, tokenizer, ways[-1], wanted))
+        shown = encode_prompt(own, question)
+        if job.system and own.chat_template and shown != wanted:
+            shown = encode_with_system(own, job.system, question)
+            if shown == wanted and not job.system_in_data:
+                raise InputError(
+                    f"{folder}: its chat template lacks the system turn of this study"
+                    f" ({job.system[:SHOWN_CHARACTERS]!r}); if it was in the rows that the run was"
+                    " trained on, say imported.system_in_data: true, otherwise leave data.system"
+                    " out"
+                )
+        if shown != wanted:
+            raise InputError(explain_difference(folder, own, tokenizer, shown, wanted))
     if own.eos_token_id != tokenizer.eos_token_id:
         raise InputError(
             f"{folder}: its answers end with {own.eos_token}, those of the base model with"

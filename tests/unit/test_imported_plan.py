@@ -315,3 +315,11 @@ def test_of_an_imported_set_the_name_is_enough(own_folder: Path) -> None:
     stage = plan.train_sft("Base", "Lost", "0")
     assert [before.module for before in stage.after] == ["load_local_model"]
     assert list(json.loads(plan.dataset_stats().spec)["datasets"]) == ["Own"]
+
+
+def test_a_folder_that_changes_while_the_workflow_runs_is_refused(own_folder: Path) -> None:
+    source = load_imported(own_folder).train_sft(*RUN).sources[0].plan()
+    assert own_folder / STEP_4 / "config.json" in [p.absolute() for p in source.check_unchanged()]
+    write_state(own_folder, json.dumps(make_state(total_flos=1.0)))
+    with pytest.raises(InputError, match="runs/sft: has changed since the workflow started"):
+        source.check_unchanged()

@@ -19,6 +19,7 @@ from retu.data.tokenizer import load_tokenizer
 from retu.labeling.label_table import label_checkpoints
 from retu.models.base_models import ModelSource, publish_base_model
 from retu.planning.imported_files import read_config
+from retu.planning.imported_jobs import ImportSftJob
 from retu.planning.jobs import LabelJob
 from retu.training.imported_losses import (
     SftRows,
@@ -53,10 +54,11 @@ def publish_base(folder: Path, system: str | None = None) -> None:
     publish_base_model(model, *places)
 
 
-def publish_run(folder: Path, system: str | None = None) -> dict[int, Path]:
+def publish_run(folder: Path, **told: Any) -> dict[int, Path]:
     """The checkpoints of the run, published."""
     base = folder / "base/checkpoints/step-000000"
-    publish_imported(find_step_folders(folder / "run"), base, system, folder / "out")
+    job = ImportSftJob(checkpoints=[2, 4], eval_loss="eval_loss", **told)
+    publish_imported(find_step_folders(folder / "run"), base, job, folder / "out")
     return list_checkpoints(folder / "out")
 
 
@@ -98,11 +100,13 @@ def test_other_problems_are_refused_and_nothing_is_written(
 
 def test_the_studys_system_turn_may_have_been_in_the_data(run_files: Path) -> None:
     publish_base(run_files, SYSTEM)
-    found = publish_run(run_files, SYSTEM)
+    with pytest.raises(InputError, match=r"lacks the system turn .*'Answer in a box\.'.*say"):
+        publish_run(run_files, system=SYSTEM)
+    found = publish_run(run_files, system=SYSTEM, system_in_data=True)
     shown = load_tokenizer(found[4]).decode(encode_prompt(load_tokenizer(found[4]), "2 + 2?"))
     assert SYSTEM in shown
     with pytest.raises(InputError, match="shows a problem as"):
-        publish_run(run_files, None)
+        publish_run(run_files)
 
 
 def test_inner_parameters_are_those_that_transformers_counts(tmp_path: Path) -> None:
