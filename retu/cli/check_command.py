@@ -30,7 +30,13 @@ from retu.preparation.check_study import (
     check_sft_lengths,
 )
 from retu.preparation.machine import measure_machine
-from retu.preparation.study_cost import average_tokens, check_disk, check_memory, check_time
+from retu.preparation.study_cost import (
+    MeanTokens,
+    average_tokens,
+    check_disk,
+    check_memory,
+    check_time,
+)
 from retu.preparation.study_rows import StudySet, read_study_sets
 from retu.preparation.study_tokens import (
     RowLengths,
@@ -121,7 +127,9 @@ def list_model_findings(
     yield from check_completions(plan, trained, model, asked)
 
 
-def summarise_lengths(plan: FilesPlan, sets: list[StudySet], lengths: dict[str, RowLengths]):
+def summarise_lengths(
+    plan: FilesPlan, sets: list[StudySet], lengths: dict[str, RowLengths]
+) -> tuple[MeanTokens, dict[str, int]]:
     """Mean lengths for time, and the longest rows for memory."""
     limit = plan.study.evaluation.max_new_tokens
     trained = [lengths[made.name] for made in sets if made.role in ("sft", "pool")]

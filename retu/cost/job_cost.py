@@ -25,6 +25,7 @@ from retu.cost.sequence_lengths import (
     get_trajectory_lengths,
     make_model_shape,
     require_hub_model,
+    require_shape,
 )
 from retu.planning.hub_plan import HubPlan
 from retu.planning.stages import Stage
@@ -95,7 +96,7 @@ class JobPricer:
 
     def get_billions(self, model: str) -> float:
         """Parameters of a model in 1e9."""
-        return require_hub_model(self.plan.study, model).shape.billions
+        return require_shape(require_hub_model(self.plan.study, model)).billions
 
     def get_model_shape(self, model: str) -> ModelShape:
         """The sizes of a model."""

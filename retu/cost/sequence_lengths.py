@@ -4,7 +4,7 @@ from pathlib import Path
 
 from retu.compute.flops import ModelShape
 from retu.config.files_study import FileBenchmark
-from retu.config.hub_study import HubData, HubModel, MeanLengths, ReleasedSet
+from retu.config.hub_study import HubData, HubModel, HubModelShape, MeanLengths, ReleasedSet
 from retu.config.lab_study import DrawnSet
 from retu.config.study import AnyBenchmark, Study
 from retu.core.errors import InputError
@@ -29,11 +29,16 @@ def require_hub_model(study: Study, name: str) -> HubModel:
     return model
 
 
+def require_shape(model: HubModel) -> HubModelShape:
+    """The sizes of a model; InputError if the study does not say them."""
+    if model.shape is None:
+        raise InputError(f"model {model.repository}: has no shape; add it to the study")
+    return model.shape
+
+
 def make_model_shape(model: HubModel) -> ModelShape:
     """The sizes that FLOPs are computed from."""
-    s = model.shape
-    if s is None:
-        raise InputError(f"model {model.repository}: has no shape; add it to the study")
+    s = require_shape(model)
     width = s.hidden // s.heads
     return ModelShape(s.layers, s.hidden, s.heads, s.kv_heads, width, s.ffn, s.vocab)
 
@@ -79,6 +84,8 @@ def count_sft_rows(study: Study, dataset: str) -> int:
     made = study.datasets[dataset]
     if isinstance(made, DrawnSet) and made.rows == "all":
         return count_pool_rows(study)
+    if not isinstance(made, DrawnSet | ReleasedSet):
+        raise InputError(f"study {study.name}: datasets.{dataset}: says no rows; it has no price")
     return int(made.rows)
 
 

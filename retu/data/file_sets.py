@@ -86,7 +86,7 @@ def store_file_set(
     records = drop_judged(reader.read_records(read(), counts), job, read_judged(judged), counts)
     if job.use != "sft":
         records = drop_repeated(records, counts)
-    kept = (record for _, record in records)
+    kept: Iterator[TextRecord] = (record for _, record in records)
     if job.hold_out is not None:
         kept = iter(choose_held_out(kept, job.hold_out, where))
     rows = number_repeated(shape_record(record, job) for record in kept)

@@ -16,6 +16,7 @@ from retu.config.files_study import (
 from retu.config.hub_study import HubModel
 from retu.config.imported_runs import ImportedSet
 from retu.core.model_files import WANTED_FILES
+from retu.core.sections import Section
 from retu.planning import jobs
 from retu.planning.local_sources import LocalSource, has_system_turns, list_wanted_files
 from retu.planning.stages import Stage, cache_stage
@@ -103,14 +104,12 @@ class FilesPlan(Plan):
         folder = f"data/{self.study.name}/word_problems"
         return [f"{folder}/{name}.jsonl" for name in WORD_PROBLEM_FILES]
 
-    def find_made_files(self, *rows: FileRows) -> list[str]:
+    def find_made_files(self, *rows: object) -> list[str]:
         """Those of some rows that a rule makes."""
         made = self.list_made_files()
-        return [part.file for part in rows if part.file in made]
+        return [part.file for part in rows if isinstance(part, FileRows) and part.file in made]
 
-    def plan_reading(
-        self, module: str, job: jobs.Section, rows: list[FileRows], *after: Stage
-    ) -> Stage:
+    def plan_reading(self, module: str, job: Section, rows: list[FileRows], *after: Stage) -> Stage:
         """A stage that reads the files of rows, the user's by their bytes."""
         made = self.find_made_files(*rows)
         own = tuple(part.file for part in rows if part.file and part.file not in made)

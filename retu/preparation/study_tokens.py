@@ -11,8 +11,9 @@ from retu.core.yaml_files import read_yaml
 from retu.data.chat import encode_example, encode_prompt, render_prompt
 from retu.data.text_records import TextRecord
 from retu.data.tokenizer import load_tokenizer
-from retu.models.base_models import ROOT, begin_with_system
+from retu.models.base_models import begin_with_system
 from retu.planning.files_plan import FilesPlan
+from retu.planning.stages import ROOT
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

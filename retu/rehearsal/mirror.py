@@ -17,6 +17,7 @@ from retu.config.hub_study import HubModel
 from retu.config.study import Study
 from retu.core.atomic_files import replace_folder
 from retu.core.errors import InputError
+from retu.cost.sequence_lengths import require_shape
 from retu.data.hub.hub_lock import Repository, RepositoryKind, describe_file, lock_files
 from retu.rehearsal.made_up_sets import (
     ProblemSets,
@@ -84,8 +85,9 @@ def write_model(model: HubModel, root: Path, folder: Path) -> list[float]:
     path = f"chat_templates/{model.template}.jinja" if model.template else OWN_TEMPLATE
     template = (root / path).read_text(encoding="utf-8")
     losses: list[float] = []
+    shape = require_shape(model)
     write_repository(
-        folder, name, lambda place: losses.extend(make_model(family, model.shape, template, place))
+        folder, name, lambda place: losses.extend(make_model(family, shape, template, place))
     )
     pin_repository(folder, name, "model")
     return losses

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retu.config.hub_study import HubData
+from retu.config.hub_study import HubBenchmark, HubData
 from retu.config.load import load_training_study
 from retu.core.errors import InputError
 from retu.core.yaml_files import read_yaml, validate_content
@@ -82,6 +82,7 @@ def test_benchmarks_are_read_in_both_forms(places: HubLocation) -> None:
     cleaned = load_cleaned(places, sources)
     assert cleaned.samples == {name: b.samples for name, b in STUDY.benchmarks.items()}
     for name, benchmark in STUDY.benchmarks.items():
+        assert isinstance(benchmark, HubBenchmark)
         mine = cleaned.problems[cleaned.problems["benchmark"] == name]
         original = load_benchmark(name, places, sources)
         assert len(mine) == benchmark.problems

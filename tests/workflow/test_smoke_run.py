@@ -16,6 +16,7 @@ from smoke_scripts import format_options, make_smoke_plan, run_rule_module
 from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
 from retu.config.load import load_training_study
 from retu.core.manifest import check_manifest
+from retu.cost.sequence_lengths import count_problems
 from retu.grading.grade_tables import grade_table
 from retu.reporting.answer_words import read_answer
 from retu.training.published_checkpoints import find_checkpoint, read_model_config
@@ -161,7 +162,7 @@ def test_every_run_has_all_its_points(curves: pd.DataFrame, results: Path) -> No
         points = overall[(overall["paradigm"] == "Pure SFT") & (overall["dataset"] == run.dataset)]
         assert points["sft_step"].tolist() == [0, *run.checkpoints]
     assert len(curves) == len(overall) * (len(STUDY.benchmarks) + 1)
-    assert overall["n_problems"].unique() == [sum(b.problems for b in STUDY.benchmarks.values())]
+    assert overall["n_problems"].unique() == [sum(map(count_problems, STUDY.benchmarks.values()))]
 
 
 def test_sft_compute_follows_from_the_data(results: Path, curves: pd.DataFrame) -> None:
