@@ -9,6 +9,7 @@ if something is in the way of a run.
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,15 +65,17 @@ def main(options: argparse.Namespace) -> None:
     chosen = {"study": options.study} if options.study else {}
     plan = load_plan(load_config({**read_config(ROOT), **chosen}))
     if not isinstance(plan, FilesPlan):
+        told = ["retu", "plan", "--study", plan.study.name]
         raise InputError(
             f"study {plan.study.name}: has no files of its own; its data are checked where they"
-            " are made (retu plan tells its cost)"
+            f" are made, its cost is told before ({shlex.join(told)})"
         )
     found = list(print_check(plan, options.rows))
     errors = sum(finding.level == "error" for finding in found)
     print(f"\n{errors} in the way of a run" if errors else "\nnothing is in the way of a run")
     if not errors:
-        print(f"run it: snakemake --cores 2 --config study={plan.study.name}")
+        command = ["snakemake", "--cores", "2", "--config", f"study={plan.study.name}"]
+        print(f"run it: {shlex.join(command)}")
     if errors:
         sys.exit(EXIT_FINDINGS)
 

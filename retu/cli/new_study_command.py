@@ -11,6 +11,7 @@ where there is somebody to ask. Then: retu check --study mine
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -87,9 +88,8 @@ def main(options: argparse.Namespace) -> None:
         out.unlink()
         raise
     print_summary(asked, {asked.train: train, **others}, model)
-    print(
-        f"\nwritten: studies/{asked.name}.yaml; look at it, then: retu check --study {asked.name}"
-    )
+    command = shlex.join(["retu", "check", "--study", asked.name])
+    print(f"\nwritten: studies/{asked.name}.yaml; look at it, then: {command}")
 
 
 def complete_request(options: argparse.Namespace) -> DraftRequest:

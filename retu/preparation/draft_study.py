@@ -5,6 +5,7 @@ steps of RL); on a GPU it is of the size of a small experiment.
 """
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,9 +177,10 @@ def format_study(
     entry = {path: format_file(path, facts) for path, facts in others.items()}
     validation = entry.get(asked.validation or "", f"{{hold_out: {held}, dataset: Experts}}")
     prompts = asked.prompts or asked.train
+    command = shlex.join(["retu", "check", "--study", asked.name])
     lines = [
         f"# Written by retu new-study, in {'quick' if sizes.quick else 'full'} sizes; every line is"
-        f" yours to change. Look first: retu check --study {asked.name}",
+        f" yours to change. Look first: {command}",
         f"name: {asked.name}",
         f"title: {asked.name}",
         f"description: SFT on {Path(asked.train).name}, then RL, of {Path(asked.model).name}.",

@@ -1,5 +1,6 @@
 """The sets of a study of files as its jobs will store them, read without storing anything."""
 
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,9 @@ def find_files(plan: FilesPlan, stage: Stage, made: Collection[str]) -> list[str
     """The files that a stage reads; InputError for one that a rule has not made yet."""
     missing = [path for path in made if not Path(path).is_file()]
     if missing:
+        command = ["snakemake", missing[0], "--config", f"study={plan.study.name}"]
         raise InputError(
-            f"{missing[0]}: is made by a rule and not there yet; make it: snakemake {missing[0]}"
-            f" --config study={plan.study.name}"
+            f"{missing[0]}: is made by a rule and not there yet; make it ({shlex.join(command)})"
         )
     own = [path for source in stage.sources for path in source.paths]
     return [*made, *own]

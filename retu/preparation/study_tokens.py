@@ -1,5 +1,6 @@
 """What a study's models are shown: its tokenizer with the chat template that all stages use."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,10 +56,9 @@ def load_study_model(plan: FilesPlan, name: str) -> StudyModel:
     elif (published / "config.json").is_file():
         folder = published
     else:
-        raise InputError(
-            f"models.{name}: is not here yet; bring it: snakemake --cores 1 --config"
-            f" study={plan.study.name} -- results/{plan.study.name}/base/{name}/manifest.json"
-        )
+        target = f"results/{plan.study.name}/base/{name}/manifest.json"
+        command = ["snakemake", target, "--cores", "1", "--config", f"study={plan.study.name}"]
+        raise InputError(f"models.{name}: is not here yet; bring it ({shlex.join(command)})")
     tokenizer = load_tokenizer(folder)
     if isinstance(model, FolderModel):
         if model.template:

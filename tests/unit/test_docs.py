@@ -46,6 +46,7 @@ def test_studies_named_in_the_readme_exist() -> None:
     named = set(re.findall(r"--config study=(\w+)", text)) | set(
         re.findall(r"^\| `(\w+)`(?: \(default\))? \|", text, re.MULTILINE)
     )
+    named -= {Path(path).stem for path in MADE_LATER}
     assert named
     assert {name for name in named if not (STUDIES / f"{name}.yaml").is_file()} == set()
 
