@@ -4,10 +4,9 @@ One class a section, one field a fact. `schemas/*.schema.json` are generated fro
 (`python -m retu.cli.dump_schemas`), so that editors and the code agree.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
-    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -19,19 +18,19 @@ from pydantic import (
 from retu.config.adaptive import AdaptiveSettings
 from retu.config.analysis import FitSettings, SubphaseThresholds
 from retu.config.execution import Execution
-from retu.config.files_study import (
-    FileBenchmark,
-    FilesData,
-    FileSet,
-    FolderModel,
-    PackagedModel,
-)
 from retu.config.graders import GraderSettings
-from retu.config.hub_study import HubBenchmark, HubData, HubModel, ReleasedSet
-from retu.config.imported_runs import ImportedRun, ImportedSet
-from retu.config.lab_study import ArithmeticData, Benchmark, DrawnSet, LabModel
+from retu.config.imported_runs import ImportedRun
 from retu.config.paradigm import ParadigmSettings
 from retu.config.reward_function import RewardFunction
+from retu.config.section_kinds import (
+    IMPORTED,
+    LAB,
+    AnyBenchmark,
+    AnyData,
+    AnyDataset,
+    AnyModel,
+    make_key_discriminator,
+)
 from retu.core.sections import Fraction, Name, Section
 from retu.core.validation import TAG
 
@@ -68,54 +67,6 @@ class Config(Section):
 NO_CHOICE = frozenset({"mirror", "grader", "environments", "container", "report_to"})
 """Parts of `Config` that make no result of a study another."""
 
-
-LAB, HUB, FILES, FOLDER, PACKAGE, IMPORTED = (
-    f"{kind}{TAG}" for kind in ("lab", "hub", "files", "folder", "package", "imported")
-)
-
-
-def make_key_discriminator(otherwise: str = LAB, **tags: str) -> Discriminator:
-    """Tells sections by a key that only those of one kind have: key -> tag; one kind has none."""
-
-    def kind(value: Any) -> str:
-        keys = value if isinstance(value, dict) else type(value).model_fields
-        return next((tag for key, tag in tags.items() if key in keys), otherwise)
-
-    return Discriminator(kind)
-
-
-def get_data_tag(value: Any) -> str:
-    """Tells the data of a hub and of files, which say so, from those that are drawn."""
-    kind = value.get("kind") if isinstance(value, dict) else value.kind
-    return {"hub": HUB, "files": FILES}.get(kind, LAB)
-
-
-AnyData = Annotated[
-    Annotated[ArithmeticData, Tag(LAB)]
-    | Annotated[HubData, Tag(HUB)]
-    | Annotated[FilesData, Tag(FILES)],
-    Discriminator(get_data_tag),
-]
-AnyModel = Annotated[
-    Annotated[LabModel, Tag(LAB)]
-    | Annotated[HubModel, Tag(HUB)]
-    | Annotated[FolderModel, Tag(FOLDER)]
-    | Annotated[PackagedModel, Tag(PACKAGE)],
-    make_key_discriminator(repository=HUB, folder=FOLDER, package=PACKAGE),
-]
-AnyDataset = Annotated[
-    Annotated[DrawnSet, Tag(LAB)]
-    | Annotated[ReleasedSet, Tag(HUB)]
-    | Annotated[FileSet, Tag(FILES)]
-    | Annotated[ImportedSet, Tag(IMPORTED)],
-    make_key_discriminator(imported=IMPORTED, source=HUB, file=FILES, repository=FILES),
-]
-AnyBenchmark = Annotated[
-    Annotated[Benchmark, Tag(LAB)]
-    | Annotated[HubBenchmark, Tag(HUB)]
-    | Annotated[FileBenchmark, Tag(FILES)],
-    make_key_discriminator(source=HUB, file=FILES, repository=FILES),
-]
 
 GRADER, FUNCTION = f"grader{TAG}", f"function{TAG}"
 AnyReward = Annotated[

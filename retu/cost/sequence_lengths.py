@@ -6,7 +6,8 @@ from retu.compute.flops import ModelShape
 from retu.config.files_study import FileBenchmark
 from retu.config.hub_study import HubData, HubModel, HubModelShape, MeanLengths, ReleasedSet
 from retu.config.lab_study import DrawnSet
-from retu.config.study import AnyBenchmark, Study
+from retu.config.section_kinds import AnyBenchmark
+from retu.config.study import Study
 from retu.core.errors import InputError
 from retu.data.source_rows import read_source_rows
 
