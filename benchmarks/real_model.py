@@ -5,8 +5,8 @@
 
 MODEL is the folder of a small model with a chat template. RL steps (two prompts, eight answers
 each), SFT updates and a validation run in a process each, one after the other, with the settings
-that a study has if it names none, and plain TRL with those of its manual. Answers are sampled, so
-time of RL is that of a token of them; peak memory is the process's, libraries and optimiser
+that a study has if it names none, and plain TRL with those of its manual. No sampled answer ends
+before its limit, so that all write as many; peak memory is the process's, libraries and optimiser
 included. Losses and gradients of SFT and of RL on given answers must agree to 1e-5, relatively:
 all did the same work. Ratios are of seconds of the processor, on one thread: what else runs on the
 machine hardly counts; seconds of the clock stand beside them.

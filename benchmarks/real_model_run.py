@@ -32,6 +32,7 @@ from retu.training.supervised import SupervisedRun, make_sft_config, make_superv
 
 RATE = 1e-5
 SEED = 7
+NEVER_WRITTEN = "<repo_name>"
 QUESTIONS = (
     "What is 12 + 7? Show each step of your work before the answer.",
     "Tom has 5 apples and buys 3 boxes of 12 apples each. He gives 9 away. How many are left?",
@@ -184,6 +185,16 @@ def write_given_answers(trainer: Any, settings: dict[str, int]) -> None:
     setattr(trainer, "_sample_completions" if ours else "_generate_single_turn", write)
 
 
+def forbid_ends(trainer: Any) -> None:
+    """Let every answer of a trainer reach the limit: all kinds then write as many tokens.
+
+    The token that would end one, of repositories in the model's pre-training, is as good as never.
+    """
+    end = trainer.processing_class.convert_tokens_to_ids(NEVER_WRITTEN)
+    trainer.eos_token_ids = [end]
+    trainer.generation_config.eos_token_id = [end]
+
+
 def measure(make: Callable[..., Any], work: str, kind: str, options: tuple[Any, ...]) -> Any:
     """Run what is asked for; what it took and gave."""
     trainer = make(kind, *options)
@@ -198,6 +209,8 @@ def measure(make: Callable[..., Any], work: str, kind: str, options: tuple[Any, 
     if work == "rl_given":
         torch.manual_seed(0)
         write_given_answers(trainer, options[1])
+    if work == "rl":
+        forbid_ends(trainer)
     # Validation before the first step is measured on its own.
     trainer.evaluate = lambda *_, **__: {}
     trainer.train()

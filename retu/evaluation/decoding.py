@@ -82,7 +82,7 @@ def attend_in_groups(
         attention_mask: (B, 1, T, S), bool or added.
         scaling: of products; None: by the size.
     """
-    if query.shape[2] > 1:
+    if query.shape[2] > 1 or options.get("position_bias") is not None:
         made: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
@@ -98,7 +98,7 @@ def attend_in_groups(
         else:
             scores += mask
     mixed = scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
-    return mixed.view(rows, 1, -1, size), None
+    return mixed.reshape(rows, 1, -1, value.shape[-1]), None
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,12 @@ class DecodingSettings:
 def can_decode(model: Any) -> bool:
     """Whether a model is large, on a CPU, and has layers of plain attention alone."""
     config = model.config.get_text_config()
-    layers = getattr(config, "layer_types", None) or ["full_attention"]
     return (
         model.device.type == "cpu"
         and config.vocab_size >= LARGE_VOCABULARY
-        and set(layers) == {"full_attention"}
-        and getattr(config, "sliding_window", None) is None
+        # Models of other kinds ask for no cache of this form, or look attention up elsewhere.
+        and getattr(model, "_supports_attention_backend", False)
+        and all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
         and model.config._attn_implementation == "sdpa"
         and not hasattr(model.get_output_embeddings().weight, "ds_id")
     )

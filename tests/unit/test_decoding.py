@@ -8,10 +8,17 @@ import pytest
 import torch
 from mixed_fixtures import SHAPE, list_steps, make_lab_tokenizer, make_mixed_trainer, make_preset
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from retu.config.study import Sampling
 from retu.evaluation import decoding
-from retu.evaluation.decoding import DecodingSettings, can_decode, decode_answers, draw_tokens
+from retu.evaluation.decoding import (
+    DecodingSettings,
+    attend_in_groups,
+    can_decode,
+    decode_answers,
+    draw_tokens,
+)
 from retu.evaluation.engine_transformers import TransformersEngine
 from retu.models.loading import build_model
 
@@ -94,6 +101,18 @@ def test_answers_start_with_what_they_are_given() -> None:
         assert tokens == [*start, *rest]
 
 
+@pytest.mark.parametrize("biased", [False, True])
+def test_heads_that_share_keys_attend_as_in_torch(biased: bool) -> None:
+    # Values may be of another size than keys.
+    query, key, value = torch.randn(2, 4, 1, 6), torch.randn(2, 2, 5, 6), torch.randn(2, 2, 5, 3)
+    mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]).bool()[:, None, None]
+    bias = {"position_bias": torch.randn(2, 4, 1, 5)} if biased else {}
+    module = SimpleNamespace(num_key_value_groups=2, is_causal=True)
+    mine, _ = attend_in_groups(module, query, key, value, mask, scaling=0.3, **bias)
+    expected, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=0.3, **bias)
+    torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-5)
+
+
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     shares = torch.tensor([0.5, 0.0, 0.3, 0.2])
     torch.manual_seed(0)
@@ -111,8 +130,14 @@ def test_which_models_are_decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not can_decode(model)
     monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 24)
     model.config.layer_types = ["full_attention", "sliding_attention"]
+    model.config.sliding_window = 4
     assert not can_decode(model)
-    model.config.layer_types = None
+    model.config.layer_types = model.config.sliding_window = None
+    monkeypatch.setattr(type(model), "_supports_attention_backend", False)
+    assert not can_decode(model)
+    monkeypatch.undo()
+    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 24)
+    assert can_decode(model)
     model.set_attn_implementation("eager")
     assert not can_decode(model)
     assert not can_decode(SimpleNamespace(device=torch.device("cuda"), config=model.config))
