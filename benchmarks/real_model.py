@@ -50,7 +50,7 @@ def run_one(model: str, work: str, kind: str, folder: Path, settings: dict[str, 
 
 def compute_time(found: list[Any]) -> float:
     """Median seconds of the processor, of a token where tokens were counted."""
-    return statistics.median(one["cpu"] / max(1, one["tokens"]) for one in found)
+    return float(statistics.median(one["cpu"] / max(1, one["tokens"]) for one in found))
 
 
 def check_losses(work: str, runs: dict[str, list[Any]]) -> str:

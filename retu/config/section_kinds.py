@@ -39,7 +39,7 @@ def make_key_discriminator(otherwise: str = LAB, **tags: str) -> Discriminator:
 def get_data_tag(value: Any) -> str:
     """Tells the data of a hub and of files, which say so, from those that are drawn."""
     kind = value.get("kind") if isinstance(value, dict) else value.kind
-    return {"hub": HUB, "files": FILES}.get(kind, LAB)
+    return {"hub": HUB, "files": FILES}.get(str(kind), LAB)
 
 
 AnyData = Annotated[

@@ -30,7 +30,7 @@ LEAVE_TOGETHER = 0.25
 GROUPED = "retu_grouped"
 
 
-class RoomyLayer(DynamicLayer):
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """A layer's keys and values, with room for those of more tokens."""
 
     _stored: tuple[Tensor, Tensor] | None = None
@@ -141,7 +141,7 @@ def group_heads(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def decode_answers(
     model: Any,
     prompts: Sequence[Sequence[int]],

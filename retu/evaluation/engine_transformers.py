@@ -111,7 +111,10 @@ class TransformersEngine:
         if can_decode(self.model):
             how_long = (settings.max_new_tokens, settings.temperature)
             made = decode_answers(self.model, prompts, DecodingSettings(*how_long, self.ends, pad))
-            return [make_generation(self.tokenizer, *row, self.ends) for row in made]
+            return [
+                make_generation(self.tokenizer, tokens, log_probs, self.ends)
+                for tokens, log_probs in made
+            ]
         width = max(map(len, prompts))
         rows = [[pad] * (width - len(ids)) + list(ids) for ids in prompts]
         mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]

@@ -33,7 +33,7 @@ def make_adapter_config(settings: LoraSettings | None) -> Any:
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
-        lora_alpha=settings.alpha,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]
         lora_dropout=settings.dropout,
         target_modules=settings.target_modules,
     )

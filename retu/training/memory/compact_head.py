@@ -73,12 +73,12 @@ def is_for_compact_head(model: Any, options: dict[str, Any]) -> bool:
     weight = model.get_output_embeddings().weight
     # ZeRO keeps parts of a weight, and names them in it; so do other ways of sharding.
     whole = type(weight).__name__ in ("Parameter", "Tensor") and not hasattr(weight, "ds_id")
-    return whole and is_large_on_cpu(labels, len(weight))
+    return bool(whole and is_large_on_cpu(labels, len(weight)))
 
 
 def is_large_on_cpu(ids: Tensor, vocabulary: int) -> bool:
     """Whether a batch of ids (B, T) on a CPU has more logits than `SMALL_LOGITS`."""
-    return ids.device.type == "cpu" and ids.numel() * vocabulary > SMALL_LOGITS
+    return bool(ids.device.type == "cpu" and ids.numel() * vocabulary > SMALL_LOGITS)
 
 
 def score_labels(
@@ -102,10 +102,11 @@ def score_labels(
     bias = getattr(head, "bias", None)
     made = TokenScores.apply(hidden[:, :-1][mask], head.weight, bias, labels[mask], *asked)
     # Scattered, zeros of a batch without labels still belong to the graph.
-    log_probs, entropy, is_top1 = (
+    scattered: list[Any] = [
         None if part is None else part.new_zeros(mask.shape).masked_scatter(mask, part)
         for part in made
-    )
+    ]
+    log_probs, entropy, is_top1 = scattered
     return FusedCausalLMOutput(
         loss=-log_probs.sum() / mask.sum().clamp(min=1),
         log_probs=log_probs,

@@ -75,7 +75,7 @@ def fit_micro_batch(
     args.gradient_accumulation_steps *= share // size
     if getattr(args, "steps_per_generation", None) is not None:
         args.steps_per_generation *= share // size
-    return size < share
+    return bool(size < share)
 
 
 def split_by_tokens(lengths: Sequence[int], budget: int, most: int) -> list[list[int]]:

@@ -24,6 +24,7 @@ GRPOTrainer: Any = import_grpo_trainer()
 class CompactForwardTrainer(AdapterSaving, GRPOTrainer):
     """A GRPO trainer that computes what its rows need: no padding, no logits without a label."""
 
+    _buffered_inputs: Any
     _entropies: Tensor | None = None  # of the last forward pass, (B, T), in nats
 
     def __init__(self, *given: Any, **options: Any) -> None:
