@@ -103,6 +103,12 @@ class WordProblems(Section):
     folder: str = Field(description="of the templates (TOML) inside it")
     seed: NonNegativeInt = 0
     left_out: list[NonNegativeInt] = Field([], description="templates that take minutes to draw")
+    max_calculations: PositiveInt | None = Field(
+        None, description="templates whose solution calculates no more often; null: all"
+    )
+    max_number: PositiveInt | None = Field(
+        None, description="problems in which no number is larger; null: all"
+    )
     unseen_templates: PositiveInt
     pool: PositiveInt = Field(description="problems a template; so are the following")
     reference: PositiveInt

@@ -7,6 +7,7 @@ drawn problem has the wording of one.
 """
 
 import importlib
+import math
 import random
 import re
 import sys
@@ -25,8 +26,9 @@ from retu.data.set_rules import hash_prompt
 CALCULATION = re.compile(r"<<[^<>]*>>")
 """GSM8K's notes for a calculator inside a solution; nobody writes them by hand."""
 SEEN_PARTS = ("pool", "reference", "validation", "rl_prompts", "seen")
-SPARE = 2
-"""Problems drawn for every one wanted: some templates repeat themselves."""
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+SPARE, SPARE_LIMITED = 2, 60
+"""Problems drawn for every one wanted: templates repeat themselves, and limits refuse many."""
 Row = dict[str, str | int]
 
 
@@ -37,19 +39,22 @@ class Template:
     number: int
     drawer: Any
 
-    def draw(self, count: int, seed: int, taken: set[str]) -> list[Row]:
+    def draw(self, count: int, settings: WordProblems, taken: set[str]) -> list[Row]:
         """So many problems of different wording, none of which is `taken`; these are taken now.
 
         Raises:
             InputError: the template has not so many.
         """
-        rng = random.Random(f"{seed}/{self.number}")
+        rng = random.Random(f"{settings.seed}/{self.number}")
+        spare = SPARE if settings.max_number is None else SPARE_LIMITED
         rows: list[Row] = []
         with warnings.catch_warnings():
             # It warns that conditions take time.
             warnings.simplefilter("ignore")
-            drawn = self.drawer.generate_questions(n=SPARE * count, rng=rng, verbose=False)
+            drawn = self.drawer.generate_questions(n=spare * count, rng=rng, verbose=False)
         for problem in drawn:
+            if not is_within(f"{problem.question} {problem.answer}", settings.max_number):
+                continue
             identity = hash_prompt(problem.question)
             if identity not in taken and len(rows) < count:
                 taken.add(identity)
@@ -60,6 +65,17 @@ class Template:
                 f" {count}; lower the numbers in data.word_problems, or leave it out"
             )
         return rows
+
+
+def is_within(text: str, limit: int | None) -> bool:
+    """Whether no number of a text is larger than a limit."""
+    numbers = (float(found.replace(",", "")) for found in NUMBER.findall(text))
+    return limit is None or all(number <= limit for number in numbers)
+
+
+def count_calculations(answer: str) -> int:
+    """Calculations that a solution notes for a calculator."""
+    return len(CALCULATION.findall(answer))
 
 
 def make_row(question: str, answer: str, number: int) -> Row:
@@ -108,6 +124,7 @@ def draw_word_problems(settings: WordProblems, wheel: Path, folder: Path) -> dic
             Template(number, drawer)
             for number, drawer in enumerate(made)
             if number not in settings.left_out
+            and count_calculations(drawer.answer) <= (settings.max_calculations or math.inf)
         ]
         originals = [make_row(t.drawer.question, t.drawer.answer, t.number) for t in templates]
         taken = {hash_prompt(str(row["question"])) for row in originals}
@@ -142,7 +159,7 @@ def deal_problems(
     """Draw the problems of a template and deal them out."""
     names = ("unseen",) if unseen else SEEN_PARTS
     counts = [getattr(settings, name) for name in names]
-    rows = template.draw(sum(counts), settings.seed, taken)
+    rows = template.draw(sum(counts), settings, taken)
     for name, count in zip(names, counts, strict=True):
         parts[name] += rows[:count]
         rows = rows[count:]
