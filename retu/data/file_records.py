@@ -4,23 +4,23 @@ A gold answer is a column, what the worked answer boxes last, or what follows it
 column that holds a whole solution (GSM8K's `answer`) is read in the same two ways.
 """
 
+import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from retu.data.column_names import ROLES, find_turn_keys, is_filled, look_up
 from retu.data.row_layout import BOX, HASHES, MARK, RowLayout
 from retu.data.set_rules import hash_prompt
-from retu.data.source_rows import SourceRow
+from retu.data.source_rows import CORRECT, SourceRow
 from retu.data.text_records import TextRecord
 
 BoxFinder = Callable[[str], list[str]]
 r"""The contents of the boxes that are a text's final answer, empty without any."""
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-TURN_KEYS = (("role", "content"), ("from", "value"))
-ROLES = {"human": "user", "gpt": "assistant"}
-CORRECT = "correct the row, or name another column"
+TEXT_PART = {"type", "text"}
 UNANSWERED_REMEDY = (
     r"give it one (a \boxed{...}, a line `#### ...`, or a column, named by columns.gold), or set"
     " unanswered: leave_out"
@@ -88,6 +88,7 @@ class RecordReader:
 
     def read_record(self, row: SourceRow) -> TextRecord | None:
         """A row's record; None for one without a final answer that the study leaves out."""
+        self.check_beside(row)
         prompt, response = self.read_turns(row)
         gold = self.read_gold(row, response)
         if gold is None:
@@ -98,6 +99,25 @@ class RecordReader:
         if response is None:
             return record
         return {**record, "trajectory": box_mark(response) if self.box_answers else response}
+
+    def check_beside(self, row: SourceRow) -> None:
+        """InputError where a row has more of a problem, or another system turn than the study."""
+        for name in self.layout.blank:
+            if is_filled(look_up(row.values, name)):
+                row.refuse(
+                    f"{name} is not empty, and {self.layout.prompt} is read as the whole problem",
+                    "write both into one column, or name columns.prompt",
+                )
+        if self.layout.system and is_filled(look_up(row.values, self.layout.system)):
+            self.check_system(row, row.convert_to_text(row.values[self.layout.system], "system"))
+
+    def check_system(self, row: SourceRow, text: str) -> None:
+        """InputError unless a row's system turn is the study's."""
+        if text != (self.system or "").strip():
+            row.refuse(
+                f"its system turn is {text[:60]!r}, the study's is {self.system!r}",
+                "all stages need one: set data.system to it, or take it out of the rows",
+            )
 
     def read_turns(self, row: SourceRow) -> tuple[str, str | None]:
         """Problem and worked answer of a row."""
@@ -129,17 +149,14 @@ class RecordReader:
         """The turns of a chat but for the system turn, which must be the study's."""
         turns: list[tuple[str, str]] = []
         for turn in row.get_chat(column):
-            keys = next((keys for keys in TURN_KEYS if set(keys) <= set(turn)), None)
+            keys = find_turn_keys(turn)
             if keys is None:
                 row.refuse(f"{column} has a turn without role and content", CORRECT)
-            role = str(turn[keys[0]])
-            turns.append((ROLES.get(role, role), row.convert_to_text(turn[keys[1]], column)))
+            role, content = str(turn[keys[0]]), read_parts(turn[keys[1]])
+            if turns or role != "system" or is_filled(content):
+                turns.append((ROLES.get(role, role), row.convert_to_text(content, column)))
         if turns and turns[0][0] == "system":
-            if turns[0][1] != (self.system or "").strip():
-                row.refuse(
-                    f"its system turn is {turns[0][1][:60]!r}, the study's is {self.system!r}",
-                    "all stages need one: set data.system to it, or take it out of the rows",
-                )
+            self.check_system(row, turns[0][1])
             return turns[1:]
         return turns
 
@@ -147,11 +164,9 @@ class RecordReader:
         """The final answer of a row; None where it has none."""
         place = self.layout.gold
         if place not in (BOX, HASHES):
-            value = get_cell(row, place)
-            if value is None or (isinstance(value, str) and not value.strip()):
+            value = unpack_single(look_up(row.values, place))
+            if not is_filled(value):
                 return None
-            if isinstance(value, list) and len(value) == 1:
-                value = value[0]
             text = row.convert_to_text(value, place)
             return find_marked(text) or (self.find_boxed(text) or text)
         if response is None:
@@ -171,15 +186,37 @@ def get_cell(row: SourceRow, column: str) -> Any:
     return row.get_mapping(outer).get(inner)
 
 
+def unpack_single(value: Any) -> Any:
+    """The only entry of a list, which may be written as JSON (`["42"]`); else the value."""
+    if isinstance(value, str) and value.lstrip().startswith('["'):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return value
+        value = found if len(found) == 1 else value
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def read_parts(content: Any) -> Any:
+    """The text of a turn whose content is a list of one part of text; else the content."""
+    if not (isinstance(content, list) and len(content) == 1 and isinstance(content[0], Mapping)):
+        return content
+    part = {key: value for key, value in content[0].items() if value is not None}
+    return part["text"] if set(part) == TEXT_PART and part["type"] == "text" else content
+
+
 def find_marked(text: str) -> str | None:
-    """What follows the last `####`, without commas between thousands."""
-    _, mark, gold = text.rpartition(MARK)
-    return (THOUSANDS.sub("", gold.strip()) or None) if mark else None
+    """What follows the last `####` in its line, without commas between thousands."""
+    _, mark, rest = text.rpartition(MARK)
+    gold = rest.strip().partition("\n")[0].strip()
+    return (THOUSANDS.sub("", gold) or None) if mark else None
 
 
 def box_mark(response: str) -> str:
     r"""A response with its last line `#### 42` written as a sentence with a box."""
-    before, mark, gold = response.rpartition(MARK)
+    before, mark, rest = response.rpartition(MARK)
     if not mark:
         return response
-    return f"{before.rstrip()}\nThe final answer is $\\boxed{{{gold.strip()}}}$."
+    gold, _, after = rest.strip().partition("\n")
+    boxed = f"{before.rstrip()}\nThe final answer is $\\boxed{{{gold.strip()}}}$."
+    return f"{boxed}\n{after}" if after else boxed

@@ -4,7 +4,6 @@ A row knows where it came from, so that whatever is wrong with it can be shown w
 """
 
 import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ from retu.core.errors import InputError
 
 SHOWN_CHARACTERS = 160
 READ_BATCH = 1024
+LONGEST_CELL = 1 << 30
+"""Characters of a cell of a CSV file; Python's own limit is shorter than a long trajectory."""
+CORRECT = "correct the row, or name another column or revision"
 DAMAGED = "\ufffd"
 """What a decoder puts where bytes were no text."""
 
@@ -55,14 +57,12 @@ class SourceRow:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, str | int | float) or value != value:
-            self.refuse(
-                f"{column} is {type(value).__name__}, not a text", "check the file's revision"
-            )
+            self.refuse(f"{column} is {type(value).__name__}, not a text", CORRECT)
         text = str(value).strip()
         if not text:
-            self.refuse(f"{column} is empty", "check the file's revision")
+            self.refuse(f"{column} is empty", CORRECT)
         if DAMAGED in text or "\x00" in text:
-            self.refuse(f"{column} holds damaged characters", "check the file's revision")
+            self.refuse(f"{column} holds damaged characters", CORRECT)
         return text
 
     def get_mapping(self, column: str) -> Mapping[str, Any]:
@@ -141,7 +141,9 @@ def read_source_rows(path: Path, label: str = "") -> Iterator[SourceRow]:
         raise InputError(f"{name}: row {count}: is not UTF-8 ({error.reason}); check it") from error
     except (OSError, ValueError, RecursionError, csv.Error, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{name}: row {count}: not readable ({reason}); fetch it anew") from error
+        raise InputError(
+            f"{name}: row {count}: not readable ({reason}); mend it or fetch it anew"
+        ) from error
     if not count:
         raise InputError(f"{name}: has no rows; check the file")
 
@@ -161,7 +163,12 @@ def read_json_lines(path: Path) -> Iterator[Any]:
 
 
 def read_json_list(path: Path) -> Iterator[Any]:
-    """Rows of a JSON file that holds one list."""
+    """Rows of a JSON file that holds one list, or JSON lines under that name."""
+    with path.open("rb") as handle:
+        starts = [handle.readline().decode("utf-8-sig").strip()[:1] for _ in range(2)]
+    if starts == ["{", "{"]:
+        yield from read_json_lines(path)
+        return
     content = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(content, list):
         raise ValueError("not a list of rows")
@@ -169,5 +176,10 @@ def read_json_list(path: Path) -> Iterator[Any]:
 
 
 def read_csv_rows(path: Path) -> Iterator[Any]:
-    """Rows of a CSV file; a cell may hold lines."""
-    yield from csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+    """Rows of a CSV file; a cell may hold lines, and a trajectory of any length."""
+    csv.field_size_limit(LONGEST_CELL)
+    with path.open(encoding="utf-8-sig") as handle:
+        for row in csv.DictReader(handle, strict=True):
+            if None in row:
+                raise ValueError("has more cells than the first line names")
+            yield row

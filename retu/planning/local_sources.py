@@ -7,6 +7,7 @@ commands, because every job of a cluster plans its study again.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -17,7 +18,10 @@ from retu.core.errors import InputError
 from retu.core.hash_memory import HashCache
 from retu.core.sections import Section
 
-LOOKED_AT_BYTES = 1 << 16
+LOOKED_AT_CHARACTERS = 1 << 16
+SYSTEMS = ("system", "system_prompt")
+"""Columns of system turns."""
+SYSTEM_KEY = re.compile(rf"""(['"])(?:{"|".join(SYSTEMS)})\1""", re.IGNORECASE)
 MEMORY = "local_files"
 """Below `.state/hashes`: what is remembered of a user's files, whichever study they are of."""
 
@@ -96,7 +100,7 @@ def list_wanted_files(folder: Path, patterns: Iterable[str]) -> list[str]:
 
 
 def has_system_turns(path: Path) -> bool:
-    """Whether the first rows of a file are chats with a system turn.
+    """Whether the first rows of a file are chats with a system turn, or have a column of them.
 
     Only then do its rows depend on the system turn of the study.
     """
@@ -106,9 +110,11 @@ def has_system_turns(path: Path) -> bool:
 
             with pq.ParquetFile(path) as table:
                 first = next(table.iter_batches(1), None)
-            return first is not None and "'system'" in str(first.to_pylist())
-        with path.open("rb") as handle:
-            return b'"system"' in handle.read(LOOKED_AT_BYTES)
+            return first is not None and bool(SYSTEM_KEY.search(str(first.to_pylist())))
+        with path.open(encoding="utf-8", errors="replace") as handle:
+            start = handle.read(LOOKED_AT_CHARACTERS)
+        header = start.partition("\n")[0].lower().replace('"', "").split(",")
+        return not set(SYSTEMS).isdisjoint(header) or bool(SYSTEM_KEY.search(start))
     except (OSError, ValueError):
         # Whoever reads the rows tells what is wrong with it.
         return False
