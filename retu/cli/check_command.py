@@ -12,6 +12,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from retu.config.load import load_config
@@ -40,6 +41,7 @@ from retu.preparation.study_cost import (
 )
 from retu.preparation.study_rows import StudySet, read_study_sets
 from retu.preparation.study_tokens import (
+    ModelNotHereError,
     RowLengths,
     StudyModel,
     load_study_model,
@@ -84,8 +86,8 @@ def print_check(plan: FilesPlan, rows: int) -> Iterator[Finding]:
     """Print findings as they come, then some rows as the models will see them."""
     print(f"study {plan.study.name}")
     sets = read_study_sets(plan)
-    models = [load_study_model(plan, name) for name in plan.study.models]
-    for finding in list_findings(plan, sets, models):
+    models, missing = load_models(plan)
+    for finding in chain(list_findings(plan, sets, models), missing):
         print(finding, flush=True)
         yield finding
     shown = next((made for made in sets if made.role in ("sft", "pool")), sets[0])
@@ -95,12 +97,24 @@ def print_check(plan: FilesPlan, rows: int) -> Iterator[Finding]:
             print("\n".join(show_row(model.tokenizer, record)))
 
 
+def load_models(plan: FilesPlan) -> tuple[list[StudyModel], list[Finding]]:
+    """The models that are here, and what is said of those that a rule brings first."""
+    models, missing = [], []
+    for name in plan.study.models:
+        try:
+            models.append(load_study_model(plan, name))
+        except ModelNotHereError as error:
+            told = f"{error}; what it takes in tokens, memory and time was not looked at"
+            missing.append(Finding("note", told))
+    return models, missing
+
+
 def list_findings(
     plan: FilesPlan, sets: list[StudySet], models: list[StudyModel]
 ) -> Iterator[Finding]:
     """All findings, the quick ones first."""
     yield from check_sets(sets)
-    yield from check_overlaps(sets, plan)
+    yield from check_overlaps(sets)
     with GradingService(plan.study.evaluation.grader) as service:
         yield from check_golds(sets, service)
         for made in sets:
@@ -109,7 +123,7 @@ def list_findings(
     execution = plan.study.execution
     machine = measure_machine(Path(), execution.threads, execution.dtype)
     for model in models:
-        lengths = {made.name: measure_rows(model.tokenizer, made.records) for made in sets}
+        lengths = {made.key: measure_rows(model.tokenizer, made.records) for made in sets}
         yield from list_model_findings(plan, sets, model, lengths)
         tokens, longest = summarise_lengths(plan, sets, lengths)
         rows = sum(len(made.records) for made in sets if made.role == "validation")
@@ -124,9 +138,9 @@ def list_model_findings(
     """What the lengths of a model's tokens say."""
     for made in sets:
         if made.role == "sft":
-            yield from check_sft_lengths(plan, made, lengths[made.name])
-    trained = [lengths[made.name] for made in sets if made.role in ("sft", "pool")]
-    asked = [lengths[m.name] for m in sets if m.role in ("benchmark", "prompts", "mixed")]
+            yield from check_sft_lengths(plan, made, lengths[made.key])
+    trained = [lengths[made.key] for made in sets if made.role in ("sft", "pool")]
+    asked = [lengths[m.key] for m in sets if m.role in ("benchmark", "prompts", "mixed")]
     yield from check_completions(plan, trained, model, asked)
 
 
@@ -135,9 +149,9 @@ def summarise_lengths(
 ) -> tuple[MeanTokens, dict[str, int]]:
     """Mean lengths for time, and the longest rows for memory."""
     limit = plan.study.evaluation.max_new_tokens
-    trained = [lengths[made.name] for made in sets if made.role in ("sft", "pool")]
-    asked = [lengths[m.name] for m in sets if m.role in ("benchmark", "prompts", "mixed")]
-    validation = [n for m in sets if m.role == "validation" for n in lengths[m.name].rows]
+    trained = [lengths[made.key] for made in sets if made.role in ("sft", "pool")]
+    asked = [lengths[m.key] for m in sets if m.role in ("benchmark", "prompts", "mixed")]
+    validation = [n for m in sets if m.role == "validation" for n in lengths[m.key].rows]
     prompts = [length for part in asked for length in part.prompts]
     completion = max((r.max_completion_length for r in plan.study.recipes.rl.values()), default=0)
     longest = {

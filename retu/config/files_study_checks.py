@@ -82,6 +82,8 @@ def check_rows(rows: FileRows, where: str, study: Study, data: FilesData) -> Non
         return
     folder = f"data/{study.name}/word_problems"
     made = [f"{folder}/{name}.jsonl" for name in WORD_PROBLEM_FILES] if data.word_problems else []
+    if Path(rows.file).is_dir():
+        raise InputError(f"{where}.file: {rows.file} is a folder; name a file in it")
     if rows.file not in made and not Path(rows.file).is_file():
         raise InputError(
             f"{where}.file: there is no file {rows.file}; paths count from where snakemake runs"
@@ -148,6 +150,11 @@ def check_model_folder(model: FolderModel, where: str) -> None:
             f"{where}.folder: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES)}); save that"
             " of the model there, too"
         )
+    if not (folder / TOKENIZER_CONFIG).is_file():
+        raise InputError(
+            f"{where}.folder: {folder} has a tokenizer and no {TOKENIZER_CONFIG}; save it there"
+            " with save_pretrained"
+        )
     check_chat_template(model, folder, where)
 
 
@@ -159,9 +166,11 @@ def check_chat_template(model: FolderModel, folder: Path, where: str) -> None:
         return
     settings = folder / TOKENIZER_CONFIG
     try:
-        content = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+        content = json.loads(settings.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{where}.folder: {settings} is not JSON ({error}); mend it") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{where}.folder: {settings} is no JSON object; mend it")
     if not (folder / CHAT_TEMPLATE_FILE).is_file() and not content.get("chat_template"):
         raise InputError(
             f"{where}.folder: the tokenizer of {folder} has no chat template; name one of"

@@ -154,7 +154,9 @@ class RecordReader:
                 row.refuse(f"{column} has a turn without role and content", CORRECT)
             role, content = str(turn[keys[0]]), read_parts(turn[keys[1]])
             if turns or role != "system" or is_filled(content):
-                turns.append((ROLES.get(role, role), row.convert_to_text(content, column)))
+                turns.append(
+                    (ROLES.get(role, role), row.convert_to_text(content, f"{column}.content"))
+                )
         if turns and turns[0][0] == "system":
             self.check_system(row, turns[0][1])
             return turns[1:]

@@ -56,6 +56,8 @@ class SourceRow:
         """A value of a cell as text without blanks around it; integers stay integers."""
         if isinstance(value, float) and value.is_integer():
             value = int(value)
+        if value is None:
+            self.refuse(f"{column} is empty", CORRECT)
         if isinstance(value, bool) or not isinstance(value, str | int | float) or value != value:
             self.refuse(f"{column} is {type(value).__name__}, not a text", CORRECT)
         text = str(value).strip()
@@ -138,7 +140,9 @@ def read_source_rows(path: Path, label: str = "") -> Iterator[SourceRow]:
                 raise InputError(f"{name}: row {count - 1}: is no object; check the file")
             yield SourceRow(f"{name}: row {count - 1}", values)
     except UnicodeDecodeError as error:
-        raise InputError(f"{name}: row {count}: is not UTF-8 ({error.reason}); check it") from error
+        raise InputError(
+            f"{name}: row {count}: is not UTF-8 ({error.reason}); save it as UTF-8"
+        ) from error
     except (OSError, ValueError, RecursionError, csv.Error, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

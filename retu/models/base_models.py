@@ -8,7 +8,6 @@ template, so that every stage, and whoever uses a checkpoint later, shows a prob
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2.exceptions import TemplateError
 
 from retu.compute.flops import ModelShape
 from retu.config.hub_study import HubModel, HubModelShape
@@ -31,14 +29,11 @@ from retu.core.model_files import (
 )
 from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.core.tables import write_csv
-from retu.data.chat import encode_prompt, render_prompt
 from retu.data.hub.hub_files import ROOT
 from retu.data.hub.hub_lock import Repository
 from retu.data.tokenizer import load_tokenizer
+from retu.models.template_checks import check_template, set_system_turn
 
-SPECIAL_TOKEN = re.compile(r"<[|\uff5c][^|\uff5c<>]+[|\uff5c]>")
-"""How chat templates write special tokens: `<|im_start|>`."""
-PROBE_QUESTION = "What is 6 x 7?"
 HEADER_BYTES = 8
 """Bytes of a safetensors file that say how long its header is."""
 
@@ -80,7 +75,7 @@ def publish_model(model: ModelSource, folder: Path) -> None:
             install_template(checkpoint, model.template)
         if model.system:
             add_system_turn(model, checkpoint)
-        check_template(model, checkpoint)
+        check_template(load_tokenizer(checkpoint), model.label)
 
     replace_folder(folder, fill)
 
@@ -208,66 +203,12 @@ def write_template(checkpoint: Path, template: str) -> None:
             settings.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def begin_with_system(template: str, system: str) -> str:
-    """The chat template that begins every conversation without a system turn with this one."""
-    text = json.dumps(system, ensure_ascii=False)
-    before = (
-        "{%- if messages[0]['role'] != 'system' -%}{%- set messages = [{'role': 'system',"
-        f" 'content': {text}}}] + messages -%}}{{%- endif -%}}"
-    )
-    return before + template
-
-
 def add_system_turn(model: ModelSource, checkpoint: Path) -> None:
     """Have the chat template begin every conversation without a system turn with the study's.
 
     Raises:
-        InputError: there is no template, or it refuses or hides system turns.
-    """
-    template = load_tokenizer(checkpoint).chat_template
-    if not isinstance(template, str):
-        raise InputError(
-            f"{model.label}: has {'several chat templates' if template else 'no chat template'}, so"
-            " that data.system has no place; name one in the study (models.NAME.template)"
-        )
-    write_template(checkpoint, begin_with_system(template, model.system or ""))
-    try:
-        shown = render_prompt(load_tokenizer(checkpoint), PROBE_QUESTION)
-    except TemplateError as error:
-        raise InputError(
-            f"{model.label}: its chat template refuses a system turn ({error}); leave data.system"
-            " out, or name another template"
-        ) from error
-    if (model.system or "").strip() not in shown:
-        raise InputError(
-            f"{model.label}: its chat template does not show the system turn as it is; leave"
-            " data.system out, or name another template"
-        )
-
-
-def check_template(model: ModelSource, checkpoint: Path) -> None:
-    """InputError unless the tokenizer loads and shows a problem in its chat template.
-
-    A template of another model writes special tokens that this one would read as plain letters.
+        InputError: as `set_system_turn`.
     """
     tokenizer = load_tokenizer(checkpoint)
-    if not tokenizer.chat_template:
-        known = ", ".join(sorted(path.stem for path in (ROOT / "chat_templates").glob("*.jinja")))
-        raise InputError(
-            f"{model.label}: its tokenizer has no chat template; name one in the study"
-            f" (models.NAME.template: {known})"
-        )
-    words = tokenizer.get_vocab()
-    strange = [
-        m for m in SPECIAL_TOKEN.findall(render_prompt(tokenizer, PROBE_QUESTION)) if m not in words
-    ]
-    if strange:
-        raise InputError(
-            f"{model.label}: its chat template writes {strange[0]}, which is no token of"
-            " its tokenizer; name another template"
-        )
-    shown = encode_prompt(tokenizer, PROBE_QUESTION)
-    if PROBE_QUESTION not in tokenizer.decode(shown, clean_up_tokenization_spaces=False):
-        raise InputError(
-            f"{model.label}: its tokenizer does not keep the words of a problem; name another model"
-        )
+    set_system_turn(tokenizer, model.system or "", model.label)
+    write_template(checkpoint, str(tokenizer.chat_template))

@@ -39,8 +39,11 @@ def check_sets(sets: list[StudySet]) -> Iterator[Finding]:
         )
 
 
-def check_overlaps(sets: list[StudySet], plan: FilesPlan) -> Iterator[Finding]:
-    """Problems that are in two sets of which one judges what the other trains."""
+def check_overlaps(sets: list[StudySet]) -> Iterator[Finding]:
+    """Problems that are in two sets of which one judges what the other trains.
+
+    Those that the study leaves out are in no `records` any more.
+    """
     judging = [made for made in sets if made.role in ("benchmark", "validation")]
     found = False
     for judge in judging:
@@ -53,12 +56,16 @@ def check_overlaps(sets: list[StudySet], plan: FilesPlan) -> Iterator[Finding]:
             if not shared or (other in judging and sets.index(other) < sets.index(judge)):
                 continue
             found = True
-            remedy = f"{len(shared)} problems of {judge.name} are in {other.name}, too"
-            if other.role == "benchmark" or plan.data.overlap == "leave_out":
-                left = "" if other.role == "benchmark" else " and will be left out there"
-                yield Finding("note", remedy + left)
-            else:
-                yield Finding("error", f"{remedy}; mend the files or set data.overlap: leave_out")
+            told = f"{len(shared)} problems of {judge.name} ({judge.file}) are in {other.name}, too"
+            if other.role == "benchmark":
+                yield Finding("note", told)
+                continue
+            first = next(r["prompt"] for r in other.records if r["problem_id"] in shared)
+            yield Finding(
+                "error",
+                f"{told} ({other.file}: {' '.join(first.split())[:SHOWN]!r}); mend the files or set"
+                " data.overlap: leave_out",
+            )
     if not found:
         yield Finding("ok", "no problem of validation or benchmarks is trained on")
 

@@ -5,32 +5,34 @@ steps of RL); on a GPU it is of the size of a small experiment.
 """
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import yaml
 
 from retu.config.files_study import Columns
 from retu.core.errors import InputError
-from retu.data.file_records import FileCounts, RecordReader
-from retu.data.row_layout import MARK, RowLayout, find_layout
-from retu.data.source_rows import SourceRow, read_source_rows
-from retu.data.text_records import TextRecord
-from retu.grading.extraction import find_last_boxes
+from retu.preparation.file_facts import FileFacts
 
-LOOKED_AT = 20
 ROUND_TO = 64
 SMALL = 1e9
 """Weights below which a model takes larger learning rates."""
 CHECKPOINT_SHARES = (1 / 6, 1 / 3, 2 / 3, 1)
 EVALUATIONS = 6
 HELD_OUT_SHARE, MOST_HELD_OUT = 0.1, 100
-GOLD_FORMS = {"box": "the last box of the worked answer", "hashes": f"what follows {MARK}"}
+PLAIN_WORD = re.compile(r"[A-Za-z][\w./-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class DraftRequest:
-    """What the user asks for: a name, a model's folder, files, and what all prompts have."""
+    """What the user asks for: a name, a model's folder, files, and what all prompts have.
+
+    `columns` are those of the training file, and of other files that have them.
+    """
 
     name: str
     model: str
@@ -42,16 +44,9 @@ class DraftRequest:
     suffix: str
     device: str
     threads: int
-
-
-@dataclass(frozen=True)
-class FileFacts:
-    """What the rows of a file are: how they are read, how many, and whether they end in ####."""
-
-    layout: RowLayout
-    records: list[TextRecord]
-    box_answers: bool
-    system: str | None
+    template: str | None
+    columns: Columns
+    unanswered: Literal["error", "leave_out"]
 
 
 @dataclass(frozen=True)
@@ -81,31 +76,6 @@ class DraftSizes:
     def checkpoints(self) -> list[int]:
         """Where RL may start."""
         return sorted({max(1, round(self.sft_steps * share)) for share in CHECKPOINT_SHARES})
-
-
-def read_file_facts(path: str, responses: bool, system: str | None) -> FileFacts:
-    """Read a file once, as the study will.
-
-    Raises:
-        InputError: it cannot be read, or it cannot be told which column holds what.
-    """
-    rows = list(read_source_rows(Path(path)))
-    layout = find_layout([row.values for row in rows[:LOOKED_AT]], Columns(), path, responses)
-    found = find_system_turn(rows[0], layout) if layout.is_chat else None
-    reader = RecordReader(layout, find_last_boxes, system=system or found)
-    looked_at = [reader.read_record(row) or {} for row in rows[:LOOKED_AT]]
-    texts = [record.get("trajectory", "") for record in looked_at]
-    marked = all(MARK in text and not find_last_boxes(text) for text in texts)
-    reader = replace(reader, box_answers=marked)
-    records = [record for _, record in reader.read_records(rows, FileCounts())]
-    return FileFacts(layout, records, marked, found)
-
-
-def find_system_turn(row: SourceRow, layout: RowLayout) -> str | None:
-    """The system turn of a chat; None without one."""
-    first = row.get_chat(layout.prompt)[0]
-    is_system = first.get("role", first.get("from")) == "system"
-    return str(first.get("content", first.get("value"))).strip() if is_system else None
 
 
 def round_up(value: float) -> int:
@@ -148,9 +118,28 @@ def choose_sizes(
     )
 
 
-def count_held_out(rows: int) -> int:
-    """How many rows are held out of a set: a tenth, at most a hundred."""
-    return max(1, min(round(HELD_OUT_SHARE * rows), MOST_HELD_OUT))
+def count_held_out(asked: DraftRequest, train: FileFacts) -> int:
+    """How many problems are held out of a set: a tenth, at most a hundred.
+
+    Raises:
+        InputError: nothing would be left to train on.
+    """
+    problems = len({record["problem_id"] for record in train.records})
+    held = max(1, min(round(HELD_OUT_SHARE * problems), MOST_HELD_OUT))
+    sets = (not asked.benchmarks) + (asked.validation is None)
+    if problems <= sets * held:
+        raise InputError(
+            f"{asked.train}: has {problems} different problems, and {sets * held} are to be held"
+            " out; give --validation and --benchmark files of their own, or more problems"
+        )
+    return held
+
+
+def quote_word(text: str) -> str:
+    """A text as YAML reads it: as it is where that is safe, else in quotes."""
+    if PLAIN_WORD.fullmatch(text) and yaml.safe_load(text) == text:
+        return text
+    return json.dumps(text, ensure_ascii=False)
 
 
 def format_columns(facts: FileFacts) -> str:
@@ -159,31 +148,40 @@ def format_columns(facts: FileFacts) -> str:
     named = {"prompt": layout.prompt, "response": layout.response, "gold": layout.gold}
     if layout.is_chat:
         named = {"response": layout.response, "gold": layout.gold}
-    return "{" + ", ".join(f"{key}: {value}" for key, value in named.items() if value) + "}"
+    parts = [f"{key}: {quote_word(value)}" for key, value in named.items() if value]
+    return "{" + ", ".join(parts) + "}"
+
+
+def quote_path(path: str) -> str:
+    """A path in quotes."""
+    return json.dumps(path, ensure_ascii=False)
 
 
 def format_file(path: str, facts: FileFacts, more: str = "") -> str:
     """The entry of a file."""
     boxes = ", box_answers: true" if facts.box_answers and facts.layout.response else ""
-    return f"{{file: {json.dumps(path)}, columns: {format_columns(facts)}{boxes}{more}}}"
+    left_out = ", unanswered: leave_out" if facts.counts.unanswered else ""
+    columns = f"columns: {format_columns(facts)}"
+    return f"{{file: {quote_path(path)}, {columns}{boxes}{left_out}{more}}}"
 
 
 def format_study(
     asked: DraftRequest, train: FileFacts, others: dict[str, FileFacts], sizes: DraftSizes
 ) -> str:
     """The study as YAML; `others` are the facts of further files, by path."""
-    held = count_held_out(sizes.rows)
+    held = count_held_out(asked, train)
     system = asked.system or train.system
     entry = {path: format_file(path, facts) for path, facts in others.items()}
     validation = entry.get(asked.validation or "", f"{{hold_out: {held}, dataset: Experts}}")
     prompts = asked.prompts or asked.train
+    described = f"SFT on {Path(asked.train).name}, then RL, of {Path(asked.model).name}."
     command = shlex.join(["retu", "check", "--study", asked.name])
     lines = [
         f"# Written by retu new-study, in {'quick' if sizes.quick else 'full'} sizes; every line is"
         f" yours to change. Look first: {command}",
-        f"name: {asked.name}",
-        f"title: {asked.name}",
-        f"description: SFT on {Path(asked.train).name}, then RL, of {Path(asked.model).name}.",
+        f"name: {quote_word(asked.name)}",
+        f"title: {quote_word(asked.name)}",
+        f"description: {json.dumps(described, ensure_ascii=False)}",
         "seeds: [0]                       # more seeds tell noise from effect",
         format_execution(asked),
         "data:",
@@ -193,15 +191,16 @@ def format_study(
         f"    rl_prompts: {entry.get(prompts) or format_prompts(prompts, train)}",
     ]
     lines += [f"  system: {json.dumps(system, ensure_ascii=False)}"] if system else []
+    template = f", template: {asked.template}" if asked.template else ""
     suffix = json.dumps(asked.suffix, ensure_ascii=False)
     lines += [f"  prompt_suffix: {suffix}"] if asked.suffix else []
     lines += ["benchmarks:                      # scored at every checkpoint, never trained on"]
-    lines += [f"  {name}: {entry[path]}" for name, path in asked.benchmarks]
+    lines += [f"  {quote_word(name)}: {entry[path]}" for name, path in asked.benchmarks]
     if not asked.benchmarks:
         lines.append(f"  HeldOut: {format_file(asked.train, train, f', hold_out: {held}')}")
     lines += [
         "models:",
-        f"  Model: {{folder: {json.dumps(asked.model)}}}",
+        f"  Model: {{folder: {quote_path(asked.model)}{template}}}",
         "datasets:",
         f"  Experts: {format_file(asked.train, train)}",
         *format_recipes(sizes),

@@ -32,6 +32,11 @@ class StudySet:
     counts: FileCounts
 
     @property
+    def key(self) -> str:
+        """Tells it from a set of the same name in another role."""
+        return f"{self.role} {self.name}"
+
+    @property
     def identities(self) -> set[str]:
         """`hash_prompt` of its problems."""
         return {record["problem_id"] for record in self.records}
@@ -61,17 +66,14 @@ def read_study_sets(plan: FilesPlan) -> list[StudySet]:
         InputError: a row is not of its form, or a file is not there.
     """
     sets = read_benchmarks(plan)
-    judged = {name: BENCHMARKS for made in sets for name in made.identities}
-    sets.append(read_set(plan, VALIDATION, "validation", judged))
-    judged |= dict.fromkeys(sets[-1].identities, VALIDATION)
-    held = plan.held_out_sets
-    taken = {name: owner for name, owner in judged.items() if owner in held}
+    benchmarks = {name: BENCHMARKS for made in sets for name in made.identities}
+    sets.append(read_set(plan, VALIDATION, "validation", benchmarks))
+    judged = benchmarks | dict.fromkeys(sets[-1].identities, VALIDATION)
     own = {name: "sft" for name, made in plan.study.datasets.items() if hasattr(made, "file")}
     stored = {POOL: plan.data.pool, REFERENCE: plan.data.reference}
     for name, role in (own | {name: name for name, rows in stored.items() if rows}).items():
-        sets.append(read_set(plan, name, role, taken))
+        sets.append(read_set(plan, name, role, judged))
     for name, rows in plan.data.prompts.items():
-        benchmarks = {key: owner for key, owner in taken.items() if owner == BENCHMARKS}
         sets.append(read_set(plan, name, "mixed" if rows.experts else "prompts", benchmarks))
     return sets
 
@@ -88,14 +90,17 @@ def read_benchmarks(plan: FilesPlan) -> list[StudySet]:
     ]
 
 
-def read_set(plan: FilesPlan, name: str, role: str, taken: Mapping[str, str]) -> StudySet:
-    """A set that a stage of its own reads, without the problems that are `taken` from it."""
+def read_set(plan: FilesPlan, name: str, role: str, judged: Mapping[str, str]) -> StudySet:
+    """A set that a stage of its own reads, without those `judged` problems that it leaves out."""
     stage = plan.load_file_set(name) if role == "sft" else plan.load_file_split(name)
     rows = plan.study.datasets[name] if role == "sft" else plan.find_rows(name)
     job = FileSetJob.model_validate_json(stage.spec)
     file = next(iter(find_files(plan, stage, plan.find_made_files(rows))), None)
-    if role == "validation" and job.hold_out is None:
-        taken = {}
+    taken = {
+        key: owner
+        for key, owner in judged.items()
+        if job.overlap == "leave_out" or owner in job.held_out
+    }
     return read_rows(name, role, job, file, taken, job.hold_out)
 
 

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retu.compute.flops import ModelShape
 from retu.config.files_study import FolderModel
 from retu.core.errors import InputError
 from retu.core.run_paths import FIRST_CHECKPOINT
+from retu.core.validation import explain_mistakes
 from retu.core.yaml_files import read_yaml
 from retu.data.chat import encode_example, encode_prompt, render_prompt
 from retu.data.text_records import TextRecord
 from retu.data.tokenizer import load_tokenizer
-from retu.models.base_models import begin_with_system
+from retu.models.base_models import ModelSource, check_weight_files
+from retu.models.template_checks import check_template, set_system_turn
 from retu.planning.files_plan import FilesPlan
 from retu.planning.stages import ROOT
 
@@ -39,34 +42,52 @@ class StudyModel:
     @property
     def parameters(self) -> float:
         """About how many weights it has."""
-        width = {"float32": 4, "bfloat16": 2, "float16": 2}.get(str(self.config.get("dtype")), 2)
+        stored = self.config.get("dtype") or self.config.get("torch_dtype")
+        width = {"float32": 4, "bfloat16": 2, "float16": 2}.get(str(stored), 2)
         return self.weight_bytes / width
+
+
+class ModelNotHereError(InputError):
+    """A rule has to bring a model here first."""
 
 
 def load_study_model(plan: FilesPlan, name: str) -> StudyModel:
     """A model of a study, from the user's folder or from where a rule has put it.
 
     Raises:
-        InputError: a rule has to bring it here first, or its tokenizer cannot be used.
+        ModelNotHereError: it is not here.
+        InputError: its tokenizer or chat template cannot be used, or it refuses the system turn.
     """
     model = plan.study.models[name]
-    published = Path("results", plan.study.name, "base", name, "checkpoints", FIRST_CHECKPOINT)
     if isinstance(model, FolderModel):
-        folder = Path(model.folder)
-    elif (published / "config.json").is_file():
-        folder = published
-    else:
+        return load_folder_model(name, model, plan.data.system, f"models.{name}")
+    folder = Path("results", plan.study.name, "base", name, "checkpoints", FIRST_CHECKPOINT)
+    if not (folder / "config.json").is_file():
         target = f"results/{plan.study.name}/base/{name}/manifest.json"
         command = ["snakemake", target, "--cores", "1", "--config", f"study={plan.study.name}"]
-        raise InputError(f"models.{name}: is not here yet; bring it ({shlex.join(command)})")
+        raise ModelNotHereError(f"models.{name}: is not here yet ({shlex.join(command)} brings it)")
+    return StudyModel(name, folder, read_yaml(folder / "config.json"), load_tokenizer(folder))
+
+
+def load_folder_model(name: str, model: FolderModel, system: str | None, label: str) -> StudyModel:
+    """A model of a folder as its first job will make it: with its template and the system turn.
+
+    Raises:
+        InputError: `label`, and what of the model cannot be used.
+    """
+    folder = Path(model.folder)
+    config = read_yaml(folder / "config.json")
+    with explain_mistakes(f"{label}: {folder}"):
+        ModelShape.from_config(config)
+        check_weight_files(ModelSource("model", {}), folder)
     tokenizer = load_tokenizer(folder)
-    if isinstance(model, FolderModel):
-        if model.template:
-            path = ROOT / "chat_templates" / f"{model.template}.jinja"
-            tokenizer.chat_template = path.read_text(encoding="utf-8")
-        if plan.data.system and isinstance(tokenizer.chat_template, str):
-            tokenizer.chat_template = begin_with_system(tokenizer.chat_template, plan.data.system)
-    return StudyModel(name, folder, read_yaml(folder / "config.json"), tokenizer)
+    if model.template:
+        path = ROOT / "chat_templates" / f"{model.template}.jinja"
+        tokenizer.chat_template = path.read_text(encoding="utf-8")
+    if system:
+        set_system_turn(tokenizer, system, label)
+    check_template(tokenizer, label)
+    return StudyModel(name, folder, config, tokenizer)
 
 
 @dataclass(frozen=True)
