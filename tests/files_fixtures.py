@@ -116,3 +116,17 @@ def made_tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_model(made_tiny_model: Path, tmp_path: Path) -> Path:
     """A copy of the tiny model's folder, to be spoilt."""
     return shutil.copytree(made_tiny_model, tmp_path / "tiny")
+
+
+@pytest.fixture
+def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for studies, in the current one."""
+    from retu.cli import new_study_command
+    from retu.config import load
+
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    for module in (load, new_study_command):
+        monkeypatch.setattr(module, "STUDIES", folder)
+    return folder

@@ -12,6 +12,7 @@ decide where RL branches off, the price covers every branch that they could choo
 """
 
 import argparse
+import shlex
 from pathlib import Path
 
 from retu.config.load import load_config
@@ -28,6 +29,7 @@ from retu.cost.estimate import (
 from retu.cost.measured import adjust_costs, read_measured_seconds, time_jobs
 from retu.cost.workload import list_priced_work, list_study_work
 from retu.lineage.graph.resolve import read_config
+from retu.planning.files_plan import FilesPlan
 from retu.planning.hub_plan import HubPlan
 from retu.planning.load_plan import load_plan
 from retu.planning.released_plan import ReleasedPlan
@@ -85,7 +87,10 @@ def main(options: argparse.Namespace) -> None:
     jobs = {target: collect_stages(stages) for target, stages in list_artefact_stages(plan).items()}
     if not isinstance(plan, HubPlan) or plan.study.execution.device == "cpu":
         times = time_jobs(list_study_work(plan), measured)
-        print(format_job_counts(name, jobs, times, options.runs))
+        command = shlex.join(["retu", "check", "--study", name])
+        told = [f"Memory, time and disk on this machine: {command}"]
+        own = isinstance(plan, FilesPlan)
+        print(format_job_counts(name, jobs, times, options.runs, *(told if own else [])))
         return
     given = {key: getattr(options, key) for key in OVERRIDES}
     assumed = read_assumptions({key: value for key, value in given.items() if value is not None})

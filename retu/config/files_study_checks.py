@@ -174,5 +174,5 @@ def check_chat_template(model: FolderModel, folder: Path, where: str) -> None:
     if not (folder / CHAT_TEMPLATE_FILE).is_file() and not content.get("chat_template"):
         raise InputError(
             f"{where}.folder: the tokenizer of {folder} has no chat template; name one of"
-            f" {', '.join(known)} (template: {known[0]})"
+            f" {', '.join(known)} (template: {known[0]}; --template {known[0]} of retu new-study)"
         )

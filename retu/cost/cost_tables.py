@@ -20,6 +20,7 @@ from retu.cost.measured import JobTime
 GIB = 2**30
 HOURS_PER_DAY = 24
 DASH = "-"
+SMALL_MODELS = "Its models are small and run on a CPU: minutes to hours, no GPU, no gigabytes."
 
 
 def format_aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -199,14 +200,17 @@ def format_cost_page(
 
 
 def format_job_counts(
-    study: str, targets: Mapping[str, StagesByKey], times: Sequence[JobTime], runs: bool
+    study: str,
+    targets: Mapping[str, StagesByKey],
+    times: Sequence[JobTime],
+    runs: bool,
+    told: str = SMALL_MODELS,
 ) -> str:
-    """The counts of a study of small models on a CPU, and the times of those that have run."""
+    """The counts of a study that is not priced, what is `told` of it, and times of what has run."""
     counts: dict[int, list[str]] = {}
     for name, jobs in targets.items():
         counts.setdefault(len(jobs), []).append(name)
     rows = [[", ".join(names), str(count)] for count, names in counts.items()]
-    told = "Its models are small and run on a CPU: minutes to hours, no GPU, no gigabytes."
     measured = [*format_measured(times, "hours", runs)] or [
         "Once some of its jobs have run, this page tells what the others will take."
     ]

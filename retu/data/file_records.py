@@ -23,7 +23,7 @@ THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 TEXT_PART = {"type", "text"}
 UNANSWERED_REMEDY = (
     r"give it one (a \boxed{...}, a line `#### ...`, or a column, named by columns.gold), or set"
-    " unanswered: leave_out"
+    " unanswered: leave_out (--unanswered leave_out of retu new-study)"
 )
 
 

@@ -149,7 +149,7 @@ def choose_prompt(rows: Rows, where: str) -> str:
     if beside:
         raise InputError(
             f"{where}: {beside[0]} may be part of the problem, beside {prompt}; write both into one"
-            f" column, or name that of the problem, as in columns: {{prompt: {prompt}}}"
+            f" column, or name that of the problem, {show_naming('prompt', prompt)}"
         )
     return prompt
 
@@ -211,7 +211,7 @@ def refuse_several(found: Sequence[str], where: str, key: str | None) -> NoRetur
     """InputError: several columns could be meant."""
     *first, last = found
     both = "both" if len(found) == 2 else "all"
-    told = f"say which one, as in columns: {{{key}: {found[0]}}}" if key else "leave one out"
+    told = f"say which one, {show_naming(key, found[0])}" if key else "leave one out"
     raise InputError(f"{where}: {', '.join(first)} and {last} could {both} be meant; {told}")
 
 
@@ -224,6 +224,11 @@ def refuse_columns(rows: Rows, where: str, what: str, key: str) -> NoReturn:
     """InputError: no column can be told to hold something."""
     first = next((name for name, value in rows[0].items() if is_filled(value)), "NAME")
     raise InputError(
-        f"{where}: which column holds {what}? There are {list_names(rows)}; name it, as in columns:"
-        f" {{{key}: {first}}}"
+        f"{where}: which column holds {what}? There are {list_names(rows)}; name it,"
+        f" {show_naming(key, first)}"
     )
+
+
+def show_naming(key: str, column: str) -> str:
+    """How a study and `retu new-study` name a column."""
+    return f"as in columns: {{{key}: {column}}} (--column {key}={column} of retu new-study)"

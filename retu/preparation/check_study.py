@@ -31,12 +31,14 @@ class Finding:
 def check_sets(sets: list[StudySet]) -> Iterator[Finding]:
     """Sizes of the sets, how they were read, and whether any is empty."""
     for made in sets:
-        level: Literal["ok", "error"] = "ok" if made.records else "error"
-        yield Finding(
-            level,
+        told = (
             f"{made.role} {made.name}: {len(made.records)} rows of {made.file}:"
-            f" {made.layout}{made.counts.describe()}",
+            f" {made.layout}{made.counts.describe()}"
         )
+        if made.records:
+            yield Finding("ok", told)
+        else:
+            yield Finding("error", f"{told}; give it rows that are in no set that judges it")
 
 
 def check_overlaps(sets: list[StudySet]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from retu.core.errors import InputError
 from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.core.validation import explain_mistakes
 from retu.core.yaml_files import read_yaml
-from retu.data.chat import encode_example, encode_prompt, render_prompt
+from retu.data.chat import encode_example, encode_prompt, encode_response, render_prompt
 from retu.data.text_records import TextRecord
 from retu.data.tokenizer import load_tokenizer
 from retu.models.base_models import ModelSource, check_weight_files
@@ -107,9 +107,7 @@ def measure_rows(tokenizer: "PreTrainedTokenizerBase", records: list[TextRecord]
     """Lengths of records in tokens, as training and evaluation show them."""
     prompts = [len(encode_prompt(tokenizer, record["prompt"])) for record in records]
     rows = [
-        len(encode_example(tokenizer, r["prompt"], r["trajectory"])["input_ids"])
-        if "trajectory" in r
-        else prompt
+        prompt + (len(encode_response(tokenizer, r["trajectory"])) if "trajectory" in r else 0)
         for r, prompt in zip(records, prompts, strict=True)
     ]
     return RowLengths(prompts, rows)

@@ -1,43 +1,13 @@
 """`retu new-study` and `retu check`: from a model folder and a file to a study that can be run."""
 
-import argparse
 import re
 from pathlib import Path
 
 import pytest
 from files_fixtures import FORMS, SYSTEM, draw_sums, write_lines
+from own_study import check_study, write_study
 
-from retu.cli import check_command, new_study_command
-from retu.config import load
 from retu.core.errors import InputError
-
-
-@pytest.fixture
-def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for studies, in the current one."""
-    folder = tmp_path / "studies"
-    folder.mkdir()
-    monkeypatch.chdir(tmp_path)
-    for module in (load, new_study_command):
-        monkeypatch.setattr(module, "STUDIES", folder)
-    return folder
-
-
-def parse_options(module: object, *words: str) -> argparse.Namespace:
-    """The options of a command."""
-    parser = argparse.ArgumentParser()
-    module.add_arguments(parser)  # type: ignore[attr-defined]
-    return parser.parse_args(words)
-
-
-def write_study(*words: str) -> None:
-    """Call `retu new-study mine`."""
-    new_study_command.main(parse_options(new_study_command, "mine", *words))
-
-
-def check_study() -> None:
-    """Call `retu check --study mine`."""
-    check_command.main(parse_options(check_command, "--study", "mine"))
 
 
 @pytest.mark.parametrize("form", list(FORMS))
@@ -114,7 +84,8 @@ def test_check_names_experts_overlaps_and_limits(
         check_study()
     assert ended.value.code == 1
     report = capsys.readouterr().out
-    assert "error  3 problems of B are in Experts, too; mend the files" in report
+    assert f"error  3 problems of B ({bench}) are in Experts, too ({train}: " in report
+    assert f"{sums[0].question!r}); mend the files or set data.overlap: leave_out" in report
     assert "note   Experts: the grader accepts" in report
     assert "gold '999'" in report
     assert "evaluation: max_new_tokens 1 does not hold the mean trajectory" in report

@@ -1,0 +1,291 @@
+"""What `retu new-study` says of files that cannot be used: one line, and nothing is written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from files_fixtures import SYSTEM, draw_sums, write_lines
+from own_study import parse_options, write_study
+
+from retu.cli import command_line, new_study_command
+from retu.config.files_study import Columns
+from retu.core.errors import InputError
+from retu.data.source_rows import read_source_rows
+from retu.preparation.file_facts import read_file_facts
+
+Row = dict[str, Any]
+Change = Callable[[list[Row]], object]
+
+
+def make_rows() -> list[Row]:
+    """question, response and gold of different sums."""
+    return [
+        {"question": p.question, "response": p.write_trajectory(), "gold": p.gold}
+        for p in draw_sums()
+    ]
+
+
+def make_chats(system: str | None = None) -> list[Row]:
+    """The same as messages."""
+    start = [{"role": "system", "content": system}] if system else []
+    return [
+        {
+            "messages": [
+                *start,
+                {"role": "user", "content": row["question"]},
+                {"role": "assistant", "content": row["response"]},
+            ]
+        }
+        for row in make_rows()
+    ]
+
+
+def spoil(rows: list[Row], change: Change) -> list[Row]:
+    """Rows after a change of them."""
+    change(rows)
+    return rows
+
+
+def refuse(model: Path, studies: Path, *words: str) -> str:
+    """The message of `retu new-study`, which leaves nothing."""
+    with pytest.raises(InputError) as refused:
+        write_study("--model", str(model), *words)
+    message = str(refused.value)
+    assert "\n" not in message
+    assert "delete" not in message
+    assert not list(studies.iterdir())
+    return message
+
+
+ROWS: dict[str, tuple[Change, str]] = {
+    "no gold": (lambda r: r[3].update(gold=" "), "row 3: has no final answer"),
+    "no key of the gold": (lambda r: r[3].pop("gold"), "row 3: has no final answer"),
+    "several golds": (lambda r: r[3].update(gold=[1, 2]), "row 3: gold is list, not a text"),
+    "no response": (lambda r: r[30].update(response=""), "row 30: response is empty"),
+    "null response": (lambda r: r[3].update(response=None), "row 3: response is empty"),
+    "no problem": (lambda r: r[3].update(question=None), "row 3: question is empty"),
+    "damaged": (lambda r: r[3].update(response="a\ufffd"), "row 3: response holds damaged"),
+    "another gold": (
+        lambda r: r.append({**r[3], "gold": "999"}),
+        "row 3 with another final answer (999 instead of 11); correct one of them",
+    ),
+    "too few": (lambda r: r.__delitem__(slice(2, None)), "2 are to be held out; give --validation"),
+    "too few that differ": (
+        lambda r: r.__setitem__(slice(None), r[:2] * 30),
+        "has 2 different problems",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(ROWS))
+def test_rows_that_cannot_be_used(kind: str, tiny_model: Path, studies: Path) -> None:
+    change, message = ROWS[kind]
+    file = write_lines(spoil(make_rows(), change), studies.parent / "train.jsonl")
+    assert message in refuse(tiny_model, studies, "--train", str(file))
+
+
+def set_turns(row: int, *turns: Row) -> Change:
+    """Replace the turns of a row."""
+    return lambda rows: rows[row].update(messages=list(turns))
+
+
+USER, ASSISTANT = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}
+CHATS: dict[str, tuple[Change, str]] = {
+    "several exchanges": (
+        set_turns(3, USER, ASSISTANT, USER, ASSISTANT),
+        "row 3: messages has the turns user, assistant, user, assistant",
+    ),
+    "a tool": (
+        set_turns(0, USER, ASSISTANT, {"role": "tool", "content": "4"}),
+        "row 0: messages has the turns user, assistant, tool",
+    ),
+    "an image": (
+        set_turns(3, {"role": "user", "content": [{"type": "image"}]}, ASSISTANT),
+        "row 3: messages.content is list, not a text",
+    ),
+    "a call of a tool": (
+        set_turns(3, USER, {"role": "assistant", "content": None}),
+        "row 3: messages.content is empty",
+    ),
+    "no role": (set_turns(0, {"content": "Why?"}, ASSISTANT), "row 0: messages has a turn without"),
+    "no turns": (set_turns(3), "row 3: messages is no chat"),
+    "null": (lambda rows: rows[0].update(messages=None), "row 0: messages is no chat"),
+    "another system turn": (
+        lambda rows: rows[3]["messages"].insert(0, {"role": "system", "content": "Hm."}),
+        "row 3: its system turn is 'Hm.', the study's is None",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(CHATS))
+def test_chats_that_cannot_be_used(kind: str, tiny_model: Path, studies: Path) -> None:
+    change, message = CHATS[kind]
+    file = write_lines(spoil(make_chats(), change), studies.parent / "train.jsonl")
+    assert message in refuse(tiny_model, studies, "--train", str(file))
+
+
+def test_rows_of_several_system_turns(tiny_model: Path, studies: Path) -> None:
+    rows = [{**row, "system": f"Box {i % 2}."} for i, row in enumerate(make_rows())]
+    file = write_lines(rows, studies.parent / "train.jsonl")
+    told = refuse(tiny_model, studies, "--train", str(file))
+    assert "row 1: its system turn is 'Box 1.', the study's is 'Box 0.'" in told
+    chats = write_lines(make_chats(SYSTEM), studies.parent / "chats.jsonl")
+    told = refuse(tiny_model, studies, "--train", str(chats), "--system", "Other.")
+    assert f"row 0: its system turn is {SYSTEM!r}, the study's is 'Other.'" in told
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_column_of_one_system_turn(ending: str, tiny_model: Path, studies: Path) -> None:
+    frame = pd.DataFrame([{**row, "system": SYSTEM} for row in make_rows()])
+    file = studies.parent / f"train.{ending}"
+    if ending == "jsonl":
+        frame.to_json(file, orient="records", lines=True)
+    else:
+        getattr(frame, f"to_{ending}")(file, index=False)
+    write_study("--model", str(tiny_model), "--train", str(file))
+    assert f'system: "{SYSTEM}"' in (studies / "mine.yaml").read_text()
+
+
+LINES = "".join(json.dumps(row) + "\n" for row in make_rows()).encode()
+LIST = json.dumps(make_rows()).encode()
+BYTES = {
+    "empty": ("a.jsonl", b"", "has no rows"),
+    "blank": ("a.jsonl", b"\n \n", "has no rows"),
+    "empty list": ("a.json", b"[]", "has no rows"),
+    "numbers": ("a.json", b"[1]", "row 0: is no object"),
+    "cut lines": ("a.jsonl", LINES[:-30], "row 59: not readable"),
+    "cut list": ("a.json", LIST[:-30], "not readable (Unterminated"),
+    "Latin-1": ("a.jsonl", LINES + b'{"question": "\xe9"}\n', "row 60: is not UTF-8"),
+    "UTF-16": ("a.json", json.dumps([{}]).encode("utf-16"), "is not UTF-8"),
+    "CSV, too many cells": ("a.csv", b"question,gold\na,1,2\n", "has more cells than the first"),
+    "CSV, too few cells": (
+        "a.csv",
+        b"question,response,gold\na,b,1\nc,d\n",
+        "row 1: has no final answer",
+    ),
+    "CSV, semicolons": ("a.csv", b"question;gold\na;1\n", "There are question;gold; name it"),
+    "CSV, an open quote": ("a.csv", b'question,gold\n"a,1\n', "not readable (unexpected end"),
+    "no Parquet": ("a.parquet", b"PAR1", "not readable (Parquet file size"),
+    "another type": ("a.txt", b"x", "is no .parquet, .jsonl, .json, .csv file"),
+    "deep": ("a.jsonl", b'{"a":' + b"[" * 99_999 + b"}\n", "row 0: not readable (maximum"),
+}
+
+
+@pytest.mark.parametrize("kind", list(BYTES))
+def test_files_that_cannot_be_read(kind: str, tiny_model: Path, studies: Path) -> None:
+    name, content, message = BYTES[kind]
+    (studies.parent / name).write_bytes(content)
+    told = refuse(tiny_model, studies, "--train", name)
+    assert message in told
+    assert told.startswith(name)
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "lines.json"])
+def test_forms_of_json(name: str, start: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(start + (LIST if name == "a.json" else LINES))
+    assert [row.values for row in read_source_rows(path)] == make_rows()
+
+
+def test_a_cell_of_a_table_may_be_long(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('response\n"' + "step;\n" * 50_000 + '"\n')
+    assert len(next(read_source_rows(path)).values["response"]) == 300_000
+
+
+@pytest.mark.parametrize("convert", [int, float, lambda gold: [gold]], ids=["int", "float", "list"])
+def test_golds_that_are_no_texts(convert: Callable[[str], object], tmp_path: Path) -> None:
+    rows = [{**row, "gold": convert(row["gold"])} for row in make_rows()]
+    file = tmp_path / "train.parquet"
+    pd.DataFrame(rows).to_parquet(file)
+    facts = read_file_facts(str(file), True, None, Columns())
+    assert [r["gold"] for r in facts.records] == [r["gold"] for r in make_rows()]
+
+
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_a_null_among_golds_of_numbers(value: Any, tiny_model: Path, studies: Path) -> None:
+    frame = pd.DataFrame(make_rows())
+    frame["gold"] = frame["gold"].astype(float)
+    frame.loc[3, "gold"] = value
+    frame.to_parquet(studies.parent / "train.parquet")
+    told = refuse(tiny_model, studies, "--train", "train.parquet")
+    assert "row 3: has no final answer" in told
+    words = ("--model", str(tiny_model), "--train", "train.parquet")
+    write_study(*words, "--unanswered", "leave_out")
+    assert "unanswered: leave_out" in (studies / "mine.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--train", "."], ".: is a folder; name a file in it"),
+        (["--benchmark", "B=b.jsonl", "--benchmark", "B=c.jsonl"], "b.jsonl is named B, too"),
+        (["--benchmark", "a b=b.jsonl"], "'a b' cannot name a benchmark"),
+        (["--benchmark", "=b.jsonl"], "'' cannot name a benchmark"),
+        (["--benchmark", "B=./train.jsonl"], "./train.jsonl: is the training file"),
+        (["--validation", "train.jsonl"], "train.jsonl: is the training file"),
+        (["--validation", "b.jsonl"], "answer has neither a box nor ####"),
+        (["--column", "promt=question"], "--column promt=question: write KEY=COLUMN"),
+        (["--column", "prompt=task"], "columns.prompt: there is no column task; there are"),
+        (["--template", "chatmll"], "unknown template 'chatmll'; did you mean chatml?"),
+    ],
+)
+def test_options_that_cannot_be_used(
+    words: list[str], message: str, tiny_model: Path, studies: Path
+) -> None:
+    folder = studies.parent
+    write_lines(make_rows(), folder / "train.jsonl")
+    for name in ("b.jsonl", "c.jsonl"):
+        write_lines([{"problem": "How much?", "answer": "7"}], folder / name)
+    assert message in refuse(tiny_model, studies, "--train", "train.jsonl", *words)
+
+
+@pytest.mark.parametrize("name", ["1st", "a b", "../x", "", "null", "yes", "a.yaml", "a" * 65])
+def test_names_that_no_study_can_have(name: str, tiny_model: Path, studies: Path) -> None:
+    write_lines(make_rows(), studies.parent / "train.jsonl")
+    words = ("--model", str(tiny_model), "--train", "train.jsonl", "--", name)
+    with pytest.raises(InputError, match="cannot name a study"):
+        new_study_command.main(parse_options(new_study_command, *words))
+    assert not list(studies.iterdir())
+
+
+def test_odd_names_of_files_columns_and_benchmarks(tiny_model: Path, studies: Path) -> None:
+    rows = [{"my: task": r["question"], "the [work]": r["response"]} for r in make_rows()]
+    write_lines(rows, studies.parent / "tr #1: {x}é.jsonl")
+    write_lines([{"problem": "How much?", "answer": "7"}], studies.parent / "größe 1.jsonl")
+    words = ["--train", "tr #1: {x}é.jsonl", "--benchmark", "größe 1.jsonl"]
+    words += ["--column", "prompt=my: task", "--column", "response=the [work]"]
+    words += ["--benchmark", "no=größe 1.jsonl"]
+    write_study("--model", str(tiny_model), *words, "--suffix", '\nThink: "now" # é')
+    written = (studies / "mine.yaml").read_text(encoding="utf-8")
+    assert 'columns: {prompt: "my: task", response: "the [work]", gold: box}' in written
+    assert "  gr__e_1: {file:" in written
+    assert '  "no": {file:' in written
+
+
+def test_a_folder_that_cannot_be_written_to(
+    tiny_model: Path, studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(make_rows(), studies.parent / "train.jsonl")
+
+    def refuse_writing(path: Path, text: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(new_study_command, "write_text", refuse_writing)
+    told = refuse(tiny_model, studies, "--train", "train.jsonl")
+    assert told.startswith(f"{studies / 'mine.yaml'}: cannot be written (Permission denied)")
+
+
+def test_the_command_ends_with_status_2(
+    studies: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(make_rows(), studies.parent / "train.jsonl")
+    words = ["new-study", "mine", "--model", "nowhere", "--train", "train.jsonl"]
+    assert command_line.main(words) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "there is no folder nowhere" in told
