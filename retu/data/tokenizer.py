@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retu.core.errors import InputError, advise_making_again
 from retu.data.arithmetic import VOCABULARY
@@ -48,33 +48,16 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     settings = folder / "tokenizer_config.json"
     if not settings.is_file():
         raise InputError(f"{folder}: has no tokenizer; {advise_making_again(folder)}")
-    saved = read_tokenizer_settings(settings).get("tokenizer_class", "")
+    saved = json.loads(settings.read_text(encoding="utf-8")).get("tokenizer_class", "")
     generic = saved in {"PreTrainedTokenizerFast", "TokenizersBackend"}
     loader = PreTrainedTokenizerFast if generic else AutoTokenizer
     # Said aloud, because the default follows HF_HUB_OFFLINE and is saved with every checkpoint.
-    try:
-        tokenizer = loader.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # The library of fast tokenizers raises this very class.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{folder}: its tokenizer cannot be loaded ({reason}); save it there again"
-        ) from error
+    tokenizer = loader.from_pretrained(folder, local_files_only=True)
     # No blanks before a question mark are tidied away, and no token is put before the text.
     ids = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
     if tokenizer.decode(ids, clean_up_tokenization_spaces=False).strip() != PROBE:
         raise InputError(f"{folder}: the tokenizer does not reproduce its own words; make it anew")
     return add_padding_token(tokenizer)
-
-
-def read_tokenizer_settings(path: Path) -> dict[str, Any]:
-    """A `tokenizer_config.json`; InputError when it is no JSON object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON ({error}); {advise_making_again(path)}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: is no JSON object; {advise_making_again(path)}")
-    return content
 
 
 def add_padding_token(tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerBase":

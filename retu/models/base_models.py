@@ -31,8 +31,7 @@ from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.core.tables import write_csv
 from retu.data.hub.hub_files import ROOT
 from retu.data.hub.hub_lock import Repository
-from retu.data.tokenizer import load_tokenizer
-from retu.models.template_checks import check_template, set_system_turn
+from retu.models.template_checks import check_template, load_own_tokenizer, set_system_turn
 
 HEADER_BYTES = 8
 """Bytes of a safetensors file that say how long its header is."""
@@ -75,7 +74,7 @@ def publish_model(model: ModelSource, folder: Path) -> None:
             install_template(checkpoint, model.template)
         if model.system:
             add_system_turn(model, checkpoint)
-        check_template(load_tokenizer(checkpoint), model.label)
+        check_template(load_own_tokenizer(checkpoint, model.label), model.label)
 
     replace_folder(folder, fill)
 
@@ -209,6 +208,6 @@ def add_system_turn(model: ModelSource, checkpoint: Path) -> None:
     Raises:
         InputError: as `set_system_turn`.
     """
-    tokenizer = load_tokenizer(checkpoint)
+    tokenizer = load_own_tokenizer(checkpoint, model.label)
     set_system_turn(tokenizer, model.system or "", model.label)
     write_template(checkpoint, str(tokenizer.chat_template))

@@ -5,6 +5,7 @@ A study's system turn becomes part of the template: see `retu/models/base_models
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2.exceptions import TemplateError
@@ -12,6 +13,7 @@ from jinja2.exceptions import TemplateError
 from retu.core.errors import InputError
 from retu.data.chat import encode_prompt, render_prompt
 from retu.data.hub.hub_files import ROOT
+from retu.data.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -19,6 +21,28 @@ if TYPE_CHECKING:
 SPECIAL_TOKEN = re.compile(r"<[|\uff5c][^|\uff5c<>]+[|\uff5c]>")
 """How chat templates write special tokens: `<|im_start|>`."""
 PROBE_QUESTION = "What is 6 x 7?"
+
+
+def load_own_tokenizer(folder: Path, label: str) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a user's model.
+
+    Args:
+        folder: of the model.
+        label: how messages call it.
+
+    Raises:
+        InputError: it cannot be loaded.
+    """
+    try:
+        return load_tokenizer(folder)
+    except InputError:
+        raise
+    except Exception as error:  # The library of fast tokenizers raises this very class.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{label}: its tokenizer cannot be loaded ({reason}); save it there again with"
+            " save_pretrained"
+        ) from error
 
 
 def begin_with_system(template: str, system: str) -> str:

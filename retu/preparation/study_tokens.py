@@ -15,7 +15,7 @@ from retu.data.chat import encode_example, encode_prompt, encode_response, rende
 from retu.data.text_records import TextRecord
 from retu.data.tokenizer import load_tokenizer
 from retu.models.base_models import ModelSource, check_weight_files
-from retu.models.template_checks import check_template, set_system_turn
+from retu.models.template_checks import check_template, load_own_tokenizer, set_system_turn
 from retu.planning.files_plan import FilesPlan
 from retu.planning.stages import ROOT
 
@@ -80,7 +80,7 @@ def load_folder_model(name: str, model: FolderModel, system: str | None, label: 
     with explain_mistakes(f"{label}: {folder}"):
         ModelShape.from_config(config)
         check_weight_files(ModelSource("model", {}), folder)
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_own_tokenizer(folder, f"{label}: {folder}")
     if model.template:
         path = ROOT / "chat_templates" / f"{model.template}.jinja"
         tokenizer.chat_template = path.read_text(encoding="utf-8")
