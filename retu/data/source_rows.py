@@ -183,7 +183,12 @@ def read_csv_rows(path: Path) -> Iterator[Any]:
     """Rows of a CSV file; a cell may hold lines, and a trajectory of any length."""
     csv.field_size_limit(LONGEST_CELL)
     with path.open(encoding="utf-8-sig") as handle:
-        for row in csv.DictReader(handle, strict=True):
+        reader = csv.DictReader(handle, strict=True)
+        names = list(reader.fieldnames or ())
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two columns are named {twice[0]!r}")
+        for row in reader:
             if None in row:
                 raise ValueError("has more cells than the first line names")
             yield row

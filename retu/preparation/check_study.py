@@ -104,7 +104,8 @@ def check_golds(sets: list[StudySet], service: GradingService) -> Iterator[Findi
         unusable = [gold for gold in service.read_golds(golds).values() if not gold.usable]
         if unusable:
             reasons = "; ".join(gold.reason for gold in unusable[:EXAMPLES])
-            yield Finding("error", f"{made.name}: {len(unusable)} gold answers unusable: {reasons}")
+            told = f"{made.name} ({made.file}): {len(unusable)} gold answers unusable: {reasons}"
+            yield Finding("error", f"{told}; correct them")
 
 
 def check_sft_lengths(plan: FilesPlan, made: StudySet, lengths: RowLengths) -> Iterator[Finding]:

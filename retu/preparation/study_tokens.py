@@ -15,7 +15,12 @@ from retu.data.chat import encode_example, encode_prompt, encode_response, rende
 from retu.data.text_records import TextRecord
 from retu.data.tokenizer import load_tokenizer
 from retu.models.base_models import ModelSource, check_weight_files
-from retu.models.template_checks import check_template, load_own_tokenizer, set_system_turn
+from retu.models.template_checks import (
+    PROBE_QUESTION,
+    check_template,
+    load_own_tokenizer,
+    set_system_turn,
+)
 from retu.planning.files_plan import FilesPlan
 from retu.planning.stages import ROOT
 
@@ -87,7 +92,20 @@ def load_folder_model(name: str, model: FolderModel, system: str | None, label: 
     if system:
         set_system_turn(tokenizer, system, label)
     check_template(tokenizer, label)
+    check_embedding(tokenizer, int(config["vocab_size"]), f"{label}: {folder}")
     return StudyModel(name, folder, config, tokenizer)
+
+
+def check_embedding(tokenizer: "PreTrainedTokenizerBase", rows: int, label: str) -> None:
+    """InputError if a tokenizer writes tokens that a model's embedding of so many rows lacks."""
+    used = [*encode_prompt(tokenizer, PROBE_QUESTION), *encode_response(tokenizer, "42")]
+    last = max([*used, tokenizer.pad_token_id or 0])
+    if last >= rows:
+        raise InputError(
+            f"{label}: its tokenizer writes {tokenizer.convert_ids_to_tokens(last)} (token {last}),"
+            f" and its embedding has {rows} rows; resize it (resize_token_embeddings), or save the"
+            " tokenizer of the model there"
+        )
 
 
 @dataclass(frozen=True)

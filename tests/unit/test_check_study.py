@@ -20,7 +20,12 @@ ROWS = 60
 def study(tiny_model: Path, studies: Path) -> Path:
     """The study `mine` of the tiny model and a file of 60 rows."""
     rows = [
-        {"question": p.question, "response": p.write_trajectory(), "gold": p.gold}
+        {
+            "question": p.question,
+            "response": p.write_trajectory(),
+            "gold": p.gold,
+            "work": f"$\\frac{{{p.gold}}}{{$",
+        }
         for p in draw_sums(ROWS)
     ]
     write_lines([dict(row) for row in rows], studies.parent / "train.jsonl")
@@ -71,6 +76,11 @@ def test_a_study_that_cannot_be_checked(old: str, new: str, message: str, study:
             r"max_length: \d+",
             "max_length: 16",
             "refuses 48 above max_length 16; raise it or set too_long: truncate",
+        ),
+        (
+            r"gold: gold\}\}\nrecipes",
+            "gold: work}}\nrecipes",
+            "Experts (train.jsonl): 48 gold answers unusable: gold answer ",
         ),
         (r"rl_prompts: \{", "rl_prompts: {limit: 1, ", "prompts rl_prompts: 0 rows of train.jsonl"),
         (

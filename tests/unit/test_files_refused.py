@@ -161,6 +161,11 @@ BYTES = {
     "Latin-1": ("a.jsonl", LINES + b'{"question": "\xe9"}\n', "row 60: is not UTF-8"),
     "UTF-16": ("a.json", json.dumps([{}]).encode("utf-16"), "is not UTF-8"),
     "CSV, too many cells": ("a.csv", b"question,gold\na,1,2\n", "has more cells than the first"),
+    "CSV, one name twice": (
+        "a.csv",
+        b"question,gold,gold\na,1,2\n",
+        "named 'gold'",
+    ),
     "CSV, too few cells": (
         "a.csv",
         b"question,response,gold\na,b,1\nc,d\n",

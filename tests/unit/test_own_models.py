@@ -83,6 +83,15 @@ def lose_shard(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def add_token(folder: Path) -> None:
+    """A tokenizer with a token more than the embedding, which ends every answer."""
+    from retu.data.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_special_tokens({"eos_token": "<|over|>"})
+    tokenizer.save_pretrained(folder)
+
+
 def make_bin(folder: Path) -> None:
     """Weights as PyTorch pickles them."""
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
@@ -93,6 +102,7 @@ FOLDERS: dict[str, tuple[Change, str]] = {
     "adapter": (write_text("adapter_config.json", "{}"), "holds an adapter, not a model; merge it"),
     "pickled": (make_bin, "has no weights in safetensors; save the model again"),
     "cut": (cut_weights, "model.safetensors: has"),
+    "another tokenizer": (add_token, "its tokenizer writes <|over|> (token "),
     "no shard": (lose_shard, "has no model-00002-of-00002.safetensors"),
     "no tokenizer": (remove("tokenizer*"), "has no tokenizer (tokenizer.json, "),
     "no settings": (remove(TOKENIZER_CONFIG), "has a tokenizer and no tokenizer_config.json"),
