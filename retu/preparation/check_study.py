@@ -101,9 +101,10 @@ def check_golds(sets: list[StudySet], service: GradingService) -> Iterator[Findi
     """Gold answers that the grader cannot read."""
     for made in sets:
         golds = [record["gold"] for record in made.records]
-        unusable = [gold for gold in service.read_golds(golds).values() if not gold.usable]
+        read = service.read_golds(golds)
+        unusable = [gold for gold in golds if not read[gold].usable]
         if unusable:
-            reasons = "; ".join(gold.reason for gold in unusable[:EXAMPLES])
+            reasons = "; ".join(read[gold].reason for gold in dict.fromkeys(unusable[:EXAMPLES]))
             told = f"{made.name} ({made.file}): {len(unusable)} gold answers unusable: {reasons}"
             yield Finding("error", f"{told}; correct them")
 
