@@ -20,6 +20,7 @@ from retu.data.text_records import TextRecord
 BoxFinder = Callable[[str], list[str]]
 r"""The contents of the boxes that are a text's final answer, empty without any."""
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+LOOKS = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[,!;: ]|[\s$]")
 TEXT_PART = {"type", "text"}
 UNANSWERED_REMEDY = (
     r"give it one (a \boxed{...}, a line `#### ...`, or a column, named by columns.gold), or set"
@@ -78,7 +79,7 @@ class RecordReader:
                 continue
             identity = hash_prompt(record["prompt"])
             where, gold = seen.setdefault(identity, (row.where, record["gold"]))
-            if gold != record["gold"]:
+            if unify_spelling(gold) != unify_spelling(record["gold"]):
                 row.refuse(
                     f"has the problem of {where} with another final answer ({record['gold']}"
                     f" instead of {gold})",
@@ -186,6 +187,11 @@ def get_cell(row: SourceRow, column: str) -> Any:
     if column in row.values or not dot:
         return row.get_value(column)
     return row.get_mapping(outer).get(inner)
+
+
+def unify_spelling(gold: str) -> str:
+    """A final answer without what LaTeX writes for looks: solutions of one problem differ in it."""
+    return LOOKS.sub("", gold).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").rstrip(".")
 
 
 def unpack_single(value: Any) -> Any:

@@ -116,7 +116,8 @@ def find_chat(rows: Rows, columns: Columns, where: str, responses: bool) -> str 
     if columns.prompt:
         return None
     if columns.response:
-        return columns.response if get_turns(rows[0], columns.response)[1:] else None
+        is_chat = any(get_turns(row, columns.response)[1:] for row in rows)
+        return columns.response if is_chat else None
     chat = choose_column(rows, find_columns(rows, CHATS), where, "response")
     prompts = find_columns(rows, (*PROMPTS, *NESTED_PROMPTS))
     if chat is None or not prompts:

@@ -106,6 +106,21 @@ def test_what_is_in_the_way(
     assert any(message in line for line in errors)
 
 
+def test_a_validation_set_of_which_nothing_is_left(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Path("train.jsonl").read_text().splitlines(keepends=True)
+    Path("judge.jsonl").write_text("".join(lines[:5]))
+    change_study(study, r"validation: \{[^}]*\}", "validation: {file: judge.jsonl}")
+    change_study(study, r"HeldOut: .*", "Judge: {file: judge.jsonl}\n")
+    change_study(study, "kind: files", "kind: files\n  overlap: leave_out")
+    with pytest.raises(SystemExit):
+        check_study()
+    report = capsys.readouterr().out
+    assert "error  validation validation: 0 rows of judge.jsonl" in report
+    assert "left out: 5 that are in benchmarks; give it rows that are in no set" in report
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -7,25 +7,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from files_fixtures import SYSTEM, draw_sums, write_lines
-from own_study import parse_options, write_study
+from files_fixtures import SYSTEM, write_lines
+from own_study import Row, make_rows, refuse_study, write_study
 
-from retu.cli import command_line, new_study_command
 from retu.config.files_study import Columns
 from retu.core.errors import InputError
 from retu.data.source_rows import read_source_rows
 from retu.preparation.file_facts import read_file_facts
 
-Row = dict[str, Any]
 Change = Callable[[list[Row]], object]
-
-
-def make_rows() -> list[Row]:
-    """question, response and gold of different sums."""
-    return [
-        {"question": p.question, "response": p.write_trajectory(), "gold": p.gold}
-        for p in draw_sums()
-    ]
 
 
 def make_chats(system: str | None = None) -> list[Row]:
@@ -47,17 +37,6 @@ def spoil(rows: list[Row], change: Change) -> list[Row]:
     """Rows after a change of them."""
     change(rows)
     return rows
-
-
-def refuse(model: Path, studies: Path, *words: str) -> str:
-    """The message of `retu new-study`, which leaves nothing."""
-    with pytest.raises(InputError) as refused:
-        write_study("--model", str(model), *words)
-    message = str(refused.value)
-    assert "\n" not in message
-    assert "delete" not in message
-    assert not list(studies.iterdir())
-    return message
 
 
 ROWS: dict[str, tuple[Change, str]] = {
@@ -84,7 +63,26 @@ ROWS: dict[str, tuple[Change, str]] = {
 def test_rows_that_cannot_be_used(kind: str, tiny_model: Path, studies: Path) -> None:
     change, message = ROWS[kind]
     file = write_lines(spoil(make_rows(), change), studies.parent / "train.jsonl")
-    assert message in refuse(tiny_model, studies, "--train", str(file))
+    assert message in refuse_study(tiny_model, studies, "--train", str(file))
+
+
+@pytest.mark.parametrize(
+    ("golds", "same"),
+    [
+        (["$\\dfrac{1}{2}$", "\\frac{1}{2}."], True),
+        (["\\left(1, 2\\right)", "(1,2)"], True),
+        (["1{,}000", "1000"], False),
+        (["0.5", "\\frac{1}{2}"], False),
+    ],
+)
+def test_golds_of_one_problem(golds: list[str], same: bool, tmp_path: Path) -> None:
+    rows = [{"prompt": "How much?", "response": f"\\boxed{{{gold}}}"} for gold in golds]
+    file = str(write_lines([dict(row) for row in rows], tmp_path / "a.jsonl"))
+    if same:
+        assert len(read_file_facts(file, True, None, Columns()).records) == len(golds)
+        return
+    with pytest.raises(InputError, match="with another final answer"):
+        read_file_facts(file, True, None, Columns())
 
 
 def set_turns(row: int, *turns: Row) -> Change:
@@ -124,16 +122,16 @@ CHATS: dict[str, tuple[Change, str]] = {
 def test_chats_that_cannot_be_used(kind: str, tiny_model: Path, studies: Path) -> None:
     change, message = CHATS[kind]
     file = write_lines(spoil(make_chats(), change), studies.parent / "train.jsonl")
-    assert message in refuse(tiny_model, studies, "--train", str(file))
+    assert message in refuse_study(tiny_model, studies, "--train", str(file))
 
 
 def test_rows_of_several_system_turns(tiny_model: Path, studies: Path) -> None:
     rows = [{**row, "system": f"Box {i % 2}."} for i, row in enumerate(make_rows())]
     file = write_lines(rows, studies.parent / "train.jsonl")
-    told = refuse(tiny_model, studies, "--train", str(file))
+    told = refuse_study(tiny_model, studies, "--train", str(file))
     assert "row 1: its system turn is 'Box 1.', the study's is 'Box 0.'" in told
     chats = write_lines(make_chats(SYSTEM), studies.parent / "chats.jsonl")
-    told = refuse(tiny_model, studies, "--train", str(chats), "--system", "Other.")
+    told = refuse_study(tiny_model, studies, "--train", str(chats), "--system", "Other.")
     assert f"row 0: its system turn is {SYSTEM!r}, the study's is 'Other.'" in told
 
 
@@ -183,7 +181,7 @@ BYTES = {
 def test_files_that_cannot_be_read(kind: str, tiny_model: Path, studies: Path) -> None:
     name, content, message = BYTES[kind]
     (studies.parent / name).write_bytes(content)
-    told = refuse(tiny_model, studies, "--train", name)
+    told = refuse_study(tiny_model, studies, "--train", name)
     assert message in told
     assert told.startswith(name)
 
@@ -217,80 +215,8 @@ def test_a_null_among_golds_of_numbers(value: Any, tiny_model: Path, studies: Pa
     frame["gold"] = frame["gold"].astype(float)
     frame.loc[3, "gold"] = value
     frame.to_parquet(studies.parent / "train.parquet")
-    told = refuse(tiny_model, studies, "--train", "train.parquet")
+    told = refuse_study(tiny_model, studies, "--train", "train.parquet")
     assert "row 3: has no final answer" in told
     words = ("--model", str(tiny_model), "--train", "train.parquet")
     write_study(*words, "--unanswered", "leave_out")
     assert "unanswered: leave_out" in (studies / "mine.yaml").read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--train", "."], ".: is a folder; name a file in it"),
-        (["--benchmark", "B=b.jsonl", "--benchmark", "B=c.jsonl"], "b.jsonl is named B, too"),
-        (["--benchmark", "a b=b.jsonl"], "'a b' cannot name a benchmark"),
-        (["--benchmark", "=b.jsonl"], "'' cannot name a benchmark"),
-        (["--benchmark", "B=./train.jsonl"], "./train.jsonl: is the training file"),
-        (["--validation", "train.jsonl"], "train.jsonl: is the training file"),
-        (["--validation", "b.jsonl"], "answer has neither a box nor ####"),
-        (["--column", "promt=question"], "--column promt=question: write KEY=COLUMN"),
-        (["--column", "prompt=task"], "columns.prompt: there is no column task; there are"),
-        (["--template", "chatmll"], "unknown template 'chatmll'; did you mean chatml?"),
-    ],
-)
-def test_options_that_cannot_be_used(
-    words: list[str], message: str, tiny_model: Path, studies: Path
-) -> None:
-    folder = studies.parent
-    write_lines(make_rows(), folder / "train.jsonl")
-    for name in ("b.jsonl", "c.jsonl"):
-        write_lines([{"problem": "How much?", "answer": "7"}], folder / name)
-    assert message in refuse(tiny_model, studies, "--train", "train.jsonl", *words)
-
-
-@pytest.mark.parametrize("name", ["1st", "a b", "../x", "", "null", "yes", "a.yaml", "a" * 65])
-def test_names_that_no_study_can_have(name: str, tiny_model: Path, studies: Path) -> None:
-    write_lines(make_rows(), studies.parent / "train.jsonl")
-    words = ("--model", str(tiny_model), "--train", "train.jsonl", "--", name)
-    with pytest.raises(InputError, match="cannot name a study"):
-        new_study_command.main(parse_options(new_study_command, *words))
-    assert not list(studies.iterdir())
-
-
-def test_odd_names_of_files_columns_and_benchmarks(tiny_model: Path, studies: Path) -> None:
-    rows = [{"my: task": r["question"], "the [work]": r["response"]} for r in make_rows()]
-    write_lines(rows, studies.parent / "tr #1: {x}é.jsonl")
-    write_lines([{"problem": "How much?", "answer": "7"}], studies.parent / "größe 1.jsonl")
-    words = ["--train", "tr #1: {x}é.jsonl", "--benchmark", "größe 1.jsonl"]
-    words += ["--column", "prompt=my: task", "--column", "response=the [work]"]
-    words += ["--benchmark", "no=größe 1.jsonl"]
-    write_study("--model", str(tiny_model), *words, "--suffix", '\nThink: "now" # é')
-    written = (studies / "mine.yaml").read_text(encoding="utf-8")
-    assert 'columns: {prompt: "my: task", response: "the [work]", gold: box}' in written
-    assert "  gr__e_1: {file:" in written
-    assert '  "no": {file:' in written
-
-
-def test_a_folder_that_cannot_be_written_to(
-    tiny_model: Path, studies: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_lines(make_rows(), studies.parent / "train.jsonl")
-
-    def refuse_writing(path: Path, text: str) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(new_study_command, "write_text", refuse_writing)
-    told = refuse(tiny_model, studies, "--train", "train.jsonl")
-    assert told.startswith(f"{studies / 'mine.yaml'}: cannot be written (Permission denied)")
-
-
-def test_the_command_ends_with_status_2(
-    studies: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_lines(make_rows(), studies.parent / "train.jsonl")
-    words = ["new-study", "mine", "--model", "nowhere", "--train", "train.jsonl"]
-    assert command_line.main(words) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "there is no folder nowhere" in told
