@@ -1,4 +1,4 @@
-"""Options and names of `retu new-study`: those that cannot be used are told, odd ones are quoted."""
+"""Options and names of `retu new-study`: unusable ones are told, odd ones are quoted."""
 
 from pathlib import Path
 

@@ -62,7 +62,12 @@ def write_text(name: str, text: str) -> Change:
 
 def remove(*patterns: str) -> Change:
     """Remove files of the folder."""
-    return lambda folder: [p.unlink() for pattern in patterns for p in folder.glob(pattern)]
+
+    def unlink(folder: Path) -> None:
+        for path in [path for pattern in patterns for path in folder.glob(pattern)]:
+            path.unlink()
+
+    return unlink
 
 
 def keep_gguf(folder: Path) -> None:
