@@ -1,47 +1,53 @@
-"""A study of a user's own files, from two commands to its report, and what each change replans."""
+"""docs/your-own-study.md, every command in its order with a tiny model, and what changes replan."""
 
 import json
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import clean_environment, copy_checkout, run_snakemake
-from files_fixtures import draw_sums, write_messages
+from conftest import ROOT, clean_environment, copy_checkout, run_snakemake
+from files_fixtures import draw_sums, write_completions
 from processes import read_output, run_as_on_terminal
 
 pytestmark = pytest.mark.slow
 
 CONFIG = ("study=mine",)
+PAGE = ROOT / "docs" / "your-own-study.md"
 TOLD_OF_THE_STUDY = {"describe_study", "make_report", "summary", "lineage", "all"}
 """Rules of what names everything that a study says."""
 DATA = {"load_file_benchmarks", "load_file_split", "load_file_set"}
 ANSWERED = {"train_sft", "train_rl", "generate_base", "generate_sft", "grade", "curves"}
 
 
-def run_retu(folder: Path, *words: str, status: int = 0) -> str:
-    """A command of `retu` in a checkout; what it printed."""
-    command = [sys.executable, "-m", "retu", *words]
+def list_page_commands() -> list[list[str]]:
+    """The commands of the page's blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.strip().splitlines()]
+
+
+def run_words(folder: Path, *words: str, status: int = 0) -> str:
+    """A command of `retu` or Snakemake in a checkout; what it printed."""
+    command = [sys.executable, "-m", *words]
     done = run_as_on_terminal(command, cwd=folder, env=clean_environment(PYTHONPATH=str(folder)))
-    assert done.returncode == status, done.stdout
+    assert done.returncode == status, f"{shlex.join(words)}\n{done.stdout}"
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def finished(made_tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which a user's study ran to its report."""
+    """A checkout in which every command of the page was run."""
     folder = copy_checkout(tmp_path_factory.mktemp("own") / "checkout")
-    shutil.copytree(made_tiny_model, folder / "tiny")
-    write_messages(draw_sums(), folder)
-    run_retu(folder, "new-study", "mine", "--model", "tiny", "--train", "train.json")
-    study = folder / "studies" / "mine.yaml"
-    text = re.sub(r"checkpoints: .*, evaluate_every: \d+", "checkpoints: [2, 4]", study.read_text())
-    text = re.sub(r"sft_steps: .*\]", "sft_steps: [4]", text)
-    study.write_text(re.sub(r"      steps: \d+", "      steps: 2", text), encoding="utf-8")
-    run_retu(folder, "check", "--study", "mine")
-    done = run_snakemake(folder, config=CONFIG)
-    assert done.returncode == 0, done.stdout
+    shutil.copytree(made_tiny_model, folder / "models" / "mine")
+    write_completions(draw_sums(), folder)
+    commands = list_page_commands()
+    assert [words[1] for words in commands if words[0] == "retu"] == [
+        *("new-study", "check", "advise", "lineage", "lineage"),
+    ]
+    for words in commands:
+        run_words(folder, *words)
     return folder
 
 
@@ -59,79 +65,40 @@ def list_planned(folder: Path) -> set[str]:
     return set(re.findall(r"^(\w+) +\d+$", table, re.MULTILINE))
 
 
-def edit_study(folder: Path, old: str, new: str) -> None:
-    """Replace a text of the study."""
-    study = folder / "studies" / "mine.yaml"
-    text = study.read_text(encoding="utf-8")
-    assert old in text
-    study.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def test_it_runs_to_its_report_and_every_byte_is_recorded(finished: Path) -> None:
+def test_it_ends_with_an_answer_and_every_byte_is_recorded(finished: Path) -> None:
+    summary = (finished / "results/mine/summary.txt").read_text(encoding="utf-8")
+    assert "Stop SFT" in summary
+    assert "Next run" in summary
     assert (finished / "results/mine/report.html").is_file()
-    assert "all as recorded" in run_retu(finished, "lineage", "verify", "--study", "mine")
-    assert "all current" in run_retu(finished, "lineage", "why", "--stale", "--study", "mine")
+    assert "all as recorded" in run_words(finished, "retu", "lineage", "verify", "--study", "mine")
     record = json.loads((finished / "results/mine/sft_sets/Experts.record.json").read_text())
-    assert [(s["path"], s["own"]) for s in record["sources"]] == [("train.json", True)]
-    template = finished / "results/mine/base/Model/checkpoints/step-000000/chat_template.jinja"
-    assert "Put the final answer in a box." in template.read_text()
+    assert [(s["path"], s["own"]) for s in record["sources"]] == [("train.jsonl", True)]
     assert list_planned(finished) == set()
 
 
 def test_an_edited_row_replans_data_and_all_after_it(mine: Path) -> None:
-    rows = json.loads((mine / "train.json").read_text())
-    rows[3]["messages"][2]["content"] = "<think>no</think> " + rows[3]["messages"][2]["content"]
-    (mine / "train.json").write_text(json.dumps(rows), encoding="utf-8")
+    lines = (mine / "train.jsonl").read_text().splitlines()
+    lines[3] = lines[3].replace("<think>", "<think>Well, ")
+    (mine / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     planned = list_planned(mine)
     assert planned >= DATA | ANSWERED
     assert not planned & {"load_local_model", "describe_study"}
-    stale = run_retu(mine, "lineage", "why", "--stale", "--study", "mine", status=1)
-    assert "train.json: is not what load_file_set read" in stale
+    why = ("retu", "lineage", "why", "--stale", "--study", "mine")
+    stale = run_words(mine, *why, status=1)
+    assert "train.jsonl: is not what load_file_set read" in stale
     assert "mirror=" not in stale
-    found = run_retu(mine, "lineage", "verify", "--study", "mine", status=1)
-    assert "train.json: is not what load_file_set read" in found
+    found = run_words(mine, "retu", "lineage", "verify", "--study", "mine", status=1)
+    assert "train.jsonl: is not what load_file_set read" in found
 
 
 def test_a_renamed_file_replans_only_what_names_it(mine: Path) -> None:
-    (mine / "train.json").rename(mine / "experts.json")
-    edit_study(mine, '"train.json"', '"experts.json"')
+    (mine / "train.jsonl").rename(mine / "experts.jsonl")
+    study = mine / "studies" / "mine.yaml"
+    study.write_text(study.read_text().replace('"train.jsonl"', '"experts.jsonl"'))
     assert list_planned(mine) == TOLD_OF_THE_STUDY
-    assert "1 file of yours is not where jobs read them: train.json" in run_retu(
-        mine, "lineage", "verify", "--study", "mine", status=1
-    )
-
-
-def test_another_chat_template_replans_models_and_no_data(mine: Path) -> None:
-    path = mine / "tiny" / "chat_template.jinja"
-    path.write_text(path.read_text().replace("\\n", " \\n", 1), encoding="utf-8")
-    planned = list_planned(mine)
-    assert planned >= {"load_local_model", *ANSWERED}
-    assert not planned & (DATA | {"describe_study", "dataset_stats"})
-
-
-def test_another_system_turn_replans_models_and_rows_that_bring_one(mine: Path) -> None:
-    """Rows with a system turn must have the study's: they are read again, and refused."""
-    edit_study(mine, "Put the final answer in a box.", "Box the final answer.")
-    assert list_planned(mine) >= {"load_local_model", *ANSWERED, *DATA}
+    told = run_words(mine, "retu", "lineage", "verify", "--study", "mine", status=1)
+    assert "of yours is not where jobs read them: train.jsonl" in told
+    (mine / "experts.jsonl").unlink()
     done = run_snakemake(mine, config=CONFIG)
     assert done.returncode != 0
-    assert "its system turn is 'Put the final answer in a box.'" in done.stdout
-
-
-def test_another_system_turn_replans_no_data_without_one(mine: Path) -> None:
-    rows = json.loads((mine / "train.json").read_text())
-    bare = [{"messages": row["messages"][1:]} for row in rows]
-    (mine / "train.json").write_text(json.dumps(bare), encoding="utf-8")
-    done = run_snakemake(mine, "data/mine/rl_prompts.parquet", config=CONFIG)
-    assert done.returncode == 0, done.stdout
-    edit_study(mine, "Put the final answer in a box.", "Box the final answer.")
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"]
-    asked = [*command, "data/mine/rl_prompts.parquet", "--config", *CONFIG]
-    assert "Nothing to be done" in read_output(asked, cwd=mine, env=clean_environment())
-
-
-def test_a_file_that_went_is_named_before_anything_runs(mine: Path) -> None:
-    (mine / "train.json").unlink()
-    done = run_snakemake(mine, config=CONFIG)
-    assert done.returncode != 0
-    assert "there is no file train.json; paths count from where snakemake runs" in done.stdout
+    assert "there is no file experts.jsonl; paths count from where snakemake runs" in done.stdout
