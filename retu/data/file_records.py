@@ -21,6 +21,8 @@ BoxFinder = Callable[[str], list[str]]
 r"""The contents of the boxes that are a text's final answer, empty without any."""
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 LOOKS = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[,!;: ]|[\s$]")
+SHOWN = 60
+"""Characters of a text that a message shows."""
 TEXT_PART = {"type", "text"}
 UNANSWERED_REMEDY = (
     r"give it one (a \boxed{...}, a line `#### ...`, or a column, named by columns.gold), or set"
@@ -81,8 +83,8 @@ class RecordReader:
             where, gold = seen.setdefault(identity, (row.where, record["gold"]))
             if unify_spelling(gold) != unify_spelling(record["gold"]):
                 row.refuse(
-                    f"has the problem of {where} with another final answer ({record['gold']}"
-                    f" instead of {gold})",
+                    f"has the problem of {where} with another final answer"
+                    f" ({record['gold'][:SHOWN]!r} instead of {gold[:SHOWN]!r})",
                     "correct one of them",
                 )
             yield row, {"problem_id": identity, **record}
@@ -116,7 +118,7 @@ class RecordReader:
         """InputError unless a row's system turn is the study's."""
         if text != (self.system or "").strip():
             row.refuse(
-                f"its system turn is {text[:60]!r}, the study's is {self.system!r}",
+                f"its system turn is {text[:SHOWN]!r}, the study's is {self.system!r}",
                 "all stages need one: set data.system to it, or take it out of the rows",
             )
 

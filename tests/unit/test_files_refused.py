@@ -49,7 +49,7 @@ ROWS: dict[str, tuple[Change, str]] = {
     "damaged": (lambda r: r[3].update(response="a\ufffd"), "row 3: response holds damaged"),
     "another gold": (
         lambda r: r.append({**r[3], "gold": "999"}),
-        "row 3 with another final answer (999 instead of 11); correct one of them",
+        "row 3 with another final answer ('999' instead of '11'); correct one of them",
     ),
     "too few": (lambda r: r.__delitem__(slice(2, None)), "2 are to be held out; give --validation"),
     "too few that differ": (
