@@ -156,9 +156,9 @@ def test_a_surprising_number_of_rows(tmp_path: Path) -> None:
         ({"extra_info": {"question": "", "answer": "a"}}, r"extra_info\.question is empty"),
         ({"extra_info": "{"}, "extra_info is a text, but not JSON"),
         ({"extra_info": [1]}, "extra_info is no struct"),
-        ({"reward_model": {"ground_truth": None}}, r"reward_model\.ground_truth is NoneType"),
+        ({"reward_model": {"ground_truth": None}}, r"reward_model\.ground_truth is empty"),
         ({"data_source": ""}, "data_source is empty"),
-        ({"ability": None}, "ability is NoneType"),
+        ({"ability": None}, "ability is empty"),
     ],
 )
 def test_a_surprising_sft_row_is_shown(change: dict[str, Any], message: str) -> None:
