@@ -25,6 +25,7 @@ from retu.planning.stages import ROOT
 from retu.preparation.check_study import (
     Finding,
     check_completions,
+    check_dates,
     check_experts,
     check_golds,
     check_overlaps,
@@ -124,6 +125,7 @@ def list_findings(
     machine = measure_machine(Path(), execution.threads, execution.dtype)
     for model in models:
         lengths = {made.key: measure_rows(model.tokenizer, made.records) for made in sets}
+        yield from check_dates(model)
         yield from list_model_findings(plan, sets, model, lengths)
         tokens, longest = summarise_lengths(plan, sets, lengths)
         rows = sum(len(made.records) for made in sets if made.role == "validation")

@@ -13,6 +13,8 @@ from retu.preparation.study_tokens import RowLengths, StudyModel
 GRADED_ROWS = 500
 """Trajectories of a set that are graded: enough to see what share is wrong."""
 EXAMPLES = 3
+CLOCK = "strftime_now"
+"""What chat templates ask for the date (Llama 3)."""
 ALARMING_SHARE = 0.05
 SHOWN = 90
 
@@ -107,6 +109,16 @@ def check_golds(sets: list[StudySet], service: GradingService) -> Iterator[Findi
             reasons = "; ".join(read[gold].reason for gold in dict.fromkeys(unusable[:EXAMPLES]))
             told = f"{made.name} ({made.file}): {len(unusable)} gold answers unusable: {reasons}"
             yield Finding("error", f"{told}; correct them")
+
+
+def check_dates(model: StudyModel) -> Iterator[Finding]:
+    """Chat templates that write the date: a model is asked otherwise than it was trained."""
+    if CLOCK in str(model.tokenizer.chat_template):
+        yield Finding(
+            "note",
+            f"models.{model.name}: its chat template writes the date of the day, so that prompts"
+            f" differ from day to day; write a fixed one in the place of {CLOCK} in a copy of it",
+        )
 
 
 def check_sft_lengths(plan: FilesPlan, made: StudySet, lengths: RowLengths) -> Iterator[Finding]:

@@ -166,6 +166,21 @@ def test_templates_without_a_system_turn(kind: str, tiny_model: Path, studies: P
     assert message in refuse(change, tiny_model, studies, "--system", SYSTEM)
 
 
+def test_a_template_that_writes_the_date(
+    tiny_model: Path, studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = [{"prompt": p.question, "completion": p.write_trajectory()} for p in draw_sums()]
+    file = write_lines([dict(row) for row in train], studies.parent / "train.jsonl")
+    write_study("--model", str(tiny_model), "--train", str(file))
+    check_study()
+    assert "the date of the day" not in capsys.readouterr().out
+    write_template("{{ strftime_now('%d %b %Y') }}\n")(tiny_model)
+    check_study()
+    report = capsys.readouterr().out
+    assert "note   models.Model: its chat template writes the date of the day" in report
+    assert "nothing is in the way of a run" in report
+
+
 @pytest.mark.parametrize(
     ("change", "words", "shown"),
     [
