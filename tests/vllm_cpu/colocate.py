@@ -44,6 +44,6 @@ def make_even_reward(settings: Any) -> Callable[..., list[float]]:
 if __name__ == "__main__":
     with (
         patch.object(utils, "dispatch_cpu_unquantized_gemm", keep_weights),
-        patch.object(rl_inputs, "make_reward", make_even_reward),
+        patch.object(rl_inputs, "make_any_reward", make_even_reward),
     ):
         run_main(train_rl.main)
