@@ -6,7 +6,7 @@
     retu grade answers.jsonl --grader math_verify      grade answers of your own
     retu fit curves.csv                                ceilings and forecasts of your own curves
     retu advise released                               where to start RL, and what to expect
-    retu new-study mine --model FOLDER --train FILE     write a study of your own model and files
+    retu new-study mine --model FOLDER --train FILE    write a study of your own model and files
     retu check --study mine                            whether it can be run, before it is
     retu plan --study paper                            what a study costs before it is run
     retu cluster check --study paper                   whether a launch on SLURM can succeed

@@ -1,10 +1,12 @@
 """What a user says about logs, and the curves that come out of them."""
 
 from dataclasses import dataclass, fields
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from retu.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 POINT_COLUMNS = ("curve", "x", "score", "error", "n_problems", "n_samples", "source")
 X_UNITS = ("step", "eflops", "tokens", "gpu_hours")
@@ -53,7 +55,7 @@ class LogReading:
         wrote_fractions: the scores were written as fractions of 1.
     """
 
-    points: pd.DataFrame
+    points: "pd.DataFrame"
     x_unit: str
     notes: tuple[str, ...]
     wrote_fractions: bool = False

@@ -128,7 +128,9 @@ def make_sft_case_trainer(case: SftCase, state: Path) -> Any:
     config.logging_steps, config.optim, config.adam_epsilon = 1, case.optimiser, EPSILON
     model = build_model(SHAPE, SEED)
     model.set_attn_implementation(attention)
-    rows = Dataset.from_list(make_random_rows())
+    rows = Dataset.from_list(
+        [{**row, "length": len(row["input_ids"])} for row in make_random_rows()]
+    )
     return make_supervised_trainer(run, config, model, make_tokenizer(64), rows)
 
 

@@ -261,7 +261,7 @@ def test_a_stored_set_is_checked_when_it_is_read(tmp_path: Path) -> None:
     other = tmp_path / "other.parquet"
     write_dataset(SPLITS["pool"], other, seed=1)
     other.replace(path)
-    with pytest.raises(InputError, match=r"pool\.parquet: has changed since .*run again"):
+    with pytest.raises(InputError, match=r"pool\.parquet: has changed since .*manifest"):
         read_frame(path)
 
 

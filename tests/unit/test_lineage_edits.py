@@ -147,7 +147,9 @@ def test_a_mirror_that_is_not_here_is_left_alone(
     elsewhere = mirror.parents[2].rename(made_study.root / "moved")
     assert find_edits(made_study.root, made_study.lineage, [DATA_RECORD]) == []
     assert made_study.verify().findings == ()
-    assert any("not here" in note for note in made_study.verify().notes)
+    assert any(
+        "of a mirror is not where jobs read them" in note for note in made_study.verify().notes
+    )
     monkeypatch.setenv("RETU_MIRROR", str(elsewhere))
     (elsewhere / "owner/name/prompts.parquet").write_bytes(b"prompts 3")
     (edit,) = find_edits(made_study.root, made_study.lineage, [DATA_RECORD])

@@ -130,7 +130,10 @@ def test_the_chapters_of_studies_are_there() -> None:
         ("paln", "there is no paln; did you mean plan?"),
         ("cluster chekc", "there is no chekc; did you mean check?"),
         ("plan --studdy x", "--studdy, x has no place in retu plan"),
-        ("", "name a command: update, lineage, grade, fit, advise, plan, cluster"),
+        (
+            "",
+            "name a command: update, lineage, grade, fit, advise, new-study, check, plan, cluster",
+        ),
     ],
 )
 def test_retu_tells_a_mistake_in_a_line(
