@@ -18,11 +18,15 @@ from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import DrawnSet
 from retu.config.study import Study
 from retu.core.errors import InputError
-from retu.core.model_files import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG, TOKENIZER_FILES
+from retu.core.model_files import (
+    ADAPTER_CONFIG,
+    CHAT_TEMPLATE_FILE,
+    TOKENIZER_CONFIG,
+    TOKENIZER_FILES,
+)
 from retu.core.yaml_files import check_reference
 
 ROOT = Path(__file__).resolve().parents[2]
-ADAPTER = "adapter_config.json"
 POOL = "pool"
 TAKEN_NAMES = {"pool", "reference", "validation", "benchmarks"}
 """Splits of the data that are no sets of prompts."""
@@ -128,7 +132,7 @@ def check_model_folder(model: FolderModel, where: str) -> None:
             f"{where}.folder: there is no folder {folder}; paths count from where snakemake runs"
             f" ({Path.cwd()})"
         )
-    if (folder / ADAPTER).is_file():
+    if (folder / ADAPTER_CONFIG).is_file():
         raise InputError(
             f"{where}.folder: {folder} holds an adapter, not a model; merge it into its base model"
             " (peft's merge_and_unload) and name the folder of that"

@@ -6,11 +6,10 @@ from retu.config.files_study import FilesData
 from retu.config.imported_runs import SEED, ImportedSet, find_step_folders
 from retu.config.study import ImportedSftRun, Study
 from retu.core.errors import InputError
-from retu.core.model_files import TOKENIZER_FILES
+from retu.core.model_files import ADAPTER_CONFIG, TOKENIZER_FILES
 from retu.core.text import join_names
 from retu.core.yaml_files import check_reference
 
-ADAPTER = "adapter_config.json"
 MAX_NAMED_STEPS = 8
 
 
@@ -117,7 +116,7 @@ def check_imported_folder(run: ImportedSftRun, seed: int, where: str) -> None:
 def check_checkpoint_files(folder: Path, where: str) -> None:
     """InputError unless a folder holds a model in safetensors and its tokenizer."""
     has_weights = any(folder.glob("model*.safetensors"))
-    if (folder / ADAPTER).is_file() and not has_weights:
+    if (folder / ADAPTER_CONFIG).is_file() and not has_weights:
         raise InputError(
             f"{where}: {folder} holds an adapter, not a model; merge it into its base model (peft's"
             " merge_and_unload), save model and tokenizer, and name the folder of that"

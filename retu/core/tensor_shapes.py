@@ -22,13 +22,15 @@ def read_tensor_shapes(folder: Path) -> Shapes:
     return found
 
 
-def read_file_shapes(path: Path) -> Shapes:
-    """The tensors of one weight file.
+def read_file_shapes(
+    path: Path, name: str | None = None, remedy: str = "copy or save it again"
+) -> Shapes:
+    """The tensors of one weight file, which messages call by its path or another `name`.
 
     Raises:
         InputError: it is no safetensors file, or is cut short.
     """
-    size = path.stat().st_size
+    where, size = name or path, path.stat().st_size
     with path.open("rb") as handle:
         length = int.from_bytes(handle.read(HEADER_BYTES), "little")
         try:
@@ -37,8 +39,8 @@ def read_file_shapes(path: Path) -> Shapes:
             end = max(tensor["data_offsets"][1] for tensor in header.values())
             shapes = {name: tuple(tensor["shape"]) for name, tensor in header.items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path}: is no safetensors file; copy or save it again") from error
+            raise InputError(f"{where}: is no safetensors file; {remedy}") from error
     wanted = HEADER_BYTES + length + end
     if wanted != size:
-        raise InputError(f"{path}: has {size} bytes instead of {wanted}; copy or save it again")
+        raise InputError(f"{where}: has {size} bytes instead of {wanted}; {remedy}")
     return shapes

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from retu.data.benchmark_answers import THOUSANDS
 from retu.data.column_names import ROLES, find_turn_keys, is_filled, look_up
 from retu.data.row_layout import BOX, HASHES, MARK, RowLayout
 from retu.data.set_rules import hash_prompt
@@ -19,7 +20,6 @@ from retu.data.text_records import TextRecord
 
 BoxFinder = Callable[[str], list[str]]
 r"""The contents of the boxes that are a text's final answer, empty without any."""
-THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 LOOKS = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[,!;: ]|[\s$]")
 SHOWN = 60
 """Characters of a text that a message shows."""

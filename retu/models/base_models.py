@@ -29,12 +29,10 @@ from retu.core.model_files import (
 )
 from retu.core.run_paths import FIRST_CHECKPOINT
 from retu.core.tables import write_csv
+from retu.core.tensor_shapes import read_file_shapes
 from retu.data.hub.hub_files import ROOT
 from retu.data.hub.hub_lock import Repository
 from retu.models.template_checks import check_template, load_own_tokenizer, set_system_turn
-
-HEADER_BYTES = 8
-"""Bytes of a safetensors file that say how long its header is."""
 
 
 @dataclass(frozen=True)
@@ -169,19 +167,7 @@ def list_tensors(path: Path) -> set[str]:
     Raises:
         InputError: it is no such file, or is cut short.
     """
-    size = path.stat().st_size
-    with path.open("rb") as handle:
-        length = int.from_bytes(handle.read(HEADER_BYTES), "little")
-        try:
-            header = json.loads(handle.read(length) if length < size else b"")
-            header.pop("__metadata__", None)
-            end = max(tensor["data_offsets"][1] for tensor in header.values())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path.name}: is no safetensors file; fetch it anew") from error
-    if HEADER_BYTES + length + end != size:
-        wanted = HEADER_BYTES + length + end
-        raise InputError(f"{path.name}: has {size} bytes instead of {wanted}; fetch it anew")
-    return set(header)
+    return set(read_file_shapes(path, path.name, "fetch it anew"))
 
 
 def install_template(checkpoint: Path, name: str) -> None:

@@ -188,7 +188,7 @@ def format_study(
         "  kind: files",
         f"  validation: {validation}   # its loss labels the checkpoints",
         "  prompts:                       # what RL asks; the problems of the training set, too",
-        f"    rl_prompts: {entry.get(prompts) or format_prompts(prompts, train)}",
+        f"    rl_prompts: {entry.get(prompts) or format_file(prompts, train)}",
     ]
     lines += [f"  system: {json.dumps(system, ensure_ascii=False)}"] if system else []
     template = f", template: {asked.template}" if asked.template else ""
@@ -206,11 +206,6 @@ def format_study(
         *format_recipes(sizes),
     ]
     return "\n".join(lines) + "\n"
-
-
-def format_prompts(path: str, train: FileFacts) -> str:
-    """RL prompts from the training file."""
-    return format_file(path, train)
 
 
 def format_execution(asked: DraftRequest) -> str:

@@ -111,9 +111,8 @@ def check_time(
     text = (
         f"time: about {60 * hours:.0f} minutes" if hours < 2 else f"time: about {hours:.1f} hours"
     )
-    level = "ok" if hours < 24 else "note"
     where = "on one job at a time here" if study.execution.device == "cpu" else "if run on this CPU"
-    yield Finding("ok" if level == "ok" else "note", f"{text} {where} (by FLOPs, to a factor of 2)")
+    yield Finding("ok" if hours < 24 else "note", f"{text} {where} (by FLOPs, to a factor of 2)")
 
 
 def check_disk(plan: FilesPlan, model: StudyModel, machine: Machine) -> Iterator[Finding]:
