@@ -44,6 +44,7 @@ if RELEASED:
     include: "rules/fit.smk"
     include: "rules/claims.smk"
     include: "rules/audit.smk"
+    include: "rules/published.smk"
     include: "rules/describe.smk"
     include: "rules/audit_report.smk"
 
@@ -93,18 +94,21 @@ else:
     include: "rules/evaluate.smk"
     include: "rules/fit.smk"
     include: "rules/tables.smk"
+    include: "rules/figures.smk"
     include: "rules/describe.smk"
     include: "rules/report.smk"
     include: "rules/regrade.smk"
     include: "rules/regrade_tables.smk"
 
 
+include: "rules/artefacts.smk"
 include: "rules/lineage.smk"
 
 
 # As a module of another Snakefile, that one has targets of its own.
 if arguments and arguments.targets and workflow.modifier.is_main_snakefile():
     try:
+        check_artefacts(arguments.targets, plan.explain_missing_artefact)
         check_targets(arguments.targets, workflow, study.name, Path(workflow.basedir))
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -11,6 +11,7 @@ rule make_table_4:
     output:
         out_csv="<results>/tables/table_4.csv",
         out_md="<results>/tables/table_4.md",
+        out_tex="<results>/tables/table_4.tex",
         record="<results>/tables/table_4.record.json",
     log:
         "<logs>/table_4.log",
@@ -32,6 +33,7 @@ rule make_table_5:
     output:
         out_csv="<results>/tables/table_5.csv",
         out_md="<results>/tables/table_5.md",
+        out_tex="<results>/tables/table_5.tex",
         record="<results>/tables/table_5.record.json",
     log:
         "<logs>/table_5.log",
@@ -54,6 +56,8 @@ rule make_figure_3:
     output:
         out_svg="<results>/figures/figure_3.svg",
         out_png="<results>/figures/figure_3.png",
+        out_pdf="<results>/figures/figure_3.pdf",
+        out_csv="<results>/figures/figure_3.csv",
         record="<results>/figures/figure_3.record.json",
     log:
         "<logs>/figure_3.log",
@@ -76,6 +80,7 @@ rule make_figure_8:
     output:
         out_svg="<results>/figures/figure_8.svg",
         out_png="<results>/figures/figure_8.png",
+        out_pdf="<results>/figures/figure_8.pdf",
         out_csv="<results>/figures/figure_8.csv",
         record="<results>/figures/figure_8.record.json",
     log:
@@ -88,30 +93,3 @@ rule make_figure_8:
         "figure 8: highest ceiling against minimum validation loss"
     shell:
         job("audit_figure_8")
-
-
-rule table_4:
-    input:
-        rules.make_table_4.output,
-
-
-rule table_5:
-    input:
-        rules.make_table_5.output,
-
-
-rule figure_3:
-    input:
-        rules.make_figure_3.output,
-
-
-rule figure_8:
-    input:
-        rules.make_figure_8.output,
-
-
-localrules:
-    table_4,
-    table_5,
-    figure_3,
-    figure_8,

@@ -27,7 +27,7 @@ from retu.workflow.snakemake_hooks import (
     is_dry_run,
     say_last,
 )
-from retu.workflow.targets import check_targets
+from retu.workflow.targets import check_artefacts, check_targets
 from retu.planning.files_plan import FilesPlan
 from retu.planning.hub_plan import HubPlan
 from retu.config.hub_study import HubModel

@@ -11,6 +11,7 @@ use rule make_table_4 as regrade_make_table_4 with:
     output:
         out_csv="<results>/regraded/{grader}/tables/table_4.csv",
         out_md="<results>/regraded/{grader}/tables/table_4.md",
+        out_tex="<results>/regraded/{grader}/tables/table_4.tex",
         record="<results>/regraded/{grader}/tables/table_4.record.json",
     log:
         "<logs>/regrade_make_table_4/{grader}.log",
@@ -27,6 +28,7 @@ use rule make_figure_2 as regrade_make_figure_2 with:
     output:
         out_svg="<results>/regraded/{grader}/figures/figure_2.svg",
         out_png="<results>/regraded/{grader}/figures/figure_2.png",
+        out_pdf="<results>/regraded/{grader}/figures/figure_2.pdf",
         out_csv="<results>/regraded/{grader}/figures/figure_2.csv",
         out_md="<results>/regraded/{grader}/figures/figure_2.md",
         record="<results>/regraded/{grader}/figures/figure_2.record.json",
@@ -45,6 +47,7 @@ use rule make_figure_8 as regrade_make_figure_8 with:
     output:
         out_svg="<results>/regraded/{grader}/figures/figure_8.svg",
         out_png="<results>/regraded/{grader}/figures/figure_8.png",
+        out_pdf="<results>/regraded/{grader}/figures/figure_8.pdf",
         out_csv="<results>/regraded/{grader}/figures/figure_8.csv",
         record="<results>/regraded/{grader}/figures/figure_8.record.json",
     log:

@@ -1,7 +1,28 @@
-"""Tables and figures, named as in the paper: `snakemake table_4`, `snakemake figure_3`.
+"""Tables, named as in the paper: `snakemake table_4`. A study may lack the runs that one is about.
 
-In: dataset_stats.csv, subphases.csv, curves.csv, fits. Out: <results>/tables, <results>/figures
+In: dataset_stats.csv, subphases.csv, curves.csv, fits. Out: <results>/tables
 """
+
+
+rule make_table_1:
+    input:
+        curves="<results>/curves.csv",
+        subphases="<results>/subphases.csv",
+    output:
+        out_csv="<results>/tables/table_1.csv",
+        out_md="<results>/tables/table_1.md",
+        out_tex="<results>/tables/table_1.tex",
+        record="<results>/tables/table_1.record.json",
+    log:
+        "<logs>/table_1.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(lambda: plan.plan_artefact("table_1")),
+    message:
+        "table 1: the highest score of every paradigm and data set"
+    shell:
+        job("table_1")
 
 
 rule make_table_3:
@@ -10,6 +31,7 @@ rule make_table_3:
     output:
         out_csv="<results>/tables/table_3.csv",
         out_md="<results>/tables/table_3.md",
+        out_tex="<results>/tables/table_3.tex",
         record="<results>/tables/table_3.record.json",
     log:
         "<logs>/table_3.log",
@@ -30,6 +52,7 @@ rule make_table_4:
     output:
         out_csv="<results>/tables/table_4.csv",
         out_md="<results>/tables/table_4.md",
+        out_tex="<results>/tables/table_4.tex",
         record="<results>/tables/table_4.record.json",
     log:
         "<logs>/table_4.log",
@@ -43,98 +66,65 @@ rule make_table_4:
         job("table_4")
 
 
-rule make_figure_2:
-    input:
-        curves="<results>/curves.csv",
-        fits=MAIN_FITS,
-    output:
-        out_svg="<results>/figures/figure_2.svg",
-        out_png="<results>/figures/figure_2.png",
-        out_csv="<results>/figures/figure_2.csv",
-        out_md="<results>/figures/figure_2.md",
-        record="<results>/figures/figure_2.record.json",
-    log:
-        "<logs>/figure_2.log",
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        **stage(lambda: plan.plan_artefact("figure_2")),
-    message:
-        "figure 2: the paradigms"
-    shell:
-        job("figure_2")
-
-
-rule make_figure_3:
-    input:
-        curves="<results>/curves.csv",
-        fits=MAIN_FITS,
-        subphases="<results>/subphases.csv",
-    output:
-        out_svg="<results>/figures/figure_3.svg",
-        out_png="<results>/figures/figure_3.png",
-        record="<results>/figures/figure_3.record.json",
-    log:
-        "<logs>/figure_3.log",
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        **stage(lambda: plan.plan_artefact("figure_3")),
-    message:
-        "figure 3: RL from every branch point"
-    shell:
-        job("figure_3")
-
-
-rule make_figure_8:
+rule make_table_5:
     input:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
+        stats="<results>/dataset_stats.csv",
     output:
-        out_svg="<results>/figures/figure_8.svg",
-        out_png="<results>/figures/figure_8.png",
-        out_csv="<results>/figures/figure_8.csv",
-        record="<results>/figures/figure_8.record.json",
+        out_csv="<results>/tables/table_5.csv",
+        out_md="<results>/tables/table_5.md",
+        out_tex="<results>/tables/table_5.tex",
+        record="<results>/tables/table_5.record.json",
     log:
-        "<logs>/figure_8.log",
+        "<logs>/table_5.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        **stage(lambda: plan.plan_artefact("figure_8")),
+        **stage(lambda: plan.plan_artefact("table_5")),
     message:
-        "figure 8: ceiling against minimum validation loss"
+        "table 5: ceilings and minimum losses over sets of growing size"
     shell:
-        job("figure_8")
+        job("table_5")
 
 
-rule table_3:
+rule make_table_6:
     input:
-        rules.make_table_3.output,
+        fits=MAIN_FITS,
+        curves="<results>/curves.csv",
+        subphases="<results>/subphases.csv",
+    output:
+        out_csv="<results>/tables/table_6.csv",
+        out_md="<results>/tables/table_6.md",
+        out_tex="<results>/tables/table_6.tex",
+        record="<results>/tables/table_6.record.json",
+    log:
+        "<logs>/table_6.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(lambda: plan.plan_artefact("table_6")),
+    message:
+        "table 6: RL of a larger model, from step 0 on"
+    shell:
+        job("table_6")
 
 
-rule table_4:
+rule make_per_benchmark:
     input:
-        rules.make_table_4.output,
-
-
-rule figure_2:
-    input:
-        rules.make_figure_2.output,
-
-
-rule figure_3:
-    input:
-        rules.make_figure_3.output,
-
-
-rule figure_8:
-    input:
-        rules.make_figure_8.output,
-
-
-localrules:
-    table_3,
-    table_4,
-    figure_2,
-    figure_3,
-    figure_8,
+        curves="<results>/curves.csv",
+    output:
+        out_csv="<results>/tables/per_benchmark.csv",
+        out_md="<results>/tables/per_benchmark.md",
+        out_tex="<results>/tables/per_benchmark.tex",
+        record="<results>/tables/per_benchmark.record.json",
+    log:
+        "<logs>/per_benchmark.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **stage(lambda: plan.plan_artefact("per_benchmark")),
+    message:
+        "every run benchmark by benchmark"
+    shell:
+        job("per_benchmark")

@@ -4,7 +4,7 @@ r"""Figure 8 of an audit: highest ceiling against minimum loss, for six column s
         --fits kit.csv paper.csv robust.csv \
         --draws kit.draws.parquet paper.draws.parquet robust.draws.parquet \
         --subphases subphases.csv --sensitivity sensitivity_recipes.csv --order S1K,Easy102K \
-        --out-svg figure_8.svg --out-png figure_8.png --out-csv figure_8.csv
+        --out-svg figure_8.svg --out-pdf figure_8.pdf --out-png figure_8.png --out-csv figure_8.csv
 
 The CSV has one row a column set and data set, correlations repeated. `--sensitivity none` leaves
 out the correlations without single benchmarks.
@@ -35,7 +35,7 @@ from retu.runtime.script import parse_arguments, run_main
 
 def main() -> None:
     """Read published values, fits and draws, write the figure and the numbers in it."""
-    paths = ("published", "subphases", "sensitivity", "out_svg", "out_png", "out_csv")
+    paths = ("published", "subphases", "sensitivity", "out_svg", "out_png", "out_pdf", "out_csv")
     files = dict.fromkeys(paths, Path)
     chosen = parse_arguments(__doc__, fits=[Path], draws=[Path], order=split_order, **files)
     protocols = read_protocol_fits(chosen.fits, chosen.draws)
@@ -48,9 +48,7 @@ def main() -> None:
     write_csv(values.merge(found, on="column_set"), chosen.out_csv)
     x_common = float(np.nanmin(protocols[ROBUST].fits["x_common_eflops"]))
     with style.use_style():
-        style.save_figure(
-            draw_audit_figure_8(values, found, x_common), chosen.out_svg, chosen.out_png
-        )
+        style.save_figure(draw_audit_figure_8(values, found, x_common), chosen)
 
 
 if __name__ == "__main__":

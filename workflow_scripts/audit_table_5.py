@@ -3,7 +3,7 @@ r"""Table 5 of an audit: the indicator over data sets of growing size, as publis
     python -m workflow_scripts.audit_table_5 --published claims/table_5.csv \
         --fits kit.csv paper.csv robust.csv \
         --draws kit.draws.parquet paper.draws.parquet robust.draws.parquet \
-        --subphases subphases.csv --out-csv table_5.csv --out-md table_5.md
+        --subphases subphases.csv --out-csv table_5.csv --out-md table_5.md --out-tex table_5.tex
 
 Data sets are those of the published table, in its order. Those without released curves keep their
 published values only; the published column is also correlated without them, to compare like with
@@ -20,15 +20,14 @@ from retu.audit.report.loss_and_ceiling import (
     tabulate_correlations,
     tabulate_values,
 )
-from retu.core.atomic_files import write_text
-from retu.core.tables import write_csv
+from retu.reporting.artefact_files import write_text_tables
 from retu.reporting.tidy_files import read_subphases
 from retu.runtime.script import parse_arguments, run_main
 
 
 def main() -> None:
     """Read published values, fits and draws, write the table with all digits and for people."""
-    files = dict.fromkeys(("published", "subphases", "out_csv", "out_md"), Path)
+    files = dict.fromkeys(("published", "subphases", "out_csv", "out_md", "out_tex"), Path)
     chosen = parse_arguments(__doc__, fits=[Path], draws=[Path], **files)
     published = read_ceilings(chosen.published)
     protocols = read_protocol_fits(chosen.fits, chosen.draws)
@@ -37,12 +36,11 @@ def main() -> None:
     table = build_value_table(published, protocols, read_subphases(chosen.subphases), order)
     values = add_released_only(table)
     found = build_correlation_table(values, protocols)
-    write_csv(values.merge(found, on="column_set"), chosen.out_csv)
-    text = (
-        f"{tabulate_values(values, order).format_markdown()}\n"
-        f"{tabulate_correlations(found).format_markdown()}"
-    )
-    write_text(chosen.out_md, text)
+    parts = {
+        "Highest ceilings and minimum losses": tabulate_values(values, order),
+        "Their correlation": tabulate_correlations(found),
+    }
+    write_text_tables(values.merge(found, on="column_set"), parts, chosen)
 
 
 if __name__ == "__main__":

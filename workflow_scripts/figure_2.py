@@ -1,4 +1,4 @@
-"""Figure 2: score against total compute for every paradigm, as SVG and PNG, with its table."""
+"""Figure 2: score against total compute for every paradigm, as SVG, PNG and PDF, with its table."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from retu.runtime.script import make_parser, run_main
 def main() -> None:
     """Read curves.csv and fits.csv, draw the figure, write the table: all digits, and rounded."""
     options = make_parser(__doc__)
-    for name in ("curves", "fits", "out-svg", "out-png", "out-csv", "out-md"):
+    for name in ("curves", "fits", "out-svg", "out-png", "out-pdf", "out-csv", "out-md"):
         options.add_argument(f"--{name}", type=Path, required=True)
     options.add_argument(
         "--order", type=split_order, required=True, help="SFT data sets: D1,D2,..."
@@ -28,7 +28,7 @@ def main() -> None:
     table = build_paradigm_table(curves, fits, given.order, given.highlight)
     with style.use_style():
         figure = draw_paradigm_figure(curves, fits, given.order, given.highlight)
-        style.save_figure(figure, given.out_svg, given.out_png)
+        style.save_figure(figure, given)
     write_csv(table, given.out_csv)
     write_text(given.out_md, tabulate_paradigms(table).format_markdown())
 

@@ -1,4 +1,4 @@
-"""Figure 8: highest ceiling against minimum validation loss, as SVG, PNG and CSV."""
+"""Figure 8: highest ceiling against minimum validation loss, as SVG, PNG, PDF and CSV."""
 
 from pathlib import Path
 
@@ -18,14 +18,13 @@ def main() -> None:
         order=split_order,
         out_svg=Path,
         out_png=Path,
+        out_pdf=Path,
         out_csv=Path,
     )
     fits, subphases = read_fits(options.fits), read_subphases(options.subphases)
     write_csv(build_selection_table(fits, subphases, options.order), options.out_csv)
     with style.use_style():
-        style.save_figure(
-            draw_selection_figure(fits, subphases, options.order), options.out_svg, options.out_png
-        )
+        style.save_figure(draw_selection_figure(fits, subphases, options.order), options)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pydantic import (
 
 from retu.config.adaptive import AdaptiveSettings
 from retu.config.analysis import FitSettings, SubphaseThresholds
+from retu.config.artefacts import ArtefactSettings
 from retu.config.execution import Execution
 from retu.config.graders import GraderSettings
 from retu.config.imported_runs import ImportedRun
@@ -268,3 +269,6 @@ class Study(Section):
         AdaptiveSettings(), description="how branches compete where branching is adaptive"
     )
     fit: FitSettings = FitSettings()
+    artefacts: ArtefactSettings = Field(
+        ArtefactSettings(), description="what the paper's tables and figures show of this study"
+    )

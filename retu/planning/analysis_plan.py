@@ -8,6 +8,7 @@ from retu.config.analysis import FitSettings
 from retu.config.protocols import make_fit_job
 from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config, Study
+from retu.planning.artefact_choice import ARTEFACT_TITLES
 from retu.planning.stages import ROOT, Stage, cache_stage
 
 PAGE_TEMPLATES = "retu/reporting/page_templates"
@@ -40,6 +41,10 @@ class AnalysisPlan(ABC):
     def plan_artefact(self, name: str) -> Stage:
         """Draw a table or a figure."""
 
+    def explain_missing_artefact(self, name: str) -> str | None:
+        """What the study would need for a table or figure; None where it has it all."""
+        return None
+
     @abstractmethod
     def make_report(self) -> Stage:
         """Show all of it on one page."""
@@ -55,7 +60,7 @@ class AnalysisPlan(ABC):
             LookupError: the study has no such rule, or no such data set, run or protocol.
         """
         kind, _, name = rule.partition("_")
-        if kind == "make" and name.startswith(("table_", "figure_")):
+        if kind == "make" and name in ARTEFACT_TITLES:
             return self.plan_artefact(name)
         method = getattr(self, rule, None)
         if method is None:

@@ -12,6 +12,8 @@ from retu.planning.analysis_plan import AnalysisPlan, describe_facts
 from retu.planning.stages import ROOT, Stage
 
 AUDIT_ARTEFACTS = ("table_4", "table_5", "figure_3", "figure_8")
+UNRELEASED_ARTEFACTS = ("table_1", "table_3", "table_6", "figure_2", "figure_4", "figure_7")
+UNRELEASED = "studies/released/unreleased.yaml"
 TABLE_4 = "claims/table_4.csv"
 
 
@@ -127,7 +129,16 @@ class ReleasedPlan(AnalysisPlan):
         return [self.fit_curves(protocol) for protocol in self.fit.protocols]
 
     def plan_artefact(self, name: str) -> Stage:
-        """A table or a figure that puts published and refitted values side by side."""
+        """A table or a figure that puts published and refitted values side by side, or the former
+        alone where no data are released."""
+        if name in UNRELEASED_ARTEFACTS:
+            facts = {"unreleased": UNRELEASED, "artefact": name}
+            return self.plan_analysis(
+                "published_artefact", "", self.judge_claims(), facts=(UNRELEASED,), **facts
+            )
+        if name == "per_benchmark":
+            order, benchmarks = map(",".join, (self.study.datasets, self.study.benchmarks))
+            return self.plan_analysis(name, "", self.curves(), order=order, benchmarks=benchmarks)
         after = {
             "table_4": lambda: [*self.list_fits(), self.fixed_points()],
             "table_5": lambda: [*self.list_fits(), self.subphases()],

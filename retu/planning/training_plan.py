@@ -14,10 +14,17 @@ from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import ArithmeticData
 from retu.planning import jobs
 from retu.planning.analysis_plan import describe_facts
+from retu.planning.artefact_choice import choose_artefact_options, explain_missing_artefact
 from retu.planning.contest_plan import ContestPlan
 from retu.planning.stages import Stage, cache_stage
 
 TRAINING_ARTEFACTS = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
+READ = {
+    **{"table_1": "cs", "table_3": "d", "table_4": "fc", "table_5": "fsd", "table_6": "fcs"},
+    **{"per_benchmark": "c", "figure_2": "fc", "figure_3": "fcs", "figure_4": "c"},
+    **{"figure_7": "cfsd", "figure_8": "fs"},
+}
+"""What each artefact is drawn from: curves (c), fits (f), sub-phases (s), data sets (d)."""
 REGRADE_PREFIX = "regrade_"
 COMPARED_ARTEFACTS = ("table_4", "figure_2", "figure_8")
 """The artefacts of grades whose numbers are a table."""
@@ -74,18 +81,19 @@ class Plan(ContestPlan):
         return self.plan_analysis("curves", job.model_dump_json(), *after)
 
     def plan_artefact(self, name: str) -> Stage:
-        """A table or a figure."""
-        if name == "table_3":
-            return self.plan_analysis("table_3", "", self.dataset_stats())
-        read = {
-            "table_4": [self.curves],
-            "figure_2": [self.curves],
-            "figure_3": [self.curves, self.subphases],
-            "figure_8": [self.subphases],
-        }
-        order = ",".join(self.study.datasets)
-        after = (self.fit_curves(self.fit.protocols[0]), *(find() for find in read[name]))
-        return self.plan_analysis(name, "", *after, order=order)
+        """A table or a figure.
+
+        Raises:
+            InputError: the study lacks the runs or benchmarks that it is about.
+        """
+        read = {"c": self.curves, "s": self.subphases, "d": self.dataset_stats}
+        read["f"] = lambda: self.fit_curves(self.fit.protocols[0])
+        options = choose_artefact_options(name, self.study)
+        return self.plan_analysis(name, "", *(read[kind]() for kind in READ[name]), **options)
+
+    def explain_missing_artefact(self, name: str) -> str | None:
+        """What the study would need for a table or figure; None where it has it all."""
+        return explain_missing_artefact(name, self.study)
 
     @cache_stage
     def answer(self) -> Stage:

@@ -4,13 +4,14 @@ Colours are from the Okabe-Ito palette, which survives colour blindness; every c
 meaning is doubled by a marker. Sizes are those of a two-column journal page.
 """
 
+import functools
 import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
@@ -30,6 +31,7 @@ GREY = "#7f7f7f"
 FAINT_GREY = "#c9c9c9"
 KIT_COLOUR = "#B0306A"  # an alarm apart from the colours of sub-phases
 SVG_METADATA = {"Date": None, "Creator": None}
+PDF_METADATA = {"CreationDate": None, "Creator": None, "Producer": None}
 RC_PARAMS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same outlines everywhere
     "font.size": 8,
@@ -47,6 +49,7 @@ RC_PARAMS: dict[Any, Any] = {
     "ytick.labelsize": 7.5,
     "legend.fontsize": 7.5,
     "legend.frameon": False,
+    "pdf.fonttype": 42,  # text stays text: it can be searched and edited
     "svg.hashsalt": "retu",  # element ids would otherwise differ from run to run
 }
 
@@ -119,13 +122,23 @@ def make_svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def save_figure(figure: Figure, svg: Path, png: Path) -> None:
-    """Write both formats atomically and without dates. Call inside `context()`."""
-    replace_atomically(svg, lambda p: figure.savefig(p, format="svg", metadata=SVG_METADATA))
-    replace_atomically(
-        png,
-        lambda p: figure.savefig(p, format="png", dpi=PNG_DPI, metadata={"Software": None}),
+class FigureFiles(Protocol):
+    """Where a figure goes: options of its script."""
+
+    out_svg: Path
+    out_png: Path
+    out_pdf: Path
+
+
+def save_figure(figure: Figure, files: FigureFiles) -> None:
+    """Write all three formats atomically and without dates. Call inside `use_style()`."""
+    formats: tuple[tuple[Path, dict[str, Any]], ...] = (
+        (files.out_svg, {"format": "svg", "metadata": SVG_METADATA}),
+        (files.out_png, {"format": "png", "dpi": PNG_DPI, "metadata": {"Software": None}}),
+        (files.out_pdf, {"format": "pdf", "metadata": PDF_METADATA}),
     )
+    for path, options in formats:
+        replace_atomically(path, functools.partial(figure.savefig, **options))
 
 
 def compute_axis_room(starts: np.ndarray, ends: np.ndarray) -> float:

@@ -44,8 +44,13 @@ IDENTIFIED = "identified"
 
 def read_curves(path: Path) -> pd.DataFrame:
     """The `overall` rows of curves.csv, one per evaluated point."""
-    frame = fill_text_cells(read_table(path, REPORT_CURVE_COLUMNS))
+    frame = read_benchmark_curves(path)
     return frame[frame["benchmark"] == OVERALL].reset_index(drop=True)
+
+
+def read_benchmark_curves(path: Path) -> pd.DataFrame:
+    """curves.csv, one row per evaluated point and benchmark, and one `overall` per point."""
+    return fill_text_cells(read_table(path, REPORT_CURVE_COLUMNS))
 
 
 def read_fits(path: Path) -> pd.DataFrame:

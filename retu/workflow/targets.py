@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,21 @@ def check_targets(targets: Iterable[str], workflow: Any, study: str, root: Path)
             continue
         if not any(rule.is_producer(target) for rule in rules):
             raise InputError(explain_target(target, rules, study, root))
+
+
+def check_artefacts(targets: Iterable[str], explain_missing: Callable[[str], str | None]) -> None:
+    """Refuse a table or figure whose runs the study lacks.
+
+    Args:
+        targets: the words of the command line: names of artefacts or files of theirs count.
+        explain_missing: what a study would need for an artefact, None where it has it all.
+
+    Raises:
+        InputError: the first such target, with what to add to the study.
+    """
+    for target in sorted(targets):
+        if lacking := explain_missing(Path(target).name.split(".")[0]):
+            raise InputError(f"{target}: {lacking}")
 
 
 def explain_target(target: str, rules: Iterable[Any], study: str, root: Path) -> str:

@@ -1,0 +1,211 @@
+"""Which runs of a study each table and figure of the paper shows, and what to add where it has none.
+
+What is chosen becomes options of the artefact's script. An artefact without the runs or benchmarks
+that it is about is refused in a line that says, as YAML, what the study would need.
+"""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from retu.config.hub_study import HubModel
+from retu.config.lab_study import DrawnSet, LabModel
+from retu.config.study import RlRun, Study
+from retu.core.errors import InputError
+
+ARTEFACT_TITLES = {
+    "table_1": "the highest score of every model, data set and paradigm",
+    "table_3": "the data sets",
+    "table_4": "the fitted curve of every branch",
+    "table_5": "ceilings and minimum losses over sets of growing size",
+    "table_6": "RL of a larger model, from step 0 on",
+    "per_benchmark": "every run's scores, benchmark by benchmark",
+    "figure_2": "the paradigms",
+    "figure_3": "RL from every branch point",
+    "figure_4": "out of distribution",
+    "figure_7": "RL from sets of growing size",
+    "figure_8": "ceiling against minimum validation loss",
+}
+"""The paper's tables and figures, and one that it does not have, by the names of their targets."""
+Options = dict[str, str]
+
+
+def choose_artefact_options(name: str, study: Study) -> Options:
+    """What the script of an artefact is told about the study, by option.
+
+    Raises:
+        InputError: the study lacks what the artefact is about; the line says what to add.
+    """
+    choose = CHOICES.get(name)
+    return choose(study) if choose else {}
+
+
+def explain_missing_artefact(name: str, study: Study) -> str | None:
+    """What a study would need for an artefact; None where it has it all."""
+    try:
+        choose_artefact_options(name, study)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def list_possible_artefacts(study: Study) -> list[str]:
+    """The artefacts that a study has all it takes for."""
+    return [name for name in ARTEFACT_TITLES if explain_missing_artefact(name, study) is None]
+
+
+def choose_table_1(study: Study) -> Options:
+    """The models compared, and the RL steps within which a score counts."""
+    chosen = study.artefacts.table_1
+    options = {"order": order_datasets(study), "models": ",".join(chosen.models or study.models)}
+    return options | ({"rl_steps": str(chosen.rl_steps)} if chosen.rl_steps else {})
+
+
+def choose_data_scale(study: Study) -> Options:
+    """The sets of growing size on which some model was trained and RL branched off.
+
+    Raises:
+        InputError: there are fewer than two.
+    """
+    known = study.artefacts.data_scale or [
+        name for name, made in study.datasets.items() if is_size_alone(made)
+    ]
+    trained = {dataset for model in study.models for dataset in list_branched_sets(study, model)}
+    scale = [name for name in known if name in trained]
+    if len(scale) < 2:
+        model, recipe = next((run.model, run.recipe) for run in study.sft_runs)
+        refuse(
+            study,
+            "SFT sets of two or more sizes, with RL from their checkpoints",
+            "datasets: {Half: {title: Half, rows: 100, seed: 1}}, sft_runs: "
+            f"[{{model: {model}, dataset: Half, recipe: {recipe}, checkpoints: [10, 20]}}], "
+            "artefacts: {data_scale: [Half, " + (scale or list(study.datasets))[0] + "]}",
+        )
+    return {"order": ",".join(scale)}
+
+
+def is_size_alone(made: object) -> bool:
+    """Whether a set is drawn at random: its size, not its difficulty, makes it another."""
+    return isinstance(made, DrawnSet) and made.win_rate is None
+
+
+def choose_table_6(study: Study) -> Options:
+    """The larger model, which RL starts from at step 0 and at checkpoints.
+
+    Raises:
+        InputError: no model is larger than another, or RL does not start from both.
+    """
+    first = next(iter(study.models))
+    model = study.artefacts.table_6.model or find_larger_model(study)
+    recipe = next(iter(study.recipes.rl), "R")
+    if model is None or not has_base_rl(study, model) or not list_branched_sets(study, model):
+        name = model or "Large"
+        refuse(
+            study,
+            "a model larger than another with an SFT run, RL from it and from its base model",
+            (f"models: {{Large: ...}} (more parameters than {first}), " if model is None else "")
+            + f"sft_runs: [{{model: {name}, dataset: {next(iter(study.datasets))}, ...}}], "
+            f"rl_runs: [{{start: base, recipe: {recipe}, models: [{name}]}}, "
+            f"{{start: sft, recipe: {recipe}, models: [{name}]}}], "
+            f"artefacts: {{table_6: {{model: {name}}}}}",
+        )
+    return {"order": order_datasets(study), "model": model}
+
+
+def find_larger_model(study: Study) -> str | None:
+    """The model with the most parameters, where others are known to have fewer."""
+    sizes = {name: measure_model(made) for name, made in study.models.items()}
+    known = {name: size for name, size in sizes.items() if size is not None}
+    if len(set(known.values())) < 2:
+        return None
+    return max(known, key=lambda name: known[name])
+
+
+def measure_model(made: object) -> float | None:
+    """The size of a model, comparable within a study; None where only its files tell."""
+    if isinstance(made, LabModel):
+        per_layer = 4 * made.hidden_size + 3 * made.intermediate_size
+        return float(made.layers * made.hidden_size * per_layer)
+    if isinstance(made, HubModel) and made.shape:
+        return float(made.shape.billions)
+    return None
+
+
+def choose_figure_4(study: Study) -> Options:
+    """The benchmarks out of distribution, and the SFT run that RL of the figure starts from.
+
+    Raises:
+        InputError: no benchmark is out of distribution, or RL starts from no checkpoint.
+    """
+    benchmarks = [
+        name
+        for name, made in study.benchmarks.items()
+        if getattr(made, "out_of_distribution", False)
+    ]
+    chosen, recipe = study.artefacts.figure_4, next(iter(study.recipes.rl), "R")
+    models = [chosen.model] if chosen.model else list(study.models)
+    model = next((name for name in models if list_branched_sets(study, name)), None)
+    if not benchmarks or model is None:
+        lacking = "benchmarks: {Other: {..., out_of_distribution: true}}"
+        branches = f"rl_runs: [{{start: sft, recipe: {recipe}, models: [{models[0]}]}}]"
+        refuse(
+            study,
+            "a benchmark of another kind than its training data, and RL from checkpoints",
+            lacking if model else branches,
+        )
+    dataset = chosen.dataset or list_branched_sets(study, model)[0]
+    options = {"benchmarks": ",".join(benchmarks), "model": model, "dataset": dataset}
+    steps = chosen.sft_steps
+    return options | ({"sft_steps": ",".join(map(str, steps))} if steps else {})
+
+
+def choose_per_benchmark(study: Study) -> Options:
+    """The order of data sets and benchmarks."""
+    return {"order": order_datasets(study), "benchmarks": ",".join(study.benchmarks)}
+
+
+def order_datasets(study: Study) -> str:
+    """The SFT sets in the study's order, for a command line."""
+    return ",".join(study.datasets)
+
+
+def list_branched_sets(study: Study, model: str) -> list[str]:
+    """The SFT sets of a model from whose checkpoints RL starts."""
+    trained = [run.dataset for run in study.sft_runs if run.model == model]
+    return [name for name in trained if any(starts_from(run, model, name) for run in study.rl_runs)]
+
+
+def starts_from(run: RlRun, model: str, dataset: str) -> bool:
+    """Whether RL runs start from checkpoints of a model on a data set."""
+    within = run.datasets == "all" or dataset in run.datasets
+    return run.start == "sft" and model in run.models and within
+
+
+def has_base_rl(study: Study, model: str) -> bool:
+    """Whether RL starts from the base model."""
+    return any(run.start == "base" and model in run.models for run in study.rl_runs)
+
+
+def refuse(study: Study, needed: str, addition: str) -> NoReturn:
+    """End with what an artefact needs and what to add to the study."""
+    raise InputError(
+        f"study {study.name} lacks what this is about: {needed}; add to it, as YAML: {addition}"
+    )
+
+
+def choose_order(study: Study) -> Options:
+    """The order of the data sets."""
+    return {"order": order_datasets(study)}
+
+
+CHOICES: dict[str, Callable[[Study], Options]] = {
+    "table_1": choose_table_1,
+    "table_4": choose_order,
+    "table_5": choose_data_scale,
+    "table_6": choose_table_6,
+    "per_benchmark": choose_per_benchmark,
+    "figure_2": choose_order,
+    "figure_3": choose_order,
+    "figure_4": choose_figure_4,
+    "figure_7": choose_data_scale,
+    "figure_8": choose_order,
+}

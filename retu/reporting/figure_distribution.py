@@ -1,0 +1,132 @@
+"""Figure 4: scores out of distribution against compute, after SFT and after RL."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from retu.core.errors import InputError
+from retu.reporting import style
+from retu.reporting.compute_units import ComputeUnit, choose_unit
+from retu.reporting.drawing import select_rows
+from retu.reporting.tidy_files import PURE_SFT, SFT_THEN_RL
+from retu.scaling.sampling_noise import compute_binomial_error
+from retu.scaling.smoothing import compute_centred_median
+
+HEIGHTS = 2.3, 0.75  # of a row and between rows, inches
+MARGINS = 0.6, 0.1, 0.65, 0.5  # left, right, top, bottom, inches
+PANELS_A_ROW = 2
+LOOKS = (style.Look("#E69F00", "^"), style.Look("#0072B2", "s"))
+"""RL from the early and from the late checkpoint."""
+DISTRIBUTION_COLUMNS = (
+    *("benchmark", "paradigm", "recipe", "sft_step", "rl_step", "n_seeds", "x_sft_eflops"),
+    *("x_rl_eflops", "score", "sampling_error", "n_problems", "n_samples"),
+)
+POINT = ["benchmark", "paradigm", "recipe", "sft_step", "rl_step"]
+
+
+def build_distribution_table(
+    curves: pd.DataFrame,
+    benchmarks: Sequence[str],
+    model: str,
+    dataset: str,
+    sft_steps: Sequence[int] = (),
+) -> pd.DataFrame:
+    """The figure's numbers: one row per benchmark and point, `DISTRIBUTION_COLUMNS`.
+
+    Args:
+        curves: all rows of curves.csv.
+        benchmarks: those out of distribution.
+        model: the model, and its SFT set `dataset`.
+        dataset: the SFT set from whose checkpoints RL starts.
+        sft_steps: the checkpoints; empty: the first and the last with RL.
+
+    Returns:
+        Scores in percent, means over seeds; sampling_error: standard error from the number of
+        problems, points; compute in EFLOPs.
+
+    Raises:
+        InputError: RL starts from none of the checkpoints.
+    """
+    own = select_rows(curves, model=model, dataset=dataset)
+    own = own[own["benchmark"].isin(benchmarks)]
+    branches = own[own["paradigm"] == SFT_THEN_RL]
+    known = sorted(set(branches["sft_step"]))
+    chosen = list(sft_steps) or known[:1] + known[1:][-1:]
+    missing = [step for step in chosen if step not in known]
+    if missing or not chosen:
+        raise InputError(
+            f"artefacts.figure_4: RL of {model} on {dataset} starts from"
+            f" {', '.join(map(str, known)) or 'no checkpoint'}, not from"
+            f" {', '.join(map(str, missing)) or 'any'}; name such checkpoints as sft_steps"
+        )
+    first = branches["recipe"].iloc[0]
+    shown = branches[branches["sft_step"].isin(chosen) & (branches["recipe"] == first)]
+    points = pd.concat([own[own["paradigm"] == PURE_SFT], shown])
+    groups = points.groupby(POINT, sort=False)
+    table = groups.agg(
+        n_seeds=("seed", "nunique"),
+        x_sft_eflops=("x_sft_eflops", "mean"),
+        x_rl_eflops=("x_rl_eflops", "mean"),
+        score=("score", "mean"),
+        n_problems=("n_problems", "first"),
+        n_samples=("n_samples", "first"),
+    ).reset_index()
+    table["sampling_error"] = compute_binomial_error(
+        table["score"].to_numpy() / 100.0, (table["n_problems"] * table["n_seeds"]).to_numpy()
+    )
+    ranks = {name: place for place, name in enumerate(benchmarks)}
+    table = table.assign(rank=table["benchmark"].map(ranks)).sort_values(
+        ["rank", "paradigm", "sft_step", "rl_step"], kind="stable"
+    )
+    return table[list(DISTRIBUTION_COLUMNS)].reset_index(drop=True)
+
+
+def draw_distribution_figure(table: pd.DataFrame) -> Figure:
+    """Draw the rows of `build_distribution_table`: one panel a benchmark. Inside `use_style()`."""
+    benchmarks = list(dict.fromkeys(table["benchmark"]))
+    n_rows = -(-len(benchmarks) // PANELS_A_ROW)
+    figure, grid = style.make_panel_grid((n_rows, PANELS_A_ROW), HEIGHTS, MARGINS, 0.22)
+    unit = choose_unit(table["x_sft_eflops"] + table["x_rl_eflops"])
+    for axes in grid.flat[len(benchmarks) :]:
+        axes.axis("off")
+    for axes, name in zip(grid.flat, benchmarks, strict=False):
+        rows = table[table["benchmark"] == name]
+        draw_benchmark_panel(axes, rows, unit)
+        axes.set_title(
+            f"{name} ({int(rows['n_problems'].iloc[0])} problems)", loc="left", fontweight="bold"
+        )
+        axes.set_xlabel(f"Total training compute, x_sft + x_rl ({unit.name})")
+    for line in grid:
+        line[0].set_ylabel("Score (%)")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=3)
+    return figure
+
+
+def draw_benchmark_panel(axes: Axes, rows: pd.DataFrame, unit: ComputeUnit) -> None:
+    """The SFT curve in grey, each branch as dots with a running median, errors as bars."""
+    sft = rows[rows["paradigm"] == PURE_SFT].sort_values("x_sft_eflops")
+    axes.errorbar(
+        sft["x_sft_eflops"] * unit.per_eflop,
+        sft["score"],
+        yerr=sft["sampling_error"],
+        color=style.GREY,
+        marker="o",
+        ms=3.5,
+        lw=1.0,
+        elinewidth=0.6,
+        label="Pure SFT",
+        zorder=2,
+    )
+    branches = rows[rows["paradigm"] == SFT_THEN_RL]
+    for look, (step, points) in zip(LOOKS, branches.groupby("sft_step", sort=True), strict=False):
+        ordered = points.sort_values("rl_step")
+        x = (ordered["x_sft_eflops"] + ordered["x_rl_eflops"]) * unit.per_eflop
+        axes.scatter(
+            x, ordered["score"], s=9, color=look.colour, marker=look.marker, alpha=0.6, lw=0
+        )
+        smooth = compute_centred_median(ordered["score"].to_numpy(float))
+        axes.plot(x, smooth, color=look.colour, lw=1.4, label=f"RL from step {step}", zorder=4)
+    axes.margins(y=0.12)
