@@ -1,4 +1,4 @@
-"""Which runs of a study each table and figure of the paper shows, and what to add where it has none.
+"""Which runs of a study each table and figure of the paper shows, and what to add if it has none.
 
 What is chosen becomes options of the artefact's script. An artefact without the runs or benchmarks
 that it is about is refused in a line that says, as YAML, what the study would need.
