@@ -29,7 +29,7 @@ def main() -> None:
     )
     job: CompeteJob = options.spec
     results, runs = locate_runs(options.compute)
-    curves = tabulate_curves(job.study, results, runs, job.titles)
+    curves = tabulate_curves(job.study, results, runs, job.titles, left_out=job.out_of_distribution)
     labels = pd.concat([read_table(path, ("sft_step", "branch")) for path in options.subphases])
     before = options.before and Decision.model_validate_json(options.before.read_text("utf-8"))
     chosen = labels[labels["branch"]]

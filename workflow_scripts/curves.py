@@ -20,7 +20,8 @@ def main() -> None:
     job: CurvesJob = options.spec
     results, runs = locate_runs(options.compute)
     graded, _ = locate_runs(options.grades)
-    write_csv(tabulate_curves(job.study, results, runs, job.titles, graded), options.out)
+    curves = tabulate_curves(job.study, results, runs, job.titles, graded, job.out_of_distribution)
+    write_csv(curves, options.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What is known of the checkpoints that an advice is about: from a study, or from curves alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from retu.core.errors import InputError, advise_making
 from retu.core.run_paths import NO_DATASET, Run, name_checkpoint
 from retu.core.tables import read_table
 from retu.evaluation.curve_table import CURVE_COLUMNS
-from retu.evaluation.scores import CUT_LIMIT, OVERALL
+from retu.evaluation.scores import CUT_LIMIT, OVERALL, list_out_of_distribution
 from retu.evaluation.statistics import compute_pass_at_k
 from retu.scaling.logged_branches import make_logged_branches
 from retu.scaling.measured_branches import MeasuredBranch
@@ -106,7 +106,7 @@ def gather_study_evidence(
         curves, labels, fits: rows of curves.csv, subphases.csv and of the fits of one protocol.
         make_labels: what to do about labels that are missing.
     """
-    pools = []
+    pools, apart = [], list_out_of_distribution(curves)
     for key in sorted({*map(tuple, curves[POOL_KEY].values), *map(tuple, labels[POOL_KEY].values)}):
         mine = curves[(curves[POOL_KEY] == [*key]).all(axis=1)]
         own = labels[(labels[POOL_KEY] == [*key]).all(axis=1)]
@@ -116,7 +116,7 @@ def gather_study_evidence(
             pool = read_pool(rows[rows["dataset"] != NO_DATASET], own)
             if pool:
                 facts = dict(zip(POOL_KEY, key, strict=True))
-                known = gather_pool_evidence(folder, facts, recipe, pool, fits, make_labels)
+                known = gather_pool_evidence(folder, facts, recipe, pool, fits, make_labels, apart)
                 pools.append(replace(known, notes=tuple(note_cut_answers(rows))))
     return pools
 
@@ -146,14 +146,18 @@ def gather_pool_evidence(
     pool: list[Candidate],
     fits: pd.DataFrame,
     make_labels: str,
+    apart: Collection[str],
 ) -> Evidence:
-    """What is known of a pool: its candidates, their pass@k and the fits of their branches."""
+    """What is known of a pool: its candidates, their pass@k and the fits of their branches.
+
+    The benchmarks `apart` are out of distribution and do not count.
+    """
     title = f"{facts['model']}, seed {facts['seed']}"
     return Evidence(
         f"{title}, {recipe}" if recipe else title,
         "EFLOPs",
         tuple(pool),
-        read_pass_at_k(folder, str(facts["model"]), int(str(facts["seed"])), pool),
+        read_pass_at_k(folder, str(facts["model"]), int(str(facts["seed"])), pool, apart),
         {} if recipe is None else choose_fits(fits, facts, recipe),
         make_labels=make_labels,
         is_study=True,
@@ -188,7 +192,7 @@ def choose_fits(
 
 
 def read_pass_at_k(
-    folder: Path, model: str, seed: int, pool: list[Candidate]
+    folder: Path, model: str, seed: int, pool: list[Candidate], apart: Collection[str]
 ) -> dict[str, PassAtK]:
     """pass@k of every checkpoint with several samples a problem, k as large as they allow."""
     found = {}
@@ -197,6 +201,7 @@ def read_pass_at_k(
         if not path.exists():
             continue
         grades = read_table(path, ("step", "benchmark", "problem_id", "correct"))
+        grades = grades[~grades["benchmark"].isin(list(apart))]
         counts = grades.groupby(["step", "benchmark", "problem_id"])["correct"].agg(["size", "sum"])
         largest = int(counts["size"].max())
         counts = counts[counts["size"] == largest]

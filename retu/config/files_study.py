@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from retu.config.benchmark_scoring import BenchmarkScoring
 from retu.config.hub_study import HubName, Revision
 from retu.core.sections import Name, Section
 
@@ -57,10 +58,9 @@ class FilePrompts(FileRows):
     experts: bool = Field(False, description="keep the trajectories, for the mixed paradigms")
 
 
-class FileBenchmark(FileRows):
+class FileBenchmark(FileRows, BenchmarkScoring):
     """An evaluation set; `samples` answers a problem."""
 
-    samples: PositiveInt = 1
     hold_out: PositiveInt | None = Field(
         None, description="only so many problems of the file, which no set is trained on"
     )

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
 
+from retu.config.benchmark_scoring import BenchmarkScoring
 from retu.core.sections import Fraction, Name, Section
 from retu.core.validation import TAG
 
@@ -40,12 +41,11 @@ class HubModel(Section):
     )
 
 
-class HubBenchmark(Section):
+class HubBenchmark(BenchmarkScoring):
     """An evaluation set: `problems` of the authors' cleaned set, or all of the original."""
 
     source: Literal["cleaned", "original"] = "cleaned"
     problems: PositiveInt
-    samples: PositiveInt = 1
 
 
 class MeanLengths(Section):

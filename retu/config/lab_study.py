@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from retu.config.benchmark_scoring import BenchmarkScoring
 from retu.core.sections import Fraction, Section
 
 CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
@@ -18,14 +19,12 @@ class ProblemCounts(Section):
     )
 
 
-class Benchmark(ProblemCounts):
+class Benchmark(ProblemCounts, BenchmarkScoring):
     """An evaluation set; `samples` generations a problem (the paper: 1, and 16 for AIME)."""
-
-    samples: PositiveInt = 1
 
     @property
     def problem_counts(self) -> ProblemCounts:
-        """What its problems depend on: all of it but the number of samples."""
+        """What its problems depend on: all of it but how it is scored."""
         return ProblemCounts(problems=self.problems, steps=self.steps)
 
 

@@ -91,6 +91,11 @@ def check_values(study: Study, path: Path) -> None:
             )
     if "overall" in study.benchmarks:
         raise InputError(f"{path}: benchmarks.overall: the name is that of the mean; rename it")
+    if all(benchmark.out_of_distribution for benchmark in study.benchmarks.values()):
+        raise InputError(
+            f"{path}: benchmarks: all are out_of_distribution, which leaves none for the overall"
+            " score; add one that is not"
+        )
 
 
 def check_analysis(study: Study | ReleasedStudy, path: Path) -> None:

@@ -2,9 +2,11 @@
 
 One row per point and benchmark, plus one `overall` row per point. An RL branch starts with the
 point x_rl = 0, which is its SFT checkpoint as evaluated in the SFT run: P_sft by definition.
+Benchmarks that are out of distribution have rows too, marked in a column that only a study with
+such benchmarks has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +14,7 @@ import pandas as pd
 from retu.core.errors import InputError, advise_making_again
 from retu.core.run_paths import Run
 from retu.core.tables import read_table
-from retu.evaluation.scores import GRADE_COLUMNS, score_checkpoints
+from retu.evaluation.scores import GRADE_COLUMNS, OUT_OF_DISTRIBUTION, score_checkpoints
 
 CURVE_COLUMNS = (
     *("study", "model", "dataset", "sft_step", "paradigm", "recipe", "seed"),
@@ -23,9 +25,9 @@ RUN_KEY = ["study", "model", "dataset", "paradigm", "recipe", "seed"]
 POINT_KEY = [*RUN_KEY, "sft_step", "rl_step", "benchmark"]
 
 
-def read_scores(path: Path) -> pd.DataFrame:
-    """Scores per step and benchmark of a grades file."""
-    return score_checkpoints(read_table(path, GRADE_COLUMNS), str(path))
+def read_scores(path: Path, left_out: Collection[str] = ()) -> pd.DataFrame:
+    """Scores per step and benchmark of a grades file; `left_out` as in `score_checkpoints`."""
+    return score_checkpoints(read_table(path, GRADE_COLUMNS), str(path), left_out)
 
 
 def read_cumulative_compute(path: Path, column: str, steps: pd.Series) -> pd.Series:
@@ -44,9 +46,11 @@ def read_cumulative_compute(path: Path, column: str, steps: pd.Series) -> pd.Ser
     return found.astype(float)
 
 
-def tabulate_sft_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
+def tabulate_sft_points(
+    results: Path, grades: Path, run: Run, left_out: Collection[str] = ()
+) -> pd.DataFrame:
     """Points of an SFT run: one per checkpoint, step 0 being the base model."""
-    points = join_start_scores(grades, run)
+    points = join_start_scores(grades, run, left_out)
     spent = read_cumulative_compute(
         results / run.path / "losses.csv", "x_sft_eflops", points["step"]
     )
@@ -54,9 +58,11 @@ def tabulate_sft_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
     return points.assign(x_sft_eflops=spent, x_rl_eflops=0.0, rl_step=0)
 
 
-def tabulate_rl_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
+def tabulate_rl_points(
+    results: Path, grades: Path, run: Run, left_out: Collection[str] = ()
+) -> pd.DataFrame:
     """Points of an RL branch, the first being the checkpoint it starts from (x_rl = 0)."""
-    points = join_start_scores(grades, run)
+    points = join_start_scores(grades, run, left_out)
     later = points["step"] > 0
     path = results / run.path / "compute.csv"
     spent = read_cumulative_compute(path, "x_rl_eflops", points.loc[later, "step"])
@@ -67,7 +73,7 @@ def tabulate_rl_points(results: Path, grades: Path, run: Run) -> pd.DataFrame:
     )
 
 
-def join_start_scores(graded: Path, run: Run) -> pd.DataFrame:
+def join_start_scores(graded: Path, run: Run, left_out: Collection[str]) -> pd.DataFrame:
     """Scores of a run's own steps, and as step 0 those of the checkpoint it starts from.
 
     Raises:
@@ -75,10 +81,10 @@ def join_start_scores(graded: Path, run: Run) -> pd.DataFrame:
     """
     grades = graded / run.path / "grades.parquet"
     parent = graded / run.parent.path / "grades.parquet"
-    own = read_scores(grades).assign(source=grades.as_posix())
+    own = read_scores(grades, left_out).assign(source=grades.as_posix())
     if (own["step"] == 0).any():
         raise InputError(f"{grades}: has step 0, which belongs to {parent}; generate again")
-    scores = read_scores(parent)
+    scores = read_scores(parent, left_out)
     start = scores[scores["step"] == run.sft_step]
     if start.empty:
         raise InputError(
@@ -109,8 +115,11 @@ def tabulate_curves(
     runs: list[Run],
     titles: Mapping[str, str],
     grades: Path | None = None,
+    left_out: Collection[str] = (),
 ) -> pd.DataFrame:
     """All points of SFT and RL runs, columns `CURVE_COLUMNS`; the order depends on content only.
+
+    With benchmarks that are left out there is also the column `OUT_OF_DISTRIBUTION`.
 
     Args:
         study: its name.
@@ -118,6 +127,7 @@ def tabulate_curves(
         runs: which runs enter.
         titles: those of the RL recipes: what the paradigms are called.
         grades: the folder that holds the grades of the runs, if they are not in `results`.
+        left_out: benchmarks that are out of distribution: they do not enter the overall score.
 
     Raises:
         InputError: a table is missing or wrong, or a run is listed twice.
@@ -126,7 +136,7 @@ def tabulate_curves(
         raise InputError("curves: a run is listed twice; list each once")
     points = [
         (tabulate_sft_points if run.kind == "sft" else tabulate_rl_points)(
-            results, grades or results, run
+            results, grades or results, run, left_out
         ).assign(
             study=study,
             model=run.model,
@@ -138,4 +148,6 @@ def tabulate_curves(
         for run in runs
     ]
     table = pd.concat(points, ignore_index=True)[list(CURVE_COLUMNS)]
+    if left_out:
+        table[OUT_OF_DISTRIBUTION] = table["benchmark"].isin(list(left_out))
     return table.sort_values(POINT_KEY, kind="stable", ignore_index=True)

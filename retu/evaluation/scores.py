@@ -3,10 +3,14 @@
 A benchmark's score is the mean over its problems of the mean over a problem's samples. The
 overall score weights benchmarks by their number of problems (paper appendix on evaluation), so
 it is the mean over all problems, not over all samples: repeating AIME does not make it count more.
+Benchmarks that are out of distribution have scores of their own and do not enter it (paper,
+Figure 4: ARC-C and GPQA-Diamond are shown apart from the six).
 
 An answer that the token limit cut is graded by what it holds. How many there are stands beside
 every score, weighted as the score is: so much of it may be the limit's doing and not the model's.
 """
+
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -19,14 +23,19 @@ SCORE_COLUMNS = ("step", "benchmark", "n_problems", "n_samples", "score", "cut_s
 CUT_LIMIT = 0.05
 """From this share of cut answers on, a score comes with a warning."""
 OVERALL = "overall"
+OUT_OF_DISTRIBUTION = "out_of_distribution"
+"""Column of curves: the row's benchmark does not enter the overall score. No column: all do."""
 
 
-def score_checkpoints(grades: pd.DataFrame, source: str = "grades") -> pd.DataFrame:
+def score_checkpoints(
+    grades: pd.DataFrame, source: str = "grades", left_out: Collection[str] = ()
+) -> pd.DataFrame:
     """Score every benchmark at every step, and overall.
 
     Args:
         grades: one row per graded sample, columns `GRADE_COLUMNS` and, where known, `FINISHED`.
         source: how errors call the table.
+        left_out: benchmarks that do not enter the overall score.
 
     Returns:
         Columns `SCORE_COLUMNS`, sorted by step and benchmark. `n_samples` counts all graded
@@ -35,7 +44,8 @@ def score_checkpoints(grades: pd.DataFrame, source: str = "grades") -> pd.DataFr
         unknown.
 
     Raises:
-        InputError: a sample is missing, there twice or not graded 0 or 1.
+        InputError: a sample is missing, there twice or not graded 0 or 1, or no benchmark is left
+            for the overall score.
     """
     check_grades(grades, source)
     groups = grades.assign(cut=flag_cut_generations(grades)).groupby(
@@ -45,7 +55,10 @@ def score_checkpoints(grades: pd.DataFrame, source: str = "grades") -> pd.DataFr
         mean=("correct", "mean"), size=("correct", "size"), cut=("cut", "mean")
     ).reset_index()
     benchmarks = average_problems(problems, ["step", "benchmark"])
-    overall = average_problems(problems, ["step"]).assign(benchmark=OVERALL)
+    counted = problems[~problems["benchmark"].isin(list(left_out))]
+    if counted.empty:
+        raise InputError(f"{source}: all benchmarks are out of distribution; grade one that is not")
+    overall = average_problems(counted, ["step"]).assign(benchmark=OVERALL)
     table = pd.concat([benchmarks, overall], ignore_index=True)[list(SCORE_COLUMNS)]
     return table.sort_values(["step", "benchmark"], kind="stable", ignore_index=True)
 
@@ -60,6 +73,20 @@ def average_problems(problems: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         cut_share=("cut", "mean"),
     )
     return table.assign(score=100.0 * table["score"]).reset_index()
+
+
+def list_out_of_distribution(curves: pd.DataFrame) -> list[str]:
+    """The benchmarks of a table of curves that do not enter its overall score."""
+    if OUT_OF_DISTRIBUTION not in curves:
+        return []
+    flagged = curves[OUT_OF_DISTRIBUTION].fillna(False).astype(bool)
+    return sorted(curves.loc[flagged, "benchmark"].unique())
+
+
+def drop_out_of_distribution(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows of curves that the overall score is made of, and those of the score itself."""
+    left_out = list_out_of_distribution(curves)
+    return curves[~curves["benchmark"].isin(left_out)] if left_out else curves
 
 
 def flag_cut_generations(grades: pd.DataFrame) -> pd.Series:

@@ -49,6 +49,7 @@ class ContestPlan(RunPlan, AnalysisPlan, ABC):
             last_step=chosen.steps,
             evaluate_every=chosen.evaluate_every,
             titles={recipe: chosen.title},
+            out_of_distribution=self.out_of_distribution,
         )
         labels = [self.label_subphases(r.model, r.dataset, seed) for r in pool.sft_runs]
         before = []

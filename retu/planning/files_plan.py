@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retu.config.benchmark_scoring import BenchmarkScoring
 from retu.config.files_study import (
     WORD_PROBLEM_FILES,
     FileBenchmark,
@@ -23,7 +24,7 @@ from retu.planning.stages import Stage, cache_stage
 from retu.planning.training_plan import Plan
 
 VALIDATION, BENCHMARKS, POOL, REFERENCE = "validation", "benchmarks", "pool", "reference"
-KEPT = {"file", "title", "samples", "experts", "box_answers", "hold_out"}
+KEPT = {*("file", "title", "experts", "box_answers", "hold_out"), *BenchmarkScoring.model_fields}
 """What a study says of rows that does not change how they are read, or is told elsewhere."""
 
 

@@ -204,10 +204,14 @@ class LabelJob(SubphaseThresholds):
 
 
 class CurvesJob(Section):
-    """Gather all scores; `titles` of the RL recipes name the paradigms."""
+    """Gather all scores; `titles` of the RL recipes name the paradigms.
+
+    The benchmarks `out_of_distribution` do not enter the overall score.
+    """
 
     study: str
     titles: dict[str, str]
+    out_of_distribution: tuple[str, ...] = ()
 
 
 class CompareJob(Section):
@@ -251,13 +255,14 @@ class RlJob(Section):
 
 
 class CompeteJob(Section):
-    """Decide which branches of a pool go on, or start; `titles` as in `CurvesJob`."""
+    """Decide which branches of a pool go on, or start; other fields are as in `CurvesJob`."""
 
     study: str
     settings: AdaptiveSettings
     last_step: int
     evaluate_every: int
     titles: dict[str, str]
+    out_of_distribution: tuple[str, ...] = ()
 
 
 class ImportJob(Section):

@@ -30,6 +30,11 @@ class RunPlan(StudyRuns, ABC):
         return {name: b.samples for name, b in self.study.benchmarks.items()}
 
     @property
+    def out_of_distribution(self) -> tuple[str, ...]:
+        """The benchmarks that do not enter the overall score."""
+        return tuple(name for name, b in self.study.benchmarks.items() if b.out_of_distribution)
+
+    @property
     def training_environment(self) -> str:
         """The environment of jobs that train or generate, by name of its lock."""
         return "gpu" if self.study.execution.device == "cuda" else "lab"

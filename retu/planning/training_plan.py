@@ -74,7 +74,9 @@ class Plan(ContestPlan):
     def curves(self) -> Stage:
         """Gather all scores."""
         titles = {name: recipe.title for name, recipe in self.study.recipes.rl.items()}
-        job = jobs.CurvesJob(study=self.study.name, titles=titles)
+        job = jobs.CurvesJob(
+            study=self.study.name, titles=titles, out_of_distribution=self.out_of_distribution
+        )
         # Labels say which branches there are, compute comes from training.
         after = (self.subphases(), *self.list_trainings(), *self.list_gradings())
         after += tuple(self.list_last_decisions())

@@ -15,7 +15,7 @@ import pandas as pd
 
 from retu.config.analysis import FitSettings
 from retu.core.errors import InputError
-from retu.evaluation.scores import OVERALL
+from retu.evaluation.scores import OVERALL, list_out_of_distribution
 from retu.reporting.result_tables import rank_names
 from retu.reporting.tidy_files import NO_DATASET, SFT_THEN_RL
 from retu.scaling.branch import Branch
@@ -64,7 +64,7 @@ def drop_benchmarks(curves: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFra
     """The curves with some benchmarks taken out of the overall score and out of the table.
 
     The overall score stays the mean over problems (paper appendix on evaluation), now of those
-    that are left.
+    that are left; benchmarks that are out of distribution were never in it.
 
     Raises:
         InputError: an unknown benchmark, or none left.
@@ -74,7 +74,8 @@ def drop_benchmarks(curves: pd.DataFrame, left_out: Sequence[str]) -> pd.DataFra
     unknown = [name for name in left_out if name not in set(curves["benchmark"])]
     if unknown:
         raise InputError(f"--spec: axes.benchmarks: no benchmark {unknown[0]!r} in the curves")
-    rest = curves[~curves["benchmark"].isin([OVERALL, *left_out])]
+    apart = list_out_of_distribution(curves)
+    rest = curves[~curves["benchmark"].isin([OVERALL, *apart, *left_out])]
     if rest.empty:
         raise InputError("--spec: axes.benchmarks: leaves no benchmark; leave out fewer")
     counted = rest.assign(recipe=rest["recipe"].fillna(""))

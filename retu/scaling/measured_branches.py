@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from retu.core.errors import InputError
-from retu.evaluation.scores import OVERALL
+from retu.evaluation.scores import OVERALL, drop_out_of_distribution
 from retu.scaling.branch import Branch, make_branch
 from retu.scaling.curve_checks import check_numbers, check_overall, check_percent
 from retu.scaling.sampling_noise import COUNT_COLUMNS, compute_answer_weight, estimate_overall_error
@@ -50,14 +50,17 @@ def extract_branch(points: pd.DataFrame) -> tuple[float, Branch]:
 def extract_branches(curves: pd.DataFrame) -> list[MeasuredBranch]:
     """Every RL branch of a curve table, in the order of the branch columns.
 
+    Rows of benchmarks that are out of distribution do not count: the score is made without them.
+
     Raises:
         InputError: no branch at all, one that cannot be fitted, text for a number, or scores that
             are fractions.
     """
     check_numbers(curves)
-    check_percent(curves)
+    counted = drop_out_of_distribution(curves)
+    check_percent(counted)
     found = []
-    for key, points in curves[curves["paradigm"] != "Pure SFT"].groupby(
+    for key, points in counted[counted["paradigm"] != "Pure SFT"].groupby(
         FITTED_BRANCH_KEY, dropna=False
     ):
         named = dict(zip(FITTED_BRANCH_KEY, key, strict=True))

@@ -80,6 +80,12 @@ def test_pass_at_k_chooses_where_there_is_no_rl(tmp_path: Path) -> None:
     assert advice.start == "Good step 200"
     assert advice.reason.startswith("the highest pass@4")
     assert [(one.pass_at_k, one.k) for one in advice.branches] == [(75.0, 4), (25.0, 4)]
+    # What is out of distribution says nothing about where to start.
+    apart = [row | {"benchmark": "options", "correct": int(row["step"] == 300)} for row in rows]
+    write_parquet(pd.DataFrame([*rows, *apart]), folder / "grades.parquet")
+    marked = pd.concat([sft, sft.assign(benchmark="options")])
+    marked["out_of_distribution"] = marked["benchmark"] == "options"
+    assert advise_start(write_study(tmp_path, marked, labels)).branches == advice.branches
 
 
 def test_a_collapse_is_told_and_not_advised(tmp_path: Path) -> None:

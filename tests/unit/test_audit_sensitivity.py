@@ -153,6 +153,12 @@ def test_leaving_a_benchmark_out_keeps_the_mean_over_problems() -> None:
     easy = curves[curves["benchmark"] == "easy"].set_index(keys)["score"]
     overall = left[left["benchmark"] == "overall"].set_index(keys)["score"]
     pd.testing.assert_series_equal(overall, easy.loc[overall.index], check_exact=False)
+    apart = curves[curves["benchmark"] == "easy"].assign(benchmark="options", score=1.0)
+    both = pd.concat([curves, apart])
+    marked = both.assign(out_of_distribution=both["benchmark"] == "options")
+    kept = drop_benchmarks(marked, ["hard"])
+    again = kept[kept["benchmark"] == "overall"].set_index(keys)["score"]
+    pd.testing.assert_series_equal(again, overall)
     with pytest.raises(InputError, match="no benchmark 'other'"):
         drop_benchmarks(curves, ["other"])
     with pytest.raises(InputError, match="leaves no benchmark"):

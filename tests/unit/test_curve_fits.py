@@ -48,6 +48,18 @@ def test_a_table_of_the_workflow_gets_the_workflows_numbers(tmp_path: Path) -> N
         pd.testing.assert_frame_equal(found, wanted[list(found.columns)])
 
 
+def test_rows_out_of_distribution_change_no_branch() -> None:
+    table = make_workflow_table()
+    apart = table[table["benchmark"] == "k3"].assign(benchmark="options", score=20.0, n_problems=7)
+    both = pd.concat([table, apart])
+    marked = both.assign(out_of_distribution=both["benchmark"] == "options")
+    for one, other in zip(extract_branches(marked), extract_branches(table), strict=True):
+        np.testing.assert_array_equal(one.branch.error, other.branch.error)
+        np.testing.assert_array_equal(one.branch.score, other.branch.score)
+    with pytest.raises(InputError, match="the benchmarks give"):
+        extract_branches(both)
+
+
 def test_branches_are_told_apart_and_rows_may_be_in_any_order() -> None:
     one, other = make_points(0, branch="a"), make_points(1, branch="b")
     both = pd.concat([one, other]).sample(frac=1.0, random_state=5)

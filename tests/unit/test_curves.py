@@ -83,6 +83,22 @@ def test_cut_shares_follow_the_grades(results: Path) -> None:
     }
 
 
+def test_benchmarks_out_of_distribution_have_rows_and_a_mark(results: Path) -> None:
+    plain = tabulate_curves("lab", results, RUNS, {})
+    for path in results.rglob("grades.parquet"):
+        grades = pd.read_parquet(path)
+        options = grades.assign(benchmark="options", correct=1 - grades["correct"])
+        pd.concat([grades, options], ignore_index=True).to_parquet(path)
+    table = tabulate_curves("lab", results, RUNS, {}, left_out=["options"])
+    assert tuple(table.columns) == (*CURVE_COLUMNS, "out_of_distribution")
+    marked = table.groupby("benchmark")["out_of_distribution"].agg(["all", "any"])
+    assert marked.to_numpy().tolist() == [[False, False], [True, True], [False, False]]
+    rest = table[table["benchmark"] != "options"].drop(columns="out_of_distribution")
+    pd.testing.assert_frame_equal(rest.reset_index(drop=True), plain)
+    apart = table[table["benchmark"] == "options"]["score"]
+    assert apart.tolist() == (100 - plain[plain["benchmark"] == "chains"]["score"]).tolist()
+
+
 def test_order_of_runs_does_not_matter(results: Path) -> None:
     table = tabulate_curves("lab", results, RUNS, {})
     pd.testing.assert_frame_equal(table, tabulate_curves("lab", results, RUNS[::-1], {}))

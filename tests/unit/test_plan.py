@@ -111,6 +111,10 @@ CHANGES: dict[str, tuple[Edit, set[str]]] = {
         make_section_edit("benchmarks", "Chain1", samples=2),
         ANSWERS | GRADES | RL | CURVES,
     ),
+    "a benchmark out of distribution": (
+        make_section_edit("benchmarks", "Chain1", out_of_distribution=True),
+        CURVES,
+    ),
     "pre-training steps": (
         make_section_edit("models", "LabQwen", "pretraining", steps=81),
         EVERYTHING - DATA,

@@ -4,7 +4,12 @@ import pandas as pd
 import pytest
 
 from retu.core.errors import InputError
-from retu.evaluation.scores import OVERALL, score_checkpoints
+from retu.evaluation.scores import (
+    OVERALL,
+    drop_out_of_distribution,
+    list_out_of_distribution,
+    score_checkpoints,
+)
 
 
 def make_step_grades(correct: dict[str, list[list[int]]], step: int = 0) -> pd.DataFrame:
@@ -81,6 +86,31 @@ def test_cut_answers_stand_beside_the_score_with_its_weights() -> None:
     assert all(table["cut_share"].isna().all() for table in unknown)
     for table in unknown:
         pd.testing.assert_series_equal(table["score"], score_checkpoints(grades)["score"])
+
+
+def test_benchmarks_out_of_distribution_are_scored_apart() -> None:
+    inside = make_step_grades({"easy": [[1], [1], [0]], "aime": [[1, 0]]})
+    outside = make_step_grades({"options": [[0], [0], [0], [1]]})
+    both = pd.concat([inside, outside], ignore_index=True).assign(
+        finished=[True] * len(inside) + [False] * len(outside)
+    )
+    table = score_checkpoints(both, left_out=["options"])
+    assert table.set_index("benchmark").loc["options", "score"] == 25.0
+    alone = score_checkpoints(inside.assign(finished=True))
+    rest = table[table["benchmark"] != "options"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, alone)
+    assert score_checkpoints(both).set_index("benchmark").loc[OVERALL, "cut_share"] == 0.5
+    with pytest.raises(InputError, match="all benchmarks are out of distribution"):
+        score_checkpoints(outside, left_out=["options"])
+
+
+def test_curves_without_the_column_have_no_benchmark_apart() -> None:
+    curves = pd.DataFrame({"benchmark": ["a", "b", OVERALL], "score": [1.0, 2.0, 1.0]})
+    assert list_out_of_distribution(curves) == []
+    assert drop_out_of_distribution(curves) is curves
+    marked = curves.assign(out_of_distribution=[False, True, float("nan")])
+    assert list_out_of_distribution(marked) == ["b"]
+    assert list(drop_out_of_distribution(marked)["benchmark"]) == ["a", OVERALL]
 
 
 def test_a_benchmark_missing_at_one_step_is_refused() -> None:

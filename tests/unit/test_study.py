@@ -234,6 +234,11 @@ def test_mistakes_in_the_configuration(content: dict[str, object], message: str)
     [
         ("models", {"LabQwen": {"heads": 5}}, r"models\.LabQwen: heads 5 must divide"),
         ("benchmarks", {"overall": {"problems": 3, "steps": {2: 1}}}, r"benchmarks\.overall"),
+        (
+            "benchmarks",
+            {name: {"out_of_distribution": True} for name in read_study("lab")["benchmarks"]},
+            r"benchmarks: all are out_of_distribution",
+        ),
         ("labels", {"delta": 0.2}, r"labels\.delta: must be below delta2"),
         ("fit", {"protocols": ["robst"]}, r"unknown protocol 'robst'; did you mean robust\?"),
         ("fit", {"listed": {"kit": "no.csv"}}, r"fit\.listed\.kit: there is no file no\.csv"),
