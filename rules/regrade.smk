@@ -26,6 +26,11 @@ if ASKED and SCORED_RUNS:
         f"error: regrade: the scores of {names} are imported, there are no answers to grade again;"
         " leave out imported.scores and the workflow answers the benchmarks itself"
     )
+if ASKED and all(benchmark.grader for benchmark in study.benchmarks.values()):
+    sys.exit(
+        "error: regrade: every benchmark has a grader of its own, which a regrade keeps; to grade"
+        " one by another, set its grader in the study (benchmarks.NAME.grader)"
+    )
 if ASKED:
     SUMMARY = f"{RESULTS}/regraded/{settings.grader}/regrade.md"
 

@@ -7,10 +7,10 @@ Generation and grading are separate so that a new grader regrades without a GPU.
 
 from pathlib import Path
 
-from retu.config.graders import GraderSettings
 from retu.core.tables import read_table, write_parquet
 from retu.evaluation.scores import check_grades
 from retu.grading.grade_tables import grade_table, warn_of_cut_generations
+from retu.planning.jobs import GradeJob
 from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 GENERATION_COLUMNS = ("step", "benchmark", "problem_id", "sample", "gold", "generation")
@@ -18,10 +18,12 @@ GENERATION_COLUMNS = ("step", "benchmark", "problem_id", "sample", "gold", "gene
 
 def main() -> None:
     """Grade every stored generation and write one row for each."""
-    read_settings = make_spec_reader(GraderSettings)
-    args = parse_arguments(__doc__, generations=Path, spec=read_settings, out=Path)
+    spec = make_spec_reader(GradeJob)
+    args = parse_arguments(__doc__, generations=Path, spec=spec, out=Path)
+    job: GradeJob = args.spec
     source = str(args.generations)
-    table = grade_table(read_table(args.generations, GENERATION_COLUMNS), args.spec, source)
+    generations = read_table(args.generations, GENERATION_COLUMNS)
+    table = grade_table(generations, job.grader, source, job.own)
     check_grades(table, source)
     write_parquet(table, args.out)
     if line := warn_of_cut_generations(table, source):

@@ -116,9 +116,15 @@ def list_findings(
     """All findings, the quick ones first."""
     yield from check_sets(sets)
     yield from check_overlaps(sets)
+    own = plan.own_graders
+    for made in sets:
+        if made.role == "benchmark" and made.name in own:
+            with GradingService(own[made.name]) as service:
+                yield from check_golds([made], service)
+    rest = [made for made in sets if made.role != "benchmark" or made.name not in own]
     with GradingService(plan.study.evaluation.grader) as service:
-        yield from check_golds(sets, service)
-        for made in sets:
+        yield from check_golds(rest, service)
+        for made in rest:
             if made.role in ("sft", "pool", "mixed"):
                 yield from check_experts(made, service)
     execution = plan.study.execution

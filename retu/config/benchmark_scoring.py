@@ -2,6 +2,7 @@
 
 from pydantic import Field, PositiveInt
 
+from retu.config.graders import GraderSettings
 from retu.core.sections import Section
 
 CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
@@ -13,4 +14,7 @@ class BenchmarkScoring(Section):
     samples: PositiveInt = 1
     out_of_distribution: bool = Field(
         False, description="scored at the same checkpoints, but left out of the overall score"
+    )
+    grader: GraderSettings | None = Field(
+        None, description="a grader of its own; null: evaluation.grader"
     )

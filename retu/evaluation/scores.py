@@ -79,7 +79,7 @@ def list_out_of_distribution(curves: pd.DataFrame) -> list[str]:
     """The benchmarks of a table of curves that do not enter its overall score."""
     if OUT_OF_DISTRIBUTION not in curves:
         return []
-    flagged = curves[OUT_OF_DISTRIBUTION].fillna(False).astype(bool)
+    flagged = curves[OUT_OF_DISTRIBUTION].eq(True)  # Empty cells of other tables are not.
     return sorted(curves.loc[flagged, "benchmark"].unique())
 
 

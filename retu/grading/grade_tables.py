@@ -1,5 +1,7 @@
 """Stored generations to a table with a verdict for each."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from retu.config.graders import GraderSettings
@@ -12,18 +14,43 @@ from retu.evaluation.scores import (
 from retu.grading.grader import refuse_golds
 from retu.grading.service import GradingService
 
+GRADER = "grader"
+"""Column of grades: the name of the grader whose verdict it is."""
+
 
 def grade_table(
-    generations: pd.DataFrame, settings: GraderSettings, source: str = "generations"
+    generations: pd.DataFrame,
+    settings: GraderSettings,
+    source: str = "generations",
+    own: Mapping[str, GraderSettings] | None = None,
 ) -> pd.DataFrame:
-    """Grade every row of a table of generations; columns `GRADE_COLUMNS` and `FINISHED`.
+    """Grade every row of a table of generations; the order is kept.
 
-    The order is kept. `source` is how errors call the table. Where the generations do not say
-    whether the model ended them, `FINISHED` is null.
+    Args:
+        generations: columns step, benchmark, problem_id, sample, gold, generation.
+        settings: the grader.
+        source: how errors call the table.
+        own: benchmarks that have a grader of their own.
+
+    Returns:
+        Columns `GRADE_COLUMNS`, `FINISHED`, which is null where the generations do not say whether
+        the model ended them, and `GRADER`.
 
     Raises:
         InputError: a gold answer cannot be used: a benchmark of a study is mended, not cut.
     """
+    graders = {name: (own or {}).get(name, settings) for name in generations["benchmark"].unique()}
+    distinct = list(dict.fromkeys(grader.model_dump_json() for grader in graders.values()))
+    parts = []
+    for grader in map(GraderSettings.model_validate_json, distinct):
+        names = [name for name, mine in graders.items() if mine == grader]
+        rows = generations[generations["benchmark"].isin(names)]
+        parts.append(grade_rows(rows, grader, source))
+    return pd.concat(parts).loc[generations.index]
+
+
+def grade_rows(generations: pd.DataFrame, settings: GraderSettings, source: str) -> pd.DataFrame:
+    """The grades of rows by one grader, indexed as they are; see `grade_table`."""
     texts = generations["generation"].fillna("").astype(str).tolist()
     golds = generations["gold"].astype(str).tolist()
     with GradingService(settings) as service:
@@ -36,8 +63,9 @@ def grade_table(
         parsed=[item.parsed for item in grades],
         reason=[item.reason for item in grades],
         **{FINISHED: generations.get(FINISHED, unknown).astype("boolean")},
+        **{GRADER: settings.name},
     )
-    return table[[*GRADE_COLUMNS, FINISHED]]
+    return table[[*GRADE_COLUMNS, FINISHED, GRADER]]
 
 
 def warn_of_cut_generations(table: pd.DataFrame, source: str) -> str:

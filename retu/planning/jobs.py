@@ -214,12 +214,20 @@ class CurvesJob(Section):
     out_of_distribution: tuple[str, ...] = ()
 
 
+class GradeJob(Section):
+    """Grade answers; benchmarks in `own` by a grader of their own."""
+
+    grader: GraderSettings = GraderSettings()
+    own: dict[str, GraderSettings] = Field({})
+
+
 class CompareJob(Section):
-    """Compare what a study shows under two graders."""
+    """Compare what a study shows under two graders; benchmarks in `own` keep theirs."""
 
     study: str
     before: GraderSettings
     after: GraderSettings
+    own: dict[str, GraderSettings] = Field({})
 
 
 class RlJob(Section):

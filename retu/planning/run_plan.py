@@ -35,6 +35,11 @@ class RunPlan(StudyRuns, ABC):
         return tuple(name for name, b in self.study.benchmarks.items() if b.out_of_distribution)
 
     @property
+    def own_graders(self) -> dict[str, GraderSettings]:
+        """The benchmarks that have a grader of their own."""
+        return {name: b.grader for name, b in self.study.benchmarks.items() if b.grader}
+
+    @property
     def training_environment(self) -> str:
         """The environment of jobs that train or generate, by name of its lock."""
         return "gpu" if self.study.execution.device == "cuda" else "lab"
@@ -191,16 +196,17 @@ class RunPlan(StudyRuns, ABC):
         """Answer the benchmarks with the checkpoints of an SFT run."""
         return self.plan_generation(self.train_sft(model, dataset, seed))
 
-    def plan_grading(self, of: Stage, grader: GraderSettings) -> Stage:
+    def plan_grading(self, of: Stage, job: jobs.GradeJob) -> Stage:
         """Grade the generations of a stage."""
-        return Stage("grade", grader.model_dump_json(), "lab", (of,), packages=ENGINE_PACKAGES)
+        return Stage("grade", job.model_dump_json(), "lab", (of,), packages=ENGINE_PACKAGES)
 
     @cache_stage
     def plan_run_grading(self, run: Run) -> Stage:
         """Grade the answers of a run."""
         if self.has_scores(run):
             return self.import_scores(run.model, run.dataset, str(run.seed))
-        return self.plan_grading(self.plan_run_generation(run), self.study.evaluation.grader)
+        job = jobs.GradeJob(grader=self.study.evaluation.grader, own=self.own_graders)
+        return self.plan_grading(self.plan_run_generation(run), job)
 
     @cache_stage
     def train_rl(self, model: str, dataset: str, sft_step: str, recipe: str, seed: str) -> Stage:
@@ -239,7 +245,8 @@ class RunPlan(StudyRuns, ABC):
     def grade(self, run: str) -> Stage:
         """The grades of a run, given its path below results/STUDY."""
         if run == "reference":
-            return self.plan_grading(self.generate_reference(), self.reference.grader)
+            job = jobs.GradeJob(grader=self.reference.grader)
+            return self.plan_grading(self.generate_reference(), job)
         return self.plan_run_grading(parse_run(run))
 
     def plan_run_training(self, run: Run) -> Stage:

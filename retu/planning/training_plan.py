@@ -122,6 +122,8 @@ class Plan(ContestPlan):
     def replace_grader(self, grader: str) -> "Plan":
         """The plan if another grader, with its own settings, scored the checkpoints.
 
+        Benchmarks that have a grader of their own keep it.
+
         Raises:
             LookupError: there is no such grader.
         """
@@ -149,6 +151,7 @@ class Plan(ContestPlan):
             study=self.study.name,
             before=self.study.evaluation.grader,
             after=other.study.evaluation.grader,
+            own=self.own_graders,
         )
         after = [self.plan_run_generation(run) for run in self.answered_runs]
         for plan in (self, other):

@@ -35,6 +35,7 @@ def render_comparison_page(
     head = [
         f"# Study {job.study} graded by {job.after.name}",
         f"Before: {describe_grader(job.before)}.\nAfter: {describe_grader(job.after)}.",
+        *describe_own_graders(job),
         f"{format_count(answers, 'answer')} of {format_count(runs, 'run')};"
         f" {format_count(len(flips), 'verdict')} changed: {', '.join(ways)}.",
     ]
@@ -55,6 +56,12 @@ def render_comparison_page(
             f"## First answers\n\n{render_flip_table(pick_examples(flips, EXAMPLES_EACH_WAY))}",
         ]
     )
+
+
+def describe_own_graders(job: CompareJob) -> list[str]:
+    """A line on the benchmarks that keep a grader of their own; none without any."""
+    kept = [f"{name} ({grader.name})" for name, grader in job.own.items()]
+    return [f"Graded as before, by a grader of their own: {', '.join(kept)}."] if kept else []
 
 
 def format_count(count: int, what: str) -> str:

@@ -224,6 +224,30 @@ def test_grade_table_keeps_order_and_counts_empty_as_wrong() -> None:
     assert table["problem_id"].tolist() == ["p", "q", "r"]
 
 
+def test_a_benchmark_may_have_a_grader_of_its_own() -> None:
+    generations = pd.DataFrame(
+        {
+            "step": 4,
+            "benchmark": ["sums", "options", "sums", "options"],
+            "problem_id": ["p", "q", "r", "s"],
+            "sample": 0,
+            "gold": ["2", "B", "0.5", "A"],
+            "generation": [r"\boxed{2}", "The answer is (B).", r"\boxed{1/2}", r"\boxed{B}"],
+        },
+        index=[3, 1, 2, 0],
+    )
+    own = {"options": GraderSettings(name="multiple_choice")}
+    table = grade_table(generations, GraderSettings(), own=own)
+    assert table["problem_id"].tolist() == ["p", "q", "r", "s"]
+    assert table["correct"].tolist() == [1, 1, 1, 0]
+    assert table["grader"].tolist() == ["math_verify", "multiple_choice"] * 2
+    alone = grade_table(generations[generations["benchmark"] == "sums"], GraderSettings())
+    pd.testing.assert_frame_equal(table[table["benchmark"] == "sums"], alone)
+    wrong = generations.assign(gold=["2", "north", "0.5", "F"])
+    with pytest.raises(InputError, match=r"g: 2 unusable: .*'north': is no option letter of ABCDE"):
+        grade_table(wrong, GraderSettings(), "g", own)
+
+
 def test_boxes_and_braces() -> None:
     assert find_last_boxes(r"\boxed{1} thus \boxed {\frac{1}{2}}.") == [r"\frac{1}{2}"]
     assert find_last_boxes(r"\boxed{\{1\}}") == [r"\{1\}"]

@@ -189,10 +189,12 @@ def test_tables_that_are_none_are_refused(tmp_path: Path, content: str, message:
         find_effects(tmp_path / "bad", good)
 
 
-def make_page(flips: pd.DataFrame, changed: pd.DataFrame) -> str:
+def make_page(
+    flips: pd.DataFrame, changed: pd.DataFrame, own: dict[str, GraderSettings] | None = None
+) -> str:
     """The page about math_verify and paper_lenient."""
     lenient = GraderSettings(name="paper_lenient")
-    job = CompareJob(study="tiny", before=GraderSettings(), after=lenient)
+    job = CompareJob(study="tiny", before=GraderSettings(), after=lenient, own=own or {})
     counted = count_flips(pd.Series({"a": 1, "b": 3}), flips)
     return render_comparison_page(job, counted, flips, changed, 1)
 
@@ -213,6 +215,11 @@ def test_the_page_shows_counts_effects_and_answers(tmp_path: Path) -> None:
     assert "2 cells of 1 table changed; in table 4, 1 verdict on a ceiling did." in text
     assert "| a_post | 60.00 | 63.25 | +3.25 |" in text
     assert text.count("so 7") == 1
+    assert "of their own" not in text
+    kept = make_page(
+        flips, find_effects(before, after), {"arc": GraderSettings(name="multiple_choice")}
+    )
+    assert "Graded as before, by a grader of their own: arc (multiple_choice)." in kept
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert r"of\\x0ait" in text

@@ -11,6 +11,7 @@ from retu.config.study import Config, Study
 from retu.core.run_paths import Run
 from retu.evaluation.curve_table import tabulate_curves
 from retu.planning import stages
+from retu.planning.jobs import CompareJob, GradeJob
 from retu.planning.lab_plan import LabPlan
 from retu.planning.stages import digest_lock
 from retu.planning.training_plan import COMPARED_ARTEFACTS
@@ -75,6 +76,22 @@ def test_the_reference_keeps_its_grader() -> None:
     assert other.train_sft("LabQwen", "LabFull", "0").key == (
         make_regrade_plan().train_sft("LabQwen", "LabFull", "0").key
     )
+
+
+def test_a_benchmark_keeps_a_grader_of_its_own() -> None:
+    content = read_study("smoke")
+    plain = LabPlan(Study.model_validate(content), Config(study="smoke"))
+    content["benchmarks"]["Chain1"]["grader"] = {"name": "multiple_choice"}
+    own = LabPlan(Study.model_validate(content), Config(study="smoke"))
+    other = own.replace_grader("paper_lenient")
+    told = [GradeJob.model_validate_json(plan.grade(RUN).spec) for plan in (own, other)]
+    assert [job.grader.name for job in told] == ["math_verify", "paper_lenient"]
+    assert all(job.own["Chain1"].name == "multiple_choice" for job in told)
+    compared = CompareJob.model_validate_json(own.compare_graders("paper_lenient").spec)
+    assert list(compared.own) == ["Chain1"]
+    assert own.generate_base("LabQwen").key == plain.generate_base("LabQwen").key
+    assert own.grade("reference").key == plain.grade("reference").key
+    assert own.grade(RUN).key != plain.grade(RUN).key
 
 
 def test_an_unknown_grader_has_no_stages() -> None:
