@@ -6,6 +6,7 @@
     retu grade answers.jsonl --grader math_verify      grade answers of your own
     retu fit curves.csv                                ceilings and forecasts of your own curves
     retu advise released                               where to start RL, and what to expect
+    retu claim table 4 hard 1080                       what the paper says, and what became of it
     retu new-study mine --model FOLDER --train FILE    write a study of your own model and files
     retu check --study mine                            whether it can be run, before it is
     retu plan --study paper                            what a study costs before it is run
@@ -66,6 +67,9 @@ SUBCOMMANDS = {
         "retu.cli.advise_command",
         "where to start RL, what to expect of it, what to run next",
         needs_project=False,
+    ),
+    "claim": Subcommand(
+        "retu.cli.claim_command", "find what the paper says, its verdict and how to trace it"
     ),
     "new-study": Subcommand(
         "retu.cli.new_study_command", "write a study of your own model and files"

@@ -1,0 +1,89 @@
+"""Find what the paper says, and what became of it.
+
+    retu claim table 4 hard 1080        by place, data set and step
+    retu claim 82.8                     by a printed number
+    retu claim "stable sub-phase"       by words of a sentence
+    retu claim table_4.Hard102K.1080.pl_rl
+    retu claim --list table_4           ids of claims
+
+Shows of the best matches what they say, place, printed value, what a check needs, the verdict of
+`snakemake claims --config study=released`, the project's own number, and the command that traces
+it. Case, hyphens and parts of names do not matter.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+
+from retu.audit.claims.claim_answer import answer_claim, format_answer, read_verdicts
+from retu.audit.claims.claim_search import (
+    ClaimMatches,
+    list_claim_ids,
+    make_entries,
+    read_claim_words,
+    search_claims,
+)
+from retu.audit.claims.ledger import read_ledger
+from retu.core.errors import InputError
+from retu.planning.stages import ROOT
+
+STUDY = "released"
+RESULTS = f"results/{STUDY}"
+COMMAND = f"snakemake claims --config study={STUDY}"
+SHOWN = 5
+MAX_LISTED = 20
+
+
+def add_arguments(to: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    to.add_argument("text", nargs="*", metavar="TEXT", help="words, a number, a place or an id")
+    to.add_argument(
+        "--list", nargs="?", const="", metavar="START", help="ids of claims, or those that begin so"
+    )
+    to.add_argument(
+        "--limit", type=int, default=SHOWN, metavar="N", help=f"matches shown (default: {SHOWN})"
+    )
+    to.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(options: argparse.Namespace) -> None:
+    """Print the claims that match, or ids.
+
+    Raises:
+        InputError: nothing was asked for, or nothing matches.
+    """
+    if options.limit < 1:
+        raise InputError(f"--limit {options.limit}: use a number above 0")
+    if options.list is None and not options.text:
+        raise InputError("say what to look for: words, a number or a place (or --list)")
+    words = read_claim_words(ROOT / "claims")
+    entries = make_entries(read_ledger(ROOT / "claims").claims.values(), words)
+    if options.list is not None:
+        ids = list_claim_ids(" ".join([options.list, *options.text]), entries)
+        print(json.dumps(ids) if options.json else "\n".join(ids))
+        return
+    matches = search_claims(" ".join(options.text), entries)
+    verdicts = read_verdicts(ROOT / RESULTS / "claims.csv")
+    answers = [
+        answer_claim(claim, words, verdicts.get(claim.id, {}), RESULTS, ROOT)
+        for claim in matches.claims[: options.limit]
+    ]
+    for note in explain_matches(matches):
+        print(f"note: {note}", file=sys.stderr)
+    if options.json:
+        print("[" + ",\n".join(answer.model_dump_json() for answer in answers) + "]")
+        return
+    print("\n\n".join(format_answer(answer, bool(verdicts), COMMAND) for answer in answers))
+    rest = [claim.id for claim in matches.claims[options.limit :]]
+    if rest:
+        more = f" and {len(rest) - MAX_LISTED} others" if len(rest) > MAX_LISTED else ""
+        print(f"\n{len(rest)} more (--limit): {', '.join(rest[:MAX_LISTED])}{more}")
+
+
+def explain_matches(matches: ClaimMatches) -> Iterator[str]:
+    """How the question was read where it was not read as it stands."""
+    for word, read_as in matches.query.corrections:
+        yield f"no claim has {word!r}; read as {read_as!r}"
+    if not matches.complete:
+        yield "no claim has all of this; these have most of it"
