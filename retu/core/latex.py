@@ -1,4 +1,4 @@
-r"""Tables as LaTeX, for papers: `\input{table_4.tex}` needs the package booktabs and no other."""
+r"""Tables as LaTeX, for papers: `\input{table_4.tex}` needs the packages booktabs and graphicx."""
 
 import re
 
@@ -26,6 +26,8 @@ SPECIAL = {
     "\N{RIGHTWARDS ARROW}": r"\ensuremath{\to}",
     "\N{PLUS-MINUS SIGN}": r"\ensuremath{\pm}",
 }
+PAGE_CHARACTERS = 90
+"""So wide a table fits on a page of one column in small print; a wider one is scaled to it."""
 SYMBOL = re.compile(r"\b(A|P|PL|C|x)_(post|sft|rl|mid)\b")
 """Quantities of the paper: A_post, P_sft, PL_rl, C_mid, x_sft, x_rl."""
 
@@ -38,20 +40,28 @@ def format_latex(table: TextTable, caption: str) -> str:
         caption: what the table shows; escaped like a cell.
     """
     columns = "".join("r" if right else "l" for right in table.right)
+    wide = measure_width(table) > PAGE_CHARACTERS
     lines = [
         r"\begin{table*}",
         r"\centering",
         rf"\caption{{{escape_latex(caption)}}}",
+        *([r"\resizebox{\textwidth}{!}{%"] if wide else [r"\footnotesize"]),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         join_cells(table.headers),
         r"\midrule",
         *(join_cells(row) for row in table.rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}" + ("}" if wide else ""),
         r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def measure_width(table: TextTable) -> int:
+    """Characters of the widest line, with the room between columns."""
+    cells = zip(table.headers, *table.rows, strict=True)
+    return sum(max(map(len, column)) + 2 for column in cells)
 
 
 def join_cells(cells: tuple[str, ...]) -> str:

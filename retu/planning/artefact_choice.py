@@ -136,11 +136,7 @@ def choose_figure_4(study: Study) -> Options:
     Raises:
         InputError: no benchmark is out of distribution, or RL starts from no checkpoint.
     """
-    benchmarks = [
-        name
-        for name, made in study.benchmarks.items()
-        if getattr(made, "out_of_distribution", False)
-    ]
+    benchmarks = [name for name, made in study.benchmarks.items() if made.out_of_distribution]
     chosen, recipe = study.artefacts.figure_4, next(iter(study.recipes.rl), "R")
     models = [chosen.model] if chosen.model else list(study.models)
     model = next((name for name in models if list_branched_sets(study, name)), None)

@@ -6,11 +6,7 @@ import pandas as pd
 
 from retu.core.markdown import MISSING, TextTable, format_integer, format_number, make_table
 from retu.reporting.aggregate import list_paradigms
-from retu.reporting.result_tables import (
-    find_varying_columns,
-    format_text_cells,
-    rank_names,
-)
+from retu.reporting.result_tables import find_varying_columns, format_text_cells, rank_names
 from retu.reporting.tidy_files import (
     NO_DATASET,
     OVERALL,
@@ -116,8 +112,8 @@ def format_benchmark_table(table: pd.DataFrame) -> TextTable:
         [
             ("Data set", False, datasets),
             *[
-                (name.capitalize(), False, format_text_cells(runs[name]))
-                for name in find_varying_columns(runs)
+                (name.capitalize(), False, [str(value) or MISSING for value in runs[name]])
+                for name in find_varying_columns(runs.replace({"recipe": {"": None}}))
             ],
             ("SFT step", True, [format_integer(value) for value in runs["sft_step"]]),
             ("Paradigm", False, format_text_cells(runs["paradigm"])),

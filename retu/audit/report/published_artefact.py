@@ -49,9 +49,9 @@ def tabulate_claims(rows: pd.DataFrame) -> TextTable:
     """The claims for people: numbers with what was found, sentences as they are."""
     shown = rows.reset_index(drop=True)
     sentences = format_text_cells(shown["sentence"])
-    whats = [
-        sentence if sentence not in ("", MISSING) else str(quantity)
-        for sentence, quantity in zip(sentences, shown["quantity"], strict=True)
+    claims = [
+        str(name).partition(".")[2] if sentence == MISSING else sentence
+        for name, sentence in zip(shown["id"], sentences, strict=True)
     ]
     units = [text if text != MISSING else "" for text in format_text_cells(shown["unit"])]
     published = [
@@ -60,14 +60,13 @@ def tabulate_claims(rows: pd.DataFrame) -> TextTable:
     ]
     return make_table(
         [
-            ("What", False, whats),
+            ("Claim", False, claims),
             ("Model", False, format_text_cells(shown["model"])),
             ("Data set", False, format_text_cells(shown["dataset"])),
             ("SFT step", True, [format_integer(value) for value in shown["sft_step"]]),
             ("Published", True, published),
             ("Ours", True, format_text_cells(shown["ours"])),
             ("Verdict", False, format_text_cells(shown["verdict"])),
-            ("Note", False, format_text_cells(shown["note"])),
         ]
     )
 
@@ -77,4 +76,5 @@ def explain_missing_data(artefact: str, missing: str) -> str:
     return (
         f"Not computed here: {missing}. In a training study with such runs:"
         f" snakemake {artefact} --config study=NAME (the paper's own: study=paper)."
+        f" Notes on single claims stand in {artefact}.csv."
     )
