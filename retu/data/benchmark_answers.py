@@ -14,11 +14,12 @@ CHECK_REVISION = "check the file's revision"
 
 @dataclass(frozen=True)
 class ProblemText:
-    """What a model is asked, the answer that counts, and the options of a multiple choice."""
+    """What a model is asked, the answer that counts, and what a multiple choice is made of."""
 
     prompt: str
     gold: str
     options: list[str] | None = None
+    question: str = ""
 
 
 def read_problem(row: SourceRow, identity: str, source: OriginalSource) -> ProblemText:
@@ -93,4 +94,5 @@ def format_choice(row: SourceRow, question: str, options: list[str], right: int)
             f"has {len(options)} options, {len(set(options))} of them different", CHECK_REVISION
         )
     lines = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, options, strict=False)]
-    return ProblemText("\n".join([question, "", *lines]), OPTION_LETTERS[right], options)
+    prompt = "\n".join([question, "", *lines])
+    return ProblemText(prompt, OPTION_LETTERS[right], options, question)

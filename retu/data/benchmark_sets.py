@@ -17,6 +17,7 @@ from retu.data.benchmark_answers import read_problem
 from retu.data.benchmark_sources import BenchmarkSources, OriginalSource, read_sources
 from retu.data.hub.hub_files import HubLocation, fetch_repository
 from retu.data.hub.hub_lock import Repository
+from retu.data.option_orders import OptionOrders
 from retu.data.source_rows import SourceRow, read_source_rows
 
 BENCHMARK_COLUMNS = ("benchmark", "problem_id", "prompt", "gold", "options")
@@ -93,11 +94,12 @@ def tabulate_benchmark(
         `BENCHMARK_COLUMNS`; `options` is None where there are none, else the texts of A, B, C...
 
     Raises:
-        InputError: a column is missing, a cell empty or damaged, an id there twice, or the number
-            of problems another one; shows the row.
+        InputError: a column is missing, a cell empty or damaged, an id there twice, a problem's
+            options in two orders, or the number of problems another one; shows the row.
     """
     table: list[tuple[object, ...]] = []
     seen: dict[str, str] = {}
+    orders = OptionOrders()
     for place, row in enumerate(rows):
         if any(row.get_value(column) != wanted for column, wanted in source.keep.items()):
             continue
@@ -106,6 +108,7 @@ def tabulate_benchmark(
             row.refuse(f"has the id {identity} of {seen[identity]}", "check the file's revision")
         seen[identity] = row.where
         problem = read_problem(row, identity, source)
+        orders.check(row, problem)
         table.append((name, identity, problem.prompt, problem.gold, problem.options))
     if len(table) not in (source.problems, source.also_problems):
         kept = " with " + ", ".join(f"{k} {v}" for k, v in source.keep.items())

@@ -19,6 +19,7 @@ from retu.data.benchmark_sets import (
 )
 from retu.data.benchmark_sources import BenchmarkSources, OriginalSource, read_sources
 from retu.data.hub.hub_files import HubLocation
+from retu.data.source_rows import SourceRow
 from retu.data.stored_sets import get_manifest_path, read_frame
 from retu.grading.boxed import judge_boxed_answer
 from retu.planning.jobs import BenchmarksJob
@@ -193,6 +194,26 @@ def test_a_surprising_row_is_shown(name: str, change: dict[str, Any], message: s
     values[3] |= change
     with pytest.raises(InputError, match=rf"^made: row 3: .*{message}.*; .*the row is {{"):
         tabulate_benchmark(make_source_rows(values), name, source)
+
+
+def place_rows(values: list[dict[str, Any]], *files: str) -> list[SourceRow]:
+    """One row a file."""
+    return [SourceRow(f"{file}: row 0", row) for file, row in zip(files, values, strict=True)]
+
+
+def test_options_in_another_order_in_another_file_are_refused() -> None:
+    source = SOURCES.get_source("arc_c").model_copy(update={"problems": 2})
+    turned = {
+        **{**ARC, "id": "MCAS_2", "answerKey": "1"},
+        "choices": {"text": ["fire", "ice", "snow", "rain"], "label": ["1", "2", "3", "4"]},
+    }
+    with pytest.raises(
+        InputError, match=r"^b\.parquet: row 0: has the options of a\.parquet: row 0"
+    ):
+        tabulate_benchmark(place_rows([ARC, turned], "a.parquet", "b.parquet"), "arc_c", source)
+    same = {**ARC, "id": "MCAS_2"}
+    for values, files in (([ARC, same], ("a", "b")), ([ARC, turned], ("a", "a"))):
+        assert len(tabulate_benchmark(place_rows(values, *files), "arc_c", source)) == 2
 
 
 def test_a_missing_column_is_told_with_those_there_are() -> None:

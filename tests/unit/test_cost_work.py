@@ -86,7 +86,7 @@ def test_drawn_sets_have_the_lengths_of_their_pool_and_their_own_rows(paper_stud
         paper_study, "SFT889K"
     )
     assert count_sft_rows(paper_study, "Uniform220K") == 220_000
-    assert count_generations(paper_study) == 2_907
+    assert count_generations(paper_study) == 2_907 + 1_172 + 198
 
 
 def test_a_pool_of_unknown_sets_has_the_mean_of_those_that_are_known() -> None:
@@ -155,7 +155,7 @@ def test_disk_of_a_run(paper_study: Study) -> None:
     assert work.stays == pytest.approx(12 * 7.62e9 * 2)
     assert work.state == pytest.approx(2 * 7.62e9 * 16 + 889_000 * 3771 * 12)
     branch = prices.price_rl(Run("rl", QWEN, "SFT889K", 360, "dapo_dc"))
-    answers = 32 * 2907 * 3000 * 2
+    answers = 32 * (2907 + 1172 + 198) * 3000 * 2
     assert branch.stays == pytest.approx(7.62e9 * 2 + answers)
     assert prices.price_download(QWEN).cached == pytest.approx(7.62e9 * 2)
 

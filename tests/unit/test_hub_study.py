@@ -10,6 +10,7 @@ from retu.config.study import Config, Study
 from retu.config.study_checks import check_training_study
 from retu.core.errors import InputError
 from retu.core.yaml_files import validate_content
+from retu.cost.sequence_lengths import count_problems
 from retu.planning.hub_plan import HubPlan
 
 Edit = Callable[[dict[str, Any]], object]
@@ -53,6 +54,17 @@ def remove_value(*keys: str) -> Edit:
         del content[keys[-1]]
 
     return edit_content
+
+
+def test_figure_4_has_two_benchmarks_beside_the_overall_score() -> None:
+    plan = make_paper_plan()
+    assert plan.out_of_distribution == ("arc_c", "gpqa_diamond")
+    assert {name: grader.name for name, grader in plan.own_graders.items()} == dict.fromkeys(
+        plan.out_of_distribution, "multiple_choice"
+    )
+    inside = [b for n, b in plan.study.benchmarks.items() if n not in plan.out_of_distribution]
+    assert sum(count_problems(b) for b in inside) == 2157
+    assert sum(count_problems(b) * b.samples for b in inside) == 2907
 
 
 MISTAKES: dict[str, tuple[Edit, str]] = {
