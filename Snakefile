@@ -95,6 +95,7 @@ else:
     include: "rules/fit.smk"
     include: "rules/tables.smk"
     include: "rules/figures.smk"
+    include: "rules/study_claims.smk"
     include: "rules/describe.smk"
     include: "rules/report.smk"
     include: "rules/regrade.smk"

@@ -15,6 +15,7 @@ from retu.config.lab_study import ArithmeticData
 from retu.planning import jobs
 from retu.planning.analysis_plan import describe_facts
 from retu.planning.artefact_choice import choose_artefact_options, explain_missing_artefact
+from retu.planning.claims_job import make_claims_job
 from retu.planning.contest_plan import ContestPlan
 from retu.planning.stages import Stage, cache_stage
 
@@ -25,6 +26,8 @@ READ = {
     **{"figure_7": "cfsd", "figure_8": "fs"},
 }
 """What each artefact is drawn from: curves (c), fits (f), sub-phases (s), data sets (d)."""
+STATEMENTS, RELATED = "claims/statements.yaml", "claims/related.yaml"
+PAPER_VERSION = "arXiv 2512.11470v2"
 REGRADE_PREFIX = "regrade_"
 COMPARED_ARTEFACTS = ("table_4", "figure_2", "figure_8")
 """The artefacts of grades whose numbers are a table."""
@@ -103,6 +106,21 @@ class Plan(ContestPlan):
         graded = [self.plan_run_grading(run) for run in self.list_sft_runs()]
         fits = self.fit_curves(self.fit.protocols[0])
         return self.plan_analysis("answer", "", self.curves(), self.subphases(), fits, *graded)
+
+    def judge_claims(self) -> Stage:
+        """Judge sentences of the paper and of others on the study's numbers."""
+        graded = [self.plan_run_grading(run) for run in self.list_sft_runs()]
+        fits = self.fit_curves(self.fit.protocols[0])
+        read = (self.curves(), self.subphases(), fits, self.dataset_stats(), *graded)
+        return self.plan_analysis(
+            "study_claims",
+            make_claims_job(self.study).model_dump_json(),
+            *read,
+            facts=(STATEMENTS, RELATED),
+            statements=STATEMENTS,
+            related=RELATED,
+            version=PAPER_VERSION,
+        )
 
     def make_report(self) -> Stage:
         """The report: the answer, and every table and figure."""

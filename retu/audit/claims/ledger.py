@@ -54,7 +54,8 @@ class Claim:
         cells: the row of the long table that it stands in, empty otherwise.
         counts: problems and samples behind a measured score.
         of: what it is computed from (claim ids, a table, a compute), as `check` needs it.
-        test, datasets: how a sentence is decided.
+        test, datasets: how a sentence is decided; study_test: how a training study decides it.
+        source, needs: of a claim of others (claims/related.yaml): whose, and the runs it takes.
         where: file and line.
     """
 
@@ -75,6 +76,9 @@ class Claim:
     note: str = ""
     sentence: str = ""
     test: str = "none"
+    study_test: str = ""
+    source: str = ""
+    needs: str = ""
     datasets: tuple[str, ...] = ()
     table: str = ""
     cells: Mapping[str, str] | None = None
@@ -123,7 +127,15 @@ def read_claims(folder: Path, file: LedgerFile) -> Iterator[Claim]:
             yield from make_table_claims(name, table, row, file)
     for row in read_ledger_rows(folder / "numbers.csv", NUMBER_COLUMNS):
         yield make_number_claim(row, file)
-    path = folder / "statements.yaml"
+    yield from read_statements(folder / "statements.yaml")
+
+
+def read_statements(path: Path) -> Iterator[Claim]:
+    """The headline sentences.
+
+    Raises:
+        InputError: no list, or an entry that is malformed.
+    """
     entries = parse_yaml(path)
     if not isinstance(entries, list):
         raise InputError(f"{path}: no list of statements; start each with `- id:`")
@@ -132,7 +144,8 @@ def read_claims(folder: Path, file: LedgerFile) -> Iterator[Claim]:
         item = validate_content(Statement, entry, where)
         yield Claim(
             item.id, item.place, "statement", "", item.tier, "statement", where,
-            note=item.note, sentence=item.sentence, test=item.test, datasets=tuple(item.datasets),
+            note=item.note, sentence=item.sentence, test=item.test,
+            study_test=item.study_test or "", datasets=tuple(item.datasets),
         )  # fmt: skip
 
 

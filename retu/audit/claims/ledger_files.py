@@ -31,6 +31,14 @@ TestName = Literal[
     "most_gain_last", "none", "rising_order", "sequential_beats_single", "severe_is_lowest",
     "switch_stable_or_first_mild", "switch_stable_or_mild",
 ]  # fmt: skip
+StudyTestName = Literal[
+    "later_start_helps_elsewhere", "loss_beats_score", "models_order_sets_alike",
+    "most_gain_is_early", "pass_at_k_beats_pass_at_1", "row_mean_deflates_sft",
+    "sequential_beats_single_mixed", "sequential_beats_synchronised",
+    "sft_beats_most_synchronised", "stronger_start_ends_lower", "synchronised_unstable",
+    "two_epochs_of_half_beat_one",
+]  # fmt: skip
+"""Tests that need runs of a training study; the released curves have none of them."""
 DATASETS = (
     *("none", "S1K", "Easy102K", "Uniform102K", "Hard102K", "SFT889K"),
     *("Uniform55K", "Uniform220K", "Uniform440K"),
@@ -108,5 +116,6 @@ class Statement(StrictSection):
     sentence: Annotated[str, Field(min_length=1)]
     tier: Tier
     test: TestName
+    study_test: StudyTestName | None = None
     datasets: list[str] = []
     note: str = ""
