@@ -70,9 +70,10 @@ deployed = bool(workflow.deployment_settings.deployment_method)
 chosen = settings.model_dump_json(exclude=NO_CHOICE).replace("{", "{{").replace("}", "}}")
 python_first = "" if deployed else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
 mirror = f"RETU_MIRROR={shlex.quote(settings.mirror)}" if settings.mirror else ""
+kept = f"RETU_KEPT_STATE_GIB={settings.kept_state_gib}"
 watched = f"RETU_REPORT_TO={','.join(settings.report_to)}" if settings.report_to else ""
 shell.prefix(
-    f"set -euo pipefail; export {python_first} {mirror} {watched}"
+    f"set -euo pipefail; export {python_first} {mirror} {kept} {watched}"
     f" OMP_NUM_THREADS=${{{{OMP_NUM_THREADS:-{THREADS}}}}}"
     " TOKENIZERS_PARALLELISM=false PYTHONHASHSEED=0 MPLBACKEND=Agg RETU_PROGRESS_FD=3"
     f" RETU_CONFIG={shlex.quote(chosen)} {STUDY_VARIABLE}={digest_study(plan)}; "

@@ -17,7 +17,8 @@ from retu.runtime.processes import is_main_process
 from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 from retu.runtime.usage import JOB_FACTS
 from retu.training.checkpoints import train_resumably
-from retu.training.pauses import find_branch_state, is_trained, read_log_history
+from retu.training.kept_states import close_branch_state, open_branch_state
+from retu.training.pauses import is_trained, read_log_history
 from retu.training.published_checkpoints import (
     find_checkpoint,
     publish_checkpoints,
@@ -31,7 +32,6 @@ from retu.training.reinforcement import (
     tabulate_history,
 )
 from retu.training.rl_inputs import prepare_run
-from retu.training.training_state import close_state, open_state
 
 
 def main() -> None:
@@ -42,11 +42,10 @@ def main() -> None:
     job: RlJob = options.spec
     start_manifest = check_manifest(options.start.with_name("manifest.json"), options.start)
     start = find_checkpoint(options.start, job.sft_step)
-    state = find_branch_state(options.checkpoints, job)
     code = compute_code_digest("workflow_scripts.train_rl")
     sets = (options.prompts, options.benchmarks)
     data = [read_manifest(get_manifest_path(path))["digest"] for path in sets]
-    open_state(state, code, job.model_dump_json(exclude={"stops"}), start_manifest["digest"], *data)
+    state = open_branch_state(options.checkpoints, job, code, start_manifest["digest"], *data)
 
     configure_torch(job.execution, job.seed)
     report_ignored_settings(start)
@@ -71,8 +70,7 @@ def main() -> None:
         write_csv(compute, options.compute)
         last = [job.last_step]
         write_manifest(options.manifest, options.checkpoints, seed=job.seed, steps=last)
-    if not job.is_paused:
-        close_state(state)
+    close_branch_state(state, job)
 
 
 if __name__ == "__main__":

@@ -95,12 +95,13 @@ def run_and_record(given: argparse.Namespace, command: list[str]) -> None:
     # hours later it may be another, and the state that a failed job resumes from is gone.
     draft = draft_record(given, command)
     lock = (ROOT / given.stage.lock).read_text(encoding="utf-8")
-    resumed = any(get_state_folder(Path(path)).exists() for path in given.outputs)
+    had_state = any(get_state_folder(Path(path)).exists() for path in given.outputs)
     before = time.monotonic()
     check_sources(given.sources)
     run_script(given.module, command)
     check_sources(given.sources)
     script_seconds = time.monotonic() - before
+    resumed = had_state or "first_step" in JOB_FACTS
     record = draft.model_copy(
         update={
             "environment": describe_loaded_environment(draft.environment, lock),

@@ -40,6 +40,10 @@ CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity
 Branching = Literal["exhaustive", "guided", "adaptive"]
 
 
+DEFAULT_KEPT_GIB = 4.0
+"""Full training of half a billion parameters on one GPU or a CPU in float32 stays below."""
+
+
 class Config(Section):
     """`config.yaml`: which study to run and how."""
 
@@ -60,12 +64,19 @@ class Config(Section):
     container: str | None = Field(
         None, description="image for `--sdm apptainer`, made from envs/apptainer.def"
     )
+    kept_state_gib: NonNegativeFloat = Field(
+        DEFAULT_KEPT_GIB,
+        description="GiB that the training state of a finished RL run may take to be kept, so that"
+        " more steps go on from it; 0: none is kept",
+    )
     report_to: list[Literal["wandb", "tensorboard", "mlflow"]] = Field(
         [], description="trackers that watch every training; they make no result another"
     )
 
 
-NO_CHOICE = frozenset({"mirror", "grader", "environments", "container", "report_to"})
+NO_CHOICE = frozenset(
+    {"mirror", "grader", "environments", "container", "kept_state_gib", "report_to"}
+)
 """Parts of `Config` that make no result of a study another."""
 
 

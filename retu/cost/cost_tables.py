@@ -14,10 +14,9 @@ from retu.cost.estimate import (
     estimate_disk,
     sum_costs,
 )
-from retu.cost.job_cost import JobCost, WorkKind
+from retu.cost.job_cost import GIB, JobCost, WorkKind
 from retu.cost.measured import JobTime
 
-GIB = 2**30
 HOURS_PER_DAY = 24
 DASH = "-"
 SMALL_MODELS = "Its models are small and run on a CPU: minutes to hours, no GPU, no gigabytes."

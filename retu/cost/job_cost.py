@@ -47,6 +47,7 @@ KIND_OF_MODULE: dict[str, WorkKind] = {
 }
 """Kind of work by the module that does it; the rest is analysis."""
 SECONDS_PER_HOUR = 3600
+GIB = 2**30
 
 
 def get_work_kind(stage: Stage) -> WorkKind:
@@ -110,6 +111,17 @@ class JobPricer:
         """Bytes of the training state at its largest."""
         each = self.assumed.state_bytes.value * self.assumed.states.value
         return self.get_billions(model) * 1e9 * each
+
+    def compute_kept_bytes(self, run: Run) -> float:
+        """Bytes of the state that a finished RL branch keeps to be gone on from, but its weights.
+
+        Adapters keep little, and branches that compete nothing.
+        """
+        recipe = self.plan.study.recipes.rl[run.recipe]
+        each = self.assumed.state_bytes.value - self.assumed.weight_bytes.value
+        kept = self.get_billions(run.model) * 1e9 * each
+        small = kept <= self.plan.config.kept_state_gib * GIB
+        return kept if small and recipe.lora is None and not run.rung else 0.0
 
     def estimate_generations(self, model: str, evaluations: int) -> tuple[float, float]:
         """GPU-seconds and bytes of so many evaluations."""
@@ -212,7 +224,7 @@ class JobPricer:
             gpu_hours=(self.assumed.estimate_training_seconds(updates) + rolled + asked)
             / SECONDS_PER_HOUR,
             model=run.model,
-            stays=self.compute_weight_bytes(run.model) + size,
+            stays=self.compute_weight_bytes(run.model) + self.compute_kept_bytes(run) + size,
             state=self.compute_state_bytes(run.model),
         )
 

@@ -1,6 +1,6 @@
 """Memory, time and disk of a study of files on this machine, estimated before it is run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from retu.config.study import SftRun
@@ -20,8 +20,11 @@ TRAIN_FLOPS, FORWARD_FLOPS = 6, 2
 """A weight and token: forward and backward, or forward alone."""
 EVALUATED_AT_A_TIME = 256
 GIGABYTE = 1e9
+GIB = 2**30
 STATES = 3
 """Times its weights a training state takes: weights and two moments, in float32."""
+MOMENTS = 2
+"""Times its weights a state adds that is kept: the weights are those that are published."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,14 @@ def check_time(
     yield Finding("ok" if hours < 24 else "note", f"{text} {where} (by FLOPs, to a factor of 2)")
 
 
+def count_kept_states(plan: FilesPlan, branches: Sequence[Run], weights: float) -> int:
+    """How many RL branches keep moments of all weights, to go on from; adapters keep little."""
+    if MOMENTS * weights > plan.config.kept_state_gib * GIB:
+        return 0
+    recipes = plan.study.recipes.rl
+    return sum(recipes[run.recipe].lora is None and not run.rung for run in branches)
+
+
 def check_disk(plan: FilesPlan, model: StudyModel, machine: Machine) -> Iterator[Finding]:
     """What checkpoints and training states take, against the free disk."""
     weights = 4 * model.parameters
@@ -124,6 +135,7 @@ def check_disk(plan: FilesPlan, model: StudyModel, machine: Machine) -> Iterator
     branches = [run for run in plan.possible_runs if run.kind == "rl"]
     pure = sum(run.dataset == NO_DATASET for run in branches)
     needed = weights * (1 + kept + len(branches)) + STATES * 2 * weights
+    needed += count_kept_states(plan, branches, weights) * MOMENTS * weights
     told = (
         f"disk: about {needed / GIGABYTE:.1f} GB for {kept} SFT checkpoints and"
         f" {len(branches)} branches ({pure} from the base model), {machine.disk / GIGABYTE:.0f} GB"

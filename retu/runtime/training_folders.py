@@ -29,7 +29,20 @@ def get_branch_folder(checkpoints: Path) -> Path:
     return get_state_folder(checkpoints.parent.parent / checkpoints.name)
 
 
+def get_kept_folder(state: Path) -> Path:
+    """Where the state of a finished run waits for a run of more steps."""
+    return state.with_name(f"{state.name}-kept")
+
+
 def drop_state(folder: Path) -> None:
     """Once all of the job has succeeded, drop a training state, and those put aside for it."""
     for state in (folder, *folder.parent.glob(f"{glob.escape(folder.name)}.*")):
         AT_END.append(partial(shutil.rmtree, state, ignore_errors=True))
+
+
+def keep_state(folder: Path) -> None:
+    """Once all of the job has succeeded, keep its training state in the place of an earlier one."""
+    kept = get_kept_folder(folder)
+    AT_END.append(partial(shutil.rmtree, kept, ignore_errors=True))
+    AT_END.append(partial(os.replace, folder, kept))
+    drop_state(folder)

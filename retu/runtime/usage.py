@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 WORK = {"seconds": 0.0}
-# What only the job itself knows and its record tells: `eflops` is the training compute spent.
+# What only the job itself knows and its record tells: `eflops` is the training compute spent, and
+# `first_step` is there if a shorter run that was done was gone on from.
 JOB_FACTS: dict[str, float] = {}
 # Settings of checkpoints that the job did not follow, by name (`retu.models.generation_config`).
 IGNORED_SETTINGS: dict[str, Any] = {}

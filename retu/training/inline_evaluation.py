@@ -71,11 +71,16 @@ class InlineEvaluation:
 
     def get_path(self, step: int) -> Path:
         """The answers of the model at a step."""
-        return self.state / "generations" / f"step-{step:06d}.parquet"
+        return get_answers_path(self.state, step)
 
     def get_part_path(self, step: int, index: int) -> Path:
         """A process's part of them."""
         return self.get_path(step).with_suffix(f".part-{index}.parquet")
+
+
+def get_answers_path(state: Path, step: int) -> Path:
+    """Where a training state has the answers of the model at a step."""
+    return state / "generations" / f"step-{step:06d}.parquet"
 
 
 class InlineEvaluationCallback(TrainerCallback):

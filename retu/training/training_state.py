@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
@@ -58,23 +58,33 @@ NOT_PUBLISHED = (
 )
 
 
-def open_state(folder: Path, *request: str) -> None:
+def digest_request(*request: str) -> str:
+    """The identity of a run: all that decides it, and the installed versions of the trainers."""
+    versions = [importlib.metadata.version(package) for package in TRAINERS]
+    return hashlib.sha256(json.dumps([*request, *versions]).encode()).hexdigest()
+
+
+def open_state(
+    folder: Path, *request: str, usable: Callable[[Path], bool] = lambda state: True
+) -> None:
     """Make the state folder ready for a job; state of a different request is put aside.
 
-    `request` is everything that decides the run (its code, its specification and the digests of
-    its inputs), to which the installed versions of the trainers are added: a resumed run must be
-    the continuation of the same one.
+    Args:
+        folder: the state folder.
+        request: everything that decides the run (its code, its specification and the digests of
+            its inputs): a resumed run must be the continuation of the same one.
+        usable: whether a state of this request can be gone on from.
 
     Raises:
         InputError: the main process does not get the folder ready.
     """
-    versions = [importlib.metadata.version(package) for package in TRAINERS]
-    digest = hashlib.sha256(json.dumps([*request, *versions]).encode()).hexdigest()
+    digest = digest_request(*request)
     note = folder / REQUEST_FILE
     if is_main_process():
-        if folder.exists() and not has_text(note, digest):
+        if folder.exists() and not (has_text(note, digest) and usable(folder)):
             put_state_aside(folder)
-        if not folder.exists() and (earlier := get_aside_folder(folder, digest)).exists():
+        earlier = get_aside_folder(folder, digest)
+        if not folder.exists() and earlier.exists() and usable(earlier):
             earlier.rename(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_text(note, digest)
@@ -113,8 +123,8 @@ def put_state_aside(folder: Path) -> None:
     shutil.rmtree(kept, ignore_errors=True)
     folder.rename(kept)
     print_progress(
-        f"{folder}: holds a run of other code, settings or inputs that is not done; kept as {kept}"
-        " until this one is"
+        f"{folder}: holds a run of other code, settings, inputs or steps that is not done; kept as"
+        f" {kept} until this one is"
     )
 
 

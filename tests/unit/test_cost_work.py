@@ -160,6 +160,21 @@ def test_disk_of_a_run(paper_study: Study) -> None:
     assert prices.price_download(QWEN).cached == pytest.approx(7.62e9 * 2)
 
 
+def test_disk_of_branches_that_more_steps_go_on_from(paper_study: Study) -> None:
+    branch = Run("rl", QWEN, "SFT889K", 360, "dapo_dc")
+    stays = {
+        limit: JobPricer(
+            HubPlan(paper_study, Config(kept_state_gib=limit)), read_assumptions(), GPUS
+        )
+        .price_rl(branch)
+        .stays
+        for limit in (4, 99, 100)
+    }
+    # 16 bytes a parameter are kept, of which two are published anyway.
+    assert stays[100] - stays[99] == pytest.approx(7.62e9 * 14)
+    assert stays[99] == stays[4]
+
+
 def test_every_job_that_holds_gpus_is_priced_once(paper_study: Study) -> None:
     works = list(make_pricing(paper_study).price_jobs())
     names = [work.name for work in works if work.gpus]

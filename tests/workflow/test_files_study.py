@@ -91,6 +91,19 @@ def test_an_edited_row_replans_data_and_all_after_it(mine: Path) -> None:
     assert "train.jsonl: is not what load_file_set read" in found
 
 
+def test_more_steps_of_rl_go_on_from_the_finished_branches(mine: Path) -> None:
+    study = mine / "studies" / "mine.yaml"
+    text = study.read_text(encoding="utf-8")
+    (steps,) = re.findall(r"^ +steps: (\d+)\n +evaluate_every", text, re.MULTILINE)
+    study.write_text(re.sub(r"(steps: )\d+(\n +evaluate_every)", rf"\g<1>{int(steps) + 2}\2", text))
+    done = run_snakemake(mine, "results/mine/curves.csv", config=CONFIG)
+    assert done.returncode == 0, done.stdout
+    logs = [*(mine / "results/mine/logs/train_rl").glob("*.log")]
+    assert logs
+    for log in logs:
+        assert f"goes on from the {steps} that are kept" in log.read_text(encoding="utf-8")
+
+
 def test_a_renamed_file_replans_only_what_names_it(mine: Path) -> None:
     (mine / "train.jsonl").rename(mine / "experts.jsonl")
     study = mine / "studies" / "mine.yaml"
