@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from retu.data.lab_splits import EXPERT_SPLITS, SPLITS, make_splits
-from retu.data.split_checks import check_disjoint
+from retu.data.split_checks import check_chains, check_disjoint
 from retu.data.stored_sets import write_dataset
 from retu.planning.jobs import DataJob
 from retu.runtime.script import make_spec_reader, parse_arguments, run_main
@@ -16,6 +16,7 @@ def main() -> None:
     job: DataJob = options.spec
     splits = make_splits(job.data, job.benchmarks)
     check_disjoint({name: splits[name] for name in EXPERT_SPLITS})
+    check_chains({name: splits[name] for name in EXPERT_SPLITS})
     for name in SPLITS:
         write_dataset(splits[name], getattr(options, name), seed=job.data.seed)
         print(f"{name}: {len(splits[name])} rows")

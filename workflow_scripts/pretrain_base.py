@@ -7,7 +7,7 @@ import pandas as pd
 from retu.core.manifest import read_manifest, write_manifest
 from retu.core.tables import write_csv
 from retu.data.stored_sets import get_manifest_path
-from retu.data.tokenizer import make_tokenizer
+from retu.data.tokenizer import list_words, make_tokenizer
 from retu.models.compatibility import check_sft
 from retu.models.loading import build_model, configure_torch
 from retu.planning.code_identity import compute_code_digest
@@ -45,10 +45,11 @@ def main() -> None:
     title = f"pre-training {options.checkpoints.parent.name}"
     run = SupervisedRun(title, make_pretraining_job(job), state)
     config = make_sft_config(run)
-    tokenizer = make_tokenizer(job.model.max_positions)
+    words = list_words(job.multiple_choice)
+    tokenizer = make_tokenizer(job.model.max_positions, words)
     folder, threads = state / "tokens", job.execution.threads
     train = load_tokenised_set(options.documents, tokenizer, folder, threads, recipe.max_length)
-    model = build_model(job.model, recipe.seed)
+    model = build_model(job.model, recipe.seed, words)
     trainer = make_supervised_trainer(run, config, model, tokenizer, train)
     train_resumably(trainer, state)
     publish_checkpoints(state, {recipe.steps: 0}, options.checkpoints)

@@ -67,7 +67,7 @@ def check_hub(study: Study, path: Path) -> None:
     check_drawn_sets(study, data, path)
     check_measurer(study, data, path)
     check_decontamination(study, data, path)
-    check_benchmarks(study, data, path)
+    check_originals(study, data, path)
     check_templates(study, path)
 
 
@@ -128,7 +128,7 @@ def check_measurer(study: Study, data: HubData, path: Path) -> None:
         raise InputError(f"{path}: reference: has nothing to try; set data.pool or leave it out")
 
 
-def check_benchmarks(study: Study, data: HubData, path: Path) -> None:
+def check_originals(study: Study, data: HubData, path: Path) -> None:
     """Original benchmarks must be in their list."""
     listed = read_yaml(ROOT / data.benchmarks)
     for name, benchmark in study.benchmarks.items():

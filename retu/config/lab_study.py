@@ -19,13 +19,29 @@ class ProblemCounts(Section):
     )
 
 
-class Benchmark(ProblemCounts, BenchmarkScoring):
+class BenchmarkProblems(ProblemCounts):
+    """What the problems of a benchmark depend on."""
+
+    form: Literal["chain", "worded", "multiple_choice"] = Field(
+        "chain", description="how problems are put; all that is trained on are chains"
+    )
+
+
+class Benchmark(BenchmarkProblems, BenchmarkScoring):
     """An evaluation set; `samples` generations a problem (the paper: 1, and 16 for AIME)."""
 
     @property
-    def problem_counts(self) -> ProblemCounts:
+    def drawn(self) -> BenchmarkProblems:
         """What its problems depend on: all of it but how it is scored."""
-        return ProblemCounts(problems=self.problems, steps=self.steps)
+        return BenchmarkProblems(problems=self.problems, steps=self.steps, form=self.form)
+
+
+class DocumentCounts(ProblemCounts):
+    """Pre-training texts."""
+
+    multiple_choice_rate: Fraction = Field(
+        0.0, description="share of texts whose problem has options, the answer being a letter"
+    )
 
 
 class ArithmeticData(Section):
@@ -33,7 +49,7 @@ class ArithmeticData(Section):
 
     kind: Literal["arithmetic"] = "arithmetic"
     seed: int
-    documents: ProblemCounts = Field(description="pre-training text: worked chains, often wrong")
+    documents: DocumentCounts = Field(description="pre-training text: worked chains, often wrong")
     wrong_result_rate: dict[Literal["+", "-", "*"], Fraction] = Field(
         description="how often a pre-training document gets the result of an operator wrong"
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from retu.config.analysis import Protocol
+from retu.config.benchmark_checks import check_benchmarks
 from retu.config.files_study import FilesData
 from retu.config.files_study_checks import check_files
 from retu.config.hub_study import HubData, MatchedSet
@@ -24,7 +25,8 @@ BENCHMARKS_AXIS = "benchmarks"
 def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
     checks = (check_kinds, check_references, check_runs, check_batches, check_adapters)
-    for check in (*checks, check_values, check_paradigms, check_hub, check_files, check_imported):
+    later = (check_paradigms, check_hub, check_benchmarks, check_files, check_imported)
+    for check in (*checks, check_values, *later):
         check(study, path)
 
 
@@ -89,13 +91,6 @@ def check_values(study: Study, path: Path) -> None:
                 f"{where}: heads {model.heads} must divide hidden_size {model.hidden_size}, and"
                 f" kv_heads {model.kv_heads} must divide heads; change one of them"
             )
-    if "overall" in study.benchmarks:
-        raise InputError(f"{path}: benchmarks.overall: the name is that of the mean; rename it")
-    if all(benchmark.out_of_distribution for benchmark in study.benchmarks.values()):
-        raise InputError(
-            f"{path}: benchmarks: all are out_of_distribution, which leaves none for the overall"
-            " score; add one that is not"
-        )
 
 
 def check_analysis(study: Study | ReleasedStudy, path: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from retu.core.tables import read_table
 from retu.data.set_rules import hash_prompt
 from retu.data.set_selection import compute_win_rates, select_sft_rows
-from retu.data.split_checks import check_disjoint
+from retu.data.split_checks import add_bare_questions, check_disjoint
 from retu.data.stored_rows import RowIndices, read_columns
 from retu.data.stored_sets import check_stored, read_frame
 from retu.planning.jobs import SelectJob
@@ -56,12 +56,13 @@ def draw_sft_set(
 def exclude_judged_prompts(pool: pd.DataFrame, judged: Sequence[Path]) -> pd.DataFrame:
     """The pool without what the set is judged on; its ids are hashes of prompts."""
     frames = [read_frame(path, ("prompt",)) for path in judged]
-    prompts = {hash_prompt(prompt) for frame in frames for prompt in frame["prompt"]}
+    judging = map(add_bare_questions, frames)
+    prompts = {hash_prompt(prompt) for frame in judging for prompt in frame["prompt"]}
     return pool[~pool["problem_id"].isin(prompts)].reset_index(drop=True)
 
 
 def check_selected_set(chosen: pd.DataFrame, pool: Path, judged: Sequence[Path], name: str) -> None:
     """InputError if the set shares a prompt with what it is judged on."""
     prompts = read_columns(pool, "prompt")
-    frames = {str(path): read_frame(path, ("prompt",)) for path in judged}
+    frames = {str(path): add_bare_questions(read_frame(path, ("prompt",))) for path in judged}
     check_disjoint({**frames, f"data set {name}": prompts.iloc[chosen[ROW_INDEX]]})

@@ -20,6 +20,7 @@ from retu.data.hub.hub_lock import Repository
 from retu.data.row_layout import RowLayout, find_layout
 from retu.data.set_rules import hash_prompt
 from retu.data.source_rows import SourceRow, read_source_rows
+from retu.data.split_checks import add_bare_questions
 from retu.data.stored_sets import get_manifest_path, read_frame
 from retu.data.text_records import TOKENIZE_BATCH, TextRecord, split_into_blocks
 from retu.planning.jobs import FileSetJob, RowsJob
@@ -100,7 +101,7 @@ def read_judged(paths: Collection[Path]) -> dict[str, str]:
     return {
         hash_prompt(prompt): path.stem
         for path in paths
-        for prompt in read_frame(path, ("prompt",))["prompt"]
+        for prompt in add_bare_questions(read_frame(path, ("prompt",)))["prompt"]
     }
 
 

@@ -1,10 +1,12 @@
 """Drawing all splits of the lab's data from one seed, strictly disjoint."""
 
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from retu.config.lab_study import ArithmeticData, ProblemCounts
+from retu.config.lab_study import ArithmeticData, BenchmarkProblems, ProblemCounts
 from retu.core.errors import InputError
 from retu.data.arithmetic import (
     ChainProblem,
@@ -12,6 +14,13 @@ from retu.data.arithmetic import (
     draw_distinct_problems,
     write_document,
     write_trajectory,
+)
+from retu.data.arithmetic_forms import (
+    add_options,
+    balance_letters,
+    draw_options,
+    write_choice_prompt,
+    write_worded_prompt,
 )
 
 EXPERT_SPLITS = ("benchmarks", "validation", "rl_prompts", "pool", "reference")
@@ -31,13 +40,67 @@ def make_expert_rows(rng: random.Random, problems: list[ChainProblem]) -> pd.Dat
     )
 
 
+def make_benchmark_rows(
+    rng: random.Random, problems: list[ChainProblem], form: str
+) -> pd.DataFrame:
+    """Rows of a benchmark: problem_id, prompt, gold, steps; `options` where there are any.
+
+    The id is that of the chain, whatever its form: training on the chain would be a leak.
+    """
+    frame = make_expert_rows(rng, problems).drop(columns="trajectory")
+    if form == "worded":
+        return frame.assign(prompt=[write_worded_prompt(rng, problem) for problem in problems])
+    if form == "multiple_choice":
+        letters = balance_letters(rng, len(problems))
+        pairs = zip(problems, letters, strict=True)
+        options = [draw_options(rng, problem.results[-1], letter) for problem, letter in pairs]
+        asked = zip(problems, options, strict=True)
+        return frame.assign(
+            prompt=[write_choice_prompt(problem, given) for problem, given in asked],
+            gold=letters,
+            options=[[str(result) for result in given.results] for given in options],
+        )
+    return frame
+
+
+@dataclass(frozen=True)
+class ProblemDrawer:
+    """Draws the problems of one split after the other; `taken` are those of all before."""
+
+    seed: int
+    taken: set[str] = field(default_factory=set)
+
+    def draw(self, name: str, counts: ProblemCounts) -> tuple[random.Random, list[ChainProblem]]:
+        """The problems of a split, and its generator, seeded by the study's seed and its name.
+
+        Raises:
+            InputError: more problems than are left.
+        """
+        rng = random.Random(f"{self.seed}/{name}")
+        where = f"study: {name}"
+        return rng, draw_distinct_problems(rng, counts.problems, counts.steps, self.taken, where)
+
+    def draw_benchmarks(
+        self, benchmarks: Mapping[str, BenchmarkProblems]
+    ) -> dict[str, pd.DataFrame]:
+        """The rows of some benchmarks."""
+        return {
+            name: make_benchmark_rows(*self.draw(f"benchmarks.{name}", made), made.form).assign(
+                benchmark=name
+            )
+            for name, made in benchmarks.items()
+        }
+
+
 def make_splits(
-    data: ArithmeticData, benchmarks: dict[str, ProblemCounts]
+    data: ArithmeticData, benchmarks: Mapping[str, BenchmarkProblems]
 ) -> dict[str, pd.DataFrame]:
     """Draw benchmarks, validation, RL prompts, pool, reference, mixed and documents.
 
     Each split has a generator of its own, seeded by the study's seed and the split's name; a
     problem drawn for one split is never drawn for a later one, but for `mixed`, a part of the pool.
+    Benchmarks of another form than chains are drawn after all that is trained on, so that adding
+    one changes no other set but the documents.
 
     Returns:
         split name -> frame; `benchmarks` has one row per problem and a `benchmark` column.
@@ -45,25 +108,18 @@ def make_splits(
     Raises:
         InputError: a split asks for more problems than exist.
     """
-    taken: set[str] = set()
-
-    def split(
-        name: str, problems: int, steps: dict[int, float]
-    ) -> tuple[random.Random, list[ChainProblem]]:
-        rng = random.Random(f"{data.seed}/{name}")
-        return rng, draw_distinct_problems(rng, problems, steps, taken, f"study: {name}")
-
-    frames = []
-    for name, benchmark in benchmarks.items():
-        frame = make_expert_rows(*split(f"benchmarks.{name}", benchmark.problems, benchmark.steps))
-        frames.append(frame.drop(columns="trajectory").assign(benchmark=name))
-    splits = {"benchmarks": pd.concat(frames, ignore_index=True)}
+    drawer = ProblemDrawer(data.seed)
+    chains = {name: made for name, made in benchmarks.items() if made.form == "chain"}
+    others = {name: made for name, made in benchmarks.items() if name not in chains}
+    frames = drawer.draw_benchmarks(chains)
+    splits = {}
     for name in ("validation", "rl_prompts", "pool", "reference"):
-        section = getattr(data, name)
-        splits[name] = make_expert_rows(*split(f"data.{name}", section.problems, section.steps))
+        splits[name] = make_expert_rows(*drawer.draw(f"data.{name}", getattr(data, name)))
     splits["rl_prompts"] = splits["rl_prompts"].drop(columns="trajectory")
+    frames |= drawer.draw_benchmarks(others)
+    splits["benchmarks"] = pd.concat([frames[name] for name in benchmarks], ignore_index=True)
     splits["mixed"] = select_mixed_prompts(splits["pool"], data)
-    splits["documents"] = draw_documents(data, taken)
+    splits["documents"] = draw_documents(data, drawer.taken)
     return splits
 
 
@@ -84,12 +140,17 @@ def draw_documents(data: ArithmeticData, held_out: set[str]) -> pd.DataFrame:
     """Pre-training texts; repeats are allowed, problems of any other split are not."""
     rng = random.Random(f"{data.seed}/data.documents")
     wrong = {str(operator): rate for operator, rate in data.wrong_result_rate.items()}
+    rate = data.documents.multiple_choice_rate
     lengths, weights = zip(*sorted(data.documents.steps.items()), strict=True)
     rows: list[tuple[str, str]] = []
     while len(rows) < data.documents.problems:
         problem = draw_unseen_problem(rng, rng.choices(lengths, weights)[0], held_out)
         text = write_document(rng, problem, wrong, data.boxed_rate)
-        rows.append((problem.prompt, text))
+        # Without options no number is drawn for them: the texts are those of earlier versions.
+        if rate and rng.random() < rate:
+            rows.append(add_options(rng, problem, text))
+        else:
+            rows.append((problem.prompt, text))
     return pd.DataFrame(rows, columns=["prompt", "trajectory"])
 
 

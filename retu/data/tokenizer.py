@@ -1,11 +1,13 @@
 """The lab's word-level tokenizer, and the one way to load any model's tokenizer."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retu.core.errors import InputError, advise_making_again
 from retu.data.arithmetic import VOCABULARY
+from retu.data.arithmetic_forms import OPTION_LETTERS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,12 +17,19 @@ PADDING = ("<|finetune_right_pad_id|>", "<|endoftext|>")
 """Tokens that models without a padding token have in their vocabulary for it."""
 
 
-def make_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
+def list_words(multiple_choice: bool) -> tuple[str, ...]:
+    """The words of the lab's language, with the letters of options behind them if asked for."""
+    return (*VOCABULARY, *(OPTION_LETTERS if multiple_choice else ""))
+
+
+def make_tokenizer(
+    max_length: int, vocabulary: Sequence[str] = VOCABULARY
+) -> "PreTrainedTokenizerBase":
     """Build the tokenizer: one token per blank-separated word, left padding."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = {word: index for index, word in enumerate(VOCABULARY)}
+    words = {word: index for index, word in enumerate(vocabulary)}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(

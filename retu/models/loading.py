@@ -1,5 +1,6 @@
 """Building lab models and loading any checkpoint the way the study's `execution` asks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,15 @@ def configure_torch(execution: Execution, seed: int) -> None:
     set_seed(seed)
 
 
-def build_model(model: LabModel, seed: int) -> "PreTrainedModel":
+def build_model(
+    model: LabModel, seed: int, vocabulary: Sequence[str] = VOCABULARY
+) -> "PreTrainedModel":
     """A freshly initialised lab model (Qwen2 or Llama architecture, tied embeddings)."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     shared = {
-        "vocab_size": len(VOCABULARY),
+        "vocab_size": len(vocabulary),
         "hidden_size": model.hidden_size,
         "intermediate_size": model.intermediate_size,
         "num_hidden_layers": model.layers,

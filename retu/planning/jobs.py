@@ -14,7 +14,7 @@ from retu.config.execution import Execution
 from retu.config.files_study import FileRows, FileSet, PackagedModel, WordProblems
 from retu.config.graders import GraderSettings
 from retu.config.hub_study import HubModel, MatchedSet, ReleasedSet, TrajectoryPool
-from retu.config.lab_study import ArithmeticData, DrawnSet, LabModel, ProblemCounts
+from retu.config.lab_study import ArithmeticData, BenchmarkProblems, DrawnSet, LabModel
 from retu.config.released_study import SampleCount
 from retu.config.study import Branching, RlRecipe, Sampling, SftRecipe
 from retu.core.sections import Section
@@ -26,14 +26,15 @@ class DataJob(Section):
     """Draw the data."""
 
     data: ArithmeticData
-    benchmarks: dict[str, ProblemCounts]
+    benchmarks: dict[str, BenchmarkProblems]
 
 
 class PretrainJob(Section):
-    """Make a base model."""
+    """Make a base model; its tokenizer knows the letters of options where documents have them."""
 
     model: LabModel
     execution: Execution
+    multiple_choice: bool = False
 
 
 class FetchBaseJob(Section):

@@ -27,17 +27,19 @@ class LabPlan(Plan):
     def make_data(self) -> Stage:
         """Draw the data."""
         data, benchmarks = self.study.data, self.study.benchmarks
-        drawn = {n: b.problem_counts for n, b in benchmarks.items() if isinstance(b, Benchmark)}
+        drawn = {n: b.drawn for n, b in benchmarks.items() if isinstance(b, Benchmark)}
         if not isinstance(data, ArithmeticData):
             raise LookupError("the study draws no data")
         return self.plan_cpu_job("make_data", jobs.DataJob(data=data, benchmarks=drawn))
 
     def pretrain_base(self, model: str) -> Stage:
         """Make a base model."""
-        architecture = self.study.models[model]
-        if not isinstance(architecture, LabModel):
+        architecture, data = self.study.models[model], self.study.data
+        if not isinstance(architecture, LabModel) or not isinstance(data, ArithmeticData):
             raise LookupError(f"{model} is not made here")
         job = jobs.PretrainJob(
-            model=architecture, execution=self.study.execution.select_parts("sft")
+            model=architecture,
+            execution=self.study.execution.select_parts("sft"),
+            multiple_choice=data.documents.multiple_choice_rate > 0,
         )
         return self.plan_training_job("pretrain_base", job, self.make_data())

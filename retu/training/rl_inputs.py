@@ -8,7 +8,7 @@ import pandas as pd
 from retu.config.graders import GraderSettings
 from retu.core.errors import InputError
 from retu.data.chat import encode_prompt
-from retu.data.split_checks import check_disjoint, check_lengths
+from retu.data.split_checks import add_bare_questions, check_disjoint, check_lengths
 from retu.data.stored_sets import read_dataset, read_frame
 from retu.data.tokenizer import load_tokenizer
 from retu.evaluation.sampling import repeat_problems
@@ -68,7 +68,8 @@ def check_overlap(
 ) -> None:
     """Refuse a prompt that is a benchmark problem, or only say so if the study asks for that."""
     try:
-        check_disjoint({str(benchmarks): problems, str(prompts): dataset.to_pandas()})
+        judging = add_bare_questions(problems)
+        check_disjoint({str(benchmarks): judging, str(prompts): dataset.to_pandas()})
     except InputError as error:
         if job.overlap == "error":
             raise

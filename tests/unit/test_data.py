@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from retu.config.lab_study import ProblemCounts
+from retu.config.lab_study import BenchmarkProblems, ProblemCounts
 from retu.config.load import load_training_study
 from retu.config.study import Config
 from retu.core.errors import InputError
@@ -26,9 +26,10 @@ from retu.data.arithmetic import (
     write_document,
     write_trajectory,
 )
-from retu.data.lab_splits import draw_unseen_problem, make_splits
-from retu.data.split_checks import check_disjoint, check_lengths
+from retu.data.lab_splits import EXPERT_SPLITS, draw_unseen_problem, make_splits
+from retu.data.split_checks import add_bare_questions, check_chains, check_disjoint, check_lengths
 from retu.data.stored_sets import get_manifest_path, read_dataset, read_frame, write_dataset
+from retu.data.tokenizer import list_words
 from retu.planning.jobs import DataJob
 from retu.planning.lab_plan import LabPlan
 
@@ -194,6 +195,91 @@ def test_documents_avoid_what_is_held_out_or_say_that_they_cannot() -> None:
         draw_unseen_problem(random.Random(0), 1, everything)
 
 
+FORMS = {
+    "Worded": BenchmarkProblems(problems=20, steps={2: 1, 3: 1}, form="worded"),
+    "Choice": BenchmarkProblems(problems=42, steps={2: 1}, form="multiple_choice"),
+}
+
+
+def make_form_splits() -> dict[str, pd.DataFrame]:
+    """The splits of the smoke study with benchmarks of the other forms before its own."""
+    job = make_data_job()
+    return make_splits(job.data, {**FORMS, **job.benchmarks})
+
+
+def test_other_forms_ask_for_the_same_sums() -> None:
+    frame = make_form_splits()["benchmarks"].set_index("benchmark")
+    for row in frame.loc["Worded"].itertuples():
+        words = str(row.prompt).split()
+        bare = [word for word in words if word not in CONNECTIVES]
+        assert len(words) - len(bare) == row.steps - 1
+        assert not set(words[: 1 + 1 + 3]) & set(CONNECTIVES)
+        assert row.gold == str(recompute_results(" ".join(bare))[-1])
+    letters = frame.loc["Choice", "gold"].value_counts()
+    assert letters.to_dict() == {"A": 11, "B": 11, "C": 10, "D": 10}
+    for row in frame.loc["Choice"].itertuples():
+        asked, _, listed = str(row.prompt).partition(" ? ")
+        right = str(recompute_results(f"{asked} ?")[-1])
+        assert listed.split()[:-1:2] == row.options
+        assert listed.split()[1::2] == [*"ABCD"]
+        assert len(set(row.options)) == 4
+        assert row.options["ABCD".index(row.gold)] == right
+
+
+def test_other_forms_change_no_other_split() -> None:
+    changed = make_form_splits()
+    for name in ("validation", "rl_prompts", "pool", "reference", "mixed"):
+        pd.testing.assert_frame_equal(changed[name], SPLITS[name])
+    benchmarks = changed["benchmarks"]
+    own = benchmarks[~benchmarks["benchmark"].isin([*FORMS])].drop(columns="options")
+    pd.testing.assert_frame_equal(own.reset_index(drop=True), SPLITS["benchmarks"])
+    assert list(benchmarks["benchmark"].unique()) == [*FORMS, *make_data_job().benchmarks]
+    everything = {name: changed[name] for name in EXPERT_SPLITS}
+    check_disjoint(everything)
+    check_chains(everything)
+    chains = set(benchmarks.loc[benchmarks["benchmark"].isin([*FORMS]), "problem_id"])
+    shown = {prompt.removeprefix("<bos> ") for prompt in changed["documents"]["prompt"]}
+    assert not {ask_chain(chain) for chain in chains} & shown
+
+
+def ask_chain(identity: str) -> str:
+    """The prompt of a chain by its identity, without its first token."""
+    start, *steps = re.findall(r"^\d|[+*-]\d", identity)
+    pairs = zip(LABELS, steps, strict=False)
+    return " ".join([start, *(f"{label} {step[0]} {step[1]}" for label, step in pairs), "?"])
+
+
+def test_a_chain_in_another_form_is_a_leak_too() -> None:
+    frames = make_form_splits()
+    leaked = frames["benchmarks"].iloc[[0]].assign(prompt="<bos> 1 ?")
+    frames["pool"] = pd.concat([frames["pool"], leaked])
+    check_disjoint({name: frames[name] for name in EXPERT_SPLITS})
+    with pytest.raises(InputError, match=r"pool: shares the chain \d\S+ with benchmarks"):
+        check_chains({name: frames[name] for name in EXPERT_SPLITS})
+
+
+def test_documents_with_options_name_the_letter_of_their_own_result() -> None:
+    job = make_data_job()
+    documents = job.data.documents.model_copy(update={"multiple_choice_rate": 0.25})
+    wrong = {"+": 0.5, "-": 0.5, "*": 0.5}
+    data = job.data.model_copy(
+        update={"documents": documents, "wrong_result_rate": wrong, "boxed_rate": 0.5}
+    )
+    made = make_splits(data, job.benchmarks)["documents"]
+    choices = made[made["prompt"].str.contains(" A ")]
+    assert abs(len(choices) - len(made) / 4) < 120
+    assert set(" ".join(made["prompt"] + " " + made["trajectory"]).split()) <= set(list_words(True))
+    for row in choices.itertuples():
+        listed = str(row.prompt).partition(" ? ")[2].split()
+        letters = dict(zip(listed[:-1:2], listed[1::2], strict=True))
+        words = str(row.trajectory).split()
+        result = words[len(words) - words[::-1].index("=")]
+        assert letters[result] == words[-2 if words[-1] == "}" else -1]
+        assert len(letters) == 4
+    plain = made.drop(choices.index)["trajectory"].str.split().str[-1]
+    assert not set(plain) & {*"ABCD"}
+
+
 def test_a_worked_problem() -> None:
     problem = ChainProblem(9, (("+", 9), ("*", 4), ("-", 5)))
     assert problem.identity == "9+9*4-5"
@@ -278,3 +364,18 @@ def test_empty_cells_are_refused(tmp_path: Path) -> None:
 def test_quotas_prefer_short_chains_when_shares_are_equal() -> None:
     counts = allocate_problems(5, {1: 1, 2: 1, 3: 1})
     assert all(short >= long for short, long in pairwise(counts.values()))
+
+
+def test_the_bare_question_of_a_multiple_choice_is_a_leak_too() -> None:
+    problems = pd.DataFrame(
+        {
+            "prompt": ["Which?\n\nA. ice\nB. fire", "Which?\n\nA. fire\nB. snow", "Sum?"],
+            "options": [["ice", "fire"], ["fire", "snow"], None],
+        }
+    )
+    judged = add_bare_questions(problems)
+    assert judged["prompt"].tolist() == [*problems["prompt"], "Which?"]
+    with pytest.raises(InputError, match=r"rl: shares the prompt 'Which\?' with benchmarks"):
+        check_disjoint({"benchmarks": judged, "rl": pd.DataFrame({"prompt": ["Which?"]})})
+    plain = problems[["prompt"]]
+    assert add_bare_questions(plain) is plain
