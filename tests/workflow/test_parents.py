@@ -17,7 +17,7 @@ from retu.planning.stages import Stage
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("list_parents.py")
-WITHOUT_STAGE = {"all", "lineage", "regrade"}
+WITHOUT_STAGE = {"all", "claims", "lineage", "regrade"}
 """Rules that make no result."""
 PLANNED_ONLY = {"curves": {"concatenate"}, "regrade_curves": {"concatenate"}}
 """Which branches there are is known from the labels, but no file of theirs enters the curves."""
@@ -66,9 +66,9 @@ EXHAUSTIVE = "branching=exhaustive"
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("smoke", ("all", "regrade", "--config", EXHAUSTIVE, "grader=paper_strict")),
+        ("smoke", ("all", "claims", "regrade", "--config", EXHAUSTIVE, "grader=paper_strict")),
         ("lab", ("--config", EXHAUSTIVE)),
-        ("rehearsal", ("--config", EXHAUSTIVE)),
+        ("rehearsal", ("all", "claims", "--config", EXHAUSTIVE)),
         ("released", ("--config",)),
         ("paper", ("--config", EXHAUSTIVE)),
     ],

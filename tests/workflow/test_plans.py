@@ -87,6 +87,17 @@ def test_an_artefact_alone_plans_what_it_needs(
     assert not without & set(jobs)
 
 
+@pytest.mark.parametrize("name", ["smoke", "lab"])
+def test_claims_plan_what_they_need(fresh_checkout: Path, name: str) -> None:
+    jobs = count_planned_jobs(fresh_checkout, "claims", config=[f"study={name}"])
+    assert jobs["claims"] == jobs["judge_claims"] == jobs["fit_curves"] == 1
+    assert not {"make_report", "make_table_4", "make_figure_2"} & set(jobs)
+
+
+def test_claims_of_a_finished_run_train_nothing(remembered: Path) -> None:
+    assert count_planned_jobs(remembered, "claims") == {"claims": 1, "judge_claims": 1}
+
+
 def test_a_finished_run_has_nothing_left(remembered: Path) -> None:
     assert count_planned_jobs(remembered) == {}
 

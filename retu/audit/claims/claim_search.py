@@ -19,7 +19,7 @@ from retu.audit.claims.claim_query import (
     squash_text,
 )
 from retu.audit.claims.ledger import Claim
-from retu.audit.claims.ledger_files import Quantity, StrictSection
+from retu.audit.claims.ledger_files import StrictSection
 from retu.core.errors import InputError
 from retu.core.text import join_names
 from retu.core.yaml_files import read_yaml, validate_content
@@ -41,7 +41,7 @@ MAX_SUGGESTIONS = 5
 class ClaimWords(StrictSection):
     """claims/words.yaml: words for quantities and for what sentences are about, by their test."""
 
-    quantities: dict[Quantity, str]
+    quantities: dict[str, str]
     tests: dict[str, str]
 
 

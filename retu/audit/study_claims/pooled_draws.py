@@ -24,9 +24,9 @@ def pool_seeds(draws: FloatArray, rng: np.random.Generator) -> FloatArray:
         rng: for the resampling.
     """
     n_seeds = draws.shape[0]
+    mean: FloatArray = draws.mean(axis=0)
     if n_seeds == 1:
-        return draws[0]
-    mean = draws.mean(axis=0)
+        return mean
     chosen = rng.integers(n_seeds, size=draws.shape)
     resampled = np.take_along_axis(draws, chosen, axis=0).mean(axis=0)
     pooled: FloatArray = mean + np.sqrt(n_seeds / (n_seeds - 1)) * (resampled - mean)

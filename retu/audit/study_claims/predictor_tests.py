@@ -88,6 +88,8 @@ def compare_predictors(
     return SentenceOutcome(
         effect > 0, effect, what, list_names(evidence, rows), evidence.count_seeds(rows),
         explain_unknown(evidence, measure, rows), f"{len(rows)} checkpoints", COVERS,
+        # Ranks tie: neither predictor is better then.
+        at_most=float((effect >= 0).mean()),
     )  # fmt: skip
 
 

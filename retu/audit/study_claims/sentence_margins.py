@@ -32,7 +32,8 @@ def measure_sequential(values: FloatArray, setting: StatementSetting) -> FloatAr
     branch, _ = find_branch_above_single(values, evidence)
     ours = values[evidence.find_rows([branch])[0]]
     alone = values[evidence.find_rows([PURE_RL_BRANCH])[0]]
-    return ours - np.maximum(alone, float(evidence.sft["score"].max()))
+    margin: FloatArray = ours - np.maximum(alone, float(evidence.sft["score"].max()))
+    return margin
 
 
 def split_by_label(

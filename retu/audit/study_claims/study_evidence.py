@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from retu.scaling.sampling_noise import compute_binomial_error
 BRANCH_COLUMNS = ["dataset", "sft_step", "paradigm", "recipe"]
 Checkpoint = tuple[str, int]
 """SFT data set and step."""
+
+Groups = dict[Any, pd.DataFrame]
 
 
 class MissingRunsError(Exception):
@@ -215,14 +218,13 @@ def make_points(curves: pd.DataFrame, subphases: pd.DataFrame) -> dict[Checkpoin
         subphases: its rows of subphases.csv.
     """
     alone = curves[(curves["paradigm"] == PURE_SFT) & (curves["benchmark"] == OVERALL)]
-    scores = dict(iter(alone.groupby(["dataset", "sft_step"], sort=False)))
-    labels = dict(iter(subphases.groupby(["dataset", "sft_step"], sort=False)))
-    return {
-        (str(dataset), int(step)): make_point(
-            str(dataset), int(step), scores.get((dataset, step)), labels.get((dataset, step))
-        )
-        for dataset, step in dict.fromkeys([*scores, *labels])
-    }
+    scores: Groups = dict(iter(alone.groupby(["dataset", "sft_step"], sort=False)))
+    labels: Groups = dict(iter(subphases.groupby(["dataset", "sft_step"], sort=False)))
+    found = {}
+    for key in dict.fromkeys([*scores, *labels]):
+        dataset, step = str(key[0]), int(str(key[1]))
+        found[dataset, step] = make_point(dataset, step, scores.get(key), labels.get(key))
+    return found
 
 
 def make_point(
