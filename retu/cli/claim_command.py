@@ -5,18 +5,26 @@
     retu claim "stable sub-phase"       by words of a sentence
     retu claim table_4.Hard102K.1080.pl_rl
     retu claim --list table_4           ids of claims
+    retu claim mixed methods --study lab
 
 Shows of the best matches what they say, place, printed value, what a check needs, the verdict of
 `snakemake claims --config study=released`, the project's own number, and the command that traces
-it. Case, hyphens and parts of names do not matter.
+it. Sentences, also of other papers, are judged on training studies too: `--study`. Case, hyphens
+and parts of names do not matter.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from retu.audit.claims.claim_answer import answer_claim, format_answer, read_verdicts
+from retu.audit.claims.claim_answer import (
+    answer_claim,
+    explain_no_verdict,
+    format_answer,
+    read_verdicts,
+)
 from retu.audit.claims.claim_search import (
     ClaimMatches,
     list_claim_ids,
@@ -24,13 +32,13 @@ from retu.audit.claims.claim_search import (
     read_claim_words,
     search_claims,
 )
-from retu.audit.claims.ledger import read_ledger
+from retu.audit.claims.ledger import Claim, read_ledger
+from retu.audit.study_claims.related_claims import read_related_claims
+from retu.config.load import find_study_file
 from retu.core.errors import InputError
 from retu.planning.stages import ROOT
 
 STUDY = "released"
-RESULTS = f"results/{STUDY}"
-COMMAND = f"snakemake claims --config study={STUDY}"
 SHOWN = 5
 MAX_LISTED = 20
 
@@ -43,6 +51,9 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     )
     to.add_argument(
         "--limit", type=int, default=SHOWN, metavar="N", help=f"matches shown (default: {SHOWN})"
+    )
+    to.add_argument(
+        "--study", default=STUDY, metavar="NAME", help=f"whose verdicts (default: {STUDY})"
     )
     to.add_argument("--json", action="store_true", help="print JSON")
 
@@ -58,15 +69,17 @@ def main(options: argparse.Namespace) -> None:
     if options.list is None and not options.text:
         raise InputError("say what to look for: words, a number or a place (or --list)")
     words = read_claim_words(ROOT / "claims")
-    entries = make_entries(read_ledger(ROOT / "claims").claims.values(), words)
+    entries = make_entries(read_all_claims(ROOT / "claims"), words)
     if options.list is not None:
         ids = list_claim_ids(" ".join([options.list, *options.text]), entries)
         print(json.dumps(ids) if options.json else "\n".join(ids))
         return
+    study = find_study_file(options.study).stem
     matches = search_claims(" ".join(options.text), entries)
-    verdicts = read_verdicts(ROOT / RESULTS / "claims.csv")
+    results = f"results/{study}"
+    verdicts = read_verdicts(ROOT / results / "claims.csv")
     answers = [
-        answer_claim(claim, words, verdicts.get(claim.id, {}), RESULTS, ROOT)
+        answer_claim(claim, words, verdicts.get(claim.id, {}), results, ROOT)
         for claim in matches.claims[: options.limit]
     ]
     for note in explain_matches(matches):
@@ -74,11 +87,17 @@ def main(options: argparse.Namespace) -> None:
     if options.json:
         print("[" + ",\n".join(answer.model_dump_json() for answer in answers) + "]")
         return
-    print("\n\n".join(format_answer(answer, bool(verdicts), COMMAND) for answer in answers))
+    for claim, answer in zip(matches.claims, answers, strict=False):
+        print(format_answer(answer, explain_no_verdict(claim, study, bool(verdicts))), end="\n\n")
     rest = [claim.id for claim in matches.claims[options.limit :]]
     if rest:
         more = f" and {len(rest) - MAX_LISTED} others" if len(rest) > MAX_LISTED else ""
-        print(f"\n{len(rest)} more (--limit): {', '.join(rest[:MAX_LISTED])}{more}")
+        print(f"{len(rest)} more (--limit): {', '.join(rest[:MAX_LISTED])}{more}")
+
+
+def read_all_claims(folder: Path) -> list[Claim]:
+    """The claims of the paper, then those of others."""
+    return [*read_ledger(folder).claims.values(), *read_related_claims(folder / "related.yaml")]
 
 
 def explain_matches(matches: ClaimMatches) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ class MadeBranch:
     quick: bool = False  # at its best at once
 
     @property
-    def key(self) -> dict[str, object]:
+    def key(self) -> dict[str, Any]:
         """The columns that tell runs apart."""
         names = ("model", "dataset", "sft_step", "paradigm", "recipe", "seed")
         return {name: getattr(self, name) for name in names}
@@ -73,7 +74,7 @@ class MadeStudy:
 
     def make_job(self) -> StudyClaimsJob:
         """The facts of the study."""
-        everything = [*self.branches, *self.points]
+        everything: list[MadeBranch | MadePoint] = [*self.branches, *self.points]
         sets = dict.fromkeys(one.dataset for one in everything if one.dataset != "none")
         use = PromptUse(prompts="prompts", prompts_per_step=self.prompts_per_step)
         return StudyClaimsJob(

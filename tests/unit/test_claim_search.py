@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 from claims_fixtures import CLAIMS
 
-from retu.audit.claims.claim_answer import answer_claim, format_answer, read_verdicts
+from retu.audit.claims.claim_answer import (
+    answer_claim,
+    explain_no_verdict,
+    format_answer,
+    read_verdicts,
+)
 from retu.audit.claims.claim_query import parse_query
 from retu.audit.claims.claim_search import (
     ClaimEntry,
@@ -20,7 +25,8 @@ from retu.audit.claims.claim_search import (
     search_claims,
 )
 from retu.audit.claims.ledger import read_ledger
-from retu.cli import claim_command, command_line
+from retu.cli import command_line
+from retu.cli.claim_command import read_all_claims
 from retu.core.errors import InputError
 
 CEILING = "table_4.Hard102K.1080.a_post_table_4"
@@ -29,8 +35,8 @@ WORDS = read_claim_words(CLAIMS)
 
 @pytest.fixture(scope="module", name="entries")
 def make_claim_entries() -> list[ClaimEntry]:
-    """The claims of the paper, to be searched."""
-    return make_entries(read_ledger(CLAIMS).claims.values(), WORDS)
+    """All claims, to be searched."""
+    return make_entries(read_all_claims(CLAIMS), WORDS)
 
 
 def list_found(text: str, entries: list[ClaimEntry]) -> list[str]:
@@ -54,6 +60,10 @@ def list_found(text: str, entries: list[ClaimEntry]) -> list[str]:
         ("PL_rl hard 1080", "table_4.Hard102K.1080.pl_rl"),
         ("fig 8 pearson", "figure_8.pearson"),
         ("\N{MINUS SIGN}0.92", "figure_8.pearson"),
+        ("mixed-policy methods", "statement.sequential_beats_synchronised"),
+        ("pass@k", "related.pass_at_k_predicts_rl_better"),
+        ("2510.01624 half", "related.repetition_beats_one_epoch"),
+        ("out of distribution", "statement.ood_improves"),
         ("section 6.2 epochs", "section_6_2.sft889k.epochs"),
         (CEILING.upper(), CEILING),
     ],
@@ -117,10 +127,10 @@ def test_ids_are_listed_without_grep(entries: list[ClaimEntry]) -> None:
 
 
 def test_every_quantity_and_test_has_words() -> None:
-    claims = read_ledger(CLAIMS).claims.values()
+    claims = read_all_claims(CLAIMS)
     assert {claim.quantity for claim in claims} <= set(WORDS.quantities)
-    tests = {claim.test for claim in claims if claim.sentence} - {"none"}
-    assert tests <= set(WORDS.tests)
+    tests = {claim.study_test or claim.test for claim in claims if claim.sentence}
+    assert tests == set(WORDS.tests)
 
 
 VERDICTS = (
@@ -137,7 +147,7 @@ def tell(name: str, root: Path) -> str:
     verdicts = read_verdicts(root / results / "claims.csv")
     claim = read_ledger(CLAIMS).claims[name]
     told = answer_claim(claim, WORDS, verdicts.get(name, {}), results, root)
-    return format_answer(told, bool(verdicts), claim_command.COMMAND)
+    return format_answer(told, explain_no_verdict(claim, "released", bool(verdicts)))
 
 
 def test_an_answer_has_verdict_number_and_trace(tmp_path: Path) -> None:
@@ -159,9 +169,30 @@ def test_an_answer_has_verdict_number_and_trace(tmp_path: Path) -> None:
     assert "lineage" not in tell("table_1.Base.none.score", tmp_path)
 
 
+def test_a_verdict_of_a_training_study_has_effect_and_seeds(tmp_path: Path) -> None:
+    name = "related.early_gain"
+    claim = next(claim for claim in read_all_claims(CLAIMS) if claim.id == name)
+    path = tmp_path / "claims.csv"
+    path.write_text(
+        "id,model,verdict,why,branches,interval_covers,effect,effect_low,effect_high,effect_is,"
+        "n_seeds\n"
+        f"{name},tiny,supports,known,some,problems only,0.3,0.1,0.4,share,1\n"
+        f"{name},other,contradicts,known,some,problems only,-0.3,-0.4,-0.1,share,1\n"
+    )
+    told = answer_claim(claim, WORDS, read_verdicts(path)[name], "results/lab", tmp_path)
+    text = format_answer(told, "")
+    assert "supports" in text
+    assert "contradicts" not in text
+    assert "0.3 share (90% interval 0.1 to 0.4), tiny, 1 seed" in text
+    assert f"results/lab/claims.csv#id={name},model=tiny/effect" in text
+    assert "arXiv 2507.18014, Abstract" in text
+    without = explain_no_verdict(claim, "released", judged=True)
+    assert "snakemake claims --config study=lab" in without
+
+
 def test_without_verdicts_the_command_is_named(tmp_path: Path) -> None:
     text = tell(CEILING, tmp_path)
-    assert "not judged yet: snakemake claims --config study=released" in text
+    assert "not judged yet (snakemake claims --config study=released)" in text
     assert "lineage" not in text
 
 

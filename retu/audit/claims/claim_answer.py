@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from retu.audit.claims.claim_search import ClaimWords
 from retu.audit.claims.ledger import Claim
 from retu.core.errors import InputError
+from retu.core.text import format_quantity
 
 CELL_COLUMNS = {
     "A_post": "a_post_robust", "PL_rl": "pl_rl_robust", "C_mid": "c_mid_robust", "B": "b_robust",
@@ -17,7 +18,7 @@ CELL_COLUMNS = {
 }  # fmt: skip
 """The column of a refitted table 4 that a claim of that table is compared with."""
 SHOWN_NUMBERS = {
-    "ours": "", "low": "", "high": "", "probability_ceiling": "by ceiling",
+    "ours": "", "effect": "", "probability_ceiling": "by ceiling",
     "probability_common": "at equal RL compute", "probability_best": "by best score observed",
 }  # fmt: skip
 TABLE_4 = "table_4"
@@ -48,7 +49,7 @@ class ClaimAnswer(BaseModel):
 
 
 def read_verdicts(path: Path) -> dict[str, dict[str, str]]:
-    """The rows of a claims.csv by id; none where it is not there.
+    """The rows of a claims.csv by id, of several the first; none where it is not there.
 
     Raises:
         InputError: it has no ids.
@@ -61,7 +62,10 @@ def read_verdicts(path: Path) -> dict[str, dict[str, str]]:
         raise InputError(
             f"{path}: lacks the columns id and verdict; make it again (snakemake claims)"
         )
-    return {row["id"]: {k: v or "" for k, v in row.items() if k} for row in rows}
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        found.setdefault(row["id"], {k: v or "" for k, v in row.items() if k})
+    return found
 
 
 def answer_claim(
@@ -76,13 +80,20 @@ def answer_claim(
         results: the folder of the study, relative to the project.
         root: the project.
     """
-    notes = [verdict.get("source", ""), verdict.get("note", "") or claim.note]
+    studied = "effect" in verdict
+    told = ("why", "branches", "interval_covers") if studied else ("source", "note")
+    notes = [verdict.get(name, "") for name in told]
+    if claim.source:
+        published = claim.note
+    else:
+        published = " ".join(part for part in (claim.value, claim.unit) if part)
+        notes += [] if studied or verdict.get("note") else [claim.note]
     return ClaimAnswer(
         id=claim.id,
         statement=claim.sentence or describe_number(claim, words),
-        place=claim.place,
+        place=f"{claim.source}, {claim.place}" if claim.source else claim.place,
         tier=claim.tier,
-        published=" ".join(part for part in (claim.value, claim.unit) if part),
+        published=published,
         verdict=verdict.get("verdict", ""),
         measured=format_measured(verdict),
         evidence="; ".join(note for note in notes if note),
@@ -108,6 +119,12 @@ def format_measured(verdict: Mapping[str, str]) -> str:
     if verdict.get("ours"):
         ends = verdict.get("low"), verdict.get("high")
         return verdict["ours"] + (f" (90% interval {ends[0]} to {ends[1]})" if all(ends) else "")
+    if verdict.get("effect"):
+        ends = verdict["effect_low"], verdict["effect_high"]
+        return (
+            f"{verdict['effect']} {verdict['effect_is']} (90% interval {ends[0]} to {ends[1]}),"
+            f" {verdict['model']}, {format_quantity(int(verdict['n_seeds']), 'seed')}"
+        )
     chances = [
         f"{verdict[name]} {label}"
         for name, label in SHOWN_NUMBERS.items()
@@ -126,17 +143,32 @@ def format_trace(claim: Claim, verdict: Mapping[str, str], results: str, root: P
     if claim.table == TABLE_4 and cell and (root / table).is_file():
         target = f"{table}#dataset={claim.dataset},sft_step={claim.sft_step}/{cell}"
     else:
-        target = f"{results}/claims.csv#id={claim.id}/{column}"
+        model = f",model={verdict['model']}" if "effect" in verdict else ""
+        target = f"{results}/claims.csv#id={claim.id}{model}/{column}"
     return shlex.join(["retu", "lineage", "why", target])
 
 
-def format_answer(answer: ClaimAnswer, judged: bool, command: str) -> str:
-    """The answer in lines; `command` makes the verdicts where nothing was `judged`."""
-    verdict = answer.verdict or ("not in the ledger" if judged else f"not judged yet: {command}")
+def explain_no_verdict(claim: Claim, study: str, judged: bool) -> str:
+    """Why a claim has no verdict, and the command that makes one.
+
+    Args:
+        claim: which.
+        study: whose verdicts were looked for.
+        judged: whether that study has verdicts at all.
+    """
+    if not judged:
+        return f"not judged yet (snakemake claims --config study={study})"
+    if claim.source:
+        return "asked of training studies (snakemake claims --config study=lab), shown by --study"
+    return f"a number of the paper's own runs; study {study} cannot judge it"
+
+
+def format_answer(answer: ClaimAnswer, without: str) -> str:
+    """The answer in lines; `without` stands in the place of a verdict where there is none."""
     lines = {
         "place": f"{answer.place} (to check it: {answer.tier})",
         "published": answer.published,
-        "verdict": verdict,
+        "verdict": answer.verdict or without,
         "measured": answer.measured,
         "evidence": answer.evidence,
         "trace": answer.trace,

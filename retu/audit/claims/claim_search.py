@@ -5,6 +5,7 @@ they stand (a printed value before a note), then the order of claims/words.yaml.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +27,11 @@ from retu.core.yaml_files import read_yaml, validate_content
 
 FIELD_WEIGHTS = {
     "dataset": 4.0, "value": 4.0, "model": 3.0, "sentence": 3.0, "quantity": 3.0, "id": 2.0,
-    "topic": 1.5, "note": 1.0,
+    "source": 2.0, "topic": 1.5, "note": 1.0,
 }  # fmt: skip
 PLACE_WEIGHT, PLACE_IN_ID_WEIGHT = 4.0, 3.0
+ELSEWHERE_WEIGHT = 1.0
+"""For the same place in what others wrote."""
 SAME_NUMBER_WEIGHT, STEP_WEIGHT, NUMBER_IN_TEXT_WEIGHT = 5.0, 4.0, 1.0
 PHRASE_WEIGHT = 3.0
 SENTENCE_WEIGHT = 6.0
@@ -66,6 +69,7 @@ class ClaimEntry:
             "quantity": f"{claim.quantity} {self.quantity_words}",
             "id": claim.id.replace(".", " "),
             "topic": self.topic,
+            "source": claim.source,
             "note": claim.note,
         }
 
@@ -99,11 +103,13 @@ def make_entries(claims: Iterable[Claim], words: ClaimWords) -> list[ClaimEntry]
     ranks = {name: rank for rank, name in enumerate(words.quantities)}
     return [
         ClaimEntry(
-            claim, words.quantities.get(claim.quantity, ""), words.tests.get(claim.test, ""),
-            ranks.get(claim.quantity, len(ranks)),
+            claim=claim,
+            quantity_words=words.quantities.get(claim.quantity, ""),
+            topic=words.tests.get(claim.study_test or claim.test, ""),
+            rank=ranks.get(claim.quantity, len(ranks)),
         )
         for claim in claims
-    ]  # fmt: skip
+    ]
 
 
 def search_claims(text: str, entries: Sequence[ClaimEntry]) -> ClaimMatches:
@@ -155,7 +161,7 @@ def score_entry(query: ClaimQuery, entry: ClaimEntry) -> tuple[int, float]:
 def score_place(place: str, entry: ClaimEntry) -> float:
     """How well a claim answers a place: it stands there, or in a row of that table."""
     if entry.claim.place == place:
-        return PLACE_WEIGHT
+        return ELSEWHERE_WEIGHT if entry.claim.source else PLACE_WEIGHT
     table = entry.claim.id.partition(".")[0]
     return PLACE_IN_ID_WEIGHT if squash_text(table) == squash_text(place) else 0.0
 
@@ -170,7 +176,8 @@ def score_number(number: str, entry: ClaimEntry) -> float:
         return SAME_NUMBER_WEIGHT
     if claim.sft_step is not None and str(claim.sft_step) == number:
         return STEP_WEIGHT
-    texts = [claim.id.replace(".", " "), claim.note, claim.sentence, claim.of]
+    source = re.sub(r"v\d+$", "", claim.source)
+    texts = [claim.id.replace(".", " "), claim.note, claim.sentence, claim.of, source]
     words = {word.strip(".,;:()%") for text in texts for word in text.split()}
     return NUMBER_IN_TEXT_WEIGHT if number in words else 0.0
 

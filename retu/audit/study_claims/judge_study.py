@@ -31,7 +31,7 @@ STUDY_CLAIM_COLUMNS = (
     *("measure", "effect", "effect_low", "effect_high", "effect_is", "probability"),
     *("verdict_ceiling", "probability_ceiling", "verdict_common", "probability_common"),
     *("verdict_best", "probability_best", "n_seeds", "interval_covers", "n_branches", "branches"),
-    "note",
+    "published",
 )
 MEASURE_COLUMNS = {CEILING: "ceiling", COMMON: "common", BEST: "best"}
 PROBLEMS_ONLY = "problem sampling only; seed noise is unknown with one seed"
@@ -110,7 +110,8 @@ def judge_study(
             why = f"needs {reasons[0]}" if reasons else "needs scores of a model"
             rows.append({**about, "leads": True, "verdict": CANNOT_BE_ASKED, "why": why})
         rows += [{**about, **row, "leads": i == 0} for i, row in enumerate(answered)]
-    return pd.DataFrame(rows, columns=list(STUDY_CLAIM_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(STUDY_CLAIM_COLUMNS))
+    return table.astype(dict.fromkeys(["n_seeds", "n_branches"], "Int64"))
 
 
 def describe_sentence(claim: Claim, version: str) -> dict[str, object]:
@@ -122,7 +123,7 @@ def describe_sentence(claim: Claim, version: str) -> dict[str, object]:
         "sentence": claim.sentence,
         "tier": claim.tier,
         "test": claim.study_test or claim.test,
-        "note": claim.note if claim.source else "",
+        "published": claim.note if claim.source else "",
     }
 
 

@@ -47,7 +47,7 @@ def read_related_claims(path: Path) -> list[Claim]:
             raise InputError(f"{where}: claim {item.id} stands in {found[item.id].where} too")
         found[item.id] = Claim(
             item.id, item.place, "statement", "", item.tier, "statement", where,
-            note=f"published: {item.published}" if item.published else "", sentence=item.sentence,
+            note=item.published, sentence=item.sentence,
             study_test=item.test, source=item.source, needs=item.needs,
         )  # fmt: skip
     return list(found.values())
