@@ -115,6 +115,11 @@ class SftRecipe(Section):
     adam_beta1: Fraction = 0.9
     adam_beta2: Fraction = 0.95
     max_grad_norm: PositiveFloat = 1.0
+    reduction: Literal["token", "row"] = Field(
+        "token",
+        description="the loss of an update: the mean over all of its tokens, or over its rows of"
+        " the mean over a row's tokens (as the paper's scripts)",
+    )
     max_length: PositiveInt = 128
     too_long: Literal["error", "truncate"] = "error"
     save_every: PositiveInt | None = Field(

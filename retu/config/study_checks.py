@@ -24,7 +24,7 @@ BENCHMARKS_AXIS = "benchmarks"
 
 def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
-    checks = (check_kinds, check_references, check_runs, check_batches, check_adapters)
+    checks = (check_kinds, check_references, check_runs, check_batches, check_adapters, check_means)
     later = (check_paradigms, check_hub, check_benchmarks, check_files, check_imported)
     for check in (*checks, check_values, *later):
         check(study, path)
@@ -215,3 +215,14 @@ def check_adapters(study: Study, path: Path) -> None:
                 f"{path}: recipes.{part}.{adapted[0]}.lora: needs whole weights, and"
                 f" execution.{part}.zero is 3; set it to 2 or null"
             )
+
+
+def check_means(study: Study, path: Path) -> None:
+    """A mean over rows needs whole rows, of which sequence parallelism has parts."""
+    by_rows = [name for name, recipe in study.recipes.sft.items() if recipe.reduction == "row"]
+    if by_rows and study.execution.sft.sequence_parallel > 1:
+        raise InputError(
+            f"{path}: recipes.sft.{by_rows[0]}.reduction: row needs whole rows, and"
+            f" execution.sft.sequence_parallel is {study.execution.sft.sequence_parallel}; set it"
+            " to 1, or reduction to token"
+        )

@@ -158,7 +158,7 @@ def make_sequence_parallel_arguments(
     """The trainer's arguments by which processes share sequences (Ulysses, through DeepSpeed).
 
     Attention is computed by heads, everything else by parts of the sequence. The loss is the token
-    mean of the update, as it is without (`TokenMeanSFTTrainer`).
+    mean of the update, as it is without (`UpdateMeanSFTTrainer`).
     """
     if training.sequence_parallel == 1:
         return {}

@@ -1,4 +1,4 @@
-"""An SFT trainer whose losses are means over all learnt tokens.
+"""An SFT trainer whose losses are means over all learnt tokens, or over all rows, of an update.
 
 The validation loss of the trainers is a mean of means: of the batches' losses, each counted by its
 rows. It changes with the size of a batch and the number of processes, which also fill up the last
@@ -7,6 +7,9 @@ it is exact here.
 
 The training loss is such a mean of means, too, where processes share sequences: the library counts
 no tokens then. Here every token of an update counts the same in that case as in all others.
+
+With `reduction: row` every row of an update counts the same, however many tokens it has. The
+validation loss is the mean over tokens in either case.
 """
 
 from typing import Any
@@ -15,25 +18,31 @@ import torch
 from torch.utils.data import DataLoader
 from trl import SFTTrainer
 
+from retu.core.errors import InputError
 from retu.runtime.processes import get_world_size
 from retu.training.batch_filling import FilledSampler, add_empty_rows, fill_batches
 from retu.training.memory.adapters import AdapterSaving
 from retu.training.memory.compact_head import install_compact_head, unwrap_adapter
 from retu.training.memory.labels import IGNORED_LABEL
 from retu.training.memory.micro_batches import bucket_rows, split_by_tokens
+from retu.training.row_means import count_learnt_rows, sum_row_means
 from retu.training.sequence_parallel import SequenceParallelLoader
 
 SHARED_LABELS = "shift_labels"
 """Where DeepSpeed's loader puts the labels of a part of a sequence."""
 
 
-class TokenMeanSFTTrainer(AdapterSaving, SFTTrainer):
+class UpdateMeanSFTTrainer(AdapterSaving, SFTTrainer):
     """`trl.SFTTrainer`; batches of several processes are filled with rows without a loss.
 
     Args:
         args, eval_dataset, options: as TRL's.
         eval_tokens: of a validation batch at most, padding included; None: as many as it takes.
         bucketed: whether the rows of an update are dealt out to micro-batches by their length.
+        by_rows: whether the training loss is a mean over rows of the means over their tokens.
+
+    Raises:
+        InputError: a mean over rows is asked of a model with a loss of its router.
     """
 
     # Losses are divided by the update's tokens here, also of shared sequences; the trainer takes
@@ -49,13 +58,19 @@ class TokenMeanSFTTrainer(AdapterSaving, SFTTrainer):
         eval_dataset: Any = None,
         eval_tokens: int | None = None,
         bucketed: bool = False,
+        by_rows: bool = False,
         **options: Any,
     ) -> None:
-        self.bucketed = bucketed
+        self.bucketed, self.by_rows = bucketed, by_rows
         self._eval_batches: list[list[int]] | None = None
         if eval_dataset is not None:
             eval_dataset = self._limit_eval_batches(args, eval_dataset, eval_tokens)
         super().__init__(args=args, eval_dataset=eval_dataset, **options)
+        if by_rows and self.aux_loss_enabled:
+            raise InputError(
+                "recipes.sft: reduction: row leaves out the loss of the model's router; set it to"
+                " token"
+            )
         install_compact_head(unwrap_adapter(self.model), top1=True)
         share = self.accelerator.deepspeed_ulysses_dl_adapter
         self.accelerator.deepspeed_ulysses_dl_adapter = lambda loader, model: (
@@ -114,7 +129,13 @@ class TokenMeanSFTTrainer(AdapterSaving, SFTTrainer):
         return self._filled or super()._get_train_sampler(train_dataset)
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
-        """TRL's count of an update's learnt tokens, also where they come in parts of sequences."""
+        """TRL's count of an update's learnt tokens, also where they come in parts of sequences.
+
+        Where the loss is a mean over rows, the rows with a learnt token, of all processes.
+        """
+        if self.by_rows and batch_samples:
+            rows = torch.stack([count_learnt_rows(batch) for batch in batch_samples]).sum()
+            return self.accelerator.reduce(rows.to(device))
         if not batch_samples or SHARED_LABELS not in batch_samples[0]:
             return super()._get_num_items_in_batch(batch_samples, device)
         parts = [(batch[SHARED_LABELS] != IGNORED_LABEL).sum() for batch in batch_samples]
@@ -123,16 +144,20 @@ class TokenMeanSFTTrainer(AdapterSaving, SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """TRL's loss; with sequence parallelism, this part's addend of the update's token mean.
+        """TRL's loss, or this batch's addend of the update's where TRL's would be another.
 
-        ZeRO's stage 3 averages the gradients of all processes, and each of them has another part.
+        That is with rows in parts, or a mean over rows. The gradients of all processes are
+        averaged, and each of them has other rows, or with ZeRO's stage 3 another part of a row.
         """
-        if SHARED_LABELS not in inputs or not self.model.training:
+        shared = SHARED_LABELS in inputs
+        if not (shared or self.by_rows) or not self.model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        labels = inputs[SHARED_LABELS]
-        outputs = model(**inputs, labels=labels, use_cache=False, fused_lm_head=True)
+        labels = {"labels": inputs[SHARED_LABELS]} if shared else {}
+        outputs = model(**{**inputs, **labels}, use_cache=False, fused_lm_head=True)
         share = num_items_in_batch.clamp(min=1) / self.accelerator.num_processes
-        loss = -outputs.log_probs.sum() / share
+        log_probs = outputs.log_probs
+        summed = sum_row_means(log_probs, inputs) if self.by_rows else log_probs.sum()
+        loss = -summed / share
         return (loss, outputs) if return_outputs else loss
 
     def evaluation_loop(self, *given: Any, metric_key_prefix: str = "eval", **options: Any) -> Any:

@@ -131,12 +131,12 @@ def make_supervised_trainer(
     from retu.training.batch_filling import check_updates
     from retu.training.memory.adapters import make_adapter_config
     from retu.training.memory.micro_batches import find_evaluation_budget
-    from retu.training.sft_trainer import TokenMeanSFTTrainer
+    from retu.training.sft_trainer import UpdateMeanSFTTrainer
 
     evaluation = EvaluationCallback(run.evaluated_steps)
     training, device = run.job.execution.sft, run.job.execution.device
     bucketed = fit_supervised_batches(run, config, model, train)
-    trainer = TokenMeanSFTTrainer(
+    trainer = UpdateMeanSFTTrainer(
         model=model,
         args=config,
         train_dataset=train,
@@ -145,6 +145,7 @@ def make_supervised_trainer(
         peft_config=make_adapter_config(run.job.recipe.lora),
         eval_tokens=find_evaluation_budget(training, device, model.config),
         bucketed=bucketed,
+        by_rows=run.job.recipe.reduction == "row",
         callbacks=[
             SaveCallback(run.saved_steps, published=run.job.checkpoints),
             *([] if validation is None else [evaluation]),

@@ -120,7 +120,11 @@ def train_sft_reference(optimiser: str, changes: str) -> Reference:
 
     batches = list_batches(len(rows), sft_runs.BATCH, steps, sft_runs.SEED)
     losses = [
-        functools.partial(compute_reference_sft_loss, rows=[rows[place] for place in batch])
+        functools.partial(
+            compute_reference_sft_loss,
+            rows=[rows[place] for place in batch],
+            reduction=recipe.get("reduction", "token"),
+        )
         for batch in batches
     ]
     return train_reference(build_model(sft_runs.SHAPE, sft_runs.SEED), losses, make)

@@ -73,13 +73,17 @@ def compute_token_statistics(model: Any, ids: Sequence[int]) -> tuple[Tensor, Te
     return chosen, -(every.exp() * every).sum(-1)
 
 
-def compute_reference_sft_loss(model: Any, rows: Sequence[dict[str, list[int]]]) -> Tensor:
-    """The mean of -log p over all learnt tokens of an update's rows."""
+def compute_reference_sft_loss(
+    model: Any, rows: Sequence[dict[str, list[int]]], reduction: str = "token"
+) -> Tensor:
+    """The mean of -log p over all learnt tokens of an update's rows, or the mean of rows' means."""
     losses = []
     for row in rows:
         chosen, _ = compute_token_statistics(model, row["input_ids"])
         learnt = torch.tensor(row["labels"][1:]) != IGNORED
         losses.append(-chosen[learnt])
+    if reduction == "row":
+        return torch.stack([loss.mean() for loss in losses]).mean()
     return torch.cat(losses).mean()
 
 

@@ -51,6 +51,7 @@ class SftCase:
 COSINE = {"scheduler": "cosine", "warmup_steps": 2}
 LINEAR = {"scheduler": "linear", "warmup_ratio": 0.3}
 ADAM = {"learning_rate": 1e-2, "weight_decay": 0.1, "adam_beta2": 0.95}
+BY_ROWS = {"reduction": "row"}
 CASES = [
     SftCase("one micro-batch"),
     SftCase("micro-batches of 1", execution={"micro_batch": 1}),
@@ -73,6 +74,22 @@ CASES = [
     SftCase("2 processes, padding-free", 2, {"micro_batch": 2, "batching": "padding_free"}),
     SftCase("2 processes, AdamW, cosine", 2, {}, ADAM | COSINE, "adamw_torch"),
     SftCase("2 processes, resumed", 2, {"micro_batch": 1}, dies_at=5),
+    SftCase("mean over rows", recipe=BY_ROWS),
+    SftCase("mean over rows, micro-batches of 1", 1, {"micro_batch": 1}, BY_ROWS),
+    SftCase("mean over rows, bucketed", 1, {"micro_batch": 2, "batching": "bucketed"}, BY_ROWS),
+    SftCase("mean over rows, by tokens", 1, {"tokens_at_a_time": 128}, BY_ROWS),
+    SftCase(
+        "mean over rows, padding-free", 1, {"micro_batch": 4, "batching": "padding_free"}, BY_ROWS
+    ),
+    SftCase("mean over rows, AdamW", 1, {"micro_batch": 2}, ADAM | BY_ROWS, "adamw_torch"),
+    SftCase("mean over rows, resumed", 1, {"micro_batch": 2}, BY_ROWS, dies_at=5),
+    SftCase("2 processes, mean over rows", 2, {"micro_batch": 1}, BY_ROWS),
+    SftCase(
+        "2 processes, mean over rows, padding-free",
+        2,
+        {"micro_batch": 2, "batching": "padding_free"},
+        BY_ROWS,
+    ),
 ]
 RECIPE = {
     "batch_size": BATCH,
