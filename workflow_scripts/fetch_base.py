@@ -20,6 +20,7 @@ def main() -> None:
         job.model.shape,
         job.model.template,
         job.system,
+        job.model.context,
     )
     pinned = {"repository": job.model.repository, "commit": snapshot.commit}
     publish_base_model(model, options.checkpoints, options.losses, options.manifest, **pinned)

@@ -20,6 +20,7 @@ def main() -> None:
         {name: folder / name for name in names},
         template=given.spec.template,
         system=given.spec.system,
+        context=given.spec.context,
     )
     publish_base_model(model, given.checkpoints, given.losses, given.manifest)
     print(f"{folder}: {len(names)} files")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from retu.config.benchmark_scoring import BenchmarkScoring
-from retu.config.hub_study import HubName, Revision
+from retu.config.hub_study import HubName, ModelContext, Revision
 from retu.core.sections import Name, Section
 
 CARRIED_BY_SPECIFICATION = True  # Types alone: see `retu/planning/code_identity.py`.
@@ -79,6 +79,9 @@ class FolderModel(Section):
     folder: str = Field(description="path, from where snakemake runs")
     template: Name | None = Field(
         None, description="file of chat_templates/ for a tokenizer that has no chat template"
+    )
+    context: ModelContext | None = Field(
+        None, description="another context than its config.json has; null: as it is"
     )
 
 

@@ -26,6 +26,15 @@ class HubModelShape(Section):
     billions: PositiveFloat = Field(description="parameters in 1e9, embeddings counted once")
 
 
+class ModelContext(Section):
+    """Positions of a model by its configuration alone; its weights stay as they are."""
+
+    max_positions: PositiveInt = Field(description="tokens of prompt and answer at most")
+    rope_theta: PositiveFloat | None = Field(
+        None, description="base of its rotary positions; null: as its config.json has it"
+    )
+
+
 class HubModel(Section):
     """A base model of a hub."""
 
@@ -35,6 +44,9 @@ class HubModel(Section):
     )
     template: Name | None = Field(
         None, description="file of chat_templates/ for a tokenizer that has no chat template"
+    )
+    context: ModelContext | None = Field(
+        None, description="another context than its config.json has; null: as it is"
     )
     shape: HubModelShape | None = Field(
         None, description="its sizes; a study of data.kind hub is priced by them"

@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from retu.compute.flops import ModelShape
-from retu.config.hub_study import HubModel, HubModelShape
-from retu.core.atomic_files import replace_folder
+from retu.config.hub_study import HubModel, HubModelShape, ModelContext
+from retu.core.atomic_files import replace_folder, write_text
 from retu.core.errors import InputError
 from retu.core.manifest import write_manifest
 from retu.core.model_files import (
@@ -32,6 +32,7 @@ from retu.core.tables import write_csv
 from retu.core.tensor_shapes import read_file_shapes
 from retu.data.hub.hub_files import ROOT
 from retu.data.hub.hub_lock import Repository
+from retu.models.context_extension import extend_context
 from retu.models.template_checks import check_template, load_own_tokenizer, set_system_turn
 
 
@@ -44,6 +45,7 @@ class ModelSource:
     shape: HubModelShape | None = None
     template: str | None = None
     system: str | None = None
+    context: ModelContext | None = None
 
 
 def make_model_repository(model: HubModel) -> Repository:
@@ -67,6 +69,8 @@ def publish_model(model: ModelSource, folder: Path) -> None:
         for name, path in model.files.items():
             place_file(path, checkpoint / name)
         check_shape(model, checkpoint)
+        if model.context:
+            write_context(model, model.context, checkpoint / "config.json")
         check_weight_files(model, checkpoint)
         if model.template:
             install_template(checkpoint, model.template)
@@ -86,6 +90,8 @@ def publish_base_model(
         InputError: as `publish_model`.
     """
     publish_model(model, checkpoints)
+    if model.context:
+        facts["context"] = model.context.model_dump()
     write_csv(pd.DataFrame({"step": [0], "x_sft_eflops": [0.0]}), losses)
     write_manifest(manifest, checkpoints, steps=[0], **facts)
 
@@ -138,6 +144,12 @@ def check_shape(model: ModelSource, checkpoint: Path) -> None:
                 f"{model.label}: config.json has {name} {real}, the study {said};"
                 " correct shape in the study, or the repository"
             )
+
+
+def write_context(model: ModelSource, context: ModelContext, config: Path) -> None:
+    """Write the study's context into a config.json; InputError if the model cannot have it."""
+    content = extend_context(read_json_object(model, config), context, model.label)
+    write_text(config, json.dumps(content, indent=2) + "\n")
 
 
 def check_weight_files(model: ModelSource, checkpoint: Path) -> None:

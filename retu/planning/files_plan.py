@@ -67,7 +67,9 @@ class FilesPlan(Plan):
         wanted = self.study.models[model]
         if not isinstance(wanted, FolderModel):
             raise LookupError(f"{model} is in no folder")
-        job = jobs.LocalModelJob(template=wanted.template, system=self.data.system)
+        job = jobs.LocalModelJob(
+            template=wanted.template, system=self.data.system, context=wanted.context
+        )
         names = tuple(list_wanted_files(Path(wanted.folder), WANTED_FILES))
         facts = (f"chat_templates/{wanted.template}.jinja",) if wanted.template else ()
         source = LocalSource("folder", (wanted.folder,), names)

@@ -13,7 +13,7 @@ from retu.config.analysis import FitSettings, Protocol, SubphaseThresholds
 from retu.config.execution import Execution
 from retu.config.files_study import FileRows, FileSet, PackagedModel, WordProblems
 from retu.config.graders import GraderSettings
-from retu.config.hub_study import HubModel, MatchedSet, ReleasedSet, TrajectoryPool
+from retu.config.hub_study import HubModel, MatchedSet, ModelContext, ReleasedSet, TrajectoryPool
 from retu.config.lab_study import ArithmeticData, BenchmarkProblems, DrawnSet, LabModel
 from retu.config.released_study import SampleCount
 from retu.config.study import Branching, RlRecipe, Sampling, SftRecipe
@@ -119,6 +119,7 @@ class LocalModelJob(Section):
 
     template: str | None
     system: str | None
+    context: ModelContext | None = None
 
 
 class PackagedModelJob(Section):

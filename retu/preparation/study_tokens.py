@@ -15,6 +15,7 @@ from retu.data.chat import encode_example, encode_prompt, encode_response, rende
 from retu.data.text_records import TextRecord
 from retu.data.tokenizer import load_tokenizer
 from retu.models.base_models import ModelSource, check_weight_files
+from retu.models.context_extension import extend_context
 from retu.models.template_checks import (
     PROBE_QUESTION,
     check_template,
@@ -85,6 +86,8 @@ def load_folder_model(name: str, model: FolderModel, system: str | None, label: 
     with explain_mistakes(f"{label}: {folder}"):
         ModelShape.from_config(config)
         check_weight_files(ModelSource("model", {}), folder)
+        if model.context:
+            config = extend_context(config, model.context, "model")
     tokenizer = load_own_tokenizer(folder, f"{label}: {folder}")
     if model.template:
         path = ROOT / "chat_templates" / f"{model.template}.jinja"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from retu.config.hub_study import HubModel
+from retu.config.hub_study import HubModel, ModelContext
 from retu.core.errors import InputError
 from retu.core.manifest import check_manifest
 from retu.core.run_paths import FIRST_CHECKPOINT
@@ -228,7 +228,9 @@ def test_an_incomplete_model(mirrored_model: Path, kind: str, message: str) -> N
 def test_the_script_leaves_what_a_base_model_needs(
     mirrored_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = FetchBaseJob(model=make_hub_model(), lock=str(tmp_path / "lock.yaml"))
+    context = {"max_positions": 4096, "rope_theta": 40000.0}
+    model = make_hub_model().model_copy(update={"context": ModelContext.model_validate(context)})
+    job = FetchBaseJob(model=model, lock=str(tmp_path / "lock.yaml"))
     out = {name: tmp_path / "base" / name for name in ("checkpoints", "losses", "manifest")}
     options = [f"--{name}={path}" for name, path in out.items()]
     monkeypatch.setattr("sys.argv", ["fetch_base", f"--spec={job.model_dump_json()}", *options])
@@ -237,6 +239,10 @@ def test_the_script_leaves_what_a_base_model_needs(
     assert pd.read_csv(out["losses"]).to_dict("list") == {"step": [0], "x_sft_eflops": [0.0]}
     manifest = check_manifest(out["manifest"], out["checkpoints"])
     assert (manifest["repository"], manifest["commit"]) == ("owner/tiny", COMMIT)
+    assert manifest["context"] == context
+    written = json.loads((out["checkpoints"] / FIRST_CHECKPOINT / "config.json").read_text())
+    assert written["max_position_embeddings"] == 4096
+    assert written["rope_parameters"]["rope_theta"] == 40000.0
     locked = yaml.safe_load((tmp_path / "lock.yaml").read_text())["models"]["owner/tiny"]
     assert locked["commit"] == COMMIT
 
