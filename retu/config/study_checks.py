@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from retu.config.analysis import Protocol
+from retu.config.artefact_checks import check_artefacts
 from retu.config.benchmark_checks import check_benchmarks
 from retu.config.files_study import FilesData
 from retu.config.files_study_checks import check_files
@@ -26,7 +27,7 @@ def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
     checks = (check_kinds, check_references, check_runs, check_batches, check_adapters, check_means)
     later = (check_paradigms, check_hub, check_benchmarks, check_files, check_imported)
-    for check in (*checks, check_values, *later):
+    for check in (*checks, check_values, *later, check_artefacts):
         check(study, path)
 
 

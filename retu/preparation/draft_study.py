@@ -67,9 +67,9 @@ class DraftSizes:
 
     @property
     def sft_steps(self) -> int:
-        """A pass of at most 40 steps for a quick look, else four passes; at least twelve steps."""
+        """A pass of at most 20 steps for a quick look, else four passes; at least twelve steps."""
         if self.quick:
-            return max(12, min(self.rows // self.batch, 40))
+            return max(12, min(self.rows // self.batch, 20))
         return max(12, 4 * self.rows // self.batch)
 
     @property
@@ -214,7 +214,7 @@ def format_execution(asked: DraftRequest) -> str:
         part = "{micro_batch: 2, gradient_checkpointing: true}"
         parts = f"sft: {part}, rl: {part}"
         return f"execution: {{device: cuda, dtype: bfloat16, threads: 4, {parts}}}"
-    parts = "sft: {micro_batch: 4}, rl: {micro_batch: 4}"
+    parts = "sft: {micro_batch: 4, batching: bucketed}, rl: {micro_batch: 4}"
     return f"execution: {{dtype: bfloat16, threads: {asked.threads}, {parts}}}"
 
 

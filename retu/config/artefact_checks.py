@@ -1,0 +1,46 @@
+"""What a study says about its tables and figures must be in it."""
+
+from pathlib import Path
+
+from retu.config.study import Study
+from retu.core.errors import InputError
+from retu.core.yaml_files import check_reference
+
+
+def check_artefacts(study: Study, path: Path) -> None:
+    """Models, data sets and checkpoints that tables and figures are to show must exist.
+
+    Raises:
+        InputError: one does not; the line has the nearest name.
+    """
+    chosen, where = study.artefacts, f"{path}: artefacts"
+    for model in chosen.table_1.models or []:
+        check_reference(f"{where}.table_1.models", "model", model, study.models)
+    for name, model in (("table_6", chosen.table_6.model), ("figure_4", chosen.figure_4.model)):
+        if model is not None:
+            check_reference(f"{where}.{name}.model", "model", model, study.models)
+    for dataset in chosen.data_scale or []:
+        check_reference(f"{where}.data_scale", "data set", dataset, study.datasets)
+    check_distribution_run(study, where)
+
+
+def check_distribution_run(study: Study, where: str) -> None:
+    """The SFT run of figure 4 must be one of the study, with those checkpoints."""
+    chosen = study.artefacts.figure_4
+    if chosen.dataset is not None:
+        check_reference(f"{where}.figure_4.dataset", "data set", chosen.dataset, study.datasets)
+    runs = [
+        run
+        for run in study.sft_runs
+        if chosen.model in (None, run.model) and chosen.dataset in (None, run.dataset)
+    ]
+    if not runs:
+        raise InputError(
+            f"{where}.figure_4: there is no SFT run of {chosen.model} on {chosen.dataset}; name one"
+            " of sft_runs"
+        )
+    known = {step for run in runs for step in run.checkpoints}
+    for step in chosen.sft_steps or []:
+        check_reference(
+            f"{where}.figure_4.sft_steps", "checkpoint", str(step), map(str, sorted(known))
+        )
