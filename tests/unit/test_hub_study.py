@@ -68,6 +68,18 @@ def test_figure_4_has_two_benchmarks_beside_the_overall_score() -> None:
 
 
 MISTAKES: dict[str, tuple[Edit, str]] = {
+    "a multiple choice by a grader of other answers": (
+        set_value("benchmarks", "arc_c", "grader", to=None),
+        r"benchmarks\.arc_c\.grader: paper_strict does not read the letter of an option",
+    ),
+    "a free answer by a grader of letters": (
+        set_value("benchmarks", "gsm8k", "grader", to={"name": "multiple_choice"}),
+        r"benchmarks\.gsm8k\.grader: multiple_choice reads letters of options",
+    ),
+    "letters that lack one of the options": (
+        set_value("benchmarks", "gpqa_diamond", "grader", "letters", to="ABC"),
+        r"benchmarks\.gpqa_diamond\.grader\.letters: is ABC, and D names an option",
+    ),
     "no repository": (
         remove_value("models", "Qwen2.5-7B", "repository"),
         r"models\.Qwen2\.5-7B\.architecture: field required",

@@ -20,7 +20,10 @@ from retu.config.load import (
     read_study,
 )
 from retu.config.protocols import load_protocols
+from retu.config.study import Config
 from retu.core.errors import InputError
+from retu.planning.jobs import PretrainJob
+from retu.planning.lab_plan import LabPlan
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -251,6 +254,52 @@ def test_values_that_are_wrong_together(
     path.write_text(yaml.safe_dump({"extends": "lab", "name": "mine", section: change}))
     with pytest.raises(InputError, match=message):
         load_study(str(path))
+
+
+CHOICE = {"problems": 8, "steps": {2: 1}, "form": "multiple_choice"}
+LETTERS = {"name": "multiple_choice"}
+OPTIONS = {"documents": {"multiple_choice_rate": 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("data", "benchmark", "message"),
+    [
+        ({}, {"problems": 8, "steps": {1: 1}, "form": "worded"}, r"X\.steps: .*2 are the least"),
+        ({}, CHOICE | {"grader": LETTERS}, r"X\.form: no model knows the letters of options"),
+        (OPTIONS, CHOICE, r"X\.grader: math_verify does not read the letter of an option"),
+        (
+            OPTIONS,
+            CHOICE | {"grader": LETTERS | {"letters": "ABC"}},
+            r"X\.grader\.letters: is ABC, and D names an option, too",
+        ),
+        (
+            {},
+            {"problems": 8, "steps": {2: 1}, "grader": LETTERS},
+            r"X\.grader: multiple_choice reads letters of options, and no gold answer",
+        ),
+        ({}, {"problems": 8, "steps": {2: 1}, "form": "spoken"}, r"X\.form: input should be"),
+    ],
+)
+def test_benchmarks_whose_form_does_not_fit(
+    tmp_path: Path, data: dict[str, object], benchmark: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    content = {"extends": "lab", "name": "mine", "data": data, "benchmarks": {"X": benchmark}}
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=message):
+        load_study(str(path))
+
+
+def test_a_multiple_choice_with_all_that_it_needs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    made = {"X": CHOICE | {"grader": LETTERS, "out_of_distribution": True}}
+    content = {"extends": "lab", "name": "mine", "data": OPTIONS, "benchmarks": made}
+    path.write_text(yaml.safe_dump(content))
+    plan = LabPlan(load_training_study(str(path)), Config())
+    job = PretrainJob.model_validate_json(plan.pretrain_base("LabQwen").spec)
+    assert job.multiple_choice
+    lab = LabPlan(load_training_study("lab"), Config())
+    assert not PretrainJob.model_validate_json(lab.pretrain_base("LabQwen").spec).multiple_choice
 
 
 def test_a_released_study_is_no_training_study() -> None:
