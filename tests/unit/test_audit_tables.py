@@ -93,6 +93,31 @@ def test_missing_published_values_are_dashes() -> None:
     assert ceilings["Score at the end"] != MISSING
 
 
+def test_published_minus_ours_is_what_a_reader_subtracts() -> None:
+    made = make_audit()
+    paper = made.fits["paper"]
+    chosen = select_branch(paper, MISS)
+    made.published.loc[select_branch(made.published, MISS), "pl_rl"] = 6.0
+    # 6.0 - 6.35 is -0.35, but the table shows 6.3 (stored as a little less than 6.35).
+    made.fits["paper"] = paper.assign(pl_rl=paper["pl_rl"].where(~chosen, 6.349))
+    made.fits["robust"].loc[select_branch(made.fits["robust"], MISS), "pl_rl"] = 5.96
+    table = build_table_4(made)
+    cells = table.loc[select_branch(table, MISS)].iloc[0]
+    assert cells["pl_rl_published_minus_paper"] == -0.3
+    assert cells["pl_rl_published_minus_robust"] == 0.0
+    row = get_text_row(tabulate_parameters(table), table, MISS)
+    assert row["PL_rl published \N{MINUS SIGN} paper"] == "\N{MINUS SIGN}0.3"
+    assert row["PL_rl published \N{MINUS SIGN} robust"] == "+0.0"
+    published = table["a_post_published"].notna()
+    shown = [float(f"{v:.1f}") for v in table.loc[published, "a_post_robust"]]
+    found = table.loc[published, "a_post_published_minus_robust"].tolist()
+    ours = table.loc[published, "a_post_published"].round(1).tolist()
+    assert found == [round(a - b, 1) + 0.0 for a, b in zip(ours, shown, strict=True)]
+    assert table.loc[~published, "a_post_published_minus_robust"].isna().all()
+    missing = get_text_row(tabulate_ceilings(table), table, UNPUBLISHED)
+    assert missing["A_post published \N{MINUS SIGN} robust"] == MISSING
+
+
 def test_table_4_keeps_order_and_every_branch() -> None:
     made = make_audit()
     table = build_table_4(made)

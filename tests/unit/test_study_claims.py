@@ -125,6 +125,13 @@ def test_losses_and_labels_are_those_of_the_study() -> None:
     assert judge_one(study, loss)["verdict"] == SUPPORTS
     study.points = [dataclasses.replace(p, val_loss=2 - p.val_loss) for p in study.points]
     assert judge_one(study, loss)["verdict"] == CONTRADICTS
+    bare = dataclasses.replace(study.points[0], step=99, val_loss=float("nan"))
+    study.points = [*study.points, bare]
+    assert judge_one(study, loss)["verdict"] == CONTRADICTS
+    kept = study.points
+    study.points = [p for p in kept if p.dataset != "MyS1K"]
+    assert judge_one(study, loss)["why"] == "needs validation losses of MyS1K"
+    study.points = kept
     stable = STATEMENTS["statement.switch_stable_or_mild"]
     assert judge_one(study, stable)["verdict"] == SUPPORTS
     swapped = {"Stable": "Adaptation", "Adaptation": "Stable"}

@@ -16,6 +16,11 @@ from retu.audit.report.compared_values import (
     ROBUST,
     ProtocolFits,
 )
+from retu.audit.report.published_differences import (
+    DIFFERENCE_COLUMNS,
+    add_differences,
+    list_difference_columns,
+)
 from retu.core.markdown import (
     MISSING,
     TextTable,
@@ -63,6 +68,7 @@ AUDIT_TABLE_4_COLUMNS = (
     *AUDIT_PROTOCOLS) for name in PUBLISHED_PARAMETERS),
     *(f"{name}_{which}" for which in AUDIT_PROTOCOLS for name in VERDICT_COLUMNS),
     *FROM_ROBUST, "kit_agrees", "paper_agrees", "fixed_point",
+    *DIFFERENCE_COLUMNS,
 )  # fmt: skip
 
 
@@ -91,6 +97,7 @@ def build_audit_table_4(
         table = table.merge(part.rename(columns=named), on=AUDIT_BRANCH_KEY, how="left")
     for name in (KIT, PAPER):
         table[f"{name}_agrees"] = compare_with_published(table, name)
+    table = add_differences(table)
     table["fixed_point"] = mark_fixed_points(table, fixed_points)
     table["subphase_published"] = table["subphase_published"].fillna("")
     keys = pd.DataFrame(
@@ -158,6 +165,7 @@ def tabulate_parameters(table: pd.DataFrame) -> TextTable:
                 (f"PL_rl {name}", True, [format_signed(value) for value in table[f"pl_rl_{name}"]])
                 for name in (PAPER, KIT, ROBUST)
             ],
+            *list_difference_columns(table, "pl_rl"),
             ("C_mid published", True, [format_number(value, 0) for value in published["c_mid"]]),
             ("C_mid paper", True, [format_number(value) for value in table[f"c_mid_{PAPER}"]]),
             ("B published", True, [format_number(value) for value in published["b"]]),
@@ -186,6 +194,7 @@ def tabulate_ceilings(table: pd.DataFrame) -> TextTable:
         [
             *list_branch_columns(table),
             *ceilings,
+            *list_difference_columns(table, "a_post"),
             ("90% interval", True, ends["a_post"]),
             (
                 "Ceiling is",

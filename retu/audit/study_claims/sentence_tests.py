@@ -126,9 +126,9 @@ def keep_contrasts(claim: Claim, setting: StatementSetting) -> tuple[str, ...]:
         if SEVERE not in labels or set(labels) == {SEVERE}:
             raise MissingRunsError(f"RL from {name} at a {SEVERE} checkpoint and at another one")
     if claim.test in LEAST_SETS:
-        losses = [row["min_val_loss"] for row in setting.evidence.subphases.values()]
-        if not np.isfinite(np.array(losses, dtype=float)).all():
-            raise MissingRunsError("validation losses of all SFT sets")
+        measured = {dataset for dataset, _ in setting.evidence.subphases}
+        if bare := [name for name in setting.datasets if name not in measured]:
+            raise MissingRunsError(f"validation losses of {', '.join(bare)}")
     return setting.datasets
 
 
@@ -168,6 +168,7 @@ def gather_evidence(evidence: StudyEvidence, rows: Sequence[int], pure: int | No
         subphases={
             key: {"subphase": point.label, "min_val_loss": point.min_val_loss}
             for key, point in evidence.points.items()
+            if np.isfinite(point.min_val_loss)
         },
         fits={ROBUST: fits},
         branches=keys,
