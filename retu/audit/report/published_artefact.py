@@ -1,5 +1,6 @@
 """An artefact of the paper without released data: published values, verdicts, what is missing."""
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -73,8 +74,8 @@ def tabulate_claims(rows: pd.DataFrame) -> TextTable:
 
 def explain_missing_data(artefact: str, missing: str) -> str:
     """Below the table: why nothing is computed here, and where it would be."""
+    command = shlex.join(["snakemake", artefact, "--config", "study=NAME"])
     return (
-        f"Not computed here: {missing}. In a training study with such runs:"
-        f" snakemake {artefact} --config study=NAME (the paper's own: study=paper)."
-        f" Notes on single claims stand in {artefact}.csv."
+        f"Not computed here: {missing}. In a training study with such runs: {command} (the paper's"
+        f" own: study=paper). Notes on single claims stand in {artefact}.csv."
     )
