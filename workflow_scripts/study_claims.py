@@ -9,7 +9,7 @@ from retu.audit.study_claims.related_claims import read_related_claims
 from retu.audit.study_claims.study_claims_page import format_study_claims
 from retu.core.atomic_files import write_text
 from retu.core.tables import write_csv
-from retu.planning.jobs import StudyClaimsJob
+from retu.planning.claims_facts import StudyClaimsJob
 from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 
 

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from retu.config.study import Study
-from retu.planning.jobs import PromptUse, StudyClaimsJob, TrainedSet
+from retu.planning.claims_facts import PromptUse, StudyClaimsJob, TrainedSet
 
 NAMES = frozenset({"title"})
 SIZES = frozenset({"title", "rows", "limit", "seed"})
@@ -36,7 +36,7 @@ def describe_training(study: Study, run: Any) -> TrainedSet:
         model=run.model,
         dataset=run.dataset,
         batch_size=recipe.batch_size if recipe else None,
-        reduction=getattr(recipe, "reduction", None),
+        reduction=recipe.reduction if recipe else None,
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from retu.audit.study_claims.judge_study import StudyTables
 from retu.audit.study_claims.pooled_draws import DRAWN_COLUMNS
-from retu.planning.jobs import PromptUse, StudyClaimsJob, TrainedSet
+from retu.planning.claims_facts import PromptUse, StudyClaimsJob, TrainedSet
 
 N_DRAWS = 200
 NOISE = 0.5  # of a draw, points

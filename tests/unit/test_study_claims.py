@@ -30,8 +30,8 @@ from retu.audit.study_claims.study_claims_page import format_study_claims
 from retu.audit.study_claims.study_tests import STUDY_TESTS
 from retu.config.load import load_training_study
 from retu.core.errors import InputError
+from retu.planning.claims_facts import StudyClaimsJob
 from retu.planning.claims_job import make_claims_job
-from retu.planning.jobs import StudyClaimsJob
 from workflow_scripts import study_claims
 
 STATEMENTS = {claim.id: claim for claim in read_statements(CLAIMS / "statements.yaml")}
@@ -268,6 +268,15 @@ def test_a_wrong_claim_of_others_is_named(old: str, new: str, message: str, tmp_
     assert "\n" not in str(error.value)
 
 
+def test_benchmarks_out_of_distribution_do_not_enter_pass_at_k() -> None:
+    study = SCENARIOS["pass_at_k_beats_pass_at_1"](5.0)
+    study.branches = [dataclasses.replace(b, elsewhere=50.0) for b in study.branches]
+    assert judge_one(study, make_claim("pass_at_k_beats_pass_at_1"))["verdict"] == SUPPORTS
+    study.counts = {key: frame.assign(benchmark="Away") for key, frame in study.counts.items()}
+    row = judge_one(study, make_claim("pass_at_k_beats_pass_at_1"))
+    assert row["verdict"] == CANNOT_BE_ASKED
+
+
 def test_the_job_says_which_sets_differ_in_name_or_size_alone() -> None:
     study = load_training_study("lab")
     job = make_claims_job(study)
@@ -277,8 +286,23 @@ def test_the_job_says_which_sets_differ_in_name_or_size_alone() -> None:
     assert job.prompts["dapo_dc"].prompts_per_step == 16
     assert {run.batch_size for run in job.trained} == {32}
     named = study.datasets["LabEasy"].model_copy(update={"title": "Again"})
-    again = study.model_copy(update={"datasets": {**study.datasets, "LabAgain": named}})
-    assert make_claims_job(again).alike == [["LabAgain", "LabEasy"]]
+    run = next(run for run in study.sft_runs if run.dataset == "LabEasy")
+    recipe = study.recipes.sft["standard"].model_copy(update={"reduction": "row"})
+    sft = {**study.recipes.sft, "rows": recipe}
+    again = study.model_copy(
+        update={
+            "datasets": {**study.datasets, "LabAgain": named},
+            "sft_runs": [
+                *study.sft_runs,
+                run.model_copy(update={"dataset": "LabAgain", "recipe": "rows"}),
+            ],
+            "recipes": study.recipes.model_copy(update={"sft": sft}),
+        }
+    )
+    job = make_claims_job(again)
+    assert job.alike == [["LabAgain", "LabEasy"]]
+    reduced = {run.dataset: run.reduction for run in job.trained}
+    assert (reduced["LabEasy"], reduced["LabAgain"]) == ("token", "row")
 
 
 def write_inputs(folder: Path, made: MadeParameters) -> list[str]:

@@ -196,16 +196,8 @@ def tabulate_ceilings(table: pd.DataFrame) -> TextTable:
             *ceilings,
             *list_difference_columns(table, "a_post"),
             ("90% interval", True, ends["a_post"]),
-            (
-                "Ceiling is",
-                False,
-                [text or MISSING for text in format_text_cells(table[f"verdict_{ROBUST}"])],
-            ),
-            (
-                "Because",
-                False,
-                [text or MISSING for text in format_text_cells(table[f"reason_{ROBUST}"])],
-            ),
+            ("Ceiling is", False, fill_dashes(table[f"verdict_{ROBUST}"])),
+            ("Because", False, fill_dashes(table[f"reason_{ROBUST}"])),
             ("End (EFLOPs)", True, [format_number(value, 0) for value in table["x_end_eflops"]]),
             ("Score at the end", True, [format_number(value) for value in table["end_score"]]),
             ("90% at the end", True, ends["end"]),
@@ -217,6 +209,11 @@ def tabulate_ceilings(table: pd.DataFrame) -> TextTable:
             ("90% there", True, ends["common"]),
         ]
     )
+
+
+def fill_dashes(column: pd.Series) -> list[str]:
+    """Words, a dash where there are none."""
+    return [text or MISSING for text in format_text_cells(column)]
 
 
 def format_subphases(table: pd.DataFrame) -> list[str]:

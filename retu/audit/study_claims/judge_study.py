@@ -24,7 +24,8 @@ from retu.audit.study_claims.study_tests import (
     get_leading_measure,
 )
 from retu.core.tables import round_to_six_digits
-from retu.planning.jobs import StudyClaimsJob
+from retu.evaluation.scores import list_out_of_distribution
+from retu.planning.claims_facts import StudyClaimsJob
 
 STUDY_CLAIM_COLUMNS = (
     *("id", "source", "place", "sentence", "tier", "test", "model", "leads", "verdict", "why"),
@@ -73,8 +74,9 @@ def gather_study(tables: StudyTables, job: StudyClaimsJob) -> list[StudyEvidence
             continue
         rng = np.random.default_rng(0)
         branches, pooled = make_branches(fits, draws, rng)
+        elsewhere = list_out_of_distribution(curves)
         counts: dict[Checkpoint, pd.DataFrame] = {
-            (dataset, step): frame
+            (dataset, step): frame[~frame["benchmark"].isin(elsewhere)]
             for (owner, dataset, step), frame in tables.counts.items()
             if owner == model
         }

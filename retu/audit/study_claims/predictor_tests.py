@@ -38,8 +38,8 @@ def ask_pass_at_k_over_pass_at_1(
     keys = [get_start(evidence, i) for i in rows]
     if not all(key in evidence.counts for key in keys):
         raise MissingRunsError("graded answers of every checkpoint at which RL starts")
-    sizes = {int(evidence.counts[key]["size"].max()) for key in keys}
-    k = min(sizes)
+    sizes = {int(evidence.counts[key]["size"].max()) for key in keys if len(evidence.counts[key])}
+    k = min(sizes, default=1)
     if len(sizes) > 1 or k < LEAST_SAMPLES:
         raise MissingRunsError(f"a benchmark with `samples: {LEAST_SAMPLES}` or more")
     right = [

@@ -9,7 +9,7 @@ import pandas as pd
 
 from retu.audit.study_claims.pooled_draws import DRAWN_COLUMNS, pool_branch
 from retu.core.arrays import FloatArray
-from retu.planning.jobs import StudyClaimsJob
+from retu.planning.claims_facts import StudyClaimsJob
 from retu.reporting.aggregate import find_usual_subphase
 from retu.reporting.paradigm_styles import (
     SEQUENTIAL,

@@ -16,6 +16,7 @@ from retu.audit.study_claims.study_evidence import (
     is_plain_sequence,
 )
 from retu.core.arrays import FloatArray
+from retu.evaluation.scores import list_out_of_distribution
 from retu.labeling.subphases import SEVERE
 from retu.reporting.paradigm_styles import PURE
 from retu.reporting.tidy_files import NO_DATASET, OVERALL
@@ -28,7 +29,6 @@ HALF, ABOUT = 0.5, 0.25
 share of them."""
 EARLY_EPOCHS = 0.4
 MOST = 0.5
-OUT_OF_DISTRIBUTION = "out_of_distribution"
 
 
 def ask_half_twice(evidence: StudyEvidence, others: Others, measure: str) -> SentenceOutcome:
@@ -168,10 +168,10 @@ def ask_later_start_elsewhere(
 
     By the best score, a running median of five, averaged over benchmarks and sets.
     """
-    curves = evidence.curves
-    if OUT_OF_DISTRIBUTION not in curves or not curves[OUT_OF_DISTRIBUTION].eq(True).any():
+    names = list_out_of_distribution(evidence.curves)
+    if not names:
         raise MissingRunsError("a benchmark with `out_of_distribution: true`")
-    elsewhere = curves[curves[OUT_OF_DISTRIBUTION].eq(True)]
+    elsewhere = evidence.curves[evidence.curves["benchmark"].isin(names)]
     rows = [i for i in evidence.find_sequences() if evidence.branches[i].label != SEVERE]
     by_set: dict[str, list[int]] = {}
     for i in sorted(rows, key=lambda i: evidence.branches[i].sft_step):
@@ -188,7 +188,7 @@ def ask_later_start_elsewhere(
     return SentenceOutcome(
         effect > 0, effect, "points out of distribution, latest start over earliest",
         list_names(evidence, used), evidence.count_seeds(used),
-        note=f"on {', '.join(sorted(elsewhere['benchmark'].unique()))}",
+        note=f"on {', '.join(names)}",
     )  # fmt: skip
 
 
