@@ -186,6 +186,11 @@ def test_a_verdict_of_a_training_study_has_effect_and_seeds(tmp_path: Path) -> N
     assert "0.3 share (90% interval 0.1 to 0.4), tiny, 1 seed" in text
     assert f"results/lab/claims.csv#id={name},model=tiny/effect" in text
     assert "arXiv 2507.18014, Abstract" in text
+    # Where every method collapses there is no least effect.
+    row = {**read_verdicts(path)[name], "effect": "", "probability": "1.0"}
+    text = format_answer(answer_claim(claim, WORDS, row, "results/lab", tmp_path), "")
+    assert "holds with probability 1.0 over the draws" in text
+    assert f"id={name},model=tiny/probability" in text
     without = explain_no_verdict(claim, "released", judged=True)
     assert "snakemake claims --config study=lab" in without
 

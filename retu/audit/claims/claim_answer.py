@@ -20,6 +20,7 @@ CELL_COLUMNS = {
 SHOWN_NUMBERS = {
     "ours": "", "effect": "", "probability_ceiling": "by ceiling",
     "probability_common": "at equal RL compute", "probability_best": "by best score observed",
+    "probability": "over the draws",
 }  # fmt: skip
 TABLE_4 = "table_4"
 LABEL_WIDTH = 10
