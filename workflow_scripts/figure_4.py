@@ -13,7 +13,7 @@ def main() -> None:
     """Read curves.csv, write the figure and the numbers in it."""
     options = parse_arguments(
         __doc__,
-        optional=("sft_steps",),
+        ("sft_steps",),
         curves=Path,
         benchmarks=split_order,
         model=str,

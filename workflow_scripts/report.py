@@ -20,10 +20,13 @@ def main() -> None:
     """Read the tidy files and the finished tables and figures, write the page."""
     options = parse_arguments(
         __doc__,
+        ("further_tables", "further_figures"),
         study_json=Path,
         answer=Path,
         tables=[Path],
         figures=[Path],
+        further_tables=[Path],
+        further_figures=[Path],
         curves=Path,
         fits=Path,
         subphases=Path,
@@ -32,11 +35,13 @@ def main() -> None:
     )
     study = read_json(options.study_json, STUDY_KEYS)
     folders = options.tables[0].parent, options.figures[0].parent
+    further = options.further_tables, options.further_figures
     files = list_report_files(*folders, options.subphases, options.answer)
+    files |= {path.stem: path for paths in further for path in paths}
     page = render_report_page(
         study,
         arrange_answers(read_answer(options.answer)),
-        read_artefacts(*folders),
+        read_artefacts(*folders, *further),
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),

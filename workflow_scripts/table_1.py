@@ -14,7 +14,7 @@ def main() -> None:
     """Read curves.csv and subphases.csv, write the table."""
     options = parse_arguments(
         __doc__,
-        optional=("rl_steps",),
+        ("rl_steps",),
         curves=Path,
         subphases=Path,
         order=split_order,

@@ -7,9 +7,10 @@ from pathlib import Path
 from retu.cost.assumptions import Assumptions, read_assumptions
 from retu.cost.job_cost import JobCost, JobPricer, WorkKind, get_work_kind
 from retu.planning.analysis_plan import AnalysisPlan
+from retu.planning.artefact_choice import list_possible_artefacts
 from retu.planning.hub_plan import HubPlan
 from retu.planning.stages import ROOT, Stage
-from retu.planning.training_plan import TRAINING_ARTEFACTS, Plan
+from retu.planning.training_plan import Plan
 from retu.runtime.slurm_profile import read_profile
 
 WHOLE_STUDY = "everything"
@@ -47,7 +48,7 @@ class DiskNeed:
 
 def list_artefact_stages(plan: Plan) -> dict[str, list[Stage]]:
     """Artefact -> the stages that make it."""
-    stages = {name: [plan.plan_artefact(name)] for name in TRAINING_ARTEFACTS}
+    stages = {name: [plan.plan_artefact(name)] for name in list_possible_artefacts(plan.study)}
     return {**stages, WHOLE_STUDY: [plan.make_report(), plan.summary()]}
 
 

@@ -26,6 +26,8 @@ ARTEFACT_TITLES = {
     "figure_8": "ceiling against minimum validation loss",
 }
 """The paper's tables and figures, and one that it does not have, by the names of their targets."""
+ALWAYS_SHOWN = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
+"""What the report of every study shows."""
 Options = dict[str, str]
 
 
@@ -51,6 +53,11 @@ def explain_missing_artefact(name: str, study: Study) -> str | None:
 def list_possible_artefacts(study: Study) -> list[str]:
     """The artefacts that a study has all it takes for."""
     return [name for name in ARTEFACT_TITLES if explain_missing_artefact(name, study) is None]
+
+
+def list_further_artefacts(study: Study) -> list[str]:
+    """Those that only some studies have, and whose report then shows them."""
+    return [name for name in list_possible_artefacts(study) if name not in ALWAYS_SHOWN]
 
 
 def choose_table_1(study: Study) -> Options:

@@ -14,12 +14,16 @@ from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import ArithmeticData
 from retu.planning import jobs
 from retu.planning.analysis_plan import describe_facts
-from retu.planning.artefact_choice import choose_artefact_options, explain_missing_artefact
+from retu.planning.artefact_choice import (
+    ALWAYS_SHOWN,
+    choose_artefact_options,
+    explain_missing_artefact,
+    list_further_artefacts,
+)
 from retu.planning.claims_job import make_claims_job
 from retu.planning.contest_plan import ContestPlan
 from retu.planning.stages import Stage, cache_stage
 
-TRAINING_ARTEFACTS = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
 READ = {
     **{"table_1": "cs", "table_3": "d", "table_4": "fc", "table_5": "fsd", "table_6": "fcs"},
     **{"per_benchmark": "c", "figure_2": "fc", "figure_3": "fcs", "figure_4": "c"},
@@ -124,7 +128,10 @@ class Plan(ContestPlan):
 
     def make_report(self) -> Stage:
         """The report: the answer, and every table and figure."""
-        shown = [self.plan_artefact(name) for name in TRAINING_ARTEFACTS]
+        shown = [
+            self.plan_artefact(name)
+            for name in (*ALWAYS_SHOWN, *list_further_artefacts(self.study))
+        ]
         fits = self.fit_curves(self.fit.protocols[0])
         read = (self.describe_study(), self.answer(), self.curves(), fits, self.subphases())
         after = (*read, *shown)

@@ -14,6 +14,12 @@ from retu.core.errors import InputError, advise_making
 from retu.core.tables import read_table
 from retu.reporting.answer_words import ShownAnswers
 from retu.reporting.drawing import select_rows
+from retu.reporting.further_artefacts import (
+    ShownFigure,
+    ShownTable,
+    list_further_figures,
+    read_further_tables,
+)
 from retu.reporting.made_by import FileOrigin
 from retu.reporting.paradigm_table import PARADIGM_COLUMNS, tabulate_paradigms
 from retu.reporting.result_tables import (
@@ -34,12 +40,14 @@ REPORT_FIGURES = ("figure_2", "figure_3", "figure_8")
 
 @dataclass(frozen=True)
 class PageArtefacts:
-    """What earlier rules made for the page: three tables, and the figures as data URIs."""
+    """What earlier rules made for the page: tables, and the figures as data URIs."""
 
     table_3: pd.DataFrame
     table_4: pd.DataFrame
     paradigms: pd.DataFrame
     figures: dict[str, str]
+    further_tables: list[ShownTable]
+    further_figures: list[ShownFigure]
 
 
 def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
@@ -56,13 +64,21 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
     return content
 
 
-def read_artefacts(tables: Path, figures: Path) -> PageArtefacts:
-    """Read the tables and the SVG figures from the study's folders."""
+def read_artefacts(
+    tables: Path,
+    figures: Path,
+    further_tables: Sequence[Path] = (),
+    further_figures: Sequence[Path] = (),
+) -> PageArtefacts:
+    """Read the tables and the SVG figures from the study's folders, and what few studies have."""
+    drawn = [*(figures / f"{name}.svg" for name in REPORT_FIGURES), *further_figures]
     return PageArtefacts(
         fill_text_cells(read_table(tables / "table_3.csv", STATS_COLUMNS)),
         fill_text_cells(read_table(tables / "table_4.csv", STUDY_TABLE_4_COLUMNS)),
         fill_text_cells(read_table(figures / "figure_2.csv", PARADIGM_COLUMNS)),
-        {name: encode_data_uri(figures / f"{name}.svg") for name in REPORT_FIGURES},
+        {path.stem: encode_data_uri(path) for path in drawn},
+        read_further_tables(further_tables),
+        list_further_figures(further_figures),
     )
 
 
@@ -130,6 +146,8 @@ def render_report_page(
         paradigms=tabulate_paradigms(artefacts.paradigms),
         subphases=format_subphase_table(subphases, curves, order),
         figures=artefacts.figures,
+        further_tables=artefacts.further_tables,
+        further_figures=artefacts.further_figures,
         counts=count_report_evidence(curves, fits),
         cuts=describe_cut_answers(curves),
         versions=sorted(flatten_versions(versions).items()),

@@ -40,18 +40,25 @@ def list_report_commands(folder: Path, order: str) -> list[tuple[ModuleType, lis
     out = folder / "artefacts"
     curves, fits = f"--curves={folder}/curves.csv", f"--fits={folder}/fits.csv"
     labels, ordered = f"--subphases={folder}/subphases.csv", f"--order={order}"
-    table = {n: [f"--out-csv={out}/{n}.csv", f"--out-md={out}/{n}.md"] for n in TABLES}
-    image = {n: [f"--out-svg={out}/{n}.svg", f"--out-png={out}/{n}.png"] for n in FIGURES}
+    table = {name: [f"--out-csv={out}/{name}.csv", f"--out-md={out}/{name}.md"] for name in TABLES}
+    latex = {name: [*table[name], f"--out-tex={out}/{name}.tex"] for name in TABLES}
+    image = {
+        name: [f"--out-{kind}={out}/{name}.{kind}" for kind in ("svg", "png", "pdf")]
+        for name in FIGURES
+    }
     shown = [f"--tables={out}/table_3.csv", f"--figures={out}/figure_2.svg"]
     answered = f"--answer={folder}/answer.json"
     page = [f"--study-json={folder}/study.json", answered, *shown, curves, fits, labels]
     grades = f"--grades={folder}/sft/tiny/Small/seed0/grades.parquet"
     return [
         (answer, [curves, labels, fits, grades, f"--out={folder}/answer.json"]),
-        (table_3, [f"--stats={folder}/dataset_stats.csv", *table["table_3"]]),
-        (table_4, [fits, curves, ordered, *table["table_4"]]),
+        (table_3, [f"--stats={folder}/dataset_stats.csv", *latex["table_3"]]),
+        (table_4, [fits, curves, ordered, *latex["table_4"]]),
         (figure_2, [curves, fits, ordered, *image["figure_2"], *table["figure_2"]]),
-        (figure_3, [curves, fits, labels, ordered, *image["figure_3"]]),
+        (
+            figure_3,
+            [curves, fits, labels, ordered, *image["figure_3"], f"--out-csv={out}/figure_3.csv"],
+        ),
         (figure_8, [fits, labels, ordered, *image["figure_8"], f"--out-csv={out}/figure_8.csv"]),
         (report, [*page, f"--versions={folder}/versions.json", f"--out={out}/report.html"]),
         (summary, [fits, curves, answered, "--report=report.html", f"--out={out}/summary.txt"]),
@@ -84,7 +91,7 @@ def test_every_kind_of_study_gets_every_artefact(
 ) -> None:
     out = build_artefacts(tmp_path, STUDIES[name], monkeypatch)
     sizes = {path.name: path.stat().st_size for path in out.iterdir()}
-    assert len(sizes) == 15, "three tables and three figures twice, figure 8's data, page, summary"
+    assert len(sizes) == 21, "each table and figure in all its formats, page, summary"
     assert all(size > 10_000 for file, size in sizes.items() if file.endswith((".svg", ".png")))
 
 

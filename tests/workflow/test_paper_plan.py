@@ -13,8 +13,8 @@ from test_plans import count_planned_jobs
 from retu.config.load import load_training_study
 from retu.config.study import Config
 from retu.cost.estimate import WHOLE_STUDY, collect_stages, list_artefact_stages
+from retu.planning.artefact_choice import ARTEFACT_TITLES
 from retu.planning.hub_plan import HubPlan
-from retu.planning.training_plan import TRAINING_ARTEFACTS
 
 pytestmark = pytest.mark.slow
 
@@ -64,16 +64,16 @@ def test_the_whole_study(fresh_checkout: Path, stage_counts: dict[str, int]) -> 
     # Each table, figure and fit once.
     assert set(rest.values()) == {1}
     assert {"curves", "fit_curves", "make_report", "summary", *GATHERING} <= set(rest)
-    assert {f"make_{name}" for name in TRAINING_ARTEFACTS} <= set(rest)
+    assert {f"make_{name}" for name in ARTEFACT_TITLES} <= set(rest)
     # What is priced is what is run.
     assert sum(jobs.values()) == stage_counts[WHOLE_STUDY] + sum(GATHERING.values())
 
 
-@pytest.mark.parametrize("target", TRAINING_ARTEFACTS)
+@pytest.mark.parametrize("target", ARTEFACT_TITLES)
 def test_an_artefact_alone(fresh_checkout: Path, stage_counts: dict[str, int], target: str) -> None:
     jobs = count_planned_jobs(fresh_checkout, target, config=PAPER)
     assert jobs.pop(target) == jobs[f"make_{target}"] == 1
-    others = {f"make_{name}" for name in TRAINING_ARTEFACTS if name != target} | {
+    others = {f"make_{name}" for name in ARTEFACT_TITLES if name != target} | {
         "make_report",
         "lineage",
     }
