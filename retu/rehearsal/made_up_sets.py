@@ -8,6 +8,8 @@
 | Val | sft, structs | |
 | RL | rl | only some prompts have an expert; long ones; one is a benchmark problem |
 | benchmark | prompt, reward_model, data_source | the contest is repeated; some were trained on |
+| labelled | multiple choice in ARC's columns | every other row has the labels 1 to 4 |
+| unlabelled | multiple choice in GPQA's columns | options have no order |
 """
 
 import json
@@ -41,6 +43,8 @@ class ProblemSets:
     sums: list[WordProblem]
     chains: list[WordProblem]
     contest: list[WordProblem]
+    labelled: list[WordProblem]
+    unlabelled: list[WordProblem]
 
 
 def draw_problems(seed: int) -> ProblemSets:
@@ -59,6 +63,8 @@ def draw_problems(seed: int) -> ProblemSets:
         sums=source.take_problems(22, 1),
         chains=source.take_problems(15, 2),
         contest=source.take_problems(6, 2),
+        labelled=source.take_problems(12, 1),
+        unlabelled=source.take_problems(8, 1),
     )
 
 
@@ -141,4 +147,32 @@ def make_original_tables(drawn: ProblemSets) -> dict[str, TableRows]:
             ]
             for name in ("chains", "contest")
         },
+        "labelled": [make_labelled_row(i, p) for i, p in enumerate(drawn.labelled)],
+        "unlabelled": [make_unlabelled_row(i, p) for i, p in enumerate(drawn.unlabelled)],
     }
+
+
+def list_near_results(problem: WordProblem) -> list[str]:
+    """The right result and three others near it, the right one first."""
+    return [str(int(problem.gold) + away) for away in (0, 1, -1, 10)]
+
+
+def make_labelled_row(place: int, problem: WordProblem) -> TableRow:
+    """A row in ARC's columns; the right option moves from row to row."""
+    texts = list_near_results(problem)
+    turned = [*texts[-(place % len(texts)) :], *texts[: -(place % len(texts))]]
+    labels = list("1234" if place % 2 else "ABCD")
+    return {
+        "id": f"labelled-{place}",
+        "question": problem.question,
+        "choices": {"text": turned, "label": labels},
+        "answerKey": labels[turned.index(problem.gold)],
+    }
+
+
+def make_unlabelled_row(place: int, problem: WordProblem) -> TableRow:
+    """A row in GPQA's columns."""
+    right, *wrong = list_near_results(problem)
+    options = {f"Incorrect Answer {i}": text for i, text in enumerate(wrong, start=1)}
+    cells = {"Record ID": f"unlabelled-{place}", "Question": problem.question}
+    return {**cells, "Correct Answer": right, **options}

@@ -5,7 +5,10 @@ import re
 import pytest
 from hub_rows import make_source_rows
 
+from retu.data.benchmark_sets import tabulate_benchmark
+from retu.data.benchmark_sources import read_sources
 from retu.data.expert_sets import read_rl_record, read_sft_record
+from retu.planning.stages import ROOT
 from retu.rehearsal.made_up_problems import ProblemSource, WordProblem
 from retu.rehearsal.made_up_sets import (
     REPEATS,
@@ -105,6 +108,21 @@ def test_the_contest_is_repeated_in_the_cleaned_file(drawn_problems: ProblemSets
 def test_originals_have_the_same_problems_as_the_cleaned_file(drawn_problems: ProblemSets) -> None:
     originals = make_original_tables(drawn_problems)
     cleaned = {row["prompt"][0]["content"] for row in make_cleaned_table(drawn_problems)}
-    asked = {row.get("question") or row["problem"] for t in originals.values() for row in t}
+    free = {name: rows for name, rows in originals.items() if not name.endswith("labelled")}
+    asked = {row.get("question") or row["problem"] for t in free.values() for row in t}
     assert asked == cleaned
     assert originals["sums"][0]["answer"].endswith(f"#### {drawn_problems.sums[0].gold}")
+
+
+@pytest.mark.parametrize("name", ["labelled", "unlabelled"])
+def test_multiple_choices_are_read_as_those_of_the_paper(
+    name: str, drawn_problems: ProblemSets
+) -> None:
+    source = read_sources(ROOT / "studies" / "rehearsal" / "benchmarks.yaml").get_source(name)
+    rows = make_original_tables(drawn_problems)[name]
+    table = tabulate_benchmark(make_source_rows(rows), name, source)
+    problems: list[WordProblem] = getattr(drawn_problems, name)
+    for problem, row in zip(problems, table.to_dict("records"), strict=True):
+        assert row["prompt"].startswith(f"{problem.question}\n\nA. ")
+        assert row["options"]["ABCD".index(row["gold"])] == problem.gold
+    assert len(set(table["gold"])) > 2

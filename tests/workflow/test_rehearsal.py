@@ -12,7 +12,7 @@ from retu.config.load import load_training_study
 from retu.core.manifest import read_manifest
 from retu.data.chat import encode_example, encode_prompt, encode_rl_prompt, get_prompt_ids
 from retu.data.tokenizer import load_tokenizer
-from retu.rehearsal.made_up_sets import draw_problems, group_benchmark_problems
+from retu.rehearsal.made_up_sets import draw_problems
 
 pytestmark = pytest.mark.slow
 
@@ -139,7 +139,7 @@ def test_problems_that_training_has_seen_are_left_out(data: Path) -> None:
     asked = everything.merge(left_out, on=["benchmark", "problem_id"])["prompt"]
     assert set(asked) == planted
     assert not planted & set(kept["prompt"])
-    assert set(kept["benchmark"]) == set(group_benchmark_problems(DRAWN))
+    assert set(kept["benchmark"]) == set(STUDY.benchmarks)
 
 
 def test_prompts_are_matched_with_experts_that_are_short_enough(data: Path) -> None:
@@ -176,6 +176,21 @@ def test_the_contest_is_answered_four_times(results: Path) -> None:
             continue
         counts = answers[answers["benchmark"] == "contest"].groupby(["step", "problem_id"]).size()
         assert set(counts) == {4}
+
+
+def test_multiple_choices_are_graded_by_letter_and_scored_apart(
+    results: Path, curves: pd.DataFrame
+) -> None:
+    apart = {name for name, b in STUDY.benchmarks.items() if b.out_of_distribution}
+    assert set(curves.loc[curves["out_of_distribution"] == "True", "benchmark"]) == apart
+    inside = curves[curves["benchmark"].isin(set(STUDY.benchmarks) - apart)]
+    keys = ["model", "dataset", "sft_step", "recipe", "rl_step"]
+    overall = curves[curves["benchmark"] == "overall"].groupby(keys)["n_problems"].first()
+    assert (inside.groupby(keys)["n_problems"].sum() == overall).all()
+    grades = pd.read_parquet(results / "base" / "TinyQwen" / "grades.parquet")
+    graders = grades.groupby("benchmark")["grader"].unique().str[0].to_dict()
+    own = dict.fromkeys(apart, "multiple_choice")
+    assert graders == dict.fromkeys(STUDY.benchmarks, "math_verify") | own
 
 
 def test_models_answer_in_the_form_that_they_were_taught(results: Path) -> None:
