@@ -12,7 +12,7 @@ are wrong at a rate that depends on the operator: the base model knows the form,
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from retu.core.errors import InputError
@@ -95,37 +95,48 @@ def allocate_problems(problems: int, shares: Mapping[int, float]) -> dict[int, i
 
 
 def draw_distinct_problems(
-    rng: random.Random, problems: int, shares: Mapping[int, float], taken: set[str], where: str
+    rng: random.Random,
+    problems: int,
+    shares: Mapping[int, float],
+    taken: set[str],
+    where: str,
+    results: Collection[int] = range(MODULUS),
 ) -> list[ChainProblem]:
     """Draw problems that are in no other split; their identities are added to `taken`.
+
+    Only those whose last result is one of `results` are drawn.
 
     Raises:
         InputError: a chain length is impossible or has too few problems left.
     """
     drawn: list[ChainProblem] = []
     for steps, count in allocate_problems(problems, shares).items():
-        if steps > len(LABELS):
-            raise InputError(f"{where}.steps: {steps} is above the longest chain, {len(LABELS)}")
-        used = sum(
-            identity.count("+") + identity.count("-") + identity.count("*") == steps
-            for identity in taken
-        )
-        # Rejection sampling stalls near exhaustion; four fifths of a small universe is enough.
-        if count > 0.8 * count_possible_problems(steps) - used:
-            raise InputError(
-                f"{where}: asks for {count} problems of {steps} steps, but {used} of the"
-                f" {count_possible_problems(steps)} that exist are taken; lower problems or the"
-                f" share of"
-                f" {steps} in steps"
-            )
+        check_room(steps, count, taken, where, len(results) / MODULUS)
         for _ in range(count):
             problem = draw_chain_problem(rng, steps)
-            while problem.identity in taken:
+            while problem.identity in taken or problem.results[-1] not in results:
                 problem = draw_chain_problem(rng, steps)
             taken.add(problem.identity)
             drawn.append(problem)
     rng.shuffle(drawn)
     return drawn
+
+
+def check_room(steps: int, count: int, taken: set[str], where: str, share: float) -> None:
+    """InputError if so many problems of a length cannot be drawn from a share of all results."""
+    if steps > len(LABELS):
+        raise InputError(f"{where}.steps: {steps} is above the longest chain, {len(LABELS)}")
+    used = sum(
+        identity.count("+") + identity.count("-") + identity.count("*") == steps
+        for identity in taken
+    )
+    # Rejection sampling stalls near exhaustion; four fifths of a small universe is enough.
+    if count > 0.8 * share * count_possible_problems(steps) - used:
+        raise InputError(
+            f"{where}: asks for {count} problems of {steps} steps, but {used} of the"
+            f" {count_possible_problems(steps)} that exist are taken; lower problems or the share"
+            f" of {steps} in steps"
+        )
 
 
 def write_trajectory(rng: random.Random, problem: ChainProblem) -> str:

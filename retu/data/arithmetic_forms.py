@@ -4,39 +4,27 @@ The chain `9 b + 9 c * 4 ?` of `retu/data/arithmetic.py` is asked here in other 
 options, one token per word:
 
     worded            <bos> 9 b + 9 then c * 4 ?
-    multiple choice   <bos> 9 b + 9 c * 4 ? 2 A 7 B 1 C 0 D ?
+    multiple choice   <bos> 9 b + 9 c * 4 ? A 0 B 1 C 2 D 3 ?
 
 Worded problems have connectives between their steps, which trajectories have and prompts never do.
-The answer to a multiple choice is the letter behind the result, boxed. SFT and RL know neither
-form; pre-training may show some options (`documents.multiple_choice_rate`), or no model would know
-what letters are.
+Options are neighbouring results, and the answer is the letter of the right one, boxed. SFT and RL
+know neither form; pre-training may show some options (`documents.multiple_choice_rate`), or no
+model would know what letters are.
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from retu.data.arithmetic import (
     CONNECTIVES,
     LABELS,
-    MODULUS,
     ChainProblem,
+    draw_distinct_problems,
 )
 
 OPTION_LETTERS = "ABCD"
-
-
-@dataclass(frozen=True)
-class OptionList:
-    """Four different results, one of which is right, and its letter."""
-
-    results: tuple[int, ...]
-    gold: str
-
-    @property
-    def text(self) -> str:
-        """The options as they stand behind a problem, tokens separated by blanks."""
-        pairs = zip(self.results, OPTION_LETTERS, strict=True)
-        return " ".join(f"{result} {letter}" for result, letter in pairs)
+FIRST_OPTIONS = (0, 3, 6)
+"""What A may be. A model of this size learns a table of few pairs, and no search among options."""
 
 
 def write_worded_prompt(rng: random.Random, problem: ChainProblem) -> str:
@@ -49,23 +37,36 @@ def write_worded_prompt(rng: random.Random, problem: ChainProblem) -> str:
     return " ".join(["<bos>", str(problem.start), first, *worded, "?"])
 
 
-def draw_options(rng: random.Random, right: int, gold: str) -> OptionList:
-    """Draw three other results; the right one gets the letter `gold`."""
-    results = rng.sample([digit for digit in range(MODULUS) if digit != right], 3)
-    results.insert(OPTION_LETTERS.index(gold), right)
-    return OptionList(tuple(results), gold)
+def list_options(first: int) -> list[str]:
+    """The options A to D as texts."""
+    return [str(first + place) for place in range(len(OPTION_LETTERS))]
 
 
-def balance_letters(rng: random.Random, problems: int) -> list[str]:
-    """A letter for every problem: each as often as the others, or once more, in random order."""
-    letters = [OPTION_LETTERS[place % len(OPTION_LETTERS)] for place in range(problems)]
-    rng.shuffle(letters)
-    return letters
-
-
-def write_choice_prompt(problem: ChainProblem, options: OptionList) -> str:
+def write_choice_prompt(problem: ChainProblem, first: int) -> str:
     """The prompt of a multiple choice: the problem, then its options."""
-    return f"{problem.prompt} {options.text} ?"
+    pairs = zip(OPTION_LETTERS, list_options(first), strict=True)
+    return " ".join([problem.prompt, *(f"{letter} {result}" for letter, result in pairs), "?"])
+
+
+def draw_choices(
+    rng: random.Random,
+    problems: int,
+    shares: Mapping[int, float],
+    taken: set[str],
+    where: str,
+) -> list[tuple[ChainProblem, str, int]]:
+    """Draw problems with the letter of the right option and the first option.
+
+    Every letter is right as often as the others, or once more; else as `draw_distinct_problems`.
+    """
+    drawn: list[tuple[ChainProblem, str, int]] = []
+    for place, letter in enumerate(OPTION_LETTERS):
+        count = (problems - place + len(OPTION_LETTERS) - 1) // len(OPTION_LETTERS)
+        results = [first + place for first in FIRST_OPTIONS]
+        found = draw_distinct_problems(rng, count, shares, taken, where, results)
+        drawn += [(problem, letter, problem.results[-1] - place) for problem in found]
+    rng.shuffle(drawn)
+    return drawn
 
 
 def add_options(rng: random.Random, problem: ChainProblem, document: str) -> tuple[str, str]:
@@ -74,9 +75,8 @@ def add_options(rng: random.Random, problem: ChainProblem, document: str) -> tup
     The letter is that of the text's own last result, which may be wrong as everywhere in documents.
     """
     words = document.split()
-    place = len(words) - words[::-1].index("=")
-    options = draw_options(rng, int(words[place]), rng.choice(OPTION_LETTERS))
     answer = -2 if words[-1] == "}" else -1
-    words[answer] = options.gold
-    words.insert(place + 1, options.gold)
-    return write_choice_prompt(problem, options), " ".join(words)
+    result = int(words[answer])
+    first = rng.choice([f for f in FIRST_OPTIONS if 0 <= result - f < len(OPTION_LETTERS)])
+    words[answer] = OPTION_LETTERS[result - first]
+    return write_choice_prompt(problem, first), " ".join(words)

@@ -94,10 +94,10 @@ def format_choice(row: SourceRow, question: str, options: list[str], right: int)
         row.refuse(
             f"has {len(options)} options, {len(set(options))} of them different", CHECK_REVISION
         )
-    return ProblemText(question + list_options(options), OPTION_LETTERS[right], options, question)
+    return ProblemText(question + format_options(options), OPTION_LETTERS[right], options, question)
 
 
-def list_options(options: Sequence[str]) -> str:
+def format_options(options: Sequence[str]) -> str:
     """The options as they stand below a question."""
     lines = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, options, strict=False)]
     return "\n".join(["", "", *lines])

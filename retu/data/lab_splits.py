@@ -17,8 +17,8 @@ from retu.data.arithmetic import (
 )
 from retu.data.arithmetic_forms import (
     add_options,
-    balance_letters,
-    draw_options,
+    draw_choices,
+    list_options,
     write_choice_prompt,
     write_worded_prompt,
 )
@@ -40,27 +40,20 @@ def make_expert_rows(rng: random.Random, problems: list[ChainProblem]) -> pd.Dat
     )
 
 
-def make_benchmark_rows(
-    rng: random.Random, problems: list[ChainProblem], form: str
-) -> pd.DataFrame:
-    """Rows of a benchmark: problem_id, prompt, gold, steps; `options` where there are any.
+def make_choice_rows(drawn: list[tuple[ChainProblem, str, int]]) -> pd.DataFrame:
+    """Rows of multiple choices: problem_id, prompt, gold, steps, options.
 
-    The id is that of the chain, whatever its form: training on the chain would be a leak.
+    The id is that of the chain: training on the chain would be a leak.
     """
-    frame = make_expert_rows(rng, problems).drop(columns="trajectory")
-    if form == "worded":
-        return frame.assign(prompt=[write_worded_prompt(rng, problem) for problem in problems])
-    if form == "multiple_choice":
-        letters = balance_letters(rng, len(problems))
-        pairs = zip(problems, letters, strict=True)
-        options = [draw_options(rng, problem.results[-1], letter) for problem, letter in pairs]
-        asked = zip(problems, options, strict=True)
-        return frame.assign(
-            prompt=[write_choice_prompt(problem, given) for problem, given in asked],
-            gold=letters,
-            options=[[str(result) for result in given.results] for given in options],
-        )
-    return frame
+    return pd.DataFrame(
+        {
+            "problem_id": [problem.identity for problem, _, _ in drawn],
+            "prompt": [write_choice_prompt(problem, first) for problem, _, first in drawn],
+            "gold": [letter for _, letter, _ in drawn],
+            "steps": [len(problem.chain) for problem, _, _ in drawn],
+            "options": [list_options(first) for _, _, first in drawn],
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -76,18 +69,27 @@ class ProblemDrawer:
         Raises:
             InputError: more problems than are left.
         """
-        rng = random.Random(f"{self.seed}/{name}")
-        where = f"study: {name}"
+        rng, where = random.Random(f"{self.seed}/{name}"), f"study: {name}"
         return rng, draw_distinct_problems(rng, counts.problems, counts.steps, self.taken, where)
+
+    def draw_benchmark(self, name: str, made: BenchmarkProblems) -> pd.DataFrame:
+        """The rows of a benchmark: problem_id, prompt, gold, steps, benchmark, perhaps options."""
+        name = f"benchmarks.{name}"
+        if made.form == "multiple_choice":
+            rng, where = random.Random(f"{self.seed}/{name}"), f"study: {name}"
+            return make_choice_rows(draw_choices(rng, made.problems, made.steps, self.taken, where))
+        rng, problems = self.draw(name, made)
+        frame = make_expert_rows(rng, problems).drop(columns="trajectory")
+        if made.form == "worded":
+            return frame.assign(prompt=[write_worded_prompt(rng, problem) for problem in problems])
+        return frame
 
     def draw_benchmarks(
         self, benchmarks: Mapping[str, BenchmarkProblems]
     ) -> dict[str, pd.DataFrame]:
-        """The rows of some benchmarks."""
+        """The rows of some benchmarks by name."""
         return {
-            name: make_benchmark_rows(*self.draw(f"benchmarks.{name}", made), made.form).assign(
-                benchmark=name
-            )
+            name: self.draw_benchmark(name, made).assign(benchmark=name)
             for name, made in benchmarks.items()
         }
 

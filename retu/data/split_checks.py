@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from retu.core.errors import InputError
-from retu.data.benchmark_answers import list_options
+from retu.data.benchmark_answers import format_options
 
 
 def check_disjoint(frames: Mapping[str, pd.DataFrame]) -> None:
@@ -49,7 +49,7 @@ def add_bare_questions(problems: pd.DataFrame) -> pd.DataFrame:
         return problems
     choices = problems[problems["options"].notna()]
     questions = [
-        str(prompt).removesuffix(list_options(options))
+        str(prompt).removesuffix(format_options(options))
         for prompt, options in zip(choices["prompt"], choices["options"], strict=True)
     ]
     known = set(problems["prompt"])

@@ -220,8 +220,8 @@ def test_other_forms_ask_for_the_same_sums() -> None:
     for row in frame.loc["Choice"].itertuples():
         asked, _, listed = str(row.prompt).partition(" ? ")
         right = str(recompute_results(f"{asked} ?")[-1])
-        assert listed.split()[:-1:2] == row.options
-        assert listed.split()[1::2] == [*"ABCD"]
+        assert listed.split()[:-1:2] == [*"ABCD"]
+        assert listed.split()[1::2] == list(row.options)
         assert len(set(row.options)) == 4
         assert row.options["ABCD".index(row.gold)] == right
 
@@ -271,7 +271,7 @@ def test_documents_with_options_name_the_letter_of_their_own_result() -> None:
     assert set(" ".join(made["prompt"] + " " + made["trajectory"]).split()) <= set(list_words(True))
     for row in choices.itertuples():
         listed = str(row.prompt).partition(" ? ")[2].split()
-        letters = dict(zip(listed[:-1:2], listed[1::2], strict=True))
+        letters = dict(zip(listed[1::2], listed[:-1:2], strict=True))
         words = str(row.trajectory).split()
         result = words[len(words) - words[::-1].index("=")]
         assert letters[result] == words[-2 if words[-1] == "}" else -1]
