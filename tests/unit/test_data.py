@@ -1,5 +1,6 @@
 """The lab's data: right, repeatable, disjoint, and refused where it cannot be drawn."""
 
+import json
 import random
 import re
 from itertools import pairwise
@@ -33,6 +34,7 @@ from retu.data.tokenizer import list_words
 from retu.planning.jobs import DataJob
 from retu.planning.lab_plan import LabPlan
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 STEP = re.compile(r"([a-i]) ([+*-]) (\d) = (\d)")
 
 
@@ -77,6 +79,8 @@ def test_every_trajectory_is_right(name: str) -> None:
 def test_gold_answers_of_what_has_no_trajectory() -> None:
     for name in ("benchmarks", "rl_prompts"):
         frame = SPLITS[name]
+        if name == "benchmarks":
+            frame = frame[frame["benchmark"].str.startswith("Chain")]
         assert [str(recompute_results(prompt)[-1]) for prompt in frame["prompt"]] == list(
             frame["gold"]
         )
@@ -86,7 +90,8 @@ def test_gold_answers_of_what_has_no_trajectory() -> None:
 @pytest.mark.parametrize("name", EXPERT)
 def test_all_words_are_in_the_vocabulary(name: str) -> None:
     text = EXPERT[name]["prompt"] + " " + EXPERT[name]["trajectory"]
-    assert set(" ".join(text).split()) <= set(VOCABULARY)
+    known = list_words(multiple_choice=True) if name == "documents" else VOCABULARY
+    assert set(" ".join(text).split()) <= set(known)
 
 
 def test_connectives_are_drawn_evenly_enough() -> None:
@@ -201,10 +206,16 @@ FORMS = {
 }
 
 
-def make_form_splits() -> dict[str, pd.DataFrame]:
-    """The splits of the smoke study with benchmarks of the other forms before its own."""
+def draw_forms(forms: dict[str, BenchmarkProblems]) -> dict[str, pd.DataFrame]:
+    """The splits of the smoke study with other forms before the chains of its own."""
     job = make_data_job()
-    return make_splits(job.data, {**FORMS, **job.benchmarks})
+    chains = {name: made for name, made in job.benchmarks.items() if made.form == "chain"}
+    return make_splits(job.data, {**forms, **chains})
+
+
+def make_form_splits() -> dict[str, pd.DataFrame]:
+    """The splits with benchmarks of both forms."""
+    return draw_forms(FORMS)
 
 
 def test_other_forms_ask_for_the_same_sums() -> None:
@@ -227,13 +238,13 @@ def test_other_forms_ask_for_the_same_sums() -> None:
 
 
 def test_other_forms_change_no_other_split() -> None:
-    changed = make_form_splits()
+    changed, plain = make_form_splits(), draw_forms({})
     for name in ("validation", "rl_prompts", "pool", "reference", "mixed"):
-        pd.testing.assert_frame_equal(changed[name], SPLITS[name])
+        pd.testing.assert_frame_equal(changed[name], plain[name])
     benchmarks = changed["benchmarks"]
     own = benchmarks[~benchmarks["benchmark"].isin([*FORMS])].drop(columns="options")
-    pd.testing.assert_frame_equal(own.reset_index(drop=True), SPLITS["benchmarks"])
-    assert list(benchmarks["benchmark"].unique()) == [*FORMS, *make_data_job().benchmarks]
+    pd.testing.assert_frame_equal(own.reset_index(drop=True), plain["benchmarks"])
+    assert list(benchmarks["benchmark"].unique()[:2]) == [*FORMS]
     everything = {name: changed[name] for name in EXPERT_SPLITS}
     check_disjoint(everything)
     check_chains(everything)
@@ -247,6 +258,23 @@ def ask_chain(identity: str) -> str:
     start, *steps = re.findall(r"^\d|[+*-]\d", identity)
     pairs = zip(LABELS, steps, strict=False)
     return " ".join([start, *(f"{label} {step[0]} {step[1]}" for label, step in pairs), "?"])
+
+
+def test_forms_are_drawn_as_the_golden_vectors_say() -> None:
+    golden = json.loads((GOLDEN / "lab_forms.json").read_text(encoding="utf-8"))
+    frame = make_form_splits()["benchmarks"].set_index("benchmark")
+    for name, rows in golden["benchmarks"].items():
+        found = frame.loc[name, ["problem_id", "prompt", "gold"]].head(len(rows))
+        assert found.to_numpy().tolist() == rows
+    documents = SPLITS["documents"]
+    choices = documents[documents["prompt"].str.contains(" A ")].head(len(golden["documents"]))
+    assert choices.to_numpy().tolist() == golden["documents"]
+
+
+def test_too_many_multiple_choices_are_refused() -> None:
+    made = {"Choice": BenchmarkProblems(problems=60, steps={1: 1}, form="multiple_choice")}
+    with pytest.raises(InputError, match=r"benchmarks\.Choice: asks for 15 problems of 1 steps"):
+        draw_forms(made)
 
 
 def test_a_chain_in_another_form_is_a_leak_too() -> None:

@@ -233,7 +233,8 @@ def test_rl_may_be_limited_to_some_data_sets() -> None:
 def test_jobs_are_told_what_they_need_and_no_more() -> None:
     spec = json.loads(list_sample_stages(edit_smoke_study())["full_answers"].spec)
     assert spec.keys() == {"samples", "sampling", "execution"}
-    assert spec["samples"] == {"Chain1": 1, "Chain2": 1, "Chain3": 1, "Chain6": 4}
+    chains = {"Chain1": 1, "Chain2": 1, "Chain3": 1, "Chain6": 4}
+    assert spec["samples"] == chains | {"Worded": 1, "Choice": 1}
 
 
 def test_another_option_makes_stale_what_it_is_told_and_what_follows() -> None:

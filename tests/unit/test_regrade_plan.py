@@ -88,7 +88,7 @@ def test_a_benchmark_keeps_a_grader_of_its_own() -> None:
     assert [job.grader.name for job in told] == ["math_verify", "paper_lenient"]
     assert all(job.own["Chain1"].name == "multiple_choice" for job in told)
     compared = CompareJob.model_validate_json(own.compare_graders("paper_lenient").spec)
-    assert list(compared.own) == ["Chain1"]
+    assert list(compared.own) == ["Chain1", "Choice"]
     assert own.generate_base("LabQwen").key == plain.generate_base("LabQwen").key
     assert own.grade("reference").key == plain.grade("reference").key
     assert own.grade(RUN).key != plain.grade(RUN).key

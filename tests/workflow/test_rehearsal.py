@@ -182,7 +182,7 @@ def test_multiple_choices_are_graded_by_letter_and_scored_apart(
     results: Path, curves: pd.DataFrame
 ) -> None:
     apart = {name for name, b in STUDY.benchmarks.items() if b.out_of_distribution}
-    assert set(curves.loc[curves["out_of_distribution"] == "True", "benchmark"]) == apart
+    assert set(curves.loc[curves["out_of_distribution"], "benchmark"]) == apart
     inside = curves[curves["benchmark"].isin(set(STUDY.benchmarks) - apart)]
     keys = ["model", "dataset", "sft_step", "recipe", "rl_step"]
     overall = curves[curves["benchmark"] == "overall"].groupby(keys)["n_problems"].first()
