@@ -156,7 +156,7 @@ def test_the_command_prints_work_artefacts_time_and_disk(
 ) -> None:
     assert command_line.main(["plan", "--study", "paper", "--gpus", "16", "--runs"]) == 0
     text = capsys.readouterr().out
-    for kind, count in (("SFT", 14), ("RL", 71), ("generation", 17)):
+    for kind, count in (("SFT", 15), ("RL", 78), ("generation", 19)):
         assert any(line.split()[:2] == [kind, str(count)] for line in text.splitlines()), kind
     assert "table_4, figure_2, figure_3, figure_8" in text
     assert "sft/Qwen2.5-7B/SFT889K/seed0" in text
@@ -208,9 +208,9 @@ def test_the_document_shows_what_the_command_prints(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("given", "row"),
     [
-        ({"generation_rate": 6000.0}, "| `--generation-rate 6000` | 17,959 | 12 |"),
-        ({"gpu_tflops": 312.0}, "| `--gpu-tflops 312` (A100), generation as fast | 42,511 | 28 |"),
-        ({"gpus": 16.0}, "| `--gpus 16` | 30,284 | 79 |"),
+        ({"generation_rate": 6000.0}, "| `--generation-rate 6000` | 19,692 | 13 |"),
+        ({"gpu_tflops": 312.0}, "| `--gpu-tflops 312` (A100), generation as fast | 47,309 | 31 |"),
+        ({"gpus": 16.0}, "| `--gpus 16` | 32,609 | 85 |"),
     ],
 )
 def test_the_document_shows_what_other_assumptions_give(

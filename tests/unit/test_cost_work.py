@@ -180,5 +180,5 @@ def test_every_job_that_holds_gpus_is_priced_once(paper_study: Study) -> None:
     names = [work.name for work in works if work.gpus]
     assert len(names) == len(set(names))
     modules = [work.stage.module for work in works if work.gpus]
-    assert (modules.count("train_sft"), modules.count("train_rl")) == (14, 71)
+    assert (modules.count("train_sft"), modules.count("train_rl")) == (15, 78)
     assert len({work.stage.key for work in works}) == len(works)

@@ -219,7 +219,7 @@ def test_the_paper_has_its_branches() -> None:
         ("Uniform440K", 3),
     }
     assert {(d, sum(run.dataset == d for run in first)) for d, _ in released} == released
-    assert len({run.path for run in branches}) == len(branches) == 71
+    assert len({run.path for run in branches}) == len(branches) == 78
 
 
 def test_methods_start_from_the_step_of_figure_2_only() -> None:

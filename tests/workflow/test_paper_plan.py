@@ -23,7 +23,7 @@ LEAST_SECONDS = 10.0
 # Makes no result, so it is no stage.
 GATHERING = {"lineage": 1}
 EXPECTED = {
-    "fetch_base": 3,
+    "fetch_base": 4,
     "load_benchmarks": 1,
     # RL62K and Val-199; the released SFT sets.
     "load_prompts": 2,
@@ -32,15 +32,15 @@ EXPECTED = {
     # Uniform55K, 220K and 440K were never released.
     "select_sft_set": 3,
     "match_prompts": 2,
-    # Qwen2.5-7B on eight sets, Llama on five, Qwen2.5-14B on one.
-    "train_sft": 14,
-    "label_subphases": 14,
-    "generate_sft": 14,
-    "generate_base": 3,
+    # Qwen2.5-7B on eight sets, Llama on five, Qwen2.5-14B and Qwen2.5-Math-7B on one.
+    "train_sft": 15,
+    "label_subphases": 15,
+    "generate_sft": 15,
+    "generate_base": 4,
     # From Qwen2.5-7B's checkpoints of Table 4 (33) and of data scale (6), Pure RL (1), Llama (11),
-    # Qwen2.5-14B (3), the paradigms on MIX37K (12) and on SFT889K (5).
-    "train_rl": 71,
-    "grade": 88,
+    # Qwen2.5-14B (3), the paradigms on MIX37K (12, Qwen2.5-Math-7B: 7) and on SFT889K (5).
+    "train_rl": 78,
+    "grade": 97,
 }
 
 
@@ -98,7 +98,7 @@ def test_the_profile_plans_the_paper_on_slurm_without_a_cluster(fresh_checkout: 
         env=clean_environment(),
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^train_rl +71$", done.stdout + done.stderr, re.MULTILINE)
+    assert re.search(r"^train_rl +78$", done.stdout + done.stderr, re.MULTILINE)
 
 
 def test_the_first_gpu_hours_need_no_other_set(fresh_checkout: Path) -> None:
