@@ -58,10 +58,9 @@ def explain_need_of_total(recipe: RlRecipe) -> str | None:
 
 def describe_branch(job: RlJob) -> str:
     """All of a job that decides its steps: pauses do not, nor how many steps, where it can be."""
-    steps = None if explain_need_of_total(job.recipe) else {"steps"}
-    excluded = {"stops": True, **({"recipe": steps} if steps else {})}
+    steps = set() if explain_need_of_total(job.recipe) else {"steps"}
     versions = {name: get_installed_version(name) for name in USED_BY_RL}
-    return job.model_dump_json(exclude=excluded) + json.dumps(versions)
+    return job.model_dump_json(exclude={"stops": True, "recipe": steps}) + json.dumps(versions)
 
 
 def leads_to_end(state: Path, job: RlJob) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from retu.config.hub_study import ModelContext
+from retu.config.hub_study import HubModel, ModelContext
 from retu.config.load import load_training_study
 from retu.config.study import Config
 from retu.core.errors import InputError
@@ -96,6 +96,7 @@ def test_models_that_cannot_have_another_context(config: dict[str, Any], message
 def test_the_papers_longer_context_is_part_of_the_key() -> None:
     study = load_training_study("paper")
     math = study.models["Qwen2.5-Math-7B"]
+    assert isinstance(math, HubModel)
     assert math.context == CONTEXT
     plan = HubPlan(study, Config())
     assert '"rope_theta":40000.0' in plan.fetch_base("Qwen2.5-Math-7B").spec

@@ -116,8 +116,10 @@ def test_a_schedule_over_all_steps_is_not_gone_on_from(capsys: pytest.CaptureFix
 def test_only_what_needs_the_number_of_steps_is_said_to() -> None:
     assert explain_need_of_total(make_job(6).recipe) is None
     recipe = make_job(6, "prefix_rft").recipe
-    low = recipe.paradigm.planner.prefix.low.model_copy(update={"steps": 4})
-    prefix = recipe.paradigm.planner.prefix.model_copy(update={"low": low})
+    spanning = recipe.paradigm.planner.prefix
+    assert spanning is not None
+    low = spanning.low.model_copy(update={"steps": 4})
+    prefix = spanning.model_copy(update={"low": low})
     planner = recipe.paradigm.planner.model_copy(update={"prefix": prefix})
     paradigm = recipe.paradigm.model_copy(update={"planner": planner})
     assert explain_need_of_total(recipe.model_copy(update={"paradigm": paradigm})) is None
