@@ -1,11 +1,14 @@
 """Compute of a study's jobs against what the paper has published, and against its formulas."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from retu.compute.flops import forward_flops_per_token
 from retu.config.hub_study import HubModel, MeanLengths
 from retu.config.load import load_training_study
-from retu.config.study import Config, Study
+from retu.config.study import Config, LoraSettings, Study
 from retu.core.run_paths import Run
 from retu.cost.assumptions import read_assumptions
 from retu.cost.job_cost import JobCost, JobPricer, count_rl_rows
@@ -16,6 +19,7 @@ from retu.cost.sequence_lengths import (
     make_model_shape,
 )
 from retu.planning.hub_plan import HubPlan
+from retu.preparation.study_cost import count_kept_states
 
 GPUS = {"train_sft": 16, "train_rl": 8, "generate_base": 1, "generate_sft": 1}
 QWEN, LLAMA, LARGE = "Qwen2.5-7B", "Llama-3.2-3B", "Qwen2.5-14B"
@@ -173,6 +177,24 @@ def test_disk_of_branches_that_more_steps_go_on_from(paper_study: Study) -> None
     # 16 bytes a parameter are kept, of which two are published anyway.
     assert stays[100] - stays[99] == pytest.approx(7.62e9 * 14)
     assert stays[99] == stays[4]
+
+
+@pytest.mark.parametrize(("limit", "weights", "kept"), [(4, 2e9, 2), (4, 3e9, 0), (0, 1.0, 0)])
+def test_which_branches_of_ones_own_study_keep_a_state(
+    limit: float, weights: float, kept: int
+) -> None:
+    recipes = {
+        "whole": SimpleNamespace(lora=None),
+        "adapter": SimpleNamespace(lora=LoraSettings()),
+    }
+    study = SimpleNamespace(recipes=SimpleNamespace(rl=recipes))
+    plan: Any = SimpleNamespace(config=Config(kept_state_gib=limit), study=study)
+    branches = [
+        *(Run("rl", "Mine", "Set", step, "whole") for step in (2, 4)),
+        Run("rl", "Mine", "Set", 2, "adapter"),
+        Run("rl", "Mine", "Set", 2, "whole", rung=1),
+    ]
+    assert count_kept_states(plan, branches, weights) == kept
 
 
 def test_every_job_that_holds_gpus_is_priced_once(paper_study: Study) -> None:
