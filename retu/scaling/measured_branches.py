@@ -30,19 +30,22 @@ class MeasuredBranch(NamedTuple):
 def extract_branch(points: pd.DataFrame) -> tuple[float, Branch]:
     """The points of one branch, all benchmarks: x_sft (EFLOPs) and the branch.
 
+    Rows of benchmarks that are out of distribution do not count: the score is made without them.
+
     Raises:
         InputError: a repeated RL step, several x_sft, an overall score that its benchmarks
             contradict, or what `make_branch` refuses.
     """
-    overall = points[points["benchmark"] == OVERALL].sort_values("rl_step", kind="stable")
+    counted = drop_out_of_distribution(points)
+    overall = counted[counted["benchmark"] == OVERALL].sort_values("rl_step", kind="stable")
     if overall["rl_step"].duplicated().any() or overall["rl_step"].isna().any():
         raise InputError("an RL step is missing or appears twice; remove the repeated evaluation")
     if overall["x_sft_eflops"].nunique(dropna=False) != 1:
         raise InputError("several values of x_sft_eflops; a branch starts from one checkpoint")
-    error = estimate_overall_error(points).reindex(overall["rl_step"]).to_numpy()
-    check_overall(points)
+    error = estimate_overall_error(counted).reindex(overall["rl_step"]).to_numpy()
+    check_overall(counted)
     branch = make_branch(
-        overall["x_rl_eflops"], overall["score"], error, compute_answer_weight(points)
+        overall["x_rl_eflops"], overall["score"], error, compute_answer_weight(counted)
     )
     return float(overall["x_sft_eflops"].iloc[0]), branch
 
@@ -50,17 +53,14 @@ def extract_branch(points: pd.DataFrame) -> tuple[float, Branch]:
 def extract_branches(curves: pd.DataFrame) -> list[MeasuredBranch]:
     """Every RL branch of a curve table, in the order of the branch columns.
 
-    Rows of benchmarks that are out of distribution do not count: the score is made without them.
-
     Raises:
         InputError: no branch at all, one that cannot be fitted, text for a number, or scores that
             are fractions.
     """
     check_numbers(curves)
-    counted = drop_out_of_distribution(curves)
-    check_percent(counted)
+    check_percent(drop_out_of_distribution(curves))
     found = []
-    for key, points in counted[counted["paradigm"] != "Pure SFT"].groupby(
+    for key, points in curves[curves["paradigm"] != "Pure SFT"].groupby(
         FITTED_BRANCH_KEY, dropna=False
     ):
         named = dict(zip(FITTED_BRANCH_KEY, key, strict=True))

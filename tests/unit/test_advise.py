@@ -88,6 +88,16 @@ def test_pass_at_k_chooses_where_there_is_no_rl(tmp_path: Path) -> None:
     assert advise_start(write_study(tmp_path, marked, labels)).branches == advice.branches
 
 
+def test_scores_out_of_distribution_change_no_advice(tmp_path: Path) -> None:
+    curves = pd.concat([plant_curve(("Good", 200), 60, 72), plant_curve(("Good", 300), 60, 66)])
+    labels = plant_labels({"Good": {200: 0.4, 300: 0.4}})
+    advice = advise_start(write_study(tmp_path / "a", curves, labels), 60)
+    inside = curves.assign(benchmark="sums", out_of_distribution=False)
+    apart = curves.assign(benchmark="options", score=25.0, out_of_distribution=True)
+    whole = pd.concat([curves.assign(out_of_distribution=False), inside, apart])
+    assert advise_start(write_study(tmp_path / "b", whole, labels), 60) == advice
+
+
 def test_a_collapse_is_told_and_not_advised(tmp_path: Path) -> None:
     curves = pd.concat(
         [plant_curve(("Good", 200), 60, 72), plant_curve(("Good", 300), 60, 90, collapse=150)]
