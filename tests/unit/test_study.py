@@ -258,6 +258,7 @@ def test_values_that_are_wrong_together(
 
 CHOICE = {"problems": 8, "steps": {2: 1}, "form": "multiple_choice"}
 LETTERS = {"name": "multiple_choice"}
+NO_OPTIONS = {"documents": {"multiple_choice_rate": 0.0}}
 OPTIONS = {"documents": {"multiple_choice_rate": 0.1}}
 
 
@@ -265,7 +266,7 @@ OPTIONS = {"documents": {"multiple_choice_rate": 0.1}}
     ("data", "benchmark", "message"),
     [
         ({}, {"problems": 8, "steps": {1: 1}, "form": "worded"}, r"X\.steps: .*2 are the least"),
-        ({}, CHOICE | {"grader": LETTERS}, r"X\.form: no model knows the letters of options"),
+        (NO_OPTIONS, CHOICE | {"grader": LETTERS}, r"X\.form: no model knows the letters of options"),
         (OPTIONS, CHOICE, r"X\.grader: math_verify does not read the letter of an option"),
         (
             OPTIONS,
@@ -284,7 +285,8 @@ def test_benchmarks_whose_form_does_not_fit(
     tmp_path: Path, data: dict[str, object], benchmark: dict[str, object], message: str
 ) -> None:
     path = tmp_path / "mine.yaml"
-    content = {"extends": "lab", "name": "mine", "data": data, "benchmarks": {"X": benchmark}}
+    made = {"Choice": None, "X": benchmark}
+    content = {"extends": "lab", "name": "mine", "data": data, "benchmarks": made}
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=message):
         load_study(str(path))
@@ -298,8 +300,10 @@ def test_a_multiple_choice_with_all_that_it_needs(tmp_path: Path) -> None:
     plan = LabPlan(load_training_study(str(path)), Config())
     job = PretrainJob.model_validate_json(plan.pretrain_base("LabQwen").spec)
     assert job.multiple_choice
-    lab = LabPlan(load_training_study("lab"), Config())
-    assert not PretrainJob.model_validate_json(lab.pretrain_base("LabQwen").spec).multiple_choice
+    content |= {"data": NO_OPTIONS, "benchmarks": {"Choice": None}}
+    path.write_text(yaml.safe_dump(content))
+    without = LabPlan(load_training_study(str(path)), Config()).pretrain_base("LabQwen")
+    assert not PretrainJob.model_validate_json(without.spec).multiple_choice
 
 
 def test_a_released_study_is_no_training_study() -> None:
