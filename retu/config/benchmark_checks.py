@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retu.config.files_study import FileBenchmark
 from retu.config.graders import GraderSettings
 from retu.config.hub_study import HubBenchmark, HubData
 from retu.config.lab_study import ArithmeticData, Benchmark
@@ -56,6 +57,8 @@ def list_answer_kinds(study: Study) -> dict[str, bool]:
     """Benchmarks -> whether their gold answers are letters, where that is known before reading."""
     made = study.benchmarks
     known = {n: b.form == "multiple_choice" for n, b in made.items() if isinstance(b, Benchmark)}
+    # Without such a column options may stand in the problem itself: only the file tells.
+    known |= {n: True for n, b in made.items() if isinstance(b, FileBenchmark) and b.options}
     if isinstance(study.data, HubData):
         listed = read_yaml(ROOT / study.data.benchmarks)["original"]
         for name, benchmark in made.items():

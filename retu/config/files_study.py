@@ -64,6 +64,10 @@ class FileBenchmark(FileRows, BenchmarkScoring):
     hold_out: PositiveInt | None = Field(
         None, description="only so many problems of the file, which no set is trained on"
     )
+    options: str | None = Field(
+        None,
+        description="column with the texts of a multiple choice's options; the gold is a letter",
+    )
 
 
 class HeldOut(Section):

@@ -90,11 +90,17 @@ def read_shuffled_choice(
 
 def format_choice(row: SourceRow, question: str, options: list[str], right: int) -> ProblemText:
     """The question with its options below, one a line: `A. four`."""
+    check_options(row, options)
+    return ProblemText(question + format_options(options), OPTION_LETTERS[right], options, question)
+
+
+def check_options(row: SourceRow, options: list[str]) -> list[str]:
+    """The options; InputError unless there are enough, not too many, and all differ."""
     if not 2 <= len(options) <= len(OPTION_LETTERS) or len(set(options)) < len(options):
         row.refuse(
             f"has {len(options)} options, {len(set(options))} of them different", CHECK_REVISION
         )
-    return ProblemText(question + format_options(options), OPTION_LETTERS[right], options, question)
+    return options
 
 
 def format_options(options: Sequence[str]) -> str:

@@ -108,7 +108,8 @@ def tabulate_benchmark(
             row.refuse(f"has the id {identity} of {seen[identity]}", "check the file's revision")
         seen[identity] = row.where
         problem = read_problem(row, identity, source)
-        orders.check(row, problem)
+        if problem.options is not None:
+            orders.check(row, problem.question, problem.options)
         table.append((name, identity, problem.prompt, problem.gold, problem.options))
     if len(table) not in (source.problems, source.also_problems):
         kept = " with " + ", ".join(f"{k} {v}" for k, v in source.keep.items())

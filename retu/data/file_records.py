@@ -11,8 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from retu.data.benchmark_answers import THOUSANDS
+from retu.data.benchmark_answers import (
+    OPTION_LETTERS,
+    THOUSANDS,
+    check_options,
+    format_options,
+)
 from retu.data.column_names import ROLES, find_turn_keys, is_filled, look_up
+from retu.data.option_orders import OptionOrders
 from retu.data.row_layout import BOX, HASHES, MARK, RowLayout
 from retu.data.set_rules import hash_prompt
 from retu.data.source_rows import CORRECT, SourceRow
@@ -53,7 +59,8 @@ class RecordReader:
     """Reads rows by their layout.
 
     `unanswered` and `box_answers` are those of `FileRows`. `system` is the study's system turn:
-    rows that bring one must bring the same. `suffix` is added to every problem.
+    rows that bring one must bring the same. `suffix` is added to every problem. `options` is the
+    column with the options of a multiple choice, which stand below the question.
     """
 
     layout: RowLayout
@@ -62,6 +69,7 @@ class RecordReader:
     box_answers: bool = False
     system: str | None = None
     suffix: str = ""
+    options: str | None = None
 
     def read_records(
         self, rows: Iterable[SourceRow], counts: FileCounts
@@ -70,9 +78,10 @@ class RecordReader:
 
         Raises:
             InputError: a row is not of the layout, has no final answer, or two differ in the gold
-                answer to one problem.
+                answer to one problem or two files in the order of its options.
         """
         seen: dict[str, tuple[str, str]] = {}
+        orders = OptionOrders()
         for row in rows:
             counts.read += 1
             record = self.read_record(row)
@@ -87,6 +96,8 @@ class RecordReader:
                     f" ({record['gold'][:SHOWN]!r} instead of {gold[:SHOWN]!r})",
                     "correct one of them",
                 )
+            if self.options:
+                orders.check(row, self.read_turns(row)[0], self.read_options(row))
             yield row, {"problem_id": identity, **record}
 
     def read_record(self, row: SourceRow) -> TextRecord | None:
@@ -98,10 +109,37 @@ class RecordReader:
             if self.unanswered == "leave_out":
                 return None
             row.refuse("has no final answer", UNANSWERED_REMEDY)
+        if self.options:
+            options = self.read_options(row)
+            gold = self.read_letter(row, gold, options)
+            # Training on the question alone would be a leak.
+            bare = {"question": prompt + self.suffix}
+            prompt += format_options(options)
+            return {"prompt": prompt + self.suffix, "gold": gold, **bare}
         record = {"prompt": prompt + self.suffix, "gold": gold}
         if response is None:
             return record
         return {**record, "trajectory": box_mark(response) if self.box_answers else response}
+
+    def read_options(self, row: SourceRow) -> list[str]:
+        """The texts of a multiple choice's options, A first; InputError unless all differ."""
+        column = str(self.options)
+        value = get_cell(row, column)
+        if not isinstance(value, list):
+            row.refuse(f"{column} is no list of options", "name the column that has it")
+        return check_options(row, [row.convert_to_text(text, column) for text in value])
+
+    def read_letter(self, row: SourceRow, gold: str, options: list[str]) -> str:
+        """The letter of the right option; InputError unless it is one of the options'."""
+        letter = gold.strip("() .")
+        letters = OPTION_LETTERS[: len(options)]
+        if len(letter) != 1 or letter not in letters:
+            row.refuse(
+                f"its gold answer is {gold[:SHOWN]!r}, and its options are {letters[0]} to"
+                f" {letters[-1]}",
+                "write the letter of the right option",
+            )
+        return letter
 
     def check_beside(self, row: SourceRow) -> None:
         """InputError where a row has more of a problem, or another system turn than the study."""

@@ -57,7 +57,13 @@ def make_record_reader(
     first = [row.values for row in islice(read(), LOOKED_AT)]
     layout = find_layout(first, job.rows.columns, where, responses)
     return RecordReader(
-        layout, find_boxes, job.rows.unanswered, job.box_answers, job.system, job.suffix
+        layout,
+        find_boxes,
+        job.rows.unanswered,
+        job.box_answers,
+        job.system,
+        job.suffix,
+        job.options,
     )
 
 
@@ -219,11 +225,13 @@ def tabulate_file_benchmark(
     where = str(file or job.rows.repository)
     reader = make_record_reader(job, read, where, find_boxes, responses=False)
     counts = FileCounts()
-    records = drop_repeated(reader.read_records(read(), counts), counts)
-    kept = [record for _, record in records]
+    kept, options = [], {}
+    for row, record in drop_repeated(reader.read_records(read(), counts), counts):
+        kept.append(record)
+        options[record["problem_id"]] = reader.read_options(row) if job.options else None
     if hold_out is not None:
         kept = choose_held_out(kept, hold_out, where)
-    rows = [(name, r["problem_id"], r["prompt"], r["gold"], None) for r in kept]
+    rows = [(name, r["problem_id"], r["prompt"], r["gold"], options[r["problem_id"]]) for r in kept]
     if not rows:
         raise InputError(f"{where}: has no problem for benchmark {name}; check the file")
     return pd.DataFrame(rows, columns=list(BENCHMARK_COLUMNS)), counts, reader.layout

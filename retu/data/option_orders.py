@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from retu.data.benchmark_answers import ProblemText
 from retu.data.source_rows import SourceRow
 
 OptionKey = tuple[str, frozenset[str]]
@@ -14,18 +13,16 @@ class OptionOrders:
 
     seen: dict[OptionKey, tuple[str, list[str]]] = field(default_factory=dict)
 
-    def check(self, row: SourceRow, problem: ProblemText) -> None:
+    def check(self, row: SourceRow, question: str, options: list[str]) -> None:
         """Remember a problem's options.
 
         Raises:
             InputError: another file has the same problem with its options in another order.
         """
-        if problem.options is None:
-            return
-        key = (problem.question, frozenset(problem.options))
-        where, options = self.seen.setdefault(key, (row.where, problem.options))
+        key = (question, frozenset(options))
+        where, first = self.seen.setdefault(key, (row.where, options))
         # A file may repeat a problem with its options in another order, as its authors wrote it.
-        if options != problem.options and get_file(where) != get_file(row.where):
+        if first != options and get_file(where) != get_file(row.where):
             row.refuse(
                 f"has the options of {where} in another order, so a letter means two things",
                 "keep one of the files",

@@ -49,7 +49,7 @@ def add_bare_questions(problems: pd.DataFrame) -> pd.DataFrame:
         return problems
     choices = problems[problems["options"].notna()]
     questions = [
-        str(prompt).removesuffix(format_options(options))
+        str(prompt).replace(format_options(options), "")
         for prompt, options in zip(choices["prompt"], choices["options"], strict=True)
     ]
     known = set(problems["prompt"])

@@ -24,7 +24,10 @@ from retu.planning.stages import Stage, cache_stage
 from retu.planning.training_plan import Plan
 
 VALIDATION, BENCHMARKS, POOL, REFERENCE = "validation", "benchmarks", "pool", "reference"
-KEPT = {*("file", "title", "experts", "box_answers", "hold_out"), *BenchmarkScoring.model_fields}
+KEPT = {
+    *("file", "title", "experts", "box_answers", "hold_out", "options"),
+    *BenchmarkScoring.model_fields,
+}
 """What a study says of rows that does not change how they are read, or is told elsewhere."""
 
 
@@ -145,6 +148,7 @@ class FilesPlan(Plan):
             "suffix": self.data.prompt_suffix,
             "system": self.data.system if brings else None,
             "lock": self.data.lock if rows.repository else None,
+            "options": getattr(rows, "options", None),
         }
 
     @cache_stage

@@ -77,7 +77,8 @@ class RowsJob(Section):
     """Read the rows of a file or of a hub's data set into the columns of the workflow.
 
     `rows` names no file: the script is told which, and its bytes are known by their digest.
-    `system` is the study's system turn, where rows bring one. `lock` pins what a hub has.
+    `system` is the study's system turn, where rows bring one. `lock` pins what a hub has. `options`
+    is the column with the options of a multiple choice.
     """
 
     rows: FileRows
@@ -85,6 +86,7 @@ class RowsJob(Section):
     suffix: str = ""
     system: str | None = None
     lock: str | None = None
+    options: str | None = None
 
 
 class FileSetJob(RowsJob):

@@ -13,6 +13,7 @@ from retu.data.file_sets import (
     make_record_reader,
     open_rows,
 )
+from retu.data.set_rules import hash_prompt
 from retu.data.text_records import TextRecord
 from retu.grading.extraction import find_last_boxes
 from retu.planning.files_plan import BENCHMARKS, POOL, REFERENCE, VALIDATION, FilesPlan
@@ -38,8 +39,9 @@ class StudySet:
 
     @property
     def identities(self) -> set[str]:
-        """`hash_prompt` of its problems."""
-        return {record["problem_id"] for record in self.records}
+        """`hash_prompt` of its problems, and of their questions without options."""
+        bare = {hash_prompt(r["question"]) for r in self.records if "question" in r}
+        return {record["problem_id"] for record in self.records} | bare
 
     @property
     def has_trajectories(self) -> bool:
