@@ -1,4 +1,4 @@
-"""Sentences of the paper and of others, judged on a training study's own numbers.
+"""What the paper and others state, judged on a training study's own numbers.
 
 In: curves, sub-phases, fits with their draws, data sets, grades of SFT runs, claims/.
 Out: <results>/claims.csv, <results>/claims.md
@@ -24,7 +24,7 @@ rule judge_claims:
     params:
         **stage(plan.judge_claims),
     message:
-        "judging sentences of the paper and of others on the study's own numbers"
+        "judging what the paper and others state on the study's own numbers"
     shell:
         job("study_claims")
 

@@ -90,6 +90,10 @@ class AnalysisPlan(ABC):
         """The resolved study and the versions that ran it."""
         return self.plan_analysis("describe_study", json.dumps(self.describe()))
 
+    def list_published_files(self) -> tuple[str, ...]:
+        """What the paper and others state, file by file."""
+        return tuple(f"claims/{path.name}" for path in sorted((ROOT / "claims").iterdir()))
+
     def list_templates(self) -> tuple[str, ...]:
         """The files that a report page is made from."""
         return tuple(f"{PAGE_TEMPLATES}/{path.name}" for path in sorted(TEMPLATES_FOLDER.iterdir()))

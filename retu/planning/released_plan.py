@@ -9,7 +9,7 @@ from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config
 from retu.planning import jobs
 from retu.planning.analysis_plan import AnalysisPlan, describe_facts
-from retu.planning.stages import ROOT, Stage
+from retu.planning.stages import Stage
 
 AUDIT_ARTEFACTS = ("table_4", "table_5", "figure_3", "figure_8")
 UNRELEASED_ARTEFACTS = ("table_1", "table_3", "table_6", "figure_2", "figure_4", "figure_7")
@@ -119,10 +119,6 @@ class ReleasedPlan(AnalysisPlan):
         return self.plan_analysis(
             "sensitivity", job.model_dump_json(), self.curves(), self.subphases()
         )
-
-    def list_published_files(self) -> tuple[str, ...]:
-        """The published values, file by file."""
-        return tuple(f"claims/{path.name}" for path in sorted((ROOT / "claims").iterdir()))
 
     def list_fits(self) -> list[Stage]:
         """The fits of every protocol."""

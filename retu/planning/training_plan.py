@@ -30,8 +30,6 @@ READ = {
     **{"figure_7": "cfsd", "figure_8": "fs"},
 }
 """What each artefact is drawn from: curves (c), fits (f), sub-phases (s), data sets (d)."""
-STATEMENTS, RELATED = "claims/statements.yaml", "claims/related.yaml"
-PAPER_VERSION = "arXiv 2512.11470v2"
 REGRADE_PREFIX = "regrade_"
 COMPARED_ARTEFACTS = ("table_4", "figure_2", "figure_8")
 """The artefacts of grades whose numbers are a table."""
@@ -112,7 +110,7 @@ class Plan(ContestPlan):
         return self.plan_analysis("answer", "", self.curves(), self.subphases(), fits, *graded)
 
     def judge_claims(self) -> Stage:
-        """Judge sentences of the paper and of others on the study's numbers."""
+        """Judge the paper's sentences and numbers, and those of others, on the study's own."""
         graded = [self.plan_run_grading(run) for run in self.list_sft_runs()]
         fits = self.fit_curves(self.fit.protocols[0])
         read = (self.curves(), self.subphases(), fits, self.dataset_stats(), *graded)
@@ -120,10 +118,8 @@ class Plan(ContestPlan):
             "study_claims",
             make_claims_job(self.study).model_dump_json(),
             *read,
-            facts=(STATEMENTS, RELATED),
-            statements=STATEMENTS,
-            related=RELATED,
-            version=PAPER_VERSION,
+            facts=self.list_published_files(),
+            claims_dir="claims",
         )
 
     def make_report(self) -> Stage:

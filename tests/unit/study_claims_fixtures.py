@@ -36,6 +36,7 @@ class MadeBranch:
     b: float = 2.0
     scatter: float = 1.0  # of the scores of the last third
     elsewhere: float | None = None  # score on a benchmark out of distribution
+    benchmark: str = "Away"  # its name
     collapsed: bool = False
     quick: bool = False  # at its best at once
 
@@ -71,6 +72,7 @@ class MadeStudy:
     rows: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[tuple[str, str, int], pd.DataFrame] = field(default_factory=dict)
     prompts_per_step: int = 1
+    rl_step: int = 1  # steps of RL from point to point
 
     def make_job(self) -> StudyClaimsJob:
         """The facts of the study."""
@@ -89,7 +91,7 @@ class MadeStudy:
 
     def make_tables(self) -> StudyTables:
         """Its tables, as they are read."""
-        curves = [row for branch in self.branches for row in make_course(branch)]
+        curves = [row for branch in self.branches for row in make_course(branch, self.rl_step)]
         curves += [
             {
                 **{"model": one.model, "dataset": one.dataset, "sft_step": one.step, "seed": 0},
@@ -124,6 +126,7 @@ def make_fit(branch: MadeBranch) -> dict[str, object]:
         **branch.key,
         **{"collapsed": branch.collapsed, "verdict": branch.verdict, "subphase": branch.label},
         "x_end_eflops": 1.5 if branch.collapsed else 3.0,
+        "a_post": branch.value if branch.ceiling is None else branch.ceiling,
     }
 
 
@@ -141,7 +144,7 @@ def make_draws(number: int, branch: MadeBranch) -> pd.DataFrame:
     return pd.DataFrame(columns).assign(draw=np.arange(N_DRAWS), **branch.key)
 
 
-def make_course(branch: MadeBranch) -> list[dict[str, object]]:
+def make_course(branch: MadeBranch, rl_step: int = 1) -> list[dict[str, object]]:
     """Its points in curves.csv: a rise, then scatter around its value; 0.1 EFLOPs a step."""
     rng = np.random.default_rng(5)
     rise = np.minimum(RL_STEPS / (2 if branch.quick else 20), 1.0)
@@ -149,13 +152,19 @@ def make_course(branch: MadeBranch) -> list[dict[str, object]]:
     scores[20:] += branch.scatter * rng.standard_normal(11)
     shared = {**branch.key, "x_sft_eflops": branch.sft_step / 100, "n_problems": N_PROBLEMS}
     rows = [
-        {**shared, "benchmark": "overall", "rl_step": int(s), "x_rl_eflops": s / 10, "score": y}
+        {
+            **shared,
+            "benchmark": "overall",
+            "rl_step": int(s) * rl_step,
+            "x_rl_eflops": s / 10,
+            "score": y,
+        }
         for s, y in zip(RL_STEPS, scores, strict=True)
     ]
     if branch.elsewhere is None:
         return rows
     rows = [{**row, "out_of_distribution": False} for row in rows]
-    away = {"benchmark": "Away", "out_of_distribution": True, "score": branch.elsewhere}
+    away = {"benchmark": branch.benchmark, "out_of_distribution": True, "score": branch.elsewhere}
     return rows + [{**row, **away} for row in rows]
 
 

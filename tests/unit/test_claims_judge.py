@@ -102,6 +102,10 @@ def test_the_published_numbers_themselves_are_confirmed(tmp_path: Path) -> None:
     assert list(wrong.index) == []
     assert (table.loc[table["tier"] == "GPU", "verdict"] == UNCHECKABLE).all()
     assert (table.loc[table["verdict"] == UNCHECKABLE, "note"] != "").all()
+    asked = table["note"].str.contains("snakemake claims --config study=paper")
+    assert asked["table_1.SFT-then-RL.S1K.DAPO_dc.score"]
+    assert asked["table_6.Uniform55K.172.pl_rl"]
+    assert not asked[["appendix_h1.batch", "table_3.Hard102K.win_rate_7b"]].any()
     assert table.loc["table_4.none.0.a_post_table_4", "verdict"] == INCONSISTENT
     # What the data say is kept beside a contradiction.
     assert table.loc["table_4.none.0.a_post_table_4", "ours"] == 72.0

@@ -37,6 +37,7 @@ from workflow_scripts import study_claims
 STATEMENTS = {claim.id: claim for claim in read_statements(CLAIMS / "statements.yaml")}
 RELATED = read_related_claims(CLAIMS / "related.yaml")
 TITLES = ("S1K", "Easy102K", "Uniform102K", "Hard102K", "SFT889K")
+PAPER = "arXiv 2512.11470v2"
 VERDICTS = {5.0: SUPPORTS, 0.0: UNDECIDED, -5.0: CONTRADICTS}
 
 
@@ -334,8 +335,7 @@ def write_inputs(folder: Path, made: MadeParameters) -> list[str]:
         trained=[], prompts={}, alike=[], drawn_alike=[],
     )  # fmt: skip
     options = [part for name, path in files.items() for part in (f"--{name}", str(path))]
-    options += ["--statements", str(CLAIMS / "statements.yaml")]
-    options += ["--related", str(CLAIMS / "related.yaml"), "--version", "arXiv X"]
+    options += ["--claims-dir", str(CLAIMS)]
     return [*options, "--grades", *grades, "--spec", job.model_dump_json()]
 
 
@@ -350,7 +350,7 @@ def test_the_script_writes_a_row_a_sentence_and_a_page(
     table = pd.read_csv(outputs[0], keep_default_na=False)
     assert list(table["id"]) == [*STATEMENTS, *(claim.id for claim in RELATED)]
     assert set(table["verdict"]) > {SUPPORTS, CANNOT_BE_ASKED}
-    assert set(table["source"]) == {"arXiv X", *(claim.source for claim in RELATED)}
+    assert set(table["source"]) == {PAPER, *(claim.source for claim in RELATED)}
     first = outputs[0].read_bytes(), outputs[1].read_bytes()
     study_claims.main()
     assert first == (outputs[0].read_bytes(), outputs[1].read_bytes())

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from retu.audit.claims.claim_search import ClaimWords
 from retu.audit.claims.ledger import Claim
+from retu.audit.claims.studied_numbers import WHERE_CHECKED, is_asked_of_studies
 from retu.core.errors import InputError
 from retu.core.text import format_quantity
 
@@ -161,6 +162,8 @@ def explain_no_verdict(claim: Claim, study: str, judged: bool) -> str:
         return f"not judged yet (snakemake claims --config study={study})"
     if claim.source:
         return "asked of training studies (snakemake claims --config study=lab), shown by --study"
+    if is_asked_of_studies(claim):
+        return f"study {study} has not its model or data set; {WHERE_CHECKED}"
     return f"a number of the paper's own runs; study {study} cannot judge it"
 
 

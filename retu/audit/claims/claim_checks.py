@@ -35,6 +35,7 @@ from retu.audit.claims.measured_checks import (
     check_sft_peak,
 )
 from retu.audit.claims.statements import compute_probability, find_deciding_branches
+from retu.audit.claims.studied_numbers import WHERE_CHECKED, is_asked_of_studies
 from retu.config.protocols import ROBUST
 
 
@@ -56,6 +57,8 @@ def explain_unchecked(claim: Claim, context: ClaimContext) -> Outcome:
     if item is not None and claim.tier == "paper":
         return check_recomputed(claim, context)
     notes = [] if claim.note and claim.tier == "paper" else [TIER_REASONS[claim.tier]]
+    if claim.tier == "GPU" and is_asked_of_studies(claim):
+        notes.append(WHERE_CHECKED)
     if claim.counts and claim.counts.samples_per_problem is None:
         n_problems = claim.counts.n_problems
         fewest = find_fewest_samples(claim.value, n_problems)

@@ -125,7 +125,8 @@ def describe_shift(rows: Sequence[Claim], start: int, end: int, shift: int, plac
 
 def find_conflicting_prints(ledger: Ledger, blamed: set[str]) -> Iterator[PaperFinding]:
     """The same quantity printed as two numbers that no single value rounds to."""
-    groups: dict[tuple[str, str, str, int | None], list[Claim]] = defaultdict(list)
+    # Counts tell benchmarks apart.
+    groups: dict[tuple[object, ...], list[Claim]] = defaultdict(list)
     for claim in ledger.claims.values():
         whole_set = claim.quantity in SAME_FOR_A_SET
         numeric = claim.quantity not in ("subphase", "statement", "setting")
@@ -133,7 +134,7 @@ def find_conflicting_prints(ledger: Ledger, blamed: set[str]) -> Iterator[PaperF
         # correct print.
         if numeric and claim.id not in blamed and (whole_set or claim.sft_step is not None):
             step = None if whole_set else claim.sft_step
-            groups[claim.quantity, claim.model, claim.dataset, step].append(claim)
+            groups[claim.quantity, claim.model, claim.dataset, step, claim.counts].append(claim)
     for claims in groups.values():
         for first, second in pairwise(claims):
             if (

@@ -29,6 +29,7 @@ from retu.planning.claims_facts import StudyClaimsJob
 
 STUDY_CLAIM_COLUMNS = (
     *("id", "source", "place", "sentence", "tier", "test", "model", "leads", "verdict", "why"),
+    *("quantity", "unit", "ours", "low", "high"),
     *("measure", "effect", "effect_low", "effect_high", "effect_is", "probability"),
     *("verdict_ceiling", "probability_ceiling", "verdict_common", "probability_common"),
     *("verdict_best", "probability_best", "n_seeds", "interval_covers", "n_branches", "branches"),
@@ -125,6 +126,7 @@ def describe_sentence(claim: Claim, version: str) -> dict[str, object]:
         "sentence": claim.sentence,
         "tier": claim.tier,
         "test": claim.study_test or claim.test,
+        "quantity": claim.quantity,
         "published": claim.note if claim.source else "",
     }
 
