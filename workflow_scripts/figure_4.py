@@ -3,34 +3,30 @@
 from pathlib import Path
 
 from retu.core.tables import write_csv
+from retu.reporting import figure_distribution as figure_4
+from retu.reporting import published_values as printed_values
 from retu.reporting import style
-from retu.reporting.figure_distribution import build_distribution_table, draw_distribution_figure
 from retu.reporting.tidy_files import read_benchmark_curves, split_order
 from retu.runtime.script import parse_arguments, run_main
 
+FILES = ("curves", "out_svg", "out_png", "out_pdf", "out_csv")
+
 
 def main() -> None:
-    """Read curves.csv, write the figure and the numbers in it."""
-    options = parse_arguments(
-        __doc__,
-        ("sft_steps",),
-        curves=Path,
-        benchmarks=split_order,
-        model=str,
-        dataset=str,
-        sft_steps=split_order,
-        out_svg=Path,
-        out_png=Path,
-        out_pdf=Path,
-        out_csv=Path,
-    )
+    """Read curves.csv and what is printed, write the figure and the numbers in it."""
+    kinds = {**dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS}
+    chosen = {"benchmarks": split_order, "model": str, "dataset": str, "sft_steps": split_order}
+    optional = ("sft_steps", *printed_values.PUBLISHED_OPTIONS)
+    options = parse_arguments(__doc__, optional, **kinds, **chosen)
     curves, steps = read_benchmark_curves(options.curves), [*map(int, options.sft_steps or [])]
-    table = build_distribution_table(
-        curves, options.benchmarks, options.model, options.dataset, steps
-    )
+    run = options.model, options.dataset
+    table = figure_4.build_distribution_table(curves, options.benchmarks, *run, steps)
+    source = printed_values.find_published_source(options)
+    printed = printed_values.read_published_scores(source)
+    table = figure_4.add_published_scores(table, printed, *run)
     write_csv(table, options.out_csv)
     with style.use_style():
-        style.save_figure(draw_distribution_figure(table), options)
+        style.save_figure(figure_4.draw_distribution_figure(table, source.label), options)
 
 
 if __name__ == "__main__":

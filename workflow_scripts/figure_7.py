@@ -3,30 +3,31 @@
 from pathlib import Path
 
 from retu.core.tables import read_table, write_csv
-from retu.reporting import style
+from retu.reporting import published_values as printed_values
+from retu.reporting import style, tidy_files
 from retu.reporting.figure_scale import build_scale_table, draw_scale_figure
-from retu.reporting.tidy_files import (
-    STATS_COLUMNS,
-    read_curves,
-    read_fits,
-    read_subphases,
-    split_order,
-)
 from retu.runtime.script import parse_arguments, run_main
+
+FILES = ("curves", "fits", "subphases", "stats", "out_svg", "out_png", "out_pdf", "out_csv")
 
 
 def main() -> None:
-    """Read the tidy files and the sizes of the sets, write the figure and the numbers in it."""
-    kinds = dict.fromkeys(("curves", "fits", "subphases", "stats"), Path)
-    outputs = {f"out_{kind}": Path for kind in ("svg", "png", "pdf", "csv")}
-    options = parse_arguments(__doc__, order=split_order, **kinds, **outputs)
-    curves, fits = read_curves(options.curves), read_fits(options.fits)
-    stats = read_table(options.stats, STATS_COLUMNS)
-    write_csv(build_scale_table(fits, stats, options.order), options.out_csv)
+    """Read the tidy files, the sizes of the sets and what is printed, write the figure and its
+    numbers."""
+    kinds = {**dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS}
+    options = parse_arguments(
+        __doc__, printed_values.PUBLISHED_OPTIONS, order=tidy_files.split_order, **kinds
+    )
+    fits, order = tidy_files.read_fits(options.fits), options.order
+    shown = tidy_files.read_curves(options.curves), fits
+    shown += (tidy_files.read_subphases(options.subphases),)
+    stats = read_table(options.stats, tidy_files.STATS_COLUMNS)
+    source = printed_values.find_published_source(options)
+    printed = printed_values.read_published_branches(source)
+    table = build_scale_table(fits, stats, order)
+    write_csv(printed_values.add_published_ceilings(table, printed), options.out_csv)
     with style.use_style():
-        figure = draw_scale_figure(
-            curves, fits, read_subphases(options.subphases), stats, options.order
-        )
+        figure = draw_scale_figure(*shown, stats, order, printed, source.label)
         style.save_figure(figure, options)
 
 

@@ -3,28 +3,27 @@
 from pathlib import Path
 
 from retu.core.tables import write_csv
+from retu.reporting import published_values as printed_values
 from retu.reporting import style
 from retu.reporting.figure_selection import build_selection_table, draw_selection_figure
 from retu.reporting.tidy_files import read_fits, read_subphases, split_order
 from retu.runtime.script import parse_arguments, run_main
 
+FILES = ("fits", "subphases", "out_svg", "out_png", "out_pdf", "out_csv")
+
 
 def main() -> None:
-    """Read fits.csv and subphases.csv, write the figure and the numbers in it."""
-    options = parse_arguments(
-        __doc__,
-        fits=Path,
-        subphases=Path,
-        order=split_order,
-        out_svg=Path,
-        out_png=Path,
-        out_pdf=Path,
-        out_csv=Path,
-    )
+    """Read fits.csv, subphases.csv and what is printed, write the figure and the numbers in it."""
+    kinds = {**dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS}
+    options = parse_arguments(__doc__, printed_values.PUBLISHED_OPTIONS, order=split_order, **kinds)
     fits, subphases = read_fits(options.fits), read_subphases(options.subphases)
-    write_csv(build_selection_table(fits, subphases, options.order), options.out_csv)
+    source = printed_values.find_published_source(options)
+    printed = printed_values.read_published_sets(source)
+    table = build_selection_table(fits, subphases, options.order)
+    write_csv(printed_values.add_published_sets(table, printed), options.out_csv)
     with style.use_style():
-        style.save_figure(draw_selection_figure(fits, subphases, options.order), options)
+        figure = draw_selection_figure(fits, subphases, options.order, printed, source.label)
+        style.save_figure(figure, options)
 
 
 if __name__ == "__main__":

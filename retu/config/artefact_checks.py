@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retu.config.published_values import list_published_titles
 from retu.config.study import Study
 from retu.core.errors import InputError
 from retu.core.yaml_files import check_reference
@@ -22,6 +23,19 @@ def check_artefacts(study: Study, path: Path) -> None:
     for dataset in chosen.data_scale or []:
         check_reference(f"{where}.data_scale", "data set", dataset, study.datasets)
     check_distribution_run(study, where)
+    check_published(study, where)
+
+
+def check_published(study: Study, where: str) -> None:
+    """Something of the study must stand beside what the paper prints."""
+    if not study.artefacts.published:
+        return
+    known = list_published_titles()
+    if not any((made.title or name) in known for name, made in study.datasets.items()):
+        raise InputError(
+            f"{where}.published: no data set has the title of one of the paper's"
+            f" ({', '.join(known)}); give one such a title, or set it to false"
+        )
 
 
 def check_distribution_run(study: Study, where: str) -> None:

@@ -39,6 +39,9 @@ class OutOfDistributionScores(Section):
 class ArtefactSettings(Section):
     """What the tables and figures show; what is left out is chosen from the study's runs."""
 
+    published: bool = Field(
+        False, description="draw the paper's values beside the study's on figures 3, 4, 7 and 8"
+    )
     table_1: ParadigmScores = ParadigmScores()
     table_6: LargerModel = LargerModel()
     figure_4: OutOfDistributionScores = OutOfDistributionScores()

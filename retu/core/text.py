@@ -1,9 +1,15 @@
 """Words that all questions share: so many jobs, the first of a list, a path that is too long."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 CUT_MARK = "…"
+
+
+def squash_text(text: str) -> str:
+    """Lower case without blanks, hyphens and other signs."""
+    return re.sub(r"[\W_]+", "", text.lower())
 
 
 def format_quantity(count: int, noun: str = "job") -> str:

@@ -12,6 +12,7 @@ from retu.config.files_study import FileSet
 from retu.config.graders import GraderSettings, load_graders
 from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import ArithmeticData
+from retu.config.published_values import list_published_facts
 from retu.planning import jobs
 from retu.planning.analysis_plan import describe_facts
 from retu.planning.artefact_choice import (
@@ -22,6 +23,7 @@ from retu.planning.artefact_choice import (
 )
 from retu.planning.claims_job import make_claims_job
 from retu.planning.contest_plan import ContestPlan
+from retu.planning.published_choice import choose_published_options
 from retu.planning.stages import Stage, cache_stage
 
 READ = {
@@ -96,7 +98,10 @@ class Plan(ContestPlan):
         read = {"c": self.curves, "s": self.subphases, "d": self.dataset_stats}
         read["f"] = lambda: self.fit_curves(self.fit.protocols[0])
         options = choose_artefact_options(name, self.study)
-        return self.plan_analysis(name, "", *(read[kind]() for kind in READ[name]), **options)
+        published = choose_published_options(name, self.study)
+        facts = list_published_facts(name) if published else ()
+        after = [read[kind]() for kind in READ[name]]
+        return self.plan_analysis(name, "", *after, facts=facts, **options, **published)
 
     def explain_missing_artefact(self, name: str) -> str | None:
         """What the study would need for a table or figure; None where it has it all."""

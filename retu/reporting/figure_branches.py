@@ -1,7 +1,6 @@
 """Figure 3: SFT curve, RL branches, fitted laws and ceilings, one row of panels per data set."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,15 +13,20 @@ from matplotlib.patheffects import withStroke
 from retu.core.markdown import format_number
 from retu.reporting import style
 from retu.reporting.aggregate import average_branches, average_points, find_usual_subphase
+from retu.reporting.branch_panels import (
+    BranchPanel,
+    compute_branch_spans,
+    label_steps,
+    make_panels,
+    needs_log_axis,
+)
 from retu.reporting.compute_units import ComputeUnit, choose_unit
 from retu.reporting.drawing import average_laws, compute_score_limits, make_law_grid, select_rows
+from retu.reporting.published_marks import make_diamond_handle, mark_published_ceilings
 from retu.reporting.tidy_files import (
-    PURE_RL,
     PURE_SFT,
     SFT_THEN_RL,
     SUBPHASES,
-    list_models,
-    order_datasets,
 )
 
 HEIGHTS = 1.3, 0.6  # of a row and between rows, inches
@@ -32,36 +36,30 @@ VALUE_GAP = 4.0  # points between a ceiling's marker and its value
 MANY_BRANCHES = 9  # from here on numbers get smaller or lose a digit to keep apart
 
 
-@dataclass(frozen=True)
-class BranchPanel:
-    """All rows of one model and one SFT data set, plus the model's Pure RL reference."""
-
-    name: str
-    sft: pd.DataFrame
-    rl: pd.DataFrame
-    fits: pd.DataFrame
-    subphases: pd.DataFrame
-    pure_rl: pd.DataFrame
-    pure_rl_fits: pd.DataFrame
-
-
 def draw_branch_figure(
-    curves: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
+    curves: pd.DataFrame,
+    fits: pd.DataFrame,
+    subphases: pd.DataFrame,
+    order: Sequence[str],
+    published: pd.DataFrame | None = None,
+    label: str = "paper",
 ) -> Figure:
     """Draw the figure. Call inside `style.context()`.
 
     Args:
         curves: overall rows of curves.csv; fits: fits.csv; subphases: subphases.csv.
         order: SFT data sets from top to bottom.
+        published: ceilings that the paper prints, `read_published_branches`; label: their key.
     """
-    panels = make_panels(curves, fits, subphases, order)
+    panels = make_panels(curves, fits, subphases, order, published)
     unit = choose_unit(curves["x_sft_eflops"] + curves["x_rl_eflops"])
     shape = len(panels), 2
     figure, grid = style.make_panel_grid(
         shape, HEIGHTS, MARGINS, 0.08, sharey=True, width_ratios=[1.35, 1]
     )
     branch_scores = curves[curves["paradigm"].isin([SFT_THEN_RL, PURE_SFT])]["score"]
-    limits = compute_score_limits(branch_scores.to_numpy(), fits["a_post"].to_numpy(dtype=float))
+    ceilings = pd.concat([fits["a_post"], *(panel.published["a_post"] for panel in panels)])
+    limits = compute_score_limits(branch_scores.to_numpy(), ceilings.to_numpy(dtype=float))
     # One kind of axis for the whole figure: panels are compared with one another.
     log = all(needs_log_axis(panel) for panel in panels)
     for (left, right), panel in zip(grid, panels, strict=True):
@@ -71,39 +69,10 @@ def draw_branch_figure(
         left.set_ylabel("Score (%)")
     grid[-1, 0].set_xlabel(f"Total training compute, x_sft + x_rl ({unit.name})")
     grid[-1, 1].set_xlabel("SFT step at which RL starts")
-    figure.legend(handles=make_branch_legend(panels), loc="upper center", ncols=4)
+    printed = any(len(panel.published) for panel in panels)
+    handles = make_branch_legend(panels) + ([make_diamond_handle(label)] if printed else [])
+    figure.legend(handles=handles, loc="upper center", ncols=4)
     return figure
-
-
-def make_panels(
-    curves: pd.DataFrame, fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
-) -> list[BranchPanel]:
-    """One panel per model and SFT data set."""
-    panels = []
-    models = list_models(curves)
-    for model in models:
-        own = select_rows(curves, model=model)
-        for dataset in order_datasets(own, order):
-            key = {"model": model, "dataset": dataset}
-            panels.append(
-                BranchPanel(
-                    name=dataset if len(models) == 1 else f"{model}, {dataset}",
-                    sft=select_rows(curves, paradigm=PURE_SFT, **key),
-                    rl=select_rows(curves, paradigm=SFT_THEN_RL, **key),
-                    fits=select_rows(fits, paradigm=SFT_THEN_RL, **key),
-                    subphases=select_rows(subphases, **key),
-                    pure_rl=select_rows(own, paradigm=PURE_RL),
-                    pure_rl_fits=select_rows(fits, model=model, paradigm=PURE_RL),
-                )
-            )
-    return panels
-
-
-def label_steps(panel: BranchPanel) -> dict[int, str]:
-    """The usual sub-phase of each SFT step over seeds."""
-    rows = panel.subphases
-    steps = {int(step): rows.loc[rows["sft_step"] == step, "subphase"] for step in rows["sft_step"]}
-    return {step: find_usual_subphase(labels) for step, labels in steps.items()}
 
 
 def draw_panel_curves(axes: Axes, panel: BranchPanel, unit: ComputeUnit, log: bool) -> None:
@@ -165,18 +134,6 @@ def draw_pure_rl(axes: Axes, panel: BranchPanel, scale: float) -> None:
         )
 
 
-def compute_branch_spans(panel: BranchPanel) -> pd.DataFrame:
-    """Where each branch starts (`x_sft_eflops`) and ends (`total`) on the compute axis, EFLOPs."""
-    ends = panel.rl.assign(total=panel.rl["x_sft_eflops"] + panel.rl["x_rl_eflops"])
-    return ends.groupby(["sft_step", "seed", "recipe"])[["x_sft_eflops", "total"]].max()
-
-
-def needs_log_axis(panel: BranchPanel) -> bool:
-    """Whether this panel alone would be read better on a logarithmic axis."""
-    spans = compute_branch_spans(panel)
-    return style.is_log_better(spans["x_sft_eflops"].tolist(), spans["total"].tolist())
-
-
 def set_branch_axis(axes: Axes, panel: BranchPanel, scale: float, log: bool) -> None:
     """Fit the compute axis to the SFT curve and its branches."""
     sft = panel.sft["x_sft_eflops"].to_numpy() * scale
@@ -209,6 +166,7 @@ def draw_branch_ceilings(axes: Axes, panel: BranchPanel) -> None:
         label = labels.get(int(branch["sft_step"]), branch["subphase"])
         draw_ceiling(axes, place, branch, style.get_subphase_look(label))
         draw_subphase_strip(axes, place, panel, int(branch["sft_step"]))
+    mark_published_ceilings(axes, branches, panel.published)
     ceiling = average_branches(panel.pure_rl_fits)["a_post"].max()
     if np.isfinite(ceiling):
         axes.axhline(ceiling, color=style.GREY, lw=1.0, ls=":", zorder=1)

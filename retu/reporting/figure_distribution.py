@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from retu.core.errors import InputError
+from retu.core.text import squash_text
 from retu.reporting import style
 from retu.reporting.compute_units import ComputeUnit, choose_unit
 from retu.reporting.drawing import select_rows
+from retu.reporting.published_marks import mark_published_scores
 from retu.reporting.tidy_files import PURE_SFT, SFT_THEN_RL
 from retu.scaling.sampling_noise import compute_binomial_error
 from retu.scaling.smoothing import compute_centred_median
@@ -83,8 +85,38 @@ def build_distribution_table(
     return table[list(DISTRIBUTION_COLUMNS)].reset_index(drop=True)
 
 
-def draw_distribution_figure(table: pd.DataFrame) -> Figure:
-    """Draw the rows of `build_distribution_table`: one panel a benchmark. Inside `use_style()`."""
+def add_published_scores(
+    table: pd.DataFrame, published: pd.DataFrame, model: str, dataset: str
+) -> pd.DataFrame:
+    """The rows of `build_distribution_table` with `published`, percent; as it is without any.
+
+    What the paper prints of a checkpoint stands at its SFT point, the highest score of RL at all
+    points of the branch. ARC-C is `arc_c` of the ledger, GPQA its `gpqa`.
+    """
+    own = select_rows(published, model=model, dataset=dataset)
+    printed = {
+        (name, rl, int(step)): score
+        for name, rl, step, score in own[["name", "rl", "sft_step", "score"]].to_numpy()
+    }
+    if not printed:
+        return table
+    called = {squash_text(name): name for name, _, _ in printed}
+    names = {
+        benchmark: next(
+            (n for key, n in called.items() if squash_text(benchmark).startswith(key)), ""
+        )
+        for benchmark in set(table["benchmark"])
+    }
+    keys = zip(table["benchmark"], table["paradigm"], table["sft_step"], strict=True)
+    found = [printed.get((names[b], p == SFT_THEN_RL, int(step))) for b, p, step in keys]
+    return table.assign(published=pd.array(found, dtype="Float64"))
+
+
+def draw_distribution_figure(table: pd.DataFrame, label: str = "paper") -> Figure:
+    """Draw the rows of `build_distribution_table`: one panel a benchmark. Inside `use_style()`.
+
+    Scores that the paper prints (`add_published_scores`) have the key `label`.
+    """
     benchmarks = list(dict.fromkeys(table["benchmark"]))
     n_rows = -(-len(benchmarks) // PANELS_A_ROW)
     figure, grid = style.make_panel_grid((n_rows, PANELS_A_ROW), HEIGHTS, MARGINS, 0.22)
@@ -94,14 +126,17 @@ def draw_distribution_figure(table: pd.DataFrame) -> Figure:
     for axes, name in zip(grid.flat, benchmarks, strict=False):
         rows = table[table["benchmark"] == name]
         draw_benchmark_panel(axes, rows, unit)
+        if "published" in rows:
+            mark_published_scores(axes, rows, unit.per_eflop, label)
         axes.set_title(
             f"{name} ({int(rows['n_problems'].iloc[0])} problems)", loc="left", fontweight="bold"
         )
         axes.set_xlabel(f"Total training compute, x_sft + x_rl ({unit.name})")
     for line in grid:
         line[0].set_ylabel("Score (%)")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=3)
+    pairs = [zip(*axes.get_legend_handles_labels(), strict=True) for axes in grid.flat]
+    keys = {name: handle for panel in pairs for handle, name in panel}
+    figure.legend(keys.values(), keys.keys(), loc="upper center", ncols=4)
     return figure
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from retu.core.markdown import format_integer
 from retu.reporting.aggregate import average_branches
 from retu.reporting.figure_branches import draw_branch_figure
+from retu.reporting.published_values import make_no_branches
 from retu.reporting.result_tables import rank_names
 from retu.reporting.tidy_files import NO_DATASET, SFT_THEN_RL, list_models
 
@@ -24,6 +25,8 @@ def draw_scale_figure(
     subphases: pd.DataFrame,
     stats: pd.DataFrame,
     order: Sequence[str],
+    published: pd.DataFrame | None = None,
+    label: str = "paper",
 ) -> Figure:
     """Draw the figure: one row of panels per model and size. Call inside `style.use_style()`.
 
@@ -31,6 +34,7 @@ def draw_scale_figure(
         curves: overall rows of curves.csv; fits: fits.csv; subphases: subphases.csv.
         stats: rows of dataset_stats.csv, for the sizes.
         order: the sets that differ in size.
+        published: ceilings that the paper prints, `read_published_branches`; label: their key.
     """
     sizes = sort_by_size(stats, order)
     titles = {name: f"{name}, {format_integer(rows)} rows" for name, rows in sizes.items()}
@@ -41,7 +45,9 @@ def draw_scale_figure(
         ].replace({"dataset": titles})
         for frame in (curves, fits, subphases)
     ]
-    return draw_branch_figure(*shown, list(titles.values()))
+    printed = make_no_branches() if published is None else published
+    printed = printed.replace({"dataset": titles})
+    return draw_branch_figure(*shown, list(titles.values()), printed, label)
 
 
 def build_scale_table(

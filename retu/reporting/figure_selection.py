@@ -12,6 +12,7 @@ from matplotlib.patheffects import withStroke
 from retu.core.markdown import format_number
 from retu.reporting import style
 from retu.reporting.aggregate import build_dataset_ceilings
+from retu.reporting.published_marks import make_diamond_handle, mark_published_sets
 from retu.reporting.tidy_files import SFT_THEN_RL, SUBPHASES, list_models
 from retu.scaling.correlation import Correlation, correlate_pairs
 
@@ -54,9 +55,18 @@ def correlate_measures(ceilings: pd.DataFrame) -> dict[str, Correlation]:
 
 
 def draw_selection_figure(
-    fits: pd.DataFrame, subphases: pd.DataFrame, order: Sequence[str]
+    fits: pd.DataFrame,
+    subphases: pd.DataFrame,
+    order: Sequence[str],
+    published: pd.DataFrame | None = None,
+    label: str = "paper",
 ) -> Figure:
-    """Draw the figure, one panel per model. Call inside `style.context()`."""
+    """Draw the figure, one panel per model. Call inside `style.context()`.
+
+    Args:
+        fits: fits.csv; subphases: subphases.csv; order: SFT data sets.
+        published: what the paper prints of sets, `read_published_sets`; label: their key.
+    """
     models = list_models(fits[fits["paradigm"] == SFT_THEN_RL]) or [""]
     shape = len(models), 2
     figure, grid = style.make_panel_grid(shape, HEIGHTS, MARGINS, 0.06, width_ratios=[2.1, 1])
@@ -64,7 +74,8 @@ def draw_selection_figure(
         ceilings = build_dataset_ceilings(fits, subphases, order, model)
         own = fits[(fits["model"] == model) & (fits["paradigm"] == SFT_THEN_RL)]
         draw_dataset_points(axes, ceilings, own, subphases[subphases["model"] == model])
-        write_statistics(side, ceilings)
+        printed = published is not None and mark_published_sets(axes, ceilings, published)
+        write_statistics(side, ceilings, [make_diamond_handle(label)] if printed else [])
         axes.set_ylabel("Highest ceiling A_post (%)")
         axes.set_xlabel("Minimum validation loss (nats per token)")
         if len(models) > 1:
@@ -113,8 +124,8 @@ def draw_trend(axes: Axes, ceilings: pd.DataFrame) -> None:
     axes.plot(ends, slope * ends + offset, color=style.GREY, lw=0.9, ls="--", zorder=1)
 
 
-def write_statistics(side: Axes, ceilings: pd.DataFrame) -> None:
-    """Beside the panel, off the data: the correlations, how many data sets, and the key."""
+def write_statistics(side: Axes, ceilings: pd.DataFrame, more: Sequence[Line2D] = ()) -> None:
+    """Beside the panel, off the data: the correlations, how many data sets, the key, and `more`."""
     side.axis("off")
     lines = []
     for measure, correlation in correlate_measures(ceilings).items():
@@ -143,7 +154,9 @@ def write_statistics(side: Axes, ceilings: pd.DataFrame) -> None:
             [], [], ls="", marker="_", ms=9, mew=1.5, color=style.INK, label="best observed score"
         ),
     ]
-    side.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.05, -0.04), handlelength=1.2)
+    side.legend(
+        handles=[*handles, *more], loc="lower left", bbox_to_anchor=(-0.05, -0.04), handlelength=1.2
+    )
 
 
 def format_statistics(correlation: Correlation) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from retu.audit.claims.ledger_files import PaperPlace
+from retu.core.text import squash_text
 
 PLACE_WORDS = {"tab": "table", "fig": "figure", "sec": "section", "app": "appendix"}
 SHORT_PLACE = re.compile(r"\b(tab|fig|sec|app)s?\b\.?", re.IGNORECASE)
@@ -81,11 +82,6 @@ def make_place_pattern(place: str) -> str:
     """A pattern that a place matches in any spelling, and `Table 4` not in `Table 45`."""
     parts = re.findall(r"[A-Za-z]+|\d+", place)
     return r"(?<![\w.])" + r"[\s._-]*".join(parts) + r"(?!\w|\.\w)"
-
-
-def squash_text(text: str) -> str:
-    """Lower case without blanks, hyphens and other signs."""
-    return re.sub(r"[\W_]+", "", text.lower())
 
 
 def parse_decimal(text: str) -> float | None:

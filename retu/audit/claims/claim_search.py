@@ -17,12 +17,11 @@ from retu.audit.claims.claim_query import (
     parse_decimal,
     parse_query,
     split_words,
-    squash_text,
 )
 from retu.audit.claims.ledger import Claim
 from retu.audit.claims.ledger_files import StrictSection
 from retu.core.errors import InputError
-from retu.core.text import join_names
+from retu.core.text import join_names, squash_text
 from retu.core.yaml_files import read_yaml, validate_content
 
 FIELD_WEIGHTS = {

@@ -12,19 +12,16 @@ from matplotlib.lines import Line2D
 from retu.audit.report.compared_values import KIT, PAPER, PUBLISHED, ROBUST
 from retu.core.markdown import format_number
 from retu.reporting import style
+from retu.reporting.branch_panels import BranchPanel, label_steps, make_panels, needs_log_axis
 from retu.reporting.compute_units import choose_unit
 from retu.reporting.drawing import make_law_grid, select_rows
 from retu.reporting.figure_branches import (
     MANY_BRANCHES,
-    BranchPanel,
     draw_pure_rl,
     draw_rl_branches,
     draw_sft_curve,
     draw_subphase_strip,
-    label_steps,
-    make_panels,
     mark_cut_points,
-    needs_log_axis,
     set_branch_axis,
 )
 from retu.reporting.tidy_files import IDENTIFIED, SFT_THEN_RL, SUBPHASES

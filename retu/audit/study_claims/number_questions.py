@@ -4,10 +4,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from retu.audit.claims.claim_query import squash_text
 from retu.audit.claims.ledger import Claim
 from retu.audit.study_claims.own_runs import (
-    COMPUTE_TOLERANCE,
     RL_STEPS,
     OwnRuns,
     name_paradigm,
@@ -23,8 +21,10 @@ from retu.audit.study_claims.own_values import (
     subtract_values,
 )
 from retu.audit.study_claims.study_evidence import MissingRunsError
+from retu.core.text import squash_text
 from retu.evaluation.scores import list_out_of_distribution
 from retu.reporting.best_scores import BASE
+from retu.reporting.published_values import COMPUTE_TOLERANCE
 from retu.reporting.tidy_files import NO_DATASET, PURE_RL, SFT_THEN_RL
 
 FIGURE_4 = "figure_4"

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from retu.audit.claims.claim_query import squash_text
 from retu.audit.claims.ledger import Claim
 from retu.audit.study_claims.study_evidence import MissingRunsError, StudyEvidence
+from retu.core.text import squash_text
 from retu.reporting.aggregate import find_top_row, select_achieved_points
 from retu.reporting.best_scores import keep_highest_points
+from retu.reporting.published_values import find_nearest_compute
 from retu.reporting.tidy_files import NO_DATASET, OVERALL, PURE_RL, PURE_SFT, SFT_THEN_RL
 
-COMPUTE_TOLERANCE = 0.02
-"""How far the compute of a checkpoint may be from the printed one, as a share of it."""
 RL_STEPS = 200
 """Within so many steps of RL the scores of Table 1 were reached."""
 MAIN_RECIPE = "dapo_dc"
@@ -65,21 +64,15 @@ class OwnRuns:
         printed = (claim.cells or {}).get("x_sft_eflops")
         told = [f"step {claim.sft_step}"] if claim.sft_step is not None else []
         if printed:
-            found = find_nearest(rows.groupby("sft_step")["x_sft_eflops"].mean(), float(printed))
+            found = find_nearest_compute(
+                rows.groupby("sft_step")["x_sft_eflops"].mean(), float(printed)
+            )
             if found is not None:
                 return found
             told.append(f"{printed} EFLOPs (within 2%)")
         if claim.sft_step == 0:
             return 0
         raise MissingRunsError(f"a checkpoint of {dataset} at {' or '.join(told)}")
-
-
-def find_nearest(compute: pd.Series, printed: float) -> int | None:
-    """The SFT step whose compute (EFLOPs) is nearest to a printed one; None beyond 2%."""
-    if compute.empty or printed <= 0:
-        return None
-    off = (compute / printed - 1).abs()
-    return int(str(off.idxmin())) if off.min() <= COMPUTE_TOLERANCE else None
 
 
 def name_paradigm(paradigm: str, recipe: str) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from retu.audit.claims.claim_query import squash_text
 from retu.audit.claims.granularity import get_half_unit, is_rounded_to
 from retu.audit.claims.ledger import Claim, Ledger
 from retu.audit.claims.studied_numbers import is_asked_of_studies
@@ -28,6 +27,7 @@ from retu.audit.study_claims.sentence_outcome import (
 )
 from retu.audit.study_claims.study_evidence import MissingRunsError, StudyEvidence
 from retu.core.tables import round_to_six_digits
+from retu.core.text import squash_text
 from retu.scaling.sampling_noise import Z, compute_binomial_error
 
 WIDEST = {"min_val_loss": 0.05, "val_loss": 0.05, "pearson_r": 0.5, "spearman_rho": 0.5}
