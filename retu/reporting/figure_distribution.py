@@ -136,6 +136,8 @@ def draw_distribution_figure(table: pd.DataFrame, label: str = "paper") -> Figur
         line[0].set_ylabel("Score (%)")
     pairs = [zip(*axes.get_legend_handles_labels(), strict=True) for axes in grid.flat]
     keys = {name: handle for panel in pairs for handle, name in panel}
+    if label in keys:
+        keys[label] = keys.pop(label)  # last
     figure.legend(keys.values(), keys.keys(), loc="upper center", ncols=4)
     return figure
 

@@ -6,16 +6,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import offset_copy
 
 from retu.reporting import style
 from retu.reporting.published_values import find_published_ceiling
 
-OFFSET = 0.28
-"""How far right of a branch's own ceiling the printed one is, in branches."""
+OFFSET = 7.0
+"""How far right of a branch's own ceiling the printed one is, points."""
 DIAMOND: dict[str, Any] = {
-    **{"ls": "", "marker": "D", "ms": 4.2, "mfc": "none", "mec": style.GREY, "mew": 0.9},
+    **{"ls": "", "marker": "D", "ms": 3.6, "mfc": "none", "mec": style.GREY, "mew": 0.9},
 }
-DASH: dict[str, Any] = {"color": style.GREY, "lw": 1.4, "ls": (0, (3, 1.2))}
+LINE: dict[str, Any] = {"color": style.GREY, "lw": 1.5}
+DASHED = (0, (3, 1.2))
+SHORTEST = 0.07
+"""Of the dash at a checkpoint, as a share of the axis."""
 HALO = [withStroke(linewidth=2.0, foreground="white")]
 
 
@@ -27,10 +31,11 @@ def make_diamond_handle(label: str) -> Line2D:
 def mark_published_ceilings(axes: Axes, branches: pd.DataFrame, published: pd.DataFrame) -> None:
     """Beside each branch, in their order, the A_post that the paper prints of its checkpoint."""
     keys = zip(branches["sft_step"], branches["x_sft_eflops"], strict=True)
+    aside = offset_copy(axes.transData, axes.figure, x=OFFSET, units="points")
     for place, (step, compute) in enumerate(keys):
         ceiling = find_published_ceiling(published, int(step), float(compute))
         if ceiling is not None:
-            axes.plot(place + OFFSET, ceiling, zorder=3, **DIAMOND)
+            axes.plot(place, ceiling, zorder=3, transform=aside, **DIAMOND)
 
 
 def mark_published_sets(axes: Axes, ceilings: pd.DataFrame, published: pd.DataFrame) -> int:
@@ -59,10 +64,11 @@ def mark_published_scores(axes: Axes, rows: pd.DataFrame, per_eflop: float, labe
     """
     known = rows.dropna(subset=["published"])
     low, high = axes.get_xlim()
-    least = 0.03 * (high - low)
     for _, points in known.groupby(["paradigm", "sft_step"], sort=False):
         x = (points["x_sft_eflops"] + points["x_rl_eflops"]) * per_eflop
-        middle, half = (x.min() + x.max()) / 2, max(x.max() - x.min(), least) / 2
+        middle, width = (x.min() + x.max()) / 2, max(x.max() - x.min(), SHORTEST * (high - low))
+        ends = middle - width / 2, middle + width / 2
         score = float(points["published"].iloc[0])
-        axes.plot([middle - half, middle + half], [score, score], label=label, zorder=5, **DASH)
+        look = {"ls": DASHED if len(points) > 1 else "-", "path_effects": HALO, **LINE}
+        axes.plot(ends, (score, score), label=label, zorder=5, **look)
         label = "_" + label.lstrip("_")  # one key for all
