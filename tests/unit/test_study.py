@@ -266,7 +266,11 @@ OPTIONS = {"documents": {"multiple_choice_rate": 0.1}}
     ("data", "benchmark", "message"),
     [
         ({}, {"problems": 8, "steps": {1: 1}, "form": "worded"}, r"X\.steps: .*2 are the least"),
-        (NO_OPTIONS, CHOICE | {"grader": LETTERS}, r"X\.form: no model knows the letters of options"),
+        (
+            NO_OPTIONS,
+            CHOICE | {"grader": LETTERS},
+            r"X\.form: no model knows the letters of options",
+        ),
         (OPTIONS, CHOICE, r"X\.grader: math_verify does not read the letter of an option"),
         (
             OPTIONS,
