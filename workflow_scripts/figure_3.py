@@ -15,8 +15,10 @@ FILES = ("curves", "fits", "subphases", "out_svg", "out_png", "out_pdf", "out_cs
 
 def main() -> None:
     """Read the three tidy files and what is printed, write the figure and the points in it."""
-    kinds = {**dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS}
-    options = parse_arguments(__doc__, printed_values.PUBLISHED_OPTIONS, order=split_order, **kinds)
+    options = parse_arguments(
+        __doc__, printed_values.PUBLISHED_OPTIONS, order=split_order,
+        **dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS,
+    )  # fmt: skip
     curves, fits = read_curves(options.curves), read_fits(options.fits)
     subphases, order = read_subphases(options.subphases), options.order
     source = printed_values.find_published_source(options)

@@ -14,10 +14,11 @@ FILES = ("curves", "out_svg", "out_png", "out_pdf", "out_csv")
 
 def main() -> None:
     """Read curves.csv and what is printed, write the figure and the numbers in it."""
-    kinds = {**dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS}
-    chosen = {"benchmarks": split_order, "model": str, "dataset": str, "sft_steps": split_order}
-    optional = ("sft_steps", *printed_values.PUBLISHED_OPTIONS)
-    options = parse_arguments(__doc__, optional, **kinds, **chosen)
+    options = parse_arguments(
+        __doc__, ("sft_steps", *printed_values.PUBLISHED_OPTIONS),
+        benchmarks=split_order, model=str, dataset=str, sft_steps=split_order,
+        **dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS,
+    )  # fmt: skip
     curves, steps = read_benchmark_curves(options.curves), [*map(int, options.sft_steps or [])]
     run = options.model, options.dataset
     table = figure_4.build_distribution_table(curves, options.benchmarks, *run, steps)

@@ -14,13 +14,13 @@ FILES = ("curves", "fits", "subphases", "stats", "out_svg", "out_png", "out_pdf"
 def main() -> None:
     """Read the tidy files, the sizes of the sets and what is printed, write the figure and its
     numbers."""
-    kinds = {**dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS}
     options = parse_arguments(
-        __doc__, printed_values.PUBLISHED_OPTIONS, order=tidy_files.split_order, **kinds
-    )
+        __doc__, printed_values.PUBLISHED_OPTIONS, order=tidy_files.split_order,
+        **dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS,
+    )  # fmt: skip
     fits, order = tidy_files.read_fits(options.fits), options.order
-    shown = tidy_files.read_curves(options.curves), fits
-    shown += (tidy_files.read_subphases(options.subphases),)
+    curves, labels = options.curves, tidy_files.read_subphases(options.subphases)
+    shown = tidy_files.read_curves(curves), fits, labels
     stats = read_table(options.stats, tidy_files.STATS_COLUMNS)
     source = printed_values.find_published_source(options)
     printed = printed_values.read_published_branches(source)

@@ -14,8 +14,10 @@ FILES = ("fits", "subphases", "out_svg", "out_png", "out_pdf", "out_csv")
 
 def main() -> None:
     """Read fits.csv, subphases.csv and what is printed, write the figure and the numbers in it."""
-    kinds = {**dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS}
-    options = parse_arguments(__doc__, printed_values.PUBLISHED_OPTIONS, order=split_order, **kinds)
+    options = parse_arguments(
+        __doc__, printed_values.PUBLISHED_OPTIONS, order=split_order,
+        **dict.fromkeys(FILES, Path), **printed_values.PUBLISHED_KINDS,
+    )  # fmt: skip
     fits, subphases = read_fits(options.fits), read_subphases(options.subphases)
     source = printed_values.find_published_source(options)
     printed = printed_values.read_published_sets(source)

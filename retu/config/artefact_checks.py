@@ -17,9 +17,9 @@ def check_artefacts(study: Study, path: Path) -> None:
     chosen, where = study.artefacts, f"{path}: artefacts"
     for model in chosen.table_1.models or []:
         check_reference(f"{where}.table_1.models", "model", model, study.models)
-    for name, model in (("table_6", chosen.table_6.model), ("figure_4", chosen.figure_4.model)):
-        if model is not None:
-            check_reference(f"{where}.{name}.model", "model", model, study.models)
+    for name, named in (("table_6", chosen.table_6.model), ("figure_4", chosen.figure_4.model)):
+        if named is not None:
+            check_reference(f"{where}.{name}.model", "model", named, study.models)
     for dataset in chosen.data_scale or []:
         check_reference(f"{where}.data_scale", "data set", dataset, study.datasets)
     check_distribution_run(study, where)

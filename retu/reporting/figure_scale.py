@@ -39,15 +39,16 @@ def draw_scale_figure(
     sizes = sort_by_size(stats, order)
     titles = {name: f"{name}, {format_integer(rows)} rows" for name, rows in sizes.items()}
     trained = set(curves.loc[curves["dataset"].isin(sizes), "model"])
-    shown = [
+    shown_curves, shown_fits, shown_subphases = (
         frame.loc[
             frame["dataset"].isin([*sizes, NO_DATASET]) & frame["model"].isin(trained)
         ].replace({"dataset": titles})
         for frame in (curves, fits, subphases)
-    ]
+    )
     printed = make_no_branches() if published is None else published
     printed = printed.replace({"dataset": titles})
-    return draw_branch_figure(*shown, list(titles.values()), printed, label)
+    frames = shown_curves, shown_fits, shown_subphases
+    return draw_branch_figure(*frames, list(titles.values()), printed, label)
 
 
 def build_scale_table(

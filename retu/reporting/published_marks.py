@@ -31,7 +31,7 @@ def make_diamond_handle(label: str) -> Line2D:
 def mark_published_ceilings(axes: Axes, branches: pd.DataFrame, published: pd.DataFrame) -> None:
     """Beside each branch, in their order, the A_post that the paper prints of its checkpoint."""
     keys = zip(branches["sft_step"], branches["x_sft_eflops"], strict=True)
-    aside = offset_copy(axes.transData, axes.figure, x=OFFSET, units="points")
+    aside = offset_copy(axes.transData, axes.get_figure(root=True), x=OFFSET, units="points")
     for place, (step, compute) in enumerate(keys):
         ceiling = find_published_ceiling(published, int(step), float(compute))
         if ceiling is not None:

@@ -1,7 +1,7 @@
 """The paper's printed values for figures, by the names that a study has for model and sets."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,9 @@ def split_sets(text: str) -> dict[str, str]:
     return {title: name for name, _, title in pairs}
 
 
-PUBLISHED_KINDS = dict(zip(PUBLISHED_OPTIONS, (Path, str, split_sets), strict=True))
+PUBLISHED_KINDS: dict[str, Callable[[str], object]] = dict(
+    zip(PUBLISHED_OPTIONS, (Path, str, split_sets), strict=True)
+)
 
 
 def find_published_source(options: Namespace) -> PublishedSource:

@@ -63,7 +63,12 @@ def list_diamonds(axes: Axes) -> list[tuple[float, float]]:
     lines = [line for line in axes.lines if line.get_marker() == "D"]
     assert {line.get_markerfacecolor() for line in lines} <= {"none"}
     assert {line.get_markeredgecolor() for line in lines} <= {style.GREY}
-    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in lines]
+    return [read_ends(line)[0] for line in lines]
+
+
+def read_ends(line: Any) -> list[tuple[float, float]]:
+    """The points of a line."""
+    return [(float(x), float(y)) for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
 
 
 def list_keys(figure: Any) -> list[str]:
@@ -154,12 +159,13 @@ def test_figure_4_has_dashes_at_the_compute_of_printed_scores(
     found = []
     for axes in figure.axes[:3]:
         drawn = [line for line in axes.lines if "paper" in str(line.get_label())]
-        found.append([float(line.get_ydata()[0]) for line in drawn])
+        found.append([read_ends(line)[0][1] for line in drawn])
     # ARC-C at step 1080, GPQA at 10800; then the highest scores of RL from 360 and 10800.
     assert found == [[90, 92, 94], [57, 51, 57], []]
     arc = [line for line in figure.axes[0].lines if "paper" in str(line.get_label())]
     x_sft = float(table.query("sft_step == 1080")["x_sft_eflops"].iloc[0])
-    assert arc[0].get_xdata()[0] < x_sft < arc[0].get_xdata()[1]
+    (start, _), (end, _) = read_ends(arc[0])
+    assert start < x_sft < end
     assert list_keys(figure).count("paper") == 1
     assert list_keys(figure)[-1] == "paper"
     other = add_published_scores(table, read_published_scores(source), MODEL, "Mine")
