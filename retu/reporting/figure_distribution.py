@@ -82,8 +82,8 @@ def build_distribution_table(
     table = table.assign(rank=table["benchmark"].map(ranks)).sort_values(
         ["rank", "paradigm", "sft_step", "rl_step"], kind="stable"
     )
-    shown: pd.DataFrame = table[list(DISTRIBUTION_COLUMNS)].reset_index(drop=True)
-    return shown
+    ordered: pd.DataFrame = table[list(DISTRIBUTION_COLUMNS)].reset_index(drop=True)
+    return ordered
 
 
 def add_published_scores(
