@@ -27,6 +27,7 @@ from retu.workflow.snakemake_hooks import (
     is_dry_run,
     say_last,
 )
+from retu.workflow.shown_artefacts import read_results
 from retu.workflow.targets import check_artefacts, check_targets
 from retu.planning.files_plan import FilesPlan
 from retu.planning.hub_plan import HubPlan
@@ -102,10 +103,10 @@ onstart:
 
 
 def print_summary():
-    """Show the summary of what was asked for once everything is done."""
-    summary = Path(SUMMARY)
-    if summary.is_file():
-        print(summary.read_text(encoding="utf-8"))
+    """Show what was asked for once everything is done: tables, or the study's summary."""
+    asked = arguments.targets if arguments else ()
+    if shown := read_results(asked, Path(RESULTS), Path(SUMMARY)):
+        print(shown)
 
 
 def print_errors(log):
