@@ -51,21 +51,7 @@ def build_distribution_table(
     Raises:
         InputError: RL starts from none of the checkpoints.
     """
-    own = select_rows(curves, model=model, dataset=dataset)
-    own = own[own["benchmark"].isin(benchmarks)]
-    branches = own[own["paradigm"] == SFT_THEN_RL]
-    known = sorted(set(branches["sft_step"]))
-    chosen = list(sft_steps) or known[:1] + known[1:][-1:]
-    missing = [step for step in chosen if step not in known]
-    if missing or not chosen:
-        raise InputError(
-            f"artefacts.figure_4: RL of {model} on {dataset} starts from"
-            f" {', '.join(map(str, known)) or 'no checkpoint'}, not from"
-            f" {', '.join(map(str, missing)) or 'any'}; name such checkpoints as sft_steps"
-        )
-    first = branches["recipe"].iloc[0]
-    shown = branches[branches["sft_step"].isin(chosen) & (branches["recipe"] == first)]
-    points = pd.concat([own[own["paradigm"] == PURE_SFT], shown])
+    points = select_distribution_points(curves, benchmarks, model, dataset, sft_steps)
     groups = points.groupby(POINT, sort=False)
     table = groups.agg(
         n_seeds=("seed", "nunique"),
@@ -84,6 +70,35 @@ def build_distribution_table(
     )
     ordered: pd.DataFrame = table[list(DISTRIBUTION_COLUMNS)].reset_index(drop=True)
     return ordered
+
+
+def select_distribution_points(
+    curves: pd.DataFrame,
+    benchmarks: Sequence[str],
+    model: str,
+    dataset: str,
+    sft_steps: Sequence[int],
+) -> pd.DataFrame:
+    """The points of SFT and of RL from the chosen checkpoints, by the first recipe.
+
+    Raises:
+        InputError: RL starts from none of the checkpoints.
+    """
+    own = select_rows(curves, model=model, dataset=dataset)
+    own = own[own["benchmark"].isin(benchmarks)]
+    branches = own[own["paradigm"] == SFT_THEN_RL]
+    known = sorted(set(branches["sft_step"]))
+    chosen = list(sft_steps) or known[:1] + known[1:][-1:]
+    missing = [step for step in chosen if step not in known]
+    if missing or not chosen:
+        raise InputError(
+            f"artefacts.figure_4: RL of {model} on {dataset} starts from"
+            f" {', '.join(map(str, known)) or 'no checkpoint'}, not from"
+            f" {', '.join(map(str, missing)) or 'any'}; name such checkpoints as sft_steps"
+        )
+    first = branches["recipe"].iloc[0]
+    shown = branches[branches["sft_step"].isin(chosen) & (branches["recipe"] == first)]
+    return pd.concat([own[own["paradigm"] == PURE_SFT], shown])
 
 
 def add_published_scores(

@@ -191,7 +191,7 @@ def change_lab(folder: Path, published: bool, titles: bool = True) -> Study:
     for name, made in content["datasets"].items() if not titles else ():
         made["title"] = f"Own {name}"
     path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return load_training_study(str(path))
 
 
