@@ -1,6 +1,7 @@
 """Figure 4: scores out of distribution against compute, after SFT and after RL."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -61,9 +62,8 @@ def build_distribution_table(
         n_problems=("n_problems", "first"),
         n_samples=("n_samples", "first"),
     ).reset_index()
-    table["sampling_error"] = compute_binomial_error(
-        table["score"].to_numpy() / 100.0, (table["n_problems"] * table["n_seeds"]).to_numpy()
-    )
+    answers: Any = (table["n_problems"] * table["n_seeds"]).to_numpy()
+    table["sampling_error"] = compute_binomial_error(table["score"].to_numpy() / 100.0, answers)
     ranks = {name: place for place, name in enumerate(benchmarks)}
     table = table.assign(rank=table["benchmark"].map(ranks)).sort_values(
         ["rank", "paradigm", "sft_step", "rl_step"], kind="stable"
@@ -98,7 +98,8 @@ def select_distribution_points(
         )
     first = branches["recipe"].iloc[0]
     shown = branches[branches["sft_step"].isin(chosen) & (branches["recipe"] == first)]
-    return pd.concat([own[own["paradigm"] == PURE_SFT], shown])
+    points: pd.DataFrame = pd.concat([own[own["paradigm"] == PURE_SFT], shown])
+    return points
 
 
 def add_published_scores(
