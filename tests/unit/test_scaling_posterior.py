@@ -100,6 +100,18 @@ def test_a_curve_cut_before_half_of_its_rise_is_not_identified(seed: int) -> Non
     assert found.p_beyond > 0.5
 
 
+@pytest.mark.parametrize(("score", "low", "high"), [(0.0, 0.0, 100.0), (100.0, 0.0, 100.0)])
+def test_a_flat_branch_at_an_end_of_the_scale_has_a_ceiling_that_is_a_score(
+    score: float, low: float, high: float
+) -> None:
+    x = np.arange(8.0)
+    branch = make_branch(x, np.full(x.size, score), np.full(x.size, 0.8))
+    fit = fit_by_posterior(branch)
+    assert low <= fit.a_post <= high
+    assert fit.a_post_low <= fit.a_post <= fit.a_post_high
+    assert fit.pl_rl == pytest.approx(fit.a_post - fit.p_sft)
+
+
 def test_reasons_are_in_words() -> None:
     wide = fit_by_posterior(make_law_branch(), FitSettings(identified_width=0.1))
     assert wide.reason == WIDE

@@ -40,7 +40,7 @@ def fit_posterior(
     draws = draw_even_laws(posterior)
     places = np.array([1.0, 2.0, x_common / posterior.spent])
     found = {
-        **describe_law(posterior, float(np.median(draws.ceiling))),
+        **describe_law(posterior, find_likely_ceiling(posterior, draws)),
         **summarise_places(posterior, draws, places),
         **judge_ceiling(posterior, draws, branch.best_smoothed, settings),
         "noise": float(np.median(draws.noise)) * compute_rms_error(kept),
@@ -59,6 +59,12 @@ def is_short(branch: Branch, min_points: int) -> bool:
 def compute_rms_error(branch: Branch) -> float:
     """Root mean square of the standard errors, points."""
     return float(np.sqrt(np.mean(branch.error**2)))
+
+
+def find_likely_ceiling(posterior: Posterior, draws: LawDraws) -> float:
+    """Median ceiling that is a score, points over P_sft: a flat branch at 0 has no lower one."""
+    likely = float(np.median(draws.ceiling))
+    return float(np.clip(likely, -posterior.p_sft, SCORE_MAX - posterior.p_sft))
 
 
 def describe_law(posterior: Posterior, ceiling: float) -> FitFacts:
