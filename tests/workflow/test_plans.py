@@ -218,7 +218,7 @@ def test_a_mistake_in_a_study_is_one_line(checkout: Path) -> None:
     ("target", "message"),
     [
         ("figure_33", "study smoke has no rule that makes figure_33; did you mean figure_3?"),
-        ("claims", "study released has: snakemake claims --config study=released"),
+        ("sensitivity", "study released has: snakemake sensitivity --config study=released"),
         (
             "results/smoke/sft/LabQwen/Nope/seed0/losses.csv",
             "study smoke has no rule that makes results/smoke/sft/LabQwen/Nope/seed0/losses.csv; ",
