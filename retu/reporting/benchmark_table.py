@@ -58,9 +58,10 @@ def build_benchmark_table(
         ignore_index=True,
     )
     table["gain"] = table["score"] - table["start"]
-    table["sampling_error"] = compute_binomial_error(
-        table["score"].to_numpy() / 100.0, table["n_problems"].to_numpy()
-    )
+    table["sampling_error"] = [
+        compute_binomial_error(score / 100.0, count)
+        for score, count in zip(table["score"], table["n_problems"], strict=True)
+    ]
     return sort_benchmark_rows(table, order, benchmarks)[list(BENCHMARK_TABLE_COLUMNS)]
 
 
@@ -113,7 +114,9 @@ def format_benchmark_table(table: pd.DataFrame) -> TextTable:
             ("Data set", False, datasets),
             *[
                 (name.capitalize(), False, [str(value) or MISSING for value in runs[name]])
-                for name in find_varying_columns(runs.replace({"recipe": {"": None}}))
+                for name in find_varying_columns(
+                    runs.assign(recipe=runs["recipe"].replace("", None))
+                )
             ],
             ("SFT step", True, [format_integer(value) for value in runs["sft_step"]]),
             ("Paradigm", False, format_text_cells(runs["paradigm"])),

@@ -85,13 +85,15 @@ def list_highest_scores(curves: pd.DataFrame, subphases: pd.DataFrame) -> list[d
     points = select_achieved_points(curves)
     points = points[(points["paradigm"] != PURE_SFT) | (points["sft_step"] > 0)]
     losses = subphases.groupby(["dataset", "seed"])["min_val_loss"].min()
-    records = []
+    records: list[dict[str, object]] = []
     for key, runs in points.groupby(START, sort=False):
         rows = [
             summarise_seeds(keep_highest_points(branch))
             for _, branch in runs.groupby("sft_step", sort=True)
         ]
-        best = find_top_row(pd.DataFrame(rows), "score").to_dict()
+        best: dict[str, object] = {
+            str(name): value for name, value in find_top_row(pd.DataFrame(rows), "score").items()
+        }
         minima = losses[losses.index.get_level_values("dataset") == key[1]]
         at = subphases[
             (subphases["dataset"] == key[1]) & (subphases["sft_step"] == best["sft_step"])

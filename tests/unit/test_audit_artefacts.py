@@ -80,14 +80,14 @@ def list_analysis_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
         published["table_4"],
         order,
         fixed,
-        *format_outputs(out, "table_4", "csv", "md"),
+        *format_outputs(out, "table_4", "csv", "md", "tex"),
     ]
     table_5 = [
         *fits,
         *draws,
         published["table_5"],
         labels,
-        *format_outputs(out, "table_5", "csv", "md"),
+        *format_outputs(out, "table_5", "csv", "md", "tex"),
     ]
     figure_3 = [
         curves,
@@ -95,7 +95,7 @@ def list_analysis_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
         labels,
         order,
         table,
-        *format_outputs(out, "figure_3", "svg", "png"),
+        *format_outputs(out, "figure_3", "svg", "png", "pdf", "csv"),
     ]
     figure_8 = [*fits, *draws, published["figure_8"], labels, order, recipes]
     return [
@@ -103,7 +103,7 @@ def list_analysis_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
         (audit_table_4, table_4),
         (audit_table_5, table_5),
         (audit_figure_3, figure_3),
-        (audit_figure_8, [*figure_8, *format_outputs(out, "figure_8", "svg", "png", "csv")]),
+        (audit_figure_8, [*figure_8, *format_outputs(out, "figure_8", "svg", "png", "pdf", "csv")]),
     ]
 
 
@@ -146,8 +146,9 @@ def test_every_artefact_is_made(audit: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in (audit / "artefacts").iterdir()}
     images = [f"figure_{n}.{kind}" for n in (3, 8) for kind in ("svg", "png")]
     assert all(sizes[name] > 20_000 for name in images)
-    tables = [f"table_{n}.{kind}" for n in (4, 5) for kind in ("csv", "md")]
-    assert {*images, *tables, "figure_8.csv", "report.html", "summary.txt"} == set(sizes)
+    images += [f"figure_{n}.{kind}" for n in (3, 8) for kind in ("pdf", "csv")]
+    tables = [f"table_{n}.{kind}" for n in (4, 5) for kind in ("csv", "md", "tex")]
+    assert {*images, *tables, "report.html", "summary.txt"} == set(sizes)
 
 
 @pytest.mark.parametrize("script", [audit_table_4, audit_figure_3, audit_figure_8, audit_report])

@@ -100,7 +100,7 @@ def test_scripts_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         tmp_path / "curves.csv", index=False
     )
     inputs = [f"--fits={tmp_path}/fits.csv", f"--curves={tmp_path}/curves.csv"]
-    outputs = [f"--out-csv={tmp_path}/t.csv", f"--out-md={tmp_path}/t.md"]
+    outputs = [f"--out-{kind}={tmp_path}/t.{kind}" for kind in ("csv", "md", "tex")]
     monkeypatch.setattr(sys, "argv", ["table_4", *inputs, f"--order={order}", *outputs])
     table_4_script.main()
     assert pd.read_csv(tmp_path / "t.csv")["cut_share"].max() == 0.12
@@ -124,6 +124,8 @@ def test_the_page_has_the_line() -> None:
         build_table_4(fits, ORDER),
         build_paradigm_table(with_share, fits, ORDER),
         dict.fromkeys(("figure_2", "figure_3", "figure_8"), ""),
+        [],
+        [],
     )
     subphases = fill_text_cells(make_frames(made)["subphases"])
     page = render_report_page(
