@@ -4,12 +4,12 @@ What is chosen becomes options of the artefact's script. An artefact without the
 that it is about is refused in a line that says, as YAML, what the study would need.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from retu.config.hub_study import HubModel
 from retu.config.lab_study import DrawnSet, LabModel
-from retu.config.study import RlRun, Study
+from retu.config.study import ImportedSftRun, RlRun, SftRun, Study
 from retu.core.errors import InputError
 
 ARTEFACT_TITLES = {
@@ -28,6 +28,8 @@ ARTEFACT_TITLES = {
 """The paper's tables and figures, and one that it does not have, by the names of their targets."""
 ALWAYS_SHOWN = ("table_3", "table_4", "figure_2", "figure_3", "figure_8")
 """What the report of every study shows."""
+PLAIN_TITLE = "RL"
+"""The title of recipes whose runs are Pure RL and SFT-then-RL: these artefacts show no others."""
 Options = dict[str, str]
 
 
@@ -82,7 +84,8 @@ def choose_data_scale(study: Study) -> Options:
         model, recipe = next((run.model, run.recipe) for run in study.sft_runs)
         refuse(
             study,
-            "SFT sets of two or more sizes, with RL from their checkpoints",
+            "SFT sets of two or more sizes, with RL from their checkpoints by a recipe titled"
+            f" {PLAIN_TITLE}",
             "datasets: {Half: {title: Half, rows: 100, seed: 1}}, sft_runs: "
             f"[{{model: {model}, dataset: Half, recipe: {recipe}, checkpoints: [10, 20]}}], "
             "artefacts: {data_scale: [Half, " + (scale or list(study.datasets))[0] + "]}",
@@ -101,14 +104,14 @@ def choose_table_6(study: Study) -> Options:
     Raises:
         InputError: no model is larger than another, or RL does not start from both.
     """
-    first = next(iter(study.models))
+    first, recipe = next(iter(study.models)), find_plain_recipe(study)
     model = study.artefacts.table_6.model or find_larger_model(study)
-    recipe = next(iter(study.recipes.rl), "R")
-    if model is None or not has_base_rl(study, model) or not list_branched_sets(study, model):
+    if model is None or not has_whole_rl(study, model):
         name = model or "Large"
         refuse(
             study,
-            "a model larger than another with an SFT run, RL from it and from its base model",
+            "a model larger than another with an SFT run, RL from it and from its base model by one"
+            f" recipe titled {PLAIN_TITLE}",
             (f"models: {{Large: ...}} (more parameters than {first}), " if model is None else "")
             + f"sft_runs: [{{model: {name}, dataset: {next(iter(study.datasets))}, ...}}], "
             f"rl_runs: [{{start: base, recipe: {recipe}, models: [{name}]}}, "
@@ -144,21 +147,39 @@ def choose_figure_4(study: Study) -> Options:
         InputError: no benchmark is out of distribution, or RL starts from no checkpoint.
     """
     benchmarks = [name for name, made in study.benchmarks.items() if made.out_of_distribution]
-    chosen, recipe = study.artefacts.figure_4, next(iter(study.recipes.rl), "R")
-    models = [chosen.model] if chosen.model else list(study.models)
-    model = next((name for name in models if list_branched_sets(study, name)), None)
-    if not benchmarks or model is None:
-        lacking = "benchmarks: {Other: {..., out_of_distribution: true}}"
-        branches = f"rl_runs: [{{start: sft, recipe: {recipe}, models: [{models[0]}]}}]"
+    run = find_distribution_run(study)
+    if not benchmarks or run is None:
         refuse(
             study,
-            "a benchmark of another kind than its training data, and RL from checkpoints",
-            lacking if model else branches,
+            "a benchmark of another kind than its training data, and RL from checkpoints by a"
+            f" recipe titled {PLAIN_TITLE}",
+            "benchmarks: {Other: {..., out_of_distribution: true}}"
+            if run
+            else f"rl_runs: [{describe_wanted_rl(study)}]",
         )
-    dataset = chosen.dataset or list_branched_sets(study, model)[0]
-    options = {"benchmarks": ",".join(benchmarks), "model": model, "dataset": dataset}
-    steps = chosen.sft_steps
+    options = {"benchmarks": ",".join(benchmarks), "model": run[0], "dataset": run[1]}
+    steps = study.artefacts.figure_4.sft_steps
     return options | ({"sft_steps": ",".join(map(str, steps))} if steps else {})
+
+
+def find_distribution_run(study: Study) -> tuple[str, str] | None:
+    """The model and SFT set of figure 4: the first with RL from the checkpoints that it names."""
+    chosen = study.artefacts.figure_4
+    for model in [chosen.model] if chosen.model else study.models:
+        for name in list_branched_sets(study, model, chosen.sft_steps or ()):
+            if chosen.dataset in (None, name):
+                return model, name
+    return None
+
+
+def describe_wanted_rl(study: Study) -> str:
+    """An entry of `rl_runs` with the RL that figure 4 is to show."""
+    chosen = study.artefacts.figure_4
+    model, recipe = chosen.model or next(iter(study.models)), find_plain_recipe(study)
+    entry = f"start: sft, recipe: {recipe}, models: [{model}]"
+    entry += f", datasets: [{chosen.dataset}]" if chosen.dataset else ""
+    steps = ", ".join(map(str, chosen.sft_steps or []))
+    return "{" + entry + (f", sft_steps: [{steps}]" if steps else "") + "}"
 
 
 def choose_per_benchmark(study: Study) -> Options:
@@ -171,21 +192,47 @@ def order_datasets(study: Study) -> str:
     return ",".join(study.datasets)
 
 
-def list_branched_sets(study: Study, model: str) -> list[str]:
-    """The SFT sets of a model from whose checkpoints RL starts."""
-    trained = [run.dataset for run in study.sft_runs if run.model == model]
-    return [name for name in trained if any(starts_from(run, model, name) for run in study.rl_runs)]
+def list_branched_sets(study: Study, model: str, steps: Sequence[int] = ()) -> list[str]:
+    """The SFT sets of a model from whose checkpoints, all of `steps`, plain RL may start."""
+    return [
+        run.dataset
+        for run in study.sft_runs
+        if run.model == model and list_start_recipes(study, run, steps)
+    ]
 
 
-def starts_from(run: RlRun, model: str, dataset: str) -> bool:
-    """Whether RL runs start from checkpoints of a model on a data set."""
-    within = run.datasets == "all" or dataset in run.datasets
-    return run.start == "sft" and model in run.models and within
+def list_start_recipes(
+    study: Study, run: SftRun | ImportedSftRun, steps: Sequence[int] = ()
+) -> set[str]:
+    """The plain recipes of RL from an SFT run, each from all of `steps`."""
+    return {
+        rl.recipe
+        for rl in study.rl_runs
+        if rl.start == "sft"
+        and is_plain(study, rl)
+        and run.model in rl.models
+        and (rl.datasets == "all" or run.dataset in rl.datasets)
+        and {*steps} <= {*(rl.sft_steps or run.checkpoints)}
+    }
 
 
-def has_base_rl(study: Study, model: str) -> bool:
-    """Whether RL starts from the base model."""
-    return any(run.start == "base" and model in run.models for run in study.rl_runs)
+def has_whole_rl(study: Study, model: str) -> bool:
+    """Whether one plain recipe starts from the base model and from checkpoints."""
+    runs = [run for run in study.sft_runs if run.model == model]
+    later = {recipe for run in runs for recipe in list_start_recipes(study, run)}
+    return any(
+        rl.start == "base" and model in rl.models and rl.recipe in later for rl in study.rl_runs
+    )
+
+
+def is_plain(study: Study, run: RlRun) -> bool:
+    """Whether RL runs are those that tables call RL, of no paradigm with another name."""
+    return study.recipes.rl[run.recipe].title == PLAIN_TITLE
+
+
+def find_plain_recipe(study: Study) -> str:
+    """A recipe that tables call RL, for what a study is told to add."""
+    return next((n for n, made in study.recipes.rl.items() if made.title == PLAIN_TITLE), "R")
 
 
 def refuse(study: Study, needed: str, addition: str) -> NoReturn:

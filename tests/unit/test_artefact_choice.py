@@ -125,3 +125,58 @@ def test_what_is_named_must_be_in_the_study(
 ) -> None:
     with pytest.raises(InputError, match=said):
         change_lab(tmp_path, lambda study: study.update(artefacts=artefacts))
+
+
+def branch_with_another_title(study: dict[str, Any]) -> None:
+    """RL from checkpoints by methods that tables do not call RL."""
+    for name in ("dapo_dc", "dapo_dc_short"):
+        study["recipes"]["rl"][name]["title"] = "Mine"
+
+
+def show_set_without_rl(study: dict[str, Any]) -> None:
+    """Figure 4 of a set from which no RL starts."""
+    study["rl_runs"] = [{"start": "sft", "recipe": "dapo_dc", "models": ["LabQwen"],
+                         "datasets": ["LabFull"]}]  # fmt: skip
+    study["artefacts"] = {"figure_4": {"dataset": "LabSmall"}}
+
+
+def show_step_without_rl(study: dict[str, Any]) -> None:
+    """Figure 4 of a checkpoint from which no RL starts."""
+    study["rl_runs"] = [{"start": "sft", "recipe": "dapo_dc", "models": ["LabQwen"],
+                         "datasets": ["LabFull"], "sft_steps": [20]}]  # fmt: skip
+    study["artefacts"] = {"figure_4": {"dataset": "LabFull", "sft_steps": [160]}}
+
+
+def start_from_base_by_another_recipe(study: dict[str, Any]) -> None:
+    """The larger model's RL from its base model is by a recipe that its checkpoints lack."""
+    for run in study["rl_runs"]:
+        if run["models"] == ["LabLarge"] and run["start"] == "base":
+            run["recipe"] = "dapo_dc"
+
+
+@pytest.mark.parametrize(
+    ("edit", "artefact", "said"),
+    [
+        (branch_with_another_title, "table_5", "by a recipe titled RL"),
+        (branch_with_another_title, "table_6", "by one recipe titled RL"),
+        (branch_with_another_title, "figure_4", "recipe: R, models"),
+        (branch_with_another_title, "figure_7", "by a recipe titled RL"),
+        (start_from_base_by_another_recipe, "table_6", "by one recipe titled RL"),
+        (show_set_without_rl, "figure_4", "datasets: [LabSmall]}]"),
+        (show_step_without_rl, "figure_4", "datasets: [LabFull], sft_steps: [160]}]"),
+    ],
+)
+def test_an_artefact_is_refused_that_would_be_empty(
+    tmp_path: Path, edit: Edit, artefact: str, said: str
+) -> None:
+    line = explain_missing_artefact(artefact, change_lab(tmp_path, edit))
+    assert line is not None
+    assert said in line
+
+
+def test_figure_4_is_of_a_model_with_rl_from_the_set_that_is_named(tmp_path: Path) -> None:
+    def edit(study: dict[str, Any]) -> None:
+        study["artefacts"] = {"figure_4": {"dataset": "LabSmall"}}
+
+    options = choose_artefact_options("figure_4", change_lab(tmp_path, edit))
+    assert (options["model"], options["dataset"]) == ("LabQwen", "LabSmall")
