@@ -79,7 +79,7 @@ def select_distribution_points(
     dataset: str,
     sft_steps: Sequence[int],
 ) -> pd.DataFrame:
-    """The points of SFT and of RL from the chosen checkpoints, by the first recipe.
+    """The points of SFT, and of RL by the first recipe that starts from all chosen checkpoints.
 
     Raises:
         InputError: RL starts from none of the checkpoints.
@@ -87,17 +87,18 @@ def select_distribution_points(
     own = select_rows(curves, model=model, dataset=dataset)
     own = own[own["benchmark"].isin(benchmarks)]
     branches = own[own["paradigm"] == SFT_THEN_RL]
-    known = sorted(set(branches["sft_step"]))
-    chosen = list(sft_steps) or known[:1] + known[1:][-1:]
-    missing = [step for step in chosen if step not in known]
-    if missing or not chosen:
+    starts = {str(name): {*rows["sft_step"]} for name, rows in branches.groupby("recipe")}
+    recipe = next((name for name, steps in starts.items() if steps >= {*sft_steps}), None)
+    if recipe is None:
+        known = ", ".join(map(str, sorted(set(branches["sft_step"])))) or "no checkpoint"
+        wanted = " and ".join(map(str, sft_steps)) or "any"
         raise InputError(
-            f"artefacts.figure_4: RL of {model} on {dataset} starts from"
-            f" {', '.join(map(str, known)) or 'no checkpoint'}, not from"
-            f" {', '.join(map(str, missing)) or 'any'}; name such checkpoints as sft_steps"
+            f"artefacts.figure_4: RL of {model} on {dataset} starts from {known}, and by no recipe"
+            f" from {wanted}; name such checkpoints as sft_steps"
         )
-    first = branches["recipe"].iloc[0]
-    shown = branches[branches["sft_step"].isin(chosen) & (branches["recipe"] == first)]
+    steps = sorted(starts[recipe])
+    chosen = sft_steps or (steps[0], steps[-1])
+    shown = branches[branches["sft_step"].isin(chosen) & (branches["recipe"] == recipe)]
     points: pd.DataFrame = pd.concat([own[own["paradigm"] == PURE_SFT], shown])
     return points
 

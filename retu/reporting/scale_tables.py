@@ -1,5 +1,6 @@
 """Tables 5 and 6: what more data, and a larger model, do to loss, P_sft, PL_rl and A_post."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -11,7 +12,6 @@ from retu.core.markdown import (
     format_interval,
     format_number,
     format_signed,
-    format_significant,
     make_table,
 )
 from retu.reporting.compute_units import choose_unit
@@ -116,12 +116,10 @@ def build_table_6(
         on=["dataset", "seed", "sft_step"],
         how="left",
     )
-    steps = curves.assign(dataset_of_run=curves["dataset"]).groupby(
-        ["model", "dataset", "sft_step", "recipe", "seed"]
-    )["rl_step"]
-    last = steps.max().to_dict()
+    runs = curves.groupby(["model", "dataset", "sft_step", "recipe", "seed"])
+    last = runs["rl_step"].max().to_dict()
     rows["rl_steps"] = [
-        last.get((model, dataset if step else NO_DATASET, step, recipe, seed))
+        last.get((model, dataset if step else NO_DATASET, step, recipe, seed), math.nan)
         for dataset, step, recipe, seed in zip(
             rows["dataset"], rows["sft_step"], rows["recipe"], rows["seed"], strict=True
         )
@@ -153,7 +151,7 @@ def format_table_6(table: pd.DataFrame) -> TextTable:
             ("A_post", True, [format_number(value) for value in table["a_post"]]),
             ("90% interval", True, [format_interval(low, high) for low, high in ends]),
             ("Best score", True, [format_number(value) for value in table["best_score"]]),
-            ("RL steps", True, [format_significant(value, 4) for value in table["rl_steps"]]),
+            ("RL steps", True, [format_integer(value) for value in table["rl_steps"]]),
             ("Verdict", False, [label or MISSING for label in table["verdict"]]),
         ]
     )

@@ -136,6 +136,8 @@ def test_table_6_starts_from_step_0_with_the_base_models_loss(
     assert sorted(zero["a_post"]) == pytest.approx(sorted(fits["a_post"]))
     assert set(table["rl_steps"]) == {120}
     assert set(table["recipe"]) == {"dapo_dc"}
+    shown = format_table_6(table)
+    assert {row[shown.headers.index("RL steps")] for row in shown.rows} == {"120"}
     assert "GRPO" not in format_table_6(table).format_markdown()
 
 
@@ -186,8 +188,24 @@ def test_figure_4_shows_the_first_and_the_last_checkpoint_with_rl(
 
 
 def test_figure_4_refuses_a_checkpoint_without_rl(made: dict[str, pd.DataFrame]) -> None:
-    with pytest.raises(InputError, match=r"not from 7; name such checkpoints as sft_steps"):
+    with pytest.raises(InputError, match=r"by no recipe from 7; name such checkpoints as"):
         build_distribution_table(made["curves"], ["arithmetic"], "tiny", "Large", [7])
+
+
+def test_figure_4_takes_one_recipe_from_its_first_to_its_last_checkpoint(
+    made: dict[str, pd.DataFrame],
+) -> None:
+    after = made["curves"].query("paradigm == 'SFT-then-RL' and dataset == 'Large'")
+    last = after["sft_step"].max()
+    short = after[after["sft_step"] < last].assign(recipe="a_short_one")
+    curves = pd.concat([made["curves"], short], ignore_index=True)
+    table = build_distribution_table(curves, ["arithmetic"], "tiny", "Large", [CHECKPOINT, last])
+    assert set(table.query("paradigm == 'SFT-then-RL'")["recipe"]) == {"dapo_dc"}
+    curves = curves[(curves["sft_step"] < last) | (curves["recipe"] != "a_short_one")]
+    table = build_distribution_table(curves, ["arithmetic"], "tiny", "Large")
+    shown = table.query("paradigm == 'SFT-then-RL'")
+    assert set(shown["recipe"]) == {"a_short_one"}
+    assert shown["sft_step"].nunique() == 2
 
 
 def test_figure_7_has_a_row_a_size_with_its_rows(
