@@ -14,7 +14,10 @@ from retu.audit.study_claims.judge_study import STUDY_CLAIM_COLUMNS, gather_stud
 from retu.audit.study_claims.number_correlations import CORRELATIONS
 from retu.audit.study_claims.number_questions import QUESTIONS
 from retu.audit.study_claims.published_numbers import JudgedNumbers, judge_numbers
-from retu.audit.study_claims.published_numbers_page import format_published_numbers
+from retu.audit.study_claims.published_numbers_page import (
+    format_published_numbers,
+    tabulate_numbers,
+)
 from retu.audit.study_claims.sentence_outcome import (
     CANNOT_BE_ASKED,
     CONTRADICTS,
@@ -237,3 +240,16 @@ def test_the_ledger_says_where_a_number_can_be_checked() -> None:
     # What stands in no artefact of a training study is not promised there.
     assert not is_asked_of_studies(LEDGER.claims["appendix_h1.batch"])
     assert is_asked_of_studies(LEDGER.claims["figure_4.gpqa.sft"])
+
+
+def test_digits_are_those_of_the_quantity() -> None:
+    table = judge_by_id(make_llama(25.0)).reset_index()
+    known = table[table["verdict"] != CANNOT_BE_ASKED]
+    rows = pd.concat([known.iloc[[0]].assign(quantity=q, ours=1.234) for q in ASKED_DIGITS])
+    shown = tabulate_numbers(rows)
+    place = shown.headers.index("Ours")
+    assert [row[place] for row in shown.rows] == list(ASKED_DIGITS.values())
+
+
+ASKED_DIGITS = {"PL_rl": "1.2", "A_post": "1.2", "val_loss": "1.23", "pearson_r": "1.23",
+                "sft_step": "1"}  # fmt: skip

@@ -210,6 +210,34 @@ def test_seeds_widen_the_interval_by_their_scatter() -> None:
     assert two["effect"] == pytest.approx(7.0, abs=0.5)
 
 
+def test_seeds_that_disagree_out_of_distribution_decide_nothing() -> None:
+    claim = make_claim("later_start_helps_elsewhere")
+    ends = [(10, 70.0), (90, 75.0)]
+    alike, apart = (
+        MadeStudy(
+            [MadeBranch("A", n, 60, seed=k, elsewhere=y + k * off) for n, y in ends for k in (0, 1)]
+        )
+        for off in (0.1, 20.0)
+    )
+    assert judge_one(alike, claim)["verdict"] == SUPPORTS
+    outcome = judge_one(apart, claim)
+    assert outcome["verdict"] == UNDECIDED
+    assert outcome["effect_high"] - outcome["effect_low"] > 20
+
+
+def test_sft_checkpoints_are_compared_without_any_fitted_branch() -> None:
+    study = SCENARIOS["row_mean_deflates_sft"](5.0)
+    tables = study.make_tables()
+    curves = tables.curves[tables.curves["paradigm"] == "Pure SFT"]
+    bare = dataclasses.replace(
+        tables, curves=curves, fits=tables.fits.iloc[:0], draws=tables.draws.iloc[:0]
+    )
+    evidences = gather_study(bare, study.make_job())
+    outcome = judge_study([make_claim("row_mean_deflates_sft")], evidences, "arXiv X").iloc[0]
+    assert outcome["verdict"] == SUPPORTS
+    assert outcome["effect"] == pytest.approx(5, abs=1)
+
+
 def test_pooled_seeds_have_the_error_of_their_mean() -> None:
     rng = np.random.default_rng(3)
     seeds = np.array([[50.0], [52.0], [57.0]]) + np.zeros((3, 20_000))

@@ -30,7 +30,8 @@ from retu.core.tables import round_to_six_digits
 from retu.core.text import squash_text
 from retu.scaling.sampling_noise import Z, compute_binomial_error
 
-WIDEST = {"min_val_loss": 0.05, "val_loss": 0.05, "pearson_r": 0.5, "spearman_rho": 0.5}
+LOSSES = ("min_val_loss", "val_loss")
+WIDEST = {**dict.fromkeys(LOSSES, 0.05), **dict.fromkeys(CORRELATIONS, 0.5)}
 """The widest interval that can support a number; what is not named is in points."""
 WIDEST_POINTS = 4.0
 EXACT_QUANTITIES = ("sft_step", "x_sft")

@@ -2,11 +2,14 @@
 
 import pandas as pd
 
-from retu.audit.study_claims.published_numbers import WIDEST_POINTS, JudgedNumbers
+from retu.audit.study_claims.number_correlations import CORRELATIONS
+from retu.audit.study_claims.published_numbers import LOSSES, WIDEST_POINTS, JudgedNumbers
 from retu.audit.study_claims.sentence_outcome import CANNOT_BE_ASKED, STUDY_VERDICTS
 from retu.core.markdown import MISSING, TextTable, format_interval, format_number, make_table
 from retu.core.text import format_quantity
 
+DIGITS = {**dict.fromkeys((*LOSSES, *CORRELATIONS), 2), "sft_step": 0}
+"""Of a number by its quantity, behind the point; 1 of what is not named."""
 PLACES = "Tables 1, 4, 5 and 6 and Figures 4, 7 and 8"
 
 
@@ -52,7 +55,7 @@ def count_others(numbers: JudgedNumbers) -> list[str]:
 
 def tabulate_numbers(rows: pd.DataFrame) -> TextTable:
     """The numbers with a verdict."""
-    digits = [2 if "loss" in str(name) or "_r" in str(name) else 1 for name in rows["quantity"]]
+    digits = [DIGITS.get(str(name), 1) for name in rows["quantity"]]
     ours = zip(rows["ours"], digits, strict=True)
     ends = zip(rows["low"], rows["high"], digits, strict=True)
     return make_table(

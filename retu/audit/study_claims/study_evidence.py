@@ -21,6 +21,8 @@ from retu.reporting.tidy_files import IDENTIFIED, NO_DATASET, OVERALL, PURE_SFT,
 from retu.scaling.sampling_noise import compute_binomial_error
 
 BRANCH_COLUMNS = ["dataset", "sft_step", "paradigm", "recipe"]
+DRAWS_OF_SCORES = 1000
+"""Of scores where no branch has draws, such as in a study without RL."""
 Checkpoint = tuple[str, int]
 """SFT data set and step."""
 
@@ -111,8 +113,9 @@ class StudyEvidence:
 
     @property
     def n_draws(self) -> int:
-        """How many draws a branch has."""
-        return int(next(iter(self.draws.values())).shape[1])
+        """How many draws a branch has; without branches as many as scores are drawn with."""
+        held = int(next(iter(self.draws.values())).shape[1])
+        return held or DRAWS_OF_SCORES
 
     def find_branches(self, wanted: Callable[[StudyBranch], bool]) -> list[int]:
         """Numbers of the branches that are wanted."""

@@ -193,20 +193,26 @@ def ask_later_start_elsewhere(
 
 
 def draw_elsewhere(evidence: StudyEvidence, curves: pd.DataFrame, row: int) -> FloatArray:
-    """Draws of a branch's best score on some benchmarks, averaged over them and seeds."""
+    """Draws of a branch's best score on some benchmarks, averaged over them and seeds.
+
+    With several seeds their scatter is in the draws, beside the sampling of problems.
+    """
     points = select_points(curves, evidence.branches[row])
     points = points[points["rl_step"] > 0]
     if points.empty:
         raise MissingRunsError(
             f"scores out of distribution of {evidence.branches[row].name} during RL"
         )
-    best, variances = [], []
-    for _, run in points.groupby(["benchmark", "seed"]):
+    best, variances = {}, []
+    for key, run in points.groupby(["benchmark", "seed"]):
         course = run.sort_values("rl_step")["score"].to_numpy(float)
-        best.append(float(compute_centred_median(course).max()))
+        best[key] = float(compute_centred_median(course).max())
         n = float(run["n_problems"].iloc[0])
-        share = (best[-1] / 100 * n + 0.5) / (n + 1)
+        share = (best[key] / 100 * n + 0.5) / (n + 1)
         variances.append(float(compute_binomial_error(share, n)) ** 2)
-    error = float(np.sqrt(np.mean(variances) / points["benchmark"].nunique()))
+    by_seed = pd.Series(best).groupby(level=1).mean()
+    variance = np.mean(variances) / points["benchmark"].nunique()
+    if len(by_seed) > 1:
+        variance += by_seed.var(ddof=1) / len(by_seed)
     noise = evidence.rng.standard_normal(evidence.n_draws)
-    return np.asarray(float(np.mean(best)) + error * noise, dtype=np.float64)
+    return np.asarray(by_seed.mean() + np.sqrt(variance) * noise, dtype=np.float64)
