@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retu.config.name_checks import check_no_repeats
 from retu.config.published_values import list_published_titles
 from retu.config.study import Study
 from retu.core.errors import InputError
@@ -12,9 +13,13 @@ def check_artefacts(study: Study, path: Path) -> None:
     """Models, data sets and checkpoints that tables and figures are to show must exist.
 
     Raises:
-        InputError: one does not; the line has the nearest name.
+        InputError: one does not, and the line has the nearest name, or it is there twice.
     """
     chosen, where = study.artefacts, f"{path}: artefacts"
+    check_no_repeats(f"{where}.table_1.models", chosen.table_1.models or [])
+    check_no_repeats(f"{where}.data_scale", chosen.data_scale or [])
+    steps = [*map(str, chosen.figure_4.sft_steps or [])]
+    check_no_repeats(f"{where}.figure_4.sft_steps", steps)
     for model in chosen.table_1.models or []:
         check_reference(f"{where}.table_1.models", "model", model, study.models)
     for name, named in (("table_6", chosen.table_6.model), ("figure_4", chosen.figure_4.model)):
@@ -56,5 +61,5 @@ def check_distribution_run(study: Study, where: str) -> None:
     known = {step for run in runs for step in run.checkpoints}
     for step in chosen.sft_steps or []:
         check_reference(
-            f"{where}.figure_4.sft_steps", "checkpoint", str(step), map(str, sorted(known))
+            f"{where}.figure_4.sft_steps", "checkpoint", str(step), [*map(str, sorted(known))]
         )

@@ -11,6 +11,7 @@ from retu.config.hub_study import HubData, MatchedSet
 from retu.config.hub_study_checks import check_hub, check_kinds
 from retu.config.imported_checks import check_imported
 from retu.config.lab_study import LabModel
+from retu.config.name_checks import check_no_repeats
 from retu.config.paradigm import check_paradigm
 from retu.config.protocols import load_protocols
 from retu.config.released_study import ReleasedStudy
@@ -158,13 +159,6 @@ def check_release(study: ReleasedStudy, path: Path) -> None:
         for left_out in values if axis == BENCHMARKS_AXIS else []:
             for name in left_out if isinstance(left_out, list) else [left_out]:
                 check_reference(where, "benchmark", str(name), study.benchmarks)
-
-
-def check_no_repeats(where: str, names: list[str]) -> None:
-    """InputError if a name appears twice: a run listed twice would count twice."""
-    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if repeated:
-        raise InputError(f"{where}: {repeated[0]} appears twice; keep one")
 
 
 def check_runs(study: Study, path: Path) -> None:

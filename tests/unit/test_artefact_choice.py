@@ -116,8 +116,11 @@ def test_a_study_says_which_runs_are_shown(tmp_path: Path) -> None:
         ({"table_6": {"model": "LabQwem"}}, r"artefacts\.table_6\.model: unknown model 'LabQwem'"),
         ({"table_1": {"models": ["Lab"]}}, r"artefacts\.table_1\.models: unknown model"),
         ({"data_scale": ["LabFull", "LabX"]}, r"artefacts\.data_scale: unknown data set 'LabX'"),
+        ({"data_scale": ["LabFull", "LabFull"]}, r"artefacts\.data_scale: LabFull .*twice"),
+        ({"table_1": {"models": ["LabQwen"] * 2}}, r"table_1\.models: LabQwen .*twice"),
+        ({"figure_4": {"sft_steps": [80, 80]}}, r"figure_4\.sft_steps: 80 .*twice"),
         ({"figure_4": {"dataset": "LabX"}}, r"artefacts\.figure_4\.dataset: unknown data set"),
-        ({"figure_4": {"sft_steps": [7]}}, r"figure_4\.sft_steps: unknown checkpoint '7'"),
+        ({"figure_4": {"sft_steps": [7]}}, r"figure_4\.sft_steps: unknown checkpoint '7'; .*20"),
     ],
 )
 def test_what_is_named_must_be_in_the_study(
