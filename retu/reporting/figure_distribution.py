@@ -50,7 +50,7 @@ def build_distribution_table(
         problems, points; compute in EFLOPs.
 
     Raises:
-        InputError: RL starts from none of the checkpoints.
+        InputError: RL starts from no checkpoint.
     """
     points = select_distribution_points(curves, benchmarks, model, dataset, sft_steps)
     groups = points.groupby(POINT, sort=False)
@@ -79,25 +79,26 @@ def select_distribution_points(
     dataset: str,
     sft_steps: Sequence[int],
 ) -> pd.DataFrame:
-    """The points of SFT, and of RL by the first recipe that starts from all chosen checkpoints.
+    """The points of SFT, and of RL by the recipe that starts from most of the chosen checkpoints.
+
+    Labels may have chosen others than the study names: what there is is shown then, and where there
+    is none of them, RL from the first and the last that there are.
 
     Raises:
-        InputError: RL starts from none of the checkpoints.
+        InputError: RL starts from no checkpoint.
     """
     own = select_rows(curves, model=model, dataset=dataset)
     own = own[own["benchmark"].isin(benchmarks)]
     branches = own[own["paradigm"] == SFT_THEN_RL]
     starts = {str(name): {*rows["sft_step"]} for name, rows in branches.groupby("recipe")}
-    recipe = next((name for name, steps in starts.items() if steps >= {*sft_steps}), None)
-    if recipe is None:
-        known = ", ".join(map(str, sorted(set(branches["sft_step"])))) or "no checkpoint"
-        wanted = " and ".join(map(str, sft_steps)) or "any"
+    if not starts:
         raise InputError(
-            f"artefacts.figure_4: RL of {model} on {dataset} starts from {known}, and by no recipe"
-            f" from {wanted}; name such checkpoints as sft_steps"
+            f"artefacts.figure_4: RL of {model} starts from no checkpoint on {dataset}; name a"
+            " dataset from which it does"
         )
+    recipe = max(starts, key=lambda name: (len(starts[name] & {*sft_steps}), len(starts[name])))
     steps = sorted(starts[recipe])
-    chosen = sft_steps or (steps[0], steps[-1])
+    chosen = sorted({*steps} & {*sft_steps}) or [steps[0], steps[-1]]
     shown = branches[branches["sft_step"].isin(chosen) & (branches["recipe"] == recipe)]
     points: pd.DataFrame = pd.concat([own[own["paradigm"] == PURE_SFT], shown])
     return points

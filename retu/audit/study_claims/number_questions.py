@@ -91,6 +91,9 @@ def select_losses(runs: OwnRuns, dataset: str) -> pd.DataFrame:
 def ask_compute(claim: Claim, runs: OwnRuns, dataset: str) -> OwnValue:
     """SFT compute of the checkpoint, EFLOPs; it may differ as the lengths of drawn rows do."""
     step = runs.find_step(dataset, claim)
+    if claim.sft_step and step != claim.sft_step:
+        # A checkpoint that was found by its compute has that compute: nothing would be asked.
+        raise MissingRunsError(f"a checkpoint of {dataset} at step {claim.sft_step}")
     rows = runs.select_starts(dataset, step)
     compute, off = float(rows["x_sft_eflops"].mean()), COMPUTE_TOLERANCE
     return OwnValue(
