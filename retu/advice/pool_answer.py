@@ -4,6 +4,7 @@ There is an answer for each pool of branches. Every finding says what it rests o
 is weak.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from retu.advice.advice_record import Advice, BranchAdvice, Finding, PoolAnswer
@@ -26,10 +27,16 @@ RULE = "Stable or early Mild Overfitting"
 def answer_pools(pools: Sequence[Evidence]) -> list[PoolAnswer]:
     """The answers, of each model and seed the pool of the most RL curves first.
 
-    That one alone says where SFT stops. Of a pool on which nothing can be said, that is the only
-    finding.
+    The model and seed with the most curves of all opens: a study's main one. The first pool of each
+    alone says where SFT stops. Of a pool on which nothing can be said, that is the only finding.
     """
-    ranked = sorted(pools, key=lambda one: (one.sft_of, -count_branches(one), one.title))
+    curves: Counter[str] = Counter()
+    for one in pools:
+        curves[one.sft_of] += count_branches(one)
+    ranked = sorted(
+        pools,
+        key=lambda one: (-curves[one.sft_of], one.sft_of, -count_branches(one), one.title),
+    )
     told: set[str] = set()
     answers = []
     for evidence in ranked:

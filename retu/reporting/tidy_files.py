@@ -91,5 +91,5 @@ def order_datasets(frame: pd.DataFrame, order: Sequence[str]) -> list[str]:
 
 
 def list_models(frame: pd.DataFrame) -> list[str]:
-    """The models in order of appearance."""
-    return [str(name) for name in frame["model"].drop_duplicates()]
+    """The models, that of the most rows first: a study's main one; else in order of appearance."""
+    return [str(name) for name in frame["model"].value_counts(sort=True).index]
