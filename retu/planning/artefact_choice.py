@@ -70,17 +70,18 @@ def choose_table_1(study: Study) -> Options:
 
 
 def choose_data_scale(study: Study) -> Options:
-    """The sets of growing size on which some model was trained and RL branched off.
+    """The sets of growing size of the models that were trained, and RL branched off, on two or more.
 
     Raises:
-        InputError: there are fewer than two.
+        InputError: there is no such model.
     """
     known = study.artefacts.data_scale or [
         name for name, made in study.datasets.items() if is_size_alone(made)
     ]
-    trained = {dataset for model in study.models for dataset in list_branched_sets(study, model)}
-    scale = [name for name in known if name in trained]
-    if len(scale) < 2:
+    by_model = [{*list_branched_sets(study, model)} & {*known} for model in study.models]
+    compared = {name for trained in by_model if len(trained) >= 2 for name in trained}
+    scale = [name for name in known if name in compared]
+    if not scale:
         model, recipe = next((run.model, run.recipe) for run in study.sft_runs)
         refuse(
             study,
@@ -88,7 +89,7 @@ def choose_data_scale(study: Study) -> Options:
             f" {PLAIN_TITLE}",
             "datasets: {Half: {title: Half, rows: 100, seed: 1}}, sft_runs: "
             f"[{{model: {model}, dataset: Half, recipe: {recipe}, checkpoints: [10, 20]}}], "
-            "artefacts: {data_scale: [Half, " + (scale or list(study.datasets))[0] + "]}",
+            f"artefacts: {{data_scale: [Half, {next(iter(study.datasets))}]}}",
         )
     return {"order": ",".join(scale)}
 

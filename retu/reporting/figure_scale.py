@@ -10,6 +10,7 @@ from retu.reporting.aggregate import average_branches
 from retu.reporting.figure_branches import draw_branch_figure
 from retu.reporting.published_values import make_no_branches
 from retu.reporting.result_tables import rank_names
+from retu.reporting.scale_tables import list_scaled_models
 from retu.reporting.tidy_files import NO_DATASET, SFT_THEN_RL, list_models
 
 
@@ -38,7 +39,7 @@ def draw_scale_figure(
     """
     sizes = sort_by_size(stats, order)
     titles = {name: f"{name}, {format_integer(rows)} rows" for name, rows in sizes.items()}
-    trained = set(curves.loc[curves["dataset"].isin(sizes), "model"])
+    trained = list_scaled_models(fits, order)
     shown_curves, shown_fits, shown_subphases = (
         frame.loc[
             frame["dataset"].isin([*sizes, NO_DATASET]) & frame["model"].isin(trained)
@@ -60,9 +61,8 @@ def build_scale_table(
     x_sft_eflops.
     """
     sizes = sort_by_size(stats, order)
-    branches = average_branches(
-        fits[fits["dataset"].isin(sizes) & (fits["paradigm"] == SFT_THEN_RL)]
-    )
+    own = fits[fits["dataset"].isin(sizes) & fits["model"].isin(list_scaled_models(fits, order))]
+    branches = average_branches(own[own["paradigm"] == SFT_THEN_RL])
     branches.insert(2, "rows", branches["dataset"].map(sizes))
     ranks = rank_names(branches["model"], list_models(branches))
     ordered = branches.assign(

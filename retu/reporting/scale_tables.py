@@ -31,6 +31,13 @@ TABLE_6_COLUMNS = (
 )
 
 
+def list_scaled_models(fits: pd.DataFrame, order: Sequence[str]) -> list[str]:
+    """The models with RL from checkpoints on two or more of the sets: others compare no sizes."""
+    branches = fits[fits["dataset"].isin(order) & (fits["paradigm"] == SFT_THEN_RL)]
+    counts = branches.groupby("model", sort=False)["dataset"].nunique()
+    return [str(model) for model in counts[counts >= 2].index]
+
+
 def build_table_5(
     fits: pd.DataFrame, subphases: pd.DataFrame, stats: pd.DataFrame, order: Sequence[str]
 ) -> pd.DataFrame:
@@ -46,7 +53,7 @@ def build_table_5(
         The columns of `build_selection_table` and `rows`, the size, unknown for a set that is known
         by name only; smallest first. Correlations are those over these sets.
     """
-    chosen = fits[fits["dataset"].isin(order)]
+    chosen = fits[fits["dataset"].isin(order) & fits["model"].isin(list_scaled_models(fits, order))]
     table = build_selection_table(chosen, subphases, order)
     sizes = stats.set_index("dataset")["rows"]
     table.insert(2, "rows", table["dataset"].map(sizes))

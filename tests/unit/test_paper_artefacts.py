@@ -125,6 +125,13 @@ def test_table_5_goes_from_the_smallest_set_to_the_largest(made: dict[str, pd.Da
     assert "1,000" in format_table_5(table).format_markdown()
 
 
+def test_models_with_one_size_compare_none(made: dict[str, pd.DataFrame]) -> None:
+    fits = made["fits"].query("model != 'large' or dataset in ['Small', 'none']")
+    table = build_table_5(fits, made["subphases"], STATS, ["Small", "Medium"])
+    assert set(table["model"]) == {"tiny"}
+    assert set(build_scale_table(fits, STATS, ["Small", "Medium"])["model"]) == {"tiny"}
+
+
 def test_table_6_starts_from_step_0_with_the_base_models_loss(
     made: dict[str, pd.DataFrame], overall: pd.DataFrame
 ) -> None:
