@@ -70,7 +70,7 @@ def choose_table_1(study: Study) -> Options:
 
 
 def choose_data_scale(study: Study) -> Options:
-    """The sets of growing size of the models that were trained, and RL branched off, on two or more.
+    """The sets of growing size of the models with RL from SFT checkpoints on two or more of them.
 
     Raises:
         InputError: there is no such model.
