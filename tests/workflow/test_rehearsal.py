@@ -12,6 +12,7 @@ from retu.config.load import load_training_study
 from retu.core.manifest import read_manifest
 from retu.data.chat import encode_example, encode_prompt, encode_rl_prompt, get_prompt_ids
 from retu.data.tokenizer import load_tokenizer
+from retu.planning.artefact_choice import ARTEFACT_TITLES
 from retu.rehearsal.made_up_sets import draw_problems
 
 pytestmark = pytest.mark.slow
@@ -65,6 +66,15 @@ def test_the_report_and_both_models_are_there(results: Path) -> None:
     labels = pd.read_csv(results / "subphases.csv")
     assert set(labels["model"]) == set(STUDY.models)
     assert set(labels["dataset"]) == set(STUDY.datasets)
+
+
+@pytest.mark.parametrize("name", ARTEFACT_TITLES)
+def test_every_table_and_figure_is_made(results: Path, name: str) -> None:
+    folder = results / ("figures" if name.startswith("figure_") else "tables")
+    table = pd.read_csv(folder / f"{name}.csv")
+    assert len(table) > 0
+    shown = ".pdf" if name.startswith("figure_") else ".tex"
+    assert (folder / f"{name}{shown}").stat().st_size > 0
 
 
 def test_every_run_of_the_study_is_in_the_curves(curves: pd.DataFrame) -> None:
