@@ -18,6 +18,7 @@ class BranchPanel:
     prints of the same set (`retu/reporting/published_values.py`)."""
 
     name: str
+    model: str
     sft: pd.DataFrame
     rl: pd.DataFrame
     fits: pd.DataFrame
@@ -45,6 +46,7 @@ def make_panels(
             panels.append(
                 BranchPanel(
                     name=dataset if len(models) == 1 else f"{model}, {dataset}",
+                    model=model,
                     sft=select_rows(curves, paradigm=PURE_SFT, **key),
                     rl=select_rows(curves, paradigm=SFT_THEN_RL, **key),
                     fits=select_rows(fits, paradigm=SFT_THEN_RL, **key),

@@ -55,15 +55,13 @@ def draw_branch_figure(
     unit = choose_unit(curves["x_sft_eflops"] + curves["x_rl_eflops"])
     shape = len(panels), 2
     figure, grid = style.make_panel_grid(
-        shape, HEIGHTS, MARGINS, 0.08, sharey=True, width_ratios=[1.35, 1]
+        shape, HEIGHTS, MARGINS, 0.08, sharey="row", width_ratios=[1.35, 1]
     )
-    branch_scores = curves[curves["paradigm"].isin([SFT_THEN_RL, PURE_SFT])]["score"]
-    ceilings = pd.concat([fits["a_post"], *(panel.published["a_post"] for panel in panels)])
-    limits = compute_score_limits(branch_scores.to_numpy(), ceilings.to_numpy(dtype=float))
+    limits = compute_model_limits(panels, curves, fits)
     # One kind of axis for the whole figure: panels are compared with one another.
     log = all(needs_log_axis(panel) for panel in panels)
     for (left, right), panel in zip(grid, panels, strict=True):
-        left.set_ylim(*limits)
+        left.set_ylim(*limits[panel.model])
         draw_panel_curves(left, panel, unit, log)
         draw_branch_ceilings(right, panel)
         left.set_ylabel("Score (%)")
@@ -73,6 +71,20 @@ def draw_branch_figure(
     handles = make_branch_legend(panels) + ([make_diamond_handle(label)] if printed else [])
     figure.legend(handles=handles, loc="upper center", ncols=4)
     return figure
+
+
+def compute_model_limits(
+    panels: Sequence[BranchPanel], curves: pd.DataFrame, fits: pd.DataFrame
+) -> dict[str, tuple[float, float]]:
+    """Limits of the score axis of each model: its data sets are compared with one another."""
+    branches = curves[curves["paradigm"].isin([SFT_THEN_RL, PURE_SFT])]
+    limits = {}
+    for model in dict.fromkeys(panel.model for panel in panels):
+        printed = [panel.published["a_post"] for panel in panels if panel.model == model]
+        ceilings = pd.concat([select_rows(fits, model=model)["a_post"], *printed])
+        scores = select_rows(branches, model=model)["score"]
+        limits[model] = compute_score_limits(scores.to_numpy(), ceilings.to_numpy(dtype=float))
+    return limits
 
 
 def draw_panel_curves(axes: Axes, panel: BranchPanel, unit: ComputeUnit, log: bool) -> None:

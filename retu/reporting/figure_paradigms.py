@@ -25,6 +25,7 @@ from retu.reporting.tidy_files import NO_DATASET, PURE_SFT, SFT_THEN_RL, list_mo
 
 HEIGHTS = 2.9, 0.85  # of a row and between rows, inches
 LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.1, 0.3, 0.65  # margins, inches; below it the legend
+TITLE_SIZE, TITLE_CHARACTERS = 9.0, 36  # so many characters fit over a panel in this size
 LEGEND_COLUMNS, LEGEND_ROW = 4, 0.16  # inches
 WIDE_RANGE = 8.0  # ratio of the ends of lines from which a compute axis is logarithmic
 SFT_WINDOW_SHARE = (
@@ -83,7 +84,9 @@ def draw_paradigm_figure(
         for axes, panel in zip(line, panels, strict=False):
             draw_paradigm_panel(axes, panel, looks, unit)
             name = "" if len(rows) == 1 else f"{model}: "
-            axes.set_title(name + panel.title, loc="left", fontweight="bold")
+            title = name + panel.title
+            size = TITLE_SIZE * min(1.0, TITLE_CHARACTERS / len(title))
+            axes.set_title(title, loc="left", fontweight="bold", fontsize=size)
         for axes in line[len(panels) :]:
             axes.set_axis_off()
         line[0].set_ylabel("Score (%)")

@@ -61,13 +61,13 @@ def draw_selection_figure(
     published: pd.DataFrame | None = None,
     label: str = "paper",
 ) -> Figure:
-    """Draw the figure, one panel per model. Call inside `style.context()`.
+    """Draw the figure, one panel per model that compares sets. Call inside `style.context()`.
 
     Args:
         fits: fits.csv; subphases: subphases.csv; order: SFT data sets.
         published: what the paper prints of sets, `read_published_sets`; label: their key.
     """
-    models = list_models(fits[fits["paradigm"] == SFT_THEN_RL]) or [""]
+    models = list_compared_models(fits)
     shape = len(models), 2
     figure, grid = style.make_panel_grid(shape, HEIGHTS, MARGINS, 0.06, width_ratios=[2.1, 1])
     for (axes, side), model in zip(grid, models, strict=True):
@@ -81,6 +81,14 @@ def draw_selection_figure(
         if len(models) > 1:
             axes.set_title(model, loc="left", fontweight="bold")
     return figure
+
+
+def list_compared_models(fits: pd.DataFrame) -> list[str]:
+    """The models with two data sets or more; where there is none, all."""
+    branches = fits[fits["paradigm"] == SFT_THEN_RL]
+    counts = branches.groupby("model")["dataset"].nunique()
+    models = list_models(branches)
+    return [model for model in models if counts[model] >= 2] or models or [""]
 
 
 def draw_dataset_points(
