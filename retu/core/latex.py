@@ -1,6 +1,7 @@
 r"""Tables as LaTeX, for papers: `\input{table_4.tex}` needs the packages booktabs and graphicx."""
 
 import re
+from dataclasses import replace
 
 from retu.core.markdown import MISSING, TextTable
 
@@ -28,19 +29,32 @@ SPECIAL = {
 }
 PAGE_CHARACTERS = 90
 """So wide a table fits on a page of one column in small print; a wider one is scaled to it."""
+PAGE_ROWS = 45
+"""So many rows fit on a page."""
 SYMBOL = re.compile(r"\b(A|P|PL|C|x)_(post|sft|rl|mid)\b")
 """Quantities of the paper: A_post, P_sft, PL_rl, C_mid, x_sft, x_rl."""
 
 
 def format_latex(table: TextTable, caption: str) -> str:
-    """A `table*` environment with caption and booktabs rules, ending with a line break.
+    """`table*` environments with caption and booktabs rules, ending with a line break.
+
+    A table of more than `PAGE_ROWS` rows goes on in further ones, each of which fits on a page.
 
     Args:
         table: cells as text.
         caption: what the table shows; escaped like a cell.
     """
-    columns = "".join("r" if right else "l" for right in table.right)
+    starts = range(0, max(len(table.rows), 1), PAGE_ROWS)
+    parts = [replace(table, rows=table.rows[start : start + PAGE_ROWS]) for start in starts]
     wide = measure_width(table) > PAGE_CHARACTERS
+    captions = [caption, *[f"{caption} (continued)"] * (len(parts) - 1)]
+    pages = (format_page(part, text, wide) for part, text in zip(parts, captions, strict=True))
+    return "\n".join(pages)
+
+
+def format_page(table: TextTable, caption: str, wide: bool) -> str:
+    """One `table*` environment; a wide table is scaled to the page."""
+    columns = "".join("r" if right else "l" for right in table.right)
     lines = [
         r"\begin{table*}",
         r"\centering",

@@ -54,6 +54,16 @@ def test_every_row_has_as_many_cells_as_columns() -> None:
     assert text.count(r"\begin{") == text.count(r"\end{")
 
 
+def test_a_long_table_goes_on_on_further_pages_with_every_row() -> None:
+    long = make_table([("Step", True, [f"{n}" for n in range(100)])])
+    text = format_latex(long, "Steps")
+    assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == 3
+    assert [line for line in text.splitlines() if re.fullmatch(r"\d+ \\\\", line)] == [
+        f"{n} \\\\" for n in range(100)
+    ]
+    assert text.count("(continued)") == 2
+
+
 def has_booktabs() -> bool:
     """Whether LaTeX and the package that tables need are here."""
     if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
