@@ -83,6 +83,7 @@ def test_every_run_of_the_study_is_in_the_curves(curves: pd.DataFrame) -> None:
     assert {
         ("TinyQwen", "none", "dapo_dc"),
         ("TinyQwen", "Full", "dapo_dc"),
+        ("TinyQwen", "Half", "dapo_dc"),
         ("TinyLlama", "Hard", "dapo_dc"),
         ("TinyQwen", "Full", "luffy"),
         ("TinyLlama", "Full", "upt"),
@@ -219,7 +220,7 @@ def test_rl_saw_rewards_of_both_kinds(results: Path) -> None:
     rewards = [
         pd.read_parquet(path)["reward"].mean() for path in results.rglob("rl/**/history.parquet")
     ]
-    assert len(rewards) == 6
+    assert len(rewards) == 7
     assert max(rewards) > 0
     assert min(rewards) < 1
 
