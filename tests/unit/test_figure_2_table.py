@@ -184,7 +184,8 @@ def test_the_script_writes_figure_and_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = ",".join(write_study(tmp_path, ALL))
-    outs = {kind: tmp_path / "out" / f"figure_2.{kind}" for kind in ("svg", "png", "csv", "md")}
+    kinds = ("svg", "png", "pdf", "csv", "md")
+    outs = {kind: tmp_path / "out" / f"figure_2.{kind}" for kind in kinds}
     options = [f"--out-{kind}={path}" for kind, path in outs.items()]
     inputs = [f"--{name}={tmp_path}/{name}.csv" for name in ("curves", "fits")]
     monkeypatch.setattr(sys, "argv", ["figure_2", *inputs, f"--order={order}", *options])
