@@ -96,7 +96,7 @@ RULES = [
         ),
         ("claims", "study released has: snakemake claims --config study=released"),
         ("fetch_base", "study paper has: snakemake fetch_base --config study=paper"),
-        ("figure_2", "study lab has: snakemake figure_2 --config study=lab"),
+        ("subphases", "study lab has: snakemake subphases --config study=lab"),
         (
             "results/lab/curves.csv",
             "results/lab/curves.csv belongs to study lab, and this is study smoke:"
@@ -132,7 +132,7 @@ def test_the_chapters_of_studies_are_there() -> None:
         ("plan --studdy x", "--studdy, x has no place in retu plan"),
         (
             "",
-            "name a command: update, lineage, grade, fit, advise, new-study, check, plan, cluster",
+            "name a command: update, lineage, grade, fit, advise, claim, new-study, check, plan, cluster",
         ),
     ],
 )
