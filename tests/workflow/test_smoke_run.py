@@ -238,10 +238,15 @@ def test_fits_and_table_4_follow_from_the_curves(finished_checkout: Path, tmp_pa
     for made in (fits, draws):
         assert made.read_bytes() == (results / "fits" / made.name).read_bytes()
     table = tmp_path / "table_4.csv"
-    outputs = {"out-csv": table} | {f"out-{kind}": tmp_path / f"t.{kind}" for kind in ("md", "tex")}
+    shown = {f"out-{kind}": tmp_path / f"table_4.{kind}" for kind in ("md", "tex")}
     order = ",".join(STUDY.datasets)
     given = {"fits": fits, "curves": results / "curves.csv", "order": order}
-    assert run_rule_module(tmp_path, "table_4", *format_options(**given, **outputs)).code == 0
+    assert (
+        run_rule_module(
+            tmp_path, "table_4", *format_options(**given, **{"out-csv": table}, **shown)
+        ).code
+        == 0
+    )
     assert table.read_bytes() == (results / "tables" / "table_4.csv").read_bytes()
     assert len(pd.read_csv(table)) == len(list(results.glob("rl/*/*/*/*/*/manifest.json")))
 
