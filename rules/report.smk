@@ -6,7 +6,7 @@ In: all tables and figures. Out: <results>/answer.json, <results>/report.html, <
 from retu.planning.artefact_choice import list_further_artefacts
 
 FURTHER = list_further_artefacts(study)
-TABLES = ("table_1", "table_5", "table_6", "per_benchmark")
+FURTHER_FIGURES = [name for name in FURTHER if name.startswith("figure_")]
 
 
 rule answer:
@@ -42,8 +42,8 @@ rule make_report:
         subphases="<results>/subphases.csv",
         tables=[f"<results>/tables/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
         figures=[f"<results>/figures/figure_{n}.svg" for n in (2, 3, 8)],
-        further_tables=[f"<results>/tables/{n}.csv" for n in FURTHER if n in TABLES],
-        further_figures=[f"<results>/figures/{n}.svg" for n in FURTHER if n not in TABLES],
+        further_tables=[f"<results>/tables/{n}.csv" for n in FURTHER if n not in FURTHER_FIGURES],
+        further_figures=[f"<results>/figures/{n}.svg" for n in FURTHER_FIGURES],
     output:
         out="<results>/report.html",
         record="<results>/report.record.json",

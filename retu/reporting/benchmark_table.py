@@ -6,7 +6,12 @@ import pandas as pd
 
 from retu.core.markdown import MISSING, TextTable, format_integer, format_number, make_table
 from retu.reporting.aggregate import list_paradigms
-from retu.reporting.result_tables import find_varying_columns, format_text_cells, rank_names
+from retu.reporting.result_tables import (
+    find_varying_columns,
+    format_text_cells,
+    rank_names,
+    sort_rows,
+)
 from retu.reporting.tidy_files import (
     NO_DATASET,
     OVERALL,
@@ -92,8 +97,7 @@ def sort_benchmark_rows(
             "benchmark": rank_names(table["benchmark"], [OVERALL, *benchmarks]),
         }
     )
-    places = keys.sort_values(keys.columns.tolist(), kind="stable").index
-    return table.loc[places].reset_index(drop=True)
+    return sort_rows(table, keys)
 
 
 def format_benchmark_table(table: pd.DataFrame) -> TextTable:

@@ -21,7 +21,7 @@ from retu.reporting.aggregate import (
     select_achieved_points,
     t_interval,
 )
-from retu.reporting.result_tables import format_text_cells, rank_names
+from retu.reporting.result_tables import format_text_cells, rank_names, sort_rows
 from retu.reporting.tidy_files import NO_DATASET, PURE_RL, PURE_SFT, SFT_THEN_RL, order_datasets
 from retu.scaling.sampling_noise import compute_binomial_error
 
@@ -150,8 +150,7 @@ def sort_score_rows(
             "recipe": table["recipe"],
         }
     )
-    places = keys.sort_values(keys.columns.tolist(), kind="stable").index
-    return table.loc[places].reset_index(drop=True)
+    return sort_rows(table, keys)
 
 
 def format_table_1(table: pd.DataFrame) -> TextTable:

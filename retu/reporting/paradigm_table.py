@@ -28,7 +28,12 @@ from retu.reporting.paradigm_styles import (
     get_paradigm_kind,
     strip_sft_stage,
 )
-from retu.reporting.result_tables import format_compute, format_text_cells, rank_names
+from retu.reporting.result_tables import (
+    format_compute,
+    format_text_cells,
+    rank_names,
+    sort_rows,
+)
 from retu.reporting.tidy_files import (
     IDENTIFIED,
     NO_DATASET,
@@ -121,8 +126,7 @@ def sort_paradigm_rows(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame
             "recipe": rows["recipe"],
         }
     )
-    places = keys.sort_values(keys.columns.tolist(), kind="stable").index
-    return rows.loc[places].reset_index(drop=True)
+    return sort_rows(rows, keys)
 
 
 def tabulate_paradigms(table: pd.DataFrame) -> TextTable:

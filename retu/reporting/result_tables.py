@@ -79,16 +79,19 @@ def build_table_4(fits: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
             "seed": fits["seed"],
         }
     )
-    rows = fits.loc[
-        keys.sort_values(keys.columns.tolist(), kind="stable").index, list(STUDY_TABLE_4_COLUMNS)
-    ]
-    return rows.reset_index(drop=True)
+    return sort_rows(fits[list(STUDY_TABLE_4_COLUMNS)], keys)
 
 
 def rank_names(names: pd.Series, first: Sequence[str], last: str = "") -> pd.Series:
     """Sort keys: the place in `first`, then everything else, then `last`."""
     place = {name: i for i, name in enumerate(first)} | ({last: len(first) + 1} if last else {})
     return names.map(lambda name: place.get(name, len(first)))
+
+
+def sort_rows(table: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table in the order of their keys, the first column first; ties stay."""
+    places = keys.sort_values(keys.columns.tolist(), kind="stable").index
+    return table.loc[places].reset_index(drop=True)
 
 
 def label_branches(table: pd.DataFrame) -> list[str]:
