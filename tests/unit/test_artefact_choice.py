@@ -1,11 +1,10 @@
 """Which runs tables and figures show, and the line for a study that lacks them."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from test_study import Edit, write_changed_study
 
 from retu.config.load import load_training_study, read_study
 from retu.config.study import Study
@@ -18,16 +17,10 @@ from retu.planning.artefact_choice import (
 )
 from retu.workflow.targets import check_artefacts
 
-Edit = Callable[[dict[str, Any]], object]
-
 
 def change_lab(folder: Path, edit: Edit) -> Study:
-    """The lab study, changed and written out in full."""
-    content = read_study("lab") | {"name": "mine"}
-    edit(content)
-    path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return load_training_study(str(path))
+    """The lab study, changed."""
+    return load_training_study(str(write_changed_study(folder, edit, "lab")))
 
 
 def keep_first_model(study: dict[str, Any]) -> None:

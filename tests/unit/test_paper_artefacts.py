@@ -35,7 +35,7 @@ STATS = pd.DataFrame(
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, pd.DataFrame]:
+def made_frames() -> dict[str, pd.DataFrame]:
     """Two seeds, two models, all methods from the base model and after SFT."""
     parameters = MadeParameters(
         seeds=(0, 1), models=("tiny", "large"), methods=tuple(METHODS), after_sft=tuple(METHODS)
@@ -44,9 +44,9 @@ def made() -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def overall(made: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def overall(made_frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The overall rows of its curves."""
-    curves = made["curves"]
+    curves = made_frames["curves"]
     return curves[curves["benchmark"] == OVERALL].reset_index(drop=True)
 
 
@@ -64,9 +64,9 @@ def find_highest(curves: pd.DataFrame, limit: float = math.inf, **key: object) -
 
 @pytest.mark.parametrize("limit", [None, 40])
 def test_table_1_has_the_highest_score_within_the_steps(
-    made: dict[str, pd.DataFrame], overall: pd.DataFrame, limit: int | None
+    made_frames: dict[str, pd.DataFrame], overall: pd.DataFrame, limit: int | None
 ) -> None:
-    table = build_table_1(overall, made["subphases"], ["large"], ORDER, limit)
+    table = build_table_1(overall, made_frames["subphases"], ["large"], ORDER, limit)
     assert list(table.columns) == list(TABLE_1_COLUMNS)
     assert set(table["model"]) == {"large"}
     row = table[(table["paradigm"] == "SFT-then-RL") & (table["dataset"] == "Medium")].iloc[0]
@@ -78,10 +78,10 @@ def test_table_1_has_the_highest_score_within_the_steps(
 
 
 def test_table_1_knows_minimum_loss_and_switch_point(
-    made: dict[str, pd.DataFrame], overall: pd.DataFrame
+    made_frames: dict[str, pd.DataFrame], overall: pd.DataFrame
 ) -> None:
-    table = build_table_1(overall, made["subphases"], ["tiny"], ORDER)
-    labels = made["subphases"].query("model == 'tiny'")
+    table = build_table_1(overall, made_frames["subphases"], ["tiny"], ORDER)
+    labels = made_frames["subphases"].query("model == 'tiny'")
     for row in table[table["dataset"] != "none"].to_dict("records"):
         own = labels[labels["dataset"] == row["dataset"]]
         assert row["min_val_loss"] == pytest.approx(own.groupby("seed")["val_loss"].min().mean())
@@ -94,27 +94,29 @@ def test_table_1_knows_minimum_loss_and_switch_point(
 
 
 def test_table_1_counts_no_point_that_rl_did_not_reach(
-    made: dict[str, pd.DataFrame], overall: pd.DataFrame
+    made_frames: dict[str, pd.DataFrame], overall: pd.DataFrame
 ) -> None:
     worse = overall.copy()
     after = (worse["paradigm"] == "SFT-then-RL") & (worse["rl_step"] > 0)
     worse.loc[after, "score"] = 1.0
-    table = build_table_1(worse, made["subphases"], ["tiny"], ORDER)
+    table = build_table_1(worse, made_frames["subphases"], ["tiny"], ORDER)
     assert set(table.loc[table["paradigm"] == "SFT-then-RL", "score"]) == {1.0}
 
 
 def test_table_1_for_people_names_models_only_where_there_are_several(
-    made: dict[str, pd.DataFrame], overall: pd.DataFrame
+    made_frames: dict[str, pd.DataFrame], overall: pd.DataFrame
 ) -> None:
-    one = build_table_1(overall, made["subphases"], ["tiny"], ORDER)
-    both = build_table_1(overall, made["subphases"], ["tiny", "large"], ORDER)
+    one = build_table_1(overall, made_frames["subphases"], ["tiny"], ORDER)
+    both = build_table_1(overall, made_frames["subphases"], ["tiny", "large"], ORDER)
     assert "Model" not in format_table_1(one).headers
     assert "Model" in format_table_1(both).headers
 
 
-def test_table_5_goes_from_the_smallest_set_to_the_largest(made: dict[str, pd.DataFrame]) -> None:
+def test_table_5_goes_from_the_smallest_set_to_the_largest(
+    made_frames: dict[str, pd.DataFrame],
+) -> None:
     scale = ["Small", "Medium", "Large"]
-    table = build_table_5(made["fits"], made["subphases"], STATS, scale)
+    table = build_table_5(made_frames["fits"], made_frames["subphases"], STATS, scale)
     own = table[table["model"] == "tiny"]
     assert list(own["dataset"]) == ["Medium", "Large", "Small"]
     assert list(own["rows"]) == [200, 1000, 4000]
@@ -125,21 +127,23 @@ def test_table_5_goes_from_the_smallest_set_to_the_largest(made: dict[str, pd.Da
     assert "1,000" in format_table_5(table).format_markdown()
 
 
-def test_models_with_one_size_compare_none(made: dict[str, pd.DataFrame]) -> None:
-    fits = made["fits"].query("model != 'large' or dataset in ['Small', 'none']")
-    table = build_table_5(fits, made["subphases"], STATS, ["Small", "Medium"])
+def test_models_with_one_size_compare_none(made_frames: dict[str, pd.DataFrame]) -> None:
+    fits = made_frames["fits"].query("model != 'large' or dataset in ['Small', 'none']")
+    table = build_table_5(fits, made_frames["subphases"], STATS, ["Small", "Medium"])
     assert set(table["model"]) == {"tiny"}
     assert set(build_scale_table(fits, STATS, ["Small", "Medium"])["model"]) == {"tiny"}
 
 
 def test_table_6_starts_from_step_0_with_the_base_models_loss(
-    made: dict[str, pd.DataFrame], overall: pd.DataFrame
+    made_frames: dict[str, pd.DataFrame], overall: pd.DataFrame
 ) -> None:
-    table = build_table_6(made["fits"], overall, made["subphases"], "large", ORDER)
+    table = build_table_6(made_frames["fits"], overall, made_frames["subphases"], "large", ORDER)
     zero = table[(table["dataset"] == "Small") & (table["sft_step"] == 0)]
-    labels = made["subphases"].query("model == 'large' and dataset == 'Small' and sft_step == 0")
+    labels = made_frames["subphases"].query(
+        "model == 'large' and dataset == 'Small' and sft_step == 0"
+    )
     assert sorted(zero["val_loss"]) == pytest.approx(sorted(labels["val_loss"]))
-    fits = made["fits"].query("model == 'large' and paradigm == 'Pure RL'")
+    fits = made_frames["fits"].query("model == 'large' and paradigm == 'Pure RL'")
     assert sorted(zero["a_post"]) == pytest.approx(sorted(fits["a_post"]))
     assert set(table["rl_steps"]) == {120}
     assert set(table["recipe"]) == {"dapo_dc"}
@@ -149,9 +153,9 @@ def test_table_6_starts_from_step_0_with_the_base_models_loss(
 
 
 def test_per_benchmark_takes_all_benchmarks_of_one_checkpoint(
-    made: dict[str, pd.DataFrame],
+    made_frames: dict[str, pd.DataFrame],
 ) -> None:
-    curves = made["curves"].copy()
+    curves = made_frames["curves"].copy()
     # The benchmark alone peaks elsewhere: what counts is the overall score.
     first = (curves["benchmark"] == "arithmetic") & (curves["rl_step"] == 10)
     curves.loc[first, "score"] = 99.0
@@ -180,9 +184,9 @@ def make_apart(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_figure_4_shows_the_first_and_the_last_checkpoint_with_rl(
-    made: dict[str, pd.DataFrame],
+    made_frames: dict[str, pd.DataFrame],
 ) -> None:
-    curves = make_apart(made["curves"])
+    curves = make_apart(made_frames["curves"])
     table = build_distribution_table(curves, ["Free", "Choice"], "tiny", "Large")
     assert list(dict.fromkeys(table["benchmark"])) == ["Free", "Choice"]
     branches = table[table["paradigm"] == "SFT-then-RL"]
@@ -195,9 +199,9 @@ def test_figure_4_shows_the_first_and_the_last_checkpoint_with_rl(
 
 
 def test_figure_4_shows_what_there_is_where_labels_chose_other_checkpoints(
-    made: dict[str, pd.DataFrame],
+    made_frames: dict[str, pd.DataFrame],
 ) -> None:
-    curves = made["curves"]
+    curves = made_frames["curves"]
     known = sorted(
         set(curves.query("paradigm == 'SFT-then-RL' and dataset == 'Large'")["sft_step"])
     )
@@ -206,19 +210,19 @@ def test_figure_4_shows_what_there_is_where_labels_chose_other_checkpoints(
         assert sorted(set(table.query("paradigm == 'SFT-then-RL'")["sft_step"])) == shown
 
 
-def test_figure_4_refuses_a_set_without_rl(made: dict[str, pd.DataFrame]) -> None:
-    curves = made["curves"].query("paradigm != 'SFT-then-RL' or dataset != 'Large'")
+def test_figure_4_refuses_a_set_without_rl(made_frames: dict[str, pd.DataFrame]) -> None:
+    curves = made_frames["curves"].query("paradigm != 'SFT-then-RL' or dataset != 'Large'")
     with pytest.raises(InputError, match="starts from no checkpoint on Large"):
         build_distribution_table(curves, ["arithmetic"], "tiny", "Large")
 
 
 def test_figure_4_takes_one_recipe_from_its_first_to_its_last_checkpoint(
-    made: dict[str, pd.DataFrame],
+    made_frames: dict[str, pd.DataFrame],
 ) -> None:
-    after = made["curves"].query("paradigm == 'SFT-then-RL' and dataset == 'Large'")
+    after = made_frames["curves"].query("paradigm == 'SFT-then-RL' and dataset == 'Large'")
     last = after["sft_step"].max()
     short = after[after["sft_step"] < last].assign(recipe="a_short_one")
-    curves = pd.concat([made["curves"], short], ignore_index=True)
+    curves = pd.concat([made_frames["curves"], short], ignore_index=True)
     table = build_distribution_table(curves, ["arithmetic"], "tiny", "Large", [CHECKPOINT, last])
     assert set(table.query("paradigm == 'SFT-then-RL'")["recipe"]) == {"dapo_dc"}
     table = build_distribution_table(curves, ["arithmetic"], "tiny", "Large")
@@ -228,21 +232,21 @@ def test_figure_4_takes_one_recipe_from_its_first_to_its_last_checkpoint(
 
 
 def test_figure_7_has_a_row_a_size_with_its_rows(
-    made: dict[str, pd.DataFrame], overall: pd.DataFrame
+    made_frames: dict[str, pd.DataFrame], overall: pd.DataFrame
 ) -> None:
-    frames = (overall, made["fits"], made["subphases"])
+    frames = (overall, made_frames["fits"], made_frames["subphases"])
     with style.use_style():
         figure = draw_scale_figure(*frames, STATS, ["Small", "Medium"])
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
     assert titles[:2] == ["tiny, Medium, 200 rows", "tiny, Small, 4,000 rows"]
-    table = build_scale_table(made["fits"], STATS, ["Small", "Medium"])
+    table = build_scale_table(made_frames["fits"], STATS, ["Small", "Medium"])
     assert list(table["rows"].dropna().unique()) == [200, 4000]
 
 
 def test_figure_3s_points_are_those_of_sft_its_branches_and_pure_rl(
-    made: dict[str, pd.DataFrame], overall: pd.DataFrame
+    made_frames: dict[str, pd.DataFrame], overall: pd.DataFrame
 ) -> None:
-    points = list_branch_points(overall, made["subphases"], ORDER)
+    points = list_branch_points(overall, made_frames["subphases"], ORDER)
     assert set(points["paradigm"]) == {"Pure SFT", "SFT-then-RL", "Pure RL"}
     assert len(points) == int(overall["paradigm"].isin(set(points["paradigm"])).sum())
     assert np.allclose(points["x_total_eflops"], points["x_sft_eflops"] + points["x_rl_eflops"])

@@ -45,7 +45,7 @@ NONE = PublishedSource(Path(), "", {})
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, pd.DataFrame]:
+def made_frames() -> dict[str, pd.DataFrame]:
     """A made study of the paper's model: two of its sets, one of its own, steps as there."""
     frames = make_frames(MadeParameters(datasets=SETS, models=(MODEL, "tiny"), eflops=330.0))
     told = {name: fill_text_cells(frame) for name, frame in frames.items()}
@@ -99,17 +99,17 @@ def test_a_printed_compute_is_found_within_two_percent(
 
 
 def test_figure_3_has_hollow_diamonds_at_the_branches_of_the_same_step(
-    made: dict[str, pd.DataFrame], source: PublishedSource
+    made_frames: dict[str, pd.DataFrame], source: PublishedSource
 ) -> None:
-    curves = made["curves"].query("benchmark == @OVERALL", local_dict={"OVERALL": OVERALL})
-    frames = curves, made["fits"], made["subphases"]
+    curves = made_frames["curves"].query("benchmark == @OVERALL", local_dict={"OVERALL": OVERALL})
+    frames = curves, made_frames["fits"], made_frames["subphases"]
     printed = read_published_branches(source)
     with style.use_style():
         figure = draw_branch_figure(*frames, SETS, printed, source.label)
         plain = draw_branch_figure(*frames, SETS)
     right = figure.axes[1::2]
     assert list_diamonds(right[0]) == [(0, 82.5), (1, 80.7), (2, 80.1), (3, 83.1)]
-    # The made set's last checkpoint costs 330 EFLOPs, the paper's 330.6.
+    # The made_frames set's last checkpoint costs 330 EFLOPs, the paper's 330.6.
     assert list_diamonds(right[1]) == [(3, 82.6)]
     # Neither the study's own set nor its other model has a like in the paper.
     assert not any(list_diamonds(axes) for axes in right[2:])
@@ -120,11 +120,11 @@ def test_figure_3_has_hollow_diamonds_at_the_branches_of_the_same_step(
 
 
 def test_figure_7_finds_sets_under_their_titles_with_sizes(
-    made: dict[str, pd.DataFrame], source: PublishedSource
+    made_frames: dict[str, pd.DataFrame], source: PublishedSource
 ) -> None:
-    curves = made["curves"][made["curves"]["benchmark"] == OVERALL]
+    curves = made_frames["curves"][made_frames["curves"]["benchmark"] == OVERALL]
     stats = make_dataset_stats(MadeParameters(datasets=SETS))
-    frames = curves, made["fits"], made["subphases"], stats
+    frames = curves, made_frames["fits"], made_frames["subphases"], stats
     printed = read_published_branches(source)
     with style.use_style():
         figure = draw_scale_figure(*frames, list(SETS), printed, source.label)
@@ -132,23 +132,23 @@ def test_figure_7_finds_sets_under_their_titles_with_sizes(
 
 
 def test_figure_8_joins_a_printed_set_to_its_own_point(
-    made: dict[str, pd.DataFrame], source: PublishedSource
+    made_frames: dict[str, pd.DataFrame], source: PublishedSource
 ) -> None:
     printed = read_published_sets(source)
     with style.use_style():
         figure = draw_selection_figure(
-            made["fits"], made["subphases"], SETS, printed, "paper (Qwen2.5-7B)"
+            made_frames["fits"], made_frames["subphases"], SETS, printed, "paper (Qwen2.5-7B)"
         )
-        plain = draw_selection_figure(made["fits"], made["subphases"], SETS)
+        plain = draw_selection_figure(made_frames["fits"], made_frames["subphases"], SETS)
     assert list_diamonds(figure.axes[0]) == [(0.37, 84.0)]
     assert list_keys(figure).count("paper (Qwen2.5-7B)") == 1
     assert not any("paper" in key for key in list_keys(plain))
 
 
 def test_figure_4_has_dashes_at_the_compute_of_printed_scores(
-    made: dict[str, pd.DataFrame], source: PublishedSource
+    made_frames: dict[str, pd.DataFrame], source: PublishedSource
 ) -> None:
-    rows = made["curves"][made["curves"]["benchmark"] == "arithmetic"]
+    rows = made_frames["curves"][made_frames["curves"]["benchmark"] == "arithmetic"]
     apart = pd.concat([rows.assign(benchmark=name) for name in ("ARC-C", "GPQA-Diamond", "Own")])
     run = MODEL, "SFT889K"
     names = ["ARC-C", "GPQA-Diamond", "Own"]
@@ -172,8 +172,8 @@ def test_figure_4_has_dashes_at_the_compute_of_printed_scores(
     assert "published" not in other
 
 
-def test_without_printed_values_tables_are_as_before(made: dict[str, pd.DataFrame]) -> None:
-    fits = made["fits"]
+def test_without_printed_values_tables_are_as_before(made_frames: dict[str, pd.DataFrame]) -> None:
+    fits = made_frames["fits"]
     assert add_published_ceilings(fits, read_published_branches(NONE)) is fits
     assert add_published_sets(fits, read_published_sets(NONE)) is fits
     assert read_published_scores(NONE).empty
@@ -188,8 +188,8 @@ def change_lab(folder: Path, published: bool, titles: bool = True) -> Study:
     """The lab study with the setting, and with or without the paper's titles."""
     content = read_study("lab") | {"name": "mine"}
     content["artefacts"] = {**content.get("artefacts", {}), "published": published}
-    for name, made in content["datasets"].items() if not titles else ():
-        made["title"] = f"Own {name}"
+    for name, made_frames in content["datasets"].items() if not titles else ():
+        made_frames["title"] = f"Own {name}"
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return load_training_study(str(path))

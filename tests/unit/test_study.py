@@ -28,9 +28,9 @@ from retu.planning.lab_plan import LabPlan
 Edit = Callable[[dict[str, Any]], object]
 
 
-def write_changed_study(folder: Path, edit: Edit) -> Path:
-    """The smoke study, changed and written out in full as `mine.yaml`."""
-    content = read_study("smoke") | {"name": "mine"}
+def write_changed_study(folder: Path, edit: Edit, study: str = "smoke") -> Path:
+    """A study of the project, changed and written out in full as `mine.yaml`."""
+    content = read_study(study) | {"name": "mine"}
     edit(content)
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(content))
