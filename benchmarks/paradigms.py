@@ -1,12 +1,16 @@
 """What a step of each paradigm costs against one of TRL's own GRPO trainer.
 
     python benchmarks/paradigms.py [--steps 4] [--repeats 12] [--prompts 16] [--rollouts 8]
+        [--start results/lab/sft/LabQwen/LabFull/seed0/checkpoints/step-000020]
 
 A lab-sized model trains on the same number of rows of the same length everywhere: sampling must
-reach the length limit, and experts are as long. Stock and paradigm take turns, so that a machine
-that slows down hits both; the ratio is that of the median CPU times, on one thread. Dynamic
-sampling is timed with rounds of one update's size and rewards that keep every group, so it
-generates no extra rows: those cost their generation, and are counted in a run's history.
+reach the length limit, and experts are as long. Its weights are drawn at random, and so are its
+rows: nothing but prompts is equal in the rows of a group. With `--start`, a checkpoint of the lab
+trains on rows as they are in the lab, which end where it ends them. Stock and paradigm take turns,
+so that a machine that slows down hits both; the ratio is that of the median CPU times, on one
+thread. Dynamic sampling is timed with rounds of one update's size and rewards that keep every
+group, so it generates no extra rows: those cost their generation, and are counted in a run's
+history.
 """
 
 import argparse
@@ -14,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,8 +28,9 @@ from trl import GRPOConfig, GRPOTrainer
 
 from retu.config.lab_study import LabModel, PretrainingSettings
 from retu.config.paradigm import ParadigmSettings, make_trl_arguments
-from retu.data.tokenizer import make_tokenizer
-from retu.models.loading import build_model
+from retu.data.tokenizer import load_tokenizer, make_tokenizer
+from retu.models.lean_decoder import install_lean_decoder
+from retu.models.loading import build_model, read_model
 from retu.training.paradigms.trainer import MixedGRPOTrainer
 
 SHAPE = LabModel(
@@ -87,11 +93,19 @@ def reward_alternately(completions: list[str], **_: Any) -> list[float]:
     return [float(row % 2) for row in range(len(completions))]
 
 
+def read_start(folder: Path | None) -> tuple[Any, Any]:
+    """A model and its tokenizer: of a checkpoint, or with weights drawn at random."""
+    if folder is None:
+        return build_model(SHAPE, seed=0), make_tokenizer(SHAPE.max_positions)
+    return read_model(folder, "float32", "sdpa"), load_tokenizer(folder)
+
+
 def measure_step_seconds(
     kind: Any, paradigm: ParadigmSettings, options: argparse.Namespace
 ) -> list[float]:
     """CPU seconds of the steps of one run, without those that warm up."""
-    watch = StepStopwatch()
+    watch, stock = StepStopwatch(), kind is GRPOTrainer
+    model, tokenizer = read_start(options.start)
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(
             output_dir=folder,
@@ -99,7 +113,7 @@ def measure_step_seconds(
             per_device_train_batch_size=options.prompts * options.rollouts,
             num_generations=options.rollouts,
             max_completion_length=LIMIT,
-            generation_kwargs={"min_new_tokens": LIMIT},
+            generation_kwargs={"min_new_tokens": LIMIT} if stock and not options.start else None,
             use_cpu=True,
             bf16=False,
             gradient_checkpointing=False,
@@ -109,16 +123,19 @@ def measure_step_seconds(
             disable_tqdm=True,
             **make_trl_arguments(paradigm),
         )
-        named = {} if kind is GRPOTrainer else {"paradigm": paradigm}
+        named = {} if stock else {"paradigm": paradigm}
         trainer = kind(
             args=args,
-            model=build_model(SHAPE, seed=0),
+            model=model if stock else install_lean_decoder(model),
             reward_funcs=reward_alternately,
             train_dataset=make_prompts(20 * options.prompts),
-            processing_class=make_tokenizer(SHAPE.max_positions),
+            processing_class=tokenizer,
             callbacks=[watch],
             **named,
         )
+        if not stock and not options.start:
+            # No token of the model's ends a rollout: both write as many.
+            trainer.eos_token_ids = [model.config.vocab_size]
         # The history is not read, and printing it takes as long as a step's own book-keeping.
         trainer.callback_handler.callbacks = [
             kept for kept in trainer.callback_handler.callbacks if "Printer" not in str(type(kept))
@@ -144,6 +161,7 @@ def main() -> None:
     for name, default in (("steps", 4), ("repeats", 12), ("prompts", 16), ("rollouts", 8)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--only", choices=PRESETS, help="one paradigm instead of all")
+    parser.add_argument("--start", type=Path, help="a checkpoint of the lab")
     options = parser.parse_args()
     torch.set_num_threads(1)
     disable_progress_bars()

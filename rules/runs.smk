@@ -43,7 +43,7 @@ wildcard_constraints:
     dataset=one_of([*study.datasets, NO_DATASET]),
     recipe=one_of(study.recipes.rl),
     sft_step=r"\d+",
-    seed="|".join(map(str, study.seeds)),
+    seed="|".join(map(str, plan.list_all_seeds())),
 
 
 def branch_steps(run):

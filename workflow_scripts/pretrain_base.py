@@ -9,6 +9,7 @@ from retu.core.tables import write_csv
 from retu.data.stored_sets import get_manifest_path
 from retu.data.tokenizer import list_words, make_tokenizer
 from retu.models.compatibility import check_sft
+from retu.models.lean_decoder import install_lean_decoder
 from retu.models.loading import build_model, configure_torch
 from retu.planning.code_identity import compute_code_digest
 from retu.planning.jobs import PretrainJob
@@ -49,7 +50,7 @@ def main() -> None:
     tokenizer = make_tokenizer(job.model.max_positions, words)
     folder, threads = state / "tokens", job.execution.threads
     train = load_tokenised_set(options.documents, tokenizer, folder, threads, recipe.max_length)
-    model = build_model(job.model, recipe.seed, words)
+    model = install_lean_decoder(build_model(job.model, recipe.seed, words))
     trainer = make_supervised_trainer(run, config, model, tokenizer, train)
     train_resumably(trainer, state)
     publish_checkpoints(state, {recipe.steps: 0}, options.checkpoints)

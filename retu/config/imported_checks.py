@@ -27,7 +27,7 @@ def complete_imported(study: Study, path: Path) -> Study:
     runs = list(study.sft_runs)
     for i, run in list_imported(study):
         where = f"{path}: sft_runs.{i}.imported.folder"
-        found = [list_found_steps(run, seed, where) for seed in study.seeds]
+        found = [list_found_steps(run, seed, where) for seed in study.list_seeds(run.model)]
         if not run.checkpoints:
             runs[i] = run.model_copy(update={"checkpoints": found[0]})
     return study.model_copy(update={"sft_runs": runs})
@@ -64,7 +64,7 @@ def check_imported(study: Study, path: Path) -> None:
         for key, told in (("tasks", run.imported.tasks), ("metric", metric)):
             for name in told if isinstance(told, dict) else ():
                 check_reference(f"{where}.imported.{key}", "benchmark", name, study.benchmarks)
-        for seed in study.seeds:
+        for seed in study.list_seeds(run.model):
             check_imported_folder(run, seed, where)
 
 
@@ -91,9 +91,10 @@ def check_imported_sets(study: Study, path: Path) -> None:
 
 def check_seeds(run: ImportedSftRun, study: Study, where: str) -> None:
     """InputError if several seeds would be one and the same folder."""
-    if len(study.seeds) > 1 and SEED not in run.imported.folder:
+    seeds = study.list_seeds(run.model)
+    if len(seeds) > 1 and SEED not in run.imported.folder:
         raise InputError(
-            f"{where}.imported.folder: is one run, and the study has {len(study.seeds)} seeds;"
+            f"{where}.imported.folder: is one run, and the study has {len(seeds)} seeds;"
             f" write {SEED} where the paths differ, or leave one seed"
         )
 

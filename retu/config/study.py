@@ -268,6 +268,9 @@ class Study(Section):
     title: str
     description: str
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    model_seeds: dict[Name, Annotated[list[NonNegativeInt], Field(min_length=1)]] = Field(
+        {}, description="seeds of a model's runs in place of `seeds`, as of one that is a replicate"
+    )
     execution: Execution = Execution()
     data: AnyData
     benchmarks: Annotated[dict[Name, AnyBenchmark], Field(min_length=1)]
@@ -288,3 +291,7 @@ class Study(Section):
     artefacts: ArtefactSettings = Field(
         ArtefactSettings(), description="what the paper's tables and figures show of this study"
     )
+
+    def list_seeds(self, model: str) -> list[int]:
+        """The seeds of a model's runs."""
+        return self.model_seeds.get(model, self.seeds)

@@ -168,6 +168,9 @@ def check_runs(study: Study, path: Path) -> None:
             f"{path}: datasets: {NO_DATASET!r} stands for Pure RL; rename the data set"
         )
     check_no_repeats(f"{path}: seeds", [str(seed) for seed in study.seeds])
+    for model, seeds in study.model_seeds.items():
+        check_reference(f"{path}: model_seeds", "model", model, study.models)
+        check_no_repeats(f"{path}: model_seeds.{model}", [str(seed) for seed in seeds])
     pairs = [f"SFT of {run.model} on {run.dataset}" for run in study.sft_runs]
     check_no_repeats(f"{path}: sft_runs", pairs)
     branches = [

@@ -1,104 +1,28 @@
-"""Sampling of large models on a CPU: `model.generate`, without what it computes for nothing.
+"""Sampling on a CPU with large and with tiny models: without what `generate` computes for nothing.
 
     a prompt that is repeated is read once, and its keys and values are copied
-    keys and values are written into room that is there, not joined to a new tensor at every token
-    heads that share keys read them where they lie
     rows whose answer is over leave the batch
     a token's log-probability needs the sum of its row's, not the whole distribution once more
 
-Answers depend on the rows of their batch, as those of `generate` do, and are others than its.
+Large models read tokens by the library (`library_reader`), tiny ones by a decoder of few
+operations (`lean_reader`). Answers depend on the rows of their batch, as those of `generate` do,
+and are others than its.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache
-from transformers.cache_utils import DynamicLayer
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
-LARGE_VOCABULARY = 2**13
-"""Tokens that a model knows from which on it counts as large: those of the lab know less."""
-ROOM = 128
-"""Tokens for which a cache gets room at a time."""
+from retu.evaluation.lean_reader import LeanReader
+from retu.evaluation.library_reader import LibraryReader, group_heads, is_large_model
+from retu.models.lean_decoder import has_lean_decoder
+
 LEAVE_TOGETHER = 0.25
 """Share of the batch that has to be done before rows leave it: that copies all others' keys."""
-GROUPED = "retu_grouped"
-
-
-class RoomyLayer(DynamicLayer):  # type: ignore[misc]
-    """A layer's keys and values, with room for those of more tokens."""
-
-    _stored: tuple[Tensor, Tensor] | None = None
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Write keys and values, (B, heads, T, size), of the next tokens; return all."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
-        first, last = self.keys.shape[2], self.keys.shape[2] + key_states.shape[2]
-        if self._stored is None or last > self._stored[0].shape[2]:
-            self._stored = (widen(self.keys, last + ROOM), widen(self.values, last + ROOM))
-        keys, values = self._stored
-        keys[:, :, first:last] = key_states
-        values[:, :, first:last] = value_states
-        self.keys, self.values = keys[:, :, :last], values[:, :, :last]
-        return self.keys, self.values
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep these rows, which may be named more than once."""
-        super().batch_select_indices(indices)
-        self._stored = None
-
-
-def widen(tensor: Tensor, width: int) -> Tensor:
-    """A copy of (B, heads, T, size) with room for `width` tokens."""
-    wide = tensor.new_empty(*tensor.shape[:2], width, tensor.shape[3])
-    wide[:, :, : tensor.shape[2]] = tensor
-    return wide
-
-
-def attend_in_groups(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    **options: Any,
-) -> tuple[Tensor, None]:
-    """Attention of one token for all heads that share keys at once; else that of torch.
-
-    Args:
-        module: the model's attention.
-        query: (B, heads, T, size).
-        key, value: (B, shared heads, S, size).
-        attention_mask: (B, 1, T, S), bool or added.
-        scaling: of products; None: by the size.
-    """
-    if query.shape[2] > 1 or options.get("position_bias") is not None:
-        made: tuple[Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, **options
-        )
-        return made
-    rows, shared, _, size = key.shape
-    # The heads of a group take the place of tokens: (B, shared heads, heads / shared heads, size).
-    grouped = query.reshape(rows, shared, -1, size) * (size**-0.5 if scaling is None else scaling)
-    scores = grouped @ key.transpose(-1, -2)
-    if attention_mask is not None:
-        mask = attention_mask[..., : key.shape[2]]
-        if mask.dtype == torch.bool:
-            scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
-        else:
-            scores += mask
-    mixed = scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
-    return mixed.reshape(rows, 1, -1, value.shape[-1]), None
 
 
 @dataclass(frozen=True)
@@ -111,34 +35,22 @@ class DecodingSettings:
     pad: int
 
 
+class Reader(Protocol):
+    """What a model makes of prompts and of the tokens that follow them."""
+
+    def read_prompts(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Logits (B, V) of the tokens behind prompts."""
+
+    def read_tokens(self, tokens: Tensor) -> Tensor:
+        """Logits (B, V) of the tokens behind one more token (B,) of every row."""
+
+    def select_rows(self, places: Tensor) -> None:
+        """Keep these rows, which may be named more than once."""
+
+
 def can_decode(model: Any) -> bool:
-    """Whether a model is large, on a CPU, and has layers of plain attention alone."""
-    config = model.config.get_text_config()
-    return (
-        model.device.type == "cpu"
-        and config.vocab_size >= LARGE_VOCABULARY
-        # Models of other kinds ask for no cache of this form, or look attention up elsewhere.
-        and getattr(model, "_supports_attention_backend", False)
-        and all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
-        and model.config._attn_implementation == "sdpa"
-        and not hasattr(model.get_output_embeddings().weight, "ds_id")
-    )
-
-
-@contextmanager
-def group_heads(model: Any) -> Iterator[None]:
-    """While it lasts, the model attends by `attend_in_groups`."""
-    AttentionInterface.register(GROUPED, attend_in_groups)
-    AttentionMaskInterface.register(GROUPED, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
-    config, training = model.config, model.training
-    before = config._attn_implementation
-    config._attn_implementation = GROUPED
-    model.eval()
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
-        model.train(training)
+    """Whether `decode_answers` can sample from a model."""
+    return has_lean_decoder(model) or is_large_model(model)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -160,25 +72,18 @@ def decode_answers(
         tokens, the one that ends the answer included, and their log-probabilities in nats, of the
         distribution with its temperature (greedily: of the model's own).
     """
-    answers: list[tuple[list[int], list[float]]] = [([], []) for _ in prompts]
-    ends = frozenset(settings.ends)
-    with group_heads(model):
-        rows = DecodedRows(model, prompts, settings.pad)
+    lean = has_lean_decoder(model)
+    with nullcontext() if lean else group_heads(model):
+        reader = LeanReader(model, settings.max_new_tokens) if lean else None
+        rows = DecodedRows(reader or LibraryReader(model, settings.pad), prompts)
+        answers = WrittenAnswers(len(prompts), settings, given, rows.logits.device)
         for step in range(settings.max_new_tokens):
             tokens, log_probs = draw_tokens(rows.logits, settings.temperature)
-            for place, index in enumerate(rows.indices):
-                if given and step < len(given[index]):
-                    tokens[place] = given[index][step]
-            chosen = log_probs.gather(-1, tokens[:, None])[:, 0]
-            for place, token, log_prob in rows.list_open(tokens, chosen):
-                made, scores = answers[rows.indices[place]]
-                made.append(token)
-                scores.append(log_prob)
-                rows.done[place] = token in ends
-            if all(rows.done) or step + 1 == settings.max_new_tokens:
+            answers.write(step, rows, tokens, log_probs)
+            if bool(rows.done.all()) or step + 1 == settings.max_new_tokens:
                 break
             rows.advance(tokens)
-    return answers
+    return answers.list_all()
 
 
 def draw_tokens(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -194,63 +99,79 @@ def draw_tokens(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
 
 
 class DecodedRows:
-    """The rows of a batch that are being written, their cache and the logits of their next token.
+    """The rows of a batch that are being written, and the logits of their next token.
 
     Attributes:
         logits: (B, V).
-        indices: which prompt a row answers.
-        done: whether its answer is over; it leaves the batch when others do.
+        indices: (B,), which prompt a row answers.
+        done: (B,) bool, whether its answer is over; it leaves the batch when others do.
     """
 
-    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], pad: int) -> None:
-        self.model = model
-        self.indices = list(range(len(prompts)))
-        self.done = [False] * len(prompts)
+    def __init__(self, reader: Reader, prompts: Sequence[Sequence[int]]) -> None:
+        self.reader = reader
         different = list(dict.fromkeys(map(tuple, prompts)))
-        places = {prompt: place for place, prompt in enumerate(different)}
-        width = max(map(len, different))
-        device = model.device
-        rows = [[pad] * (width - len(ids)) + list(ids) for ids in different]
-        mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in different]
-        self.mask = torch.tensor(mask, device=device)
-        self.cache = DynamicCache(config=model.config)
-        self.cache.layers = [RoomyLayer() for _ in self.cache.layers]
-        self.logits = self._run(torch.tensor(rows, device=device))
-        self.select(torch.tensor([places[tuple(prompt)] for prompt in prompts], device=device))
-
-    def _run(self, ids: Tensor) -> Tensor:
-        """Logits (B, V) behind the given tokens (B, T), the last of all columns of the mask."""
-        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        output = self.model(
-            input_ids=ids,
-            attention_mask=self.mask,
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: Tensor = output.logits[:, -1]
-        return logits
-
-    def list_open(self, tokens: Tensor, log_probs: Tensor) -> list[tuple[int, int, float]]:
-        """Place, token and log-probability of every row that is not over."""
-        drawn = enumerate(zip(tokens.tolist(), log_probs.tolist(), self.done, strict=True))
-        return [(place, token, score) for place, (token, score, done) in drawn if not done]
-
-    def select(self, places: Tensor) -> None:
-        """Keep these rows of cache, mask and logits."""
-        self.mask, self.logits = self.mask[places], self.logits[places]
-        for layer in self.cache.layers:
-            layer.batch_select_indices(places)
+        numbers = {prompt: place for place, prompt in enumerate(different)}
+        logits = reader.read_prompts(different)
+        places = torch.tensor([numbers[tuple(prompt)] for prompt in prompts], device=logits.device)
+        reader.select_rows(places)
+        self.logits = logits[places]
+        self.indices = torch.arange(len(prompts), device=logits.device)
+        self.done = torch.zeros(len(prompts), dtype=torch.bool, device=logits.device)
 
     def advance(self, tokens: Tensor) -> None:
         """Take the tokens (B,) in and compute the next logits, without the rows that are done."""
-        if sum(self.done) >= max(1, LEAVE_TOGETHER * len(self.done)):
-            kept = [place for place, done in enumerate(self.done) if not done]
-            places = torch.tensor(kept, device=tokens.device)
-            self.select(places)
-            tokens = tokens[places]
-            self.indices = [self.indices[place] for place in kept]
-            self.done = [False] * len(kept)
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=1)
-        self.logits = self._run(tokens[:, None])
+        if int(self.done.sum()) >= max(1, LEAVE_TOGETHER * len(self.done)):
+            places = (~self.done).nonzero()[:, 0]
+            self.reader.select_rows(places)
+            tokens, self.indices = tokens[places], self.indices[places]
+            self.done = self.done[places]
+        self.logits = self.reader.read_tokens(tokens)
+
+
+class WrittenAnswers:
+    """The tokens that were drawn, and their log-probabilities.
+
+    Args:
+        count: how many answers are written.
+        settings: as for `decode_answers`.
+        given: as for `decode_answers`.
+        device: where tokens are drawn.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        settings: DecodingSettings,
+        given: Sequence[Sequence[int]],
+        device: torch.device,
+    ) -> None:
+        self.ends = torch.tensor(list(settings.ends), device=device)
+        self.tokens = torch.zeros(count, settings.max_new_tokens, dtype=torch.long, device=device)
+        self.log_probs = torch.zeros(count, settings.max_new_tokens, device=device)
+        self.lengths = torch.zeros(count, dtype=torch.long, device=device)
+        longest = max(map(len, given), default=0)
+        padded = [[*row, *[-1] * (longest - len(row))] for row in given]
+        self.given = torch.tensor(padded, device=device, dtype=torch.long) if longest else None
+
+    def write(self, step: int, rows: DecodedRows, tokens: Tensor, log_probs: Tensor) -> None:
+        """Note what rows have drawn, (B,) of (B, V), and whose answer is over.
+
+        Tokens that an answer starts with take the place of what was drawn, in place.
+        """
+        if self.given is not None and step < self.given.shape[1]:
+            told = self.given[rows.indices, step]
+            tokens.copy_(torch.where(told >= 0, told, tokens))
+        chosen = log_probs.gather(-1, tokens[:, None])[:, 0]
+        open_ = ~rows.done
+        indices = rows.indices[open_]
+        self.tokens[indices, step] = tokens[open_]
+        self.log_probs[indices, step] = chosen[open_]
+        self.lengths[indices] += 1
+        rows.done |= torch.isin(tokens, self.ends)
+
+    def list_all(self) -> list[tuple[list[int], list[float]]]:
+        """Tokens and log-probabilities of every answer."""
+        rows = zip(
+            self.tokens.tolist(), self.log_probs.tolist(), self.lengths.tolist(), strict=True
+        )
+        return [(tokens[:length], scores[:length]) for tokens, scores, length in rows]

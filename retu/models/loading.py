@@ -11,6 +11,7 @@ from retu.data.arithmetic import VOCABULARY
 from retu.data.chat import list_stop_ids
 from retu.models.compatibility import check_device
 from retu.models.generation_config import read_special_tokens
+from retu.models.lean_decoder import install_lean_decoder
 from retu.models.trainer_arguments import join_deepspeed
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def load_model(folder: Path, execution: Execution) -> "PreTrainedModel":
     Raises:
         InputError: the folder holds no readable model, or its weights are not finite.
     """
-    return read_model(folder, execution.dtype, execution.attention).to(execution.device)
+    model = read_model(folder, execution.dtype, execution.attention).to(execution.device)
+    return install_lean_decoder(model)
 
 
 def load_trainable(
@@ -88,7 +90,7 @@ def load_trainable(
     ends = list_stop_ids(tokenizer)
     if len(ends) > 1:
         model.generation_config.eos_token_id = ends
-    return model
+    return model if execution.device == "cuda" else install_lean_decoder(model)
 
 
 def read_model(folder: Path, dtype: str, attention: str) -> "PreTrainedModel":

@@ -37,7 +37,7 @@ def check_imported_runs(plan: Plan, path: str) -> None:
         chosen = [r for r in plan.study.rl_runs if r.start == "sft" and r.sft_steps is None]
         starts = {(s.model, s.dataset) for r in chosen for s in plan.list_starting_runs(r)}
         needed = (run.model, run.dataset) in starts and plan.get_branching(run) != "exhaustive"
-        for seed in plan.study.seeds:
+        for seed in plan.list_seeds(run.model):
             check_run_files(run, seed, base, needed, where)
             if run.imported.scores is not None:
                 list_score_files(run, seed, plan.study.benchmarks, where)

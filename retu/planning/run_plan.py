@@ -128,7 +128,7 @@ class RunPlan(StudyRuns, ABC):
             checkpoints=run.checkpoints,
             steps=run.length,
             evaluate_every=run.evaluate_every,
-            seed=self.parse_seed(seed),
+            seed=self.parse_seed(model, seed),
             execution=self.study.execution.select_parts("sft"),
         )
         after = (self.plan_base(model), self.plan_sft_set(dataset), self.plan_split("validation"))
@@ -151,7 +151,7 @@ class RunPlan(StudyRuns, ABC):
             mean_tokens=made.mean_tokens if isinstance(made, ImportedSet) else None,
         )
         after = (self.plan_base(model), *([] if named else [self.plan_sft_set(dataset)]))
-        source = find_run_source(run, self.parse_seed(seed))
+        source = find_run_source(run, self.parse_seed(model, seed))
         return replace(self.plan_cpu_job("import_sft", job, *after), sources=(source,))
 
     @cache_stage
@@ -160,7 +160,9 @@ class RunPlan(StudyRuns, ABC):
         run = self.find_imported_run(model, dataset)
         if run.imported.scores is None:
             raise LookupError(f"the SFT run of {model} on {dataset} brings no scores")
-        files = list_score_files(run, self.parse_seed(seed), self.study.benchmarks, run.dataset)
+        files = list_score_files(
+            run, self.parse_seed(model, seed), self.study.benchmarks, run.dataset
+        )
         told = [
             ScoredFile(
                 step=file.step,
@@ -216,7 +218,7 @@ class RunPlan(StudyRuns, ABC):
         job = jobs.RlJob(
             sft_step=int(sft_step),
             recipe=chosen,
-            seed=self.parse_seed(seed),
+            seed=self.parse_seed(model, seed),
             evaluation=self.study.evaluation.sampling,
             samples=self.samples,
             execution=self.study.execution.select_parts("rl"),

@@ -43,10 +43,18 @@ class StudyRuns:
             raise LookupError(f"the SFT run of {model} on {dataset} is not imported")
         return run
 
-    def parse_seed(self, seed: str) -> int:
-        """A seed of the study; LookupError if it has none such."""
-        if int(seed) not in self.study.seeds:
-            raise LookupError(f"no seed {seed}")
+    def list_seeds(self, model: str) -> list[int]:
+        """The seeds of a model's runs."""
+        return self.study.list_seeds(model)
+
+    def list_all_seeds(self) -> list[int]:
+        """The seeds of all runs, in order."""
+        return sorted({seed for model in self.study.models for seed in self.list_seeds(model)})
+
+    def parse_seed(self, model: str, seed: str) -> int:
+        """A seed of a model's runs; LookupError if it has none such."""
+        if int(seed) not in self.list_seeds(model):
+            raise LookupError(f"no seed {seed} of {model}")
         return int(seed)
 
     def get_branching(self, run: SftRun | ImportedSftRun) -> str:
@@ -58,7 +66,7 @@ class StudyRuns:
         return [
             Run("sft", r.model, r.dataset, seed=s)
             for r in self.study.sft_runs
-            for s in self.study.seeds
+            for s in self.list_seeds(r.model)
         ]
 
     def list_rl_runs(
@@ -78,7 +86,7 @@ class StudyRuns:
                 runs += [
                     Run("rl", m, NO_DATASET, 0, rl.recipe, s)
                     for m in rl.models
-                    for s in self.study.seeds
+                    for s in self.list_seeds(m)
                 ]
                 continue
             for sft in self.list_starting_runs(rl):
@@ -133,7 +141,7 @@ class StudyRuns:
 
     def find_pool(self, model: str, recipe: str, seed: str) -> Pool:
         """A pool; LookupError if nothing competes there."""
-        asked = (model, recipe, self.parse_seed(seed))
+        asked = (model, recipe, self.parse_seed(model, seed))
         for pool in self.list_pools():
             if (pool.model, pool.recipe, pool.seed) == asked:
                 return pool

@@ -189,4 +189,4 @@ class Plan(ContestPlan):
         """What the report says of the study, and below `resolved` every fact of it."""
         # The other settings of config.yaml change no result.
         chosen = {"branching": self.config.branching}
-        return describe_facts(self.study, list(self.study.seeds), config=chosen)
+        return describe_facts(self.study, self.list_all_seeds(), config=chosen)

@@ -131,7 +131,7 @@ def check_disk(plan: FilesPlan, model: StudyModel, machine: Machine) -> Iterator
     weights = 4 * model.parameters
     # Imported weights are linked.
     runs = [run for run in plan.study.sft_runs if isinstance(run, SftRun)]
-    kept = sum(len(run.checkpoints) for run in runs) * len(plan.study.seeds)
+    kept = sum(len(run.checkpoints) * len(plan.list_seeds(run.model)) for run in runs)
     branches = [run for run in plan.possible_runs if run.kind == "rl"]
     pure = sum(run.dataset == NO_DATASET for run in branches)
     needed = weights * (1 + kept + len(branches)) + STATES * 2 * weights

@@ -11,15 +11,15 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from retu.config.study import Sampling
-from retu.evaluation import decoding
+from retu.evaluation import library_reader
 from retu.evaluation.decoding import (
     DecodingSettings,
-    attend_in_groups,
     can_decode,
     decode_answers,
     draw_tokens,
 )
 from retu.evaluation.engine_transformers import TransformersEngine
+from retu.evaluation.library_reader import attend_in_groups
 from retu.models.loading import build_model
 
 PROMPTS = [[5, 6, 7], [8], [5, 6, 7], [9, 10, 11, 12, 13], [8], [14, 15]]
@@ -29,8 +29,8 @@ PAD, END = 0, 10
 @pytest.fixture(autouse=True)
 def every_model_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the path of large models with a tiny one, and give caches more room again and again."""
-    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 1)
-    monkeypatch.setattr(decoding, "ROOM", 3)
+    monkeypatch.setattr(library_reader, "LARGE_VOCABULARY", 1)
+    monkeypatch.setattr(library_reader, "ROOM", 3)
 
 
 def make_model() -> Any:
@@ -126,9 +126,9 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
 def test_which_models_are_decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
     assert can_decode(model)
-    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 25)
+    monkeypatch.setattr(library_reader, "LARGE_VOCABULARY", 25)
     assert not can_decode(model)
-    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 24)
+    monkeypatch.setattr(library_reader, "LARGE_VOCABULARY", 24)
     model.config.layer_types = ["full_attention", "sliding_attention"]
     model.config.sliding_window = 4
     assert not can_decode(model)
@@ -136,7 +136,7 @@ def test_which_models_are_decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(model), "_supports_attention_backend", False)
     assert not can_decode(model)
     monkeypatch.undo()
-    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 24)
+    monkeypatch.setattr(library_reader, "LARGE_VOCABULARY", 24)
     assert can_decode(model)
     model.set_attn_implementation("eager")
     assert not can_decode(model)
@@ -154,7 +154,7 @@ def test_the_engine_answers_with_it(monkeypatch: pytest.MonkeyPatch, temperature
     for prompt, answer in zip(prompts, mine, strict=True):
         expected = score_answer(model, prompt, list(answer.token_ids), temperature or 1.0)
         assert answer.log_probs == pytest.approx(expected.tolist(), abs=1e-5)
-    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 2**13)
+    monkeypatch.setattr(library_reader, "LARGE_VOCABULARY", 2**13)
     if temperature == 0.0:
         stock = engine.sample(prompts, settings, seed=1)
         assert [answer.token_ids for answer in mine] == [answer.token_ids for answer in stock]

@@ -3,8 +3,9 @@
 TRL's trainers score tokens by a head that their models are given (`add_fused_lm_head`). With
 Triton it leaves out what no label asks for. Without, on CPUs, it computes every position, of the
 prompt and padding too, in tiles of half a gigabyte with copies of them. Here `TokenScores` computes
-labelled positions alone. Small batches are left to TRL, so that tiny models train as they always
-did, to the bit; so is every head that is more than a product with weights that are all here.
+labelled positions alone, for large batches and for models with a lean decoder. Other small batches
+are left to TRL, to the bit; so is every head that is more than a product with weights that are all
+here.
 """
 
 import functools
@@ -13,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from retu.models.lean_decoder import has_lean_decoder
 from retu.training.memory.labels import IGNORED_LABEL
 
 SMALL_LOGITS = 2**20
@@ -64,7 +66,7 @@ def has_scaled_logits(config: Any) -> bool:
 
 
 def is_for_compact_head(model: Any, options: dict[str, Any]) -> bool:
-    """Whether a call is for the compact head: many logits of whole weights on a CPU."""
+    """Whether a call is for the compact head: whole weights, and many logits or a lean decoder."""
     labels = options.get("labels")
     if not options.get("fused_lm_head") or labels is None:
         return False
@@ -73,7 +75,7 @@ def is_for_compact_head(model: Any, options: dict[str, Any]) -> bool:
     weight = model.get_output_embeddings().weight
     # ZeRO keeps parts of a weight, and names them in it; so do other ways of sharding.
     whole = type(weight).__name__ in ("Parameter", "Tensor") and not hasattr(weight, "ds_id")
-    return bool(whole and is_large_on_cpu(labels, len(weight)))
+    return bool(whole and (has_lean_decoder(model) or is_large_on_cpu(labels, len(weight))))
 
 
 def is_large_on_cpu(ids: Tensor, vocabulary: int) -> bool:

@@ -1,0 +1,161 @@
+"""The decoder of few operations: the library's numbers, gradients and answers; who gets it."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from retu.config.lab_study import LabModel, PretrainingSettings
+from retu.evaluation.decoding import DecodingSettings, can_decode, decode_answers
+from retu.models.lean_decoder import has_lean_decoder, install_lean_decoder
+from retu.models.loading import build_model
+from retu.models.token_tree import grow_token_tree
+
+CLOSE = 1e-5
+
+
+def make_model(architecture, **changes):
+    """A tiny model whose biases are not zero."""
+    settings = PretrainingSettings(steps=1, batch_size=1, learning_rate=1.0)
+    shape = {"hidden_size": 32, "layers": 2, "heads": 4, "kv_heads": 2, "intermediate_size": 48}
+    model = build_model(
+        LabModel(architecture=architecture, pretraining=settings, **(shape | changes)), seed=0
+    )
+    torch.manual_seed(1)
+    for name, weight in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(weight)
+    return model
+
+
+def make_rows():
+    """Rows (12, 14) as TRL pads them: prompts on the left, answers on the right; some are alike."""
+    torch.manual_seed(2)
+    ids = torch.randint(4, 30, (3, 14)).repeat_interleave(4, 0)
+    ids[:, 9:] = torch.randint(4, 6, (12, 5))
+    mask = torch.ones_like(ids)
+    for row in range(12):
+        mask[row, : row // 4] = 0
+        mask[row, 14 - row % 4 :] = 0
+    return ids, mask
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
+@pytest.mark.parametrize("kv_heads", [1, 4])
+def test_numbers_and_gradients_are_the_librarys(architecture, kv_heads):
+    """Hidden states of tokens, and gradients of all weights."""
+    ids, mask = make_rows()
+    weights = torch.randn(12, 14, 32) * mask[..., None]
+    found = []
+    for change in (lambda model: model, install_lean_decoder):
+        model = change(make_model(architecture, kv_heads=kv_heads)).train()
+        hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        (hidden * weights).sum().backward()
+        found.append((hidden.detach() * mask[..., None], [p.grad for p in model.parameters()]))
+    torch.testing.assert_close(found[1][0], found[0][0], rtol=CLOSE, atol=CLOSE)
+    for own, library in zip(found[1][1], found[0][1], strict=True):
+        torch.testing.assert_close(own, library, rtol=1e-4, atol=1e-4)
+
+
+def test_padding_has_no_hidden_state():
+    """Zeros, whatever stands there."""
+    ids, mask = make_rows()
+    model = install_lean_decoder(make_model("qwen2"))
+    hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    assert not hidden[mask == 0].any()
+    assert hidden[mask == 1].abs().sum(-1).min() > 0
+
+
+def test_equal_histories_are_computed_once():
+    """As many tokens as there are different histories, each with its own id and position."""
+    ids, mask = make_rows()
+    tree = grow_token_tree(ids, mask)
+    histories = {
+        tuple(row[seen.bool()][: end + 1].tolist())
+        for row, seen in zip(ids, mask, strict=True)
+        for end in range(int(seen.sum()))
+    }
+    assert len(tree.ids) == len(histories) < int(mask.sum())
+    for row in range(len(ids)):
+        own = ids[row][mask[row].bool()]
+        assert tree.ids[tree.of_rows[row][: len(own)]].tolist() == own.tolist()
+        assert tree.positions[tree.of_rows[row][: len(own)]].tolist() == list(range(len(own)))
+    assert (tree.of_batch[mask == 0] == len(tree.ids)).all()
+
+
+def test_a_row_without_tokens_is_no_obstacle():
+    """Nothing but padding: all of it zeros, and other rows as they were."""
+    ids, mask = make_rows()
+    model = install_lean_decoder(make_model("qwen2"))
+    whole = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    mask[5] = 0
+    part = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    assert not part[5].any()
+    kept = [row for row in range(12) if row != 5]
+    torch.testing.assert_close(part[kept], whole[kept], rtol=CLOSE, atol=CLOSE)
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
+def test_answers_are_the_librarys(architecture):
+    """Greedily: every token is the likeliest behind the ones before, with its log-probability."""
+    library, lean = make_model(architecture), install_lean_decoder(make_model(architecture))
+    prompts = [[1, 5, 6, 7 + row % 3, *[8] * (row % 4)] for row in range(12)]
+    answers = decode_answers(lean, prompts, DecodingSettings(9, 0.0, [2], 0))
+    for prompt, (tokens, log_probs) in zip(prompts, answers, strict=True):
+        assert len(tokens) == 9 or tokens[-1] == 2
+        with torch.no_grad():
+            scores = library(torch.tensor([prompt + tokens])).logits[0].log_softmax(-1)
+        for place, (token, log_prob) in enumerate(zip(tokens, log_probs, strict=True)):
+            behind = scores[len(prompt) - 1 + place]
+            assert behind[token] == pytest.approx(float(behind.max()), abs=CLOSE)
+            assert log_prob == pytest.approx(float(behind[token]), abs=1e-4)
+
+
+def test_answers_start_with_what_is_given():
+    """Also where an answer's start ends it."""
+    model = install_lean_decoder(make_model("qwen2"))
+    settings = DecodingSettings(6, 1.0, [2], 0)
+    answers = decode_answers(model, [[1, 5], [1, 6], [1, 7]], settings, [[9, 9], [], [8, 2]])
+    assert answers[0][0][:2] == [9, 9]
+    assert answers[2][0] == [8, 2]
+
+
+def test_drawn_tokens_follow_the_distribution():
+    """The share of the first token drawn is its probability, within four standard errors."""
+    model = install_lean_decoder(make_model("qwen2"))
+    torch.manual_seed(3)
+    answers = decode_answers(model, [[1, 5, 6]] * 4000, DecodingSettings(1, 1.0, [2], 0))
+    with torch.no_grad():
+        shares = make_model("qwen2")(torch.tensor([[1, 5, 6]])).logits[0, -1].softmax(-1)
+    drawn = torch.tensor([tokens[0] for tokens, _ in answers]).bincount(minlength=len(shares))
+    error = (shares * (1 - shares) / 4000).sqrt()
+    assert ((drawn / 4000 - shares).abs() <= 4 * error + 1e-3).all()
+
+
+def test_only_small_plain_models_are_taken():
+    """Large ones, other arithmetic, dropout and other families stay as they are."""
+    assert has_lean_decoder(install_lean_decoder(make_model("llama")))
+    assert not has_lean_decoder(install_lean_decoder(make_model("qwen2", hidden_size=512)))
+    assert not has_lean_decoder(install_lean_decoder(make_model("qwen2").to(torch.bfloat16)))
+    dropping = make_model("qwen2")
+    dropping.config.attention_dropout = 0.1
+    assert not has_lean_decoder(install_lean_decoder(dropping))
+    other = SimpleNamespace(config=SimpleNamespace(hidden_size=32))
+    assert install_lean_decoder(other) is other
+    assert not can_decode(make_model("qwen2"))
+
+
+def test_calls_for_more_than_hidden_states_are_the_librarys():
+    """A cache, all layers' states, positions; and a model whose layers are no plain products."""
+    ids, mask = make_rows()
+    model = install_lean_decoder(make_model("qwen2")).eval()
+    with torch.no_grad():
+        cached = model.model(input_ids=ids, attention_mask=mask, use_cache=True)
+        states = model.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    assert cached.past_key_values.get_seq_length() == 14
+    assert len(states.hidden_states) == 3
+    model.model.layers[0].self_attn.q_proj = torch.nn.Sequential(
+        model.model.layers[0].self_attn.q_proj
+    )
+    assert not has_lean_decoder(model)
+    model.model(input_ids=ids, attention_mask=mask, use_cache=False)
