@@ -65,8 +65,14 @@ def tokenize_chat_prompt(
         InputError: no template, or the tokenizer makes nothing of the text.
     """
     text = render_prompt(tokenizer, question, template)
-    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    # A tokenizer loaded as the wrong class may return nothing, and training then learns nothing.
+    return refuse_no_tokens(list(tokenizer(text, add_special_tokens=False)["input_ids"]))
+
+
+def refuse_no_tokens(ids: list[int]) -> list[int]:
+    """The tokens of a prompt; InputError if there are none.
+
+    A tokenizer loaded as the wrong class may return nothing, and training then learns nothing.
+    """
     if not ids:
         raise InputError("tokenizer: makes no tokens of a prompt; check how it is loaded")
     return ids
@@ -81,12 +87,19 @@ def encode_prompt(tokenizer: "PreTrainedTokenizerBase", question: str) -> list[i
     Raises:
         InputError: the template hides the problem, or the tokenizer makes nothing of the text.
     """
+    return encode_prompts(tokenizer, [question])[0]
+
+
+def encode_prompts(
+    tokenizer: "PreTrainedTokenizerBase", questions: Sequence[str]
+) -> list[list[int]]:
+    """The tokens of `encode_prompt` of many problems, in a call of the tokenizer."""
     if tokenizer.chat_template:
-        return tokenize_chat_prompt(tokenizer, question)
-    ids = list(tokenizer(question)["input_ids"])
-    if not ids:
-        raise InputError("tokenizer: makes no tokens of a prompt; check how it is loaded")
-    return ids
+        texts = [render_prompt(tokenizer, question) for question in questions]
+        made = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    else:
+        made = tokenizer(list(questions))["input_ids"]
+    return [refuse_no_tokens(list(ids)) for ids in made]
 
 
 def make_user_turn(question: str) -> Turns:
@@ -139,10 +152,18 @@ def is_special_token(tokenizer: "PreTrainedTokenizerBase", token: int) -> bool:
 
 def encode_response(tokenizer: "PreTrainedTokenizerBase", response: str) -> list[int]:
     """The token ids of a response, ended by end-of-sequence."""
-    if tokenizer.eos_token_id is None:
+    return encode_responses(tokenizer, [response])[0]
+
+
+def encode_responses(
+    tokenizer: "PreTrainedTokenizerBase", responses: Sequence[str]
+) -> list[list[int]]:
+    """The token ids of responses, each ended by end-of-sequence."""
+    end = tokenizer.eos_token_id
+    if end is None:
         raise InputError("tokenizer: has no end-of-sequence token; set one")
-    ids = list(tokenizer(response, add_special_tokens=False)["input_ids"])
-    return ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id]
+    made = map(list, tokenizer(list(responses), add_special_tokens=False)["input_ids"])
+    return [ids if ids[-1:] == [end] else [*ids, int(end)] for ids in made]
 
 
 def encode_example(
@@ -162,10 +183,26 @@ def encode_example(
         prompt = encode_prompt(tokenizer, question)
     else:
         prompt = tokenize_chat_prompt(tokenizer, question, template)
-    response_tokens = encode_response(tokenizer, response)
-    mask = [0] * len(prompt) + [1] * len(response_tokens)
+    return join_example(prompt, encode_response(tokenizer, response), max_length)
+
+
+def encode_examples(
+    tokenizer: "PreTrainedTokenizerBase", questions: Sequence[str], responses: Sequence[str]
+) -> list[dict[str, list[int]]]:
+    """Whole examples of `encode_example`, in two calls of the tokenizer."""
+    pairs = zip(
+        encode_prompts(tokenizer, questions), encode_responses(tokenizer, responses), strict=True
+    )
+    return [join_example(*pair) for pair in pairs]
+
+
+def join_example(
+    prompt: list[int], response: list[int], max_length: int | None = None
+) -> dict[str, list[int]]:
+    """The columns of `encode_example` for tokens of a prompt and of its response."""
+    mask = [0] * len(prompt) + [1] * len(response)
     return {
-        "input_ids": [*prompt, *response_tokens][:max_length],
+        "input_ids": [*prompt, *response][:max_length],
         "completion_mask": mask[:max_length],
     }
 

@@ -10,7 +10,7 @@ from retu.evaluation.generations import (
     SampledGeneration,
     check_prompt_lengths,
     list_end_ids,
-    make_generation,
+    make_generations,
 )
 from retu.models.generation_config import suspend_sampling_settings
 
@@ -111,10 +111,7 @@ class TransformersEngine:
         if can_decode(self.model):
             how_long = (settings.max_new_tokens, settings.temperature)
             made = decode_answers(self.model, prompts, DecodingSettings(*how_long, self.ends, pad))
-            return [
-                make_generation(self.tokenizer, tokens, log_probs, self.ends)
-                for tokens, log_probs in made
-            ]
+            return make_generations(self.tokenizer, made, self.ends)
         width = max(map(len, prompts))
         rows = [[pad] * (width - len(ids)) + list(ids) for ids in prompts]
         mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
@@ -133,10 +130,7 @@ class TransformersEngine:
         )
         sampled = output[:, width:].tolist()
         table = log_probs.stack_log_probs(output[:, -1]).tolist()
-        return [
-            make_generation(self.tokenizer, *row, self.ends)
-            for row in zip(sampled, table, strict=True)
-        ]
+        return make_generations(self.tokenizer, list(zip(sampled, table, strict=True)), self.ends)
 
     def close(self) -> None:
         """See `Engine`."""

@@ -93,12 +93,31 @@ def make_generation(
         log_probs: one a token.
         ends: tokens that end an answer.
     """
-    length = next((i for i, token in enumerate(token_ids, start=1) if token in ends), None)
-    kept = tuple(token_ids[:length])
-    words = kept if length is None else kept[:-1]
-    text = tokenizer.decode(list(words), skip_special_tokens=True)
-    reason: FinishReason = "length" if length is None else "stop"
-    return SampledGeneration(text, kept, tuple(log_probs[: len(kept)]), reason)
+    return make_generations(tokenizer, [(token_ids, log_probs)], ends)[0]
+
+
+def make_generations(
+    tokenizer: "PreTrainedTokenizerBase",
+    sampled: Sequence[tuple[Sequence[int], Sequence[float]]],
+    ends: Collection[int],
+) -> list[SampledGeneration]:
+    """Answers from pairs of what `make_generation` takes, in one call of the tokenizer."""
+    lengths = [
+        next((i for i, token in enumerate(token_ids, start=1) if token in ends), None)
+        for token_ids, _ in sampled
+    ]
+    kept = [tuple(ids[:length]) for (ids, _), length in zip(sampled, lengths, strict=True)]
+    words = [
+        list(ids) if length is None else list(ids[:-1])
+        for ids, length in zip(kept, lengths, strict=True)
+    ]
+    texts = tokenizer.batch_decode(words, skip_special_tokens=True)
+    return [
+        SampledGeneration(
+            text, ids, tuple(log_probs[: len(ids)]), "length" if length is None else "stop"
+        )
+        for text, ids, (_, log_probs), length in zip(texts, kept, sampled, lengths, strict=True)
+    ]
 
 
 def list_end_ids(

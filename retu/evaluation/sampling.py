@@ -7,7 +7,7 @@ import pandas as pd
 
 from retu.config.study import Sampling
 from retu.core.errors import InputError
-from retu.data.chat import encode_prompt
+from retu.data.chat import encode_prompts
 from retu.evaluation.generations import Engine
 
 PROBLEM_COLUMNS = ("benchmark", "problem_id", "prompt", "gold")
@@ -64,7 +64,8 @@ def sample_generations(
     Raises:
         InputError: the model's probabilities are no numbers.
     """
-    encoded = {text: encode_prompt(engine.tokenizer, text) for text in rows["prompt"].unique()}
+    different = rows["prompt"].unique().tolist()
+    encoded = dict(zip(different, encode_prompts(engine.tokenizer, different), strict=True))
     prompts = [encoded[text] for text in rows["prompt"]]
     answers = engine.sample(prompts, settings, settings.seed + step, first, every)
     log_probs = [answer.mean_log_prob for answer in answers]

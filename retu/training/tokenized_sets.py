@@ -12,6 +12,7 @@ from retu.core.errors import InputError
 from retu.data.chat import (
     check_same_prompt,
     encode_example,
+    encode_examples,
     encode_rl_prompt,
     get_prompt_ids,
 )
@@ -136,10 +137,7 @@ def encode_batch(
     batch: Mapping[str, Sequence[str]], tokenizer: "PreTrainedTokenizerBase", limit: int
 ) -> dict[str, list[list[int]] | list[int]]:
     """The columns of `load_tokenised_set` for some prompts and trajectories."""
-    rows = [
-        encode_example(tokenizer, prompt, trajectory)
-        for prompt, trajectory in zip(*(batch[name] for name in TEXT_COLUMNS), strict=True)
-    ]
+    rows = encode_examples(tokenizer, *(batch[name] for name in TEXT_COLUMNS))
     return {
         "input_ids": [row["input_ids"][:limit] for row in rows],
         "labels": [mask_prompt_labels(row)[:limit] for row in rows],
