@@ -122,12 +122,14 @@ localrules:
 onsuccess:
     if workflow.is_main_process:
         give_up_control(Path.cwd())
+        end_job_server()
     print_summary()
 
 
 onerror:
     if workflow.is_main_process:
         give_up_control(Path.cwd())
+        end_job_server()
     print(
         "\nA job failed, its log is named above. Fix the cause and run the same command again:"
         " finished work is kept.",

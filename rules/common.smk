@@ -20,6 +20,7 @@ from retu.lineage.recording.run_snapshot import (
     write_snapshot,
 )
 from retu.workflow.job_failures import describe_disk, describe_failures
+from retu.workflow.job_service import end_job_server, forget_job_server, start_job_server
 from retu.workflow.work_folder import claim_outputs, enter_folder, forget_runs
 from retu.workflow.snakemake_hooks import (
     explain_lock,
@@ -49,6 +50,7 @@ except InputError as error:
 arguments = find_arguments() if workflow.is_main_process else None
 if workflow.is_main_process:
     os.environ.pop(SNAPSHOT_VARIABLE, None)
+    forget_job_server()
     if arguments and arguments.unlock:
         forget_runs(Path.cwd())
         forget_controllers(Path.cwd())
@@ -100,6 +102,8 @@ onstart:
             take_control(Path.cwd(), log, slurm=workflow.executor_plugin.name == "slurm")
         except InputError as error:
             sys.exit(f"error: {error}")
+        if workflow.executor_plugin.name == "local" and not deployed:
+            start_job_server()
 
 
 def print_summary():

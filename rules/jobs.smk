@@ -53,12 +53,13 @@ def job(module, environment="lab", network=False, many=False, title=None, thread
     Nothing here decides a result, so nothing of it enters a key. `title` is how progress calls the
     job, `threads` hands their number on. Only a job with `network` may ask a hub; one of `many`
     processes gets as many as its resources say. The shell gives way to Python, which thus gets the
-    signals of a scheduler.
+    signals of a scheduler: the job itself or, where this run has a job server, its client.
     """
     processes = "--processes {resources.processes} --nodes {resources.nodes}" if many else ""
+    client = '${{RETU_JOB_CLIENT:+-IS "$RETU_JOB_CLIENT"}}'
     return (
         ("" if network else "export HF_HUB_OFFLINE=1; ")
-        + f"exec {python(environment)} -m retu.cli.run_job {module} --rule {{rule}}"
+        + f"exec {python(environment)} {client} -m retu.cli.run_job {module} --rule {{rule}}"
         f" --stage {{params.stage:q}} --spec={{params.spec:q}} {processes}"
         " --sources {params.sources:q}"
         " --wildcards {params.wildcards:q} --names {params.names:q}"
