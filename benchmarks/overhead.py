@@ -4,7 +4,7 @@
 
 Runs the study from nothing in a fresh copy of the project and prints a table by rule. Every job
 ends its log with a `usage:` line (retu/runtime/usage.py); CPU time that no job accounts for
-is Snakemake's own and the shells'.
+is Snakemake's own, the shells' and the job server's (its imports, done once for all jobs).
 """
 
 import argparse

@@ -30,10 +30,11 @@ GROUPS = {
     ANALYSIS: (
         *("answer", "audit_figure_3", "audit_figure_8", "audit_report", "audit_summary"),
         *("audit_table_4", "audit_table_5", "choose_branches", "claims_ledger", "compare_graders"),
-        *("concatenate", "curves", "data_quality", "dataset_stats", "describe_study", "figure_2"),
-        *("figure_3", "figure_4", "figure_7", "figure_8", "fit_curves", "fixed_points", "forecast"),
-        *("grade", "import_curves", "import_scores", "label_published", "label_subphases"),
-        *("make_data", "match_prompts", "per_benchmark", "published_artefact", "report"),
+        *("concatenate", "curves", "data_quality", "dataset_stats", "decontaminate"),
+        *("describe_study", "fetch_caches", "figure_2", "figure_3", "figure_4", "figure_7"),
+        *("figure_8", "fit_curves", "fixed_points", "forecast", "grade", "import_curves"),
+        *("import_scores", "label_published", "label_subphases", "load_local_model", "make_data"),
+        *("match_prompts", "per_benchmark", "published_artefact", "report"),
         *("select_sft_set", "sensitivity", "study_claims", "summary", "table_1", "table_3"),
         *("table_4", "table_5", "table_6"),
     ),
@@ -64,7 +65,7 @@ def main() -> NoReturn:
 
 def find_group(command: list[str]) -> str | None:
     """The group of `-m retu.cli.run_job SCRIPT OPTIONS`; None for a job that no server takes."""
-    script, options = command[2], command[3 : command.index("--")]
+    script, options = command[2], command[3 : command.index("--") if "--" in command else None]
     for option in ("--processes", "--nodes"):
         if option in options and options[options.index(option) + 1] != "1":
             return None

@@ -24,7 +24,19 @@ from retu.runtime.job_request import (
 from retu.runtime.signal_bell import Bell, wait_for_any
 
 # What the scripts of a group import only when they need it.
-LATE_IMPORTS: dict[str, tuple[str, ...]] = {TRAINING: (), ANALYSIS: ()}
+LATE_IMPORTS = {
+    TRAINING: (
+        *("retu.evaluation.decoding", "retu.training.paradigms.trainer"),
+        *("retu.training.paradigms.resume", "retu.training.sft_trainer"),
+        *("retu.training.memory.adapters", "retu.training.memory.compact_head"),
+        *("datasets.io.parquet", "transformers.models.qwen2.modeling_qwen2"),
+    ),
+    ANALYSIS: (
+        *("matplotlib.style.core", "matplotlib.backends.backend_svg"),
+        *("matplotlib.backends.backend_pdf", "pandas.io.formats.csvs"),
+        *("pyarrow.pandas_compat", "pyarrow.parquet", "pyarrow.dataset"),
+    ),
+}
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 # Without it pyarrow starts a thread as it is imported, to give memory back.
 IMPORT_SETTINGS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
@@ -174,7 +186,7 @@ class JobParent:
         """Leave nothing of the server in the process of a job but what it has imported."""
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
-            os._exit(1)
+            os._exit(os.EX_SOFTWARE)
         self.bell.close()
         self.refuse_more()
         close_all(client, *(other for other in self.jobs.values() if other is not None))

@@ -1,6 +1,8 @@
 """What a job cost: CPU time, how much of it was training and generation, and peak memory.
 
-Every script ends its log with one `usage:` line; `benchmarks/overhead.py` adds them up.
+Every script ends its log with one `usage:` line; `benchmarks/overhead.py` adds them up. A fork of
+the job server counts its own time: what was imported before it, once for all, is in no job's
+figures. Its memory includes the pages that it shares with the server.
 """
 
 import resource
@@ -40,6 +42,6 @@ def measure_cpu_seconds() -> float:
 
 
 def format_usage_line() -> str:
-    """The figures of this process and its helpers so far, imports included."""
+    """The figures of this process and its helpers so far, its own imports included."""
     spent = f"cpu {measure_cpu_seconds():.2f} s, training and generation {WORK['seconds']:.2f} s"
     return f"usage: {spent}, peak {measure_peak_memory():.0f} MB"

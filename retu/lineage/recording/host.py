@@ -33,7 +33,11 @@ NO_COMMIT = "(initial)"
 
 
 def list_loaded_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that this process has loaded."""
+    """Versions of Python and of the libraries that this process has loaded.
+
+    In a fork of the job server (`retu.runtime.job_parent`) these are also the ones that its parent
+    had imported for other jobs, as are the kernels of `describe_host`.
+    """
     loaded = {name: dist for name, dist in RECORDED_LIBRARIES.items() if name in sys.modules}
     versions = {dist: find_version(dist) for dist in loaded.values()}
     return {"python": platform.python_version(), **dict(sorted(versions.items()))}
