@@ -216,6 +216,22 @@ def test_an_interrupted_job_ends_by_that(server: ToyServer) -> None:
     assert has_ended(job)
 
 
+def read_state(pid: int) -> str:
+    """The letter of a process's state."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_stopped_client_stops_its_job(server: ToyServer) -> None:
+    client, job = server.start("save")
+    client.send_signal(signal.SIGTSTP)
+    wait_until(lambda: read_state(client.pid) == read_state(job) == "T")
+    client.send_signal(signal.SIGCONT)
+    wait_until(lambda: "T" not in (read_state(client.pid), read_state(job)))
+    client.terminate()
+    client.communicate(timeout=PATIENCE)
+    assert client.returncode == 75
+
+
 def test_a_killed_client_takes_its_job_along(server: ToyServer) -> None:
     client, job = server.start("save")
     client.kill()
