@@ -40,6 +40,13 @@ LATE_IMPORTS = {
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 # Without it pyarrow starts a thread as it is imported, to give memory back.
 IMPORT_SETTINGS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# Generators of libraries, which draw their seed as they are imported. Two jobs with the same draws
+# would give different files in the cache of `datasets` the same name.
+OWN_GENERATORS = (
+    ("datasets.fingerprint", "fingerprint_rng"),
+    ("sympy.core.random", "rng"),
+    ("sympy.core.random", "_assumptions_rng"),
+)
 GPU_FILES = ("/dev/nvidia", "/dev/kfd")
 LIFELINE = 0
 """The descriptor that closes when no job is to be taken any more."""
@@ -201,12 +208,16 @@ class JobParent:
 
 
 def renew_chance() -> None:
-    """Give NumPy's generator the state of chance that it has in a new process.
+    """Let generators that no job seeds begin anywhere, as they do in a new process.
 
-    Python's own generator does so by itself; torch's begins in the same state everywhere.
+    Python's own does so by itself; torch's begins in the same state everywhere.
     """
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
+    for module, name in OWN_GENERATORS:
+        generator = getattr(sys.modules.get(module), name, None)
+        if generator is not None:
+            generator.seed()
 
 
 def import_modules(group: str) -> None:

@@ -330,13 +330,32 @@ def test_every_job_that_asks_no_hub_has_its_group() -> None:
     assert sorted(grouped) == sorted(offline - asking)
 
 
+IMPORT_AHEAD = """
+import os, random, sys
+from retu.runtime import job_parent
+
+os.environ.update(job_parent.IMPORT_SETTINGS)
+job_parent.import_modules(sys.argv[1])
+assert not job_parent.has_threads() and not job_parent.has_gpu()
+own = {
+    (module, name): value
+    for module in list(sys.modules)
+    for name, value in list(vars(sys.modules[module]).items())
+    if type(value) is random.Random and module != "random"
+}
+before = [generator.getstate() for generator in own.values()]
+job_parent.renew_chance()
+same = [key for key, state in zip(own, before) if own[key].getstate() == state]
+assert not same, same
+print(len(own))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("group", list(GROUPS))
-def test_imports_ahead_start_no_thread(group: str) -> None:
-    code = (
-        "import os\nfrom retu.runtime import job_parent as p\n"
-        "os.environ.update(p.IMPORT_SETTINGS)\n"
-        f"p.import_modules({group!r})\nassert not p.has_threads() and not p.has_gpu()"
+def test_imports_ahead_start_no_thread_and_share_no_chance(group: str) -> None:
+    done = run_command(
+        [sys.executable, "-c", IMPORT_AHEAD, group], cwd=ROOT, env={**os.environ, **SETTINGS}
     )
-    done = run_command([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **SETTINGS})
     assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= (3 if group == job_client.TRAINING else 0)
