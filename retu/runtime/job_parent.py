@@ -223,15 +223,17 @@ def renew_chance() -> None:
 def import_modules(group: str) -> None:
     """Import what the jobs of a group will."""
     # Late, so that the server itself stays small.
-    from retu.planning.code_identity import SCRIPTS
+    from retu.planning.code_identity import SCRIPTS, compute_code_digest
     from retu.runtime.launch import JOB_MODULE
 
     # A job runs it anew as the main module, as `python -m` does.
-
     importlib.import_module(JOB_MODULE)
     del sys.modules[JOB_MODULE]
     for name in (*(f"{SCRIPTS}.{script}" for script in GROUPS[group]), *LATE_IMPORTS[group]):
         importlib.import_module(name)
+    # Every training job asks for the digest of its code, which takes a second to read.
+    for script in GROUPS[group] if group == TRAINING else ():
+        compute_code_digest(f"{SCRIPTS}.{script}")
 
 
 def has_threads() -> bool:
