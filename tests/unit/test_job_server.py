@@ -337,6 +337,8 @@ from retu.runtime import job_parent
 os.environ.update(job_parent.IMPORT_SETTINGS)
 job_parent.import_modules(sys.argv[1])
 assert not job_parent.has_threads() and not job_parent.has_gpu()
+# A lock between processes would be one for all jobs, and a killed job could keep it.
+assert not {"multiprocessing.synchronize", "multiprocess.synchronize"} & {*sys.modules}
 own = {
     (module, name): value
     for module in list(sys.modules)
@@ -353,7 +355,7 @@ print(len(own))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", list(GROUPS))
-def test_imports_ahead_start_no_thread_and_share_no_chance(group: str) -> None:
+def test_imports_ahead_share_nothing_between_jobs(group: str) -> None:
     done = run_command(
         [sys.executable, "-c", IMPORT_AHEAD, group], cwd=ROOT, env={**os.environ, **SETTINGS}
     )
