@@ -20,6 +20,7 @@ from retu.config.analysis import FitSettings, SubphaseThresholds
 from retu.config.artefacts import ArtefactSettings
 from retu.config.execution import Execution
 from retu.config.graders import GraderSettings
+from retu.config.hypotheses import HypothesesSettings
 from retu.config.imported_runs import ImportedRun
 from retu.config.paradigm import ParadigmSettings
 from retu.config.reward_function import RewardFunction
@@ -290,6 +291,9 @@ class Study(Section):
     fit: FitSettings = FitSettings()
     artefacts: ArtefactSettings = Field(
         ArtefactSettings(), description="what the paper's tables and figures show of this study"
+    )
+    hypotheses: HypothesesSettings | None = Field(
+        None, description="registered before the runs, judged over models that are replicates"
     )
 
     def list_seeds(self, model: str) -> list[int]:

@@ -9,6 +9,7 @@ from retu.config.files_study import FilesData
 from retu.config.files_study_checks import check_files
 from retu.config.hub_study import HubData, MatchedSet
 from retu.config.hub_study_checks import check_hub, check_kinds
+from retu.config.hypotheses_checks import check_hypotheses
 from retu.config.imported_checks import check_imported
 from retu.config.lab_study import LabModel
 from retu.config.name_checks import check_no_repeats
@@ -28,7 +29,7 @@ def check_training_study(study: Study, path: Path) -> None:
     """Everything that a training study must keep."""
     checks = (check_kinds, check_references, check_runs, check_batches, check_adapters, check_means)
     later = (check_paradigms, check_hub, check_benchmarks, check_files, check_imported)
-    for check in (*checks, check_values, *later, check_artefacts):
+    for check in (*checks, check_values, *later, check_artefacts, check_hypotheses):
         check(study, path)
 
 
