@@ -292,9 +292,7 @@ class Study(Section):
     artefacts: ArtefactSettings = Field(
         ArtefactSettings(), description="what the paper's tables and figures show of this study"
     )
-    hypotheses: HypothesesSettings | None = Field(
-        None, description="registered before the runs, judged over models that are replicates"
-    )
+    hypotheses: HypothesesSettings | None = Field(None, description="judged over replicates")
 
     def list_seeds(self, model: str) -> list[int]:
         """The seeds of a model's runs."""
