@@ -36,6 +36,7 @@ rule all:
         "<results>/report.html",
         "<results>/summary.txt",
         f"lineage/{study.name}/dvc.lock",
+        HYPOTHESES,
 
 
 if RELEASED:
@@ -96,6 +97,10 @@ else:
     include: "rules/tables.smk"
     include: "rules/figures.smk"
     include: "rules/study_claims.smk"
+
+    if JUDGED:
+
+        include: "rules/hypotheses.smk"
     include: "rules/describe.smk"
     include: "rules/report.smk"
     include: "rules/regrade.smk"

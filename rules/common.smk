@@ -84,6 +84,8 @@ shell.prefix(
 RESULTS = f"results/{study.name}"
 MAIN_FITS = f"{RESULTS}/fits/{study.fit.protocols[0]}.csv"
 SUMMARY = f"{RESULTS}/summary.txt"
+JUDGED = not RELEASED and study.hypotheses is not None
+HYPOTHESES = [f"{RESULTS}/hypotheses.md"] if JUDGED else []
 
 
 wildcard_constraints:

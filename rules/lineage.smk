@@ -9,6 +9,7 @@ rule lineage:
     input:
         "<results>/report.html",
         "<results>/summary.txt",
+        HYPOTHESES,
     output:
         stages=update(f"lineage/{study.name}/dvc.yaml"),
         lock=update(f"lineage/{study.name}/dvc.lock"),

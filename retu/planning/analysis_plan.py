@@ -9,6 +9,7 @@ from retu.config.protocols import make_fit_job
 from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config, Study
 from retu.planning.artefact_choice import ARTEFACT_TITLES
+from retu.planning.hypotheses_job import HYPOTHESES_FILE
 from retu.planning.stages import ROOT, Stage, cache_stage
 
 PAGE_TEMPLATES = "retu/reporting/page_templates"
@@ -91,8 +92,9 @@ class AnalysisPlan(ABC):
         return self.plan_analysis("describe_study", json.dumps(self.describe()))
 
     def list_published_files(self) -> tuple[str, ...]:
-        """What the paper and others state, file by file."""
-        return tuple(f"claims/{path.name}" for path in sorted((ROOT / "claims").iterdir()))
+        """What the paper and others state, file by file; hypotheses have a rule of their own."""
+        names = (f"claims/{path.name}" for path in sorted((ROOT / "claims").iterdir()))
+        return tuple(name for name in names if name != HYPOTHESES_FILE)
 
     def list_templates(self) -> tuple[str, ...]:
         """The files that a report page is made from."""

@@ -23,6 +23,7 @@ from retu.planning.artefact_choice import (
 )
 from retu.planning.claims_job import make_claims_job
 from retu.planning.contest_plan import ContestPlan
+from retu.planning.hypotheses_job import HYPOTHESES_FILE, HypothesesJob
 from retu.planning.published_choice import choose_published_options
 from retu.planning.stages import Stage, cache_stage
 
@@ -125,6 +126,32 @@ class Plan(ContestPlan):
             *read,
             facts=self.list_published_files(),
             claims_dir="claims",
+        )
+
+    def judge_hypotheses(self) -> Stage:
+        """Judge what was registered before the runs, over models that are replicates.
+
+        Raises:
+            LookupError: the study has no hypotheses.
+        """
+        settings = self.study.hypotheses
+        if settings is None:
+            raise LookupError("no hypotheses")
+        job = HypothesesJob(
+            study=self.study.name,
+            settings=settings,
+            out_of_distribution=list(self.out_of_distribution),
+        )
+        runs = [run for run in self.answered_runs if run.model in settings.replicates]
+        graded = [self.plan_run_grading(run) for run in runs if run.kind in ("sft", "rl")]
+        fits = self.fit_curves(self.fit.protocols[0])
+        read = (self.subphases(), fits, self.dataset_stats(), *graded, *self.list_last_decisions())
+        return self.plan_analysis(
+            "judge_hypotheses",
+            job.model_dump_json(),
+            *read,
+            facts=(HYPOTHESES_FILE,),
+            registered=HYPOTHESES_FILE,
         )
 
     def make_report(self) -> Stage:

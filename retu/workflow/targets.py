@@ -14,6 +14,7 @@ RULE_HEADER = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)
 CHAPTERS = {
     "released": ("released", "claims", "audit", "audit_report"),
     "paper": ("hub_models", "hub_data", "hub_sets"),
+    "lab_science": ("hypotheses",),
 }
 DEFAULT_TRAINING_STUDY = "lab"
 

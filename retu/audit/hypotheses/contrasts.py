@@ -1,4 +1,4 @@
-"""The contrasts that hypotheses are about, one value a replicate, positive where the paper is right.
+"""The contrasts of hypotheses, one value a replicate, positive where the paper is right.
 
 Every contrast is computed in every draw of the shared bootstrap over problems, the choices in it
 (the higher of two, the best method) included, so that its noise is that of the whole procedure.

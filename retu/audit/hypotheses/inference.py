@@ -50,10 +50,8 @@ def pool_contrasts(values: FloatArray, alpha: float) -> PooledEffect:
     shared = float(drawn.var(ddof=1)) if len(drawn) > 1 else 0.0
     error = float(np.sqrt(scatter**2 / n + shared))
     half = float(t.isf(alpha / 2, n - 1)) * error
-    if error > 0:
-        p = float(2 * t.sf(abs(effect) / error, n - 1))
-    else:
-        p = 1.0 if effect == 0 else 0.0
+    ratio = abs(effect) / error if error > 0 else np.inf
+    p = 1.0 if effect == 0 else float(2 * t.sf(ratio, n - 1))
     return PooledEffect(effect, effect - half, effect + half, error, scatter, shared, n, p)
 
 
