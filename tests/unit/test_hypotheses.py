@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hypotheses_fixtures import ALIKE, REPLICATES, SETS, SETTINGS, MadeStudy
 from scipy.special import stdtr
-from scipy.stats import norm
+from scipy.stats import nct, t
 
 from retu.audit.hypotheses.contrasts import RIPE
 from retu.audit.hypotheses.graded_runs import compute_drawdown, read_graded_runs
@@ -17,6 +17,7 @@ from retu.audit.hypotheses.hypotheses_page import format_hypotheses
 from retu.audit.hypotheses.inference import adjust_holm, pool_contrasts
 from retu.audit.hypotheses.judge_hypotheses import HYPOTHESIS_COLUMNS, SCORE, describe_sets
 from retu.audit.hypotheses.power import (
+    compute_power,
     count_seeds_needed,
     describe_power,
     find_detectable_effect,
@@ -215,20 +216,12 @@ def test_other_predictors_stand_beside_the_loss() -> None:
     assert "pass@k: cannot be asked" in table.loc["loss_predicts", "beside"]
 
 
-def compute_power_by_integration(effect: float, scatter: float, n: int, alpha: float) -> float:
-    """The power of a two-sided t test: the noncentral t as a normal over a chi, integrated."""
-    df = n - 1
-    low, high = 0.0, 1e6
-    for _ in range(200):  # The quantile of t by bisection.
-        middle = (low + high) / 2
-        low, high = (middle, high) if stdtr(df, -middle) > alpha / 2 else (low, middle)
-    s = np.linspace(1e-6, 6, 200_001)  # Sample deviation over the true one.
-    log_density = (df - 1) * np.log(s) - df * s**2 / 2
-    density = np.exp(log_density - log_density.max())
-    density /= density.sum()
-    shift = effect / (scatter / np.sqrt(n))
-    found = norm.sf(high * s - shift) + norm.cdf(-high * s - shift)
-    return float((found * density).sum())
+def compute_power_by_noncentral_t(effect: float, scatter: float, n: int, alpha: float) -> float:
+    """The power of a two-sided t test by scipy's noncentral t, where that knows it."""
+    limit, shift = t.isf(alpha / 2, n - 1), abs(effect) / scatter * np.sqrt(n)
+    found = float(nct.sf(limit, n - 1, shift) + nct.cdf(-limit, n - 1, shift))
+    assert np.isfinite(found)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -239,8 +232,8 @@ def test_seeds_needed_by_a_calculation_of_its_own(
 ) -> None:
     n = count_seeds_needed(effect, scatter, alpha)
     assert n is not None
-    assert compute_power_by_integration(abs(effect), scatter, n, alpha) >= 0.8
-    assert compute_power_by_integration(abs(effect), scatter, n - 1, alpha) < 0.8
+    assert compute_power_by_noncentral_t(abs(effect), scatter, n, alpha) >= 0.8
+    assert compute_power_by_noncentral_t(abs(effect), scatter, n - 1, alpha) < 0.8
 
 
 def test_what_no_number_of_seeds_settles() -> None:
@@ -251,10 +244,19 @@ def test_what_no_number_of_seeds_settles() -> None:
     assert count_seeds_needed(1000.0, 1.0, 0.05) == 2
 
 
+def test_power_where_the_noncentral_t_of_scipy_knows_none() -> None:
+    """By a sum over a million drawn samples of two and of five values."""
+    rng = np.random.default_rng(0)
+    for n, shift in ((2, 36.0), (2, 100.0), (5, 100.0), (20, 20.0)):
+        deviation = np.sqrt(rng.chisquare(n - 1, 1_000_000) / (n - 1))
+        drawn = (rng.normal(shift, 1, 1_000_000) / deviation > t.isf(0.05 / 16, n - 1)).mean()
+        assert compute_power(shift, n, 0.05 / 8) == pytest.approx(drawn, abs=2e-3)
+
+
 @pytest.mark.parametrize("n", [2, 5, 20])
 def test_the_detectable_effect_is_found_four_times_in_five(n: int) -> None:
     effect = find_detectable_effect(1.5 / np.sqrt(n), n, 0.05 / 8)
-    assert compute_power_by_integration(effect, 1.5, n, 0.05 / 8) == pytest.approx(0.8, abs=2e-3)
+    assert compute_power_by_noncentral_t(effect, 1.5, n, 0.05 / 8) == pytest.approx(0.8, abs=1e-3)
     assert f"{n} replicates with a scatter of 1.5 points find an effect of {effect:.1f}" in (
         describe_power(1.5, n, 0.05 / 8)
     )

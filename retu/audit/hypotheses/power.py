@@ -1,30 +1,32 @@
 """How many replicates a hypothesis takes, and which effects so many of them would find."""
 
+from bisect import bisect_left
+
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import nct, t
-
-from retu.core.arrays import FloatArray
+from scipy.special import chdtri, ndtr
+from scipy.stats import t
 
 POWER = 0.8
 MOST_REPLICATES = 1000
-FAR = 37.0
-"""Noncentrality from which the noncentral t is out of reach of the central one's quantiles used
-here, and its distribution function of no more digits; beyond df's quantile it finds all."""
+_PLACES = (np.arange(4000) + 0.5) / 4000
+"""Quantiles at which the distribution of a sample's deviation is summed up."""
 
 
-def compute_power(noncentrality: FloatArray, n: FloatArray, alpha: float) -> FloatArray:
+def compute_power(noncentrality: float, n: int, alpha: float) -> float:
     """Chance that a two-sided t test of n values finds an effect.
 
+    The noncentral t distribution, summed over the sample's deviation: scipy's own (1.17) is NaN
+    for some noncentralities that lie far from the quantile of t.
+
     Args:
-        noncentrality: effect over its standard error, above 0; n: values, 2 or more; alpha: level.
+        noncentrality: effect over its standard error, not below 0.
+        n: values, 2 or more; alpha: level of the test.
     """
-    df = n - 1
-    limit = t.isf(alpha / 2, df)
-    found = np.asarray(nct.sf(limit, df, noncentrality) + nct.cdf(-limit, df, noncentrality))
-    sure = (noncentrality > FAR) & (noncentrality > 2 * limit)
-    power: FloatArray = np.where(sure, 1.0, np.nan_to_num(found))
-    return power
+    limit = float(t.isf(alpha / 2, n - 1))
+    deviation = np.sqrt(chdtri(n - 1, _PLACES) / (n - 1))
+    found = ndtr(noncentrality - limit * deviation) + ndtr(-noncentrality - limit * deviation)
+    return float(found.mean())
 
 
 def count_seeds_needed(
@@ -41,32 +43,30 @@ def count_seeds_needed(
     Returns:
         None where more than 1000 would not do, or there is no effect.
     """
-    if effect == 0 or not np.isfinite(effect + scatter):
+    if effect == 0 or not np.isfinite(effect + scatter + shared):
         return None
-    n = np.arange(2.0, MOST_REPLICATES + 1)
-    error = np.sqrt(scatter**2 / n + shared)
-    if error[0] == 0:
-        return 2
-    enough = compute_power(abs(effect) / error, n, alpha) >= POWER
-    return int(n[enough.argmax()]) if enough.any() else None
+
+    def is_enough(n: int) -> bool:
+        error = float(np.sqrt(scatter**2 / n + shared))
+        return error == 0 or compute_power(abs(effect) / error, n, alpha) >= POWER
+
+    numbers = range(2, MOST_REPLICATES + 1)
+    place = bisect_left(numbers, True, key=is_enough)
+    return numbers[place] if place < len(numbers) else None
 
 
 def find_detectable_effect(error: float, n: int, alpha: float) -> float:
     """The smallest effect that n replicates find with a power of 0.8.
 
     Args:
-        error: standard error of the mean over them, in the unit of the effect; alpha: level.
+        error: standard error of the mean over them, in the unit of the effect.
+        n: replicates, 2 or more; alpha: level of the test.
     """
-    limit = float(t.isf(alpha / 2, n - 1))
-    places = np.array([float(n)])
-
-    def lack(noncentrality: float) -> float:
-        return float(compute_power(np.array([noncentrality]), places, alpha)[0]) - POWER
-
-    high = limit
-    while lack(high) < 0:
+    high = float(t.isf(alpha / 2, n - 1))
+    while compute_power(high, n, alpha) < POWER:
         high *= 1.5
-    return float(brentq(lack, 1e-9, high)) * error
+    found = brentq(lambda value: compute_power(value, n, alpha) - POWER, 0.0, high)
+    return float(found) * error
 
 
 def describe_power(sd: float, n: int, alpha: float) -> str:
