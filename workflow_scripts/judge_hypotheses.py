@@ -28,7 +28,7 @@ def main() -> None:
     )  # fmt: skip
     job, settings = options.spec, options.spec.settings
     graded = read_graded_runs(options.grades, job.out_of_distribution)
-    draws = draw_problems(graded[0].shares.index, settings.average_over)
+    draws = draw_problems(graded[0].problems, settings.average_over)
     subphases = read_subphases(options.subphases)
     replicates = gather_replicates(graded, subphases, draws, settings)
     ceilings = replace_by_ceilings(replicates, read_fits(options.fits))

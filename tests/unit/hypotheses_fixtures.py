@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ SETTINGS = HypothesesSettings(
 )
 ALIKE = 60.0  # points of a run of which nothing is said
 Level = Callable[[Run], float]
+Row = dict[Any, Any]
 
 
 def score_alike(run: Run) -> float:
@@ -114,20 +116,22 @@ class MadeStudy:
     def gather(self) -> list[Replicate]:
         """Its replicates."""
         graded = self.grade_runs()
-        problems = graded[0].shares.index
-        assert isinstance(problems, pd.MultiIndex)
-        draws = draw_problems(problems, self.settings.average_over, n_draws=300)
+        draws = draw_problems(graded[0].problems, self.settings.average_over, n_draws=300)
         return gather_replicates(graded, self.label_checkpoints(), draws, self.settings)
 
-    def judge(self, fits: pd.DataFrame | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """All hypotheses: by id, and the replicates' rows."""
+    def tabulate(self, fits: pd.DataFrame | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """All hypotheses, and the replicates' rows."""
         replicates = self.gather()
         empty = pd.DataFrame(columns=["model", "dataset", "sft_step", "recipe", "seed", "a_post"])
         ceilings = replace_by_ceilings(replicates, empty if fits is None else fits)
-        table, detail = judge_hypotheses(
+        return judge_hypotheses(
             make_hypotheses(), replicates, ceilings, self.settings, {"more_data": "rows: 1, 2"}
         )
-        return table.set_index("contrast"), detail
+
+    def judge(self, fits: pd.DataFrame | None = None) -> tuple[dict[str, Row], pd.DataFrame]:
+        """The rows of hypotheses by contrast, and the replicates' rows."""
+        table, detail = self.tabulate(fits)
+        return {str(row["contrast"]): row for row in table.to_dict("records")}, detail
 
 
 def make_hypotheses() -> list[Hypothesis]:

@@ -34,6 +34,11 @@ class GradedRun:
     samples: pd.Series
 
     @property
+    def problems(self) -> pd.MultiIndex:
+        """The problems that it answered."""
+        return pd.MultiIndex.from_tuples(self.shares.index.tolist(), names=PROBLEM)
+
+    @property
     def steps(self) -> list[int]:
         """The steps of its evaluations, in order."""
         return [int(step) for step in self.shares.columns]
