@@ -233,3 +233,18 @@ def test_the_page_and_the_figure_show_every_hypothesis() -> None:
 
 def test_ripe_sub_phases_are_those_of_the_labels() -> None:
     assert RIPE == ("Stable", "Mild Overfitting")
+
+
+def test_rank_correlations_that_agree_by_chance_are_not_sure() -> None:
+    """Two replicates with the same order of sets scatter by nothing; chance alone gives that."""
+    order = {"LabFull": 2.0, "LabHard": 9.0, "LabEasy": 4.0, "LabSmall": 1.0}
+
+    def level(run: Run) -> float:
+        return ALIKE + order.get(run.dataset, 0.0)
+
+    only = ("LabSeed0", "LabSeed1")
+    table, _ = MadeStudy(level, scatter=0.0, replicates=only).judge()
+    row = table["loss_predicts"]
+    assert (row["scatter"], row["n_replicates"]) == (0.0, 2)
+    assert row["p"] > 0.2
+    assert row["verdict"] == "undecided"

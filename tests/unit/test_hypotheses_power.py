@@ -10,6 +10,7 @@ from retu.audit.hypotheses.power import (
     describe_power,
     find_detectable_effect,
 )
+from retu.audit.hypotheses.rank_chance import compute_rank_chance
 
 
 def compute_power_by_noncentral_t(effect: float, scatter: float, n: int, alpha: float) -> float:
@@ -56,3 +57,10 @@ def test_the_detectable_effect_is_found_four_times_in_five(n: int) -> None:
     assert f"{n} replicates with a scatter of 1.5 points find an effect of {effect:.1f}" in (
         describe_power(1.5, n, 0.05 / 8)
     )
+
+
+def test_chance_of_random_orders_by_hand() -> None:
+    """Of the six orders of three, one is the same and one is the reverse."""
+    assert compute_rank_chance(1.0, [3]) == pytest.approx(2 / 6, abs=0.01)
+    assert compute_rank_chance(-1.0, [3, 3]) == pytest.approx(2 / 36, abs=0.005)
+    assert compute_rank_chance(0.0, [4, 5]) == pytest.approx(1.0)

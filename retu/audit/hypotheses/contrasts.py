@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retu.audit.hypotheses.problem_draws import average_values
+from retu.audit.hypotheses.rank_chance import compute_rank_chance
 from retu.audit.hypotheses.replicates import Replicate, RlBranch
 from retu.audit.study_claims.predictor_tests import correlate_ranks
 from retu.audit.study_claims.study_evidence import MissingRunsError
@@ -33,11 +34,17 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Asked:
-    """A contrast over replicates: those that have it, what others lack, and what is to be known."""
+    """A contrast over replicates.
+
+    Attributes:
+        contrasts: of the replicates that have it; lacking: the runs that others lack.
+        note: what is to be known; least_p: what no p value of it may lie below.
+    """
 
     contrasts: dict[str, Contrast]
     lacking: dict[str, str]
     note: str = ""
+    least_p: float = 0.0
 
 
 AskReplicate = Callable[[Replicate, HypothesesSettings], Contrast]
@@ -232,14 +239,16 @@ def ask_loss_predicts(replicates: Sequence[Replicate], settings: HypothesesSetti
     asked = ask_each(lambda one, s: contrast_ranks(one, s, "min_val_loss", -1.0))(
         replicates, settings
     )
-    sets = {len({b.dataset for b in found.branches}) for found in asked.contrasts.values()}
-    if not sets:
+    found = [*asked.contrasts.values()]
+    sizes = [len({branch.dataset for branch in one.branches}) for one in found]
+    if not found:
         return asked
     note = (
-        f"a rank correlation of {' or '.join(map(str, sorted(sets)))} sets takes few values, so"
-        " that its scatter is coarse and t is an approximation"
+        f"a rank correlation of {' or '.join(map(str, sorted(set(sizes))))} sets takes few values,"
+        " so p is at least that of random orders; the sets are the same in all replicates"
     )
-    return Asked(asked.contrasts, asked.lacking, note)
+    mean = float(np.mean([one.values[0] for one in found]))
+    return Asked(asked.contrasts, asked.lacking, note, compute_rank_chance(mean, sizes))
 
 
 def contrast_ranks(

@@ -1,7 +1,7 @@
 """A verdict on every registered hypothesis, with the value of every replicate behind it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -106,6 +106,8 @@ def answer_hypothesis(
     fitted = Asked({}, {}) if one.contrast in WITHOUT_CEILING else ask(ceilings, settings)
     beside = {n: other(replicates, settings) for n, other in BESIDE.get(one.contrast, {}).items()}
     pooled = pool_contrasts(np.stack(values), settings.alpha) if enough else None
+    if pooled is not None:
+        pooled = replace(pooled, p=max(pooled.p, asked.least_p))
     return Answer(one, asked, pooled, fitted, count_identified(fitted, ceilings), beside)
 
 
