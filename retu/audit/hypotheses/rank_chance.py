@@ -1,8 +1,8 @@
 """How often ranks in random order correlate as much: what a t test of few coarse values misses.
 
 A rank correlation of five sets takes 21 values, so that replicates often agree by chance and their
-scatter says too little: with none there, t alone found an association in a tenth of 120 made studies
-of five replicates and four sets, at a level of 5%.
+scatter says too little: with none there, t alone found an association in a tenth of 120 made
+studies of five replicates and four sets, at a level of 5%.
 """
 
 from collections.abc import Sequence
