@@ -1,9 +1,11 @@
 """The decoder of few operations: the library's numbers, gradients and answers; who gets it."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from retu.config.lab_study import LabModel, PretrainingSettings
 from retu.evaluation.decoding import DecodingSettings, can_decode, decode_answers
@@ -14,13 +16,12 @@ from retu.models.token_tree import grow_token_tree
 CLOSE = 1e-5
 
 
-def make_model(architecture, **changes):
+def make_model(architecture: str, **changes: int) -> Any:
     """A tiny model whose biases are not zero."""
     settings = PretrainingSettings(steps=1, batch_size=1, learning_rate=1.0)
     shape = {"hidden_size": 32, "layers": 2, "heads": 4, "kv_heads": 2, "intermediate_size": 48}
-    model = build_model(
-        LabModel(architecture=architecture, pretraining=settings, **(shape | changes)), seed=0
-    )
+    told = {"architecture": architecture, "pretraining": settings, **shape, **changes}
+    model = build_model(LabModel.model_validate(told), seed=0)
     torch.manual_seed(1)
     for name, weight in model.named_parameters():
         if name.endswith("bias"):
@@ -28,7 +29,7 @@ def make_model(architecture, **changes):
     return model
 
 
-def make_rows():
+def make_rows() -> tuple[Tensor, Tensor]:
     """Rows (12, 14) as TRL pads them: prompts on the left, answers on the right; some are alike."""
     torch.manual_seed(2)
     ids = torch.randint(4, 30, (3, 14)).repeat_interleave(4, 0)
@@ -42,7 +43,7 @@ def make_rows():
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])
 @pytest.mark.parametrize("kv_heads", [1, 4])
-def test_numbers_and_gradients_are_the_librarys(architecture, kv_heads):
+def test_numbers_and_gradients_are_the_librarys(architecture: str, kv_heads: int) -> None:
     """Hidden states of tokens, and gradients of all weights."""
     ids, mask = make_rows()
     weights = torch.randn(12, 14, 32) * mask[..., None]
@@ -50,14 +51,14 @@ def test_numbers_and_gradients_are_the_librarys(architecture, kv_heads):
     for change in (lambda model: model, install_lean_decoder):
         model = change(make_model(architecture, kv_heads=kv_heads)).train()
         hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        (hidden * weights).sum().backward()
+        (hidden * weights).sum().backward()  # type: ignore[no-untyped-call]
         found.append((hidden.detach() * mask[..., None], [p.grad for p in model.parameters()]))
     torch.testing.assert_close(found[1][0], found[0][0], rtol=CLOSE, atol=CLOSE)
     for own, library in zip(found[1][1], found[0][1], strict=True):
         torch.testing.assert_close(own, library, rtol=1e-4, atol=1e-4)
 
 
-def test_padding_has_no_hidden_state():
+def test_padding_has_no_hidden_state() -> None:
     """Zeros, whatever stands there."""
     ids, mask = make_rows()
     model = install_lean_decoder(make_model("qwen2"))
@@ -66,7 +67,7 @@ def test_padding_has_no_hidden_state():
     assert hidden[mask == 1].abs().sum(-1).min() > 0
 
 
-def test_equal_histories_are_computed_once():
+def test_equal_histories_are_computed_once() -> None:
     """As many tokens as there are different histories, each with its own id and position."""
     ids, mask = make_rows()
     tree = grow_token_tree(ids, mask)
@@ -83,7 +84,7 @@ def test_equal_histories_are_computed_once():
     assert (tree.of_batch[mask == 0] == len(tree.ids)).all()
 
 
-def test_a_row_without_tokens_is_no_obstacle():
+def test_a_row_without_tokens_is_no_obstacle() -> None:
     """Nothing but padding: all of it zeros, and other rows as they were."""
     ids, mask = make_rows()
     model = install_lean_decoder(make_model("qwen2"))
@@ -96,7 +97,7 @@ def test_a_row_without_tokens_is_no_obstacle():
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])
-def test_answers_are_the_librarys(architecture):
+def test_answers_are_the_librarys(architecture: str) -> None:
     """Greedily: every token is the likeliest behind the ones before, with its log-probability."""
     library, lean = make_model(architecture), install_lean_decoder(make_model(architecture))
     prompts = [[1, 5, 6, 7 + row % 3, *[8] * (row % 4)] for row in range(12)]
@@ -111,7 +112,7 @@ def test_answers_are_the_librarys(architecture):
             assert log_prob == pytest.approx(float(behind[token]), abs=1e-4)
 
 
-def test_answers_start_with_what_is_given():
+def test_answers_start_with_what_is_given() -> None:
     """Also where an answer's start ends it."""
     model = install_lean_decoder(make_model("qwen2"))
     settings = DecodingSettings(6, 1.0, [2], 0)
@@ -120,7 +121,7 @@ def test_answers_start_with_what_is_given():
     assert answers[2][0] == [8, 2]
 
 
-def test_drawn_tokens_follow_the_distribution():
+def test_drawn_tokens_follow_the_distribution() -> None:
     """The share of the first token drawn is its probability, within four standard errors."""
     model = install_lean_decoder(make_model("qwen2"))
     torch.manual_seed(3)
@@ -132,7 +133,7 @@ def test_drawn_tokens_follow_the_distribution():
     assert ((drawn / 4000 - shares).abs() <= 4 * error + 1e-3).all()
 
 
-def test_only_small_plain_models_are_taken():
+def test_only_small_plain_models_are_taken() -> None:
     """Large ones, other arithmetic, dropout and other families stay as they are."""
     assert has_lean_decoder(install_lean_decoder(make_model("llama")))
     assert not has_lean_decoder(install_lean_decoder(make_model("qwen2", hidden_size=512)))
@@ -145,7 +146,7 @@ def test_only_small_plain_models_are_taken():
     assert not can_decode(make_model("qwen2"))
 
 
-def test_calls_for_more_than_hidden_states_are_the_librarys():
+def test_calls_for_more_than_hidden_states_are_the_librarys() -> None:
     """A cache, all layers' states, positions; and a model whose layers are no plain products."""
     ids, mask = make_rows()
     model = install_lean_decoder(make_model("qwen2")).eval()
