@@ -25,6 +25,7 @@ from retu.reporting.result_tables import (
     format_text_cells,
     label_branches,
 )
+from retu.reporting.short_answer import format_short_answer
 from retu.reporting.tidy_files import NO_DATASET
 from retu.reporting.token_cuts import CUT_SHARE, add_cuts, describe_cut_answers, format_cut_columns
 
@@ -61,7 +62,8 @@ def format_run_summary(
     title = f"Study {fits['study'].iloc[0]}: {len(table)} RL runs, scores in percent"
     told = "".join(f"{line}\n" for line in notes)
     answered = f"{format_answer(answer, TERMINAL_WIDTH)}\n" if answer and answer.pools else ""
-    return f"{title}\n\n{text}\n\n{answered}{told}Report: {report}\n"
+    short = format_short_answer(answer, TERMINAL_WIDTH) if answer else ""
+    return f"{title}\n\n{text}\n\n{answered}{told}{short}Report: {report}\n"
 
 
 def list_name_columns(table: pd.DataFrame) -> list[str]:

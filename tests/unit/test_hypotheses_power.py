@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import nct, t
 
-from retu.audit.hypotheses.power import (
+from retu.audit.hypotheses.rank_chance import compute_rank_chance
+from retu.scaling.power import (
     compute_power,
     count_seeds_needed,
     describe_power,
     find_detectable_effect,
 )
-from retu.audit.hypotheses.rank_chance import compute_rank_chance
 
 
 def compute_power_by_noncentral_t(effect: float, scatter: float, n: int, alpha: float) -> float:

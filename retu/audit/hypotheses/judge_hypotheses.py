@@ -14,7 +14,6 @@ from retu.audit.hypotheses.inference import (
     decide_verdict,
     pool_contrasts,
 )
-from retu.audit.hypotheses.power import count_seeds_needed, find_detectable_effect
 from retu.audit.hypotheses.registered import Hypothesis
 from retu.audit.hypotheses.replicates import Replicate
 from retu.audit.study_claims.sentence_outcome import CANNOT_BE_ASKED
@@ -22,6 +21,7 @@ from retu.config.hypotheses import HypothesesSettings
 from retu.core.arrays import FloatArray
 from retu.core.markdown import format_interval, format_number
 from retu.core.tables import shorten_floats
+from retu.scaling.power import count_seeds_needed, find_detectable_effect
 
 HYPOTHESIS_COLUMNS = (
     *("id", "hypothesis", "place", "prediction", "against", "contrast", "protocol", "verdict"),

@@ -1,0 +1,72 @@
+"""The answer of a study in three lines: where to start RL, what to expect, and how sure that is."""
+
+import textwrap
+from collections.abc import Sequence
+
+from retu.advice.advice_record import BranchAdvice, PoolAnswer, StudyAnswer
+from retu.core.markdown import format_number
+from retu.reporting.answer_words import arrange_answers
+from retu.scaling.power import MOST_REPLICATES, count_seeds_needed
+
+SEED_SCATTER = 2.0
+"""Points by which the difference of two starts scatters between seeds, standard deviation: of a
+lab model as `lab_science` measured it (docs/lab_results.md)."""
+LEVEL = 0.05
+START, GAIN, CEILING = "Start RL", "Gain of RL", "Ceiling"
+
+
+def format_short_answer(answer: StudyAnswer, width: int) -> str:
+    """Three lines on the first pool, longer ones wrapped; empty where none can be said."""
+    opened = arrange_answers(answer).opened
+    if not opened or opened[0].advice is None:
+        return ""
+    pool = opened[0]
+    told = {finding.question: finding for finding in pool.findings}
+    if START not in told:
+        return ""
+    expected = "; ".join(
+        f"{'gain' if name == GAIN else 'ceiling'} {told[name].answer}"
+        for name in (GAIN, CEILING)
+        if name in told
+    )
+    lines = [
+        f"Start RL: {told[START].answer}",
+        f"Expect: {expected or 'nothing that the data could tell'}",
+        f"How sure: {describe_certainty(pool, count_seeds(answer, pool))}",
+    ]
+    wrapped = [
+        part
+        for line in lines
+        for part in textwrap.wrap(
+            line, width, initial_indent="  ", subsequent_indent=" " * 4, break_on_hyphens=False
+        )
+    ]
+    return "\n".join([f"In short ({pool.sft_of}):", *wrapped]) + "\n"
+
+
+def count_seeds(answer: StudyAnswer, pool: PoolAnswer) -> int:
+    """With how many seeds the pool's model was run."""
+    model = pool.sft_of.rpartition(",")[0]
+    return len({one.sft_of for one in answer.pools if one.sft_of.rpartition(",")[0] == model})
+
+
+def describe_certainty(pool: PoolAnswer, seeds: int) -> str:
+    """How far the first start is ahead of the next, and how many seeds would settle that."""
+    ranked = rank_starts(pool.advice.branches if pool.advice else [])
+    ran = "one seed" if seeds == 1 else f"{seeds} seeds, each judged alone"
+    if len(ranked) < 2:
+        return f"{ran}, and no second start to compare it with"
+    lead = max(0.0, ranked[0][1] - ranked[1][1])
+    needed = count_seeds_needed(lead, SEED_SCATTER, LEVEL)
+    enough = f"{needed} seeds" if needed else f"more than {MOST_REPLICATES} seeds"
+    return (
+        f"{ran}; the next start, {ranked[1][0]}, is {format_number(lead)} points behind. Where the"
+        f" difference scatters by {format_number(SEED_SCATTER)} points between seeds, as in"
+        f" lab_science, {enough} would settle it"
+    )
+
+
+def rank_starts(branches: Sequence[BranchAdvice]) -> list[tuple[str, float]]:
+    """Names and expected scores, percent, of branches that have one, the highest first."""
+    known = [(one.name, one.at_budget.median) for one in branches if one.at_budget is not None]
+    return sorted(known, key=lambda pair: -pair[1])
