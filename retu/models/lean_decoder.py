@@ -72,7 +72,9 @@ def install_lean_decoder(model: Any) -> Any:
 
 def has_lean_decoder(model: Any) -> bool:
     """Whether `install_lean_decoder` took a model, and its weights are still plain and here."""
-    return getattr(model, "lean_decoder", False) and is_plain_backbone(model.model)
+    # An adapter around a model hands its attributes on.
+    own = type(model).__name__ in FAMILIES and getattr(model, "lean_decoder", False)
+    return bool(own) and is_plain_backbone(model.model)
 
 
 def is_plain_call(backbone: Any, ids: Any, mask: Any, options: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from retu.config.execution import Execution
 from retu.config.study import LoraSettings, Sampling, SftRecipe
 from retu.config.study_checks import check_adapters
 from retu.core.errors import InputError
-from retu.evaluation import decoding
+from retu.evaluation import library_reader
 from retu.evaluation.engine_transformers import TransformersEngine
 from retu.models.loading import build_model, load_model
 from retu.planning.jobs import SftJob
@@ -106,7 +106,7 @@ def test_an_adapted_model_answers_while_it_trains(
     train_resumably(trainer, tmp_path / "state")
     publish_run(tmp_path / "state", tmp_path / "out")
     whole = load_model(find_checkpoint(tmp_path / "out", LAST), Execution())
-    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 1 if large else 2**13)
+    monkeypatch.setattr(library_reader, "LARGE_VOCABULARY", 1 if large else 2**13)
     settings = Sampling(temperature=0.0, max_new_tokens=5)
     answers = [
         TransformersEngine(model, make_lab_tokenizer()).sample([[4, 5], [6]], settings, seed=1)

@@ -160,3 +160,17 @@ def test_calls_for_more_than_hidden_states_are_the_librarys() -> None:
     )
     assert not has_lean_decoder(model)
     model.model(input_ids=ids, attention_mask=mask, use_cache=False)
+
+
+def test_an_adapter_around_a_small_model_is_left_to_the_library() -> None:
+    """It hands on the attributes of the model below it, whose layers are no plain products."""
+    from peft import LoraConfig, get_peft_model
+
+    adapted = get_peft_model(
+        install_lean_decoder(make_model("qwen2")), LoraConfig(target_modules=["q_proj"])
+    )
+    ids, mask = make_rows()
+    assert not has_lean_decoder(adapted)
+    assert not can_decode(adapted)
+    hidden = adapted.base_model.model.model(input_ids=ids, attention_mask=mask, use_cache=False)
+    assert hidden.last_hidden_state.shape == (12, 14, 32)
