@@ -102,6 +102,7 @@ else:
 
         include: "rules/hypotheses.smk"
     include: "rules/describe.smk"
+    include: "rules/collapses.smk"
     include: "rules/report.smk"
     include: "rules/regrade.smk"
     include: "rules/regrade_tables.smk"

@@ -6,6 +6,7 @@ In: all tables and figures. Out: <results>/answer.json, <results>/report.html, <
 from retu.planning.artefact_choice import list_further_artefacts
 
 FURTHER = list_further_artefacts(study)
+SHOWN_FIGURES = ("figure_2", "figure_3", "figure_8", "collapses")
 FURTHER_FIGURES = [name for name in FURTHER if name.startswith("figure_")]
 
 
@@ -40,8 +41,9 @@ rule make_report:
         curves="<results>/curves.csv",
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
+        collapses="<results>/collapses.csv",
         tables=[f"<results>/tables/table_{n}.{kind}" for n in (3, 4) for kind in ("csv", "md")],
-        figures=[f"<results>/figures/figure_{n}.svg" for n in (2, 3, 8)],
+        figures=[f"<results>/figures/{name}.svg" for name in SHOWN_FIGURES],
         further_tables=[f"<results>/tables/{n}.csv" for n in FURTHER if n not in FURTHER_FIGURES],
         further_figures=[f"<results>/figures/{n}.svg" for n in FURTHER_FIGURES],
     output:

@@ -25,6 +25,7 @@ def main() -> None:
         answer=Path,
         tables=[Path],
         figures=[Path],
+        collapses=Path,
         further_tables=[Path],
         further_figures=[Path],
         curves=Path,
@@ -36,12 +37,12 @@ def main() -> None:
     study = read_json(options.study_json, STUDY_KEYS)
     folders = options.tables[0].parent, options.figures[0].parent
     further = options.further_tables, options.further_figures
-    files = list_report_files(*folders, options.subphases, options.answer)
+    files = list_report_files(*folders, options.subphases, options.answer, options.collapses)
     files |= {path.stem: path for paths in further for path in paths}
     page = render_report_page(
         study,
         arrange_answers(read_answer(options.answer)),
-        read_artefacts(*folders, *further),
+        read_artefacts(*folders, options.collapses, *further),
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),

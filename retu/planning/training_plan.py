@@ -154,15 +154,22 @@ class Plan(ContestPlan):
             registered=HYPOTHESES_FILE,
         )
 
+    def make_collapses(self) -> Stage:
+        """Show what was logged of branches that collapsed."""
+        trained = [self.plan_run_training(run) for run in self.possible_runs if run.kind == "rl"]
+        fits = self.fit_curves(self.fit.protocols[0])
+        decided = self.list_last_decisions()
+        return self.plan_analysis("collapses", "", self.curves(), fits, *trained, *decided)
+
     def make_report(self) -> Stage:
-        """The report: the answer, and every table and figure."""
+        """The report: the answer, every table and figure, and the branches that collapsed."""
         shown = [
             self.plan_artefact(name)
             for name in (*ALWAYS_SHOWN, *list_further_artefacts(self.study))
         ]
         fits = self.fit_curves(self.fit.protocols[0])
         read = (self.describe_study(), self.answer(), self.curves(), fits, self.subphases())
-        after = (*read, *shown)
+        after = (*read, *shown, self.make_collapses())
         return self.plan_analysis("report", "", *after, facts=self.list_templates())
 
     def summary(self) -> Stage:

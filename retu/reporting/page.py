@@ -13,6 +13,7 @@ import pandas as pd
 from retu.core.errors import InputError, advise_making
 from retu.core.tables import read_table
 from retu.reporting.answer_words import ShownAnswers
+from retu.reporting.collapse_text import describe_collapses, format_collapses, read_collapses
 from retu.reporting.drawing import select_rows
 from retu.reporting.further_artefacts import (
     ShownFigure,
@@ -35,7 +36,7 @@ from retu.reporting.token_cuts import describe_cut_answers
 TEMPLATES_FOLDER = Path(__file__).with_name("page_templates")
 PAGE_TEMPLATE = "page.html.j2"
 STUDY_KEYS = ("name", "title", "description", "order", "seeds", "benchmarks")
-REPORT_FIGURES = ("figure_2", "figure_3", "figure_8")
+REPORT_FIGURES = ("figure_2", "figure_3", "figure_8", "collapses")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class PageArtefacts:
     table_3: pd.DataFrame
     table_4: pd.DataFrame
     paradigms: pd.DataFrame
+    collapses: pd.DataFrame
     figures: dict[str, str]
     further_tables: list[ShownTable]
     further_figures: list[ShownFigure]
@@ -67,6 +69,7 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
 def read_artefacts(
     tables: Path,
     figures: Path,
+    collapses: Path,
     further_tables: Sequence[Path] = (),
     further_figures: Sequence[Path] = (),
 ) -> PageArtefacts:
@@ -76,6 +79,7 @@ def read_artefacts(
         fill_text_cells(read_table(tables / "table_3.csv", STATS_COLUMNS)),
         fill_text_cells(read_table(tables / "table_4.csv", STUDY_TABLE_4_COLUMNS)),
         fill_text_cells(read_table(figures / "figure_2.csv", PARADIGM_COLUMNS)),
+        read_collapses(collapses),
         {path.stem: encode_data_uri(path) for path in drawn},
         read_further_tables(further_tables),
         list_further_figures(further_figures),
@@ -83,7 +87,7 @@ def read_artefacts(
 
 
 def list_report_files(
-    tables: Path, figures: Path, subphases: Path, answer: Path
+    tables: Path, figures: Path, subphases: Path, answer: Path, collapses: Path
 ) -> dict[str, Path]:
     """What the page shows, by the names that it has there."""
     return {
@@ -93,6 +97,7 @@ def list_report_files(
         **{name: figures / f"{name}.svg" for name in REPORT_FIGURES},
         "paradigms": figures / "figure_2.csv",
         "subphases": subphases,
+        "collapses_table": collapses,
     }
 
 
@@ -145,6 +150,8 @@ def render_report_page(
         table_4=format_table_4(artefacts.table_4),
         paradigms=tabulate_paradigms(artefacts.paradigms),
         subphases=format_subphase_table(subphases, curves, order),
+        collapsed=describe_collapses(artefacts.collapses),
+        collapses=format_collapses(artefacts.collapses),
         figures=artefacts.figures,
         further_tables=artefacts.further_tables,
         further_figures=artefacts.further_figures,

@@ -20,7 +20,17 @@ from retu.reporting.figure_branches import draw_branch_figure as draw_branches
 from retu.reporting.figure_selection import draw_selection_figure as draw_selection
 from retu.reporting.tidy_files import fill_text_cells
 from retu.runtime.script import run_main
-from workflow_scripts import answer, figure_2, figure_3, figure_8, report, summary, table_3, table_4
+from workflow_scripts import (
+    answer,
+    collapses,
+    figure_2,
+    figure_3,
+    figure_8,
+    report,
+    summary,
+    table_3,
+    table_4,
+)
 
 STUDIES = {
     "plain": MadeParameters(),
@@ -36,7 +46,7 @@ FIGURES = ("figure_2", "figure_3", "figure_8")
 
 
 def list_report_commands(folder: Path, order: str) -> list[tuple[ModuleType, list[str]]]:
-    """The eight scripts with the options the workflow gives them, in its order."""
+    """The nine scripts with the options the workflow gives them, in its order."""
     out = folder / "artefacts"
     curves, fits = f"--curves={folder}/curves.csv", f"--fits={folder}/fits.csv"
     labels, ordered = f"--subphases={folder}/subphases.csv", f"--order={order}"
@@ -48,7 +58,10 @@ def list_report_commands(folder: Path, order: str) -> list[tuple[ModuleType, lis
     }
     shown = [f"--tables={out}/table_3.csv", f"--figures={out}/figure_2.svg"]
     answered = f"--answer={folder}/answer.json"
+    fallen = f"{folder}/collapses.csv"
+    drawn = [f"--out={fallen}", f"--out-svg={out}/collapses.svg"]
     page = [f"--study-json={folder}/study.json", answered, *shown, curves, fits, labels]
+    page.append(f"--collapses={fallen}")
     grades = f"--grades={folder}/sft/tiny/Small/seed0/grades.parquet"
     return [
         (answer, [curves, labels, fits, grades, f"--out={folder}/answer.json"]),
@@ -60,6 +73,7 @@ def list_report_commands(folder: Path, order: str) -> list[tuple[ModuleType, lis
             [curves, fits, labels, ordered, *image["figure_3"], f"--out-csv={out}/figure_3.csv"],
         ),
         (figure_8, [fits, labels, ordered, *image["figure_8"], f"--out-csv={out}/figure_8.csv"]),
+        (collapses, [curves, fits, *drawn]),
         (report, [*page, f"--versions={folder}/versions.json", f"--out={out}/report.html"]),
         (summary, [fits, curves, answered, "--report=report.html", f"--out={out}/summary.txt"]),
     ]
@@ -91,7 +105,8 @@ def test_every_kind_of_study_gets_every_artefact(
 ) -> None:
     out = build_artefacts(tmp_path, STUDIES[name], monkeypatch)
     sizes = {path.name: path.stat().st_size for path in out.iterdir()}
-    assert len(sizes) == 21, "each table and figure in all its formats, page, summary"
+    assert len(sizes) == 22, "each table and figure in all its formats, collapses, page, summary"
+    assert sizes.pop("collapses.svg") > 1_000, "a sentence at least"
     assert all(size > 10_000 for file, size in sizes.items() if file.endswith((".svg", ".png")))
 
 

@@ -16,6 +16,7 @@ from reporting_fixtures import (
 )
 
 from retu.reporting.answer_words import ShownAnswers
+from retu.reporting.collapse_histories import COLLAPSE_COLUMNS
 from retu.reporting.page import PageArtefacts, render_report_page
 from retu.reporting.paradigm_table import build_paradigm_table, tabulate_paradigms
 from retu.reporting.result_tables import (
@@ -123,6 +124,7 @@ def test_the_page_has_the_line() -> None:
         build_table_3(make_dataset_stats(made)),
         build_table_4(fits, ORDER),
         build_paradigm_table(with_share, fits, ORDER),
+        pd.DataFrame(columns=list(COLLAPSE_COLUMNS)),
         dict.fromkeys(("figure_2", "figure_3", "figure_8"), ""),
         [],
         [],
