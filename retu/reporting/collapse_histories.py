@@ -238,7 +238,9 @@ def tabulate_collapses(branches: Sequence[CollapsedBranch]) -> pd.DataFrame:
     """
     rows = [describe_branch(branch) for branch in branches]
     table = pd.DataFrame(rows, columns=list(COLLAPSE_COLUMNS))
-    return shorten_floats(table) if rows else table
+    steps = [name for name in COLLAPSE_COLUMNS if name.endswith("_step")]
+    # Whole numbers, of which some may be missing.
+    return shorten_floats(table.astype(dict.fromkeys(steps, "Int64")))
 
 
 def describe_branch(branch: CollapsedBranch) -> dict[str, object]:
