@@ -108,6 +108,14 @@ def test_every_kind_of_study_gets_every_artefact(
     assert len(sizes) == 22, "each table and figure in all its formats, collapses, page, summary"
     assert sizes.pop("collapses.svg") > 1_000, "a sentence at least"
     assert all(size > 10_000 for file, size in sizes.items() if file.endswith((".svg", ".png")))
+    page = (out / "report.html").read_text(encoding="utf-8")
+    # SRFT falls, and it alone.
+    assert ("<p>No branch collapsed.</p>" in page) == (name != "paradigms")
+    assert ("<p>2 branches collapsed. What moved first: none in 2.</p>" in page) == (
+        name == "paradigms"
+    )
+    assert ('<figure id="collapses">' in page) == (name == "paradigms")
+    assert ("snakemake collapses --config study=made" in page) == (name == "paradigms")
 
 
 @pytest.mark.parametrize("script", [figure_2, figure_3, figure_8, report])

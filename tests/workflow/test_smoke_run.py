@@ -27,6 +27,7 @@ ARTEFACTS = [
     *(f"tables/table_{number}.{kind}" for number in (3, 4) for kind in ("csv", "md")),
     *(f"figures/figure_{number}.{kind}" for number in (2, 3, 8) for kind in ("svg", "png")),
     *("figures/figure_2.csv", "figures/figure_2.md", "figures/figure_8.csv"),
+    *("collapses.csv", "figures/collapses.svg"),
 ]
 STUDY = load_training_study("smoke")
 APART = {name for name, made in STUDY.benchmarks.items() if made.out_of_distribution}
