@@ -54,7 +54,7 @@ class StudyRuns:
     def parse_seed(self, model: str, seed: str) -> int:
         """A seed of a model's runs; LookupError if it has none such."""
         if int(seed) not in self.list_seeds(model):
-            raise LookupError(f"no seed {seed} of {model}")
+            raise LookupError(f"no seed {seed}")
         return int(seed)
 
     def get_branching(self, run: SftRun | ImportedSftRun) -> str:
