@@ -9,8 +9,8 @@ from retu.reporting.answer_words import arrange_answers
 from retu.scaling.power import MOST_REPLICATES, count_seeds_needed
 
 SEED_SCATTER = 2.0
-"""Points by which the difference of two starts scatters between seeds, standard deviation: of a
-lab model as `lab_science` measured it (docs/lab_results.md)."""
+"""Points by which the difference of two starts of one set scatters between seeds, standard
+deviation: 1.4 and 2.8 in `lab_science` (H2 and H1, docs/lab_science_hypotheses.csv)."""
 LEVEL = 0.05
 START, GAIN, CEILING = "Start RL", "Gain of RL", "Ceiling"
 
