@@ -120,7 +120,7 @@ def test_two_quantities_may_move_in_one_step() -> None:
 
 def test_a_spike_is_no_move_and_a_constant_does_not_move_by_rounding() -> None:
     values = pd.Series(0.2 + 0.01 * np.sin(STEPS), index=STEPS)
-    values.loc[60] = values.loc[61] = 9.0
+    values.loc[60:61] = 9.0
     assert find_move(values, 40, 0.0) is None
     values.loc[60:63] = 9.0
     assert find_move(values, 40, 0.0) == 60

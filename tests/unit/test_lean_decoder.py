@@ -48,10 +48,12 @@ def test_numbers_and_gradients_are_the_librarys(architecture: str, kv_heads: int
     ids, mask = make_rows()
     weights = torch.randn(12, 14, 32) * mask[..., None]
     found = []
-    for change in (lambda model: model, install_lean_decoder):
-        model = change(make_model(architecture, kv_heads=kv_heads)).train()
+    for lean in (False, True):
+        model = make_model(architecture, kv_heads=kv_heads).train()
+        if lean:
+            install_lean_decoder(model)
         hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        (hidden * weights).sum().backward()  # type: ignore[no-untyped-call]
+        (hidden * weights).sum().backward()
         found.append((hidden.detach() * mask[..., None], [p.grad for p in model.parameters()]))
     torch.testing.assert_close(found[1][0], found[0][0], rtol=CLOSE, atol=CLOSE)
     for own, library in zip(found[1][1], found[0][1], strict=True):
