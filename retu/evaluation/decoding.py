@@ -87,9 +87,16 @@ def decode_answers(
 
 
 def draw_tokens(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Tokens (B,) drawn from logits (B, V), and the log-probabilities (B, V) of all."""
+    """Tokens (B,) drawn from logits (B, V), and the log-probabilities (B, V) of all.
+
+    Raises:
+        RuntimeError: as torch's own sampling, if probabilities are no numbers.
+    """
     scores = logits.float() / (temperature or 1.0)
-    scores -= scores.logsumexp(-1, keepdim=True)
+    total = scores.logsumexp(-1, keepdim=True)
+    if not bool(total.isfinite().all()):
+        raise RuntimeError("the probability tensor has values that are no numbers")
+    scores -= total
     if temperature == 0:
         return scores.argmax(-1), scores
     # One random number a row: `multinomial` draws one for every token of the vocabulary.

@@ -123,6 +123,15 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     torch.testing.assert_close(scores[0].exp(), shares)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_nothing_is_drawn_from_what_is_no_probability(value: float, temperature: float) -> None:
+    logits = torch.zeros(3, 4)
+    logits[1, 2] = value
+    with pytest.raises(RuntimeError, match="probability tensor"):
+        draw_tokens(logits, temperature)
+
+
 def test_which_models_are_decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
     assert can_decode(model)
