@@ -26,12 +26,14 @@ TRAINING, ANALYSIS = "training", "analysis"
 # Scripts of workflow_scripts/ whose jobs start from the same imports. Those that ask a hub are not
 # here: whether they may is decided as its client is imported.
 GROUPS = {
-    TRAINING: ("train_rl", "train_sft", "pretrain_base", "generate", "import_sft"),
+    TRAINING: (
+        *("train_rl", "train_sft", "pretrain_base", "generate", "import_sft", "decontaminate"),
+    ),
     ANALYSIS: (
         *("answer", "audit_figure_3", "audit_figure_8", "audit_report", "audit_summary"),
         *("audit_table_4", "audit_table_5", "choose_branches", "claims_ledger", "collapses"),
         *("compare_graders", "concatenate", "curves", "data_quality", "dataset_stats"),
-        *("decontaminate", "describe_study", "fetch_caches", "figure_2", "figure_3", "figure_4"),
+        *("describe_study", "fetch_caches", "figure_2", "figure_3", "figure_4"),
         *("figure_7", "figure_8", "fit_curves", "fixed_points", "forecast", "grade"),
         *("import_curves", "import_scores", "judge_hypotheses", "label_published"),
         *("label_subphases", "load_local_model", "make_data", "match_prompts", "per_benchmark"),

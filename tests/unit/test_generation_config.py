@@ -29,6 +29,7 @@ from retu.models.generation_config import (
     read_special_tokens,
     report_ignored_settings,
 )
+from retu.models.lean_decoder import install_lean_decoder
 from retu.models.loading import build_model
 from retu.runtime.usage import IGNORED_SETTINGS
 from workflow_scripts import train_rl, train_sft
@@ -136,7 +137,8 @@ def test_neither_do_those_of_an_old_config_or_of_a_model_in_memory(
     (folder / "config.json").write_text(json.dumps(config | {"no_repeat_ngram_size": 1}))
     assert read_special_tokens(folder)["eos_token_id"] == EOS
     assert sample_from_folder(folder, 1.0) == plain_generations[1.0]
-    model = build_model(SHAPE, seed=3)
+    # Decoded as a loaded one is.
+    model = install_lean_decoder(build_model(SHAPE, seed=3))
     model.generation_config.min_new_tokens = 12
     engine = TransformersEngine(model, make_lab_tokenizer())
     settings = Sampling(temperature=1.0, max_new_tokens=12, batch_size=4)

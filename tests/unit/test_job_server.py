@@ -337,6 +337,8 @@ from retu.runtime import job_parent
 os.environ.update(job_parent.IMPORT_SETTINGS)
 job_parent.import_modules(sys.argv[1])
 assert not job_parent.has_threads() and not job_parent.has_gpu()
+# Records of analysis would name a library that is not in their lock.
+assert ("torch" in sys.modules) == (sys.argv[1] == job_parent.TRAINING)
 # A lock between processes would be one for all jobs, and a killed job could keep it.
 assert not {"multiprocessing.synchronize", "multiprocess.synchronize"} & {*sys.modules}
 own = {
