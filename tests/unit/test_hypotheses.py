@@ -103,6 +103,32 @@ def test_pooled_effect_by_hand() -> None:
     assert pooled.p == pytest.approx(2 * stdtr(2, -2.0 / pooled.error))
 
 
+def test_sign_flips_by_hand() -> None:
+    def flip(points: list[float], *shared: float) -> float:
+        values = np.array([[point, *shared] for point in points])
+        return pool_contrasts(values, 0.05, "sign_flip").p
+
+    # Of 16 ways two are as far from 0 as four of one sign; the smallest turned makes four.
+    assert flip([1.0, 2.0, 30.0, 4.0]) == pytest.approx(2 / 16)
+    assert flip([-1.0, 2.0, 30.0, 4.0]) == pytest.approx(4 / 16)
+    assert flip([1.0] * 10) == flip([-1.0] * 10) == pytest.approx(2 / 1024)
+    assert flip([0.0, 0.0]) == 1.0
+    # Means over draws of problems of 0 and 2 have a standard deviation of 1.414.
+    assert flip([1.0] * 10, 0.0, 2.0) == pytest.approx(0.4795, abs=1e-3)
+
+
+def test_only_hypotheses_that_are_asked_enter_the_correction() -> None:
+    chosen = SETTINGS.model_copy(update={"asked": ["H1", "H5"], "difficulties": None})
+    made = MadeStudy(favour_paper)
+    made.settings = chosen
+    table, _ = made.judge()
+    assert [*table] == ["not_too_early", "more_data"]
+    smaller = min(row["p"] for row in table.values())
+    assert min(row["p_adjusted"] for row in table.values()) == pytest.approx(2 * smaller, rel=1e-4)
+    made.settings = SETTINGS.model_copy(update={"difficulties": None})
+    assert "difficulties" in made.judge()[0]["harder_data"]["missing"]
+
+
 def test_missing_runs_are_named() -> None:
     table, detail = MadeStudy(favour_paper, without=lambda run: run.recipe == "dapo_dc").judge()
     for name in ("not_too_early", "more_data", "sequential_steadier"):

@@ -160,7 +160,13 @@ def contrast_sizes(one: Replicate, settings: HypothesesSettings) -> Contrast:
 
 
 def contrast_difficulties(one: Replicate, settings: HypothesesSettings) -> Contrast:
-    """The hardest SFT set over the easiest."""
+    """The hardest SFT set over the easiest.
+
+    Raises:
+        MissingRunsError: the study has put no sets in order.
+    """
+    if settings.difficulties is None:
+        raise MissingRunsError("data sets of one size, in order (`hypotheses.difficulties`)")
     return contrast_sets(one, settings, settings.difficulties[-1], settings.difficulties[0])
 
 

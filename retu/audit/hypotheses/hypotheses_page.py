@@ -152,13 +152,18 @@ def explain_judgement(settings: HypothesesSettings, n_asked: int) -> str:
         if settings.average_over == "benchmarks"
         else "all problems of the benchmarks"
     )
+    tested = (
+        "p values are two-sided"
+        if settings.test == "t"
+        else "p values are two-sided, from all ways to turn the signs of the replicates' contrasts"
+        " (at least that of the problems alone)"
+    )
     return (
         f"S of a branch is the mean of its last {settings.last_evaluations} evaluations, a score"
         f" being the mean over {counted}, out of distribution left out. The effect is the mean of"
         " the replicates' contrasts. Its squared standard error is their scatter over their number"
         " plus its variance when problems are drawn again within each benchmark, the same for all"
-        " runs and replicates; t has one degree of freedom fewer than replicates. p values are"
-        " two-sided, of rank correlations at least those of random orders, and adjusted by Holm"
+        f" runs and replicates; t has one degree of freedom fewer than replicates. {tested}, of rank correlations at least those of random orders, and adjusted by Holm"
         f" over the {n_asked} hypotheses that could be asked: one is"
         f" supported or contradicted below {settings.alpha:g}. Intervals are not adjusted. How many"
         " replicates would settle a hypothesis is for the effect and scatter seen, a power of 0.8"

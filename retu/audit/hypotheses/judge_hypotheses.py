@@ -75,7 +75,8 @@ def judge_hypotheses(
         One row a hypothesis, `HYPOTHESIS_COLUMNS`; and one a hypothesis, replicate and measure,
         `REPLICATE_COLUMNS`.
     """
-    answers = [answer_hypothesis(one, replicates, ceilings, settings) for one in hypotheses]
+    chosen = [one for one in hypotheses if settings.asked is None or one.id in settings.asked]
+    answers = [answer_hypothesis(one, replicates, ceilings, settings) for one in chosen]
     asked = [one for one in answers if one.pooled is not None]
     adjusted = adjust_holm([one.pooled.p for one in asked if one.pooled is not None])
     by_id = dict(zip((one.hypothesis.id for one in asked), adjusted, strict=True))
@@ -105,7 +106,7 @@ def answer_hypothesis(
     enough = len(values) >= LEAST_REPLICATES
     fitted = Asked({}, {}) if one.contrast in WITHOUT_CEILING else ask(ceilings, settings)
     beside = {n: other(replicates, settings) for n, other in BESIDE.get(one.contrast, {}).items()}
-    pooled = pool_contrasts(np.stack(values), settings.alpha) if enough else None
+    pooled = pool_contrasts(np.stack(values), settings.alpha, settings.test) if enough else None
     if pooled is not None:
         pooled = replace(pooled, p=max(pooled.p, asked.least_p))
     return Answer(one, asked, pooled, fitted, count_identified(fitted, ceilings), beside)
@@ -230,7 +231,7 @@ def describe_sets(stats: pd.DataFrame, settings: HypothesesSettings) -> SetNotes
     rows = [f"{n} {int(known[n]['rows'])}" for n in settings.sizes if n in known]
     rates = [
         f"{name} {format_number(float(known[name]['win_rate']), 2)}"
-        for name in settings.difficulties
+        for name in settings.difficulties or ()
         if name in known
     ]
     return {"more_data": f"rows: {', '.join(rows)}", "harder_data": f"win rate: {', '.join(rates)}"}

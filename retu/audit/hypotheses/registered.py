@@ -7,6 +7,7 @@ from pydantic import Field
 
 from retu.audit.claims.ledger_files import PaperPlace, StrictSection
 from retu.audit.hypotheses.contrasts import CONTRASTS
+from retu.config.hypotheses import HypothesisId
 from retu.core.errors import InputError
 from retu.core.yaml_files import check_reference, parse_yaml, validate_content
 
@@ -22,7 +23,7 @@ class Hypothesis(StrictSection):
         contrast: its name in `CONTRASTS`; unit: of it; against: what would count against it.
     """
 
-    id: Annotated[str, Field(pattern=r"^H[1-9]\d*$")]
+    id: HypothesisId
     hypothesis: Text
     place: PaperPlace
     prediction: Text
