@@ -1,4 +1,4 @@
-"""The library's examples in the README, run as they stand there."""
+"""The library's examples in docs/library.md, run as they stand there."""
 
 import os
 import re
@@ -9,12 +9,12 @@ import pytest
 from processes import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 
 
 def find_blocks(language: str) -> list[str]:
     """The code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def find_example(word: str) -> str:
@@ -66,5 +66,5 @@ def test_a_csv_is_fitted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("package", ["training", "scaling", "grading", "compute", "lineage"])
 def test_the_table_of_names_is_that_of_the_package(package: str) -> None:
     stub = (ROOT / "retu" / package / "__init__.pyi").read_text()
-    (row,) = re.findall(rf"^\| `retu\.{package}` \| (.*) \|$", README, re.MULTILINE)
+    (row,) = re.findall(rf"^\| `retu\.{package}` \| (.*) \|$", PAGE, re.MULTILINE)
     assert set(re.findall(r"`(\w+)", row)) == set(re.findall(r" as (\w+)$", stub, re.MULTILINE))
