@@ -53,13 +53,14 @@ def install_lean_decoder(model: Any) -> Any:
     if not is_small_decoder(model):
         return model
     backbone = model.model
-    stock = backbone.forward
 
     def run_forward(
         self: Any, input_ids: Any = None, attention_mask: Any = None, **options: Any
     ) -> Any:
         if not is_plain_call(self, input_ids, attention_mask, options):
-            return stock(input_ids=input_ids, attention_mask=attention_mask, **options)
+            # By the class: a copy of the model has this function, and weights of its own.
+            stock = type(self).forward
+            return stock(self, input_ids=input_ids, attention_mask=attention_mask, **options)
         from transformers.modeling_outputs import BaseModelOutputWithPast
 
         hidden = compute_hidden_states(self, input_ids, attention_mask)
@@ -74,7 +75,8 @@ def has_lean_decoder(model: Any) -> bool:
     """Whether `install_lean_decoder` took a model, and its weights are still plain and here."""
     # An adapter around a model hands its attributes on.
     own = type(model).__name__ in FAMILIES and getattr(model, "lean_decoder", False)
-    return bool(own) and is_plain_backbone(model.model)
+    plain_head = type(model.get_output_embeddings()) is nn.Linear if own else False
+    return plain_head and is_plain_backbone(model.model)
 
 
 def is_plain_call(backbone: Any, ids: Any, mask: Any, options: dict[str, Any]) -> bool:
@@ -88,14 +90,24 @@ def is_plain_call(backbone: Any, ids: Any, mask: Any, options: dict[str, Any]) -
 
 def is_plain_backbone(backbone: Any) -> bool:
     """Whether weights are where they were made: no adapter, shard, autocast or recomputation."""
-    first, weight = backbone.layers[0].self_attn.q_proj, backbone.embed_tokens.weight
+    weight = backbone.embed_tokens.weight
     return (
-        type(first) is nn.Linear
+        type(backbone.embed_tokens) is nn.Embedding
+        and all(type(one) is nn.Linear for layer in backbone.layers for one in list_products(layer))
         and weight.device.type == "cpu"
         and weight.dtype == torch.float32
         and not hasattr(weight, "ds_id")
         and not (backbone.training and getattr(backbone, "gradient_checkpointing", False))
         and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def list_products(layer: Any) -> tuple[Any, ...]:
+    """What a layer of the library multiplies by; an adapter may be around any of them."""
+    attention, mlp = layer.self_attn, layer.mlp
+    return (
+        *(attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj),
+        *(mlp.gate_proj, mlp.up_proj, mlp.down_proj),
     )
 
 

@@ -1,5 +1,6 @@
 """The decoder of few operations: the library's numbers, gradients and answers; who gets it."""
 
+import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -164,15 +165,57 @@ def test_calls_for_more_than_hidden_states_are_the_librarys() -> None:
     model.model(input_ids=ids, attention_mask=mask, use_cache=False)
 
 
-def test_an_adapter_around_a_small_model_is_left_to_the_library() -> None:
-    """It hands on the attributes of the model below it, whose layers are no plain products."""
+PRODUCTS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@pytest.mark.parametrize("target", [*PRODUCTS, "embed_tokens", r".*layers\.1\..*v_proj"])
+def test_an_adapter_around_a_small_model_is_left_to_the_library(target: str) -> None:
+    """It hands on the attributes of the model below it and the weights of the layers below it."""
     from peft import LoraConfig, get_peft_model
 
-    adapted = get_peft_model(
-        install_lean_decoder(make_model("qwen2")), LoraConfig(target_modules=["q_proj"])
-    )
     ids, mask = make_rows()
-    assert not has_lean_decoder(adapted)
-    assert not can_decode(adapted)
-    hidden = adapted.base_model.model.model(input_ids=ids, attention_mask=mask, use_cache=False)
-    assert hidden.last_hidden_state.shape == (12, 14, 32)
+    told = [target] if target.isidentifier() else target
+    found = []
+    for lean in (False, True):
+        model = make_model("qwen2")
+        if lean:
+            install_lean_decoder(model)
+        torch.manual_seed(4)
+        config = LoraConfig(target_modules=told, init_lora_weights=False)
+        adapted: Any = get_peft_model(model, config)
+        assert not has_lean_decoder(adapted)
+        assert not has_lean_decoder(adapted.get_base_model())
+        assert not can_decode(adapted)
+        backbone = adapted.get_base_model().model
+        hidden = backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        assert hidden.requires_grad
+        found.append(hidden.detach() * mask[..., None])
+    torch.testing.assert_close(found[1], found[0], rtol=CLOSE, atol=CLOSE)
+    plain = make_model("qwen2").model(input_ids=ids, attention_mask=mask).last_hidden_state
+    assert (found[1] - plain * mask[..., None]).abs().max() > 0.01
+
+
+def test_a_head_with_an_adapter_is_left_to_the_library() -> None:
+    """Its weight alone would be the one below the adapter."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(target_modules=["lm_head"])
+    adapted: Any = get_peft_model(install_lean_decoder(make_model("qwen2")), config)
+    assert not has_lean_decoder(adapted.get_base_model())
+
+
+def test_a_copy_computes_by_its_own_weights() -> None:
+    """Also where the library computes."""
+    ids, mask = make_rows()
+    model = install_lean_decoder(make_model("qwen2")).eval()
+    copied = copy.deepcopy(model)
+    with torch.no_grad():
+        copied.model.norm.weight.mul_(2.0)
+        for cached in (False, True):
+            told = {"input_ids": ids, "attention_mask": mask, "use_cache": cached}
+            own, other = copied.model(**told), model.model(**told)
+            seen = mask[..., None]
+            torch.testing.assert_close(
+                own.last_hidden_state * seen, 2 * other.last_hidden_state * seen, rtol=CLOSE,
+                atol=CLOSE,
+            )  # fmt: skip
