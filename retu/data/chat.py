@@ -94,6 +94,8 @@ def encode_prompts(
     tokenizer: "PreTrainedTokenizerBase", questions: Sequence[str]
 ) -> list[list[int]]:
     """The tokens of `encode_prompt` of many problems, in a call of the tokenizer."""
+    if not questions:  # of which a tokenizer makes an IndexError
+        return []
     if tokenizer.chat_template:
         texts = [render_prompt(tokenizer, question) for question in questions]
         made = tokenizer(texts, add_special_tokens=False)["input_ids"]
@@ -162,6 +164,8 @@ def encode_responses(
     end = tokenizer.eos_token_id
     if end is None:
         raise InputError("tokenizer: has no end-of-sequence token; set one")
+    if not responses:
+        return []
     made = map(list, tokenizer(list(responses), add_special_tokens=False)["input_ids"])
     return [ids if ids[-1:] == [end] else [*ids, int(end)] for ids in made]
 

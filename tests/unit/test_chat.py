@@ -9,7 +9,9 @@ from retu.core.errors import InputError
 from retu.data.chat import (
     check_same_prompt,
     encode_example,
+    encode_examples,
     encode_prompt,
+    encode_prompts,
     encode_response,
     encode_rl_prompt,
     get_prompt_ids,
@@ -66,6 +68,19 @@ def test_the_prompt_is_the_template_of_a_single_user_turn() -> None:
     assert TOKENIZER.decode(tokenize_chat_prompt(TOKENIZER, QUESTION)) == text
     assert tokenize_chat_prompt(WITH_BOS, QUESTION).count(WITH_BOS.bos_token_id) == 1
     assert render_prompt(TOKENIZER, "q", "{{ messages[0]['content'] }}:") == "q:"
+
+
+PLAIN = make_tokenizer(64)
+
+
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, WITH_BOS, PLAIN])
+def test_many_problems_have_the_tokens_of_each_alone(tokenizer: "PreTrainedTokenizerBase") -> None:
+    questions, responses = ["2 + 3", "4", "2 * 3 + 4 - 1"], ["5", "4", "2 * 3 = 6"]
+    alone = [encode_example(tokenizer, *pair) for pair in zip(questions, responses, strict=True)]
+    assert encode_examples(tokenizer, questions, responses) == alone
+    assert encode_prompts(tokenizer, questions) == [encode_prompt(tokenizer, q) for q in questions]
+    assert encode_prompts(tokenizer, []) == []
+    assert encode_examples(tokenizer, [], []) == []
 
 
 @pytest.mark.parametrize("tokenizer", [TOKENIZER, WITH_BOS])
