@@ -29,6 +29,7 @@ LATE_IMPORTS = {
         *("retu.evaluation.decoding", "retu.training.paradigms.trainer"),
         *("retu.training.paradigms.resume", "retu.training.sft_trainer"),
         *("retu.training.memory.adapters", "retu.training.memory.compact_head"),
+        *("retu.training.memory.token_scores",),
         *("datasets.io.parquet", "transformers.models.qwen2.modeling_qwen2"),
     ),
     ANALYSIS: (

@@ -339,6 +339,15 @@ job_parent.import_modules(sys.argv[1])
 assert not job_parent.has_threads() and not job_parent.has_gpu()
 # Records of analysis would name a library that is not in their lock.
 assert ("torch" in sys.modules) == (sys.argv[1] == job_parent.TRAINING)
+from retu.planning.code_identity import SCRIPTS, list_used_modules
+used = {
+    name
+    for script in job_parent.GROUPS[sys.argv[1]]
+    for name in list_used_modules(f"{SCRIPTS}.{script}")
+}
+# One that a job imported later could have been edited since its digest was taken.
+late = used - {*sys.modules}
+assert not late, late
 # A lock between processes would be one for all jobs, and a killed job could keep it.
 assert not {"multiprocessing.synchronize", "multiprocess.synchronize"} & {*sys.modules}
 own = {
