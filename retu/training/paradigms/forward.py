@@ -1,7 +1,7 @@
-"""What the trainer does with a large model: answers, and their log-probabilities without padding.
+"""What the trainer does by itself: answers, and their log-probabilities without padding.
 
-Overrides TRL's `_get_per_token_logps_and_entropies` and `_prepare_inputs`. On CPUs small batches
-are TRL's, to the bit.
+Overrides TRL's `_get_per_token_logps_and_entropies` and `_prepare_inputs`. On CPUs TRL computes the
+log-probabilities of small batches, by the model's own decoder (`retu.models.lean_decoder`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class CompactForwardTrainer(AdapterSaving, GRPOTrainer):
             install_compact_head(unwrap_adapter(model), self.temperature, entropy=is_policy)
 
     def _can_decode(self) -> bool:
-        """Whether `decode_answers` may sample: a large model on a CPU, whole, and nothing odd."""
+        """Whether `decode_answers` may sample: a model that it can, whole, and nothing odd."""
         args = self.args
         plain = (args.top_p, args.top_k or 0, args.min_p, args.repetition_penalty)
         engines = self.use_vllm or self.use_transformers_continuous_batching
