@@ -36,6 +36,15 @@ class MeanTokens:
     answer: float
 
 
+@dataclass(frozen=True)
+class Work:
+    """Tokens of a study: trained on, read for a validation loss, and sampled."""
+
+    trained: float
+    validated: float
+    sampled: float
+
+
 def average_tokens(trained: list[RowLengths], prompts: list[RowLengths], limit: int) -> MeanTokens:
     """Mean lengths of what is trained on and asked; answers are taken to be as trajectories are."""
     rows = [length for lengths in trained for length in lengths.rows]
@@ -83,39 +92,53 @@ def check_time(
     plan: FilesPlan, model: StudyModel, machine: Machine, tokens: MeanTokens, sets: list[StudySet]
 ) -> Iterator[Finding]:
     """Hours on this machine, by FLOPs; good to a factor of two or three."""
-    study = plan.study
     validation = sum(len(made.records) for made in sets if made.role == "validation")
     answers = sum(
         len(made.records) * plan.samples[made.name] for made in sets if made.role == "benchmark"
     )
-    trained = forward = sampled = 0.0
+    work = count_tokens(plan, tokens, validation, answers)
+    training = TRAIN_FLOPS * work.trained + FORWARD_FLOPS * work.validated
+    seconds = training * model.parameters / (machine.flops * SHARE_OF_PEAK["training"])
+    generation = FORWARD_FLOPS * work.sampled * model.parameters
+    seconds += generation / (machine.flops * SHARE_OF_PEAK["generation"])
+    hours = seconds / 3600
+    text = (
+        f"time: about {60 * hours:.0f} minutes" if hours < 2 else f"time: about {hours:.1f} hours"
+    )
+    on_cpu = plan.study.execution.device == "cpu"
+    where = "on one job at a time here" if on_cpu else "if run on this CPU"
+    yield Finding("ok" if hours < 24 else "note", f"{text} {where} (by FLOPs, to a factor of 2)")
+
+
+def count_tokens(plan: FilesPlan, tokens: MeanTokens, validation: int, answers: int) -> Work:
+    """The tokens of all runs of a study, each with the seeds of its model.
+
+    Args:
+        plan: of the study; tokens: means of its rows.
+        validation: rows of validation; answers: to all benchmarks, of one checkpoint.
+    """
+    study = plan.study
+    trained = validated = 0.0
+    sampled = answers * tokens.answer  # of the base model
     for run in study.sft_runs:
+        seeds = len(plan.list_seeds(run.model))
         if not plan.has_scores(Run("sft", run.model, run.dataset)):
-            sampled += len(run.checkpoints) * answers * tokens.answer
+            sampled += seeds * len(run.checkpoints) * answers * tokens.answer
         if not isinstance(run, SftRun):
             continue
         recipe = study.recipes.sft[run.recipe]
         evaluations = len(run.checkpoints) + run.length // (run.evaluate_every or run.length)
-        trained += run.length * recipe.batch_size * tokens.row
-        forward += evaluations * validation * tokens.row
+        trained += seeds * run.length * recipe.batch_size * tokens.row
+        validated += seeds * evaluations * validation * tokens.row
+    # Of every seed, and of every rung, of which each has steps of its own.
     for branch in (run for run in plan.possible_runs if run.kind == "rl"):
         rl = study.recipes.rl[branch.recipe]
-        rows = rl.steps * rl.prompts_per_step * rl.rollouts
+        start, end = plan.get_rl_steps(branch)
+        rows = (end - start) * rl.prompts_per_step * rl.rollouts
         trained += rows * (tokens.prompt + tokens.answer)
         sampled += rows * tokens.answer
-        sampled += rl.steps / rl.evaluate_every * answers * tokens.answer
-    sampled += answers * tokens.answer
-    seeds = len(study.seeds)
-    training = TRAIN_FLOPS * trained + FORWARD_FLOPS * forward
-    seconds = training * model.parameters / (machine.flops * SHARE_OF_PEAK["training"])
-    generation = FORWARD_FLOPS * sampled * model.parameters
-    seconds += generation / (machine.flops * SHARE_OF_PEAK["generation"])
-    hours = seeds * seconds / 3600
-    text = (
-        f"time: about {60 * hours:.0f} minutes" if hours < 2 else f"time: about {hours:.1f} hours"
-    )
-    where = "on one job at a time here" if study.execution.device == "cpu" else "if run on this CPU"
-    yield Finding("ok" if hours < 24 else "note", f"{text} {where} (by FLOPs, to a factor of 2)")
+        sampled += plan.count_evaluations(branch) * answers * tokens.answer
+    return Work(trained, validated, sampled)
 
 
 def count_kept_states(plan: FilesPlan, branches: Sequence[Run], weights: float) -> int:

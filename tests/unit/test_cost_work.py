@@ -8,7 +8,7 @@ import pytest
 from retu.compute.flops import forward_flops_per_token
 from retu.config.hub_study import HubModel, MeanLengths
 from retu.config.load import load_training_study
-from retu.config.study import Config, LoraSettings, Study
+from retu.config.study import Config, LoraSettings, SftRun, Study
 from retu.core.run_paths import Run
 from retu.cost.assumptions import read_assumptions
 from retu.cost.job_cost import JobCost, JobPricer, count_rl_rows
@@ -19,7 +19,7 @@ from retu.cost.sequence_lengths import (
     make_model_shape,
 )
 from retu.planning.hub_plan import HubPlan
-from retu.preparation.study_cost import count_kept_states
+from retu.preparation.study_cost import MeanTokens, count_kept_states, count_tokens
 
 GPUS = {"train_sft": 16, "train_rl": 8, "generate_base": 1, "generate_sft": 1}
 QWEN, LLAMA, LARGE = "Qwen2.5-7B", "Llama-3.2-3B", "Qwen2.5-14B"
@@ -195,6 +195,29 @@ def test_which_branches_of_ones_own_study_keep_a_state(
         Run("rl", "Mine", "Set", 2, "whole", rung=1),
     ]
     assert count_kept_states(plan, branches, weights) == kept
+
+
+def test_tokens_of_a_study_are_those_of_every_seed_once(paper_study: Study) -> None:
+    """By hand for a run of 10 steps of SFT and RL from its two checkpoints, in each of the seeds.
+
+    A mean row has 7 tokens, a prompt 2, an answer 5; 11 answers are all of the benchmarks.
+    """
+    sft = next(r for r in paper_study.sft_runs if isinstance(r, SftRun) and r.model == QWEN)
+    rl = next(run for run in paper_study.rl_runs if run.start == "sft")
+    update: dict[str, Any] = {
+        "sft_runs": [sft.model_copy(update={"checkpoints": [4, 10], "evaluate_every": None})],
+        "rl_runs": [rl.model_copy(update={"models": [QWEN], "sft_steps": [4, 10]})],
+    }
+    recipe, rows = paper_study.recipes.rl[rl.recipe], paper_study.recipes.sft[sft.recipe].batch_size
+    made = recipe.steps * recipe.prompts_per_step * recipe.rollouts
+    answered = -(-recipe.steps // recipe.evaluate_every)
+    for told, seeds in (({}, 1), ({"seeds": [0, 1, 2]}, 3), ({"model_seeds": {QWEN: [4, 5]}}, 2)):
+        study = paper_study.model_copy(update={**update, **told})
+        plan: Any = HubPlan(study, Config())
+        work = count_tokens(plan, MeanTokens(7.0, 2.0, 5.0), 3, 11)
+        assert work.trained == seeds * (10 * rows * 7 + 2 * made * 7)
+        assert work.validated == seeds * (2 + 1) * 3 * 7
+        assert work.sampled == 11 * 5 + seeds * 2 * (11 * 5 + made * 5 + answered * 11 * 5)
 
 
 def test_every_job_that_holds_gpus_is_priced_once(paper_study: Study) -> None:
