@@ -51,18 +51,29 @@ def count_seeds(answer: StudyAnswer, pool: PoolAnswer) -> int:
 
 
 def describe_certainty(pool: PoolAnswer, seeds: int) -> str:
-    """How far the first start is ahead of the next, and how many seeds would settle that."""
+    """How far the start is ahead of the next, and how many seeds would settle that.
+
+    Without a start, as where none leads clearly, of the two of which most is expected.
+    """
     ranked = rank_starts(pool.advice.branches if pool.advice else [])
     ran = "one seed" if seeds == 1 else f"{seeds} seeds, each judged alone"
     if len(ranked) < 2:
         return f"{ran}, and no second start to compare it with"
-    lead = max(0.0, ranked[0][1] - ranked[1][1])
+    start = pool.advice.start if pool.advice else None
+    first = next((one for one in ranked if one[0] == start), ranked[0])
+    other = next(one for one in ranked if one is not first)
+    lead = max(0.0, first[1] - other[1])
     needed = count_seeds_needed(lead, SEED_SCATTER, LEVEL)
     enough = f"{needed} seeds" if needed else f"more than {MOST_REPLICATES} seeds"
+    points = format_number(lead)
+    told = (
+        f"the next start, {other[0]}, is {points} points behind"
+        if first[0] == start
+        else f"{first[0]} is {points} points ahead of {other[0]}"
+    )
     return (
-        f"{ran}; the next start, {ranked[1][0]}, is {format_number(lead)} points behind. Where the"
-        f" difference scatters by {format_number(SEED_SCATTER)} points between seeds, as in"
-        f" lab_science, {enough} would settle it"
+        f"{ran}; {told}. Where the difference scatters by {format_number(SEED_SCATTER)} points"
+        f" between seeds, as in lab_science, {enough} would settle it"
     )
 
 

@@ -70,6 +70,21 @@ def test_a_small_lead_takes_more_seeds(lead: float, seeds: str) -> None:
     assert f"{seeds} " in text.rpartition("lab_science, ")[2]
 
 
+def test_of_equal_starts_the_next_is_another() -> None:
+    """Of equal ones any may be the start: here the second."""
+    branches = [make_branch("A step 0", 90.0), make_branch("A step 1", 90.0)]
+    text = format_short_answer(answer_with(make_pool(0, branches, **TOLD)), 400)
+    assert "the next start, A step 0, is 0.0 points behind" in text
+
+
+def test_without_a_clear_leader_nothing_is_behind_a_start() -> None:
+    pool = make_pool(0, CLOSE, **{**TOLD, "Start RL": "not enough evidence"})
+    pool["advice"]["start"] = None
+    text = format_short_answer(answer_with(pool), 400)
+    assert "one seed; A step 1 is 1.0 points ahead of B step 3. Where" in text
+    assert "behind" not in text
+
+
 def test_seeds_of_the_same_model_are_counted() -> None:
     pools = [make_pool(seed, CLOSE, **TOLD) for seed in range(3)]
     assert "3 seeds, each judged alone" in format_short_answer(answer_with(*pools), 400)
