@@ -43,6 +43,6 @@ class HypothesesSettings(Section):
         "t",
         description="of a mean over replicates: Student's t, or all ways to turn signs (exact)",
     )
-    alpha: Annotated[float, Field(gt=0, lt=1)] = Field(
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.05, description="chance of any wrong verdict, over all hypotheses together"
     )

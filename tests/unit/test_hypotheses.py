@@ -9,7 +9,7 @@ from scipy.special import stdtr
 from retu.audit.hypotheses.contrasts import RIPE
 from retu.audit.hypotheses.graded_runs import compute_drawdown
 from retu.audit.hypotheses.hypotheses_page import format_hypotheses
-from retu.audit.hypotheses.inference import adjust_holm, pool_contrasts
+from retu.audit.hypotheses.inference import adjust_holm, decide_verdict, pool_contrasts
 from retu.audit.hypotheses.judge_hypotheses import HYPOTHESIS_COLUMNS, SCORE
 from retu.audit.hypotheses.problem_draws import draw_problems
 from retu.core.run_paths import NO_DATASET, Run
@@ -64,6 +64,19 @@ def test_holm_on_known_values() -> None:
     assert adjust_holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert adjust_holm([0.9, 0.6]) == [1.0, 1.0]
     assert adjust_holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("effect", "p", "verdict"),
+    [
+        (1.0, 0.049, "supports"),
+        (-1.0, 0.049, "contradicts"),
+        (1.0, 0.05, "undecided"),
+        (float("nan"), float("nan"), "undecided"),
+    ],
+)
+def test_only_a_p_value_below_the_level_decides(effect: float, p: float, verdict: str) -> None:
+    assert decide_verdict(effect, p, 0.05) == verdict
 
 
 def test_verdicts_are_adjusted_over_what_could_be_asked() -> None:

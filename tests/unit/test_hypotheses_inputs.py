@@ -123,6 +123,7 @@ def test_a_study_names_what_its_hypotheses_compare(tmp_path: Path) -> None:
         ({"test": "sign"}, r"hypotheses\.test: .*'t' or 'sign_flip'"),
         ({"switch_sets": []}, r"hypotheses\.switch_sets: .*at least 1"),
         ({"alpha": 0}, r"hypotheses\.alpha: .*greater than 0"),
+        ({"alpha": 0.9}, r"hypotheses\.alpha: .*less than 0\.5"),
         ({"protocol": ""}, r"hypotheses\.protocol: .*at least 1"),
         ({"seeds": 3}, r"hypotheses\.seeds: .*not permitted"),
     ],

@@ -97,6 +97,6 @@ def adjust_holm(p_values: Sequence[float]) -> list[float]:
 
 def decide_verdict(effect: float, p_adjusted: float, alpha: float) -> str:
     """Supports, contradicts or undecided."""
-    if p_adjusted >= alpha:
+    if not p_adjusted < alpha:  # NaN, too, decides nothing
         return UNDECIDED
     return SUPPORTS if effect > 0 else CONTRADICTS
