@@ -51,7 +51,8 @@ OWN_GENERATORS = (
 GPU_FILES = ("/dev/nvidia", "/dev/kfd")
 LIFELINE = 0
 """The descriptor that closes when no job is to be taken any more."""
-PASSED_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGSTOP, signal.SIGCONT)
+HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+PASSED_SIGNALS = (*HELD_SIGNALS, signal.SIGSTOP, signal.SIGCONT)
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 
 
@@ -70,7 +71,7 @@ class JobParent:
         """Do jobs until the run is over and the last one ends.
 
         Returns:
-            None then; in the process of a job, what it is to do.
+            None then; in the process of a job, what it is to do, `HELD_SIGNALS` still blocked.
         """
         while self.listener or self.jobs:
             ready = wait_for_any(self.list_files())
@@ -133,16 +134,15 @@ class JobParent:
         if self.environment is None:
             self.import_ahead(request.environment)
         parent, pid = os.getpid(), -1
-        # A signal for the job must wait until it does there what it does in a new process.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_SIGNALS[:2])
+        # A signal for the job waits until it does there what it does in a new process.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
         # Without room for a process, the client tries itself.
         with contextlib.suppress(OSError):
             pid = os.fork()
         if pid == 0:
             self.become_job(request, client, parent)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if pid == 0:
             return request
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         close_all(*request.files)
         self.note_job(pid, client)
         return None

@@ -24,7 +24,7 @@ import sys
 from collections.abc import Iterable
 
 from retu.runtime.job_client import SHARED_FILES
-from retu.runtime.job_parent import LIFELINE, JobParent
+from retu.runtime.job_parent import HELD_SIGNALS, LIFELINE, JobParent
 from retu.runtime.job_request import JobRequest, close_all
 from retu.runtime.signal_bell import Bell, wait_for_any
 
@@ -91,6 +91,8 @@ def main() -> None:
         # Errors included: no part of the server tears its modules down, none has anything to say.
         if request is None:
             os._exit(status)
+    # Not before: an interruption of the job would end it as an error of the server.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     sys.argv[1:] = request.words[1:]
     runpy.run_module(request.words[0], run_name="__main__", alter_sys=True)
 

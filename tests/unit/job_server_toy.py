@@ -2,8 +2,8 @@
 
     python -m job_server_toy SCRIPT WHAT --
 
-It also starts a server whose jobs are such (`python -m job_server_toy serve GROUP=FD [threads]`),
-with nothing imported ahead but NumPy.
+It also starts a server whose jobs are such (`python -m job_server_toy serve GROUP=FD [WORD]`),
+with nothing imported ahead but NumPy; `interrupted` sends every job SIGINT as soon as it is there.
 """
 
 import json
@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -68,8 +70,17 @@ def main() -> None:
     describe_process()
 
 
+class InterruptingParent(job_parent.JobParent):
+    """One whose jobs are interrupted as soon as they are there."""
+
+    def become_job(self, *given: Any) -> None:
+        """Be the job, and interrupt it."""
+        super().become_job(*given)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def serve(words: list[str]) -> None:
-    """Be a server; `threads` lets its imports start a thread."""
+    """Be a server; `threads` lets its imports start a thread, `interrupted` interrupts jobs."""
     threads = "threads" in words
 
     def import_modules(group: str) -> None:
@@ -77,6 +88,8 @@ def serve(words: list[str]) -> None:
             threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 
     job_parent.import_modules = import_modules
+    if "interrupted" in words:
+        patch.object(job_server, "JobParent", InterruptingParent).start()
     sys.argv[1:] = [word for word in words if "=" in word]
     job_server.main()
 

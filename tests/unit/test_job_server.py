@@ -216,6 +216,13 @@ def test_an_interrupted_job_ends_by_that(server: ToyServer) -> None:
     assert has_ended(job)
 
 
+def test_a_job_that_is_interrupted_at_once_ends_by_that(tmp_path: Path) -> None:
+    interrupted = ToyServer(tmp_path, "interrupted")
+    done = interrupted.run("exit", "0")
+    interrupted.end()
+    assert (done.returncode, "KeyboardInterrupt" in done.stderr) == (-signal.SIGINT, True)
+
+
 def read_state(pid: int) -> str:
     """The letter of a process's state."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
