@@ -8,9 +8,9 @@ from retu.core.markdown import format_number
 from retu.reporting.answer_words import arrange_answers
 from retu.scaling.power import MOST_REPLICATES, count_seeds_needed
 
-SEED_SCATTER = 2.0
-"""Points by which the difference of two starts of one set scatters between seeds, standard
-deviation: 1.4 and 2.8 in `lab_science` (H2 and H1, docs/lab_science_hypotheses.csv)."""
+SEED_SCATTER = 4.7
+"""Points by which the difference of two starts scatters between seeds, standard deviation: the
+median of the pairs in docs/lab_science_curves.csv. It differs from pair to pair, 0.3 to 15.9."""
 LEVEL = 0.05
 START, GAIN, CEILING = "Start RL", "Gain of RL", "Ceiling"
 

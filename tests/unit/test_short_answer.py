@@ -1,11 +1,16 @@
 """The three lines that end a run: what they say, and of how many seeds."""
 
+from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from retu.advice.advice_record import StudyAnswer
-from retu.reporting.short_answer import format_short_answer, rank_starts
+from retu.reporting.short_answer import SEED_SCATTER, format_short_answer, rank_starts
+
+CURVES = Path(__file__).resolve().parents[2] / "docs" / "lab_science_curves.csv"
 
 
 def make_branch(name: str, median: float | None) -> dict[str, Any]:
@@ -57,17 +62,30 @@ def test_it_says_start_gain_ceiling_and_how_many_seeds_would_settle_it() -> None
     assert lines[1] == "  Start RL: from A step 1"
     assert lines[2] == "  Expect: gain +4; ceiling 90"
     assert "one seed; the next start, B step 3, is 1.0 points behind" in lines[3]
-    assert "34 seeds would settle it" in lines[3]
+    assert "176 seeds would settle it" in lines[3]
     assert len(lines) == 4
 
 
 @pytest.mark.parametrize(
-    ("lead", "seeds"), [(0.0, "more than 1000"), (0.1, "more than"), (6.0, "4")]
+    ("lead", "seeds"), [(0.0, "more than 1000"), (0.1, "more than"), (6.0, "7")]
 )
 def test_a_small_lead_takes_more_seeds(lead: float, seeds: str) -> None:
     branches = [make_branch("A step 1", 90.0), make_branch("B step 3", 90.0 - lead)]
     text = format_short_answer(answer_with(make_pool(0, branches, **TOLD)), 400)
     assert f"{seeds} " in text.rpartition("lab_science, ")[2]
+
+
+def test_the_scatter_between_seeds_is_that_of_the_measurement() -> None:
+    """The median over pairs of starts that four replicates or more have, by their last scores."""
+    curves = pd.read_csv(CURVES)
+    branches = curves[(curves["recipe"] == "dapo_dc") & (curves["sft_step"] > 0)]
+    grouped = branches.sort_values("rl_step").groupby(["dataset", "sft_step", "model"])["score"]
+    ends = grouped.apply(lambda scores: scores.tail(5).mean()).unstack("model")
+    pairs = (ends.loc[one] - ends.loc[other] for one, other in combinations(ends.index, 2))
+    scatter = pd.Series([pair.std() for pair in pairs if pair.count() >= 4])
+    assert len(scatter) > 80
+    assert scatter.median() == pytest.approx(SEED_SCATTER, abs=0.05)
+    assert (scatter.min(), scatter.max()) == pytest.approx((0.3, 15.9), abs=0.05)
 
 
 def test_of_equal_starts_the_next_is_another() -> None:
