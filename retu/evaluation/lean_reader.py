@@ -10,6 +10,9 @@ from torch.nn.functional import linear, pad
 from retu.models.lean_decoder import LeanLayers, select_turns
 from retu.models.token_tree import grow_token_tree
 
+ROOM = 128
+"""Tokens for which keys and values get room at a time: most answers end long before their limit."""
+
 
 class LeanReader:
     """Prompts and tokens behind them, read by `LeanLayers`.
@@ -39,9 +42,7 @@ class LeanReader:
         self.column = int(self.lengths.max())
         ids = torch.tensor([[*row, *[0] * (self.column - len(row))] for row in prompts])
         seen = torch.arange(self.column) < self.lengths[:, None]
-        later = torch.ones(len(prompts), self.room, dtype=torch.bool)
-        mask = torch.cat([seen, later], dim=1)[:, None, None]
-        self.mask = torch.zeros(mask.shape).masked_fill_(~mask, float("-inf"))
+        self.mask = torch.zeros(seen.shape).masked_fill_(~seen, float("-inf"))[:, None, None]
         tree = grow_token_tree(ids, seen)
         self.turns = layers.make_rotations(self.column + self.room)
         turns = select_turns(self.turns, tree.positions)
@@ -50,8 +51,9 @@ class LeanReader:
             turned, values = layers.project(layer, hidden, turns)
             mixed, *wide = layers.attend(turned, values, tree)
             for kept, part in zip((self.keys, self.values), wide, strict=True):
-                kept.append(pad(part, (0, 0, 0, self.room)))
+                kept.append(part)
             hidden = layers.close(layer, hidden, mixed)
+        self._make_room()
         last = tree.of_rows.gather(1, self.lengths[:, None] - 1)[:, 0]
         return self._score(hidden[last])
 
@@ -60,6 +62,8 @@ class LeanReader:
         layers = self.layers
         turns = select_turns(self.turns, self.lengths)
         hidden = layers.embed(tokens)
+        if self.column == self.mask.shape[-1]:
+            self._make_room()
         for number, layer in enumerate(layers.layers):
             turned, values = layers.project(layer, hidden, turns)
             queries, keys = turned.split([layers.heads, layers.shared], dim=1)
@@ -75,6 +79,13 @@ class LeanReader:
         self.lengths, self.mask = self.lengths[places], self.mask[places]
         for kept in (self.keys, self.values):
             kept[:] = [part[places] for part in kept]
+
+    def _make_room(self) -> None:
+        """Widen keys, values and mask for the next tokens, of which every row has each."""
+        more = min(ROOM, self.turns[0].shape[0] - self.column)
+        self.mask = pad(self.mask, (0, more))
+        for kept in (self.keys, self.values):
+            kept[:] = [pad(part, (0, 0, 0, more)) for part in kept]
 
     def _attend(self, number: int, queries: Tensor) -> Tensor:
         """Attention's output (B, heads * size) of one token's queries, (B, heads, size)."""

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from retu.config.lab_study import LabModel, PretrainingSettings
+from retu.evaluation import lean_reader
 from retu.evaluation.decoding import DecodingSettings, can_decode, decode_answers
+from retu.evaluation.lean_reader import LeanReader
 from retu.models.lean_decoder import has_lean_decoder, install_lean_decoder
 from retu.models.loading import build_model
 from retu.models.token_tree import grow_token_tree
@@ -113,6 +115,21 @@ def test_answers_are_the_librarys(architecture: str) -> None:
             behind = scores[len(prompt) - 1 + place]
             assert behind[token] == pytest.approx(float(behind.max()), abs=CLOSE)
             assert log_prob == pytest.approx(float(behind[token]), abs=1e-4)
+
+
+def test_room_is_made_as_answers_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that no answer reaches takes no memory, and nothing is lost where room is made."""
+    monkeypatch.setattr(lean_reader, "ROOM", 3)
+    library, reader = make_model("llama"), LeanReader(make_model("llama"), room=500)
+    rows = [[1, 5], [1, 6, 7, 8]]
+    with torch.no_grad():
+        logits = reader.read_prompts(rows)
+        for step in range(8):
+            expected = [library(torch.tensor([row])).logits[0, -1] for row in rows]
+            torch.testing.assert_close(logits, torch.stack(expected), rtol=CLOSE, atol=CLOSE)
+            assert reader.keys[1].shape[2] <= 4 + step + 3
+            rows = [[*row, 9 + step + place] for place, row in enumerate(rows)]
+            logits = reader.read_tokens(torch.tensor([row[-1] for row in rows]))
 
 
 def test_answers_start_with_what_is_given() -> None:
