@@ -44,8 +44,8 @@ setup: ## build or repair .venv from envs/dev.txt; does nothing when it is curre
 	@envs/setup.sh "$(PYTHON)" "$(VENV)" envs/dev.txt
 
 reproduce: setup ## run the lab study end to end (STUDY=..., CORES=...) and print its results
-	$(SNAKEMAKE) --quiet host reason --config study=$(STUDY)
-	@echo "Report: $(CURDIR)/results/$(STUDY)/report.html"
+	@$(PY) -m retu.workflow.snakemake_command --cores $(CORES) $(SNAKEMAKE_ARGS) \
+		--config study=$(STUDY)
 
 smoke: setup ## run every rule once with seconds of training
 	$(SNAKEMAKE) --config study=smoke

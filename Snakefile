@@ -10,7 +10,11 @@ and only what it needs: `snakemake table_4`, `snakemake figure_3`, `snakemake re
 
 from snakemake.utils import min_version
 
+from retu.workflow.terminal_messages import shorten_messages
+
 min_version("9.14")
+# As a module of another Snakefile, that one's messages are its own.
+messages = shorten_messages(workflow) if workflow.modifier.is_main_snakefile() else None
 
 
 configfile: "config.yaml"

@@ -62,6 +62,9 @@ if workflow.is_main_process:
             sys.exit(f"error: {error}")
 
 study = plan.study
+if messages:
+    messages.study = study.name
+    messages.show_results = lambda: say_last(print_summary)
 RELEASED = study.kind == "released"
 HUB, FILES = isinstance(plan, HubPlan), isinstance(plan, FilesPlan)
 THREADS = 1 if RELEASED else study.execution.threads

@@ -1,11 +1,15 @@
 """The environment's `snakemake`: it reads the command line first, then is Snakemake.
 
 Mistakes that Snakemake meets before it reads the Snakefile end in one line here: a target after
-`--config`, a profile that is not there, a sub-folder. `envs/setup.sh` puts it in the place of
-Snakemake's own script; `python -m snakemake` goes without.
+`--config`, a profile that is not there, a sub-folder. A run says less than Snakemake alone
+(`retu.workflow.terminal_messages`). `envs/setup.sh` puts it in the place of Snakemake's own script;
+`python -m snakemake` goes without.
 """
 
+import contextlib
+import io
 import itertools
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -20,6 +24,9 @@ CONFIG_OPTIONS = ("--config", "-C")
 PROFILE_OPTION = "--profile"
 # With one of these Snakemake looks elsewhere than in the current folder, or at nothing at all.
 FOLDERLESS_OPTIONS = ("-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version")
+MESSAGES_VARIABLE, SHORT = "RETU_MESSAGES", "short"
+"""What asks the Snakefile for short messages (`retu.workflow.terminal_messages`)."""
+PROFILE_LINE = "for setting default command line arguments"
 SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 
 
@@ -104,9 +111,30 @@ def main() -> None:
     # The Snakefile of another checkout must find the code beside it, not this one.
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
-    from snakemake.cli import main as run_snakemake
-
+    os.environ.setdefault(MESSAGES_VARIABLE, SHORT)
+    if "--verbose" in sys.argv:
+        os.environ[MESSAGES_VARIABLE] = "all"
     run_snakemake()
+
+
+def run_snakemake() -> None:
+    """Snakemake's own `main`, without the line that names the profile of every run."""
+    from snakemake.cli import args_to_api, parse_args
+    from snakemake.exceptions import print_exception
+
+    said = io.StringIO()
+    try:
+        try:
+            with contextlib.redirect_stderr(said):
+                parser, arguments = parse_args(None)
+        finally:
+            told = said.getvalue().splitlines(keepends=True)
+            sys.stderr.write("".join(line for line in told if PROFILE_LINE not in line))
+        success = args_to_api(arguments, parser)
+    except Exception as error:
+        print_exception(error)
+        success = False
+    sys.exit(0 if success else 1)
 
 
 if __name__ == "__main__":
