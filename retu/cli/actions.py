@@ -9,11 +9,15 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Action:
-    """An action: `module.function(options)` carries it out; `arguments` add its options."""
+    """An action: `module.function(options)` carries it out; `arguments` add its options.
+
+    `examples` are command lines; two blanks part a command from what is said of it.
+    """
 
     module: str
     function: str
     summary: str
+    examples: tuple[str, ...]
     details: str = ""
     arguments: tuple[Callable[[argparse.ArgumentParser], None], ...] = ()
 
@@ -25,13 +29,20 @@ def add_actions(parser: argparse.ArgumentParser, actions: Mapping[str, Action], 
         below = commands.add_parser(
             name,
             help=action.summary,
-            description=f"{action.summary[0].upper()}{action.summary[1:]}.\n\n{action.details}",
+            description=describe_action(action),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
         for add in action.arguments:
             add(below)
         below.set_defaults(root=root)
+
+
+def describe_action(action: Action) -> str:
+    """What its help says above the options."""
+    told = f"{action.summary[0].upper()}{action.summary[1:]}."
+    examples = "\n".join(f"    {line}" for line in action.examples)
+    return f"{told}\n\nExamples:\n\n{examples}\n\n{action.details}"
 
 
 def run_action(action: Action, options: argparse.Namespace) -> int:

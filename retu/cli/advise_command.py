@@ -1,5 +1,7 @@
 """When to stop SFT and start RL, on which data, and what to expect of it.
 
+Examples:
+
     retu advise released                                  a study with results, finished or not
     retu advise lab --budget-steps 60
     retu advise curves.csv --losses losses.csv --budget 40    curves of your own (docs/advise.md)

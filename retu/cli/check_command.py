@@ -1,5 +1,7 @@
 """Look at a study of your own files before anything is trained.
 
+Examples:
+
     retu check --study mine
     retu check --study mine --rows 2        also show two rows as the models will see them
 

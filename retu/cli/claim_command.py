@@ -1,5 +1,7 @@
 """Find what the paper says, and what became of it.
 
+Examples:
+
     retu claim table 4 hard 1080        by place, data set and step
     retu claim 82.8                     by a printed number
     retu claim "stable sub-phase"       by words of a sentence

@@ -1,5 +1,7 @@
 """Before, during and after a run on a SLURM cluster: what is queued, and whether a launch can work.
 
+Examples:
+
     retu cluster check --study paper    does the cluster have what the profile asks for?
     retu cluster status                 jobs of this folder, why they wait, who looks after them
     retu cluster wait                   until no job is left that no Snakemake looks after
@@ -68,29 +70,34 @@ CLUSTER_COMMANDS = {
         "retu.cluster.check",
         "run_check",
         "whether a launch can succeed: partitions, GPUs, limits",
+        ("retu cluster check --study paper",),
         arguments=(add_launch_options,),
     ),
     "status": Action(
         "retu.cluster.actions",
         "run_status",
         "jobs of this folder, why they wait, who looks after them",
+        ("retu cluster status",),
     ),
     "wait": Action(
         "retu.cluster.actions",
         "run_wait",
         "wait until no orphan is left",
+        ("retu cluster wait --every 30",),
         arguments=(add_interval_option,),
     ),
     "cancel": Action(
         "retu.cluster.actions",
         "run_cancel",
         "cancel the orphans",
+        ("retu cluster cancel",),
         arguments=(add_other_hosts_option,),
     ),
     "unlock": Action(
         "retu.cluster.actions",
         "run_unlock",
         "unlock the work folder once no job is left",
+        ("retu cluster unlock",),
         arguments=(add_other_hosts_option,),
     ),
 }

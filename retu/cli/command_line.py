@@ -1,88 +1,29 @@
-"""The command `retu`: what this project can be asked besides running it.
+"""The command `retu`: its parser, its mistakes told in a line, its exit status.
 
-    retu update                                        check all results, mend what is not right
-    retu lineage why results/lab/tables/table_4.csv    where a table comes from
-    retu lineage verify --study lab                    whether results are as recorded
-    retu grade answers.jsonl --grader math_verify      grade answers of your own
-    retu fit curves.csv                                ceilings and forecasts of your own curves
-    retu advise released                               where to start RL, and what to expect
-    retu claim table 4 hard 1080                       what the paper says, and what became of it
-    retu new-study mine --model FOLDER --train FILE    write a study of your own model and files
-    retu check --study mine                            whether it can be run, before it is
-    retu plan --study paper                            what a study costs before it is run
-    retu cluster check --study paper                   whether a launch on SLURM can succeed
-
-Studies themselves are run by Snakemake (README.md). Every command has its own --help.
+What there is to ask stands in `retu.cli.command_registry`.
 """
 
 import argparse
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from retu.cli.command_registry import SUBCOMMANDS, format_overview
 from retu.core.errors import InputError
 from retu.core.text import join_names
 
 INVALID = re.compile(r"invalid choice: '(?P<word>.*?)' \(choose from (?P<known>.*)\)")
 EXIT_BAD_INPUT = 2
+HELP_WIDTH = 100
+"""Columns of help where there is no terminal."""
 PACKAGE = "retu"
 PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
-
-
-@dataclass(frozen=True)
-class Subcommand:
-    """A sub-command: its module has `add_arguments(parser)` and `main(options)`."""
-
-    module: str
-    summary: str
-    needs_project: bool = True
-    """It asks about studies, rules and results, which an installed package alone has not."""
-
-
-# Modules are imported when they are asked for: help comes at once.
-SUBCOMMANDS = {
-    "update": Subcommand(
-        "retu.cli.update_command",
-        "make again what is missing, edited or stale among a study's results",
-    ),
-    "lineage": Subcommand(
-        "retu.cli.lineage_command",
-        "what made a result: ask, verify, compare, restore, export",
-    ),
-    "grade": Subcommand(
-        "retu.cli.grade_command", "grade answers with a study's graders", needs_project=False
-    ),
-    "fit": Subcommand(
-        "retu.cli.fit_command",
-        "ceilings, forecasts and verdicts of your own RL curves",
-        needs_project=False,
-    ),
-    "advise": Subcommand(
-        "retu.cli.advise_command",
-        "where to start RL, what to expect of it, what to run next",
-        needs_project=False,
-    ),
-    "claim": Subcommand(
-        "retu.cli.claim_command", "find what the paper says, its verdict and how to trace it"
-    ),
-    "new-study": Subcommand(
-        "retu.cli.new_study_command", "write a study of your own model and files"
-    ),
-    "check": Subcommand(
-        "retu.cli.check_command", "look at a study of your own files before it is run"
-    ),
-    "plan": Subcommand("retu.cli.plan_command", "what a study costs: GPU-hours, days, disk"),
-    "cluster": Subcommand(
-        "retu.cli.cluster_command",
-        "jobs on a SLURM cluster: check a launch, status, wait, cancel, unlock",
-    ),
-}
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -145,16 +86,27 @@ def read_project_version() -> str:
         return str(tomllib.load(handle)["project"]["version"])
 
 
-def build_parser(chosen: str | None) -> argparse.ArgumentParser:
-    """The parser of `retu`, with the arguments of the `chosen` sub-command only."""
+class OverviewAction(argparse.Action):
+    """Print what there is to ask, by task, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> None:
+        """Print it at the terminal's width."""
+        print(format_overview(shutil.get_terminal_size((HELP_WIDTH, 0)).columns))
+        parser.exit()
+
+
+def build_parser(*chosen: str) -> argparse.ArgumentParser:
+    """The parser of `retu`, with the arguments of the `chosen` sub-commands only."""
     style = argparse.RawDescriptionHelpFormatter
-    parser = CommandParser("retu", description=__doc__, formatter_class=style, allow_abbrev=False)
+    parser = CommandParser("retu", add_help=False, formatter_class=style, allow_abbrev=False)
+    told = "print the commands by task and end"
+    parser.add_argument("-h", "--help", action=OverviewAction, nargs=0, help=told)
     parser.add_argument(
         "--version", action=VersionAction, nargs=0, help="print the version and end"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in SUBCOMMANDS.items():
-        module = import_module(command.module) if name == chosen else None
+        module = import_module(command.module) if name in chosen else None
         below = commands.add_parser(
             name,
             help=command.summary,
@@ -205,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in given if not word.startswith("-")), None)
     try:
-        options = build_parser(chosen).parse_args(given)
+        options = build_parser(*([chosen] if chosen else [])).parse_args(given)
         refuse_other_checkout(given)
         refuse_without_project(options.command)
         status = import_module(SUBCOMMANDS[options.command].module).main(options)

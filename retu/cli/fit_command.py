@@ -1,5 +1,7 @@
 r"""Ceilings, forecasts and verdicts of your own RL curves, from what your tools wrote.
 
+Examples:
+
     retu fit curves.csv                              columns curve, x, score, n_problems
     retu fit runs/a runs/b --metric eval/accuracy    logs of trainers
     retu fit curves.csv --out answer                 also fits.csv, fits.json, points.csv, fit.html

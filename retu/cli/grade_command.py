@@ -1,5 +1,7 @@
 r"""Grade your own generations: JSON lines or CSV in, one verdict a sample and a summary out.
 
+Examples:
+
     retu grade FILE.jsonl --grader math_verify
     retu grade FILE.jsonl --grader paper_strict --json
     retu grade FILE.jsonl --grader paper_strict \

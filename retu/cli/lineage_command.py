@@ -1,5 +1,7 @@
 """Ask what made a result, and whether it still is what was made.
 
+Examples:
+
     retu lineage list --study lab                                   the jobs of a study
     retu lineage why results/lab/tables/table_4.csv                 all that stands behind a table
     retu lineage why results/lab/tables/table_4.csv#LabEasy,140/a_post      ... behind one number
@@ -119,46 +121,53 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="NAME", help="who ran it (default: git's user.name)")
 
 
-WHY_HELP = """ROW is a number from 1, values that tell one row from all others, or pairs:
-
-    retu lineage why results/lab/tables/table_4.csv#6/a_post
-    retu lineage why results/lab/tables/table_4.csv#LabEasy,140,dapo_dc,0/a_post
-    retu lineage why "results/lab/tables/table_4.csv#dataset=LabEasy,sft_step=140,seed=0/a_post"
+WHY_EXAMPLES = (
+    "retu lineage why results/lab/tables/table_4.csv",
+    "retu lineage why results/lab/tables/table_4.csv#6/a_post",
+    "retu lineage why results/lab/tables/table_4.csv#LabEasy,140,dapo_dc,0/a_post",
+    'retu lineage why "results/lab/tables/table_4.csv#dataset=LabEasy,sft_step=140,seed=0/a_post"',
+    "retu lineage why --stale --study lab",
+)
+WHY_HELP = """ROW is a number from 1, values that tell one row from all others, or pairs.
 
 Of a cell only what it depends on is shown: the runs of its row, with the rows of the tables on the
 way. A line has the output that was read, the rule that made it, the first digits of its hash, and
 what the job was told; a sub-tree that was printed above is referred to as `see [N]`.
 """
-DIFF_HELP = """    retu lineage diff HEAD~3 HEAD --study lab
-    retu lineage diff results/lab/curves.csv results/smoke/curves.csv
-    retu lineage diff results/lab/rl/LabQwen/LabEasy/step140/dapo_dc/seed{0,1}/grades.parquet
-
-Jobs are aligned by rule and wildcards and compared from the data on; what differs first is told
-first. Exit status 0: nothing differs.
+DIFF_EXAMPLES = (
+    "retu lineage diff HEAD~3 HEAD --study lab",
+    "retu lineage diff results/lab/curves.csv results/smoke/curves.csv",
+    "retu lineage diff results/lab/rl/LabQwen/LabEasy/step140/dapo_dc/seed{0,1}/grades.parquet",
+)
+DIFF_HELP = """Jobs are aligned by rule and wildcards and compared from the data on; what differs first
+is told first. Exit status 0: nothing differs.
 """
 LINEAGE_COMMANDS = {
     "list": Action(
         "retu.lineage.queries.show", "run_list",
-        "the jobs of a study: when, how long, current or stale", "",
+        "the jobs of a study: when, how long, current or stale",
+        ("retu lineage list --study lab", "retu lineage list --study lab --json"), "",
         (add_study_option, add_json_option),
     ),
     "show": Action(
-        "retu.lineage.queries.show", "run_show", "everything in the record of an"
-            " output", "", (add_output_argument, add_json_option)
+        "retu.lineage.queries.show", "run_show", "everything in the record of an output",
+        ("retu lineage show results/lab/curves.csv",), "", (add_output_argument, add_json_option)
     ),
     "why": Action(
         "retu.lineage.queries.why", "run_why",
-        "what stands behind an output or one cell of a table", WHY_HELP,
+        "what stands behind an output or one cell of a table",
+        WHY_EXAMPLES, WHY_HELP,
         (add_why_options, add_study_option),
     ),
     "diff": Action(
         "retu.lineage.queries.diff", "run_diff",
         "what differs first between two outputs, studies, revisions or bundles",
-        DIFF_HELP, (add_diff_arguments, add_study_option, add_json_option),
+        DIFF_EXAMPLES, DIFF_HELP, (add_diff_arguments, add_study_option, add_json_option),
     ),
     "verify": Action(
         "retu.lineage.queries.verify", "run_verify",
         "hash everything again and point at the first broken link",
+        ("retu lineage verify", "retu lineage verify table_4.lineage.tar.gz --key author.pub"),
         "Without OUTPUT the whole study. Every output is hashed again and compared with its record,"
         "\nevery record with its inputs, the code, the study and the pointers of DVC.",
         (add_optional_output, add_study_option, add_json_option, add_public_keys_option),
@@ -166,15 +175,16 @@ LINEAGE_COMMANDS = {
     "restore": Action(
         "retu.lineage.storage.restore", "run_restore",
         "bring outputs back from DVC's cache or remote",
-        "    retu lineage restore results/lab/tables/table_4.csv\n"
-        "    retu lineage restore HEAD~3 --study lab\n\n"
+        (
+            "retu lineage restore results/lab/tables/table_4.csv",
+            "retu lineage restore HEAD~3 --study lab",
+        ),
         "What it needs is fetched, checked and put in place; Snakemake then plans nothing for it.",
         (add_restore_arguments, add_study_option),
     ),
     "sign": Action(
         "retu.lineage.queries.signature", "run_sign", "sign the lock of a study with an SSH key",
-        "    retu lineage sign --key ~/.ssh/id_ed25519 --study lab\n"
-        "    retu lineage verify table_4.lineage.tar.gz --key author.pub\n\n"
+        ("retu lineage sign --key ~/.ssh/id_ed25519 --study lab",),
         "ssh-keygen signs dvc.lock; `verify --key` then tells whether results, here or in a"
         " bundle,\nare those that the owner of a public key vouches for.",
         (add_private_key_option, add_study_option),
@@ -182,6 +192,7 @@ LINEAGE_COMMANDS = {
     "record": Action(
         "retu.lineage.queries.dvc_pointers", "run_record",
         "write lineage/STUDY/dvc.yaml and dvc.lock from the records",
+        ("retu lineage record --study lab",),
         "The rule `lineage` does this at the end of a whole run; after a run of single targets it"
         "\nis done by hand.",
         (add_study_option,),
@@ -189,11 +200,14 @@ LINEAGE_COMMANDS = {
     "export": Action(
         "retu.lineage.queries.export", "run_export",
         "a small archive that someone else can check without training",
+        (
+            "retu lineage export results/lab/tables/table_4.csv",
+            "retu lineage export results/lab/tables/table_4.csv --ro-crate",
+            "retu lineage export --study lab --ro-crate --out lab-crate    a folder",
+            "retu lineage export --study lab --prov",
+        ),
         "It holds the output, the records of all that stands behind it, and its graph;\n"
-        "`retu lineage verify FILE.tar.gz` checks it. For tools of others, also of a study:\n\n"
-        "    retu lineage export results/lab/tables/table_4.csv --ro-crate\n"
-        "    retu lineage export --study lab --ro-crate --out lab-crate       (a folder)\n"
-        "    retu lineage export --study lab --prov\n\n"
+        "`retu lineage verify FILE.tar.gz` checks it. For tools of others, also of a study:\n"
         "--ro-crate writes a Workflow Run RO-Crate (Provenance Run profile), --prov PROV-JSON.",
         (add_optional_output, add_study_option, add_archive_option, add_format_options),
     ),

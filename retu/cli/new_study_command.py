@@ -1,5 +1,7 @@
 """Write a study of your own model and files.
 
+Examples:
+
     retu new-study mine --model models/mine --train train.jsonl
     retu new-study mine --model models/mine --train train.jsonl --benchmark Gsm=test.jsonl \\
         --system "Put the final answer in a box." --device cuda

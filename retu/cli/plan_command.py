@@ -1,5 +1,7 @@
 """What a study costs before anything is loaded: jobs, EFLOPs, GPU-hours, days, disk.
 
+Examples:
+
     retu plan --study paper
     retu plan --study paper --gpus 16 --gpu-tflops 312 --mfu 0.35     on sixteen A100
     retu plan --study paper --runs                                    every job that holds GPUs

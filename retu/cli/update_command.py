@@ -1,5 +1,7 @@
 """Check all results of a study byte by byte, then make again what is missing, edited or stale.
 
+Examples:
+
     retu update                        everything that the report of config.yaml's study rests on
     retu update table_4 --study smoke  one artefact and all behind it
     retu update -n                     only say what would be made again, and why

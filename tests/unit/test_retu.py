@@ -81,7 +81,7 @@ def test_without_a_checkout_the_version_is_that_of_the_package(
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
-        ([], "name a command: update, lineage, grade"),
+        ([], "name a command: report, update, plan"),
         (["linage"], "did you mean lineage?"),
         (["lineage"], "name a command: list, "),
         (["lineage", "wy"], "did you mean why?"),

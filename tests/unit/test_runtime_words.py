@@ -132,8 +132,8 @@ def test_the_chapters_of_studies_are_there() -> None:
         ("plan --studdy x", "--studdy, x has no place in retu plan"),
         (
             "",
-            "name a command: update, lineage, grade, fit, advise, claim, "
-            "new-study, check, plan, cluster",
+            "name a command: report, update, plan, lineage, claim, fit, grade, "
+            "new-study, check, advise, cluster, completion",
         ),
     ],
 )
