@@ -4,6 +4,7 @@ Examples:
 
     retu check --study mine
     retu check --study mine --rows 2        also show two rows as the models will see them
+    retu check --study mine --json          for programs
 
 Says how every file was read, which experts the grader does not accept (with examples), what
 overlaps, what is too long, and what the study takes in memory, time and disk. Ends with status 1
@@ -11,9 +12,10 @@ if something is in the way of a run.
 """
 
 import argparse
+import json
 import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -59,10 +61,11 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     to.add_argument("--study", help="name of the study (default: that of config.yaml)")
     to.add_argument("--rows", type=int, default=1, metavar="N", help="rows to show (default: 1)")
+    to.add_argument("--json", action="store_true", help="one JSON object: study, errors, findings")
 
 
-def main(options: argparse.Namespace) -> None:
-    """Print what was found.
+def main(options: argparse.Namespace) -> int:
+    """Print what was found; the exit status.
 
     Raises:
         InputError: there is no such study, it has no files of its own, or a row cannot be read.
@@ -75,24 +78,40 @@ def main(options: argparse.Namespace) -> None:
             f"study {plan.study.name}: has no files of its own; its data are checked where they"
             f" are made, its cost is told before ({shlex.join(told)})"
         )
-    found = list(print_check(plan, options.rows))
-    errors = sum(finding.level == "error" for finding in found)
+    sets = read_study_sets(plan)
+    models, missing = load_models(plan)
+    found = chain(list_findings(plan, sets, models), missing)
+    if options.json:
+        return print_json(plan.study.name, list(found))
+    print(f"study {plan.study.name}")
+    errors = print_findings(found)
+    print_rows(sets, models, options.rows)
     print(f"\n{errors} in the way of a run" if errors else "\nnothing is in the way of a run")
     if not errors:
         command = ["snakemake", "--cores", "2", "--config", f"study={plan.study.name}"]
         print(f"run it: {shlex.join(command)}")
-    if errors:
-        sys.exit(EXIT_FINDINGS)
+    return EXIT_FINDINGS if errors else 0
 
 
-def print_check(plan: FilesPlan, rows: int) -> Iterator[Finding]:
-    """Print findings as they come, then some rows as the models will see them."""
-    print(f"study {plan.study.name}")
-    sets = read_study_sets(plan)
-    models, missing = load_models(plan)
-    for finding in chain(list_findings(plan, sets, models), missing):
+def print_json(study: str, found: list[Finding]) -> int:
+    """Print all findings as one JSON object; the exit status."""
+    errors = sum(finding.level == "error" for finding in found)
+    told = {"study": study, "errors": errors, "findings": [asdict(finding) for finding in found]}
+    print(json.dumps(told))
+    return EXIT_FINDINGS if errors else 0
+
+
+def print_findings(found: Iterable[Finding]) -> int:
+    """Print findings as they come; how many are in the way of a run."""
+    errors = 0
+    for finding in found:
         print(finding, flush=True)
-        yield finding
+        errors += finding.level == "error"
+    return errors
+
+
+def print_rows(sets: list[StudySet], models: list[StudyModel], rows: int) -> None:
+    """Show some rows as the first model will see them."""
     shown = next((made for made in sets if made.role in ("sft", "pool")), sets[0])
     for model in models[:1]:
         for record in shown.records[:rows]:

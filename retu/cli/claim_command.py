@@ -57,7 +57,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--study", default=STUDY, metavar="NAME", help=f"whose verdicts (default: {STUDY})"
     )
-    to.add_argument("--json", action="store_true", help="print JSON")
+    to.add_argument("--json", action="store_true", help="one JSON object a claim")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -74,7 +74,7 @@ def main(options: argparse.Namespace) -> None:
     entries = make_entries(read_all_claims(ROOT / "claims"), words)
     if options.list is not None:
         ids = list_claim_ids(" ".join([options.list, *options.text]), entries)
-        print(json.dumps(ids) if options.json else "\n".join(ids))
+        print("\n".join(json.dumps({"id": name}) if options.json else name for name in ids))
         return
     study = find_study_file(options.study).stem
     matches = search_claims(" ".join(options.text), entries)
@@ -87,7 +87,7 @@ def main(options: argparse.Namespace) -> None:
     for note in explain_matches(matches):
         print(f"note: {note}", file=sys.stderr)
     if options.json:
-        print("[" + ",\n".join(answer.model_dump_json() for answer in answers) + "]")
+        print("\n".join(answer.model_dump_json() for answer in answers))
         return
     for claim, answer in zip(matches.claims, answers, strict=False):
         print(format_answer(answer, explain_no_verdict(claim, study, bool(verdicts))), end="\n\n")

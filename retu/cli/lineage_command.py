@@ -139,8 +139,8 @@ DIFF_EXAMPLES = (
     "retu lineage diff results/lab/curves.csv results/smoke/curves.csv",
     "retu lineage diff results/lab/rl/LabQwen/LabEasy/step140/dapo_dc/seed{0,1}/grades.parquet",
 )
-DIFF_HELP = """Jobs are aligned by rule and wildcards and compared from the data on; what differs first
-is told first. Exit status 0: nothing differs.
+DIFF_HELP = """Jobs are aligned by rule and wildcards and compared from the data on; what differs
+first is told first. Exit status 0: nothing differs.
 """
 LINEAGE_COMMANDS = {
     "list": Action(

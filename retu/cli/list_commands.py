@@ -1,4 +1,4 @@
-"""The commands and exit statuses as tables of docs/commands.md: `python -m retu.cli.list_commands`."""
+"""Commands and exit statuses as tables of docs/commands.md: `python -m retu.cli.list_commands`."""
 
 from pathlib import Path
 

@@ -5,6 +5,7 @@ Examples:
     retu plan --study paper
     retu plan --study paper --gpus 16 --gpu-tflops 312 --mfu 0.35     on sixteen A100
     retu plan --study paper --runs                                    every job that holds GPUs
+    retu plan --study paper --json                                    for programs
 
 Compute is exact by the paper's formulas (appendix E) for the mean lengths that the study says; RL's
 is as long as its rollouts are. Hours are estimates: what they rest on is printed below them, and
@@ -14,12 +15,14 @@ decide where RL branches off, the price covers every branch that they could choo
 """
 
 import argparse
+import json
 import shlex
 from pathlib import Path
 
 from retu.config.load import load_config
 from retu.core.errors import InputError
 from retu.cost.assumptions import read_assumptions
+from retu.cost.cost_json import serialise_costs, serialise_job_counts
 from retu.cost.cost_tables import format_cost_page, format_job_counts
 from retu.cost.estimate import (
     SLURM_PROFILE,
@@ -66,6 +69,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--assume", action="store_true", help="by the assumptions alone, whatever was measured"
     )
+    to.add_argument("--json", action="store_true", help="one JSON object, with all jobs")
     for name, told in OVERRIDES.items():
         option = f"--{name.replace('_', '-')}"
         to.add_argument(option, type=parse_positive, dest=name, metavar="N", help=told)
@@ -89,6 +93,9 @@ def main(options: argparse.Namespace) -> None:
     jobs = {target: collect_stages(stages) for target, stages in list_artefact_stages(plan).items()}
     if not isinstance(plan, HubPlan) or plan.study.execution.device == "cpu":
         times = time_jobs(list_study_work(plan), measured)
+        if options.json:
+            print(json.dumps(serialise_job_counts(name, jobs, times)))
+            return
         command = shlex.join(["retu", "check", "--study", name])
         told = [f"Memory, time and disk on this machine: {command}"]
         own = isinstance(plan, FilesPlan)
@@ -99,4 +106,7 @@ def main(options: argparse.Namespace) -> None:
     works = price_jobs(plan, assumed, read_gpus_per_rule(options.profile))
     times = time_jobs(list_priced_work(works), measured, assumed=1.0)
     known = adjust_costs(works, times)
+    if options.json:
+        print(json.dumps(serialise_costs(name, jobs, known, assumed, times)))
+        return
     print(format_cost_page(name, jobs, known, assumed, options.runs, times))

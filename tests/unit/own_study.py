@@ -25,9 +25,9 @@ def write_study(*words: str) -> None:
     new_study_command.main(parse_options(new_study_command, "mine", *words))
 
 
-def check_study() -> None:
-    """Call `retu check --study mine`."""
-    check_command.main(parse_options(check_command, "--study", "mine"))
+def check_study(*words: str) -> int:
+    """Call `retu check --study mine`; its exit status."""
+    return check_command.main(parse_options(check_command, "--study", "mine", *words))
 
 
 def make_rows() -> list[Row]:

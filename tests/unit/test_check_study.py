@@ -1,5 +1,6 @@
 """`retu check` on studies that were changed by hand: limits, overlaps, models that are not here."""
 
+import json
 import re
 from pathlib import Path
 
@@ -99,11 +100,27 @@ def test_what_is_in_the_way(
     old: str, new: str, message: str, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change_study(study, old, new)
-    with pytest.raises(SystemExit) as ended:
-        check_study()
-    assert ended.value.code == 1
+    assert check_study() == 1
     errors = [line for line in capsys.readouterr().out.splitlines() if line.startswith("error")]
     assert any(message in line for line in errors)
+
+
+def test_json_is_one_object_with_all_findings(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check_study() == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert check_study("--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert (told["study"], told["errors"]) == ("mine", 0)
+    steady = [one for one in told["findings"] if one["text"].startswith(("sft ", "validation "))]
+    assert steady
+    assert {f"{one['level']:5}  {one['text']}" for one in steady} <= set(shown)
+    change_study(study, r"max_completion_length: \d+", "max_completion_length: 4")
+    assert check_study("--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["errors"] == sum(one["level"] == "error" for one in told["findings"]) == 1
 
 
 def test_a_validation_set_of_which_nothing_is_left(
@@ -114,8 +131,7 @@ def test_a_validation_set_of_which_nothing_is_left(
     change_study(study, r"validation: \{[^}]*\}", "validation: {file: judge.jsonl}")
     change_study(study, r"HeldOut: .*", "Judge: {file: judge.jsonl}\n")
     change_study(study, "kind: files", "kind: files\n  overlap: leave_out")
-    with pytest.raises(SystemExit):
-        check_study()
+    assert check_study() == 1
     report = capsys.readouterr().out
     assert "error  validation validation: 0 rows of judge.jsonl" in report
     assert "left out: 5 that are in benchmarks; give it rows that are in no set" in report
