@@ -9,6 +9,7 @@ import pandas as pd
 
 from retu.advice.candidates import Candidate
 from retu.core.errors import InputError
+from retu.core.near_words import explain_missing_names
 from retu.core.text import join_names
 from retu.labeling.subphases import label_subphases
 from retu.logs.log_files import is_wide_text
@@ -35,7 +36,9 @@ def read_losses(path: Path) -> pd.DataFrame:
     table = read_text_cells(check_text_file(path, wanted))
     missing = [name for name in LOSS_COLUMNS if name not in table]
     if missing:
-        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; it needs {wanted}")
+        meant = explain_missing_names(missing, (n for n in table if n not in LOSS_COLUMNS))
+        told = f"lacks the columns {', '.join(missing)}; {meant or f'it needs {wanted}'}"
+        raise InputError(f"{path}: {told}")
     if table.empty:
         raise InputError(f"{path}: has a header and no rows; give a checkpoint a row")
     for name in PASS_COLUMNS:

@@ -92,7 +92,9 @@ def main(options: argparse.Namespace) -> None:
     for claim, answer in zip(matches.claims, answers, strict=False):
         print(format_answer(answer, explain_no_verdict(claim, study, bool(verdicts))), end="\n\n")
     rest = [claim.id for claim in matches.claims[options.limit :]]
-    if rest:
+    if rest and not matches.complete:
+        print(f"{len(rest)} more (--limit)")
+    elif rest:
         more = f" and {len(rest) - MAX_LISTED} others" if len(rest) > MAX_LISTED else ""
         print(f"{len(rest)} more (--limit): {', '.join(rest[:MAX_LISTED])}{more}")
 
@@ -106,5 +108,7 @@ def explain_matches(matches: ClaimMatches) -> Iterator[str]:
     """How the question was read where it was not read as it stands."""
     for word, read_as in matches.query.corrections:
         yield f"no claim has {word!r}; read as {read_as!r}"
-    if not matches.complete:
+    for number, nearest in matches.near:
+        yield f"no claim of these has {number}; the nearest have {nearest}"
+    if not matches.complete and not matches.near:
         yield "no claim has all of this; these have most of it"

@@ -40,11 +40,10 @@ class CommandParser(argparse.ArgumentParser):
         """Say in a line what is wrong and where help is, and end."""
         found = INVALID.search(message)
         if found:
-            # It reads YAML, which help need not wait for.
-            from retu.core.yaml_files import suggest_word
+            from retu.core.near_words import suggest_near
 
             known = re.findall(r"[\w-]+", found["known"])
-            message = f"there is no {found['word']}; {suggest_word(found['word'], known)}"
+            message = f"there is no {found['word']}; {suggest_near(found['word'], known)}"
         elif "are required: COMMAND" in message:
             message = f"name a command: {', '.join(self.list_commands())}"
         told = f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)"

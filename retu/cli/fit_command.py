@@ -25,7 +25,7 @@ from retu.compute.log_compute import StepTokens, read_model_shape
 from retu.config.analysis import FitSettings
 from retu.config.protocols import ROBUST, load_protocols, make_fit_job
 from retu.core.errors import InputError
-from retu.core.yaml_files import check_reference
+from retu.core.near_words import suggest_near
 from retu.logs.log_choice import FARTHEST, LogReading, name_unit
 from retu.logs.log_files import ANSWER_FILES
 from retu.logs.read_curves import read_logs
@@ -108,7 +108,10 @@ def check_options(options: argparse.Namespace) -> FitSettings:
     Raises:
         InputError: an unknown protocol, or a number that cannot be.
     """
-    check_reference("retu fit", "--protocol", options.protocol, load_protocols())
+    protocols = load_protocols()
+    if options.protocol not in protocols:
+        near = suggest_near(options.protocol, protocols)
+        raise InputError(f"--protocol {options.protocol}: no such protocol; {near}")
     if options.draws < 100:
         raise InputError(f"--draws {options.draws}: use at least 100")
     if options.seed < 0:

@@ -27,6 +27,7 @@ import pandas as pd
 
 from retu.config.graders import DEFAULT_GRADER, GraderSettings, load_graders
 from retu.core.errors import InputError
+from retu.core.near_words import suggest_near
 from retu.core.yaml_files import validate_content
 from retu.evaluation.scores import FINISHED
 from retu.evaluation.statistics import score_problems
@@ -79,7 +80,8 @@ def main(options: argparse.Namespace) -> None:
     if any(k < 1 for k in options.k):
         raise InputError(f"--k {min(options.k)}: use at least 1")
     disagreements.check_judge_arguments(options)
-    content = {"name": options.grader, **parse_overrides(options.changes)}
+    overrides = check_settings(options)
+    content = {"name": options.grader, **overrides}
     settings = validate_content(GraderSettings, content, "grader")
     other = GraderSettings(name=options.compare) if options.compare else None
     if settings.near_miss is not None:
@@ -105,6 +107,24 @@ def main(options: argparse.Namespace) -> None:
             else []
         )
         print("\n".join(["", *format_summary(report), *compared]))
+
+
+def check_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the user changes.
+
+    Raises:
+        InputError: a grader or setting that there is not; names the one that was probably meant.
+    """
+    graders = load_graders()
+    for option, name in (("--grader", options.grader), ("--compare", options.compare)):
+        if name is not None and name not in graders:
+            raise InputError(f"{option} {name}: no such grader; {suggest_near(name, graders)}")
+    overrides = parse_overrides(options.changes)
+    for key in overrides:
+        if key not in GraderSettings.model_fields:
+            known = [name for name in GraderSettings.model_fields if name != "name"]
+            raise InputError(f"--set {key}: no such setting; {suggest_near(key, known)}")
+    return overrides
 
 
 class VerdictTotals:

@@ -25,9 +25,11 @@ An OUTPUT is a path, relative to the current folder or to the project. Exit stat
 import argparse
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import TextIO, cast
 
 from retu.cli.actions import Action, add_actions, run_action
+from retu.config.load import find_study_file
 from retu.core.errors import InputError
 from retu.core.text import EscapedStream, escape_hidden
 from retu.planning.stages import ROOT
@@ -121,6 +123,8 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="NAME", help="who ran it (default: git's user.name)")
 
 
+OF_REVISIONS = ("restore", "diff")
+"""Actions that may be about a study of the past."""
 WHY_EXAMPLES = (
     "retu lineage why results/lab/tables/table_4.csv",
     "retu lineage why results/lab/tables/table_4.csv#6/a_post",
@@ -220,7 +224,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Carry out an action; its exit status."""
+    """Carry out an action; its exit status.
+
+    Raises:
+        InputError: what the action refuses, or a study that is neither here nor has results.
+    """
+    study = getattr(options, "study", None)
+    here = study is None or (options.root / "results" / Path(study).stem).exists()
+    if not here and options.action not in OF_REVISIONS:
+        find_study_file(study)
     try:
         with redirect_stdout(cast(TextIO, EscapedStream(sys.stdout))):
             return run_action(LINEAGE_COMMANDS[options.action], options)

@@ -25,6 +25,7 @@ from retu.config.files_study_checks import check_model_folder
 from retu.config.load import STUDIES, load_study
 from retu.core.atomic_files import write_text
 from retu.core.errors import InputError
+from retu.core.near_words import ask_meant
 from retu.data.text_records import TextRecord
 from retu.preparation.draft_study import (
     DraftRequest,
@@ -209,8 +210,12 @@ def read_columns(words: list[str]) -> Columns:
     named = dict(word.partition("=")[::2] for word in words)
     for key, column in named.items():
         if key not in Columns.model_fields or not column:
+            meant = (
+                f" ({asked})" if column and (asked := ask_meant(key, Columns.model_fields)) else ""
+            )
             known = ", ".join(Columns.model_fields)
-            raise InputError(f"--column {key}={column}: write KEY=COLUMN, KEY one of {known}")
+            told = f"write KEY=COLUMN, KEY one of {known}{meant}"
+            raise InputError(f"--column {key}={column}: {told}")
     return Columns(**named)
 
 

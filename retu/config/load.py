@@ -11,7 +11,8 @@ from retu.config.released_study import ReleasedStudy
 from retu.config.study import Config, Study
 from retu.config.study_checks import check_analysis, check_release, check_training_study
 from retu.core.errors import InputError
-from retu.core.yaml_files import check_reference, read_yaml, suggest_word, validate_content
+from retu.core.near_words import suggest_near
+from retu.core.yaml_files import check_reference, read_yaml, validate_content
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 PRESETS = Path(__file__).with_name("presets.yaml")
@@ -58,7 +59,7 @@ def find_study_file(name: str) -> Path:
     path = Path(name) if name.endswith((".yaml", ".yml")) else STUDIES / f"{name}.yaml"
     if not path.is_file():
         known = [file.stem for file in STUDIES.glob("*.yaml")]
-        raise InputError(f"study {name!r}: there is no {path}; {suggest_word(name, known)}")
+        raise InputError(f"study {name!r}: there is no {path}; {suggest_near(name, known)}")
     return path
 
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 import pandas as pd
 
 from retu.core.errors import InputError
+from retu.core.near_words import explain_missing_names
 from retu.evaluation.scores import FINISHED
 
 REQUIRED_KEYS = ("id", "gold", "generation")
@@ -170,10 +171,13 @@ class GenerationFile:
         try:
             missing = [name for name in REQUIRED_KEYS if name not in (reader.fieldnames or ())]
             if missing:
+                given = [name for name in reader.fieldnames or () if name not in REQUIRED_KEYS]
+                meant = explain_missing_names(missing, given)
                 sign = {",": "commas", "\t": "tabs"}[separator]
                 raise InputError(
                     f"{self.name}:1: lacks the column {', '.join(missing)}; the first line names"
                     f" the columns, separated by {sign}: {separator.join(REQUIRED_KEYS)}"
+                    + (f"; {meant}" if meant else "")
                 )
             for row in reader:
                 if None in row or None in row.values():
@@ -201,9 +205,9 @@ def parse_line(line: str, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: not a JSON object; expected {', '.join(REQUIRED_KEYS)}")
     missing = [key for key in REQUIRED_KEYS if key not in content]
     if missing:
-        raise InputError(
-            f"{where}: lacks {', '.join(missing)}; a row has {', '.join(REQUIRED_KEYS)}"
-        )
+        meant = explain_missing_names(missing, (key for key in content if key not in REQUIRED_KEYS))
+        has = f"a row has {', '.join(REQUIRED_KEYS)}"
+        raise InputError(f"{where}: lacks {', '.join(missing)}; {meant or has}")
     return content
 
 

@@ -93,7 +93,7 @@ def choose_axis_name(found: Sequence[MeasuredEntry], choice: LogChoice, where: s
             return choice.x
         raise InputError(
             f"{where}: no score has an x {choice.x!r} beside it; --x can be:"
-            f" {list_counts(counts | keys)}"
+            f" {list_counts(counts | keys, choice.x)}"
         )
     if not counts:
         raise InputError(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from retu.core.errors import InputError
+from retu.core.near_words import sort_near
 from retu.core.text import format_quantity
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import LogEntry, ToolLog
@@ -83,7 +84,7 @@ def choose_set(
         counts = Counter(item.measure.evaluation_set or "(without a name)" for item in found)
         raise InputError(
             f"{where}: no score is of the set {choice.evaluation_set!r}; --set can be:"
-            f" {list_counts(counts)}"
+            f" {list_counts(counts, choice.evaluation_set)}"
         )
     return chosen
 
@@ -124,11 +125,11 @@ def explain_nothing_found(found: Sequence[MeasuredEntry], metric: str | None) ->
     if metric is None:
         return f"holds no score; it has {list_metrics(found)}; --metric takes one of them"
     scores = [item for item in found if is_score(item.key)] or found
-    return f"holds no metric {metric!r}; --metric can be: {list_metrics(scores)}"
+    return f"holds no metric {metric!r}; --metric can be: {list_metrics(scores, metric)}"
 
 
-def list_metrics(found: Sequence[MeasuredEntry]) -> str:
-    """The metrics with their numbers of points, and of which sets they are."""
+def list_metrics(found: Sequence[MeasuredEntry], meant: str | None = None) -> str:
+    """The metrics with their numbers of points, and of which sets they are; see `list_counts`."""
     counts = Counter(item.measure.metric for item in found)
     sets: Mapping[str, set[str]] = defaultdict(set)
     for item in found:
@@ -137,11 +138,18 @@ def list_metrics(found: Sequence[MeasuredEntry]) -> str:
         metric: metric + (f" of {' and '.join(sorted(sets[metric]))}" if any(sets[metric]) else "")
         for metric in counts
     }
-    return list_counts(Counter({names[metric]: count for metric, count in counts.items()}))
+    named = Counter({names[metric]: count for metric, count in counts.items()})
+    return list_counts(named, meant)
 
 
-def list_counts(counts: Mapping[str, int]) -> str:
-    """Names with their numbers of points, at most `MOST_LISTED`."""
-    parts = [f"{name} ({format_quantity(count, 'point')})" for name, count in counts.items()]
+def list_counts(counts: Mapping[str, int], meant: str | None = None) -> str:
+    """Names with their numbers of points, at most `MOST_LISTED`.
+
+    Args:
+        counts: points by name.
+        meant: a name that is not among them: the nearest ones come first.
+    """
+    names = list(counts) if meant is None else sort_near(meant, counts)
+    parts = [f"{name} ({format_quantity(counts[name], 'point')})" for name in names]
     rest = len(parts) - MOST_LISTED
     return ", ".join(parts[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from retu.core.errors import InputError
+from retu.core.near_words import suggest_near
 from retu.logs.log_choice import LogChoice
 from retu.logs.log_entries import NAN, LogEntry, ToolLog
 from retu.logs.log_files import LogFile
@@ -107,8 +108,8 @@ def sort_columns(path: Path, table: pd.DataFrame, choice: LogChoice) -> TableCol
     """
     for flag, name in [("--x", choice.x), *(("--group", name) for name in choice.group)]:
         if name is not None and name not in table:
-            known = ", ".join(map(str, table.columns))
-            raise InputError(f"{path}: {flag} {name}: no such column; there are {known}")
+            near = suggest_near(name, map(str, table.columns))
+            raise InputError(f"{path}: {flag} {name}: no such column; {near}")
     roles = {name: find_role("columns", name) for name in table.columns}
     group = list(choice.group) or [name for name, role in roles.items() if role == "curve"]
     named = {

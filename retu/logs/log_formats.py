@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from retu.core.errors import InputError
+from retu.core.near_words import suggest_near
 from retu.core.text import format_quantity, join_names
-from retu.core.yaml_files import suggest_word
 from retu.logs import (
     curve_tables,
     dvclive_runs,
@@ -169,7 +169,7 @@ def choose_formats(choice: LogChoice) -> list[LogFormat]:
     chosen = [f for f in FORMATS if f.name in names]
     if not chosen:
         known = {*(f.name for f in FORMATS), *ALIASES}
-        raise InputError(f"--format {choice.format}: not known; {suggest_word(name, known)}")
+        raise InputError(f"--format {choice.format}: not known; {suggest_near(name, known)}")
     return chosen
 
 

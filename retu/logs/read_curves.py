@@ -74,7 +74,8 @@ def choose_runs(log: ToolLog, choice: LogChoice, where: str) -> ToolLog:
     for name in choice.runs:
         if not any(name in known for known in labels.values()):
             listed = {" = ".join(sorted(labels[run])): count for run, count in counts.items()}
-            raise InputError(f"{where}: no run {name!r}; --run can be: {list_counts(listed)}")
+            told = f"no run {name!r}; --run can be: {list_counts(listed, name)}"
+            raise InputError(f"{where}: {told}")
     kept = [entry for entry in log.entries if labels[entry.run] & set(choice.runs)]
     return ToolLog(kept, log.notes, log.run_names, log.is_table)
 

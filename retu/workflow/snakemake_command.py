@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.core.yaml_files import suggest_word
+from retu.core.near_words import suggest_near
 from retu.runtime.script import EXIT_BAD_INPUT
 
 PACKAGE = "retu"
@@ -90,7 +90,7 @@ def check_profiles(words: Sequence[str], folder: Path) -> None:
         if name not in ("", "none") and get_profile_dir(name) is None:
             here = {path.parent.name for path in folder.glob("*/config.yaml")}
             raise InputError(
-                f"--profile {name}: there is no such folder; {suggest_word(name, here)}"
+                f"--profile {name}: there is no such folder; {suggest_near(name, here)}"
             )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from retu.core.errors import InputError
-from retu.core.yaml_files import suggest_word
+from retu.core.near_words import MOST_LISTED, ask_meant
+from retu.core.text import join_names
 
 RULE_HEADER = re.compile(r"^(?:rule|checkpoint) (\w+):", re.MULTILINE)
 # Chapters of rules/ that only some studies have; the others belong to every one that trains.
@@ -74,8 +75,7 @@ def explain_target(target: str, rules: Iterable[Any], study: str, root: Path) ->
     targets = [rule.name for rule in rules if not rule.output]
     files = [str(made) for rule in rules for made in rule.output if "{" not in str(made)]
     known = files if "/" in target else targets
-    near = suggest_word(target, known)
-    hint = near if near.startswith("did") else f"targets: {', '.join(sorted(targets))}"
+    hint = ask_meant(target, known) or f"targets: {join_names(sorted(targets), MOST_LISTED)}"
     return f"study {study} has no rule that makes {target}; {hint}"
 
 

@@ -100,9 +100,11 @@ def split_words(text: str) -> list[str]:
 
 def correct_word(word: str, vocabulary: Sequence[str]) -> str:
     """The word, or the nearest one that claims have where they lack it."""
-    if len(word) < 4 or any(match_word(word, known) for known in vocabulary):
+    if len(word) < 3 or any(match_word(word, known) for known in vocabulary):
         return word
-    near = difflib.get_close_matches(word, vocabulary, n=1, cutoff=NEAR_WORD)
+    # `hard102k` is asked for as `hard`.
+    starts = [found[0] for known in vocabulary if (found := re.match(r"[a-z]{3,}(?=\d)", known))]
+    near = difflib.get_close_matches(word, [*vocabulary, *starts], n=1, cutoff=NEAR_WORD)
     return near[0] if near else word
 
 

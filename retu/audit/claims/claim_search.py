@@ -21,6 +21,7 @@ from retu.audit.claims.claim_query import (
 from retu.audit.claims.ledger import Claim
 from retu.audit.claims.ledger_files import StrictSection
 from retu.core.errors import InputError
+from retu.core.near_words import ask_meant
 from retu.core.text import join_names, squash_text
 from retu.core.yaml_files import read_yaml, validate_content
 
@@ -80,11 +81,19 @@ class ClaimEntry:
 
 @dataclass(frozen=True)
 class ClaimMatches:
-    """What was found, best first; `complete` says that every match has all that was asked for."""
+    """What was found, best first.
+
+    Attributes:
+        query: as it was read.
+        claims: the matches.
+        complete: every match has all that was asked for.
+        near: numbers that no match has -> what the nearest ones, which these are, have instead.
+    """
 
     query: ClaimQuery
     claims: tuple[Claim, ...]
     complete: bool
+    near: tuple[tuple[str, str], ...] = ()
 
 
 def read_claim_words(folder: Path) -> ClaimWords:
@@ -130,7 +139,41 @@ def search_claims(text: str, entries: Sequence[ClaimEntry]) -> ClaimMatches:
         raise InputError(explain_miss(query, entries, vocabulary))
     best = [(score, entry) for score, entry in scored if score[0] == most]
     best.sort(key=lambda found: (-found[0][1], found[1].rank))
-    return ClaimMatches(query, tuple(entry.claim for _, entry in best), most == query.n_terms)
+    found = [entry for _, entry in best]
+    if most == query.n_terms:
+        return ClaimMatches(query, tuple(entry.claim for entry in found), complete=True)
+    nearest, near = keep_nearest(query, found)
+    return ClaimMatches(query, tuple(entry.claim for entry in nearest), complete=False, near=near)
+
+
+def keep_nearest(
+    query: ClaimQuery, found: Sequence[ClaimEntry]
+) -> tuple[list[ClaimEntry], tuple[tuple[str, str], ...]]:
+    """The matches whose step or value is nearest to a number that none of them has.
+
+    Returns:
+        Those matches in their order (all, if every number is there), and the numbers with the
+        nearest ones.
+    """
+    kept, near = list(found), []
+    for number in query.numbers:
+        if any(score_number(number, entry) for entry in kept):
+            continue
+        wanted = parse_decimal(number) or 0.0
+        nearest = {entry.claim.id: find_nearest_number(wanted, entry.claim) for entry in kept}
+        distances = {name: abs(float(text) - wanted) for name, text in nearest.items() if text}
+        if distances:
+            least = min(distances.values())
+            kept = [entry for entry in kept if distances.get(entry.claim.id) == least]
+            near.append((number, nearest[kept[0].claim.id]))
+    return kept, tuple(near)
+
+
+def find_nearest_number(wanted: float, claim: Claim) -> str:
+    """The step or printed value of a claim that is nearer to a number; empty without any."""
+    texts = ["" if claim.sft_step is None else str(claim.sft_step), claim.value]
+    numbers = [text for text in texts if parse_decimal(text) is not None]
+    return min(numbers, key=lambda text: abs(float(text) - wanted), default="")
 
 
 def find_by_id(text: str, entries: Sequence[ClaimEntry]) -> list[Claim]:
@@ -229,7 +272,6 @@ def list_claim_ids(prefix: str, entries: Sequence[ClaimEntry]) -> list[str]:
     found = [e.claim.id for e in entries if squash_text(e.claim.id).startswith(wanted)]
     if not found:
         groups = list(dict.fromkeys(entry.claim.id.partition(".")[0] for entry in entries))
-        near = difflib.get_close_matches(prefix.lower(), groups, 1, 0.6)
-        hint = f"did you mean {near[0]}?" if near else f"they begin with {', '.join(groups)}"
+        hint = ask_meant(prefix, groups) or f"they begin with {', '.join(groups)}"
         raise InputError(f"no id begins with {prefix!r}; {hint}")
     return found
