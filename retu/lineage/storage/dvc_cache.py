@@ -6,6 +6,7 @@ must not reach the cache, and Snakemake takes a single output that is read-only 
 reruns its job no more.
 """
 
+import configparser
 import errno
 import hashlib
 import os
@@ -220,14 +221,43 @@ def find_local_cache(root: Path) -> DvcCache | None:
     """
     if not (root / ".dvc").is_dir():
         return None
-    # Half a second that most commands need not spend.
-    from dvc.config import Config, ConfigError
+    configured = read_cache_folder(root / ".dvc")
+    return DvcCache(Path(configured) if configured else root / ".dvc" / "cache")
 
+
+def read_cache_folder(settings: Path) -> str | None:
+    """The folder that DVC's configuration in `settings` gives the cache; None for the usual one.
+
+    Raises:
+        InputError: the configuration cannot be read.
+    """
     try:
-        configured = Config(str(root / ".dvc"))["cache"].get("dir")
+        # Half a second that most commands need not spend.
+        from dvc.config import Config, ConfigError
+    except ModuleNotFoundError:
+        return read_project_cache_folder(settings)
+    try:
+        configured: str | None = Config(str(settings))["cache"].get("dir")
     except ConfigError as error:
         raise InputError(f".dvc/config: {error}; correct it (docs/lineage.md)") from error
-    return DvcCache(Path(configured) if configured else root / ".dvc" / "cache")
+    return configured
+
+
+def read_project_cache_folder(settings: Path) -> str | None:
+    """The same where DVC is not installed, from the project's own files.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read([settings / "config", settings / "config.local"], encoding="utf-8")
+    except configparser.Error as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f".dvc/config: {reason}; correct it (docs/lineage.md)") from error
+    folder = parser.get("cache", "dir", fallback="").strip("\"'")
+    # A path that is not absolute begins at the file that says it.
+    return str(settings / folder) if folder else None
 
 
 def remove_path(path: Path) -> None:

@@ -42,12 +42,18 @@ def pull_objects(root: Path, hashes: Iterable[str], where: str) -> tuple[str, bo
     """Pull objects for the files `where` from the remote; its address, and whether it is there.
 
     Raises:
-        InputError: no remote, or one that cannot be read.
+        InputError: no DVC, no remote, or one that cannot be read.
     """
     # A second that nothing else needs to spend.
-    from dvc.config import NoRemoteError
-    from dvc.repo import Repo
-    from dvc_data.hashfile.hash_info import HashInfo
+    try:
+        from dvc.config import NoRemoteError
+        from dvc.repo import Repo
+        from dvc_data.hashfile.hash_info import HashInfo
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{where}: not in the cache, and only DVC can ask a remote for it, which is not"
+            " installed; install everything (make setup), then try again"
+        ) from error
 
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
     try:
