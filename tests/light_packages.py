@@ -37,9 +37,12 @@ def list_blocked_modules() -> list[str]:
     )
 
 
-def block_other_packages(folder: Path) -> dict[str, str]:
-    """Variables for processes that shall have the light environment's packages alone."""
+def block_other_packages(folder: Path, checkout: Path = ROOT) -> dict[str, str]:
+    """Variables for processes in a checkout that shall have the light environment's packages alone.
+
+    `folder` is made.
+    """
     folder.mkdir()
     code = BLOCK.format(names=list_blocked_modules())
     (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
-    return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(checkout)])}

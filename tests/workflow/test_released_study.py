@@ -1,13 +1,17 @@
 """The released study: what it plans, a small release end to end, and the faults it must notice."""
 
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import copy_checkout, run_snakemake
+from conftest import clean_environment, copy_checkout, run_snakemake
+from light_packages import block_other_packages
+from processes import read_output
 from released_fixtures import (
     COMMIT,
     PROBLEMS,
@@ -99,10 +103,13 @@ def test_an_artefact_plans_what_it_needs(
     assert not without & set(jobs)
 
 
-def test_a_small_release_runs_and_a_tampered_file_is_noticed(small_checkout: Path) -> None:
+def test_a_small_release_runs_and_a_tampered_file_is_noticed(
+    small_checkout: Path, tmp_path: Path
+) -> None:
     targets = (FITS, "results/small/fits/paper.csv", "forecasts")
     config = (*SMALL, f"mirror={small_checkout / 'mirror'}")
-    done = run_snakemake(small_checkout, *targets, config=config)
+    light = block_other_packages(tmp_path / "light", small_checkout)
+    done = run_snakemake(small_checkout, *targets, config=config, **light)
     assert done.returncode == 0, done.stdout
     fits = pd.read_csv(small_checkout / FITS)
     assert list(fits["dataset"]) == ["Easy", "Easy", "none"]
@@ -144,9 +151,10 @@ def test_a_missing_file_in_the_mirror_is_one_clear_line(small_checkout: Path) ->
     assert not (small_checkout / "data" / "small" / "caches").exists()
 
 
-def test_the_whole_audit_of_the_real_release(fresh_checkout: Path) -> None:
+def test_the_whole_audit_of_the_real_release(fresh_checkout: Path, tmp_path: Path) -> None:
     config = (*RELEASED, f"mirror={find_release_mirror()}")
-    done = run_snakemake(fresh_checkout, config=config)
+    light = block_other_packages(tmp_path / "light", fresh_checkout)
+    done = run_snakemake(fresh_checkout, config=config, **light)
     assert done.returncode == 0, done.stdout
     results = fresh_checkout / "results" / "released"
     claims = pd.read_csv(results / "claims.csv")
@@ -162,3 +170,14 @@ def test_the_whole_audit_of_the_real_release(fresh_checkout: Path) -> None:
         assert next(results.glob(f"*/{name}")).stat().st_size > 0
     assert "SFT889K" in (results / "report.html").read_text()
     assert "Nothing to be done" in run_snakemake(fresh_checkout, "-n", config=config).stdout
+    cell = "results/released/tables/table_4.csv#Hard102K,1080/a_post"
+    for words, said in (
+        (("advise", "released"), "Start RL from"),
+        (("claim", "table", "4", "hard", "1080"), "table_4.Hard102K.1080"),
+        (("lineage", "why", cell), "Hard102K"),
+        (("lineage", "verify", "--study", "released"), "released"),
+        (("update", "-n", "--study", "released"), ""),
+    ):
+        command = [sys.executable, "-m", "retu.cli.command_line", *words]
+        variables = clean_environment(**light, RETU_MIRROR=os.environ["RETU_MIRROR"])
+        assert said in read_output(command, cwd=fresh_checkout, env=variables), words
