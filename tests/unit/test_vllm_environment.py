@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from processes import run_command
 
+from retu.models.compatibility import list_version_windows
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "envs" / "vllm_cpu.txt"
 SCRIPT = ROOT / "envs" / "vllm_cpu.sh"
@@ -49,6 +51,20 @@ def test_the_lab_is_tested_with_its_own_versions() -> None:
     shared = lab.keys() & here.keys()
     assert {"torch", "transformers", "trl", "math-verify"} <= shared
     assert {name for name in shared if lab[name] != here[name]} <= OF_ITS_OWN
+
+
+def test_what_is_tested_is_what_gpus_get() -> None:
+    gpu = (ROOT / "envs" / "gpu.txt").read_text()
+    (locked,) = re.findall(r"^vllm==(.*)$", gpu, re.MULTILINE)
+    assert read_locked_versions()["vllm-cpu"] == locked
+    assert f"version {locked} is what `envs/gpu.txt` locks" in (
+        ROOT / "docs" / "not_run.md"
+    ).read_text(encoding="utf-8")
+    # Jobs refuse a version that TRL does not name (retu.models.compatibility).
+    (allowed,) = (
+        versions for name, versions in list_version_windows("trl", "vllm") if name == "vllm"
+    )
+    assert allowed.contains(locked)
 
 
 @pytest.fixture
