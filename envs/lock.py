@@ -3,7 +3,7 @@
 A lock is the transitive closure of its pins in the environment that runs this script, so what is
 locked is what was installed and tested. Run it with the Python of that environment:
 
-    .venv/bin/python envs/lock.py write analysis lab dev
+    .venv/bin/python envs/lock.py write light analysis lab dev
     .venv/bin/python envs/lock.py conda gpu     (NAME.yaml alone, from NAME.txt)
     .venv/bin/python envs/lock.py check dev     (does this environment equal the lock?)
 

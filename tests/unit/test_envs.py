@@ -42,7 +42,7 @@ def test_pins_are_exact_and_in_the_lock(name: str) -> None:
         assert str(pin.specifier) == "==" + locked[canonicalize_name(pin.name)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "light"])
 def test_locks_hold_nothing_but_public_pins(name: str) -> None:
     text = (ROOT / "envs" / f"{name}.txt").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
@@ -50,7 +50,7 @@ def test_locks_hold_nothing_but_public_pins(name: str) -> None:
     assert lines == sorted(set(lines), key=lambda line: line.split("==")[0])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "light"])
 def test_conda_files_hold_the_locks(name: str) -> None:
     text = (ROOT / "envs" / f"{name}.yaml").read_text()
     assert text == lock.conda_text(name)
@@ -63,6 +63,15 @@ def test_larger_environments_contain_the_smaller() -> None:
     analysis, lab, dev = (set(lock.read_lock(name).items()) for name in NAMES[:3])
     assert analysis < lab < dev
     assert "torch" not in dict(analysis)
+
+
+def test_the_small_environment_has_the_labs_versions_of_what_it_names() -> None:
+    light = lock.read_lock("light")
+    assert light.items() < lock.read_lock("lab").items()
+    named = {canonicalize_name(pin.name) for pin in lock.read_pins(ROOT / "envs" / "light.in")}
+    assert {"snakemake", "math-verify", "vl-convert-python", "pyarrow"} <= named <= light.keys()
+    # Each of these alone is more than a tenth of it, with what it brings.
+    assert not {"torch", "transformers", "datasets", "trl", "dvc"} & light.keys()
 
 
 @pytest.mark.parametrize(("extra", "name"), [("lab", "lab"), ("gpu", "gpu"), ("dev", "dev")])
