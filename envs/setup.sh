@@ -39,7 +39,7 @@ if ! works "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev/nul
 fi
 
 case $lock in
-    "$light") costs="about a minute, 500 MB, of which 190 MB are fetched; once" ;;
+    "$light") costs="about a minute, 500 MB; once" ;;
     envs/dev.txt) costs="two to three minutes, 4 GB; once" ;;
     *) costs="minutes; once" ;;
 esac
