@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from retu.advice.advice_record import Advice, BranchAdvice, Interval
 from retu.core.markdown import align_columns
 from retu.core.rounding import round_score
-from retu.core.text import cut_middle
+from retu.core.terminal_width import narrow_table, note_left_out
 from retu.labeling.subphases import BETWEEN_STABLE, MILD, SEVERE
 
 MOST_SHOWN = 8
@@ -14,13 +14,12 @@ WIDTH, TABLE_WIDTH = 100, 110
 """Characters of a line of words, and of the table."""
 RIVAL = 0.05
 """Chance of being the best from which another checkpoint is named."""
-SHORTEST_NAME = 12
 SHORT_LABELS = {BETWEEN_STABLE: "Between", MILD: "Mild", SEVERE: "Severe"}
 NO_NUMBER = "not enough evidence"
 
 
-def format_advice(advice: Advice) -> str:
-    """The whole advice, to be printed."""
+def format_advice(advice: Advice, width: int = TABLE_WIDTH) -> str:
+    """The whole advice, to be printed on a terminal of so many columns."""
     collapses = [f"{told}." for told in advice.collapses]
     start = [advice.title, "", *format_start(advice), *collapses, ""]
     rest = [
@@ -33,12 +32,13 @@ def format_advice(advice: Advice) -> str:
         "Missing, and the cheapest run that should narrow it:",
         *format_missing(advice),
     ]
-    return "\n".join([*map(wrap_line, start), *format_branches(advice), *map(wrap_line, rest)])
+    told, more = ([wrap_line(line, min(width, WIDTH)) for line in part] for part in (start, rest))
+    return "\n".join([*told, *format_branches(advice, width), *more])
 
 
-def wrap_line(line: str) -> str:
+def wrap_line(line: str, width: int = WIDTH) -> str:
     """A sentence as lines of a terminal, those after the first one indented."""
-    return textwrap.fill(line, WIDTH, subsequent_indent=" " * 5, drop_whitespace=True)
+    return textwrap.fill(line, width, subsequent_indent=" " * 5, drop_whitespace=True)
 
 
 def format_start(advice: Advice) -> list[str]:
@@ -83,7 +83,7 @@ def describe_label(one: BranchAdvice, branches: Sequence[BranchAdvice]) -> str:
     return f" ({one.subphase}: its validation loss is {place} of {one.dataset})"
 
 
-def format_branches(advice: Advice) -> list[str]:
+def format_branches(advice: Advice, width: int = TABLE_WIDTH) -> list[str]:
     """The table of the best branches."""
     ranked = sorted(advice.branches, key=rank_branch)
     more = f"next {advice.step:g}" if advice.step else "next unit"
@@ -93,10 +93,9 @@ def format_branches(advice: Advice) -> list[str]:
     rows = [header, *(list_cells(one, letters) for one in ranked[:MOST_SHOWN])]
     # A column that says nothing takes the room of one that does.
     filled = [column for column in zip(*rows, strict=True) if {*column[1:]} != {"-"}]
-    room = TABLE_WIDTH - sum(max(map(len, cells)) + 2 for cells in filled[1:])
-    names = [cut_middle(name, max(room, SHORTEST_NAME)) for name in filled[0]]
-    rows = [[*row] for row in zip(names, *filled[1:], strict=True)]
-    lines = align_columns(rows, [False] * len(filled))
+    spare = ("pass@k", "RL so far", more, "P_sft", "sub-phase")
+    rows, left_out = narrow_table(list(zip(*filled, strict=True)), width, spare)
+    lines = align_columns(rows, [False] * len(rows[0])) + note_left_out(left_out)
     lines += [f"({letter}) {reason}" for reason, letter in letters.items()]
     left = len(ranked) - MOST_SHOWN
     return [*lines, f"({left} more in --json)"] if left > 0 else lines

@@ -15,12 +15,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from retu.advice.advice_text import format_advice
+from retu.advice.advice_text import TABLE_WIDTH, format_advice
 from retu.advice.advise import advise_start
 from retu.advice.evidence import Evidence, make_curve_evidence, read_study_evidence
 from retu.cli.log_arguments import add_log_arguments, check_start_score, parse_log_choice
 from retu.config.load import find_study_file
 from retu.core.errors import InputError
+from retu.core.terminal_width import find_width
 from retu.logs.log_choice import name_unit
 from retu.logs.read_curves import read_logs
 from retu.planning.stages import ROOT
@@ -53,7 +54,7 @@ def main(options: argparse.Namespace) -> None:
     if options.budget is not None and options.budget_steps is not None:
         raise InputError("--budget and --budget-steps contradict each other; give one")
     check_start_score(options.start)
-    pools = read_evidence(options)
+    pools, width = read_evidence(options), find_width(TABLE_WIDTH)
     refused: list[InputError] = []
     for evidence in pools:
         try:
@@ -63,7 +64,7 @@ def main(options: argparse.Namespace) -> None:
             continue
         for note in advice.notes:
             print(f"note: {note}", file=sys.stderr)
-        print(advice.model_dump_json() if options.json else format_advice(advice) + "\n")
+        print(advice.model_dump_json() if options.json else format_advice(advice, width) + "\n")
     # A pool too small to advise on is no reason to say nothing of the others.
     if len(refused) == len(pools):
         raise refused[0]

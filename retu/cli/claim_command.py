@@ -26,6 +26,7 @@ from retu.audit.claims.claim_answer import (
     explain_no_verdict,
     format_answer,
     read_verdicts,
+    wrap_field,
 )
 from retu.audit.claims.claim_search import (
     ClaimMatches,
@@ -38,6 +39,7 @@ from retu.audit.claims.ledger import Claim, read_ledger
 from retu.audit.study_claims.related_claims import read_related_claims
 from retu.config.load import find_study_file
 from retu.core.errors import InputError
+from retu.core.terminal_width import find_width
 from retu.planning.stages import ROOT
 
 STUDY = "released"
@@ -90,13 +92,18 @@ def main(options: argparse.Namespace) -> None:
         print("\n".join(answer.model_dump_json() for answer in answers))
         return
     for claim, answer in zip(matches.claims, answers, strict=False):
-        print(format_answer(answer, explain_no_verdict(claim, study, bool(verdicts))), end="\n\n")
-    rest = [claim.id for claim in matches.claims[options.limit :]]
-    if rest and not matches.complete:
-        print(f"{len(rest)} more (--limit)")
-    elif rest:
-        more = f" and {len(rest) - MAX_LISTED} others" if len(rest) > MAX_LISTED else ""
-        print(f"{len(rest)} more (--limit): {', '.join(rest[:MAX_LISTED])}{more}")
+        without = explain_no_verdict(claim, study, bool(verdicts))
+        print(format_answer(answer, without, find_width(0)), end="\n\n")
+    if rest := [claim.id for claim in matches.claims[options.limit :]]:
+        print(wrap_field("", tell_rest(rest, matches.complete), find_width(0)))
+
+
+def tell_rest(ids: list[str], named: bool) -> str:
+    """How many matches are not shown, and which where `named`."""
+    if not named:
+        return f"{len(ids)} more (--limit)"
+    more = f" and {len(ids) - MAX_LISTED} others" if len(ids) > MAX_LISTED else ""
+    return f"{len(ids)} more (--limit): {', '.join(ids[:MAX_LISTED])}{more}"
 
 
 def read_all_claims(folder: Path) -> list[Claim]:

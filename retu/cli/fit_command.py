@@ -26,6 +26,7 @@ from retu.config.analysis import FitSettings
 from retu.config.protocols import ROBUST, load_protocols, make_fit_job
 from retu.core.errors import InputError
 from retu.core.near_words import suggest_near
+from retu.core.terminal_width import find_width
 from retu.logs.log_choice import FARTHEST, LogReading, name_unit
 from retu.logs.log_files import ANSWER_FILES
 from retu.logs.read_curves import read_logs
@@ -37,6 +38,7 @@ from retu.reporting.fit_files import (
     write_fit_folder,
 )
 from retu.reporting.progress_line import ProgressLine
+from retu.reporting.terminal import TERMINAL_WIDTH
 from retu.scaling.fitting.logged_fits import fit_logged_curves
 from retu.scaling.logged_branches import make_logged_branches
 
@@ -95,7 +97,7 @@ def main(options: argparse.Namespace) -> None:
         for row in make_json_rows(fits):
             print(json.dumps(row))
     else:
-        print(format_fits_text(fits), end="")
+        print(format_fits_text(fits, find_width(TERMINAL_WIDTH)), end="")
     if folder is not None:
         told = "replaced the earlier answer in" if replaced else "wrote"
         write_fit_folder(fits, folder, notes, describe_settings(options))

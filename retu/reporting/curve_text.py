@@ -14,6 +14,7 @@ from retu.core.markdown import (
     format_significant,
     make_table,
 )
+from retu.core.terminal_width import narrow_table, note_left_out
 from retu.logs.log_choice import name_unit
 from retu.reporting.terminal import TERMINAL_WIDTH, render_table
 from retu.reporting.tidy_files import IDENTIFIED
@@ -21,6 +22,8 @@ from retu.scaling import fit_result
 from retu.scaling.fitting.logged_fits import NOTHING_TO_FIT, LoggedFits
 
 Row = Mapping[Any, Any]
+SPARE_COLUMNS = ("points", "start", "end")
+"""Left out where a terminal is narrow, in this order."""
 
 
 def name_end_column(x_unit: str) -> str:
@@ -28,15 +31,33 @@ def name_end_column(x_unit: str) -> str:
     return f"x_end_{x_unit.replace(' ', '_')}"
 
 
-def format_fits_text(fits: LoggedFits) -> str:
-    """The table on the terminal, then sentences on collapses and on ceilings not identified."""
+def format_fits_text(fits: LoggedFits, width: int = TERMINAL_WIDTH) -> str:
+    """The table on the terminal, then sentences on collapses and on ceilings not identified.
+
+    Args:
+        fits: what was fitted.
+        width: columns of the terminal.
+    """
     told = list_collapses(fits) + [
         f"{row['curve']}: ceiling {row['verdict']}: {explain_reason(row, fits.x_unit)}."
         for row in fits.table.to_dict("records")
         if row["verdict"] != IDENTIFIED
     ]
-    lines = [line for text in told for line in textwrap.wrap(text, TERMINAL_WIDTH)]
-    return "\n".join([render_table(tabulate_logged_fits(fits)), *lines]) + ("\n" if lines else "")
+    table, left_out = narrow_fits(tabulate_logged_fits(fits), width)
+    lines = [line for text in told for line in textwrap.wrap(text, width)]
+    lines = [*note_left_out(left_out), *lines]
+    return "\n".join([render_table(table), *lines]) + ("\n" if lines else "")
+
+
+def narrow_fits(table: TextTable, width: int) -> tuple[TextTable, list[str]]:
+    """The table at a smaller width, and the headers of the columns left out."""
+    if width >= TERMINAL_WIDTH:
+        return table, []
+    (header, *rows), left_out = narrow_table([table.headers, *table.rows], width, SPARE_COLUMNS)
+    right = [
+        one for name, one in zip(table.headers, table.right, strict=True) if name not in left_out
+    ]
+    return TextTable(tuple(header), tuple(map(tuple, rows)), tuple(right)), left_out
 
 
 def list_collapses(fits: LoggedFits) -> list[str]:

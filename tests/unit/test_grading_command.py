@@ -157,7 +157,7 @@ def test_bad_files_are_refused(tmp_path: Path, content: bytes, message: str) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--grader", "mine"], "grader 'mine': unknown"),
+        (["--grader", "mine"], "--grader mine: no such grader; known: math_verify"),
         (["--set", "strict"], "write KEY=VALUE"),
         (
             ["--set", "float_rounding=maybe"],

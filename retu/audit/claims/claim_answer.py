@@ -2,6 +2,7 @@
 
 import csv
 import shlex
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -167,8 +168,11 @@ def explain_no_verdict(claim: Claim, study: str, judged: bool) -> str:
     return f"a number of the paper's own runs; study {study} cannot judge it"
 
 
-def format_answer(answer: ClaimAnswer, without: str) -> str:
-    """The answer in lines; `without` stands in the place of a verdict where there is none."""
+def format_answer(answer: ClaimAnswer, without: str, width: int = 0) -> str:
+    """The answer in lines; `without` stands in the place of a verdict where there is none.
+
+    Longer lines than `width` are wrapped, but for the command, which is copied; 0 is no limit.
+    """
     lines = {
         "place": f"{answer.place} (to check it: {answer.tier})",
         "published": answer.published,
@@ -177,5 +181,19 @@ def format_answer(answer: ClaimAnswer, without: str) -> str:
         "evidence": answer.evidence,
         "trace": answer.trace,
     }
-    shown = [f"  {name:<{LABEL_WIDTH}}{text}" for name, text in lines.items() if text]
-    return "\n".join([answer.id, f"  {answer.statement}", *shown])
+    shown = [
+        wrap_field(f"  {name:<{LABEL_WIDTH}}", text, 0 if name == "trace" else width)
+        for name, text in lines.items()
+        if text
+    ]
+    return "\n".join([answer.id, wrap_field("  ", answer.statement, width), *shown])
+
+
+def wrap_field(start: str, text: str, width: int) -> str:
+    """A line with its label, those after the first one below its text."""
+    if not width:
+        return start + text
+    indent = " " * len(start)
+    return textwrap.fill(
+        text, width, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False
+    )
