@@ -13,6 +13,7 @@ import pytest
 from processes import run_command
 
 from retu.cli import command_line
+from retu.cli.command_registry import SUBCOMMANDS
 from retu.core.errors import InputError
 
 PROJECT = Path(command_line.__file__).parents[2]
@@ -40,7 +41,7 @@ def test_help_names_every_command_with_examples(capsys: pytest.CaptureFixture[st
     assert raised.value.code == 0
     text = capsys.readouterr().out
     told = text.split()
-    assert all(name in told for name in command_line.SUBCOMMANDS)
+    assert all(name in told for name in SUBCOMMANDS)
     assert "retu lineage why results/lab/tables/table_4.csv" in text
 
 
@@ -141,7 +142,7 @@ def test_only_the_command_that_is_asked_for_is_imported(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(command_line, "import_module", note)
     assert command_line.main(["grade"]) == 0
-    assert set(asked) == {command_line.SUBCOMMANDS["grade"].module}
+    assert set(asked) == {SUBCOMMANDS["grade"].module}
 
 
 @pytest.fixture
