@@ -151,7 +151,7 @@ def test_a_table_that_was_edited_is_a_finding(toy: Path, ask: Ask) -> None:
         (["why", "README.md"], "is not below results/STUDY"),
         (["why", "/etc/passwd"], "is not in this project"),
         (["show", f"{RESULTS}/nothing.csv"], "no record knows it"),
-        (["list", "--study", "none"], "results/none: has no records"),
+        (["list", "--study", "none"], "study 'none': there is no "),
         (["why", f"{TABLE}#1"], "name a cell as"),
         (["why", f"{RESULTS}/tables/table_4.md#1/x"], "is no CSV table"),
         (["why", "--stale"], "there is no"),
