@@ -39,7 +39,7 @@ $(filter-out SHELL MAKEFLAGS,$(VARIABLES)), as in: make reproduce STUDY=smoke)
 endif
 
 .PHONY: help audit setup-analysis reproduce setup smoke rehearse lint test test-slurm test-vllm \
-	test-gpu findings clean distclean
+	test-gpu findings docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { print "\n" substr($$0, 5) } \
@@ -100,6 +100,10 @@ test-gpu: ## test training and generation on one NVIDIA GPU, or say in a line wh
 
 findings: ## run the self-checking scripts on surprises of libraries (outside the tests; minutes)
 	@for script in findings/*.sh; do echo "== $$script"; bash "$$script" || exit 1; done
+
+docs: setup ## build the documentation site into build/site, without a network
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(PY) -m mkdocs build --strict --quiet
+	@echo "Site: $(CURDIR)/build/site/index.html (with search: $(PY) -m http.server -d build/site)"
 
 ##@ Tidy up
 

@@ -1,4 +1,4 @@
-"""What MkDocs does here besides: pages made from schemas and docstrings, and links that leave docs/.
+"""What MkDocs does besides: pages made from schemas and docstrings, links that leave docs/.
 
 Pages of the project that lie elsewhere are shown on the site, too. A link to any other file of the
 repository becomes its words, since a site that is read without a network has no such file.
@@ -44,10 +44,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Lead links of a page to where its target is on the site."""
     here = page.file.src_uri
     parts = FENCED.split(markdown)
-    return "".join(text if i % 2 else lead_links(text, here, files) for i, text in enumerate(parts))
+    return "".join(text if i % 2 else lead_links(text, here) for i, text in enumerate(parts))
 
 
-def lead_links(text: str, here: str, files: Files) -> str:
+def lead_links(text: str, here: str) -> str:
     """Text of the page `here` with links as they are from its place on the site."""
     origin = ORIGINS.get(here, f"docs/{here}")
 

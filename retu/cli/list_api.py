@@ -31,9 +31,8 @@ def list_api() -> str:
     sections = [OPENING]
     for package, names in list_packages().items():
         sections.append(f"## {package}\n\n{read_summary(package)}\n")
-        for name, module in sorted(names.items()):
-            sections.append(f"### {name}\n\n    from {package} import {name}\n")
-            sections.append(f"::: {module}.{name}\n")
+        sections.append(f"    from {package} import {', '.join(sorted(names))}\n")
+        sections += [f"::: {names[name]}.{name}\n" for name in sorted(names)]
     return "\n".join(sections)
 
 

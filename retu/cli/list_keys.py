@@ -52,7 +52,10 @@ def list_keys(name: str) -> str:
     sections = [f"# {TITLES[name]}", OPENINGS[name], format_keys(schema, parts)]
     for title, part in parts.items():
         sections += [f"## {title}", format_places(part.places)]
-        sections += [clean_text(part.schema.get("description", "")), format_keys(part.schema, parts)]
+        sections += [
+            clean_text(part.schema.get("description", "")),
+            format_keys(part.schema, parts),
+        ]
     return "\n\n".join(text for text in sections if text) + "\n"
 
 
