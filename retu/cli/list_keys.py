@@ -153,7 +153,9 @@ def show_default(value: Schema, parts: dict[str, Part]) -> str:
 
 def show(value: object) -> str:
     """A value as it would be written in YAML on one line."""
-    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def clean_text(text: str) -> str:
