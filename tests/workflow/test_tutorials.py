@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, clean_environment, copy_checkout
 from page_blocks import NO_MARK, PageBlock, find_missing_lines, read_blocks
 from processes import run_as_on_terminal
+from quotations import is_quoted, list_quotations
 from released_fixtures import find_release_mirror
 
 pytestmark = pytest.mark.slow
@@ -85,6 +86,15 @@ def test_a_page_does_what_it_says(
         said = (folder / "output.txt").read_text() if block.was_run else run_block(block, folder)
         missing = find_missing_lines(block.shown, said, block.numbers_vary)
         assert missing == [], f"{block.commands}\n{said}"
+
+
+def test_numbers_quoted_from_the_released_study_are_its_own(
+    places: Callable[[str], Path],
+) -> None:
+    folder = places("released")
+    run_block(PageBlock("", "snakemake claims --config study=released", "released"), folder)
+    wrong = [e["text"] for e in list_quotations(made=True) if not is_quoted(e, folder)]
+    assert wrong == []
 
 
 def test_every_tutorial_is_followed_here() -> None:
