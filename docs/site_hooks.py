@@ -24,6 +24,11 @@ PROJECT_PAGES = {
     "findings/README.md": "project/findings.md",
 }
 """File of the repository, from its root -> the page that shows it."""
+MADE_PAGES = {
+    **{f"schemas/{name}.schema.json": f"reference/{name}-keys.md" for name in TITLES},
+    "retu": "reference/library.md",
+}
+"""What a page is made from -> the page."""
 ORIGINS = {page: origin for origin, page in PROJECT_PAGES.items()}
 FENCED = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
@@ -31,8 +36,8 @@ LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s:#]+)(#[^)\s]*)?\
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made, and those of the project that lie outside of docs/."""
-    made = {f"reference/{name}-keys.md": list_keys(name) for name in TITLES}
-    made["reference/library.md"] = list_api()
+    made = {MADE_PAGES[f"schemas/{name}.schema.json"]: list_keys(name) for name in TITLES}
+    made[MADE_PAGES["retu"]] = list_api()
     for origin, page in PROJECT_PAGES.items():
         made[page] = (ROOT / origin).read_text(encoding="utf-8")
     for page, text in made.items():
@@ -54,8 +59,9 @@ def lead_links(text: str, here: str) -> str:
     def lead(found: re.Match[str]) -> str:
         words, target, anchor = found[1], found[2], found[3] or ""
         goal = posixpath.normpath(posixpath.join(posixpath.dirname(origin), target))
-        place = PROJECT_PAGES.get(goal, goal.removeprefix("docs/"))
-        on_site = goal.startswith("docs/") or goal in PROJECT_PAGES
+        shown = {**PROJECT_PAGES, **MADE_PAGES}
+        place = shown.get(goal, goal.removeprefix("docs/"))
+        on_site = goal.startswith("docs/") or goal in shown
         if on_site or not (ROOT / goal).exists():
             return f"[{words}]({posixpath.relpath(place, posixpath.dirname(here) or '.')}{anchor})"
         return words

@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import pandas as pd
 import pytest
 from quotations import ROOT, is_quoted, list_quotations, write_quotation
 

@@ -91,6 +91,7 @@ def test_every_public_name_is_on_the_librarys_page() -> None:
         ("project/architecture.md", "[w](docs/workflow.md)", "[w](../workflow.md)"),
         ("reference/configuration.md", "[w](../docs/workflow.md#a)", "[w](../workflow.md#a)"),
         ("fits.md", "[`protocols`](../retu/config/protocols.yaml) are", "`protocols` are"),
+        ("index.md", "[k](../schemas/study.schema.json#x)", "[k](reference/study-keys.md#x)"),
         ("fits.md", "[paper](https://arxiv.org/abs/1)", "[paper](https://arxiv.org/abs/1)"),
         ("fits.md", "![plot](calibration.svg)", "![plot](calibration.svg)"),
         ("fits.md", "[gone](gone.md)", "[gone](gone.md)"),
