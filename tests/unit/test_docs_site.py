@@ -52,6 +52,11 @@ def test_the_site_builds_without_a_warning_and_asks_nobody(tmp_path: Path) -> No
     assert (tmp_path / "site" / "search" / "search_index.json").stat().st_size > 100_000
 
 
+def test_make_docs_builds_as_the_test_does() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\ndocs: ")[2]
+    assert "-m mkdocs build --strict" in recipe.partition("\n\n")[0]
+
+
 @pytest.mark.parametrize("name", TITLES)
 def test_every_key_of_a_schema_is_on_its_page(name: str) -> None:
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
