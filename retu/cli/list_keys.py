@@ -126,7 +126,7 @@ def describe_value(value: Schema, parts: dict[str, Part]) -> str:
 
 def describe_type(value: Schema, parts: dict[str, Part]) -> str:
     """The type of a value that is neither a choice nor a part."""
-    kind = value.get("type", "anything")
+    kind: str = value.get("type", "anything")
     if kind == "array":
         places = value.get("prefixItems") or [value.get("items", {})]
         inner = " and ".join(dict.fromkeys(describe_value(place, parts) for place in places))
