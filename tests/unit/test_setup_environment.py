@@ -71,7 +71,9 @@ def find_tests(project: Path) -> list[Path]:
 def test_small_then_large_then_enough(project: Path) -> None:
     small = set_up(project, "light", "dev")
     assert small.returncode == 0, small.stderr
-    assert small.stdout.startswith("Installing envs/light.txt into .venv (about a minute, 500 MB; once)")
+    assert small.stdout.startswith(
+        "Installing envs/light.txt into .venv (about a minute, 500 MB; once)"
+    )
     packages = project / ".venv" / "lib" / "python3.11" / "site-packages"
     assert (packages / "toy" / "__init__.py").is_file()
     assert find_tests(project) == []
