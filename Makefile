@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 
 PY := $(VENV)/bin/python
-SNAKEMAKE = $(PY) -m snakemake --cores $(CORES) $(SNAKEMAKE_ARGS)
+SNAKEMAKE = $(PY) -m retu.workflow.snakemake_command --cores $(CORES) $(SNAKEMAKE_ARGS)
 
 # Rules call plain `python`; nothing may reach for the network, phone home or depend on hash order.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -48,9 +48,8 @@ help: ## list the targets
 ##@ Look at the paper's numbers (no training: set-up a minute, then another)
 
 audit: setup-analysis ## refit and judge what the authors released (MIRROR=FOLDER: without a network)
-	$(SNAKEMAKE) --quiet host reason --config study=released $(if $(MIRROR),'mirror=$(MIRROR)')
+	@$(SNAKEMAKE) --config study=released $(if $(MIRROR),'mirror=$(MIRROR)')
 	@echo "Tables of the paper: $(CURDIR)/results/released/tables (table_4.md and others)"
-	@echo "Report:              $(CURDIR)/results/released/report.html"
 	@echo "One number:          $(VENV)/bin/retu claim table 4 hard 1080"
 
 setup-analysis: ## build .venv from envs/light.txt, without torch: 500 MB, about a minute, once
@@ -59,18 +58,17 @@ setup-analysis: ## build .venv from envs/light.txt, without torch: 500 MB, about
 ##@ Run a study
 
 reproduce: setup ## run the lab study end to end (STUDY=..., CORES=...) and print its results
-	@$(PY) -m retu.workflow.snakemake_command --cores $(CORES) $(SNAKEMAKE_ARGS) \
-		--config study=$(STUDY)
+	@$(SNAKEMAKE) --config study=$(STUDY)
 
 setup: ## build or repair .venv from envs/dev.txt: 4 GB, two to three minutes, once
 	@envs/setup.sh "$(PYTHON)" "$(VENV)" envs/dev.txt
 
 smoke: setup ## run every rule once with seconds of training
-	$(SNAKEMAKE) --config study=smoke
+	@$(SNAKEMAKE) --config study=smoke
 
 rehearse: setup ## take the paper study's path with tiny models made here, on the CPU (minutes)
 	$(PY) -m retu.rehearsal.make_mirror --study rehearsal --out mirror/rehearsal
-	$(SNAKEMAKE) --config study=rehearsal mirror=mirror/rehearsal
+	@$(SNAKEMAKE) --config study=rehearsal mirror=mirror/rehearsal
 
 ##@ Check a change
 

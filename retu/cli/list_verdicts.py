@@ -2,8 +2,8 @@
 
     python -m retu.cli.list_verdicts
 
-They are made from docs/lab_science_hypotheses.csv and docs/lab_science_2_hypotheses.csv, the copies of
-the runs' `hypotheses.csv` that are kept, and from docs/at_a_glance.yaml.
+They are made from docs/lab_science_hypotheses.csv and docs/lab_science_2_hypotheses.csv, the
+copies of the runs' `hypotheses.csv` that are kept, and from docs/at_a_glance.yaml.
 """
 
 import re
@@ -29,7 +29,8 @@ GLANCE = ROOT / "docs" / "at_a_glance.yaml"
 STUDIES = ("lab_science",)
 PAGES = (ROOT / "README.md", ROOT / "docs" / "lab_results.md")
 MARKED = re.compile(
-    r"(<!-- by python -m retu\.cli\.list_verdicts (?P<block>\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL
+    r"(<!-- by python -m retu\.cli\.list_verdicts (?P<block>\w+) -->\n).*?(<!-- end -->\n)",
+    re.DOTALL,
 )
 CONTRASTS = "_contrasts"
 UNITS = {"points": "points", "rank correlation": "(rank correlation)"}
@@ -111,7 +112,7 @@ def format_contrasts(study: str) -> str:
 
 
 def format_together() -> str:
-    """A Markdown table: the hypotheses of both measurements over all replicates; decides nothing."""
+    """A Markdown table: the hypotheses of both measurements over all replicates."""
     both = pd.concat([read_contrasts(study) for study in STUDIES], axis=1, join="inner")
     pooled = [pool_contrasts(row.dropna().to_numpy()[:, None], 0.05, "sign_flip")
               for _, row in both.iterrows()]  # fmt: skip
