@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from retu.core.atomic_files import write_text
-from retu.reporting.answer_words import arrange_answers, read_answer
+from retu.reporting.answer_samples import read_samples
+from retu.reporting.answer_words import read_answer
+from retu.reporting.hypotheses_table import read_hypotheses, tabulate_hypotheses
 from retu.reporting.made_by import find_origins, find_unlocked_versions
 from retu.reporting.page import (
     STUDY_KEYS,
@@ -15,34 +17,25 @@ from retu.reporting.page import (
 from retu.reporting.tidy_files import read_curves, read_fits, read_subphases
 from retu.runtime.script import parse_arguments, run_main
 
+MANY = ("further_tables", "further_figures", "grades", "generations", "hypotheses")
+FILES = ("study_json", "answer", "collapses", "curves", "fits", "subphases", "versions", "out")
+
 
 def main() -> None:
     """Read the tidy files and the finished tables and figures, write the page."""
-    options = parse_arguments(
-        __doc__,
-        ("further_tables", "further_figures"),
-        study_json=Path,
-        answer=Path,
-        tables=[Path],
-        figures=[Path],
-        collapses=Path,
-        further_tables=[Path],
-        further_figures=[Path],
-        curves=Path,
-        fits=Path,
-        subphases=Path,
-        versions=Path,
-        out=Path,
-    )
-    study = read_json(options.study_json, STUDY_KEYS)
+    lists = {name: [Path] for name in ("tables", "figures", *MANY)}
+    options = parse_arguments(__doc__, MANY, **lists, **dict.fromkeys(FILES, Path))
+    study, answer = read_json(options.study_json, STUDY_KEYS), read_answer(options.answer)
     folders = options.tables[0].parent, options.figures[0].parent
     further = options.further_tables, options.further_figures
     files = list_report_files(*folders, options.subphases, options.answer, options.collapses)
-    files |= {path.stem: path for paths in further for path in paths}
+    files |= {path.stem: path for paths in (*further, options.hypotheses) for path in paths}
+    samples = read_samples(answer, options.grades, options.generations)
+    judged = [tabulate_hypotheses(read_hypotheses(path)) for path in options.hypotheses]
     page = render_report_page(
         study,
-        arrange_answers(read_answer(options.answer)),
-        read_artefacts(*folders, options.collapses, *further),
+        answer,
+        read_artefacts(*folders, options.collapses, *further, samples, *judged),
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),

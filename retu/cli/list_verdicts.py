@@ -23,6 +23,7 @@ from retu.core.markdown import (
     make_table,
 )
 from retu.core.yaml_files import parse_yaml
+from retu.reporting.hypotheses_table import tabulate_hypotheses
 
 ROOT = Path(__file__).resolve().parents[2]
 GLANCE = ROOT / "docs" / "at_a_glance.yaml"
@@ -43,20 +44,7 @@ def read_verdicts(study: str) -> pd.DataFrame:
 
 def format_verdicts(table: pd.DataFrame) -> str:
     """A Markdown table: every hypothesis, its verdict, effect, interval and adjusted p value."""
-    ends = zip(table["low"], table["high"], strict=True)
-    names = zip(table["id"], table["hypothesis"], strict=True)
-    needed = [MISSING if pd.isna(n) else format_integer(int(n)) for n in table["seeds_needed"]]
-    return make_table(
-        [
-            ("The paper's claim", False, [f"{name}: {told}" for name, told in names]),
-            ("This model", False, [f"**{verdict}**" for verdict in table["verdict"]]),
-            ("Effect", True, [format_number(float(v), 1) for v in table["effect"]]),
-            ("95% interval", True, [format_interval(low, high, 1) for low, high in ends]),
-            ("Unit", False, list(table["unit"])),
-            ("p (Holm)", True, [format_significant(float(v), 2) for v in table["p_adjusted"]]),
-            ("Replicates needed", True, needed),
-        ]
-    ).format_markdown()
+    return tabulate_hypotheses(table, "**{}**").format_markdown()
 
 
 def format_glance() -> str:

@@ -1,18 +1,19 @@
 """The report: one HTML page with everything inside it, to be sent as it is."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
-from retu.core.errors import InputError, advise_making
+from retu.advice.advice_record import StudyAnswer
+from retu.core.errors import InputError
+from retu.core.markdown import TextTable
 from retu.core.tables import read_table
-from retu.reporting.answer_words import ShownAnswers
+from retu.reporting.answer_samples import AnswerSamples
+from retu.reporting.answer_words import arrange_answers
 from retu.reporting.collapse_text import describe_collapses, format_collapses, read_collapses
 from retu.reporting.drawing import select_rows
 from retu.reporting.further_artefacts import (
@@ -22,6 +23,8 @@ from retu.reporting.further_artefacts import (
     read_further_tables,
 )
 from retu.reporting.made_by import FileOrigin
+from retu.reporting.page_cards import arrange_cards, summarise_answer
+from retu.reporting.page_shell import encode_data_uri, list_versions, load_page_template
 from retu.reporting.paradigm_table import PARADIGM_COLUMNS, tabulate_paradigms
 from retu.reporting.result_tables import (
     STUDY_TABLE_4_COLUMNS,
@@ -29,14 +32,19 @@ from retu.reporting.result_tables import (
     format_table_3,
     format_table_4,
 )
+from retu.reporting.run_costs import format_run_costs, measure_run_costs
 from retu.reporting.study_answer import AnswerPart, build_answer
 from retu.reporting.tidy_files import STATS_COLUMNS, fill_text_cells, list_models
 from retu.reporting.token_cuts import describe_cut_answers
 
-TEMPLATES_FOLDER = Path(__file__).with_name("page_templates")
 PAGE_TEMPLATE = "page.html.j2"
 STUDY_KEYS = ("name", "title", "description", "order", "seeds", "benchmarks")
 REPORT_FIGURES = ("figure_2", "figure_3", "figure_8", "collapses")
+MARKS = {
+    "identified": "good", "bound": "warn", "not identified": "warn", "right": "good",
+    "wrong": "bad", "supports": "good", "contradicts": "bad", "undecided": "warn",
+}  # fmt: skip
+"""Cells that the page colours; the words themselves say the same."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,10 @@ class PageArtefacts:
     paradigms: pd.DataFrame
     collapses: pd.DataFrame
     figures: dict[str, str]
-    further_tables: list[ShownTable]
-    further_figures: list[ShownFigure]
+    further_tables: list[ShownTable] = field(default_factory=list)
+    further_figures: list[ShownFigure] = field(default_factory=list)
+    samples: AnswerSamples | None = None
+    hypotheses: TextTable | None = None
 
 
 def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
@@ -72,6 +82,8 @@ def read_artefacts(
     collapses: Path,
     further_tables: Sequence[Path] = (),
     further_figures: Sequence[Path] = (),
+    samples: AnswerSamples | None = None,
+    hypotheses: TextTable | None = None,
 ) -> PageArtefacts:
     """Read the tables and the SVG figures from the study's folders, and what few studies have."""
     drawn = [*(figures / f"{name}.svg" for name in REPORT_FIGURES), *further_figures]
@@ -83,6 +95,8 @@ def read_artefacts(
         {path.stem: encode_data_uri(path) for path in drawn},
         read_further_tables(further_tables),
         list_further_figures(further_figures),
+        samples,
+        hypotheses,
     )
 
 
@@ -99,20 +113,6 @@ def list_report_files(
         "subphases": subphases,
         "collapses_table": collapses,
     }
-
-
-def encode_data_uri(svg: Path) -> str:
-    """An SVG file as a data URI: an image of its own, so ids of several figures cannot clash."""
-    try:
-        content = svg.read_bytes()
-    except OSError as error:
-        raise InputError(f"{svg}: no such figure; {advise_making(svg)}") from error
-    return make_data_uri(content)
-
-
-def make_data_uri(svg: bytes) -> str:
-    """The bytes of an SVG as a data URI."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
 def compare_models(
@@ -132,7 +132,7 @@ def compare_models(
 
 def render_report_page(
     study: dict[str, Any],
-    answers: ShownAnswers,
+    answer: StudyAnswer,
     artefacts: PageArtefacts,
     curves: pd.DataFrame,
     fits: pd.DataFrame,
@@ -142,10 +142,12 @@ def render_report_page(
 ) -> str:
     """Fill the page template. The same inputs give the same bytes: no dates, no random ids."""
     order = [str(name) for name in study["order"]]
+    answers = arrange_answers(answer)
     return load_page_template(PAGE_TEMPLATE).render(
         study=study,
-        answers=answers,
-        comparisons=compare_models(curves, fits, subphases, order),
+        verdict=summarise_answer(answer),
+        cards=arrange_cards(answers.opened, compare_models(curves, fits, subphases, order)),
+        folded=answers.folded,
         table_3=format_table_3(artefacts.table_3),
         table_4=format_table_4(artefacts.table_4),
         paradigms=tabulate_paradigms(artefacts.paradigms),
@@ -153,25 +155,17 @@ def render_report_page(
         collapsed=describe_collapses(artefacts.collapses),
         collapses=format_collapses(artefacts.collapses),
         figures=artefacts.figures,
-        further_tables=artefacts.further_tables,
+        further_tables={shown.name: shown for shown in artefacts.further_tables},
         further_figures=artefacts.further_figures,
+        samples=artefacts.samples,
+        hypotheses=artefacts.hypotheses,
+        costs=format_run_costs(measure_run_costs(curves)),
         counts=count_report_evidence(curves, fits),
         cuts=describe_cut_answers(curves),
-        versions=sorted(flatten_versions(versions).items()),
+        marks=MARKS,
+        versions=list_versions(versions),
         origins=origins,
     )
-
-
-def load_page_template(name: str) -> jinja2.Template:
-    """A template of the folder `report`: everything is escaped, an unknown name is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
 
 
 def count_report_evidence(curves: pd.DataFrame, fits: pd.DataFrame) -> dict[str, int]:
@@ -191,16 +185,3 @@ def count_evaluations(curves: pd.DataFrame) -> int:
     """
     steps = curves["rl_step"].where(curves["rl_step"] > 0, curves["sft_step"])
     return len(curves[["source"]].assign(step=steps).drop_duplicates())
-
-
-def flatten_versions(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested versions as one level of `group.name: text`."""
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        inner = (
-            flatten_versions(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {prefix + key: str(value)}
-        )
-        flat |= inner
-    return flat

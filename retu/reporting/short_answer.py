@@ -15,33 +15,45 @@ LEVEL = 0.05
 START, GAIN, CEILING = "Start RL", "Gain of RL", "Ceiling"
 
 
-def format_short_answer(answer: StudyAnswer, width: int) -> str:
-    """Three lines on the first pool, longer ones wrapped; empty where none can be said."""
+def list_short_lines(answer: StudyAnswer) -> list[tuple[str, str]]:
+    """Three lines on the first pool, each with its name; none where nothing can be said."""
     opened = arrange_answers(answer).opened
     if not opened or opened[0].advice is None:
-        return ""
+        return []
     pool = opened[0]
     told = {finding.question: finding for finding in pool.findings}
     if START not in told:
-        return ""
+        return []
     expected = "; ".join(
         f"{'gain' if name == GAIN else 'ceiling'} {told[name].answer}"
         for name in (GAIN, CEILING)
         if name in told
     )
-    lines = [
-        f"Start RL: {told[START].answer}",
-        f"Expect: {expected or 'nothing that the data could tell'}",
-        f"How sure: {describe_certainty(pool, count_seeds(answer, pool))}",
+    return [
+        (START, told[START].answer),
+        ("Expect", expected or "nothing that the data could tell"),
+        ("How sure", describe_certainty(pool, count_seeds(answer, pool))),
     ]
+
+
+def format_short_answer(answer: StudyAnswer, width: int) -> str:
+    """Three lines on the first pool, longer ones wrapped; empty where none can be said."""
+    lines = list_short_lines(answer)
+    if not lines:
+        return ""
     wrapped = [
         part
-        for line in lines
+        for name, text in lines
         for part in textwrap.wrap(
-            line, width, initial_indent="  ", subsequent_indent=" " * 4, break_on_hyphens=False
+            f"{name}: {text}",
+            width,
+            initial_indent="  ",
+            subsequent_indent=" " * 4,
+            break_on_hyphens=False,
         )
     ]
-    return "\n".join([f"In short ({pool.sft_of}):", *wrapped]) + "\n"
+    title = arrange_answers(answer).opened[0].sft_of
+    return "\n".join([f"In short ({title}):", *wrapped]) + "\n"
 
 
 def count_seeds(answer: StudyAnswer, pool: PoolAnswer) -> int:

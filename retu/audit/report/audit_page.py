@@ -9,8 +9,9 @@ import jinja2
 import pandas as pd
 
 from retu.audit.claims.judge_claims import CLAIM_COLUMNS as CLAIM_COLUMNS
-from retu.audit.report.answer_text import STATEMENT, AuditTables, build_audit_answer
+from retu.audit.report.answer_text import STATEMENT, AuditTables
 from retu.audit.report.branch_table import read_table_4, tabulate_ceilings, tabulate_parameters
+from retu.audit.report.ledger_table import list_claim_rows, name_branch_row, tabulate_ledger
 from retu.audit.report.loss_and_ceiling import (
     CORRELATION_COLUMNS,
     VALUE_COLUMNS,
@@ -25,13 +26,13 @@ from retu.audit.report.page_tables import (
     tabulate_findings,
     tabulate_forecasts,
     tabulate_labels,
-    tabulate_ledger,
     tabulate_statements,
 )
+from retu.audit.report.short_audit import arrange_audit_cards, summarise_audit
 from retu.core.tables import read_facts, read_table
 from retu.reporting.fit_sensitivity import BRANCH_COLUMNS, SUMMARY_COLUMNS
 from retu.reporting.made_by import FileOrigin
-from retu.reporting.page import encode_data_uri, flatten_versions, load_page_template
+from retu.reporting.page_shell import encode_data_uri, list_versions, load_page_template
 from retu.reporting.sensitivity_text import tabulate_branch_ranges, tabulate_sensitivity
 from retu.reporting.tidy_files import fill_text_cells
 
@@ -109,11 +110,13 @@ def render_audit_page(
     """Fill the template. The same inputs give the same bytes: no dates, no random ids."""
     evidence = shown.evidence
     order = [str(name) for name in study["order"]]
+    branches = list_branches(evidence.table_4)
     statements = evidence.claims[evidence.claims["quantity"] == STATEMENT]
     return load_audit_template().render(
         study=study,
         release=study.get("resolved", {}).get("release", {}),
-        findings=build_audit_answer(evidence),
+        verdict=summarise_audit(evidence),
+        cards=arrange_audit_cards(evidence),
         counts=count_audit_evidence(evidence),
         verdicts=tabulate_claim_verdicts(evidence.claims),
         parameters=tabulate_parameters(evidence.table_4),
@@ -129,13 +132,21 @@ def render_audit_page(
         labels=tabulate_labels(evidence.labels),
         forecasts=tabulate_forecasts(evidence.forecasts),
         statements=tabulate_statements(statements),
-        ledger=tabulate_ledger(evidence.claims),
+        ledger=tabulate_ledger(evidence.claims, set(branches), f"results/{study['name']}"),
+        claim_rows=list_claim_rows(evidence.claims),
+        branch_rows=[name_branch_row(*branch) for branch in branches],
         caches=tabulate_caches(shown.caches),
         figures=shown.figures,
         marks=MARKS,
-        versions=sorted(flatten_versions(versions).items()),
+        versions=list_versions(versions),
         origins=origins,
     )
+
+
+def list_branches(table_4: pd.DataFrame) -> list[tuple[str, int]]:
+    """Data set and SFT step of the rows of Table 4."""
+    pairs = zip(table_4["dataset"], table_4["sft_step"], strict=True)
+    return [(str(name), int(step)) for name, step in pairs]
 
 
 def load_audit_template() -> jinja2.Template:

@@ -17,7 +17,6 @@ from retu.core.markdown import (
     MISSING,
     TextTable,
     format_integer,
-    format_interval,
     format_number,
     format_signed,
     make_table,
@@ -57,29 +56,6 @@ def tabulate_statements(rows: pd.DataFrame) -> TextTable:
                 for name, column in columns.items()
             ],
             ("Verdict (ceiling)", False, format_filled_cells(rows["verdict"])),
-            ("Note", False, format_filled_cells(rows["note"])),
-        ]
-    )
-
-
-def tabulate_ledger(claims: pd.DataFrame) -> TextTable:
-    """Every number of the ledger, what contradicts the data or the paper first."""
-    rows = claims[claims["quantity"] != STATEMENT]
-    first = [verdict for verdict in CLAIM_VERDICTS if MARKS.get(verdict) == "bad"]
-    rank = rows["verdict"].map(
-        lambda verdict: (verdict not in first, CLAIM_VERDICTS.index(verdict))
-    )
-    rows = rows.loc[rank.sort_values(kind="stable").index]
-    ends = zip(rows["low"], rows["high"], strict=True)
-    return make_table(
-        [
-            ("Claim", False, format_filled_cells(rows["id"])),
-            ("Place", False, format_filled_cells(rows["place"])),
-            ("Published", True, format_filled_cells(rows["published"])),
-            ("Ours", True, [format_our_value(value) for value in rows["ours"]]),
-            ("90% interval", True, [format_interval(low, high, 2) for low, high in ends]),
-            ("Verdict", False, format_filled_cells(rows["verdict"])),
-            ("Source", False, format_filled_cells(rows["source"])),
             ("Note", False, format_filled_cells(rows["note"])),
         ]
     )
