@@ -1,0 +1,133 @@
+// Draws the figures of a page from the specifications in it. A figure that cannot be drawn keeps its picture.
+(() => {
+  "use strict";
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => {
+    const theme = document.documentElement.dataset.theme;
+    return theme === "dark" || (theme !== "light" && system.matches);
+  };
+  const makeConfig = (dark) => {
+    const [ink, line, edge] = dark ? ["#e4e6ea", "#3a404a", "#7d8591"] : ["#222222", "#e6e6e6", "#888888"];
+    const words = { labelColor: ink, titleColor: ink, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 };
+    return {
+      background: null, font: 'system-ui, "Segoe UI", Arial, "DejaVu Sans", sans-serif', view: { stroke: null },
+      title: { color: ink, fontSize: 12, anchor: "start" }, axis: { ...words, gridColor: line, domainColor: edge, tickColor: edge },
+      legend: words,
+    };
+  };
+  const make = (name, attributes, text = "") => {
+    const element = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.textContent = text;
+    return element;
+  };
+
+  const startChart = (figure) => {
+    const [live, key, picture] = ["live", "key", "static"].map((part) => figure.querySelector(`.chart-${part}`));
+    const text = figure.querySelector(".chart-spec").textContent;
+    const hidden = new Set();
+    let view = null, width = 0, drawings = 0, pause = 0;
+
+    const readSpec = () => {
+      const whole = isDark() ? Object.entries(JSON.parse(text).usermeta.dark || {}) : [];
+      const spec = JSON.parse(whole.reduce((content, [from, to]) => content.replaceAll(`"${from}"`, `"${to}"`), text));
+      if (spec.concat) {  // panels know no "container": as many columns as fit, each panel as wide as its share
+        spec.columns = Math.max(1, Math.min(spec.usermeta.columns, Math.floor(width / 290)));
+        for (const panel of spec.concat) panel.width = Math.max(120, Math.floor(width / spec.columns) - 72);
+      }
+      for (const one of spec.params || []) if (one.name === "hidden") one.value = [...hidden];
+      return spec;
+    };
+    const tell = (name, value) => {
+      if (view && figure.dataset.answers && view.signal(name) !== value) view.signal(name, value).runAsync();
+    };
+    const showSwitches = () => {
+      for (const button of key.querySelectorAll("[aria-pressed]"))
+        button.setAttribute("aria-pressed", button.places.some((place) => !hidden.has(place)));
+      tell("hidden", [...hidden]);
+    };
+    const addButton = (row, places, title, label, every) => {
+      const button = make("button", { type: "button", "aria-pressed": "true", title });
+      button.places = places;
+      button.append(...label);
+      button.addEventListener("click", (event) => {
+        const off = places.every((place) => hidden.has(place));
+        if (event.shiftKey) every.forEach((place) => hidden.add(place));
+        places.forEach((place) => (off || event.shiftKey ? hidden.delete(place) : hidden.add(place)));
+        showSwitches();
+      });
+      for (const type of ["pointerenter", "focus"]) button.addEventListener(type, () => tell("focus", places.length > 1 ? -1 : places[0]));
+      for (const type of ["pointerleave", "blur"]) button.addEventListener(type, () => tell("focus", -1));
+      row.append(button);
+    };
+    const drawSign = ({ colour, dash, path }) => {
+      const sign = make("span", { class: "chart-sign", "aria-hidden": "true" });
+      const line = dash ? `<path d="M0 6H30" stroke="${colour}" stroke-width="2" stroke-dasharray="${dash.join(" ")}"/>` : "";
+      const mark = path ? `<path d="${path}" transform="translate(15 6) scale(4)" fill="${colour}"/>` : "";
+      sign.innerHTML = `<svg width="30" height="12" focusable="false">${line}${mark}</svg>`;
+      return sign;
+    };
+    const fillKey = (series) => {
+      key.replaceChildren();
+      key.hidden = series.length === 0;
+      const every = series.map((one) => one.b);
+      for (const group of new Set(series.map((one) => one.group))) {
+        const row = make("span", { class: "chart-row" }), own = series.filter((one) => one.group === group);
+        if (!figure.dataset.answers) own.forEach((one) => row.append(drawSign(one), one.label));
+        else if (own.length > 1 && own.length < series.length)
+          addButton(row, own.map((one) => one.b), `All of ${group}`, [make("b", {}, group)], every);
+        else if (group) row.append(make("b", {}, group));
+        if (figure.dataset.answers) for (const one of own) addButton(row, [one.b], one.note || one.title, [drawSign(one), one.label], every);
+        key.append(row);
+      }
+      const all = make("button", { type: "button" }, "Show all");
+      all.addEventListener("click", () => { hidden.clear(); draw(); });
+      if (figure.dataset.answers) key.append(all);
+    };
+
+    const draw = async () => {
+      const mine = ++drawings, target = make("div", { style: "width: 100%" });
+      live.hidden = false;
+      width = live.clientWidth;
+      live.append(target);
+      try {
+        const spec = readSpec();
+        const made = await window.vegaEmbed(target, spec, {
+          mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: makeConfig(isDark()),
+          tooltip: { theme: isDark() ? "dark" : "light" },
+        });
+        if (mine !== drawings) return made.finalize(), target.remove();
+        if (view) view.finalize();
+        view = made.view;
+        live.replaceChildren(target);
+        if ((spec.params || []).some((one) => one.name === "focus")) figure.dataset.answers = "yes";
+        view.addEventListener("pointerover", (_, item) => tell("focus", item && item.datum && Number.isInteger(item.datum.b) ? item.datum.b : -1));
+        fillKey(spec.usermeta.series || []);
+        showSwitches();
+        picture.hidden = true;
+        figure.dataset.drawn = "yes";
+      } catch (error) {
+        live.hidden = key.hidden = true;
+        picture.hidden = false;
+        console.error(`${figure.id}: not drawn, its picture stays (${error.message})`);
+      }
+    };
+    new ResizeObserver(() => {
+      if (!view || Math.abs(live.clientWidth - width) < 12) return;
+      clearTimeout(pause);
+      pause = setTimeout(draw, 150);
+    }).observe(figure);
+    figure.drawChart = draw;
+    figure.drawAgain = () => { if (view) draw(); };
+  };
+
+  const figures = [...document.querySelectorAll("figure.chart")];
+  const near = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
+    near.unobserve(entry.target);
+    entry.target.drawChart();
+  }), { rootMargin: "300px" });
+  figures.forEach((figure) => { startChart(figure); near.observe(figure); });
+  const drawAll = () => figures.forEach((figure) => figure.drawAgain());
+  system.addEventListener("change", drawAll);
+  new MutationObserver(drawAll).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+})();
