@@ -5,6 +5,7 @@ In: all tables and figures. Out: <results>/answer.json, <results>/report.html, <
 
 from retu.planning.artefact_choice import list_further_artefacts
 
+ANSWERED = [run for run in plan.list_sft_runs() if not plan.has_scores(run)]
 FURTHER = list_further_artefacts(study)
 SHOWN_FIGURES = ("figure_2", "figure_3", "figure_8", "collapses")
 FURTHER_FIGURES = [name for name in FURTHER if name.startswith("figure_")]
@@ -33,6 +34,7 @@ rule answer:
 
 rule make_report:
     input:
+        decisions,
         "<results>/figures/figure_2.csv",
         "<results>/figures/figure_8.csv",
         study_json="<results>/study.json",
@@ -46,6 +48,10 @@ rule make_report:
         figures=[f"<results>/figures/{name}.svg" for name in SHOWN_FIGURES],
         further_tables=[f"<results>/tables/{n}.csv" for n in FURTHER if n not in FURTHER_FIGURES],
         further_figures=[f"<results>/figures/{n}.svg" for n in FURTHER_FIGURES],
+        histories=histories_of_branches,
+        grades=[f"<results>/{run.path}/grades.parquet" for run in ANSWERED],
+        generations=[f"<results>/{run.path}/generations.parquet" for run in ANSWERED],
+        hypotheses=[f"<results>/{n}.csv" for n in ("hypotheses",) if JUDGED],
     output:
         out="<results>/report.html",
         record="<results>/report.record.json",

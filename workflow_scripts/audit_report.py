@@ -15,7 +15,7 @@ from pathlib import Path
 
 from retu.audit.report.audit_page import list_audit_files, read_page_content, render_audit_page
 from retu.core.atomic_files import write_text
-from retu.reporting.made_by import find_origins, find_unlocked_versions
+from retu.reporting.made_by import find_origins, read_versions
 from retu.reporting.page import STUDY_KEYS, read_json
 from retu.runtime.script import parse_arguments, run_main
 
@@ -34,7 +34,7 @@ def main() -> None:
     shown = read_page_content(*folders, files)
     study = read_json(options.study_json, STUDY_KEYS)
     known = find_origins(study["name"], list_audit_files(*folders, files))
-    versions = read_json(options.versions) | find_unlocked_versions(study["name"])
+    versions = read_versions(study["name"], read_json(options.versions), options.claims)
     page = render_audit_page(study, shown, versions, known)
     write_text(options.out, page)
 

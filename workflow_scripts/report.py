@@ -6,7 +6,7 @@ from retu.core.atomic_files import write_text
 from retu.reporting.answer_samples import read_samples
 from retu.reporting.answer_words import read_answer
 from retu.reporting.hypotheses_table import read_hypotheses, tabulate_hypotheses
-from retu.reporting.made_by import find_origins, find_unlocked_versions
+from retu.reporting.made_by import find_origins, read_versions
 from retu.reporting.page import (
     STUDY_KEYS,
     list_report_files,
@@ -17,7 +17,7 @@ from retu.reporting.page import (
 from retu.reporting.tidy_files import read_curves, read_fits, read_subphases
 from retu.runtime.script import parse_arguments, run_main
 
-MANY = ("further_tables", "further_figures", "grades", "generations", "hypotheses")
+MANY = ("further_tables", "further_figures", "grades", "generations", "hypotheses", "histories")
 FILES = ("study_json", "answer", "collapses", "curves", "fits", "subphases", "versions", "out")
 
 
@@ -39,7 +39,7 @@ def main() -> None:
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),
-        read_json(options.versions) | find_unlocked_versions(study["name"]),
+        read_versions(study["name"], read_json(options.versions), options.curves),
         find_origins(study["name"], files),
     )
     write_text(options.out, page)

@@ -169,8 +169,17 @@ class Plan(ContestPlan):
         ]
         fits = self.fit_curves(self.fit.protocols[0])
         read = (self.describe_study(), self.answer(), self.curves(), fits, self.subphases())
-        after = (*read, *shown, self.make_collapses())
-        return self.plan_analysis("report", "", *after, facts=self.list_templates())
+        logged = [self.plan_run_training(run) for run in self.possible_runs if run.kind == "rl"]
+        answered = [run for run in self.list_sft_runs() if not self.has_scores(run)]
+        graded = [
+            find(run)
+            for run in answered
+            for find in (self.plan_run_generation, self.plan_run_grading)
+        ]
+        judged = [self.judge_hypotheses()] if self.study.hypotheses else []
+        after = (*read, *shown, self.make_collapses(), *logged, *graded, *judged)
+        decided = self.list_last_decisions()
+        return self.plan_analysis("report", "", *after, *decided, facts=self.list_templates())
 
     def summary(self) -> Stage:
         """The table that ends a run on the terminal."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from retu.core.errors import InputError
 from retu.core.hashing import compute_md5
@@ -11,6 +12,7 @@ from retu.lineage.graph.record_graph import Lineage, read_lineage
 
 HASH_DIGITS = 12
 UNLOCKED_TITLE = "not as locked"
+COMMIT_TITLE = "commit of this project"
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,28 @@ def find_unlocked_versions(study: str) -> dict[str, str]:
     )
     jobs = (f"{words} ({count} of {len(records)} jobs)" for words, count in sorted(found.items()))
     return {UNLOCKED_TITLE: "; ".join(jobs)} if found else {}
+
+
+def read_versions(study: str, versions: Mapping[str, Any], made: Path) -> dict[str, Any]:
+    """What a page says of versions: of libraries, those that differ, and the commit of a file.
+
+    Args:
+        study: whose records are read.
+        versions: of the libraries.
+        made: the file whose commit counts, from the current folder.
+    """
+    return {**versions, **find_unlocked_versions(study), **find_commit(study, made)}
+
+
+def find_commit(study: str, made: Path) -> dict[str, str]:
+    """The git commit at which a file was made, as a line; empty without records or git."""
+    try:
+        lineage = read_lineage(Path(), study)
+    except InputError:
+        return {}
+    job = lineage.find_producer(made.as_posix())
+    git = lineage.records[job].git if job else None
+    if git is None or git.commit is None:
+        return {}
+    changed = " with local changes" if git.dirty else ""
+    return {COMMIT_TITLE: f"{git.commit[:HASH_DIGITS]}{changed}"}

@@ -24,6 +24,7 @@ from retu.reporting.further_artefacts import (
 )
 from retu.reporting.made_by import FileOrigin
 from retu.reporting.page_cards import arrange_cards, summarise_answer
+from retu.reporting.page_charts import draw_study_charts, read_scripts
 from retu.reporting.page_shell import encode_data_uri, list_versions, load_page_template
 from retu.reporting.paradigm_table import PARADIGM_COLUMNS, tabulate_paradigms
 from retu.reporting.result_tables import (
@@ -143,6 +144,7 @@ def render_report_page(
     """Fill the page template. The same inputs give the same bytes: no dates, no random ids."""
     order = [str(name) for name in study["order"]]
     answers = arrange_answers(answer)
+    charts = draw_study_charts(curves, fits, subphases, order, artefacts.figures)
     return load_page_template(PAGE_TEMPLATE).render(
         study=study,
         verdict=summarise_answer(answer),
@@ -155,6 +157,8 @@ def render_report_page(
         collapsed=describe_collapses(artefacts.collapses),
         collapses=format_collapses(artefacts.collapses),
         figures=artefacts.figures,
+        charts=charts,
+        chart_scripts=read_scripts(charts),
         further_tables={shown.name: shown for shown in artefacts.further_tables},
         further_figures=artefacts.further_figures,
         samples=artefacts.samples,

@@ -45,7 +45,9 @@ def read_glossary() -> tuple[GlossaryEntry, ...]:
 @cache
 def compile_words() -> tuple[re.Pattern[str], dict[str, GlossaryEntry]]:
     """A pattern for every explained word, longer ones first, and what each means."""
-    meanings = {word: entry for entry in read_glossary() for word in entry.words if not entry.listed}
+    meanings = {
+        word: entry for entry in read_glossary() for word in entry.words if not entry.listed
+    }
     longest = sorted(meanings, key=lambda word: (-len(word), word))
     alternatives = "|".join(re.escape(str(escape(word))) for word in longest)
     return re.compile(rf"(?<![\w@-])({alternatives})(?![\w@-])"), {
@@ -84,8 +86,7 @@ def make_slug(text: str) -> str:
 def list_sections(content: str) -> list[tuple[str, Markup]]:
     """Id and heading of every card of a page, for its contents."""
     return [
-        (name, Markup(TAG.sub("", heading).strip()))
-        for name, heading in HEADING.findall(content)
+        (name, Markup(TAG.sub("", heading).strip())) for name, heading in HEADING.findall(content)
     ]
 
 

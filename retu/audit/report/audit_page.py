@@ -137,6 +137,8 @@ def render_audit_page(
         branch_rows=[name_branch_row(*branch) for branch in branches],
         caches=tabulate_caches(shown.caches),
         figures=shown.figures,
+        charts={},
+        chart_scripts="",
         marks=MARKS,
         versions=list_versions(versions),
         origins=origins,

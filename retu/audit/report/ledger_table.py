@@ -17,10 +17,7 @@ from retu.core.markdown import MISSING, TextTable, format_interval, make_table
 
 PAPER = "https://arxiv.org/html/2512.11470v2"
 SECTION = re.compile(r"Section (\d+)(?:\.(\d+))?")
-COPY = Markup(
-    '<code>{0}</code><button type="button" class="copy" data-copy="{0}" aria-label="Copy: {0}">'
-    "copy</button>"
-)
+RUN = Markup('<code class="run">{}</code>')
 
 
 def order_claims(claims: pd.DataFrame) -> pd.DataFrame:
@@ -126,15 +123,13 @@ def find_place(place: str) -> str:
     return f"{PAPER}#:~:text={quote(place)}"
 
 
-def list_commands(
-    row: Mapping[Any, Any], branches: set[tuple[str, int]], results: str
-) -> Markup:
+def list_commands(row: Mapping[Any, Any], branches: set[tuple[str, int]], results: str) -> Markup:
     """`retu claim` and, where there is a number of ours, `retu lineage why`."""
     commands = [["retu", "claim", str(row["id"])]]
     target = find_trace(row, branches, results)
     if target:
         commands.append(["retu", "lineage", "why", target])
-    return Markup("<br>").join(COPY.format(shlex.join(words)) for words in commands)
+    return Markup("<br>").join(RUN.format(shlex.join(words)) for words in commands)
 
 
 def find_trace(row: Mapping[Any, Any], branches: set[tuple[str, int]], results: str) -> str:

@@ -10,7 +10,6 @@ from retu.audit.report.answer_text import (
     BY_BEST,
     BY_CEILING,
     BY_COMMON,
-    STATEMENT,
     count_verdicts,
 )
 from retu.core.markdown import (

@@ -5,7 +5,7 @@
   const all = (query, inside) => [...(inside || document).querySelectorAll(query)];
   const make = (tag, options) => Object.assign(document.createElement(tag), options || {});
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-  const LEAST_ROWS_TO_FILTER = 7;
+  const LEAST_ROWS_TO_FILTER = 10;
   const MOST_CHOICES = 16;
 
   // Colours. Charts listen to `retu-theme`.
@@ -253,13 +253,18 @@
   }
   addEventListener("scroll", hideTip, { passive: true, capture: true });
 
-  // Copying commands.
+  // Commands are copied by a button behind each.
+  for (const code of all("code.run")) {
+    const button = make("button", { type: "button", className: "copy", textContent: "copy" });
+    button.setAttribute("aria-label", "Copy " + code.textContent);
+    code.after(button);
+  }
   addEventListener("click", async (event) => {
     const button = event.target.closest && event.target.closest(".copy");
     if (!button) return;
     let done = "copied";
     try {
-      await navigator.clipboard.writeText(button.dataset.copy);
+      await navigator.clipboard.writeText(button.previousElementSibling.textContent);
     } catch (error) {
       getSelection().selectAllChildren(button.previousElementSibling);
       done = "marked: copy it with your keys";
@@ -267,5 +272,16 @@
     button.textContent = done;
     setTimeout(() => { button.textContent = "copy"; }, 1500);
   });
+
+  // The figure as it stands on paper, in the place of the one that answers.
+  for (const figure of all("figure.chart")) {
+    const button = make("button", { type: "button", className: "paper", textContent: "Figure as on paper" });
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => {
+      const paper = figure.classList.toggle("as-paper");
+      button.setAttribute("aria-pressed", String(paper));
+    });
+    figure.insertBefore(button, figure.querySelector("figcaption"));
+  }
   followHash();
 })();
