@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,13 @@ def count_keys(table: TextTable) -> int:
     return 1
 
 
+def has_groups(table: TextTable) -> bool:
+    """Whether rows of one name stand together, so that a rule between names helps."""
+    firsts = [row[0] for row in table.rows]
+    starts = sum(one != two for one, two in pairwise(firsts)) + 1
+    return 1 < starts <= len(firsts) / 1.5
+
+
 def make_slug(text: str) -> str:
     """A text as an id."""
     return re.sub(r"\W+", "-", text.lower()).strip("-")
@@ -102,6 +110,7 @@ def load_page_template(name: str) -> jinja2.Template:
     environment.filters |= {
         "terms": explain_terms,
         "count_keys": count_keys,
+        "has_groups": has_groups,
         "slug": make_slug,
         "list_sections": list_sections,
     }

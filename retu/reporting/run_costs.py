@@ -19,10 +19,8 @@ def measure_run_costs(curves: pd.DataFrame) -> pd.DataFrame:
         answers (graded on the way; an RL run's start is its SFT run's).
     """
     pure = curves["paradigm"] == PURE_SFT
-    sft = curves[pure].assign(
-        own_step=lambda t: t["sft_step"], own_eflops=lambda t: t["x_sft_eflops"]
-    )
-    sft = sft.assign(sft_step=0)
+    sft = curves[pure]
+    sft = sft.assign(own_step=sft["sft_step"], own_eflops=sft["x_sft_eflops"], sft_step=0)
     rl = curves[~pure & (curves["rl_step"] > 0)]
     rl = rl.assign(own_step=rl["rl_step"], own_eflops=rl["x_rl_eflops"])
     runs = pd.concat([sft, rl], ignore_index=True).groupby(list(RUN_COLUMNS), sort=False)

@@ -9,7 +9,7 @@ from lineage_toy import RESULTS, TABLE, ToyStudy, rewrite_record
 from retu.lineage.graph.record_graph import read_lineage
 from retu.lineage.record import read_record
 from retu.reporting.made_by import FileOrigin, find_origins, find_unlocked_versions
-from retu.reporting.page import load_page_template
+from retu.reporting.page_shell import load_page_template
 
 FITS = f"{RESULTS}/fits/robust.csv"
 
@@ -86,10 +86,10 @@ def test_the_page_names_the_hash_and_the_command(known: dict[str, FileOrigin], t
     context = {"study": SimpleNamespace(name="s"), "origins": known}
     rerun = vars(load_page_template("macros.html.j2").make_module(context))["rerun"]
     line = str(rerun("a"))
-    assert "Made by <code>snakemake a --config study=s</code>" in line
+    assert 'Made by <code class="run">snakemake a --config study=s</code>' in line
     explained = (
         "; lineage <code>0123456789ab</code>, explained by"
-        " <code>retu lineage why results/s/a.csv</code></p>"
+        ' <code class="run">retu lineage why results/s/a.csv</code></p>'
     )
     assert (explained in line) == told
     assert str(rerun("target", "a")).count("0123456789ab") == int(told)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from markupsafe import escape
 from reporting_fixtures import (
     ORDER,
     MadeParameters,
@@ -15,9 +14,10 @@ from reporting_fixtures import (
     write_study,
 )
 
-from retu.reporting.answer_words import ShownAnswers
+from retu.advice.advice_record import StudyAnswer
 from retu.reporting.collapse_histories import COLLAPSE_COLUMNS
 from retu.reporting.page import PageArtefacts, render_report_page
+from retu.reporting.page_shell import explain_terms
 from retu.reporting.paradigm_table import build_paradigm_table, tabulate_paradigms
 from retu.reporting.result_tables import (
     build_table_3,
@@ -126,13 +126,11 @@ def test_the_page_has_the_line() -> None:
         build_paradigm_table(with_share, fits, ORDER),
         pd.DataFrame(columns=list(COLLAPSE_COLUMNS)),
         dict.fromkeys(("figure_2", "figure_3", "figure_8"), ""),
-        [],
-        [],
     )
     subphases = fill_text_cells(make_frames(made)["subphases"])
     page = render_report_page(
         study | {"benchmarks": []},
-        ShownAnswers([], []),
+        StudyAnswer(study="made", pools=[]),
         artefacts,
         with_share,
         fits,
@@ -140,7 +138,7 @@ def test_the_page_has_the_line() -> None:
         {},
         {},
     )
-    assert f"<b>Cut answers.</b> {escape(line)}" in page
+    assert f'<p class="line">{explain_terms(line)}</p>' in page
 
 
 def test_curves_without_the_column_are_read(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def tabulate_ledger(
     ends = zip(rows["low"], rows["high"], strict=True)
     return make_table(
         [
-            ("Claim", False, format_filled_cells(rows["id"])),
+            ("Claim", False, [break_id(name) for name in rows["id"]]),
             ("Says", False, [describe_claim(row) for row in records]),
             ("Published", True, [format_published(row) for row in records]),
             ("Ours", True, [format_ours(row) for row in records]),
@@ -66,6 +66,11 @@ def tabulate_ledger(
             ("Look it up", False, [list_commands(row, branches, results) for row in records]),
         ]
     )
+
+
+def break_id(name: object) -> Markup:
+    """An id that may be broken after its dots and underscores."""
+    return Markup("<wbr>").join(re.split(r"(?<=[._])", str(name)))
 
 
 def describe_claim(row: Mapping[Any, Any]) -> str:

@@ -81,7 +81,7 @@
       const name = head.textContent.trim();
       const button = make("button", { type: "button", className: "sort", textContent: "\u21c5" });
       button.setAttribute("aria-label", "Sort by " + name);
-      head.append(" ", button);
+      head.append("\u00a0", button);
       button.addEventListener("click", () => {
         const falling = head.getAttribute("aria-sort") === "ascending";
         heads.forEach((other) => { other.removeAttribute("aria-sort"); other.querySelector(".sort").textContent = "\u21c5"; });
