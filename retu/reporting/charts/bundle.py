@@ -15,7 +15,7 @@ def read_chart_scripts() -> str:
     Raises:
         ValueError: a text in them would end the script element that they stand in.
     """
-    libraries: str = vl_convert.javascript_bundle(None)
+    libraries: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # A scope of their own: the short names of the libraries stay out of the page's.
     scripts = f"(() => {{\n{libraries}\n}})();\n{START_SCRIPT.read_text(encoding='utf-8')}"
     for ending in ("</script", "<!--"):

@@ -13,17 +13,10 @@ from retu.reporting.charts.series import DARK_COLOURS, SHAPES, Series
 SCORE_LEVEL = 0.95
 """Of the intervals of single scores; ceilings have 90 percent."""
 SCORE_DIGITS, COMPUTE_DIGITS = 2, 4
+MOST_COLUMNS = 3
+"""Panels side by side on a wide page."""
 LAW_SHARES = np.unique(np.concatenate([np.geomspace(1e-3, 1, 16), np.linspace(0, 1, 33)[1:]]))
 """Where a law is drawn, as shares of its run: a smooth line of few points."""
-ZOOM: Spec = {
-    "name": "zoom",
-    "bind": "scales",
-    "select": {
-        "type": "interval",
-        # A page must go on scrolling over a figure: the wheel alone is the page's.
-        "zoom": "wheel![event.ctrlKey || event.metaKey]",
-    },
-}
 SWITCHES: list[Spec] = [{"name": "hidden", "value": []}, {"name": "focus", "value": -1}]
 """What the page's script sets: branches that are switched off, and the one that is pointed at."""
 IS_SHOWN = "indexof(hidden, datum.b) < 0"
@@ -86,19 +79,41 @@ def encode_branches(series: Sequence[Series], *channels: str) -> Spec:
     }
 
 
-def describe_series(series: Sequence[Series]) -> Spec:
-    """What the page's script reads from a specification: keys, and colours of dark pages."""
+def look_up_series(*fields: str) -> Spec:
+    """A transform that adds facts of the series to rows with `b`; see `make_frame`."""
+    return {"lookup": "b", "from": {"data": {"name": "series"}, "key": "b", "fields": list(fields)}}
+
+
+def make_frame(series: Sequence[Series]) -> Spec:
+    """What every specification of branches has: switches, and the series for tooltips and keys."""
     rows = [one.describe(place) for place, one in enumerate(series)]
-    return {"series": rows, "dark": DARK_COLOURS}
+    told = [{key: row[key] for key in ("b", "title", "subphase", "note")} for row in rows]
+    return {
+        "params": SWITCHES,
+        "datasets": {"series": told},
+        "usermeta": {"series": rows, "dark": DARK_COLOURS, "columns": MOST_COLUMNS},
+    }
 
 
-def look_up_series(series: Sequence[Series], *fields: str) -> Spec:
-    """A transform that adds facts of the series to rows with `b`."""
-    rows = [
-        {"b": place} | {name: one.describe(place)[name] for name in fields}
-        for place, one in enumerate(series)
-    ]
-    return {"lookup": "b", "from": {"data": {"values": rows}, "key": "b", "fields": list(fields)}}
+def make_zoom(name: str = "zoom") -> Spec:
+    """A parameter of a view that lets it be moved and zoomed; names differ within a chart."""
+    # A page must go on scrolling over a figure: the wheel alone is the page's.
+    select = {"type": "interval", "zoom": "wheel![event.ctrlKey || event.metaKey]"}
+    return {"name": name, "bind": "scales", "select": select}
+
+
+def set_single_size(height: int) -> Spec:
+    """The size of a chart of one view: as wide as the page, so many pixels high."""
+    fit = {"type": "fit", "contains": "padding"}
+    return {"width": "container", "height": height, "autosize": fit}
+
+
+def add_room(values: Iterable[float | None], share: float = 0.04) -> tuple[float, float]:
+    """The range of the numbers among values, with a share of it on both sides."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    room = share * (high - low) or share * (abs(high) or 1.0)
+    return low - room, high + room
 
 
 def make_tip(field: str, title: str, form: str = "") -> Spec:
@@ -117,5 +132,5 @@ def make_axis(field: str, title: str, domain: Sequence[float] | None = None, **m
     """A quantitative position; a domain is kept whatever is switched off."""
     scale: Spec = {"zero": False}
     if domain is not None:
-        scale = {"domain": list(domain), "nice": False}
+        scale = {"domain": round_significant(domain, 6), "nice": False}
     return {"field": field, "type": "quantitative", "title": title, "scale": scale, **more}

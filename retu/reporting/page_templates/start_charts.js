@@ -2,17 +2,14 @@
 (() => {
   "use strict";
   const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => {
-    const theme = document.documentElement.dataset.theme;
-    return theme === "dark" || (theme !== "light" && system.matches);
-  };
+  const isDark = () => (({ dark: true, light: false })[document.documentElement.dataset.theme] ?? system.matches);
   const makeConfig = (dark) => {
     const [ink, line, edge] = dark ? ["#e4e6ea", "#3a404a", "#7d8591"] : ["#222222", "#e6e6e6", "#888888"];
     const words = { labelColor: ink, titleColor: ink, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 };
     return {
       background: null, font: 'system-ui, "Segoe UI", Arial, "DejaVu Sans", sans-serif', view: { stroke: null },
-      title: { color: ink, fontSize: 12, anchor: "start" }, axis: { ...words, gridColor: line, domainColor: edge, tickColor: edge },
-      legend: words,
+      title: { color: ink, fontSize: 12, anchor: "start", frame: "group" }, axisY: { minExtent: 32 },
+      axis: { ...words, gridColor: line, domainColor: edge, tickColor: edge, labelSeparation: 8, labelOverlap: "greedy" },
     };
   };
   const make = (name, attributes, text = "") => {
@@ -29,21 +26,18 @@
     let view = null, width = 0, drawings = 0, pause = 0;
 
     const readSpec = () => {
-      const whole = isDark() ? Object.entries(JSON.parse(text).usermeta.dark || {}) : [];
+      const whole = isDark() ? Object.entries(JSON.parse(text).usermeta.dark) : [];
       const spec = JSON.parse(whole.reduce((content, [from, to]) => content.replaceAll(`"${from}"`, `"${to}"`), text));
       if (spec.concat) {  // panels know no "container": as many columns as fit, each panel as wide as its share
         spec.columns = Math.max(1, Math.min(spec.usermeta.columns, Math.floor(width / 290)));
-        for (const panel of spec.concat) panel.width = Math.max(120, Math.floor(width / spec.columns) - 72);
+        for (const panel of spec.concat) panel.width = Math.max(120, Math.floor((width + 20) / spec.columns) - 66);
       }
       for (const one of spec.params || []) if (one.name === "hidden") one.value = [...hidden];
       return spec;
     };
-    const tell = (name, value) => {
-      if (view && figure.dataset.answers && view.signal(name) !== value) view.signal(name, value).runAsync();
-    };
+    const tell = (name, value) => view && figure.dataset.answers && view.signal(name) !== value && view.signal(name, value).runAsync();
     const showSwitches = () => {
-      for (const button of key.querySelectorAll("[aria-pressed]"))
-        button.setAttribute("aria-pressed", button.places.some((place) => !hidden.has(place)));
+      key.querySelectorAll("[aria-pressed]").forEach((button) => { button.ariaPressed = button.places.some((place) => !hidden.has(place)); });
       tell("hidden", [...hidden]);
     };
     const addButton = (row, places, title, label, every) => {
@@ -56,8 +50,9 @@
         places.forEach((place) => (off || event.shiftKey ? hidden.delete(place) : hidden.add(place)));
         showSwitches();
       });
-      for (const type of ["pointerenter", "focus"]) button.addEventListener(type, () => tell("focus", places.length > 1 ? -1 : places[0]));
-      for (const type of ["pointerleave", "blur"]) button.addEventListener(type, () => tell("focus", -1));
+      const one = places.length > 1 ? -1 : places[0];
+      for (const [type, place] of Object.entries({ pointerenter: one, focus: one, pointerleave: -1, blur: -1 }))
+        button.addEventListener(type, () => tell("focus", place));
       row.append(button);
     };
     const drawSign = ({ colour, dash, path }) => {
@@ -70,19 +65,19 @@
     const fillKey = (series) => {
       key.replaceChildren();
       key.hidden = series.length === 0;
-      const every = series.map((one) => one.b);
+      const every = series.map((one) => one.b), answers = figure.dataset.answers;
       for (const group of new Set(series.map((one) => one.group))) {
         const row = make("span", { class: "chart-row" }), own = series.filter((one) => one.group === group);
-        if (!figure.dataset.answers) own.forEach((one) => row.append(drawSign(one), one.label));
+        if (!answers) own.forEach((one) => row.append(drawSign(one), one.label));
         else if (own.length > 1 && own.length < series.length)
           addButton(row, own.map((one) => one.b), `All of ${group}`, [make("b", {}, group)], every);
         else if (group) row.append(make("b", {}, group));
-        if (figure.dataset.answers) for (const one of own) addButton(row, [one.b], one.note || one.title, [drawSign(one), one.label], every);
+        if (answers) for (const one of own) addButton(row, [one.b], one.note || one.title, [drawSign(one), one.label], every);
         key.append(row);
       }
-      const all = make("button", { type: "button" }, "Show all");
-      all.addEventListener("click", () => { hidden.clear(); draw(); });
-      if (figure.dataset.answers) key.append(all);
+      if (!answers) return;
+      key.append(make("button", { type: "button" }, "Show all"));
+      key.lastChild.addEventListener("click", () => { hidden.clear(); draw(); });
     };
 
     const draw = async () => {
@@ -92,9 +87,8 @@
       live.append(target);
       try {
         const spec = readSpec();
-        const made = await window.vegaEmbed(target, spec, {
-          mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: makeConfig(isDark()),
-          tooltip: { theme: isDark() ? "dark" : "light" },
+        const made = await window.vegaEmbed(target, spec, {  // "ast": expressions are interpreted, not compiled, so a strict page may have them
+          mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: makeConfig(isDark()), tooltip: { theme: isDark() ? "dark" : "light" },
         });
         if (mine !== drawings) return made.finalize(), target.remove();
         if (view) view.finalize();
@@ -113,12 +107,11 @@
       }
     };
     new ResizeObserver(() => {
-      if (!view || Math.abs(live.clientWidth - width) < 12) return;
       clearTimeout(pause);
-      pause = setTimeout(draw, 150);
+      if (view && Math.abs(live.clientWidth - width) >= 12) pause = setTimeout(draw, 150);
     }).observe(figure);
     figure.drawChart = draw;
-    figure.drawAgain = () => { if (view) draw(); };
+    figure.drawAgain = () => view && draw();
   };
 
   const figures = [...document.querySelectorAll("figure.chart")];
