@@ -17,6 +17,9 @@ rule make_report:
         forecast_scores="<results>/forecast_scores.csv",
         sensitivity="<results>/sensitivity.csv",
         sensitivity_summary="<results>/sensitivity_summary.csv",
+        curves="<results>/curves.csv",
+        fits=MAIN_FITS,
+        subphases="<results>/subphases.csv",
     output:
         out="<results>/report.html",
         record="<results>/report.record.json",

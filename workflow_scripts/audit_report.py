@@ -6,6 +6,7 @@ r"""The report of an audit: one self-contained HTML page.
         --data-quality data_quality.csv --labels-check labels_check.csv \
         --forecast-scores forecast_scores.csv --sensitivity sensitivity.csv \
         --sensitivity-summary sensitivity_summary.csv --caches studies/released/caches.csv \
+        --curves curves.csv --fits fits/robust.csv --subphases subphases.csv \
         --out report.html
 
 Beside the figures lies figure_8.csv.
@@ -21,7 +22,7 @@ from retu.runtime.script import parse_arguments, run_main
 
 TABLES = (
     *("claims", "data_quality", "labels_check", "forecast_scores", "sensitivity"),
-    *("sensitivity_summary", "caches"),
+    *("sensitivity_summary", "caches", "curves", "fits", "subphases"),
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from retu.core.atomic_files import write_text
 from retu.reporting.answer_samples import read_samples
 from retu.reporting.answer_words import read_answer
+from retu.reporting.collapse_histories import read_histories
 from retu.reporting.hypotheses_table import read_hypotheses, tabulate_hypotheses
 from retu.reporting.made_by import find_origins, read_versions
 from retu.reporting.page import (
@@ -32,10 +33,18 @@ def main() -> None:
     files |= {path.stem: path for paths in (*further, options.hypotheses) for path in paths}
     samples = read_samples(answer, options.grades, options.generations)
     judged = [tabulate_hypotheses(read_hypotheses(path)) for path in options.hypotheses]
+    shown = read_artefacts(
+        *folders,
+        options.collapses,
+        *further,
+        samples,
+        hypotheses=next(iter(judged), None),
+        histories=read_histories(options.histories),
+    )
     page = render_report_page(
         study,
         answer,
-        read_artefacts(*folders, options.collapses, *further, samples, *judged),
+        shown,
         read_curves(options.curves),
         read_fits(options.fits),
         read_subphases(options.subphases),

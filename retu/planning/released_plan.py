@@ -166,6 +166,7 @@ class ReleasedPlan(AnalysisPlan):
         """The page that shows all of it."""
         shown = [self.plan_artefact(name) for name in AUDIT_ARTEFACTS]
         after = [
+            *(self.curves(), self.subphases(), self.fit_curves(self.fit.protocols[0])),
             *shown,
             self.judge_claims(),
             self.refit_by_recipes(),

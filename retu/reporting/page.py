@@ -14,6 +14,8 @@ from retu.core.markdown import TextTable
 from retu.core.tables import read_table
 from retu.reporting.answer_samples import AnswerSamples
 from retu.reporting.answer_words import arrange_answers
+from retu.reporting.charts.training_chart import TrainingTables
+from retu.reporting.collapse_histories import BranchKey
 from retu.reporting.collapse_text import describe_collapses, format_collapses, read_collapses
 from retu.reporting.drawing import select_rows
 from retu.reporting.further_artefacts import (
@@ -38,6 +40,8 @@ from retu.reporting.study_answer import AnswerPart, build_answer
 from retu.reporting.tidy_files import STATS_COLUMNS, fill_text_cells, list_models
 from retu.reporting.token_cuts import describe_cut_answers
 
+Histories = Mapping[BranchKey, pd.DataFrame]
+"""What training logged, as `read_histories` gives it."""
 PAGE_TEMPLATE = "page.html.j2"
 STUDY_KEYS = ("name", "title", "description", "order", "seeds", "benchmarks")
 REPORT_FIGURES = ("figure_2", "figure_3", "figure_8", "collapses")
@@ -61,6 +65,7 @@ class PageArtefacts:
     further_figures: list[ShownFigure] = field(default_factory=list)
     samples: AnswerSamples | None = None
     hypotheses: TextTable | None = None
+    histories: Histories = field(default_factory=dict)
 
 
 def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
@@ -85,6 +90,7 @@ def read_artefacts(
     further_figures: Sequence[Path] = (),
     samples: AnswerSamples | None = None,
     hypotheses: TextTable | None = None,
+    histories: Histories | None = None,
 ) -> PageArtefacts:
     """Read the tables and the SVG figures from the study's folders, and what few studies have."""
     drawn = [*(figures / f"{name}.svg" for name in REPORT_FIGURES), *further_figures]
@@ -98,6 +104,7 @@ def read_artefacts(
         list_further_figures(further_figures),
         samples,
         hypotheses,
+        histories or {},
     )
 
 
@@ -144,7 +151,8 @@ def render_report_page(
     """Fill the page template. The same inputs give the same bytes: no dates, no random ids."""
     order = [str(name) for name in study["order"]]
     answers = arrange_answers(answer)
-    charts = draw_study_charts(curves, fits, subphases, order, artefacts.figures)
+    known = TrainingTables(artefacts.histories, curves, fits, subphases, artefacts.collapses)
+    charts = draw_study_charts(known, order, artefacts.figures)
     return load_page_template(PAGE_TEMPLATE).render(
         study=study,
         verdict=summarise_answer(answer),

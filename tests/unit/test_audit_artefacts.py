@@ -42,8 +42,9 @@ from workflow_scripts import (
 ROOT = Path(audit_report.__file__).parents[1]
 TABLES = (
     *("claims", "data_quality", "labels_check", "forecast_scores", "sensitivity"),
-    *("sensitivity_summary", "caches"),
+    *("sensitivity_summary", "caches", "curves", "fits", "subphases"),
 )
+PLACES = {"fits": "fits/robust"}
 PUBLISHED = ("table_4", "table_5", "figure_8")
 SPEC = '{"protocol": {}, "fit": {"common_compute": 30}, "axes": {"student": [4.0, null]}}'
 SECTIONS = (
@@ -111,7 +112,7 @@ def list_page_commands(folder: Path) -> list[tuple[ModuleType, list[str]]]:
     """The page and the summary."""
     out = folder / "artefacts"
     described = [f"--study-json={folder}/study.json", f"--versions={folder}/versions.json"]
-    shown = [f"--{name.replace('_', '-')}={folder}/{name}.csv" for name in TABLES]
+    shown = [f"--{name.replace('_', '-')}={folder}/{PLACES.get(name, name)}.csv" for name in TABLES]
     page = [
         *described,
         f"--tables={out}/table_4.csv",
@@ -138,7 +139,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read_audit_evidence(folder: Path) -> AuditTables:
     """The tables that the answer speaks of."""
-    files = {name: folder / f"{name}.csv" for name in TABLES}
+    files = {name: folder / f"{PLACES.get(name, name)}.csv" for name in TABLES}
     return read_page_content(folder / "artefacts", folder / "artefacts", files).evidence
 
 

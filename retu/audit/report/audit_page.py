@@ -30,11 +30,13 @@ from retu.audit.report.page_tables import (
 )
 from retu.audit.report.short_audit import arrange_audit_cards, summarise_audit
 from retu.core.tables import read_facts, read_table
+from retu.reporting.charts.released_chart import draw_released_chart
 from retu.reporting.fit_sensitivity import BRANCH_COLUMNS, SUMMARY_COLUMNS
 from retu.reporting.made_by import FileOrigin
+from retu.reporting.page_charts import read_scripts
 from retu.reporting.page_shell import encode_data_uri, list_versions, load_page_template
 from retu.reporting.sensitivity_text import tabulate_branch_ranges, tabulate_sensitivity
-from retu.reporting.tidy_files import fill_text_cells
+from retu.reporting.tidy_files import fill_text_cells, read_curves, read_fits, read_subphases
 
 AUDIT_TEMPLATE = "audit.html.j2"
 AUDIT_FIGURES = ("figure_3", "figure_8")
@@ -60,6 +62,9 @@ class AuditPageContent:
     branches: pd.DataFrame
     caches: pd.DataFrame
     figures: dict[str, str]
+    curves: pd.DataFrame
+    fits: pd.DataFrame
+    subphases: pd.DataFrame
 
 
 def read_page_content(tables: Path, figures: Path, files: dict[str, Path]) -> AuditPageContent:
@@ -69,7 +74,8 @@ def read_page_content(tables: Path, figures: Path, files: dict[str, Path]) -> Au
         tables: folder with table_4.csv and table_5.csv.
         figures: folder with figure_8.csv and the figures.
         files: claims, data_quality, labels_check, forecast_scores, sensitivity,
-            sensitivity_summary, and the list of released files (caches).
+            sensitivity_summary, the list of released files (caches), and what the chart of
+            branches shows: curves, robust fits and subphases.
     """
     selection = (*VALUE_COLUMNS, *CORRELATION_COLUMNS)
     evidence = AuditTables(
@@ -87,6 +93,9 @@ def read_page_content(tables: Path, figures: Path, files: dict[str, Path]) -> Au
         branches=fill_text_cells(read_table(files["sensitivity"], BRANCH_COLUMNS)),
         caches=read_facts(files["caches"], CACHE_COLUMNS),
         figures={name: encode_data_uri(figures / f"{name}.svg") for name in AUDIT_FIGURES},
+        curves=read_curves(files["curves"]),
+        fits=read_fits(files["fits"]),
+        subphases=read_subphases(files["subphases"]),
     )
 
 
@@ -111,6 +120,15 @@ def render_audit_page(
     evidence = shown.evidence
     order = [str(name) for name in study["order"]]
     branches = list_branches(evidence.table_4)
+    chart = draw_released_chart(
+        shown.curves,
+        shown.fits,
+        shown.subphases,
+        evidence.table_4,
+        order,
+        shown.figures["figure_3"],
+    )
+    charts = {"branches": [chart] if chart else []}
     statements = evidence.claims[evidence.claims["quantity"] == STATEMENT]
     return load_audit_template().render(
         study=study,
@@ -137,8 +155,8 @@ def render_audit_page(
         branch_rows=[name_branch_row(*branch) for branch in branches],
         caches=tabulate_caches(shown.caches),
         figures=shown.figures,
-        charts={},
-        chart_scripts="",
+        charts=charts,
+        chart_scripts=read_scripts(charts),
         marks=MARKS,
         versions=list_versions(versions),
         origins=origins,
