@@ -31,7 +31,7 @@ from retu.logs.log_choice import FARTHEST, LogReading, name_unit
 from retu.logs.log_files import ANSWER_FILES
 from retu.logs.read_curves import read_logs
 from retu.reporting.curve_text import format_fits_text, list_collapses
-from retu.reporting.fit_files import (
+from retu.reporting.pages.fit_files import (
     check_fit_folder,
     make_json_rows,
     name_folder,

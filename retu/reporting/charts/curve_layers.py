@@ -53,7 +53,8 @@ def draw_curves(
         ],
         "layer": [draw_bars(series), draw_dots(series, rows, unit, zoom)],
     }
-    return [points, draw_laws(fits, series, unit), draw_collapses(rows, fits, series, unit)]
+    # Evaluations over laws: where both are, the pointer is to find the evaluation.
+    return [draw_laws(fits, series, unit), points, draw_collapses(rows, fits, series, unit)]
 
 
 def select_branch(rows: pd.DataFrame, one: Series) -> pd.DataFrame:

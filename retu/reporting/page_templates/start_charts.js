@@ -18,13 +18,11 @@
     element.textContent = text;
     return element;
   };
-
   const startChart = (figure) => {
     const [live, key, picture] = ["live", "key", "static"].map((part) => figure.querySelector(`.chart-${part}`));
     const text = figure.querySelector(".chart-spec").textContent;
     const hidden = new Set();
     let view = null, width = 0, drawings = 0, pause = 0;
-
     const readSpec = () => {
       const whole = isDark() ? Object.entries(JSON.parse(text).usermeta.dark) : [];
       const spec = JSON.parse(whole.reduce((content, [from, to]) => content.replaceAll(`"${from}"`, `"${to}"`), text));
@@ -64,7 +62,7 @@
     };
     const fillKey = (series) => {
       key.replaceChildren();
-      key.hidden = series.length === 0;
+      key.hidden = !series.length;
       const every = series.map((one) => one.b), answers = figure.dataset.answers;
       for (const group of new Set(series.map((one) => one.group))) {
         const row = make("span", { class: "chart-row" }), own = series.filter((one) => one.group === group);
@@ -75,23 +73,20 @@
         if (answers) for (const one of own) addButton(row, [one.b], one.note || one.title, [drawSign(one), one.label], every);
         key.append(row);
       }
-      if (!answers) return;
-      key.append(make("button", { type: "button" }, "Show all"));
-      key.lastChild.addEventListener("click", () => { hidden.clear(); draw(); });
+      if (answers) key.append(make("button", { type: "button" }, "Show all"));
+      if (answers) key.lastChild.addEventListener("click", () => { hidden.clear(); draw(); });
     };
-
     const draw = async () => {
       const mine = ++drawings, target = make("div", { style: "width: 100%" });
       live.hidden = false;
-      width = live.clientWidth;
       live.append(target);
+      width = live.clientWidth;
       try {
-        const spec = readSpec();
-        const made = await window.vegaEmbed(target, spec, {  // "ast": expressions are interpreted, not compiled, so a strict page may have them
-          mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: makeConfig(isDark()), tooltip: { theme: isDark() ? "dark" : "light" },
-        });
+        // "ast": expressions are interpreted, not compiled: a page that forbids eval may have them.
+        const tooltip = { theme: isDark() ? "dark" : "light" }, config = makeConfig(isDark()), spec = readSpec();
+        const made = await window.vegaEmbed(target, spec, { mode: "vega-lite", renderer: "svg", actions: false, ast: true, config, tooltip });
         if (mine !== drawings) return made.finalize(), target.remove();
-        if (view) view.finalize();
+        view?.finalize();
         view = made.view;
         live.replaceChildren(target);
         if ((spec.params || []).some((one) => one.name === "focus")) figure.dataset.answers = "yes";
@@ -101,23 +96,21 @@
         picture.hidden = true;
         figure.dataset.drawn = "yes";
       } catch (error) {
-        live.hidden = key.hidden = true;
-        picture.hidden = false;
+        live.hidden = key.hidden = !(picture.hidden = false);
         console.error(`${figure.id}: not drawn, its picture stays (${error.message})`);
       }
     };
     new ResizeObserver(() => {
       clearTimeout(pause);
-      if (view && Math.abs(live.clientWidth - width) >= 12) pause = setTimeout(draw, 150);
+      if (view && live.clientWidth && Math.abs(live.clientWidth - width) >= 12) pause = setTimeout(draw, 150);
     }).observe(figure);
-    figure.drawChart = draw;
-    figure.drawAgain = () => view && draw();
+    Object.assign(figure, { drawChart: draw, drawAgain: () => view && draw() });
   };
 
   const figures = [...document.querySelectorAll("figure.chart")];
-  const near = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
-    near.unobserve(entry.target);
-    entry.target.drawChart();
+  const near = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
+    near.unobserve(target);
+    target.drawChart();
   }), { rootMargin: "300px" });
   figures.forEach((figure) => { startChart(figure); near.observe(figure); });
   const drawAll = () => figures.forEach((figure) => figure.drawAgain());

@@ -32,7 +32,7 @@ def write_fit_folder(
         settings: protocol, draws, seed and files, as the page shows them.
     """
     # Drawing takes a second to import, and an answer on the terminal needs none of it.
-    from retu.reporting.fit_page import render_fit_page
+    from retu.reporting.pages.fit_page import render_fit_page
 
     facts = {"made_by": ANSWER_MADE_BY, **settings, "x_unit": fits.x_unit, "notes": list(notes)}
     content = {**facts, "curves": make_json_rows(fits)}

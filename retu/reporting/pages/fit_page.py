@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from retu.logs.log_choice import name_unit
+from retu.reporting.charts.bundle import read_chart_scripts
+from retu.reporting.charts.fit_chart import draw_fit_chart
 from retu.reporting.curve_text import (
     explain_reason,
     list_collapses,
@@ -24,6 +26,8 @@ def render_fit_page(fits: LoggedFits, notes: Sequence[str], settings: Mapping[st
     return load_page_template("fit.html.j2").render(
         table_4=tabulate_logged_fits(fits),
         figures=figures,
+        chart=draw_fit_chart(fits),
+        scripts=read_chart_scripts(),
         notes=notes,
         settings=settings,
         unit=name_unit(fits.x_unit),
