@@ -9,7 +9,9 @@ rule make_table_4:
         fits=FITS,
         fixed_points="<results>/fixed_points.csv",
     output:
-        out_csv="<results>/tables/table_4.csv",
+        out_csv=report(
+            "<results>/tables/table_4.csv", caption="../captions/table_4.rst", category="Fits"
+        ),
         out_md="<results>/tables/table_4.md",
         out_tex="<results>/tables/table_4.tex",
         record="<results>/tables/table_4.record.json",
@@ -31,7 +33,9 @@ rule make_table_5:
         draws=DRAWS,
         subphases="<results>/subphases.csv",
     output:
-        out_csv="<results>/tables/table_5.csv",
+        out_csv=report(
+            "<results>/tables/table_5.csv", caption="../captions/table_5.rst", category="Fits"
+        ),
         out_md="<results>/tables/table_5.md",
         out_tex="<results>/tables/table_5.tex",
         record="<results>/tables/table_5.record.json",
@@ -54,7 +58,9 @@ rule make_figure_3:
         subphases="<results>/subphases.csv",
         table_4="<results>/tables/table_4.csv",
     output:
-        out_svg="<results>/figures/figure_3.svg",
+        out_svg=report(
+            "<results>/figures/figure_3.svg", caption="../captions/figure_3.rst", category="Fits"
+        ),
         out_png="<results>/figures/figure_3.png",
         out_pdf="<results>/figures/figure_3.pdf",
         out_csv="<results>/figures/figure_3.csv",
@@ -78,7 +84,9 @@ rule make_figure_8:
         subphases="<results>/subphases.csv",
         sensitivity="<results>/sensitivity_recipes.csv",
     output:
-        out_svg="<results>/figures/figure_8.svg",
+        out_svg=report(
+            "<results>/figures/figure_8.svg", caption="../captions/figure_8.rst", category="Fits"
+        ),
         out_png="<results>/figures/figure_8.png",
         out_pdf="<results>/figures/figure_8.pdf",
         out_csv="<results>/figures/figure_8.csv",

@@ -21,7 +21,9 @@ rule make_report:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
-        out="<results>/report.html",
+        out=report(
+            "<results>/report.html", caption="../captions/report.rst", category="Report"
+        ),
         record="<results>/report.record.json",
     log:
         "<logs>/report.log",

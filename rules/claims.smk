@@ -55,7 +55,9 @@ rule judge_claims:
         fits=FITS,
         draws=DRAWS[0],
     output:
-        out="<results>/claims.csv",
+        out=report(
+            "<results>/claims.csv", caption="../captions/claims.rst", category="Claims"
+        ),
         out_md="<results>/claims.md",
         record="<results>/claims.record.json",
     log:

@@ -9,7 +9,9 @@ rule make_figure_2:
         curves="<results>/curves.csv",
         fits=MAIN_FITS,
     output:
-        out_svg="<results>/figures/figure_2.svg",
+        out_svg=report(
+            "<results>/figures/figure_2.svg", caption="../captions/figure_2.rst", category="Scores"
+        ),
         out_png="<results>/figures/figure_2.png",
         out_pdf="<results>/figures/figure_2.pdf",
         out_csv="<results>/figures/figure_2.csv",
@@ -33,7 +35,9 @@ rule make_figure_3:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
-        out_svg="<results>/figures/figure_3.svg",
+        out_svg=report(
+            "<results>/figures/figure_3.svg", caption="../captions/figure_3.rst", category="Fits"
+        ),
         out_png="<results>/figures/figure_3.png",
         out_pdf="<results>/figures/figure_3.pdf",
         out_csv="<results>/figures/figure_3.csv",
@@ -54,7 +58,9 @@ rule make_figure_4:
     input:
         curves="<results>/curves.csv",
     output:
-        out_svg="<results>/figures/figure_4.svg",
+        out_svg=report(
+            "<results>/figures/figure_4.svg", caption="../captions/figure_4.rst", category="Scores"
+        ),
         out_png="<results>/figures/figure_4.png",
         out_pdf="<results>/figures/figure_4.pdf",
         out_csv="<results>/figures/figure_4.csv",
@@ -78,7 +84,9 @@ rule make_figure_7:
         subphases="<results>/subphases.csv",
         stats="<results>/dataset_stats.csv",
     output:
-        out_svg="<results>/figures/figure_7.svg",
+        out_svg=report(
+            "<results>/figures/figure_7.svg", caption="../captions/figure_7.rst", category="Fits"
+        ),
         out_png="<results>/figures/figure_7.png",
         out_pdf="<results>/figures/figure_7.pdf",
         out_csv="<results>/figures/figure_7.csv",
@@ -100,7 +108,9 @@ rule make_figure_8:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
-        out_svg="<results>/figures/figure_8.svg",
+        out_svg=report(
+            "<results>/figures/figure_8.svg", caption="../captions/figure_8.rst", category="Fits"
+        ),
         out_png="<results>/figures/figure_8.png",
         out_pdf="<results>/figures/figure_8.pdf",
         out_csv="<results>/figures/figure_8.csv",

@@ -9,7 +9,9 @@ rule make_table_1:
         curves="<results>/curves.csv",
         subphases="<results>/subphases.csv",
     output:
-        out_csv="<results>/tables/table_1.csv",
+        out_csv=report(
+            "<results>/tables/table_1.csv", caption="../captions/table_1.rst", category="Scores"
+        ),
         out_md="<results>/tables/table_1.md",
         out_tex="<results>/tables/table_1.tex",
         record="<results>/tables/table_1.record.json",
@@ -29,7 +31,9 @@ rule make_table_3:
     input:
         stats="<results>/dataset_stats.csv",
     output:
-        out_csv="<results>/tables/table_3.csv",
+        out_csv=report(
+            "<results>/tables/table_3.csv", caption="../captions/table_3.rst", category="Data"
+        ),
         out_md="<results>/tables/table_3.md",
         out_tex="<results>/tables/table_3.tex",
         record="<results>/tables/table_3.record.json",
@@ -50,7 +54,9 @@ rule make_table_4:
         fits=MAIN_FITS,
         curves="<results>/curves.csv",
     output:
-        out_csv="<results>/tables/table_4.csv",
+        out_csv=report(
+            "<results>/tables/table_4.csv", caption="../captions/table_4.rst", category="Fits"
+        ),
         out_md="<results>/tables/table_4.md",
         out_tex="<results>/tables/table_4.tex",
         record="<results>/tables/table_4.record.json",
@@ -72,7 +78,9 @@ rule make_table_5:
         subphases="<results>/subphases.csv",
         stats="<results>/dataset_stats.csv",
     output:
-        out_csv="<results>/tables/table_5.csv",
+        out_csv=report(
+            "<results>/tables/table_5.csv", caption="../captions/table_5.rst", category="Fits"
+        ),
         out_md="<results>/tables/table_5.md",
         out_tex="<results>/tables/table_5.tex",
         record="<results>/tables/table_5.record.json",
@@ -94,7 +102,9 @@ rule make_table_6:
         curves="<results>/curves.csv",
         subphases="<results>/subphases.csv",
     output:
-        out_csv="<results>/tables/table_6.csv",
+        out_csv=report(
+            "<results>/tables/table_6.csv", caption="../captions/table_6.rst", category="Fits"
+        ),
         out_md="<results>/tables/table_6.md",
         out_tex="<results>/tables/table_6.tex",
         record="<results>/tables/table_6.record.json",
@@ -114,7 +124,9 @@ rule make_per_benchmark:
     input:
         curves="<results>/curves.csv",
     output:
-        out_csv="<results>/tables/per_benchmark.csv",
+        out_csv=report(
+            "<results>/tables/per_benchmark.csv", caption="../captions/per_benchmark.rst", category="Scores"
+        ),
         out_md="<results>/tables/per_benchmark.md",
         out_tex="<results>/tables/per_benchmark.tex",
         record="<results>/tables/per_benchmark.record.json",

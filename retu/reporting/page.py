@@ -166,7 +166,7 @@ def render_report_page(
         collapses=format_collapses(artefacts.collapses),
         figures=artefacts.figures,
         charts=charts,
-        chart_scripts=read_scripts(charts),
+        scripts=read_scripts(charts),
         further_tables={shown.name: shown for shown in artefacts.further_tables},
         further_figures=artefacts.further_figures,
         samples=artefacts.samples,

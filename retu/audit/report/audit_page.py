@@ -156,7 +156,7 @@ def render_audit_page(
         caches=tabulate_caches(shown.caches),
         figures=shown.figures,
         charts=charts,
-        chart_scripts=read_scripts(charts),
+        scripts=read_scripts(charts),
         marks=MARKS,
         versions=list_versions(versions),
         origins=origins,
