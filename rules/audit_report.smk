@@ -21,9 +21,7 @@ rule make_report:
         fits=MAIN_FITS,
         subphases="<results>/subphases.csv",
     output:
-        out=report(
-            "<results>/report.html", caption="../captions/report.rst", category="Report"
-        ),
+        out=report("<results>/report.html", caption="../captions/report.rst", category="Report"),
         record="<results>/report.record.json",
     log:
         "<logs>/report.log",

@@ -55,9 +55,7 @@ rule judge_claims:
         fits=FITS,
         draws=DRAWS[0],
     output:
-        out=report(
-            "<results>/claims.csv", caption="../captions/claims.rst", category="Claims"
-        ),
+        out=report("<results>/claims.csv", caption="../captions/claims.rst", category="Claims"),
         out_md="<results>/claims.md",
         record="<results>/claims.record.json",
     log:

@@ -53,9 +53,7 @@ rule make_report:
         generations=[f"<results>/{run.path}/generations.parquet" for run in ANSWERED],
         hypotheses=[f"<results>/{n}.csv" for n in ("hypotheses",) if JUDGED],
     output:
-        out=report(
-            "<results>/report.html", caption="../captions/report.rst", category="Report"
-        ),
+        out=report("<results>/report.html", caption="../captions/report.rst", category="Report"),
         record="<results>/report.record.json",
     log:
         "<logs>/report.log",

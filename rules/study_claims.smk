@@ -14,9 +14,7 @@ rule judge_claims:
         stats="<results>/dataset_stats.csv",
         grades=[f"<results>/{run.path}/grades.parquet" for run in plan.list_sft_runs()],
     output:
-        out=report(
-            "<results>/claims.csv", caption="../captions/claims.rst", category="Claims"
-        ),
+        out=report("<results>/claims.csv", caption="../captions/claims.rst", category="Claims"),
         out_md="<results>/claims.md",
         record="<results>/claims.record.json",
     log:

@@ -125,7 +125,9 @@ rule make_per_benchmark:
         curves="<results>/curves.csv",
     output:
         out_csv=report(
-            "<results>/tables/per_benchmark.csv", caption="../captions/per_benchmark.rst", category="Scores"
+            "<results>/tables/per_benchmark.csv",
+            caption="../captions/per_benchmark.rst",
+            category="Scores",
         ),
         out_md="<results>/tables/per_benchmark.md",
         out_tex="<results>/tables/per_benchmark.tex",
