@@ -19,6 +19,8 @@ def chromium() -> Iterator[Browser]:
     if path is None:
         pytest.skip("no chromium on this machine: pages are not tried in a browser")
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = started.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=120_000
+        )
         yield browser
         browser.close()

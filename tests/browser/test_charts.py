@@ -24,7 +24,7 @@ NAMES = ["branches_tiny", "sft_tiny", "ceilings_tiny", "training_tiny"]
 MARKS = ".chart-live svg .mark-symbol path, .chart-live svg .mark-line path"
 BRANCHES = "#chart_branches_tiny"
 N_EVALUATIONS = len(RL_STEPS)
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 def page(chromium: Browser, url: str) -> Iterator[Page]:
     """The page, opened on a desk; it fails a test on any message and any request."""
     opened = chromium.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(120_000)
     found: list[str] = []
     opened.on("console", lambda message: found.append(f"{message.type}: {message.text}"))
     opened.on("pageerror", lambda error: found.append(str(error)))
