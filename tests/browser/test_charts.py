@@ -165,9 +165,9 @@ def test_the_wheel_is_the_pages_unless_ctrl_is_held(page: Page) -> None:
     assert page.evaluate("window.scrollY") > 20
     expect(dot).to_have_attribute("transform", before)
     page.keyboard.down("Control")
-    page.mouse.wheel(0, -400)
-    page.keyboard.up("Control")
+    page.mouse.wheel(0, -200)
     expect(dot).not_to_have_attribute("transform", before)
+    page.keyboard.up("Control")
 
 
 def test_a_dark_page_has_light_words(page: Page) -> None:
