@@ -13,14 +13,14 @@ from processes import run_as_on_terminal
 
 pytest_plugins = (
     *("code_fixtures", "lineage_fixtures", "pointer_fixtures", "bundle_fixtures", "lineage_toy"),
-    "files_fixtures",
+    *("files_fixtures", "browser_fixtures"),
 )
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a run reads; never results, data or state, so a test run starts from nothing.
 PARTS = (
     *("Snakefile", "config.yaml", "rules", "retu", "workflow_scripts", "studies", "envs"),
-    *("profiles", "schemas", "claims", "slurm", "chat_templates"),
+    *("profiles", "schemas", "claims", "slurm", "chat_templates", "captions"),
 )
 SMOKE = ("study=smoke",)
 
