@@ -1,6 +1,7 @@
 """The report of a study: one self-contained HTML page."""
 
 from pathlib import Path
+from typing import Any
 
 from retu.core.atomic_files import write_text
 from retu.reporting.answer_samples import read_samples
@@ -8,7 +9,7 @@ from retu.reporting.answer_words import read_answer
 from retu.reporting.collapse_histories import read_histories
 from retu.reporting.hypotheses_table import read_hypotheses, tabulate_hypotheses
 from retu.reporting.made_by import find_origins, read_versions
-from retu.reporting.page import (
+from retu.reporting.pages.study_page import (
     STUDY_KEYS,
     list_report_files,
     read_artefacts,
@@ -24,7 +25,7 @@ FILES = ("study_json", "answer", "collapses", "curves", "fits", "subphases", "ve
 
 def main() -> None:
     """Read the tidy files and the finished tables and figures, write the page."""
-    lists = {name: [Path] for name in ("tables", "figures", *MANY)}
+    lists: dict[str, Any] = {name: [Path] for name in ("tables", "figures", *MANY)}
     options = parse_arguments(__doc__, MANY, **lists, **dict.fromkeys(FILES, Path))
     study, answer = read_json(options.study_json, STUDY_KEYS), read_answer(options.answer)
     folders = options.tables[0].parent, options.figures[0].parent

@@ -36,7 +36,7 @@ def read_losses(path: Path) -> pd.DataFrame:
     table = read_text_cells(check_text_file(path, wanted))
     missing = [name for name in LOSS_COLUMNS if name not in table]
     if missing:
-        meant = explain_missing_names(missing, (n for n in table if n not in LOSS_COLUMNS))
+        meant = explain_missing_names(missing, (str(n) for n in table if n not in LOSS_COLUMNS))
         told = f"lacks the columns {', '.join(missing)}; {meant or f'it needs {wanted}'}"
         raise InputError(f"{path}: {told}")
     if table.empty:

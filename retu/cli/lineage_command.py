@@ -231,7 +231,7 @@ def main(options: argparse.Namespace) -> int:
     """
     study = getattr(options, "study", None)
     here = study is None or (options.root / "results" / Path(study).stem).exists()
-    if not here and options.action not in OF_REVISIONS:
+    if study is not None and not here and options.action not in OF_REVISIONS:
         find_study_file(study)
     try:
         with redirect_stdout(cast(TextIO, EscapedStream(sys.stdout))):

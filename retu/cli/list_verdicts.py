@@ -69,7 +69,7 @@ def describe_verdict(lab: pd.DataFrame, hypothesis: str) -> str:
     """A verdict with its effect and interval; a dash where a measurement did not ask."""
     if hypothesis not in lab.index:
         return MISSING
-    row = lab.loc[hypothesis]
+    row = lab.loc[[hypothesis]].to_dict("records")[0]
     numbers = format_interval(row["low"], row["high"], 1)
     effect = f"{format_number(float(row['effect']), 1)} {numbers} {UNITS[row['unit']]}"
     return f"**{row['verdict']}**: {effect}"
@@ -88,7 +88,7 @@ def format_contrasts(study: str) -> str:
     contrasts = read_contrasts(study)
     units = read_verdicts(study).set_index("id")["unit"]
     cells = {
-        name: [MISSING if pd.isna(v) else format_number(float(v), 1) for v in contrasts[name]]
+        str(name): [MISSING if pd.isna(v) else format_number(float(v), 1) for v in contrasts[name]]
         for name in contrasts
     }
     return make_table(

@@ -1,8 +1,9 @@
 """A few stored answers of a study, right and wrong, as they were read and graded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -105,12 +106,12 @@ def name_verdict(right: bool) -> str:
     return "right" if right else "wrong"
 
 
-def show_text(value: object) -> str:
+def show_text(value: Any) -> str:
     """A cell, a dash where nothing was read."""
     return MISSING if value is None or pd.isna(value) or value == "" else str(value)
 
 
-def explain_row(row: dict[object, object]) -> str:
+def explain_row(row: Mapping[Any, Any]) -> str:
     """The grader's reason, and whether the token limit ended the answer."""
     finished = row.get(FINISHED)
     cut = not pd.isna(finished) and not bool(finished)

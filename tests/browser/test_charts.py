@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from reporting_fixtures import RL_STEPS
 
 from retu.reporting.charts.bundle import read_chart_scripts
-from retu.reporting.page_shell import load_page_template
+from retu.reporting.pages.page_shell import load_page_template
 
 TEMPLATE = """{% from "chart_macros.html.j2" import show_chart, chart_scripts %}
 <!DOCTYPE html>

@@ -13,8 +13,8 @@ from retu.advice.advice_record import StudyAnswer
 from retu.core.markdown import make_table
 from retu.reporting.answer_samples import AnswerSamples, cut_text
 from retu.reporting.collapse_histories import COLLAPSE_COLUMNS
-from retu.reporting.page import PageArtefacts, render_report_page
-from retu.reporting.page_shell import make_data_uri
+from retu.reporting.pages.page_shell import make_data_uri
+from retu.reporting.pages.study_page import PageArtefacts, render_report_page
 from retu.reporting.paradigm_table import build_paradigm_table
 from retu.reporting.result_tables import build_table_3, build_table_4
 from retu.reporting.tidy_files import OVERALL, fill_text_cells
@@ -51,7 +51,7 @@ def make_samples() -> AnswerSamples:
     """Twenty answers, the last of them long."""
     answers = [f"step {n}" for n in range(19)] + ["so " * 400]
     verdicts = ["right", "wrong"] * 10
-    columns = [
+    columns: list[tuple[str, bool, list[str]]] = [
         ("Benchmark", False, [f"chain{n % 3}" for n in range(20)]),
         ("Verdict", False, verdicts),
         ("Answer", False, [cut_text(text) for text in answers]),

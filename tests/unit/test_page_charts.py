@@ -39,7 +39,7 @@ from retu.reporting.charts.series import list_series
 from retu.reporting.charts.sft_chart import draw_sft_chart
 from retu.reporting.charts.spec_parts import add_room, bound_scores
 from retu.reporting.charts.training_chart import MOST_STEPS, draw_training_chart, thin_history
-from retu.reporting.page import load_page_template
+from retu.reporting.pages.page_shell import load_page_template
 from retu.scaling.fitting.logged_fits import LoggedFits
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from lineage_toy import RESULTS, TABLE, ToyStudy, rewrite_record
 from retu.lineage.graph.record_graph import read_lineage
 from retu.lineage.record import read_record
 from retu.reporting.made_by import FileOrigin, find_origins, find_unlocked_versions
-from retu.reporting.page_shell import load_page_template
+from retu.reporting.pages.page_shell import load_page_template
 
 FITS = f"{RESULTS}/fits/robust.csv"
 

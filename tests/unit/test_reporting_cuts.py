@@ -16,8 +16,8 @@ from reporting_fixtures import (
 
 from retu.advice.advice_record import StudyAnswer
 from retu.reporting.collapse_histories import COLLAPSE_COLUMNS
-from retu.reporting.page import PageArtefacts, render_report_page
-from retu.reporting.page_shell import explain_terms
+from retu.reporting.pages.page_shell import explain_terms
+from retu.reporting.pages.study_page import PageArtefacts, render_report_page
 from retu.reporting.paradigm_table import build_paradigm_table, tabulate_paradigms
 from retu.reporting.result_tables import (
     build_table_3,

@@ -23,7 +23,7 @@ from retu.reporting.aggregate import (
     t_interval,
 )
 from retu.reporting.compute_units import choose_unit
-from retu.reporting.page import count_evaluations
+from retu.reporting.pages.study_page import count_evaluations
 from retu.reporting.result_tables import (
     STUDY_TABLE_4_COLUMNS,
     build_table_3,

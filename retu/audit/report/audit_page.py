@@ -33,8 +33,8 @@ from retu.core.tables import read_facts, read_table
 from retu.reporting.charts.released_chart import draw_released_chart
 from retu.reporting.fit_sensitivity import BRANCH_COLUMNS, SUMMARY_COLUMNS
 from retu.reporting.made_by import FileOrigin
-from retu.reporting.page_charts import read_scripts
-from retu.reporting.page_shell import encode_data_uri, list_versions, load_page_template
+from retu.reporting.pages.page_charts import read_scripts
+from retu.reporting.pages.page_shell import encode_data_uri, list_versions, load_page_template
 from retu.reporting.sensitivity_text import tabulate_branch_ranges, tabulate_sensitivity
 from retu.reporting.tidy_files import fill_text_cells, read_curves, read_fits, read_subphases
 

@@ -50,7 +50,7 @@ def tabulate_ledger(
         results: the study's folder, for commands.
     """
     rows = order_claims(claims)
-    records: list[Mapping[Any, Any]] = rows.to_dict("records")
+    records = list[Mapping[Any, Any]](rows.to_dict("records"))
     ends = zip(rows["low"], rows["high"], strict=True)
     return make_table(
         [

@@ -27,7 +27,7 @@ from retu.audit.report.compared_values import PUBLISHED, ROBUST
 from retu.audit.report.loss_and_ceiling import COMMON
 from retu.core.markdown import format_number
 from retu.core.text import format_quantity
-from retu.reporting.page_cards import Card, CardLine, Verdict
+from retu.reporting.pages.page_cards import Card, CardLine, Verdict
 from retu.reporting.sensitivity_text import format_percent
 from retu.reporting.study_answer import AnswerPart
 

@@ -11,7 +11,7 @@ from retu.reporting.curve_text import (
     tabulate_logged_fits,
 )
 from retu.reporting.figure_logged_curves import draw_logged_curves
-from retu.reporting.page_shell import load_page_template, make_data_uri
+from retu.reporting.pages.page_shell import load_page_template, make_data_uri
 from retu.reporting.style import make_svg, use_style
 from retu.reporting.tidy_files import IDENTIFIED
 from retu.scaling.fitting.logged_fits import LoggedFits

@@ -16,7 +16,7 @@ from retu.core.errors import InputError, advise_making
 from retu.core.markdown import TextTable
 from retu.core.yaml_files import parse_yaml
 
-TEMPLATES_FOLDER = Path(__file__).with_name("page_templates")
+TEMPLATES_FOLDER = Path(__file__).parents[1] / "page_templates"
 GLOSSARY = TEMPLATES_FOLDER / "glossary.yaml"
 LINKS = {"paper": "https://arxiv.org/abs/2512.11470"}
 MOST_KEYS = 4

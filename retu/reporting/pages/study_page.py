@@ -25,9 +25,9 @@ from retu.reporting.further_artefacts import (
     read_further_tables,
 )
 from retu.reporting.made_by import FileOrigin
-from retu.reporting.page_cards import arrange_cards, summarise_answer
-from retu.reporting.page_charts import draw_study_charts, read_scripts
-from retu.reporting.page_shell import encode_data_uri, list_versions, load_page_template
+from retu.reporting.pages.page_cards import arrange_cards, summarise_answer
+from retu.reporting.pages.page_charts import draw_study_charts, read_scripts
+from retu.reporting.pages.page_shell import encode_data_uri, list_versions, load_page_template
 from retu.reporting.paradigm_table import PARADIGM_COLUMNS, tabulate_paradigms
 from retu.reporting.result_tables import (
     STUDY_TABLE_4_COLUMNS,
