@@ -1,6 +1,7 @@
 """A study's page in a browser: quiet, drawn, sorted, searched, in every width and on paper."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -91,9 +92,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
-@pytest.fixture
-def page(chromium: Browser, url: str) -> Iterator[Page]:
-    """The page, opened on a desk; it fails a test on any error and any request."""
+@contextmanager
+def open_quietly(chromium: Browser, url: str) -> Iterator[Page]:
+    """A page, opened on a desk; any error and any request fails the test at its end."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(60_000)
     opened = context.new_page()
@@ -107,20 +108,39 @@ def page(chromium: Browser, url: str) -> Iterator[Page]:
     assert [one for one in found if not one.startswith("data:image/svg+xml")] == []
 
 
+@pytest.fixture
+def page(chromium: Browser, url: str) -> Iterator[Page]:
+    """The page of the made-up study."""
+    with open_quietly(chromium, url) as opened:
+        yield opened
+
+
 def open_details(page: Page) -> None:
     """Open everything that is folded, and wait until it is laid out."""
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     page.wait_for_timeout(300)
 
 
-def test_every_figure_is_drawn(page: Page) -> None:
+def draw_every_figure(page: Page, at_least: int) -> None:
+    """Go to each chart and wait until it is drawn; no picture is broken."""
     charts = page.locator("figure.chart")
-    assert charts.count() >= 3
+    assert charts.count() >= at_least
     for place in range(charts.count()):
         charts.nth(place).scroll_into_view_if_needed()
         expect(charts.nth(place)).to_have_attribute("data-drawn", "yes")
     broken = "[...document.images].filter((one) => one.complete && !one.naturalWidth).length"
     assert page.evaluate(broken) == 0
+
+
+def find_grave_bars(page: Page) -> list[tuple[str, str]]:
+    """What axe calls serious or critical, with the first element that it found."""
+    found = Axe().run(page).response["violations"]
+    grave = [one for one in found if one["impact"] in ("serious", "critical")]
+    return [(one["id"], one["nodes"][0]["html"]) for one in grave]
+
+
+def test_every_figure_is_drawn(page: Page) -> None:
+    draw_every_figure(page, 3)
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
@@ -211,6 +231,4 @@ def test_a_link_unfolds_what_it_leads_to(page: Page) -> None:
 def test_nothing_serious_bars_anyone(page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     open_details(page)
-    found = Axe().run(page).response["violations"]
-    grave = [one for one in found if one["impact"] in ("serious", "critical")]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in grave] == []
+    assert find_grave_bars(page) == []

@@ -1,0 +1,71 @@
+"""The audit's page in a browser: quiet, drawn, searched, in every width and on paper."""
+
+from collections.abc import Iterator
+
+import pytest
+from audit_scripts import run_audit
+from playwright.sync_api import Browser, Page, expect
+from test_pages import (
+    MOST_BYTES,
+    ON_PAPER,
+    OVERFLOW,
+    PAPER_WIDTH,
+    draw_every_figure,
+    find_grave_bars,
+    open_details,
+    open_quietly,
+)
+
+LEDGER = "#ledger .table"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a made-up audit."""
+    page = run_audit(tmp_path_factory.mktemp("audit") / "made", "Made") / "artefacts/report.html"
+    assert page.stat().st_size <= MOST_BYTES
+    return page.as_uri()
+
+
+@pytest.fixture
+def page(chromium: Browser, url: str) -> Iterator[Page]:
+    """It is opened on a desk, without errors or requests."""
+    with open_quietly(chromium, url) as opened:
+        yield opened
+
+
+def test_every_figure_is_drawn(page: Page) -> None:
+    draw_every_figure(page, 1)
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_no_table_is_wider_than_its_box_without_a_hint(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    open_details(page)
+    page.wait_for_function(f"({OVERFLOW})().every(([, over, hinted]) => over === hinted)")
+    assert len(page.evaluate(OVERFLOW)) >= 5
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_paper_shows_every_column_and_what_was_folded(page: Page) -> None:
+    page.set_viewport_size({"width": PAPER_WIDTH, "height": 1000})
+    page.emulate_media(media="print")
+    page.wait_for_timeout(300)
+    found = page.evaluate(ON_PAPER)
+    assert [name for name, unfolded, fits in found if not (unfolded and fits)] == []
+
+
+def test_the_ledger_is_searched(page: Page) -> None:
+    open_details(page)
+    box = page.locator(LEDGER).first
+    rows = box.locator("tbody tr:visible")
+    every = rows.count()
+    word = rows.first.locator("th, td").first.inner_text().split()[0]
+    box.get_by_role("searchbox").fill(word)
+    expect(rows.first).to_contain_text(word)
+    assert 0 < rows.count() < every
+
+
+def test_nothing_serious_bars_anyone(page: Page) -> None:
+    open_details(page)
+    assert find_grave_bars(page) == []
