@@ -27,7 +27,7 @@ from retu.reporting.hypotheses_table import tabulate_hypotheses
 
 ROOT = Path(__file__).resolve().parents[2]
 GLANCE = ROOT / "docs" / "at_a_glance.yaml"
-STUDIES = ("lab_science",)
+STUDIES = ("lab_science", "lab_science_2")
 PAGES = (ROOT / "README.md", ROOT / "docs" / "lab_results.md")
 MARKED = re.compile(
     r"(<!-- by python -m retu\.cli\.list_verdicts (?P<block>\w+) -->\n).*?(<!-- end -->\n)",
