@@ -22,6 +22,7 @@ from retu.core.run_paths import NO_DATASET
 from retu.core.yaml_files import check_reference, validate_content
 
 ROOT = Path(__file__).resolve().parents[2]
+HEAD = "lm_head"
 BENCHMARKS_AXIS = "benchmarks"
 
 
@@ -203,7 +204,10 @@ def check_batches(study: Study, path: Path) -> None:
 
 
 def check_adapters(study: Study, path: Path) -> None:
-    """An adapter is added to whole weights, which ZeRO's stage 3 has in parts."""
+    """An adapter is added to whole weights, which ZeRO's stage 3 has in parts.
+
+    The head gets none: losses are computed from its own weight, below an adapter.
+    """
     for part, training, recipes in (
         ("sft", study.execution.sft, study.recipes.sft),
         ("rl", study.execution.rl, study.recipes.rl),
@@ -213,6 +217,12 @@ def check_adapters(study: Study, path: Path) -> None:
             raise InputError(
                 f"{path}: recipes.{part}.{adapted[0]}.lora: needs whole weights, and"
                 f" execution.{part}.zero is 3; set it to 2 or null"
+            )
+        headed = [n for n, r in recipes.items() if r.lora and HEAD in r.lora.target_modules]
+        if headed:
+            raise InputError(
+                f"{path}: recipes.{part}.{headed[0]}.lora.target_modules: the head ({HEAD}) is"
+                " trained by no adapter here; leave it out"
             )
 
 

@@ -165,3 +165,13 @@ def test_an_adapter_needs_whole_weights() -> None:
         check_adapters(study, Path("study.yaml"))
     study.execution = Execution.model_validate({"rl": {"zero": 2}})
     check_adapters(study, Path("study.yaml"))
+
+
+def test_the_head_gets_no_adapter() -> None:
+    headed = LORA.model_copy(update={"target_modules": ["q_proj", "lm_head"]})
+    study: Any = SimpleNamespace(
+        execution=Execution(),
+        recipes=SimpleNamespace(sft={"mine": SimpleNamespace(lora=headed)}, rl={}),
+    )
+    with pytest.raises(InputError, match=r"recipes\.sft\.mine\.lora\.target_modules: the head"):
+        check_adapters(study, Path("study.yaml"))
