@@ -37,6 +37,12 @@ def forget_last_job() -> None:
         notes.clear()
 
 
+@pytest.fixture(autouse=True)
+def forget_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed has no width of a terminal; processes of pytest-xdist are told one."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The rehearsal first: it needs no smoke run, which another worker makes meanwhile."""
     items.sort(key=lambda item: item.path.name != "test_rehearsal.py")
