@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retu.cli.command_line import PACKAGE
 from retu.cli.command_registry import EXIT_STATUSES, SUBCOMMANDS, TASKS
 from retu.core.markdown import make_table
 
@@ -20,7 +21,11 @@ def format_commands() -> str:
             ("To", False, first),
             ("Command", False, [f"`{name}`" for name, _ in commands]),
             ("What it is for", False, [command.summary for _, command in commands]),
-            ("Example", False, [f"`retu {command.example}`" for _, command in commands]),
+            (
+                "Example",
+                False,
+                [f"`{word} {command.example}`" for _, command in commands for word in [PACKAGE]],
+            ),
         ]
     ).format_markdown()
 

@@ -20,7 +20,7 @@ TITLES = {
 }
 """Schema -> title of its page."""
 OPENINGS = {
-    "config": "`config.yaml` says which study is run, and how. `snakemake --config KEY=VALUE` "
+    "config": "`config.yaml` says which study is run, and how. `snakemake --config study=smoke` "
     "overrides a key for one run.",
     "study": "A study is a file `studies/NAME.yaml`. Words in capitals stand for names of yours, "
     "and `[]` for an entry of a list. A key without a default has to be given, in the file or in "

@@ -21,6 +21,7 @@ from retu.planning.stages import ROOT
 from retu.workflow.targets import RULE_HEADER
 
 ABOUT_A_STUDY = ("verify", "record", "list", "why", "export")
+MAKEFILE = (Path(__file__).resolve().parents[2] / "Makefile").read_text(encoding="utf-8")
 GIT = {
     "worktree": r"worktree add --detach \S+ \S+",
     "log": r"log --oneline -- \S+",
@@ -60,6 +61,8 @@ def type_in(words: list[str]) -> None:
         get_main_parser().parse_args(rest)
     elif program == "git":
         assert re.fullmatch(GIT[rest[0]], " ".join(rest)), words
+    elif program == "make":
+        assert re.search(rf"^{rest[0]}:", MAKEFILE, re.MULTILINE), words
     elif program == "cd":
         assert words[2] == "&&", words
     else:

@@ -102,7 +102,7 @@ def test_differences_name_the_package(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_environments_snakemake_reads_the_command_line_first(tmp_path: Path) -> None:
     """The line that `setup.sh` changes is there, and what it makes of it checks, then runs."""
     setup = (ROOT / "envs" / "setup.sh").read_text()
-    block = setup[setup.index('if [ -f "$venv/bin/snakemake" ]') : setup.index('echo "$wanted"')]
+    block = setup[setup.index('if [ -f "$venv/bin/snakemake" ]') : setup.index('digest "$lock" >')]
     script = tmp_path / "bin" / "snakemake"
     script.parent.mkdir()
     script.write_text(
@@ -124,8 +124,8 @@ def test_the_check_leaves_no_code_of_its_own_checkout_behind(tmp_path: Path) -> 
     """A Snakefile elsewhere must import the package that lies beside it."""
     code = (
         "import sys, snakemake.cli\n"
-        "left = lambda: print([n for n in sys.modules if n.startswith('retu')])\n"
-        "snakemake.cli.main = left\n"
+        "left = lambda *_: print([n for n in sys.modules if n.startswith('retu')])\n"
+        "snakemake.cli.parse_args, snakemake.cli.args_to_api = (lambda _: (None, None)), left\n"
         "from retu.workflow.snakemake_command import main\n"
         "sys.argv = ['snakemake']\nmain()"
     )

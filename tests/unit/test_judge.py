@@ -317,7 +317,7 @@ def test_a_gold_that_one_grader_cannot_use_is_no_disagreement(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--compare", "mine"], "grader 'mine': unknown"),
+        (["--compare", "mine"], "--compare mine: no such grader; known: "),
         (["--compare", "math_verify"], "is --grader itself"),
         (["--disagreements", "out.jsonl"], "give --compare, too"),
         (["--judge-url", "http://host"], "give --judge-model, too"),

@@ -35,7 +35,7 @@ def test_the_audit_needs_the_small_environment_alone() -> None:
     assert 'envs/setup.sh "python3.11" ".venv" envs/light.txt envs/dev.txt' in planned
     assert "--cores 2" in planned
     assert "--config study=released 'mirror=/some where'" in planned
-    assert "results/released/report.html" in planned
+    assert "results/released/tables" in planned
     # Who sets a variable of this name for other things does not mean this folder.
     assert "mirror=" not in run_make("-n", "audit", MIRROR="https://elsewhere.example").stdout
 

@@ -97,6 +97,11 @@
     const few = texts.size > 1 && texts.size <= Math.min(MOST_CHOICES, table.tBodies[0].rows.length / 2);
     return few ? [...texts].sort(collator.compare) : [];
   }
+  /** What a row says, its cells apart, in small letters. */
+  function readRow(row) {
+    return [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
+  }
+
   function addFilters(box, table) {
     const rows = [...table.tBodies[0].rows];
     if (rows.length < LEAST_ROWS_TO_FILTER) return;
@@ -106,7 +111,7 @@
     input.setAttribute("aria-label", "Search " + label);
     const count = make("span", { className: "count" });
     count.setAttribute("aria-live", "polite");
-    const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    const texts = new Map(rows.map((row) => [row, readRow(row)]));
     const selects = [];
     function apply() {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -186,7 +191,7 @@
     for (const [section, link] of links) {
       for (const box of all(".table", section)) {
         const rows = [...box.querySelector("table").tBodies[0].rows];
-        const count = rows.filter((row) => has(row.textContent.toLowerCase(), words)).length;
+        const count = rows.filter((row) => has(readRow(row), words)).length;
         if (count) hits.push([box.querySelector("table").getAttribute("aria-label"), count + (count === 1 ? " row" : " rows"), box]);
       }
       const prose = all("h2, .line, .evidence, .note, figcaption, dd", section);
