@@ -104,9 +104,18 @@ def draw_static(spec: Spec) -> str:
     if "concat" in drawn:
         drawn["columns"] = PANEL_COLUMNS
     show_legend(drawn)
-    svg: str = vl_convert.vegalite_to_svg(drawn, config=STATIC_CONFIG)
+    svg = number_ids(vl_convert.vegalite_to_svg(drawn, config=STATIC_CONFIG))
     # A tenth of a pixel is more than a printer shows.
     return re.sub(r' d="[^"]+"', lambda path: re.sub(r"(\.\d)\d+", r"\1", path.group()), svg)
+
+
+def number_ids(svg: str) -> str:
+    """An SVG whose ids are numbered in their order: those of Vega go on from picture to picture."""
+    ids = dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))
+    numbered = {name: f"part{number}" for number, name in enumerate(ids, 1)}
+    return re.sub(
+        r'(\bid="|url\(#)([^")]+)', lambda one: one[1] + numbered.get(one[2], one[2]), svg
+    )
 
 
 def show_legend(spec: Spec) -> None:
