@@ -16,6 +16,7 @@ def format_commands() -> str:
     commands = sorted(SUBCOMMANDS.items(), key=lambda one: TASKS.index(one[1].task))
     tasks = [command.task for _, command in commands]
     first = ["" if task in tasks[:i] else task for i, task in enumerate(tasks)]
+    examples = [" ".join((PACKAGE, command.example)) for _, command in commands]
     return make_table(
         [
             ("To", False, first),
@@ -24,7 +25,7 @@ def format_commands() -> str:
             (
                 "Example",
                 False,
-                [f"`{word} {command.example}`" for _, command in commands for word in [PACKAGE]],
+                [f"`{example}`" for example in examples],
             ),
         ]
     ).format_markdown()

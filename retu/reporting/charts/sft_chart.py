@@ -175,17 +175,20 @@ def draw_losses(panel: BranchPanel, present: Sequence[str], place: int) -> Spec:
     ]
     several = panel.subphases["seed"].nunique() > 1
     rows = list_checkpoints(panel)
+    run = {
+        "data": {"values": rows},
+        "encoding": encode_places(rows),
+        "layer": [LINE, draw_markers(present, f"loss{place}", tips, several)],
+    }
+    return draw_panel(panel, present, "validation loss (nats per token)", run)
+
+
+def draw_panel(panel: BranchPanel, present: Sequence[str], title: str, run: Spec) -> Spec:
+    """The panel of what an SFT run has, over the bands of its sub-phases."""
     return {
-        "title": f"{panel.name}: validation loss (nats per token)",
+        "title": f"{panel.name}: {title}",
         "height": HEIGHT,
-        "layer": [
-            draw_bands(panel, present),
-            {
-                "data": {"values": rows},
-                "encoding": encode_places(rows),
-                "layer": [LINE, draw_markers(present, f"loss{place}", tips, several)],
-            },
-        ],
+        "layer": [draw_bands(panel, present), run],
     }
 
 
@@ -237,16 +240,10 @@ def draw_scores(panel: BranchPanel, present: Sequence[str], place: int) -> Spec:
     }
     several = panel.sft["seed"].nunique() > 1
     rows = list_scores(panel)
-    return {
-        "title": f"{panel.name}: score before RL (%)",
-        "height": HEIGHT,
-        "layer": [
-            draw_bands(panel, present),
-            {
-                "data": {"values": rows},
-                "transform": [join_interval("low", "high", "interval")],
-                "encoding": encode_places(rows),
-                "layer": [LINE, bars, draw_markers(present, f"score{place}", tips, several)],
-            },
-        ],
+    run = {
+        "data": {"values": rows},
+        "transform": [join_interval("low", "high", "interval")],
+        "encoding": encode_places(rows),
+        "layer": [LINE, bars, draw_markers(present, f"score{place}", tips, several)],
     }
+    return draw_panel(panel, present, "score before RL (%)", run)
