@@ -1,6 +1,5 @@
 """Reading YAML against types: a mistake becomes one line that names the file and the key."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,22 +8,16 @@ import yaml
 from pydantic import BaseModel
 
 from retu.core.errors import InputError
+from retu.core.near_words import suggest_near
 from retu.core.validation import explain_mistakes
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def suggest_word(word: str, known: Iterable[str]) -> str:
-    """The tail of an error message: the nearest known word, or the list of all."""
-    choices = sorted(known)
-    near = difflib.get_close_matches(word, choices, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(choices) or 'none'}"
-
-
 def check_reference(where: str, kind: str, name: str, known: Iterable[str]) -> None:
     """InputError unless `name` is one of the `known` names of its kind."""
     if name not in known:
-        raise InputError(f"{where}: unknown {kind} {name!r}; {suggest_word(name, known)}")
+        raise InputError(f"{where}: unknown {kind} {name!r}; {suggest_near(name, known)}")
 
 
 def parse_yaml(path: Path) -> Any:
@@ -56,5 +49,5 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def validate_content(model: type[ModelT], content: Mapping[str, Any], where: str) -> ModelT:
     """Validate against a pydantic model; the first mistake becomes one InputError line."""
-    with explain_mistakes(where):
+    with explain_mistakes(where, model):
         return model.model_validate(content)

@@ -7,7 +7,8 @@ from pydantic import Field, PositiveInt
 
 from retu.core.errors import InputError
 from retu.core.sections import Name, Section
-from retu.core.yaml_files import read_yaml, suggest_word, validate_content
+from retu.core.near_words import suggest_near
+from retu.core.yaml_files import read_yaml, validate_content
 from retu.data.hub.hub_lock import Repository
 
 BENCHMARKS_FILE = Path(__file__).with_name("benchmarks.yaml")
@@ -68,7 +69,7 @@ class BenchmarkSources(Section):
     def get_source(self, name: str) -> OriginalSource:
         """A benchmark by name; InputError that suggests the nearest name."""
         if name not in self.original:
-            raise InputError(f"benchmark {name}: unknown; {suggest_word(name, self.original)}")
+            raise InputError(f"benchmark {name}: unknown; {suggest_near(name, self.original)}")
         return self.original[name]
 
     def find_name(self, alias: str) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from retu.config.study import ImportedSftRun
 from retu.core.errors import InputError
-from retu.core.yaml_files import suggest_word
+from retu.core.near_words import suggest_near
 from retu.logs.lm_eval_results import SAMPLES_NAME
 from retu.logs.result_steps import CHECKPOINT
 
@@ -127,7 +127,7 @@ def find_benchmark(path: Path, run: ImportedSftRun, benchmarks: Collection[str],
     if not mapped and not own:
         raise InputError(
             f"{where}.imported.scores: {path}: task {task} is no benchmark of the study"
-            f" ({suggest_word(task, benchmarks)}); say which it is (imported.tasks: BENCHMARK:"
+            f" ({suggest_near(task, benchmarks)}); say which it is (imported.tasks: BENCHMARK:"
             f" {task}) or leave the file out"
         )
     return [*mapped, *own][0]

@@ -54,7 +54,11 @@ def change_study(study: Path, old: str, new: str) -> None:
         (r"gold: gold", "gold: gol", "there is no column gol; there are question, response, gold"),
         (r"gold: gold", "gold: hashes", "train.jsonl: row 0: has no final answer; give it one"),
         (r"response: response", "response: chat", "columns.response: there is no column chat"),
-        (r"Experts: \{", "Experts: {colums: {}, ", "datasets.Experts.colums: extra inputs"),
+        (
+            r"Experts: \{",
+            "Experts: {colums: {}, ",
+            "datasets.Experts.colums: no such key; did you mean columns?",
+        ),
     ],
 )
 def test_a_study_that_cannot_be_checked(old: str, new: str, message: str, study: Path) -> None:

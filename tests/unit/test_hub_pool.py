@@ -98,7 +98,7 @@ def test_every_prompt_once_and_every_row_accounted_for(run_rebuild_pool: Any) ->
         (("maths",), {}, r"no row is of \['maths'\]; there are art, code, math"),
         (("math",), {"form": "rl"}, "data.pool.sources: second: has no trajectories; name sets of"),
         (("math",), {"rows": [5, 9]}, r"owner/second: has 4 rows instead of 5 to 9; check file"),
-        (("math",), {"fom": "sft"}, "source second: fom: extra inputs are not permitted"),
+        (("math",), {"fom": "sft"}, r"source second: fom: no such key; did you mean form\?"),
     ],
 )
 def test_a_pool_that_cannot_be(

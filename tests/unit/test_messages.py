@@ -18,7 +18,7 @@ DELETING = re.compile(
 )
 HARMLESS = {
     # A key, a line, a row or a column of a user's file, or a word of one: to be corrected there.
-    *("; remove it or correct its spelling", "); correct or remove the line", " or remove the row"),
+    *("remove it or correct its spelling", "); correct or remove the line", " or remove the row"),
     *(": no `time value step`; correct or remove it", " is not RUN - METRIC; remove it"),
     *(" is not supported; remove it", " twice; remove one"),
     "; evaluation and training data must not overlap, remove it from one of them",

@@ -53,7 +53,7 @@ class SpecSettings:
         ),
         (
             {"name": "a", "run": {"steps": 1, "stepps": 2}},
-            "file: run.stepps: extra inputs are not permitted; remove it or correct its spelling",
+            "file: run.stepps: no such key; did you mean steps?",
         ),
         (
             {"name": "a", "run": {"steps": 1, "optimiser": "adam"}},

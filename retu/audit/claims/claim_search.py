@@ -4,7 +4,6 @@ A match has as many of the things asked for as any other; among those the fields
 they stand (a printed value before a note), then the order of claims/words.yaml.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from retu.audit.claims.claim_query import (
 from retu.audit.claims.ledger import Claim
 from retu.audit.claims.ledger_files import StrictSection
 from retu.core.errors import InputError
-from retu.core.near_words import ask_meant
+from retu.core.near_words import ask_meant, find_near
 from retu.core.text import join_names, squash_text
 from retu.core.yaml_files import read_yaml, validate_content
 
@@ -241,9 +240,8 @@ def explain_miss(
     for number in query.numbers:
         near += suggest_values(number, entries)
     for word in query.words:
-        near += difflib.get_close_matches(word, vocabulary, n=2, cutoff=0.6)
-    ids = {entry.claim.id.lower(): entry.claim.id for entry in entries}
-    near += [ids[name] for name in difflib.get_close_matches(query.text.lower(), ids, 2, 0.6)]
+        near += find_near(word, vocabulary, 2)
+    near += find_near(query.text, [entry.claim.id for entry in entries], 2)
     if near:
         hint = f"did you mean {join_names(list(dict.fromkeys(near)), MAX_SUGGESTIONS)}?"
     else:

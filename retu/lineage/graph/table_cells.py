@@ -5,7 +5,6 @@ ROW is a number from 1, values that tell one row from all others (`LabEasy,140`)
 """
 
 import csv
-import difflib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from retu.core.errors import InputError
 from retu.core.text import join_names
-from retu.core.yaml_files import suggest_word
+from retu.core.near_words import ask_meant, suggest_near
 
 TextRow = Mapping[str, str]
 # What a row of any table is about, where it has these columns.
@@ -114,7 +113,7 @@ def find_cell(root: Path, path: str, row: str, column: str) -> Cell:
     """The cell that a row and a column name; InputError with near names when there is none."""
     rows = read_text_rows(root / path)
     if column not in rows[0]:
-        raise InputError(f"{path}: has no column {column!r}; {suggest_word(column, rows[0])}")
+        raise InputError(f"{path}: has no column {column!r}; {suggest_near(column, rows[0])}")
     found = find_row(rows, row, path)
     return Cell(path, found, column, rows[found - 1])
 
@@ -159,7 +158,7 @@ def parse_pair(part: str, columns: TextRow, path: str) -> tuple[str, str]:
     if not equals:
         return "", part.strip()
     if name.strip() not in columns:
-        raise InputError(f"{path}: has no column {name!r}; {suggest_word(name, columns)}")
+        raise InputError(f"{path}: has no column {name!r}; {suggest_near(name, columns)}")
     return name.strip(), value.strip()
 
 
@@ -212,9 +211,9 @@ def suggest_rows(rows: Sequence[TextRow], wanted: Sequence[tuple[str, str]]) -> 
     for name, value in wanted:
         known = {row[column] for row in rows for column in ([name] if name else columns)}
         if not any(is_same_value(value, other) for other in known):
-            near = difflib.get_close_matches(value, sorted(known), n=1)
+            near = ask_meant(value, known)
             every = describe_candidates(rows, range(1, len(rows) + 1))
-            return f"did you mean {near[0]}?" if near else f"{value} is in none of {every}"
+            return near or f"{value} is in none of {every}"
     scores = [sum(has_cell_value(row, part, columns) for part in wanted) for row in rows]
     best = [n for n, score in enumerate(scores, 1) if score == max(scores)]
     return "nearest: " + describe_candidates(rows, best)
