@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from retu.core.errors import InputError
-from retu.core.sections import Name, Section
 from retu.core.near_words import suggest_near
+from retu.core.sections import Name, Section
 from retu.core.yaml_files import read_yaml, validate_content
 from retu.data.hub.hub_lock import Repository
 

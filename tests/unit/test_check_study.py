@@ -57,7 +57,7 @@ def change_study(study: Path, old: str, new: str) -> None:
         (
             r"Experts: \{",
             "Experts: {colums: {}, ",
-            "datasets.Experts.colums: no such key; did you mean columns?",
+            "Experts.colums: no such key; did you mean columns?",
         ),
     ],
 )

@@ -138,7 +138,7 @@ MISTAKES: dict[str, tuple[Edit, str]] = {
     ),
     "no such checkpoint": (
         lambda s: s["rl_runs"].append({**SWITCHED, "sft_steps": [10801]}),
-        r"sft_steps: unknown checkpoint of Qwen2\.5-7B on SFT889K '10801'; did you mean 1080, 10800",
+        r"sft_steps: unknown checkpoint of Qwen2\.5-7B on SFT889K '10801'; did you mean 1080",
     ),
     "no such SFT run": (
         lambda s: s["rl_runs"].append({**SWITCHED, "models": ["Qwen2.5-14B"]}),

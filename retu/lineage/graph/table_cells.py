@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retu.core.errors import InputError
-from retu.core.text import join_names
 from retu.core.near_words import ask_meant, suggest_near
+from retu.core.text import join_names
 
 TextRow = Mapping[str, str]
 # What a row of any table is about, where it has these columns.
