@@ -6,7 +6,7 @@ No model is needed, and none of the study's own results is touched: all of it li
 
 from retu.reporting.grader_effects import TABLE_KEYS
 from retu.config.graders import load_graders
-from retu.core.yaml_files import suggest_word
+from retu.core.near_words import suggest_near
 
 REGRADED = f"{RESULTS}/regraded/{{grader}}"
 REGRADED_GRADES = of_runs(f"{REGRADED}/{{run}}/grades.parquet")
@@ -15,7 +15,7 @@ REGRADED_GRADES = of_runs(f"{REGRADED}/{{run}}/grades.parquet")
 # Snakemake does not tell a Snakefile its targets, and would explain neither mistake.
 ASKED = "regrade" in sys.argv[1:]
 if settings.grader is not None and settings.grader not in load_graders():
-    hint = suggest_word(settings.grader, load_graders())
+    hint = suggest_near(settings.grader, load_graders())
     sys.exit(f"error: config.yaml: grader {settings.grader!r} is unknown; {hint}")
 if ASKED and settings.grader is None:
     names = ", ".join(load_graders())

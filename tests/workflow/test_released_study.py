@@ -170,7 +170,7 @@ def test_the_whole_audit_of_the_real_release(fresh_checkout: Path, tmp_path: Pat
         assert next(results.glob(f"*/{name}")).stat().st_size > 0
     assert "SFT889K" in (results / "report.html").read_text()
     assert "Nothing to be done" in run_snakemake(fresh_checkout, "-n", config=config).stdout
-    cell = "results/released/tables/table_4.csv#Hard102K,1080/a_post"
+    cell = "results/released/tables/table_4.csv#Hard102K,1080/a_post_robust"
     for words, said in (
         (("advise", "released"), "Start RL from"),
         (("claim", "table", "4", "hard", "1080"), "table_4.Hard102K.1080"),
