@@ -17,7 +17,8 @@ from retu.grading.grade_verdict import Grade
 from retu.grading.grader import find_answer, get_rule, read_gold
 from retu.grading.worker_process import Pair, WorkerProcess
 
-MAX_BATCH = 32
+MIN_BATCH, MAX_BATCH = 16, 32
+"""Pairs that a worker gets at a time; a second one takes longer to start than to judge a few."""
 BATCHES_A_WORKER = 4
 MAX_CACHED = 200_000
 MAX_WORKERS = 4
@@ -98,7 +99,8 @@ class GradingService:
         if os.getpid() != self.owner:
             self.end.detach()  # after a fork they are the parent's
             self.prepare()
-        size = min(MAX_BATCH, 1 + len(pairs) // (BATCHES_A_WORKER * self.size))
+        share = 1 + len(pairs) // (BATCHES_A_WORKER * self.size)
+        size = max(MIN_BATCH, min(MAX_BATCH, share))
         batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
         idle: SimpleQueue[WorkerProcess] = SimpleQueue()
         for worker in self.workers:

@@ -94,7 +94,7 @@ def test_flat_and_short_branches_have_no_invented_ceiling() -> None:
 @pytest.mark.parametrize(
     ("axes", "message"),
     [
-        ({"cap_facto": [1.5]}, "axes: cap_facto: .*spelling"),
+        ({"cap_facto": [1.5]}, "axes: cap_facto: no such key; did you mean cap_factor"),
         ({"cap_factor": [-1.0]}, "axes: cap_factor: .* got -1.0"),
         ({"benchmarks": ["minerva"]}, "not a list of benchmarks"),
     ],
