@@ -123,8 +123,9 @@ def answer_switch(branches: pd.DataFrame) -> AnswerPart | None:
         return None
     tops = known.loc[known.groupby("dataset", sort=False)["a_post"].idxmax()]
     labels = tops["subphase"].replace("", "unlabelled").value_counts(sort=False)
-    places = ", ".join(f"{label} in {count}" for label, count in labels.items())
-    sentences = [f"The highest ceiling of a data set lies in: {places} (of {len(tops)} data sets)."]
+    places = [f"{label} in {count}" for label, count in labels.items()]
+    places[0] += f" of {len(tops)} data set{'' if len(tops) == 1 else 's'}"
+    sentences = [f"The branch with the highest ceiling starts from {', from '.join(places)}."]
     supports = []
     for name, others in (("Adaptation", (ADAPTATION,)), ("overfitted", (MILD, SEVERE))):
         ceiling = compute_contrast(known, (STABLE,), others, "a_post")
