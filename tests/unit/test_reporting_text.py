@@ -206,7 +206,7 @@ def test_answer_follows_the_sign_of_the_data() -> None:
     assert not found["Which paradigm"].weak
     assert "goes with a higher ceiling" in found["Which data"].text
     assert not found["Which data"].weak
-    assert "Stable in 4 (of 4 data sets)" in found["When to switch"].text
+    assert "Stable in 4 of 4 data sets" in found["When to switch"].text
     assert "points higher than from overfitted" in found["When to switch"].text
     mirrored = {name: frame.copy() for name, frame in made.items()}
     mirrored["fits"]["a_post"] = 100 - mirrored["fits"]["a_post"]
