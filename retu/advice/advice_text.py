@@ -54,6 +54,8 @@ def format_start(advice: Advice) -> list[str]:
             f"Expect {format_interval(best.at_budget)} at {advice.budget:g} {advice.unit} of RL;"
             f" {'no other RL curve to compare there' if is_alone else place}."
         )
+        if loss := describe_rl_loss(best, advice.branches):
+            lines.append(f"{loss[:1].upper()}{loss[1:]}.")
     else:
         lines.append(f"Score to expect: {NO_NUMBER}, {best.lacking_reason}.")
     if best.ceiling:
@@ -71,6 +73,26 @@ def list_rivals(best: BranchAdvice, branches: Sequence[BranchAdvice]) -> list[st
     rivals.sort(key=lambda one: -(one.chance or 0))
     told = ", ".join(f"{one.name} ({one.chance or 0:.0%})" for one in rivals[:MOST_SHOWN])
     return [f"It may also be {told}."] if rivals else []
+
+
+def describe_rl_loss(best: BranchAdvice, branches: Sequence[BranchAdvice]) -> str:
+    """What speaks for no RL at all; empty where nothing does.
+
+    Args:
+        best: the start that is advised, with a score to expect.
+        branches: all checkpoints, whether RL was tried from them or not.
+    """
+    expected = best.at_budget
+    scored = [one for one in branches if one.p_sft is not None]
+    if expected is None or not scored:
+        return ""
+    top = max(scored, key=lambda one: (one.p_sft or 0.0, one.name == best.name))
+    score = top.p_sft or 0.0
+    if score <= expected.high:
+        return ""
+    if top.name == best.name:
+        return f"RL loses points: {top.name} scores {score:.1f} without it, so keep it as it is"
+    return f"no RL is better than this: {top.name} scores {score:.1f} without any"
 
 
 def describe_label(one: BranchAdvice, branches: Sequence[BranchAdvice]) -> str:

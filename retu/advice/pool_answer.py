@@ -8,7 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from retu.advice.advice_record import Advice, BranchAdvice, Finding, PoolAnswer
-from retu.advice.advice_text import describe_label, format_interval, list_rivals
+from retu.advice.advice_text import (
+    describe_label,
+    describe_rl_loss,
+    format_interval,
+    list_rivals,
+)
 from retu.advice.advise import advise_start, make_interval
 from retu.advice.evidence import Evidence
 from retu.advice.further_training import LossCourse, describe_loss, group_runs, judge_loss
@@ -211,8 +216,11 @@ def answer_gain(one: BranchAdvice, advice: Advice) -> Finding:
     )
     if one.next_unit:
         told += f" The next {advice.step:g} bring {format_interval(one.next_unit, '+')} points."
-    answer = f"{format_interval(gain, '+')} points at {advice.budget:g} {advice.unit}"
-    return Finding(question=question, answer=answer, evidence=told, weak=gain.low <= 0)
+    loss = describe_rl_loss(one, advice.branches)
+    parts = [f"{format_interval(gain, '+')} points at {advice.budget:g} {advice.unit}", loss]
+    answer = "; ".join(part for part in parts if part)
+    weak = gain.low <= 0 <= gain.high
+    return Finding(question=question, answer=answer, evidence=told, weak=weak)
 
 
 def answer_ceiling(one: BranchAdvice) -> Finding:

@@ -8,6 +8,7 @@ import pytest
 from advice_fixtures import LOSSES, plant_curve, plant_labels, plant_pool
 
 from retu.advice.advice_record import Finding, StudyAnswer
+from retu.advice.advice_text import format_advice
 from retu.advice.advise import advise_start
 from retu.advice.evidence import Evidence, gather_study_evidence
 from retu.advice.pool_answer import answer_pools
@@ -215,3 +216,33 @@ def test_a_collapse_whose_place_rounds_up_is_described() -> None:
     evidence = gather(tiny, plant_labels({"Good": {200: 0.4, 300: 0.4}}))
     (told,) = advise_start(evidence, 60 * unit).collapses
     assert told.startswith("Good step 300 collapsed after 1.75e-08; up to there it is ahead")
+
+
+def test_rl_that_loses_points_is_no_weak_finding() -> None:
+    # Of few problems, so that the fall is within the scatter of single evaluations: no collapse.
+    falling = plant_curve(("Mine", 300), 60, 60).assign(n_problems=100, n_samples=100)
+    falling["score"] -= falling["x_rl_eflops"] / 8
+    labels = plant_labels({"Mine": {200: 0.45, 300: 0.4}})
+    found = find_answers(gather(falling, labels))["Gain of RL"]
+    assert found.answer.endswith("without it, so keep it as it is")
+    assert "; RL loses points: Mine step 300 scores" in found.answer
+    assert read_numbers(found.answer)[2] < 0
+    assert not found.weak
+
+
+def test_a_checkpoint_that_scores_more_without_rl_is_named() -> None:
+    curves, labels = select_good()
+    bare = plant_curve(("Good", 500), 90, 90).iloc[:1]
+    rest = curves[curves["sft_step"] < 500]
+    evidence = gather(pd.concat([rest, bare]), labels)
+    found = find_answers(evidence)["Gain of RL"]
+    top = re.search(
+        r"no RL is better than this: Good step 500 scores (\S+) without any", found.answer
+    )
+    assert top
+    assert 89 < float(top[1]) < 91
+    told = format_advice(advise_start(evidence))
+    assert "\nNo RL is better than this: Good step 500 scores" in told
+    # Nothing is said against RL that brings more than any checkpoint has.
+    usual = find_answers(gather(curves, labels))["Gain of RL"]
+    assert "without" not in usual.answer
