@@ -98,6 +98,10 @@ else:
         include: "rules/adaptive.smk"
     include: "rules/evaluate.smk"
     include: "rules/fit.smk"
+
+    if plan.parts:
+
+        include: "rules/parts.smk"
     include: "rules/tables.smk"
     include: "rules/figures.smk"
     include: "rules/study_claims.smk"

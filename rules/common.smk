@@ -85,7 +85,8 @@ shell.prefix(
     f" RETU_CONFIG={shlex.quote(chosen)} {STUDY_VARIABLE}={digest_study(plan)}; "
 )
 RESULTS = f"results/{study.name}"
-MAIN_FITS = f"{RESULTS}/fits/{study.fit.protocols[0]}.csv"
+FITS = f"fits/{study.fit.protocols[0]}.csv"
+MAIN_FITS = f"{RESULTS}/{FITS}"
 SUMMARY = f"{RESULTS}/summary.txt"
 JUDGED = not RELEASED and study.hypotheses is not None
 HYPOTHESES = [f"{RESULTS}/hypotheses.md"] if JUDGED else []

@@ -56,7 +56,7 @@ rule make_figure_3:
 
 rule make_figure_4:
     input:
-        curves="<results>/curves.csv",
+        curves=shown("figure_4", "curves.csv"),
     output:
         out_svg=report(
             "<results>/figures/figure_4.svg", caption="../captions/figure_4.rst", category="Scores"
@@ -79,9 +79,9 @@ rule make_figure_4:
 
 rule make_figure_7:
     input:
-        curves="<results>/curves.csv",
-        fits=MAIN_FITS,
-        subphases="<results>/subphases.csv",
+        curves=shown("figure_7", "curves.csv"),
+        fits=shown("figure_7", FITS),
+        subphases=shown("figure_7", "subphases.csv"),
         stats="<results>/dataset_stats.csv",
     output:
         out_svg=report(

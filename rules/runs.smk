@@ -8,6 +8,7 @@ from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import DrawnSet
 from retu.config.study import ImportedSftRun
 from retu.core.run_paths import NO_DATASET, Run
+from retu.planning.artefact_parts import PARTS
 
 DRAWN = [name for name, made in study.datasets.items() if isinstance(made, DrawnSet)]
 
@@ -58,10 +59,10 @@ def branch_steps(run):
     return frame.loc[frame["branch"], "sft_step"].tolist()
 
 
-def evaluated_runs():
+def evaluated_runs(of=plan):
     """Every run that enters the curves: SFT runs and the chosen RL branches."""
-    rungs = last_rungs() if plan.list_pools() else None
-    return [*plan.list_sft_runs(), *plan.list_rl_runs(branch_steps, rungs)]
+    rungs = last_rungs() if of.list_pools() else None
+    return [*of.list_sft_runs(), *of.list_rl_runs(branch_steps, rungs)]
 
 
 def start_folder(wildcards):
@@ -99,6 +100,12 @@ def list_compute(runs):
     """The tables of compute of runs."""
     names = {"sft": "losses.csv", "rl": "compute.csv"}
     return [f"{RESULTS}/{run.path}/{names[run.kind]}" for run in runs]
+
+
+def shown(artefact, file):
+    """Where an artefact finds a table of runs: that of all, or that of the few that it shows."""
+    part = PARTS.get(artefact)
+    return f"<results>/parts/{part}/{file}" if part in plan.parts else f"<results>/{file}"
 
 
 def decisions(wildcards):

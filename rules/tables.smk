@@ -6,8 +6,8 @@ In: dataset_stats.csv, subphases.csv, curves.csv, fits. Out: <results>/tables
 
 rule make_table_1:
     input:
-        curves="<results>/curves.csv",
-        subphases="<results>/subphases.csv",
+        curves=shown("table_1", "curves.csv"),
+        subphases=shown("table_1", "subphases.csv"),
     output:
         out_csv=report(
             "<results>/tables/table_1.csv", caption="../captions/table_1.rst", category="Scores"
@@ -74,8 +74,8 @@ rule make_table_4:
 
 rule make_table_5:
     input:
-        fits=MAIN_FITS,
-        subphases="<results>/subphases.csv",
+        fits=shown("table_5", FITS),
+        subphases=shown("table_5", "subphases.csv"),
         stats="<results>/dataset_stats.csv",
     output:
         out_csv=report(
@@ -98,9 +98,9 @@ rule make_table_5:
 
 rule make_table_6:
     input:
-        fits=MAIN_FITS,
-        curves="<results>/curves.csv",
-        subphases="<results>/subphases.csv",
+        fits=shown("table_6", FITS),
+        curves=shown("table_6", "curves.csv"),
+        subphases=shown("table_6", "subphases.csv"),
     output:
         out_csv=report(
             "<results>/tables/table_6.csv", caption="../captions/table_6.rst", category="Fits"

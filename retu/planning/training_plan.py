@@ -5,7 +5,8 @@ Snakemake holds the graph of files; this module holds the graph of stage keys
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 from retu.config.analysis import FitSettings
 from retu.config.files_study import FileSet
@@ -21,6 +22,7 @@ from retu.planning.artefact_choice import (
     explain_missing_artefact,
     list_further_artefacts,
 )
+from retu.planning.artefact_parts import MOST_SHOWN, PARTS, narrow_study
 from retu.planning.claims_job import make_claims_job
 from retu.planning.contest_plan import ContestPlan
 from retu.planning.hypotheses_job import HYPOTHESES_FILE, HypothesesJob
@@ -85,10 +87,44 @@ class Plan(ContestPlan):
         job = jobs.CurvesJob(
             study=self.study.name, titles=titles, out_of_distribution=self.out_of_distribution
         )
-        # Labels say which branches there are, compute comes from training.
-        after = (self.subphases(), *self.list_trainings(), *self.list_gradings())
+        # Labels say which branches there are, where not all are run; compute comes from training.
+        labels = [
+            self.label_subphases(run.model, run.dataset, str(run.seed))
+            for run in self.list_sft_runs()
+            if self.get_branching(self.find_sft_run(run.model, run.dataset)) != "exhaustive"
+        ]
+        after = (*labels, *self.list_trainings(), *self.list_gradings())
         after += tuple(self.list_last_decisions())
         return self.plan_analysis("curves", job.model_dump_json(), *after)
+
+    @cached_property
+    def parts(self) -> dict[str, Self]:
+        """The plans of the parts of the study that get tables of their own, by name (`PARTS`)."""
+        if self.list_pools() or self.config.branching is not None:
+            # Branches compete with all others, and a part is one of the study as it is written.
+            return {}
+        narrowed = {part: narrow_study(self.study, part) for part in dict.fromkeys(PARTS.values())}
+        plans = {part: replace(self, study=study) for part, study in narrowed.items() if study}
+        most = MOST_SHOWN * len(self.possible_runs)
+        return {part: plan for part, plan in plans.items() if len(plan.possible_runs) <= most}
+
+    def get_part(self, part: str) -> Self:
+        """The plan of a part of the study; LookupError if it has no tables of its own."""
+        if part not in self.parts:
+            raise LookupError(f"no part {part}")
+        return self.parts[part]
+
+    def part_curves(self, part: str) -> Stage:
+        """Gather the scores of the runs of a part."""
+        return self.get_part(part).curves()
+
+    def part_subphases(self, part: str) -> Stage:
+        """Gather the sub-phases of the SFT runs of a part."""
+        return self.get_part(part).subphases()
+
+    def part_fit_curves(self, part: str, protocol: str) -> Stage:
+        """Fit the branches of a part."""
+        return self.get_part(part).fit_curves(protocol)
 
     def plan_artefact(self, name: str) -> Stage:
         """A table or a figure.
@@ -96,8 +132,9 @@ class Plan(ContestPlan):
         Raises:
             InputError: the study lacks the runs or benchmarks that it is about.
         """
-        read = {"c": self.curves, "s": self.subphases, "d": self.dataset_stats}
-        read["f"] = lambda: self.fit_curves(self.fit.protocols[0])
+        shown = self.parts.get(PARTS.get(name, ""), self)
+        read = {"c": shown.curves, "s": shown.subphases, "d": self.dataset_stats}
+        read["f"] = lambda: shown.fit_curves(self.fit.protocols[0])
         options = choose_artefact_options(name, self.study)
         published = choose_published_options(name, self.study)
         facts = list_published_facts(name) if published else ()

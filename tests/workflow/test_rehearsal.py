@@ -20,6 +20,8 @@ pytestmark = pytest.mark.slow
 STUDY = load_training_study("rehearsal")
 MIRROR = "mirror/rehearsal"
 CONFIG = ("study=rehearsal", f"mirror={MIRROR}")
+COMPARED_WITH_ALL = ["x_common_eflops", "score_common", "score_common_low", "score_common_high"]
+"""Columns at the compute that all branches of a table have reached."""
 DRAWN = draw_problems(seed=2512)
 
 
@@ -75,6 +77,27 @@ def test_every_table_and_figure_is_made(results: Path, name: str) -> None:
     assert len(table) > 0
     shown = ".pdf" if name.startswith("figure_") else ".tex"
     assert (folder / f"{name}{shown}").stat().st_size > 0
+
+
+@pytest.mark.parametrize("part", ["data_scale", "distribution"])
+def test_tables_of_a_part_have_the_numbers_of_the_whole(results: Path, part: str) -> None:
+    """What an artefact alone would be made from is what it shows once everything is run."""
+    key = ["model", "seed", "dataset", "sft_step", "recipe"]
+    for file in ("curves.csv", "subphases.csv", "fits/robust.csv"):
+        few = results / "parts" / part / file
+        if not few.exists():
+            assert (part, file) != ("data_scale", file)
+            continue
+        some, whole = (pd.read_csv(path, keep_default_na=False) for path in (few, results / file))
+        columns = [name for name in key if name in whole]
+        some = some.drop(columns=COMPARED_WITH_ALL, errors="ignore")
+        joint = whole.merge(some[columns].drop_duplicates(), on=columns, sort=False)
+        order = [*columns, *(name for name in ("rl_step", "benchmark") if name in whole)]
+        pd.testing.assert_frame_equal(
+            joint[some.columns].sort_values(order, ignore_index=True),
+            some.sort_values(order, ignore_index=True),
+        )
+        assert 0 < len(some) < len(whole)
 
 
 def test_every_run_of_the_study_is_in_the_curves(curves: pd.DataFrame) -> None:
