@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 STUDY = load_training_study("rehearsal")
 MIRROR = "mirror/rehearsal"
 CONFIG = ("study=rehearsal", f"mirror={MIRROR}")
-COMPARED_WITH_ALL = ["x_common_eflops", "score_common", "score_common_low", "score_common_high"]
+COMPARED_WITH_ALL = ["x_common_eflops", "common_score", "common_low", "common_high"]
 """Columns at the compute that all branches of a table have reached."""
 DRAWN = draw_problems(seed=2512)
 
