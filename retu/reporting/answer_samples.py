@@ -12,11 +12,12 @@ from retu.advice.advice_record import BranchAdvice, StudyAnswer
 from retu.core.markdown import MISSING, TextTable, make_table
 from retu.core.run_paths import Run, locate_run, name_checkpoint
 from retu.core.tables import read_table
+from retu.core.text import format_quantity
 from retu.evaluation.scores import FINISHED, GRADE_COLUMNS
 from retu.reporting.answer_words import arrange_answers
 
 MOST_CHARACTERS = 700
-"""Of a prompt or an answer; what is beyond is counted, not shown."""
+"""Of a cell; what is beyond is counted, not shown."""
 MOST_BENCHMARKS = 8
 KEYS = ["step", "benchmark", "problem_id", "sample"]
 SHOWN = ("prompt", "gold", "generation")
@@ -93,9 +94,9 @@ def tabulate_samples(rows: pd.DataFrame) -> TextTable:
             ("Benchmark", False, [str(name) for name in rows["benchmark"]]),
             ("Verdict", False, [name_verdict(bool(right)) for right in rows["correct"]]),
             ("Problem", False, [cut_text(text) for text in rows["prompt"]]),
-            ("Expected", False, [str(gold) for gold in rows["gold"]]),
+            ("Expected", False, [shorten_text(gold) for gold in rows["gold"]]),
             ("Answer", False, [cut_text(text) for text in rows["generation"]]),
-            ("Read as", False, [show_text(text) for text in rows["parsed"]]),
+            ("Read as", False, [shorten_text(text) for text in rows["parsed"]]),
             ("Why", False, [explain_row(row) for row in rows.to_dict("records")]),
         ]
     )
@@ -119,9 +120,14 @@ def explain_row(row: Mapping[Any, Any]) -> str:
     return f"{reason}; cut at the token limit" if cut else reason
 
 
-def cut_text(value: object) -> Markup:
-    """A text as it stands, a long one with what is left out told."""
+def shorten_text(value: object) -> str:
+    """A text as `show_text` shows it, a long one with what is left out told."""
     text = show_text(value)
     more = len(text) - MOST_CHARACTERS
-    tail = f" [{more} more characters]" if more > 0 else ""
-    return Markup("<pre>{}</pre>").format(text[:MOST_CHARACTERS] + tail)
+    tail = f" [{format_quantity(more, 'more character')}]" if more > 0 else ""
+    return text[:MOST_CHARACTERS] + tail
+
+
+def cut_text(value: object) -> Markup:
+    """A prompt or an answer with its line breaks, cut as by `shorten_text`."""
+    return Markup("<pre>{}</pre>").format(shorten_text(value))
