@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from retu.core.markdown import TextTable, format_integer, make_table
+from retu.core.markdown import TextTable, format_integer, format_number, make_table
 from retu.reporting.compute_units import choose_unit
 from retu.reporting.result_tables import find_varying_columns, format_compute, format_text_cells
 from retu.reporting.tidy_files import NO_DATASET, PURE_SFT, RUN_COLUMNS
 
 
 def measure_run_costs(curves: pd.DataFrame) -> pd.DataFrame:
-    """One row per SFT run and RL run in the order of the curves.
+    """One row per run: those of SFT before those of RL, both in the order of the curves.
 
     Args:
         curves: overall rows of curves.csv.
@@ -33,8 +33,11 @@ def measure_run_costs(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_run_costs(costs: pd.DataFrame) -> TextTable:
-    """The costs for people, with the share of each run in the whole."""
-    unit, total = choose_unit([*costs["eflops"]]), float(costs["eflops"].sum())
+    """The costs for people, with the share of each run in the whole.
+
+    Nothing has a share where the compute of a run is unknown: an imported one may lack it.
+    """
+    unit, total = choose_unit([*costs["eflops"]]), float(costs["eflops"].sum(skipna=False))
     shares = [100 * value / total if total else 0.0 for value in costs["eflops"]]
     runs = costs.assign(recipe=costs["recipe"].replace("", None))
     return make_table(
@@ -52,7 +55,7 @@ def format_run_costs(costs: pd.DataFrame) -> TextTable:
             ],
             ("Steps", True, [format_integer(value) for value in costs["steps"]]),
             (f"Compute ({unit.name})", True, format_compute(costs["eflops"], unit.per_eflop)),
-            ("Share (%)", True, [f"{share:.1f}" for share in shares]),
+            ("Share (%)", True, [format_number(share) for share in shares]),
             ("Evaluations", True, [format_integer(value) for value in costs["evaluations"]]),
             ("Answers graded", True, [format_integer(value) for value in costs["answers"]]),
         ]
