@@ -17,7 +17,7 @@ from pathlib import Path
 from retu.audit.report.audit_page import list_audit_files, read_page_content, render_audit_page
 from retu.core.atomic_files import write_text
 from retu.reporting.made_by import find_origins, read_versions
-from retu.reporting.pages.study_page import STUDY_KEYS, read_json
+from retu.reporting.pages.study_json import STUDY_KEYS, read_json
 from retu.runtime.script import parse_arguments, run_main
 
 TABLES = (

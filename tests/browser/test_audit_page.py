@@ -4,17 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 from audit_scripts import run_audit
-from playwright.sync_api import Browser, Page, expect
-from test_pages import (
+from page_looks import (
     MOST_BYTES,
-    ON_PAPER,
     OVERFLOW,
-    PAPER_WIDTH,
+    check_paper,
     draw_every_figure,
     find_grave_bars,
     open_details,
     open_quietly,
 )
+from playwright.sync_api import Browser, Page, expect
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +45,7 @@ def test_no_table_is_wider_than_its_box_without_a_hint(page: Page, width: int) -
 
 
 def test_paper_shows_every_column_and_what_was_folded(page: Page) -> None:
-    page.set_viewport_size({"width": PAPER_WIDTH, "height": 1000})
-    page.emulate_media(media="print")
-    page.wait_for_timeout(300)
-    found = page.evaluate(ON_PAPER)
-    assert [name for name, unfolded, fits in found if not (unfolded and fits)] == []
+    check_paper(page)
 
 
 def test_a_claim_is_found_by_its_words(page: Page) -> None:

@@ -1,41 +1,29 @@
 """A study's page in a browser: quiet, drawn, sorted, searched, in every width and on paper."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from page_looks import (
+    MOST_BYTES,
+    OVERFLOW,
+    check_paper,
+    draw_every_figure,
+    find_grave_bars,
+    open_details,
+    open_quietly,
+)
 from playwright.sync_api import Browser, Page, expect
-from reporting_fixtures import MadeParameters, make_dataset_stats, make_frames
+from reporting_fixtures import MadeParameters, make_page_content, read_frames
 
-from retu.advice.advice_record import StudyAnswer
 from retu.core.markdown import make_table
 from retu.reporting.answer_samples import AnswerSamples, cut_text
-from retu.reporting.collapse_histories import COLLAPSE_COLUMNS
 from retu.reporting.pages.page_shell import make_data_uri
-from retu.reporting.pages.study_page import PageArtefacts, render_report_page
-from retu.reporting.paradigm_table import build_paradigm_table
-from retu.reporting.result_tables import build_table_3, build_table_4
-from retu.reporting.tidy_files import OVERALL, fill_text_cells
+from retu.reporting.pages.study_page import render_report_page
 
-ORDER = ["Small", "Medium", "Large", "Huge"]
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><path d="M0 0h40v20z"/></svg>'
 )
-MOST_BYTES = 3_000_000
-PAPER_WIDTH = 703  # pixels of A4 between its margins
-OVERFLOW = """() => [...document.querySelectorAll('.table')].map((box) => {
-  const scroll = box.querySelector('.scroll'), hint = box.querySelector('.hint');
-  const over = scroll.scrollWidth - scroll.clientWidth > 1;
-  return [box.querySelector('table').ariaLabel, over, hint.getBoundingClientRect().height > 0];
-})"""
-ON_PAPER = """() => [...document.querySelectorAll('.table:not(.vast)')].map((box) => {
-  const table = box.querySelector('table').getBoundingClientRect();
-  return [box.querySelector('table').ariaLabel, table.height > 10,
-    table.right - box.getBoundingClientRect().right < 1.5];
-})"""
 STUCK = """([top, left]) => {
   const scroll = document.querySelector('#table_4 .scroll'), box = scroll.getBoundingClientRect();
   scroll.style.maxHeight = '180px';
@@ -45,7 +33,6 @@ STUCK = """([top, left]) => {
   return [head.top - box.top, head.left - box.left, name.left - box.left,
     scroll.scrollTop, scroll.scrollLeft];
 }"""
-expect.set_options(timeout=30_000)
 
 
 def make_samples() -> AnswerSamples:
@@ -64,22 +51,8 @@ def make_samples() -> AnswerSamples:
 def render_made_page() -> str:
     """The page of a made-up study with 17 branches."""
     made = MadeParameters()
-    frames = {name: fill_text_cells(table) for name, table in make_frames(made).items()}
-    curves = frames["curves"]
-    curves = curves[curves["benchmark"] == OVERALL].reset_index(drop=True)
-    fits = frames["fits"]
-    artefacts = PageArtefacts(
-        build_table_3(make_dataset_stats(made)),
-        build_table_4(fits, ORDER),
-        build_paradigm_table(curves, fits, ORDER),
-        pd.DataFrame(columns=list(COLLAPSE_COLUMNS)),
-        dict.fromkeys(("figure_2", "figure_3", "figure_8"), make_data_uri(SVG)),
-        samples=make_samples(),
-    )
-    study = {"name": "made", "title": "T", "description": "D", "seeds": [0], "order": ORDER}
-    answer = StudyAnswer(study="made", pools=[])
     return render_report_page(
-        study | {"benchmarks": []}, answer, artefacts, curves, fits, frames["subphases"], {}, {}
+        make_page_content(made, *read_frames(made), make_data_uri(SVG), make_samples())
     )
 
 
@@ -92,51 +65,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
-@contextmanager
-def open_quietly(chromium: Browser, url: str) -> Iterator[Page]:
-    """A page, opened on a desk; any error and any request fails the test at its end."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(60_000)
-    opened = context.new_page()
-    found: list[str] = []
-    opened.on("console", lambda said: found.append(said.text) if said.type == "error" else None)
-    opened.on("pageerror", lambda error: found.append(str(error)))
-    opened.on("request", lambda sent: found.append(sent.url) if sent.url != url else None)
-    opened.goto(url)
-    yield opened
-    context.close()
-    assert [one for one in found if not one.startswith("data:image/svg+xml")] == []
-
-
 @pytest.fixture
 def page(chromium: Browser, url: str) -> Iterator[Page]:
     """The page of the made-up study."""
     with open_quietly(chromium, url) as opened:
         yield opened
-
-
-def open_details(page: Page) -> None:
-    """Open everything that is folded, and wait until it is laid out."""
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    page.wait_for_timeout(300)
-
-
-def draw_every_figure(page: Page, at_least: int) -> None:
-    """Go to each chart and wait until it is drawn; no picture is broken."""
-    charts = page.locator("figure.chart")
-    assert charts.count() >= at_least
-    for place in range(charts.count()):
-        charts.nth(place).scroll_into_view_if_needed()
-        expect(charts.nth(place)).to_have_attribute("data-drawn", "yes")
-    broken = "[...document.images].filter((one) => one.complete && !one.naturalWidth).length"
-    assert page.evaluate(broken) == 0
-
-
-def find_grave_bars(page: Page) -> list[tuple[str, str]]:
-    """What axe calls serious or critical, with the first element that it found."""
-    found = Axe().run(page).response["violations"]
-    grave = [one for one in found if one["impact"] in ("serious", "critical")]
-    return [(one["id"], one["nodes"][0]["html"]) for one in grave]
 
 
 def test_every_figure_is_drawn(page: Page) -> None:
@@ -159,11 +92,7 @@ def test_no_table_is_wider_than_its_box_without_a_hint(page: Page, width: int, s
 
 
 def test_paper_shows_every_column_and_what_was_folded(page: Page) -> None:
-    page.set_viewport_size({"width": PAPER_WIDTH, "height": 1000})
-    page.emulate_media(media="print")
-    page.wait_for_timeout(300)
-    found = page.evaluate(ON_PAPER)
-    assert [name for name, unfolded, fits in found if not (unfolded and fits)] == []
+    check_paper(page)
     assert not page.locator(".bar").is_visible()
 
 

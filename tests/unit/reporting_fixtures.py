@@ -7,6 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from retu.advice.advice_record import StudyAnswer
+from retu.reporting.answer_samples import AnswerSamples
+from retu.reporting.charts.training_chart import TrainingTables
+from retu.reporting.collapse_histories import COLLAPSE_COLUMNS
+from retu.reporting.pages.study_content import PageArtefacts, StudyPageContent
+from retu.reporting.paradigm_table import build_paradigm_table
+from retu.reporting.result_tables import build_table_3, build_table_4
 from retu.reporting.tidy_files import fill_text_cells
 
 STEPS = (0, 40, 80, 160, 320)
@@ -276,3 +283,29 @@ def read_frames(made: MadeParameters = ALL) -> tuple[pd.DataFrame, pd.DataFrame]
     frames = {name: fill_text_cells(frame) for name, frame in make_frames(made).items()}
     curves = frames["curves"]
     return curves[curves["benchmark"] == "overall"], frames["fits"]
+
+
+def make_page_content(
+    made: MadeParameters,
+    curves: pd.DataFrame,
+    fits: pd.DataFrame,
+    figure: str = "",
+    samples: AnswerSamples | None = None,
+) -> StudyPageContent:
+    """What the page of a made-up study shows; `figure` is the data URI of all its figures."""
+    none = pd.DataFrame(columns=list(COLLAPSE_COLUMNS))
+    subphases = fill_text_cells(make_frames(made)["subphases"])
+    artefacts = PageArtefacts(
+        build_table_3(make_dataset_stats(made)),
+        build_table_4(fits, ORDER),
+        build_paradigm_table(curves, fits, ORDER),
+        dict.fromkeys(("figure_2", "figure_3", "figure_8"), figure),
+        samples=samples,
+    )
+    study = {"name": "made", "title": "T", "description": "D", "seeds": [0], "order": ORDER}
+    return StudyPageContent(
+        study | {"benchmarks": []},
+        StudyAnswer(study="made", pools=[]),
+        TrainingTables({}, curves, fits, subphases, none),
+        artefacts,
+    )

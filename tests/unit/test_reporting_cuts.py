@@ -8,19 +8,16 @@ import pytest
 from reporting_fixtures import (
     ORDER,
     MadeParameters,
-    make_dataset_stats,
     make_frames,
+    make_page_content,
     read_frames,
     write_study,
 )
 
-from retu.advice.advice_record import StudyAnswer
-from retu.reporting.collapse_histories import COLLAPSE_COLUMNS
 from retu.reporting.pages.page_shell import explain_terms
-from retu.reporting.pages.study_page import PageArtefacts, render_report_page
+from retu.reporting.pages.study_page import render_report_page
 from retu.reporting.paradigm_table import build_paradigm_table, tabulate_paradigms
 from retu.reporting.result_tables import (
-    build_table_3,
     build_table_4,
     format_subphase_table,
     format_table_4,
@@ -118,26 +115,7 @@ def test_the_page_has_the_line() -> None:
     curves, fits = read_frames()
     with_share = make_cut_curves(curves)
     (line,) = describe_cut_answers(with_share)
-    made = MadeParameters()
-    study = {"name": "made", "title": "T", "description": "D", "seeds": [0], "order": ORDER}
-    artefacts = PageArtefacts(
-        build_table_3(make_dataset_stats(made)),
-        build_table_4(fits, ORDER),
-        build_paradigm_table(with_share, fits, ORDER),
-        pd.DataFrame(columns=list(COLLAPSE_COLUMNS)),
-        dict.fromkeys(("figure_2", "figure_3", "figure_8"), ""),
-    )
-    subphases = fill_text_cells(make_frames(made)["subphases"])
-    page = render_report_page(
-        study | {"benchmarks": []},
-        StudyAnswer(study="made", pools=[]),
-        artefacts,
-        with_share,
-        fits,
-        subphases,
-        {},
-        {},
-    )
+    page = render_report_page(make_page_content(MadeParameters(), with_share, fits))
     assert f'<p class="line">{explain_terms(line)}</p>' in page
 
 
