@@ -4,7 +4,7 @@ from pathlib import Path
 
 from retu.compute.flops import ModelShape
 from retu.config.imported_runs import find_step_folders
-from retu.core.manifest import check_manifest, write_manifest
+from retu.core.manifest import write_manifest
 from retu.core.tables import write_csv
 from retu.core.tensor_shapes import read_tensor_shapes
 from retu.data.tokenizer import load_tokenizer
@@ -21,7 +21,7 @@ from retu.training.imported_losses import (
     tabulate_history,
 )
 from retu.training.imported_models import publish_imported
-from retu.training.published_checkpoints import find_checkpoint
+from retu.training.training_inputs import check_inputs
 
 
 def main() -> None:
@@ -30,8 +30,7 @@ def main() -> None:
     spec = make_spec_reader(ImportSftJob)
     given = parse_arguments(__doc__, ("train",), spec=spec, train=[Path], **files)
     job: ImportSftJob = given.spec
-    check_manifest(given.base.with_name("manifest.json"), given.base)
-    base = find_checkpoint(given.base, 0)
+    base = check_inputs(given.base, 0).start
     config, shapes = read_config(base), read_tensor_shapes(base)
     known = SftRows(job.rows, job.mean_tokens, job.batch_size)
     if given.train:

@@ -26,22 +26,15 @@ from retu.training.training_state import close_state, open_state
 
 def main() -> None:
     """Pre-train and publish `checkpoints/step-000000` (RL and SFT start from it)."""
-    options = parse_arguments(
-        __doc__,
-        spec=make_spec_reader(PretrainJob),
-        documents=Path,
-        checkpoints=Path,
-        losses=Path,
-        manifest=Path,
-    )
+    files = dict.fromkeys(("documents", "checkpoints", "losses", "manifest"), Path)
+    options = parse_arguments(__doc__, spec=make_spec_reader(PretrainJob), **files)
     job: PretrainJob = options.spec
     recipe = job.model.pretraining
     check_sft(job.execution)
     state = get_state_folder(options.checkpoints)
     data = read_manifest(get_manifest_path(options.documents))["digest"]
-    open_state(
-        state, compute_code_digest("workflow_scripts.pretrain_base"), job.model_dump_json(), data
-    )
+    code = compute_code_digest("workflow_scripts.pretrain_base")
+    open_state(state, code, job.model_dump_json(), data)
     configure_torch(job.execution, recipe.seed)
     title = f"pre-training {options.checkpoints.parent.name}"
     run = SupervisedRun(title, make_pretraining_job(job), state)

@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from retu.compute.flops import ModelShape
-from retu.core.manifest import check_manifest, read_manifest, write_manifest
-from retu.core.tables import read_table, write_csv, write_parquet
+from retu.core.manifest import write_manifest
+from retu.core.tables import write_csv, write_parquet
 from retu.data.chat import list_stop_ids
-from retu.data.stored_sets import get_manifest_path
 from retu.models.generation_config import report_ignored_settings
 from retu.models.loading import configure_torch, load_trainable
 from retu.planning.code_identity import compute_code_digest
@@ -19,19 +16,17 @@ from retu.runtime.usage import JOB_FACTS
 from retu.training.checkpoints import train_resumably
 from retu.training.kept_states import close_branch_state, open_branch_state
 from retu.training.pauses import is_trained, read_log_history
-from retu.training.published_checkpoints import (
-    find_checkpoint,
-    publish_checkpoints,
-    read_model_config,
-)
+from retu.training.published_checkpoints import publish_checkpoints, read_model_config
 from retu.training.reinforcement import (
     list_evaluation_steps,
     make_grpo_config,
     make_rl_trainer,
+    measure_new_compute,
     tabulate_compute,
     tabulate_history,
 )
 from retu.training.rl_inputs import prepare_run
+from retu.training.training_inputs import check_inputs
 
 
 def main() -> None:
@@ -40,16 +35,14 @@ def main() -> None:
     outputs = dict.fromkeys(("checkpoints", "generations", "history", "compute", "manifest"), Path)
     options = parse_arguments(__doc__, spec=make_spec_reader(RlJob), title=str, **inputs, **outputs)
     job: RlJob = options.spec
-    start_manifest = check_manifest(options.start.with_name("manifest.json"), options.start)
-    start = find_checkpoint(options.start, job.sft_step)
-    code = compute_code_digest("workflow_scripts.train_rl")
     sets = (options.prompts, options.benchmarks)
-    data = [read_manifest(get_manifest_path(path))["digest"] for path in sets]
-    state = open_branch_state(options.checkpoints, job, code, start_manifest["digest"], *data)
+    inputs = check_inputs(options.start, job.sft_step, sets)
+    code, start = compute_code_digest("workflow_scripts.train_rl"), inputs.start
+    state = open_branch_state(options.checkpoints, job, code, *inputs.digests)
 
     configure_torch(job.execution, job.seed)
     report_ignored_settings(start)
-    run = prepare_run(options.title, job, start, options.prompts, options.benchmarks, state)
+    run = prepare_run(options.title, job, start, *sets, state)
     # In this order: the arguments connect the processes and say how large models are read.
     config = make_grpo_config(job, state, list_stop_ids(run.tokenizer))
     model = load_trainable(start, job.execution, job.execution.rl, run.tokenizer)
@@ -59,13 +52,11 @@ def main() -> None:
 
     history = tabulate_history(read_log_history(state, job))
     compute = tabulate_compute(history, job, ModelShape.from_config(read_model_config(start)))
-    before = compute.loc[compute["step"] <= job.first_step, "x_rl_eflops"].max()
-    JOB_FACTS["eflops"] = float(compute["x_rl_eflops"].max()) - (before if job.first_step else 0.0)
+    JOB_FACTS["eflops"] = measure_new_compute(compute, job)
     publish_checkpoints(state, {job.last_step: job.last_step}, options.checkpoints)
     if is_main_process():
         steps = [step for step in list_evaluation_steps(job.recipe) if step <= job.last_step]
-        parts = [read_table(run.inline_evaluation.get_path(step)) for step in steps]
-        write_parquet(pd.concat(parts, ignore_index=True), options.generations)
+        write_parquet(run.inline_evaluation.read_answers(steps), options.generations)
         write_parquet(history, options.history)
         write_csv(compute, options.compute)
         last = [job.last_step]

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from retu.core.manifest import check_manifest, read_manifest, write_manifest
+from retu.core.manifest import write_manifest
 from retu.core.tables import write_csv
-from retu.data.stored_sets import get_manifest_path
 from retu.data.tokenizer import load_tokenizer
 from retu.models.compatibility import check_sft
 from retu.models.generation_config import report_ignored_settings
@@ -16,10 +15,11 @@ from retu.runtime.script import make_spec_reader, parse_arguments, run_main
 from retu.runtime.training_folders import get_state_folder
 from retu.runtime.usage import JOB_FACTS
 from retu.training.checkpoints import train_resumably
-from retu.training.loss_curve import add_compute, tabulate_losses
-from retu.training.published_checkpoints import find_checkpoint, publish_checkpoints
+from retu.training.loss_curve import measure_losses
+from retu.training.published_checkpoints import publish_checkpoints
 from retu.training.supervised import SupervisedRun, make_sft_config, make_supervised_trainer
-from retu.training.tokenized_sets import count_cut_rows, list_trained_lengths, read_sets
+from retu.training.tokenized_sets import count_cut_rows, read_sets
+from retu.training.training_inputs import check_inputs
 from retu.training.training_state import close_state, open_state
 
 
@@ -32,15 +32,13 @@ def main() -> None:
     )
     job: SftJob = options.spec
     check_sft(job.execution)
-    base_manifest = check_manifest(options.base.with_name("manifest.json"), options.base)
-    base = find_checkpoint(options.base, 0)
-    tokenizer = load_tokenizer(base)
+    sets = (options.train, options.validation)
+    inputs = check_inputs(options.base, 0, sets)
+    base, tokenizer = inputs.start, load_tokenizer(inputs.start)
 
     state = get_state_folder(options.checkpoints)
-    sets = (options.train, options.validation)
-    data = [read_manifest(get_manifest_path(path))["digest"] for path in sets]
     code = compute_code_digest("workflow_scripts.train_sft")
-    open_state(state, code, job.model_dump_json(), base_manifest["digest"], *data)
+    open_state(state, code, job.model_dump_json(), *inputs.digests)
     configure_torch(job.execution, job.seed)
     report_ignored_settings(base)
     run = SupervisedRun(f"SFT {options.title}", job, state)
@@ -51,12 +49,7 @@ def main() -> None:
     trainer = make_supervised_trainer(run, config, model, tokenizer, train, validation)
     train_resumably(trainer, state)
 
-    # Packed, a sequence of the batch holds several trajectories.
-    batch = job.recipe.batch_size * len(train) / len(trainer.train_dataset)
-    lengths = list_trained_lengths(train, job.recipe.max_length)
-    rows = len(trainer.train_dataset)
-    losses = tabulate_losses(trainer.state.log_history, rows, job.recipe.batch_size)
-    losses = add_compute(losses, lengths, batch, base)
+    losses = measure_losses(trainer, train, job.recipe, base)
     JOB_FACTS["eflops"] = float(losses["x_sft_eflops"].max())
     publish_checkpoints(state, {step: step for step in job.checkpoints}, options.checkpoints)
     if is_main_process():

@@ -73,6 +73,10 @@ class InlineEvaluation:
         """The answers of the model at a step."""
         return get_answers_path(self.state, step)
 
+    def read_answers(self, steps: Sequence[int]) -> pd.DataFrame:
+        """The answers at some steps, one step after the other."""
+        return pd.concat([read_table(self.get_path(step)) for step in steps], ignore_index=True)
+
     def get_part_path(self, step: int, index: int) -> Path:
         """A process's part of them."""
         return self.get_path(step).with_suffix(f".part-{index}.parquet")

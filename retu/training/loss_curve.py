@@ -2,12 +2,39 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from retu.compute.flops import EFLOPS, ModelShape, sft_step_flops
+from retu.config.study import SftRecipe
 from retu.training.published_checkpoints import read_model_config
+from retu.training.tokenized_sets import list_trained_lengths
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from trl import SFTTrainer
+
+
+def measure_losses(
+    trainer: "SFTTrainer", train: "Dataset", recipe: SftRecipe, base: Path
+) -> pd.DataFrame:
+    """The loss curve of a finished run with its compute.
+
+    Args:
+        trainer: it has trained on `train`, perhaps packed.
+        train: rows of `load_tokenised_set`.
+        recipe: of the run.
+        base: the model that it started from, for its shape.
+
+    Returns:
+        Columns of `tabulate_losses`, tokens and x_sft_eflops (both cumulative).
+    """
+    rows = len(trainer.train_dataset)
+    # Packed, a sequence of the batch holds several trajectories.
+    batch = recipe.batch_size * len(train) / rows
+    losses = tabulate_losses(trainer.state.log_history, rows, recipe.batch_size)
+    return add_compute(losses, list_trained_lengths(train, recipe.max_length), batch, base)
 
 
 def count_epochs(step: int, rows: int, batch_size: int) -> float:

@@ -279,3 +279,14 @@ def tabulate_compute(history: pd.DataFrame, job: RlJob, shape: ModelShape) -> pd
             "x_rl_eflops": pd.Series(flops, index=history.index).cumsum() / EFLOPS,
         }
     )
+
+
+def measure_new_compute(compute: pd.DataFrame, job: RlJob) -> float:
+    """EFLOPs of the steps that a job trained itself: without those before its first, if it goes on.
+
+    Args:
+        compute: `tabulate_compute`.
+        job: with its `stops`, if it goes on from one of them.
+    """
+    before = compute.loc[compute["step"] <= job.first_step, "x_rl_eflops"].max()
+    return float(compute["x_rl_eflops"].max()) - (before if job.first_step else 0.0)
