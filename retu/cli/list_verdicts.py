@@ -34,6 +34,8 @@ MARKED = re.compile(
     re.DOTALL,
 )
 CONTRASTS = "_contrasts"
+ALPHA = 0.05
+"""Of both measurements (`hypotheses.alpha`)."""
 UNITS = {"points": "points", "rank correlation": "(rank correlation)"}
 
 
@@ -44,7 +46,7 @@ def read_verdicts(study: str) -> pd.DataFrame:
 
 def format_verdicts(table: pd.DataFrame) -> str:
     """A Markdown table: every hypothesis, its verdict, effect, interval and adjusted p value."""
-    return tabulate_hypotheses(table, "**{}**").format_markdown()
+    return tabulate_hypotheses(table, ALPHA, "**{}**").format_markdown()
 
 
 def format_glance() -> str:
@@ -102,7 +104,7 @@ def format_contrasts(study: str) -> str:
 def format_together() -> str:
     """A Markdown table: the hypotheses of both measurements over all replicates."""
     both = pd.concat([read_contrasts(study) for study in STUDIES], axis=1, join="inner")
-    pooled = [pool_contrasts(row.dropna().to_numpy()[:, None], 0.05, "sign_flip")
+    pooled = [pool_contrasts(row.dropna().to_numpy()[:, None], ALPHA, "sign_flip")
               for _, row in both.iterrows()]  # fmt: skip
     return make_table(
         [

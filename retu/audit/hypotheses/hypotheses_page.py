@@ -9,12 +9,11 @@ from retu.core.markdown import (
     MISSING,
     TextTable,
     format_integer,
-    format_interval,
     format_number,
-    format_significant,
     make_table,
 )
 from retu.core.text import format_quantity
+from retu.reporting.hypotheses_table import list_effect_columns
 
 
 def format_hypotheses(
@@ -56,20 +55,15 @@ def format_hypotheses(
 
 def tabulate_verdicts(table: pd.DataFrame, settings: HypothesesSettings) -> TextTable:
     """Every hypothesis with its verdict, effect and p value."""
-    ends = zip(table["low"], table["high"], strict=True)
     return make_table(
         [
             ("", False, list(table["id"])),
             ("Hypothesis", False, list(table["hypothesis"])),
             ("Verdict", False, list(table["verdict"])),
-            ("Effect", True, [format_number(float(v), 2) for v in table["effect"]]),
-            (f"{100 * (1 - settings.alpha):g}% interval", True,
-             [format_interval(low, high, 2) for low, high in ends]),
-            ("Unit", False, list(table["unit"])),
-            ("p, Holm", True, [format_significant(float(v), 2) for v in table["p_adjusted"]]),
+            *list_effect_columns(table, settings.alpha, 2),
             ("Replicates", True, [format_integer(int(v)) for v in table["n_replicates"]]),
         ]
-    )  # fmt: skip
+    )
 
 
 def tabulate_replicates(

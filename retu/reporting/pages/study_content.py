@@ -21,7 +21,7 @@ from retu.reporting.further_artefacts import (
     list_further_figures,
     read_further_tables,
 )
-from retu.reporting.hypotheses_table import read_hypotheses, tabulate_hypotheses
+from retu.reporting.hypotheses_table import get_alpha, read_hypotheses, tabulate_hypotheses
 from retu.reporting.made_by import FileOrigin, find_origins, read_versions
 from retu.reporting.pages.page_shell import encode_data_uri
 from retu.reporting.pages.study_json import STUDY_KEYS, read_json
@@ -136,17 +136,20 @@ def read_study_content(files: StudyFiles) -> StudyPageContent:
         study,
         answer,
         branches,
-        read_artefacts(files, answer),
+        read_artefacts(files, answer, study),
         read_versions(study["name"], read_json(files.versions), files.curves),
         find_origins(study["name"], files.list_shown()),
     )
 
 
-def read_artefacts(files: StudyFiles, answer: StudyAnswer) -> PageArtefacts:
+def read_artefacts(
+    files: StudyFiles, answer: StudyAnswer, study: Mapping[str, Any]
+) -> PageArtefacts:
     """Read the tables and the SVG figures of the study, and what few studies have."""
     drawn = [*map(files.get_figure, REPORT_FIGURES), *files.further_figures]
     paradigms = read_table(files.get_figure("figure_2", "csv"), PARADIGM_COLUMNS)
-    judged = [tabulate_hypotheses(read_hypotheses(path)) for path in files.hypotheses]
+    alpha = get_alpha(study)
+    judged = [tabulate_hypotheses(read_hypotheses(path), alpha) for path in files.hypotheses]
     return PageArtefacts(
         fill_text_cells(read_table(files.get_table("table_3"), STATS_COLUMNS)),
         fill_text_cells(read_table(files.get_table("table_4"), STUDY_TABLE_4_COLUMNS)),
