@@ -14,6 +14,7 @@ from typing import Literal
 from retu.cluster.partitions import Node, Partition, SiteSettings
 from retu.config.execution import Execution
 from retu.config.study import Config
+from retu.core.sizes import GIB
 from retu.core.text import format_quantity, join_names
 from retu.runtime.slurm_profile import FIRST_LOOK_OPTION, STATUS_OPTION, Profile, ResourceRequest
 
@@ -23,7 +24,6 @@ MOUNTS = Path("/proc/mounts")
 LOCAL_FILE_SYSTEMS = frozenset(
     {"btrfs", "ext3", "ext4", "overlay", "ramfs", "rootfs", "tmpfs", "xfs"}
 )
-GIB = 2**30
 MAX_LOOK_SECONDS = 180
 """Seconds to which Snakemake's executor lengthens the time between two looks at its jobs."""
 MIN_FIRST_LOOKS = 3

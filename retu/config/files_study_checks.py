@@ -16,14 +16,10 @@ from retu.config.files_study import (
 from retu.config.hub_study import HubModel
 from retu.config.imported_runs import ImportedSet
 from retu.config.lab_study import DrawnSet
+from retu.config.model_folder_checks import check_model_files, check_no_adapter
 from retu.config.study import Study
 from retu.core.errors import InputError
-from retu.core.model_files import (
-    ADAPTER_CONFIG,
-    CHAT_TEMPLATE_FILE,
-    TOKENIZER_CONFIG,
-    TOKENIZER_FILES,
-)
+from retu.core.model_files import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG
 from retu.core.yaml_files import check_reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,33 +128,8 @@ def check_model_folder(model: FolderModel, where: str) -> None:
             f"{where}.folder: there is no folder {folder}; paths count from where snakemake runs"
             f" ({Path.cwd()})"
         )
-    if (folder / ADAPTER_CONFIG).is_file():
-        raise InputError(
-            f"{where}.folder: {folder} holds an adapter, not a model; merge it into its base model"
-            " (peft's merge_and_unload) and name the folder of that"
-        )
-    if not (folder / "config.json").is_file():
-        others = sorted(path.name for path in folder.glob("*.gguf"))
-        told = f"; {others[0]} is a GGUF file, convert it first" if others else ""
-        raise InputError(
-            f"{where}.folder: {folder} has no config.json{told}; name a folder as save_pretrained"
-            " writes it"
-        )
-    if not any(folder.glob("model*.safetensors")):
-        raise InputError(
-            f"{where}.folder: {folder} has no weights in safetensors; save the model again with"
-            " save_pretrained"
-        )
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise InputError(
-            f"{where}.folder: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES)}); save that"
-            " of the model there, too"
-        )
-    if not (folder / TOKENIZER_CONFIG).is_file():
-        raise InputError(
-            f"{where}.folder: {folder} has a tokenizer and no {TOKENIZER_CONFIG}; save it there"
-            " with save_pretrained"
-        )
+    check_no_adapter(folder, f"{where}.folder")
+    check_model_files(folder, f"{where}.folder")
     check_chat_template(model, folder, where)
 
 

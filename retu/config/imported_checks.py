@@ -4,9 +4,9 @@ from pathlib import Path
 
 from retu.config.files_study import FilesData
 from retu.config.imported_runs import SEED, ImportedSet, find_step_folders
+from retu.config.model_folder_checks import check_model_files, check_no_adapter, has_weights
 from retu.config.study import ImportedSftRun, Study
 from retu.core.errors import InputError
-from retu.core.model_files import ADAPTER_CONFIG, TOKENIZER_FILES
 from retu.core.text import join_names
 from retu.core.yaml_files import check_reference
 
@@ -116,23 +116,7 @@ def check_imported_folder(run: ImportedSftRun, seed: int, where: str) -> None:
 
 def check_checkpoint_files(folder: Path, where: str) -> None:
     """InputError unless a folder holds a model in safetensors and its tokenizer."""
-    has_weights = any(folder.glob("model*.safetensors"))
-    if (folder / ADAPTER_CONFIG).is_file() and not has_weights:
-        raise InputError(
-            f"{where}: {folder} holds an adapter, not a model; merge it into its base model (peft's"
-            " merge_and_unload), save model and tokenizer, and name the folder of that"
-        )
-    if not (folder / "config.json").is_file():
-        raise InputError(
-            f"{where}: {folder} has no config.json; it is no model as save_pretrained writes it"
-        )
-    if not has_weights:
-        raise InputError(
-            f"{where}: {folder} has no weights in safetensors; save the model again with"
-            " save_pretrained"
-        )
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise InputError(
-            f"{where}: {folder} has no tokenizer, so that nobody can tell how it was shown"
-            " problems; save the tokenizer that it was trained with there, too"
-        )
+    if not has_weights(folder):
+        # Beside weights of its own an adapter is a remnant: only the weights are taken.
+        check_no_adapter(folder, where)
+    check_model_files(folder, where)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from retu.core.sizes import GIB
 from retu.cost.assumptions import Assumptions
 from retu.cost.estimate import (
     WHOLE_STUDY,
@@ -11,7 +12,7 @@ from retu.cost.estimate import (
     estimate_disk,
     sum_costs,
 )
-from retu.cost.job_cost import GIB, JobCost
+from retu.cost.job_cost import JobCost
 from retu.cost.measured import JobTime
 
 

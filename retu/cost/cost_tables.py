@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from retu.core.markdown import align_columns
+from retu.core.sizes import GIB
 from retu.cost.assumptions import Assumption, Assumptions
 from retu.cost.estimate import (
     WHOLE_STUDY,
@@ -14,7 +15,7 @@ from retu.cost.estimate import (
     estimate_disk,
     sum_costs,
 )
-from retu.cost.job_cost import GIB, JobCost, WorkKind
+from retu.cost.job_cost import JobCost, WorkKind
 from retu.cost.measured import JobTime
 
 HOURS_PER_DAY = 24

@@ -16,6 +16,7 @@ from retu.compute.flops import EFLOPS, ModelShape, rl_flops, sft_step_flops
 from retu.config.hub_study import ReleasedSet
 from retu.config.study import RlRecipe, SftRun
 from retu.core.run_paths import Run
+from retu.core.sizes import GIB
 from retu.cost.assumptions import Assumptions
 from retu.cost.sequence_lengths import (
     count_generations,
@@ -47,7 +48,6 @@ KIND_OF_MODULE: dict[str, WorkKind] = {
 }
 """Kind of work by the module that does it; the rest is analysis."""
 SECONDS_PER_HOUR = 3600
-GIB = 2**30
 
 
 def get_work_kind(stage: Stage) -> WorkKind:

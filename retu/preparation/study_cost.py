@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from retu.config.study import SftRun
 from retu.core.run_paths import NO_DATASET, Run
+from retu.core.sizes import GIB
 from retu.planning.files_plan import FilesPlan
 from retu.preparation.check_study import Finding
 from retu.preparation.machine import (
@@ -20,7 +21,6 @@ TRAIN_FLOPS, FORWARD_FLOPS = 6, 2
 """A weight and token: forward and backward, or forward alone."""
 EVALUATED_AT_A_TIME = 256
 GIGABYTE = 1e9
-GIB = 2**30
 STATES = 3
 """Times its weights a training state takes: weights and two moments, in float32."""
 MOMENTS = 2

@@ -16,6 +16,7 @@ from retu.config.graders import ENGINE_PACKAGES, get_installed_version
 from retu.config.planner import Ramp
 from retu.config.study import DEFAULT_KEPT_GIB, RlRecipe
 from retu.core.errors import InputError
+from retu.core.sizes import GIB
 from retu.planning.jobs import RlJob
 from retu.runtime.processes import is_main_process
 from retu.runtime.progress import print_progress
@@ -39,7 +40,6 @@ from retu.training.training_state import (
 
 KEPT_LIMIT = "RETU_KEPT_STATE_GIB"
 """`kept_state_gib` of config.yaml, handed to jobs by the Snakefile."""
-GIB = 2**30
 STEADY_SCHEDULERS = frozenset({"constant", "constant_with_warmup"})
 USED_BY_RL = (*ENGINE_PACKAGES, "peft", "deepspeed", "vllm")
 """What else decides a branch, beside the trainers: reward, adapters, processes, sampling."""

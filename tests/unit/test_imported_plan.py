@@ -230,6 +230,10 @@ BAD: dict[str, tuple[Spoil, str]] = {
         lambda folder, study: (folder / STEP_4 / "tokenizer.json").unlink(),
         "checkpoint-4 has no tokenizer",
     ),
+    "no settings of the tokenizer": (
+        lambda folder, study: (folder / STEP_4 / "tokenizer_config.json").unlink(),
+        "checkpoint-4 has a tokenizer and no tokenizer_config.json; save it there",
+    ),
     "a state cut off": (
         lambda folder, study: write_state(folder, json.dumps(make_state())[:-40]),
         r"checkpoint-4/trainer_state.json: line 1: no valid JSON .*cut off",
@@ -279,6 +283,13 @@ def test_what_is_wrong_is_one_line_before_anything_is_made(
         load_imported(own_folder, change)
     assert "\n" not in str(caught.value)
     assert not (own_folder / "results").exists()
+
+
+def test_an_adapter_beside_whole_weights_is_a_remnant(own_folder: Path) -> None:
+    (own_folder / STEP_4 / "adapter_config.json").write_text("{}", encoding="utf-8")
+    files = load_imported(own_folder).train_sft(*RUN).sources[0].files
+    assert "checkpoint-4/model.safetensors" in files
+    assert not any("adapter" in name for name in files)
 
 
 def test_steps_of_scores_may_be_told_by_the_study(own_folder: Path) -> None:
