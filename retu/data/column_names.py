@@ -8,7 +8,9 @@ from typing import Any
 Rows = Sequence[Mapping[str, Any]]
 PROMPTS = ("prompt", "question", "problem", "instruction", "query", "input")
 BESIDE_PROMPTS = ("context",)
-"""What a problem may need beside its own column; `input` beside `instruction` is one, too."""
+"""What a problem may need beside its own column."""
+INSTRUCTION, INPUT = "instruction", "input"
+"""Alpaca's two parts of a problem: the second by itself is a problem of its own."""
 NESTED_PROMPTS, NESTED_RESPONSES = ("extra_info.question",), ("extra_info.answer",)
 RESPONSE_WORDS = frozenset(
     (
@@ -26,6 +28,8 @@ GOLDS = (
 CHATS = ("messages", "conversations", "conversation")
 EITHER = "answer"
 """The worked answer where there is no other, else the final one."""
+MARK = "####"
+"""What stands before the final answer of a worked one, where it is in no box."""
 BOX_COMMANDS = ("\\boxed", "\\fbox")
 TURN_KEYS = (("role", "content"), ("from", "value"))
 ROLES = {"human": "user", **dict.fromkeys(("gpt", "chatgpt", "bot", "model"), "assistant")}
@@ -75,6 +79,19 @@ def find_columns(rows: Rows, names: Sequence[str], filled: bool = True) -> list[
     found = [name for name in list_columns(rows) if name.lower() in names]
     found.sort(key=lambda name: names.index(name.lower()))
     return [name for name in found if any(is_filled(look_up(r, name)) for r in rows) == filled]
+
+
+def find_beside(rows: Rows, prompts: Sequence[str]) -> list[str]:
+    """Columns that may be part of the problem beside its own.
+
+    Args:
+        rows: the first rows.
+        prompts: columns of them with the name of a problem.
+    """
+    beside = find_columns(rows, BESIDE_PROMPTS)
+    if any(name.lower() == INSTRUCTION for name in prompts):
+        beside += [name for name in prompts if name.lower() == INPUT]
+    return beside
 
 
 def find_response_columns(rows: Rows) -> list[str]:

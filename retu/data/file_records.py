@@ -17,9 +17,9 @@ from retu.data.benchmark_answers import (
     check_options,
     format_options,
 )
-from retu.data.column_names import ROLES, find_turn_keys, is_filled, look_up
+from retu.data.column_names import MARK, ROLES, find_turn_keys, is_filled, look_up
 from retu.data.option_orders import OptionOrders
-from retu.data.row_layout import BOX, HASHES, MARK, RowLayout
+from retu.data.row_layout import BOX, HASHES, RowLayout
 from retu.data.set_rules import hash_prompt
 from retu.data.source_rows import CORRECT, SourceRow
 from retu.data.text_records import TextRecord

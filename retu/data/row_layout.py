@@ -6,9 +6,9 @@ what ends in one of these words (`generated_solution`). Where two could be meant
 same, nothing is guessed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from retu.config.files_study import Columns
 from retu.core.errors import InputError
@@ -18,8 +18,11 @@ from retu.data.column_names import (
     CHATS,
     EITHER,
     GOLDS,
+    MARK,
     NESTED_PROMPTS,
     PROMPTS,
+    Rows,
+    find_beside,
     find_columns,
     find_response_columns,
     get_turns,
@@ -30,11 +33,7 @@ from retu.data.column_names import (
 )
 from retu.planning.local_sources import SYSTEMS
 
-Rows = Sequence[Mapping[str, Any]]
 BOX, HASHES = "box", "hashes"
-MARK = "####"
-INSTRUCTION, INPUT = "instruction", "input"
-"""Alpaca's two parts of a problem."""
 LONGEST_FINAL = 80
 """Characters of a final answer that stands in a column of its own."""
 
@@ -141,9 +140,7 @@ def choose_prompt(rows: Rows, where: str) -> str:
         InputError: none or several could be meant, or a problem may be in two columns.
     """
     found = find_columns(rows, (*PROMPTS, *NESTED_PROMPTS))
-    beside = find_columns(rows, BESIDE_PROMPTS)
-    if any(name.lower() == INSTRUCTION for name in found):
-        beside += [name for name in found if name.lower() == INPUT]
+    beside = find_beside(rows, found)
     prompt = choose_column(rows, [n for n in found if n not in beside], where, "prompt")
     if prompt is None:
         refuse_columns(rows, where, "the problem", "prompt")

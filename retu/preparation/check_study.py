@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from retu.config.study import SftRun
+from retu.data.column_names import MARK
 from retu.grading.service import GradingService
 from retu.planning.files_plan import FilesPlan
 from retu.preparation.study_rows import StudySet
@@ -93,9 +94,9 @@ def check_experts(made: StudySet, service: GradingService) -> Iterator[Finding]:
 
 def explain_refusal(made: StudySet, share: float) -> str:
     """What to do about trajectories that are not accepted."""
-    marked = sum("####" in record["trajectory"] for record in made.records)
+    marked = sum(MARK in record["trajectory"] for record in made.records)
     if share > ALARMING_SHARE and marked > len(made.records) / 2:
-        return "they end in ####, which it does not read: set box_answers: true"
+        return f"they end in {MARK}, which it does not read: set box_answers: true"
     return "correct them, name another gold column, or choose another grader"
 
 

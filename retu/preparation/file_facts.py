@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from retu.config.files_study import Columns
 from retu.core.errors import InputError
-from retu.data.column_names import get_turns, has_column, is_filled, look_up
+from retu.data.column_names import MARK, get_turns, has_column, is_filled, look_up
 from retu.data.file_records import FileCounts, RecordReader
-from retu.data.row_layout import BOX, HASHES, MARK, RowLayout, find_layout
+from retu.data.row_layout import BOX, HASHES, RowLayout, find_layout
 from retu.data.source_rows import read_source_rows
 from retu.data.text_records import TextRecord
 from retu.grading.extraction import find_last_boxes
