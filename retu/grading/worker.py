@@ -53,7 +53,7 @@ def judge_stream(source: TextIO, sink: TextIO, settings: GraderSettings) -> None
 
 
 def main() -> None:
-    """Serve with the settings given as JSON in the only argument."""
+    """Serve with the settings given as JSON in the only argument; the first line is our number."""
     settings = GraderSettings.model_validate_json(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service ends its workers itself
     if settings.rule != "choice":
@@ -63,7 +63,7 @@ def main() -> None:
     # Answers have a pipe of their own, so that nothing a library prints gets among them.
     with os.fdopen(os.dup(1), "w", encoding="ascii") as sink:
         os.dup2(2, 1)
-        sink.write("ready\n")
+        sink.write(f"{os.getpid()}\n")
         sink.flush()
         judge_stream(sys.stdin, sink, settings)
 

@@ -15,6 +15,8 @@ from typing import IO
 from retu.config.graders import GraderSettings
 from retu.grading.grade_verdict import Grade, make_unusable_grade, make_wrong_grade
 from retu.grading.worker import MEMORY_LIMIT, WORKER_MODULE
+from retu.runtime import job_client
+from retu.runtime.usage import HELPERS, count_helper
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS, EXIT_SECONDS = 120, 5
@@ -31,6 +33,8 @@ class WorkerProcess:
         """Remember the grader; the process starts with the first batch."""
         self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
+        # The worker's number where the job server forked it: it is no child, only its client is.
+        self.served: int | None = None
         self.starts = 0
         self.unread = b""
 
@@ -77,20 +81,23 @@ class WorkerProcess:
         if self.process is not None:
             return self.process
         spec = self.settings.model_dump_json(exclude_none=True)
+        client, environment = find_job_server()
         # A program of its own, never a fork: the caller may hold torch, threads and a GPU.
         process = self.process = subprocess.Popen(
-            [sys.executable, "-m", WORKER_MODULE, spec],
+            [sys.executable, *client, "-m", WORKER_MODULE, spec],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
+            env=environment,
         )
         self.starts += 1
         self.unread = b""
         try:
-            self.read_line(process, START_SECONDS)
+            number = int(self.read_line(process, START_SECONDS))
         except (EOFError, TimeoutError) as error:
             self.close()
             raise RuntimeError("a grading worker did not start; its message is above") from error
+        self.served = number if number != process.pid else None
         return process
 
     def read_line(self, process: "subprocess.Popen[bytes]", seconds: float) -> bytes:
@@ -113,7 +120,10 @@ class WorkerProcess:
     def make_lost_grade(self, error: Exception) -> Grade:
         """The verdict on the pair at which the process ended, or was too late and is ended."""
         late = isinstance(error, TimeoutError)
+        served = self.served
         status = self.close(kill=late)
+        if served and status == -signal.SIGPROF:
+            HELPERS["seconds"] += self.settings.seconds
         return make_wrong_grade(
             "time limit" if late or status == -signal.SIGPROF else f"exit {status}"
         )
@@ -123,6 +133,9 @@ class WorkerProcess:
         process, self.process = self.process, None
         if process is None:
             return 0
+        served, self.served = self.served, None
+        if served:
+            count_helper(served)
         if kill:
             process.kill()
         try:
@@ -134,6 +147,17 @@ class WorkerProcess:
             if pipe is not None:
                 close_quietly(pipe)
         return status
+
+
+def find_job_server() -> tuple[list[str], dict[str, str] | None]:
+    """Words that have the job server of this run, if it has one, fork the worker; what they need.
+
+    The server has imported the engine: a worker is there in milliseconds, not in half a second.
+    """
+    place = os.environ.get(job_client.WORKER_VARIABLE)
+    if place is None:
+        return [], None
+    return ["-IS", job_client.__file__], {**os.environ, job_client.SERVER_VARIABLE: place}
 
 
 def close_quietly(pipe: IO[bytes]) -> None:

@@ -6,6 +6,7 @@ This stands where `python -m retu.cli.run_job` would, under the same options, so
 for a job's process finds it and may signal or kill it. Starting takes milliseconds: it imports
 nothing of ours, and runs without `site`. The server (`retu.runtime.job_server`) makes jobs start
 sooner and decides nothing: a job that it does not take, or cannot be asked to take, is run here.
+So are the workers that a job starts to grade with (`retu.grading.worker_process`).
 """
 
 import marshal
@@ -21,8 +22,12 @@ SERVER_VARIABLE = "RETU_JOB_SERVER"
 """Where the server listens; a user may set it to `off`."""
 CLIENT_VARIABLE = "RETU_JOB_CLIENT"
 """Path of this file, where there is a server (`job` in rules/jobs.smk)."""
+WORKER_VARIABLE = "RETU_WORKER_SERVER"
+"""In a job: where the server of its run listens for the workers that the job starts."""
 OFF = "off"
-TRAINING, ANALYSIS = "training", "analysis"
+TRAINING, ANALYSIS, GRADING = "training", "analysis", "grading"
+GRADING_WORKER = "retu.grading.worker"
+"""The module whose processes are of the group `GRADING`."""
 # Scripts of workflow_scripts/ whose jobs start from the same imports. Those that ask a hub are not
 # here: whether they may is decided as its client is imported.
 GROUPS = {
@@ -41,6 +46,7 @@ GROUPS = {
         *("select_sft_set", "sensitivity", "study_claims", "summary", "table_1", "table_3"),
         *("table_4", "table_5", "table_6"),
     ),
+    GRADING: (),
 }
 SHARED_FILES = range(4)
 """Descriptors that a job gets from its rule: input, log twice, terminal."""
@@ -55,6 +61,8 @@ def main() -> NoReturn:
     """Have the job done, or become it."""
     place = os.environ.pop(SERVER_VARIABLE, OFF)
     os.environ.pop(CLIENT_VARIABLE, None)
+    if place != OFF:
+        os.environ[WORKER_VARIABLE] = place
     command = sys.argv[1:]
     group = find_group(command)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
@@ -68,6 +76,8 @@ def main() -> NoReturn:
 
 def find_group(command: list[str]) -> str | None:
     """The group of `-m retu.cli.run_job SCRIPT OPTIONS`; None for a job that no server takes."""
+    if command[1] == GRADING_WORKER:
+        return GRADING
     script, options = command[2], command[3 : command.index("--") if "--" in command else None]
     for option in ("--processes", "--nodes"):
         if option in options and options[options.index(option) + 1] != "1":

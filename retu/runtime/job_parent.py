@@ -11,7 +11,16 @@ import sys
 import threading
 from pathlib import Path
 
-from retu.runtime.job_client import ACCEPTED, ANALYSIS, GROUPS, SHARED_FILES, STATUS, TRAINING
+from retu.runtime.job_client import (
+    ACCEPTED,
+    ANALYSIS,
+    GRADING,
+    GRADING_WORKER,
+    GROUPS,
+    SHARED_FILES,
+    STATUS,
+    TRAINING,
+)
 from retu.runtime.job_request import (
     START_PREFIXES,
     JobRequest,
@@ -39,6 +48,8 @@ LATE_IMPORTS = {
     ),
 }
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+WORKER_PREFIXES = (*START_PREFIXES, "SYMPY_", "MPMATH_")
+"""Variables that the imports of a grading worker look at; those of jobs may look at any."""
 # Without it pyarrow starts a thread as it is imported, to give memory back.
 IMPORT_SETTINGS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 # Generators of libraries, which draw their seed as they are imported. Two jobs with the same draws
@@ -164,12 +175,18 @@ class JobParent:
             own = select_variables(os.environ, START_PREFIXES)
             alike = starts == own
         else:
-            alike = forget_job_variables(request.environment) == forget_job_variables(known)
+            alike = self.list_variables(request.environment) == self.list_variables(known)
         return (
             alike
             and request.environment.get(THREADS_VARIABLE) == "1"
             and (request.python, request.folder) == (sys.executable, os.getcwd())
         )
+
+    def list_variables(self, environment: dict[str, str]) -> dict[str, str]:
+        """The variables that the group's imports may look at."""
+        if self.group == GRADING:
+            return select_variables(environment, WORKER_PREFIXES)
+        return forget_job_variables(environment)
 
     def import_ahead(self, environment: dict[str, str]) -> None:
         """Import what the group's jobs import, in the environment of the first of them.
@@ -223,6 +240,11 @@ def renew_chance() -> None:
 
 def import_modules(group: str) -> None:
     """Import what the jobs of a group will."""
+    if group == GRADING:
+        importlib.import_module(GRADING_WORKER).load_symbolic_engine()
+        # As below: every worker runs it anew.
+        del sys.modules[GRADING_WORKER]
+        return
     # Late, so that the server itself stays small.
     from retu.planning.code_identity import SCRIPTS, compute_code_digest
     from retu.runtime.launch import JOB_MODULE

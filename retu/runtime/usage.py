@@ -5,13 +5,17 @@ the job server counts its own time: what was imported before it, once for all, i
 figures. Its memory includes the pages that it shares with the server.
 """
 
+import os
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 WORK = {"seconds": 0.0}
+# CPU time of helpers that the job server forked, which are no children of this process.
+HELPERS = {"seconds": 0.0}
 # What only the job itself knows and its record tells: `eflops` is the training compute spent, and
 # `first_step` is there if a shorter run that was done was gone on from.
 JOB_FACTS: dict[str, float] = {}
@@ -38,7 +42,15 @@ def measure_peak_memory() -> float:
 def measure_cpu_seconds() -> float:
     """CPU time of this process so far, and of those that it started and that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    own = time.process_time() + children.ru_utime + children.ru_stime
+    return own + HELPERS["seconds"]
+
+
+def count_helper(pid: int) -> None:
+    """Count the CPU time so far of a helper that is no child; nothing if it has ended."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        HELPERS["seconds"] += sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def format_usage_line() -> str:

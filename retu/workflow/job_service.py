@@ -14,6 +14,7 @@ from retu.runtime.job_client import (
     GROUPS,
     OFF,
     SERVER_VARIABLE,
+    WORKER_VARIABLE,
     make_address,
 )
 
@@ -31,6 +32,7 @@ def forget_job_server() -> None:
     A user's `RETU_JOB_SERVER=off` stays.
     """
     os.environ.pop(CLIENT_VARIABLE, None)
+    os.environ.pop(WORKER_VARIABLE, None)
     if os.environ.get(SERVER_VARIABLE) != OFF:
         os.environ.pop(SERVER_VARIABLE, None)
 

@@ -348,11 +348,10 @@ assert not job_parent.has_threads() and not job_parent.has_gpu()
 # Records of analysis would name a library that is not in their lock.
 assert ("torch" in sys.modules) == (sys.argv[1] == job_parent.TRAINING)
 from retu.planning.code_identity import SCRIPTS, list_used_modules
-used = {
-    name
-    for script in job_parent.GROUPS[sys.argv[1]]
-    for name in list_used_modules(f"{SCRIPTS}.{script}")
-}
+scripts = [f"{SCRIPTS}.{script}" for script in job_parent.GROUPS[sys.argv[1]]]
+# That of workers, which is run anew, is not there itself.
+anew = [job_parent.GRADING_WORKER] if sys.argv[1] == job_parent.GRADING else []
+used = {name for module in scripts + anew for name in list_used_modules(module)} - {*anew}
 # One that a job imported later could have been edited since its digest was taken.
 late = used - {*sys.modules}
 assert not late, late
