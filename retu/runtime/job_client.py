@@ -25,11 +25,12 @@ CLIENT_VARIABLE = "RETU_JOB_CLIENT"
 WORKER_VARIABLE = "RETU_WORKER_SERVER"
 """In a job: where the server of its run listens for the workers that the job starts."""
 OFF = "off"
-TRAINING, ANALYSIS, GRADING = "training", "analysis", "grading"
+TRAINING, ANALYSIS, HUB, GRADING = "training", "analysis", "hub", "grading"
 GRADING_WORKER = "retu.grading.worker"
 """The module whose processes are of the group `GRADING`."""
-# Scripts of workflow_scripts/ whose jobs start from the same imports. Those that ask a hub are not
-# here: whether they may is decided as its client is imported.
+# Scripts of workflow_scripts/ whose jobs start from the same imports. Those that may ask a hub are
+# apart: whether they do is decided as its client is imported. Of them, the ones without torch are
+# as soon there by themselves.
 GROUPS = {
     TRAINING: (
         *("train_rl", "train_sft", "pretrain_base", "generate", "import_sft", "decontaminate"),
@@ -46,6 +47,7 @@ GROUPS = {
         *("select_sft_set", "sensitivity", "study_claims", "summary", "table_1", "table_3"),
         *("table_4", "table_5", "table_6"),
     ),
+    HUB: ("convert_packaged_model", "fetch_base", "load_expert_set", "rebuild_pool"),
     GRADING: (),
 }
 SHARED_FILES = range(4)

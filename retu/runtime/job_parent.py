@@ -17,6 +17,7 @@ from retu.runtime.job_client import (
     GRADING,
     GRADING_WORKER,
     GROUPS,
+    HUB,
     SHARED_FILES,
     STATUS,
     TRAINING,
@@ -46,6 +47,7 @@ LATE_IMPORTS = {
         *("matplotlib.backends.backend_pdf", "pandas.io.formats.csvs"),
         *("pyarrow.pandas_compat", "pyarrow.parquet", "pyarrow.dataset"),
     ),
+    HUB: ("datasets.io.parquet", "transformers.models.auto.modeling_auto"),
 }
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 WORKER_PREFIXES = (*START_PREFIXES, "SYMPY_", "MPMATH_")

@@ -19,7 +19,7 @@ from processes import run_command
 from retu.cluster.controller import read_process_start
 from retu.planning.stages import ROOT
 from retu.runtime import job_client
-from retu.runtime.job_client import ANALYSIS, CLIENT_VARIABLE, GROUPS, OFF, SERVER_VARIABLE
+from retu.runtime.job_client import ANALYSIS, CLIENT_VARIABLE, GROUPS, HUB, OFF, SERVER_VARIABLE
 from retu.workflow import job_service
 
 TOY = "job_server_toy"
@@ -170,7 +170,7 @@ def test_jobs_are_forks_with_chances_of_their_own(server: ToyServer) -> None:
 @pytest.mark.parametrize(
     ("script", "changes"),
     [
-        ("fetch_base", {}),
+        ("load_benchmarks", {}),
         ("summary", {"OMP_NUM_THREADS": "2"}),
         ("summary", {"PYTHONHASHSEED": "1"}),
         ("summary", {"HF_HUB_OFFLINE": ""}),
@@ -333,9 +333,10 @@ def test_every_job_that_asks_no_hub_has_its_group() -> None:
     jobs = re.findall(r'\bjob\(\s*"(\w+)"([^()]*)\)', text)
     offline = {script for script, options in jobs if "network=True" not in options}
     asking = {script for script, options in jobs if "network=True" in options}
-    grouped = [script for scripts in GROUPS.values() for script in scripts]
+    grouped = [script for group, scripts in GROUPS.items() if group != HUB for script in scripts]
     assert len(jobs) > 50
     assert sorted(grouped) == sorted(offline - asking)
+    assert {*GROUPS[HUB]} <= asking
 
 
 IMPORT_AHEAD = """
@@ -346,7 +347,8 @@ os.environ.update(job_parent.IMPORT_SETTINGS)
 job_parent.import_modules(sys.argv[1])
 assert not job_parent.has_threads() and not job_parent.has_gpu()
 # Records of analysis would name a library that is not in their lock.
-assert ("torch" in sys.modules) == (sys.argv[1] == job_parent.TRAINING)
+with_torch = (job_parent.TRAINING, job_parent.HUB)
+assert ("torch" in sys.modules) == (sys.argv[1] in with_torch)
 from retu.planning.code_identity import SCRIPTS, list_used_modules
 scripts = [f"{SCRIPTS}.{script}" for script in job_parent.GROUPS[sys.argv[1]]]
 # That of workers, which is run anew, is not there itself.
