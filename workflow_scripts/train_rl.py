@@ -31,9 +31,9 @@ from retu.training.training_inputs import check_inputs
 
 def main() -> None:
     """Train, then publish the last checkpoint, all generations, the history and the compute."""
-    inputs = dict.fromkeys(("start", "prompts", "benchmarks"), Path)
+    given = dict.fromkeys(("start", "prompts", "benchmarks"), Path)
     outputs = dict.fromkeys(("checkpoints", "generations", "history", "compute", "manifest"), Path)
-    options = parse_arguments(__doc__, spec=make_spec_reader(RlJob), title=str, **inputs, **outputs)
+    options = parse_arguments(__doc__, spec=make_spec_reader(RlJob), title=str, **given, **outputs)
     job: RlJob = options.spec
     sets = (options.prompts, options.benchmarks)
     inputs = check_inputs(options.start, job.sft_step, sets)

@@ -25,11 +25,9 @@ from retu.training.training_state import close_state, open_state
 
 def main() -> None:
     """Train, then publish the listed checkpoints and the loss curve with its compute."""
-    inputs = dict.fromkeys(("base", "train", "validation"), Path)
+    given = dict.fromkeys(("base", "train", "validation"), Path)
     outputs = dict.fromkeys(("checkpoints", "losses", "manifest"), Path)
-    options = parse_arguments(
-        __doc__, spec=make_spec_reader(SftJob), title=str, **inputs, **outputs
-    )
+    options = parse_arguments(__doc__, spec=make_spec_reader(SftJob), title=str, **given, **outputs)
     job: SftJob = options.spec
     check_sft(job.execution)
     sets = (options.train, options.validation)

@@ -1,6 +1,7 @@
 """What a run starts from: found, checked, and told apart from other starts."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -66,5 +67,6 @@ def test_a_model_that_changed_since_it_was_published_is_refused(tmp_path: Path) 
 )
 def test_a_job_that_goes_on_counts_its_own_steps(stops: tuple[int, ...], own: float) -> None:
     compute = pd.DataFrame({"step": [1, 2, 3], "x_rl_eflops": [1.0, 3.0, 6.0]})
-    job = RlJob.model_construct(stops=stops)
+    fields: dict[str, Any] = {"stops": stops}
+    job = RlJob.model_construct(**fields)
     assert measure_new_compute(compute, job) == own
