@@ -52,7 +52,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     transformers 5 rebuilds a tokenizer by the class that `tokenizer_config.json` or the kind of
     model names, and drops how `tokenizer.json` splits text (its issues 45488 and 45920). A
     byte-level file that is said to be of LlamaTokenizerFast (DeepSeek) loses all blanks, one of
-    GPT2Tokenizer its splitting of digits (OLMo 2, SmolLM2), and a word-level one of a Qwen2 model
+    GPT2Tokenizer its splitting of digits (OLMo 2), and a word-level one of a Qwen2 model
     all words, so that training goes on with loss 0. What was trained is in `tokenizer.json`: where
     the class makes other tokens of a text, the file is taken as it is.
 

@@ -44,7 +44,7 @@ def learn(tokenizer: Tokenizer, size: int, special: list[str]) -> Tokenizer:
 
 
 def make_byte_level() -> Tokenizer:
-    """As those of DeepSeek and SmolLM2: bytes, and every digit by itself."""
+    """As those of DeepSeek: bytes, and every digit by itself."""
     made = Tokenizer(models.BPE())
     digits = pre_tokenizers.Split(Regex(r"\p{N}"), "isolated")
     rest = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
