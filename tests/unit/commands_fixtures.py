@@ -56,13 +56,14 @@ def advice_of(path: Path) -> Iterator[Advice]:
 
 def advice_in(tree: ast.Module, module: str, where: str) -> Iterator[Advice]:
     """The commands of the texts of a tree."""
-    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
-             and is_prose(node)}  # fmt: skip
+    # Once: a walk through all modules takes seconds.
+    nodes = [*ast.walk(tree)]
+    prose = {id(node.value) for node in nodes if isinstance(node, ast.Expr) and is_prose(node)}
     inside = {
-        id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
+        id(part) for node in nodes if isinstance(node, ast.JoinedStr)
         for part in ast.walk(node) if part is not node and isinstance(part, ast.Constant)
     }  # fmt: skip
-    for node in ast.walk(tree):
+    for node in nodes:
         text = ""
         if isinstance(node, ast.JoinedStr):
             text = "".join(filled(part, module) for part in node.values)
