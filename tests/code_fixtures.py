@@ -20,6 +20,7 @@ from retu.planning.stages import ROOT
 def clear_caches() -> None:
     """Empty the caches: files are read once per process otherwise."""
     read_public_names.cache_clear()
+    code_identity.open_memory.cache_clear()
     code_identity.parse_module.cache_clear()
     code_identity.list_used_modules.cache_clear()
     code_identity.compute_code_digest.cache_clear()

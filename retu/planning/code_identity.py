@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from retu.core.public_names import read_public_names
+from retu.planning.source_memory import SourceFacts, SourceMemory
 
 SCRIPTS = "workflow_scripts"
 """The package with the script of every rule."""
@@ -63,24 +64,45 @@ def strip_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def list_imported_modules(tree: ast.Module) -> set[str]:
-    """Names of our modules that the tree imports, late imports included."""
-    names: set[str] = set()
+def read_facts(text: str) -> SourceFacts:
+    """Digest of a module's own code and all that it imports, late imports included.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    tree = ast.parse(text)
+    imported: list[str] = []
+    drawn: list[tuple[str, tuple[str, ...]]] = []
     for node in walk_statements(tree):
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
+            imported += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-            names.update(find_public_homes(node.module, [alias.name for alias in node.names]))
+            drawn.append((node.module, tuple(alias.name for alias in node.names)))
+    body = ast.dump(strip_docstrings(tree))
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    return SourceFacts(digest, tuple(imported), tuple(drawn))
+
+
+@functools.cache
+def open_memory() -> SourceMemory:
+    """What this user's processes have read of sources before."""
+    return SourceMemory(read_facts, [Path(__file__)])
+
+
+def list_imported_modules(facts: SourceFacts) -> set[str]:
+    """Names of our modules that a module imports, late imports included."""
+    names = {*facts.imported}
+    for module, drawn in facts.drawn:
+        if module.split(".")[0] in PACKAGES:
+            names.add(module)
+            names.update(f"{module}.{name}" for name in drawn)
+            names.update(find_public_homes(module, drawn))
     inside = {name for name in names if name.split(".")[0] in PACKAGES and find_module_file(name)}
     return inside | {parent for name in inside for parent in list_parent_packages(name)}
 
 
 def find_public_homes(package: str, names: Iterable[str]) -> set[str]:
-    """The modules that define what is imported from a package by its public names."""
-    if package.split(".")[0] not in PACKAGES:
-        return set()
+    """The modules that define what is imported from a package of ours by its public names."""
     homes = read_public_names(PROJECT_ROOT.joinpath(*package.split("."), "__init__.pyi"))
     return {homes[name] for name in names if name in homes}
 
@@ -100,10 +122,8 @@ def parse_module(name: str) -> tuple[str, frozenset[str], bool]:
     text = path.read_text(encoding="utf-8")
     if MERE_TYPES in text:
         return "", frozenset(), False
-    tree = ast.parse(text)
-    imports = list_imported_modules(tree)
-    body = ast.dump(strip_docstrings(tree))
-    return hashlib.sha256(body.encode()).hexdigest(), frozenset(imports), True
+    facts = open_memory().get_facts(text)
+    return facts.body, frozenset(list_imported_modules(facts)), True
 
 
 @functools.cache
@@ -119,6 +139,7 @@ def list_used_modules(name: str) -> tuple[str, ...]:
         if counts:
             seen.add(module)
             queue.extend(imports)
+    open_memory().save_facts()
     return tuple(sorted(seen))
 
 
