@@ -58,7 +58,7 @@ def test_figure_4_has_one_sft_run_and_the_checkpoints_that_it_names() -> None:
 def test_data_scale_has_plain_rl_on_its_sets_and_from_the_base_model() -> None:
     runs = [run for run in find_part("data_scale") if run.kind == "rl"]
     assert {PAPER.recipes.rl[run.recipe].title for run in runs} == {PLAIN_TITLE}
-    assert {run.dataset for run in runs} == {*PAPER.artefacts.data_scale, "none"}
+    assert {run.dataset for run in runs} == {*(PAPER.artefacts.data_scale or ()), "none"}
     assert {run.model for run in runs} == {"Qwen2.5-7B", "Llama-3.2-3B"}
 
 
