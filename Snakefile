@@ -144,6 +144,9 @@ onerror:
     if workflow.is_main_process:
         give_up_control(Path.cwd())
         end_job_server()
+    if messages and messages.is_stopped:
+        print("Stopped. Finished work is kept, and the same command goes on.", file=sys.stderr)
+        return
     print(
         "\nA job failed, its log is named above. Fix the cause and run the same command again:"
         " finished work is kept.",

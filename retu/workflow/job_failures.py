@@ -13,6 +13,7 @@ FAILED_LOG = re.compile(r"^ +log: (.+) \(check log", re.MULTILINE)
 ERROR_PREFIXES = ("error: ", "interrupted: ")
 SMALL_STUDY = 2**30
 """Bytes that a study of small models, or of none, stays below: smoke leaves 4 MB."""
+MISSING_PACKAGE = re.compile(r"^ModuleNotFoundError: No module named '(\w+)")
 LAST_LINES = 5
 """Of a log without such a line: the end of a traceback says what and where."""
 
@@ -44,8 +45,14 @@ def describe_failure(log: Path) -> Iterator[str]:
         yield f"error: {log}: cannot be read ({error.strerror})"
         return
     words = [line for line in lines if line.startswith(ERROR_PREFIXES)]
+    missing = MISSING_PACKAGE.match(lines[-1]) if lines else None
     if words:
         yield from words
+    elif missing:
+        yield (
+            f"error: {log}: this environment lacks the package {missing[1]}; `make setup-analysis`"
+            " leaves out what trains, `make setup` brings it"
+        )
     elif lines := [line for line in lines if line.strip()]:
         yield f"error: {log} ends with:"
         yield from (f"    {line}" for line in lines[-LAST_LINES:])

@@ -17,8 +17,8 @@ def read_results(targets: Iterable[str], results: Path, summary: Path) -> str:
         summary: the text that ends a run without such targets.
 
     Returns:
-        Every artefact among the targets: its files, and its numbers for people where it has such;
-        else the summary; empty where there is none.
+        Every artefact among the targets: its numbers for people where it has such, then its files,
+        so that a long table does not hide them; else the summary; empty where there is none.
     """
     asked = [name for name in ARTEFACT_TITLES if name in set(targets)]
     if asked:
@@ -27,7 +27,7 @@ def read_results(targets: Iterable[str], results: Path, summary: Path) -> str:
 
 
 def describe_artefact(name: str, results: Path) -> str:
-    """The files of an artefact, and its Markdown table where it has one."""
+    """The Markdown table of an artefact where it has one, and its files."""
     files = sorted(
         path
         for folder in FOLDERS
@@ -35,4 +35,4 @@ def describe_artefact(name: str, results: Path) -> str:
         if not path.name.endswith(".record.json")
     )
     shown = [path.read_text(encoding="utf-8") for path in files if path.suffix == ".md"]
-    return "\n".join([*(f"{name}: {path}" for path in files), "", *shown])
+    return "\n".join([*shown, *(f"{name}: {path}" for path in files)])

@@ -30,6 +30,8 @@ QUIET_EVENTS = (
     *(LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO),
     *(LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED),
 )
+STOPPED_BY_USER = "Terminating processes on user request"
+"""How Snakemake begins to tell that it was interrupted."""
 DEFAULT_TARGET = "all"
 """A rule that makes nothing."""
 TRAINING_RULES = {
@@ -61,6 +63,7 @@ class ShortFormatter(DefaultFormatter):  # type: ignore[misc]
 
     Attributes:
         study: its name, once it is known.
+        is_stopped: whether the user has interrupted the run: its jobs end, and none has failed.
         show_results: called where nothing was to be done; Snakemake calls no `onsuccess` then.
     """
 
@@ -68,6 +71,7 @@ class ShortFormatter(DefaultFormatter):  # type: ignore[misc]
         super().__init__(**settings)
         self.plans_only = plans_only
         self.study = ""
+        self.is_stopped = False
         self.show_results: Callable[[], None] | None = None
         self.started = time.monotonic()
         self.titles: dict[int, str] = {}
@@ -79,6 +83,9 @@ class ShortFormatter(DefaultFormatter):  # type: ignore[misc]
             if self.show_results and not self.plans_only:
                 self.show_results()
             return f"study {self.study}: {text}"
+        if get_event(record) is None and text.startswith(STOPPED_BY_USER):
+            self.is_stopped = True
+            return "Stopping: running jobs save what they have."
         return text
 
     def format_run_info(self, msg: dict[str, Any]) -> str:
@@ -103,6 +110,8 @@ class ShortFormatter(DefaultFormatter):  # type: ignore[misc]
 
     def format_job_error(self, msg: dict[str, Any]) -> str:
         """The job that failed and its log; the cause comes at the end."""
+        if self.is_stopped:
+            return ""
         places = [*msg["log"], *(str(value) for value in (msg["aux"] or {}).values())]
         title = self.titles.get(msg["jobid"], msg["rule_name"])
         told = f"Job {msg['jobid']} failed: {title}"

@@ -163,7 +163,9 @@ def test_patience_ends(server: FaultyServer, file: CacheFile, tmp_path: Path) ->
 
 def test_no_network_names_both_remedies(file: CacheFile, tmp_path: Path) -> None:
     url = "http://127.0.0.1:1/file"
-    with pytest.raises(InputError, match=r"mirror=FOLDER or RETU_MIRROR=FOLDER") as error:
+    with pytest.raises(
+        InputError, match=r"make audit MIRROR=FOLDER, or --config mirror=FOLDER"
+    ) as error:
         download_file(url, file, RetryPolicy(attempts=1))
     assert "check the network" in str(error.value)
 

@@ -273,3 +273,15 @@ def test_errors_of_jobs_are_told_once(tmp_path: Path) -> None:
     assert len(told) == 9
     full = describe_failures(LOGGED.format(tmp_path), "no room on the disk of /mnt")
     assert full == [*told[:7], "error: no room on the disk of /mnt"]
+
+
+def test_a_package_that_the_light_environment_lacks_names_the_whole_one(tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / f"{name}.log").write_text(
+            "Traceback:\n  import datasets\nModuleNotFoundError: No module named 'datasets'\n"
+        )
+    told = describe_failures(LOGGED.format(tmp_path))
+    assert told[0].endswith(
+        "a.log: this environment lacks the package datasets; `make setup-analysis` leaves out what"
+        " trains, `make setup` brings it"
+    )

@@ -49,7 +49,8 @@ rule other:
     shell: "touch two.txt"
 
 onerror:
-    print("error: the cause", file=sys.stderr)
+    stopped = messages and messages.is_stopped
+    print("stopped" if stopped else "error: the cause", file=sys.stderr)
 """
 
 
@@ -97,6 +98,13 @@ def test_a_failure_is_told_once_and_its_cause_last(tmp_path: Path) -> None:
         "Job 1 failed: SFT of a toy (log: logs/one.log)"
     ]
     assert len(said) == 4, said
+
+
+def test_who_interrupts_a_run_is_told_of_no_failure(tmp_path: Path) -> None:
+    # The job interrupts Snakemake, which then ends it.
+    said = run_toy(tmp_path, "kill -INT $PPID; sleep 20; touch one.txt").splitlines()
+    assert said[-2:] == ["Stopping: running jobs save what they have.", "stopped"]
+    assert not [line for line in said if "failed" in line or "Traceback" in line]
 
 
 def test_a_dry_run_keeps_the_table_and_the_reasons(tmp_path: Path) -> None:

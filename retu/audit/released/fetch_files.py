@@ -20,7 +20,7 @@ RAW = "https://raw.githubusercontent.com"
 """The server of raw files."""
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may be another one a little later."""
-FOLDER_REMEDY = "take the files from a folder: --config mirror=FOLDER or RETU_MIRROR=FOLDER"
+FOLDER_REMEDY = "take the files from a folder: make audit MIRROR=FOLDER, or --config mirror=FOLDER"
 
 
 @dataclass(frozen=True)
