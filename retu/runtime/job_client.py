@@ -11,6 +11,7 @@ So are the workers that a job starts to grade with (`retu.grading.worker_process
 
 import marshal
 import os
+import select
 import signal
 import socket
 import struct
@@ -140,9 +141,17 @@ def wait_for_status(server: socket.socket) -> int | None:
             told = [signal.SIGCONT]
         tell_server(server, *told)
 
+    bell, ringing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(ringing, warn_on_full_buffer=False)
     for number in HEARD_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, pass_on)
+    # Python acts on a signal just before a blocking call only once that returns, as this one does.
+    poll = select.poll()
+    for file in (server.fileno(), bell):
+        poll.register(file, select.POLLIN)
+    while server.fileno() not in {file for file, _ in poll.poll()}:
+        os.read(bell, 64)
     try:
         said = server.recv(STATUS.size, socket.MSG_WAITALL)
     except ConnectionError:
