@@ -175,7 +175,7 @@ def test_the_whole_audit_of_the_real_release(fresh_checkout: Path, tmp_path: Pat
         (("advise", "released"), "Start RL from"),
         (("claim", "table", "4", "hard", "1080"), "table_4.Hard102K.1080"),
         (("lineage", "why", cell), "Hard102K"),
-        (("lineage", "verify", "--study", "released"), "released"),
+        (("lineage", "verify", "--study", "released"), "all as recorded"),
         (("update", "-n", "--study", "released"), ""),
     ):
         command = [sys.executable, "-m", "retu.cli.command_line", *words]
