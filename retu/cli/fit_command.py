@@ -97,7 +97,8 @@ def main(options: argparse.Namespace) -> None:
         for row in make_json_rows(fits):
             print(json.dumps(row))
     else:
-        print(format_fits_text(fits, find_width(TERMINAL_WIDTH)), end="")
+        # In a pipe, what follows on stderr would else come first.
+        print(format_fits_text(fits, find_width(TERMINAL_WIDTH)), end="", flush=True)
     if folder is not None:
         told = "replaced the earlier answer in" if replaced else "wrote"
         write_fit_folder(fits, folder, notes, describe_settings(options))

@@ -15,7 +15,6 @@ from lineage_fixtures import (
     GRADES,
     JOBS,
     REPORT,
-    RESULTS,
     SFT,
     TABLE_4,
     TRAIN,
@@ -169,7 +168,7 @@ def test_a_choice_of_config_yaml(made_study: MadeStudy) -> None:
     assert root.jobs == (f"{SFT}/subphases.record.json",)
     # Curves read no labels, but the plan puts labels before them.
     assert CURVES in root.downstream
-    labels = f"{RESULTS}/subphases.record.json"
+    labels = f"{SFT}/subphases.record.json"
     assert f"{labels}: is stale itself" in [str(cause) for cause in report.reasons[CURVES]]
 
 

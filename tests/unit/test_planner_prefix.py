@@ -137,7 +137,7 @@ def test_low_above_high_names_the_step() -> None:
             {"high": {"kind": "constant", "value": 1.5}},
             "high.constant.value: .* less than or equal",
         ),
-        ({"high": {"kind": "constant", "value": 0.5, "steps": 9}}, "constant.steps: no such key"),
+        ({"high": {"kind": "constant", "value": 0.5, "steps": 9}}, "high.constant.steps: no such"),
         ({"alpha": 0}, "alpha: input should be greater than 0"),
         ({"min_prefix": -1}, "min_prefix: input should be greater than or equal to 0"),
     ],

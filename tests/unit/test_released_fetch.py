@@ -156,7 +156,7 @@ def test_a_missing_file_is_said_at_once(
 
 def test_patience_ends(server: FaultyServer, file: CacheFile, tmp_path: Path) -> None:
     server.plan = ["500"] * 9
-    with pytest.raises(InputError, match=r"4 attempts \(the server answers 500 .*RETU_MIRROR"):
+    with pytest.raises(InputError, match=r"4 attempts \(the server answers 500 .*mirror=FOLDER"):
         download_listed(server, file, tmp_path / "state")
     assert len(server.asked) == QUICK.attempts
 
