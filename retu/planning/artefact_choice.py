@@ -78,9 +78,8 @@ def choose_data_scale(study: Study) -> Options:
     known = study.artefacts.data_scale or [
         name for name, made in study.datasets.items() if is_size_alone(made)
     ]
-    by_model = [{*list_branched_sets(study, model)} & {*known} for model in study.models]
-    compared = {name for trained in by_model if len(trained) >= 2 for name in trained}
-    scale = [name for name in known if name in compared]
+    by_model = find_compared_sets(study, known)
+    scale = [name for name in known if any(name in compared for compared in by_model.values())]
     if not scale:
         model, recipe = next((run.model, run.recipe) for run in study.sft_runs)
         refuse(
@@ -92,6 +91,12 @@ def choose_data_scale(study: Study) -> Options:
             f"artefacts: {{data_scale: [Half, {next(iter(study.datasets))}]}}",
         )
     return {"order": ",".join(scale)}
+
+
+def find_compared_sets(study: Study, known: Sequence[str]) -> dict[str, set[str]]:
+    """Of every model with plain RL from checkpoints on two or more of some sets, those of them."""
+    found = {model: {*list_branched_sets(study, model)} & {*known} for model in study.models}
+    return {model: sets for model, sets in found.items() if len(sets) >= 2}
 
 
 def is_size_alone(made: object) -> bool:
@@ -209,12 +214,16 @@ def list_start_recipes(
     return {
         rl.recipe
         for rl in study.rl_runs
-        if rl.start == "sft"
-        and is_plain(study, rl)
-        and run.model in rl.models
-        and (rl.datasets == "all" or run.dataset in rl.datasets)
+        if is_plain(study, rl)
+        and starts_from(rl, run)
         and {*steps} <= {*(rl.sft_steps or run.checkpoints)}
     }
+
+
+def starts_from(rl: RlRun, run: SftRun | ImportedSftRun) -> bool:
+    """Whether RL runs start from checkpoints of an SFT run."""
+    trained = rl.datasets == "all" or run.dataset in rl.datasets
+    return rl.start == "sft" and run.model in rl.models and trained
 
 
 def has_whole_rl(study: Study, model: str) -> bool:

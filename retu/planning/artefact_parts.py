@@ -11,9 +11,10 @@ from retu.core.errors import InputError
 from retu.planning.artefact_choice import (
     Options,
     choose_artefact_options,
+    find_compared_sets,
     is_plain,
-    list_branched_sets,
     list_start_recipes,
+    starts_from,
 )
 
 PARTS = {
@@ -75,9 +76,7 @@ def keep_larger_model(study: Study, options: Options) -> Study:
 def keep_data_scale(study: Study, options: Options) -> Study:
     """Table 5 and figure 7: sets of growing size, of models with RL from two or more of them."""
     sets = options["order"].split(",")
-    models = [
-        model for model in study.models if len({*list_branched_sets(study, model)} & {*sets}) >= 2
-    ]
+    models = [*find_compared_sets(study, sets)]
     return keep_runs(
         study, lambda run: run.dataset in sets, models, lambda run: is_plain(study, run)
     )
@@ -113,8 +112,7 @@ def list_starts(study: Study, run: SftRun | ImportedSftRun, recipe: str) -> set[
     return {
         step
         for rl in study.rl_runs
-        if (rl.start, rl.recipe) == ("sft", recipe) and run.model in rl.models
-        if rl.datasets == "all" or run.dataset in rl.datasets
+        if rl.recipe == recipe and starts_from(rl, run)
         for step in rl.sft_steps or run.checkpoints
     }
 

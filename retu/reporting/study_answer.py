@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from retu.core.markdown import format_interval, format_number
+from retu.core.text import format_quantity
 from retu.labeling.subphases import ADAPTATION, MILD, SEVERE, STABLE
 from retu.reporting.aggregate import (
     average_branches,
@@ -124,7 +125,7 @@ def answer_switch(branches: pd.DataFrame) -> AnswerPart | None:
     tops = known.loc[known.groupby("dataset", sort=False)["a_post"].idxmax()]
     labels = tops["subphase"].replace("", "unlabelled").value_counts(sort=False)
     places = [f"{label} in {count}" for label, count in labels.items()]
-    places[0] += f" of {len(tops)} data set{'' if len(tops) == 1 else 's'}"
+    places[0] += f" of {format_quantity(len(tops), 'data set')}"
     sentences = [f"The branch with the highest ceiling starts from {', from '.join(places)}."]
     supports = []
     for name, others in (("Adaptation", (ADAPTATION,)), ("overfitted", (MILD, SEVERE))):
