@@ -15,9 +15,7 @@ wildcard_constraints:
 
 use rule curves as part_curves with:
     input:
-        grades=lambda wildcards: [
-            f"{RESULTS}/{run}/grades.parquet" for run in with_parents(runs_of_part(wildcards))
-        ],
+        grades=of_runs(f"{RESULTS}/{{run}}/grades.parquet", runs_of_part),
         compute=lambda wildcards: list_compute(runs_of_part(wildcards)),
     output:
         out="<results>/parts/{part}/curves.csv",

@@ -76,19 +76,16 @@ def prompts_of(wildcards):
     return f"data/{study.name}/{study.recipes.rl[wildcards.recipe].prompts}"
 
 
-def answered_runs():
-    """The paths of all runs whose answers count, those that the others start from included."""
-    return with_parents(evaluated_runs())
-
-
 def with_parents(runs):
     """The paths of runs and of what they start from."""
     return sorted({run.path for run in runs} | {run.parent.path for run in runs})
 
 
-def of_runs(file):
-    """An input function: `file` of every run."""
-    return lambda wildcards: [file.format(run=run, **wildcards) for run in answered_runs()]
+def of_runs(file, runs=lambda wildcards: evaluated_runs()):
+    """An input function: `file` of every run, those that they start from included."""
+    return lambda wildcards: [
+        file.format(run=run, **wildcards) for run in with_parents(runs(wildcards))
+    ]
 
 
 def compute_of_runs(wildcards):

@@ -55,7 +55,7 @@ def format_start(advice: Advice) -> list[str]:
             f" {'no other RL curve to compare there' if is_alone else place}."
         )
         if loss := describe_rl_loss(best, advice.branches):
-            lines.append(f"{loss[:1].upper()}{loss[1:]}.")
+            lines.append(f"{capitalise(loss)}.")
     else:
         lines.append(f"Score to expect: {NO_NUMBER}, {best.lacking_reason}.")
     if best.ceiling:
@@ -63,6 +63,11 @@ def format_start(advice: Advice) -> list[str]:
     else:
         lines.append(f"Ceiling: {NO_NUMBER}, {best.ceiling_reason}.")
     return [*lines, *list_rivals(best, advice.branches)]
+
+
+def capitalise(sentence: str) -> str:
+    """A sentence with a capital, its names as they are."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def list_rivals(best: BranchAdvice, branches: Sequence[BranchAdvice]) -> list[str]:

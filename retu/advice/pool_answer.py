@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from retu.advice.advice_record import Advice, BranchAdvice, Finding, PoolAnswer
 from retu.advice.advice_text import (
+    capitalise,
     describe_label,
     describe_rl_loss,
     format_interval,
@@ -91,11 +92,6 @@ def choose_branch(advice: Advice) -> BranchAdvice:
     if named and (named[0] in measured or not measured):
         return named[0]
     return max(measured or advice.branches, key=lambda one: (rank_score(one), one.reached or 0.0))
-
-
-def capitalise(sentence: str) -> str:
-    """A sentence with a capital, its names as they are."""
-    return sentence[:1].upper() + sentence[1:]
 
 
 def rank_score(one: BranchAdvice) -> float:

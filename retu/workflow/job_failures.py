@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from retu.core.errors import InputError
+from retu.core.sizes import GIB
 from retu.planning.analysis_plan import AnalysisPlan
 from retu.runtime.disk import describe_full_disk, find_full_folder
 
 FAILED_LOG = re.compile(r"^ +log: (.+) \(check log", re.MULTILINE)
 ERROR_PREFIXES = ("error: ", "interrupted: ")
-SMALL_STUDY = 2**30
+SMALL_STUDY = GIB
 """Bytes that a study of small models, or of none, stays below: smoke leaves 4 MB."""
 MISSING_PACKAGE = re.compile(r"^ModuleNotFoundError: No module named '(\w+)")
 LAST_LINES = 5
